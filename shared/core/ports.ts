@@ -1,0 +1,381 @@
+/**
+ * What the agent needs from the outside world. Adapters live in `store/`, `models/` and `tools/`; `server/main.ts`
+ * wires them. Every method is awaited, may throw `AppError`, and a missing thing is `null`.
+ */
+import type { Agent, AgentRelation } from '../schema/agent.ts'
+import type { Block, CreateBlock, UpdateBlock } from '../schema/block.ts'
+import type { Event } from '../schema/event.ts'
+import type {
+  ContentPart,
+  MessageRole,
+  StopReason,
+  StoredMessage,
+  StoredToolReturn,
+} from '../schema/message.ts'
+import type { LlmConfig, Model, ModelSettings } from '../schema/model.ts'
+import type { Page } from '../schema/page.ts'
+import type { Run, RunStatus, Step } from '../schema/run.ts'
+import type { Tool, ToolSchema, ToolType } from '../schema/tool.ts'
+
+/** Who acts. Every row belongs to an organisation and no query crosses it. */
+export interface Actor {
+  user_id: string
+  organization_id: string
+}
+
+export interface Clock {
+  now(): Date
+  /** Milliseconds from an arbitrary start; never goes back. */
+  monotonic(): number
+}
+
+// ---- language models -----------------------------------------------------------------------------------------
+
+/** One message of a model request, in no vendor's shape. */
+export type ModelMessage =
+  | { role: 'system'; text: string }
+  | { role: 'user'; content: ContentPart[]; name: string | null }
+  | { role: 'assistant'; content: ContentPart[]; tool_calls: ModelToolCall[] }
+  | { role: 'tool'; tool_call_id: string; name: string; content: string | ContentPart[] }
+
+/** `arguments` is JSON text as the model wrote it: hostile until parsed. */
+export interface ModelToolCall {
+  id: string
+  name: string
+  arguments: string
+}
+
+export interface ModelRequest {
+  messages: ModelMessage[]
+  tools: ToolSchema[]
+  tool_choice: 'auto' | 'required' | 'none' | { name: string }
+  parallel_tool_calls: boolean
+  settings: Pick<LlmConfig, 'temperature' | 'max_tokens' | 'reasoning_effort'> & Pick<ModelSettings, 'response_format'>
+}
+
+export interface ModelUsage {
+  prompt_tokens: number
+  completion_tokens: number
+  total_tokens: number
+  cached_input_tokens: number | null
+  cache_write_tokens: number | null
+  reasoning_tokens: number | null
+}
+
+/** What a model says, piece by piece. Exactly one `finish`, last; text and calls before it are deltas to concatenate. */
+export type ModelEvent =
+  | { type: 'text'; text: string }
+  | { type: 'reasoning'; text: string; signature?: string }
+  /** `index` tells parallel calls apart; `id` and `name` come with the first delta of a call. */
+  | { type: 'tool_call'; index: number; id?: string; name?: string; arguments: string }
+  | {
+      type: 'finish'
+      reason: 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'unknown'
+      /** Null when the provider reported none. */
+      usage: ModelUsage | null
+    }
+
+export interface LanguageModel {
+  /**
+   * Asks the model once. With `stream: false` each part comes in one piece. An abort rejects promptly. Failures are
+   * `AppError` with an `llm_*` code whose text names provider, URL and cause; nothing is thrown after `finish`.
+   */
+  generate(
+    request: ModelRequest,
+    options: { signal: AbortSignal; stream: boolean },
+  ): AsyncIterable<ModelEvent>
+}
+
+/** A handle (`provider/model`) made callable. */
+export interface ResolvedModel {
+  handle: string
+  /** As `GET /v1/models/` lists it; `context_window` is the model's own maximum. */
+  info: Model
+  language_model: LanguageModel
+}
+
+export interface Models {
+  /** Every model that can be used now. A provider that does not answer contributes none; see `problems`. */
+  list(actor: Actor): Promise<{ models: Model[]; problems: { provider: string; url: string; message: string }[] }>
+  /** Throws `model_not_found` naming the handle and what is there. Accepts `letta/auto` for the default model. */
+  resolve(actor: Actor, handle: string): Promise<ResolvedModel>
+}
+
+// ---- tools ---------------------------------------------------------------------------------------------------
+
+/** A tool that ships with Loci: seeded into every organisation, not editable, no source. */
+export interface BuiltinTool {
+  name: string
+  tool_type: ToolType
+  tags: string[]
+  schema: ToolSchema
+  enable_parallel_execution: boolean
+}
+
+/** The agent's memory blocks as a turn sees them: reads see this turn's own edits; writes are committed with the step. */
+export interface TurnMemory {
+  readonly blocks: readonly Block[]
+  /** Throws a tool error that lists the labels there are. */
+  get(label: string): Block
+  /** Throws a tool error when the block is read-only. */
+  set(label: string, value: string): void
+}
+
+export interface ToolCallInput {
+  tool: Tool
+  arguments: Record<string, unknown>
+  agent: Agent
+  memory: TurnMemory
+  /** Searches the agent's stored messages; the results are newest first within equal rank. */
+  searchMessages(query: MessageSearch): Promise<StoredMessage[]>
+  now: Date
+}
+
+export type ToolResult = Pick<StoredToolReturn, 'status' | 'func_response' | 'stdout' | 'stderr'>
+
+export interface ToolRunner {
+  readonly builtins: readonly BuiltinTool[]
+  /** A thrown error becomes an error return that the model reads; it never breaks the turn. */
+  run(call: ToolCallInput, options: { signal: AbortSignal }): Promise<ToolResult>
+}
+
+// ---- store ---------------------------------------------------------------------------------------------------
+
+/** An agent before its first save: the row, and what is created and linked with it in the same transaction. */
+export interface NewAgent {
+  agent: Omit<Agent, 'blocks' | 'tools' | 'tags' | 'message_ids'>
+  tags: string[]
+  /** Created with the agent, in this order, before `block_ids`. Labels must be unique in the agent. */
+  new_blocks: CreateBlock[]
+  block_ids: string[]
+  tool_ids: string[]
+  /** First message of the default conversation. */
+  system_message: StoredMessage
+}
+
+export type AgentPatch = Partial<
+  Omit<Agent, 'id' | 'blocks' | 'tools' | 'message_ids' | 'created_at' | 'created_by_id'>
+> & {
+  /** Replace the whole set when given. */
+  block_ids?: string[]
+  tool_ids?: string[]
+}
+
+export interface AgentFilter {
+  name?: string | undefined
+  tags?: string[] | undefined
+  /** All of `tags` instead of any. */
+  match_all_tags?: boolean | undefined
+  /** Substring of the name, case-insensitive. */
+  query_text?: string | undefined
+  project_id?: string | undefined
+  template_id?: string | undefined
+  base_template_id?: string | undefined
+  last_stop_reason?: string | undefined
+  created_by_id?: string | undefined
+  block_id?: string | undefined
+  show_hidden?: boolean | undefined
+  order_by?: 'created_at' | 'updated_at' | 'last_run_completion' | undefined
+}
+
+export interface AgentStore {
+  /** Throws `not_found` for an unknown block or tool id, `conflict` for two blocks of one label. */
+  create(actor: Actor, agent: NewAgent): Promise<Agent>
+  get(actor: Actor, agent_id: string, relations: readonly AgentRelation[]): Promise<Agent | null>
+  list(actor: Actor, filter: AgentFilter, page: Page, relations: readonly AgentRelation[]): Promise<Agent[]>
+  count(actor: Actor, filter: AgentFilter): Promise<number>
+  /** Answers with all relations. */
+  update(actor: Actor, agent_id: string, patch: AgentPatch): Promise<Agent | null>
+  /** Deletes its conversations, messages, runs and steps too; blocks and tools stay. False when there was none. */
+  delete(actor: Actor, agent_id: string): Promise<boolean>
+  /** Throws `not_found` for the agent or the block, `conflict` when the agent has a block of that label. */
+  attachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
+  detachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
+  /** Attaching twice is the same as once. */
+  attachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void>
+  detachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void>
+}
+
+export interface BlockFilter {
+  label?: string | undefined
+  name?: string | undefined
+  templates_only?: boolean | undefined
+  project_id?: string | undefined
+  tags?: string[] | undefined
+  match_all_tags?: boolean | undefined
+  label_search?: string | undefined
+  description_search?: string | undefined
+  value_search?: string | undefined
+  connected_to_agents_count_gt?: number | undefined
+  connected_to_agents_count_lt?: number | undefined
+  connected_to_agents_count_eq?: number[] | undefined
+  /** Only the blocks of this agent. */
+  agent_id?: string | undefined
+  show_hidden?: boolean | undefined
+}
+
+export interface BlockStore {
+  create(actor: Actor, block: CreateBlock): Promise<Block>
+  get(actor: Actor, block_id: string): Promise<Block | null>
+  list(actor: Actor, filter: BlockFilter, page: Page): Promise<Block[]>
+  count(actor: Actor, filter: BlockFilter): Promise<number>
+  /**
+   * Changes a block, with a history row when `value` changes. With `if_version`, throws `conflict` when the block has
+   * another version; `data.block` is the present one. Null when there is no such block.
+   */
+  update(
+    actor: Actor,
+    block_id: string,
+    patch: UpdateBlock,
+    options?: { if_version?: number },
+  ): Promise<Block | null>
+  delete(actor: Actor, block_id: string): Promise<boolean>
+}
+
+export interface ToolFilter {
+  name?: string | undefined
+  names?: string[] | undefined
+  tool_ids?: string[] | undefined
+  /** Substring of the name, case-insensitive. */
+  search?: string | undefined
+  tool_types?: ToolType[] | undefined
+  exclude_tool_types?: ToolType[] | undefined
+  agent_id?: string | undefined
+}
+
+export interface ToolStore {
+  /** Makes sure the organisation has exactly these built-in tools; existing ids are kept. */
+  seed(actor: Actor, builtins: readonly BuiltinTool[]): Promise<void>
+  get(actor: Actor, tool_id: string): Promise<Tool | null>
+  list(actor: Actor, filter: ToolFilter, page: Page): Promise<Tool[]>
+  count(actor: Actor, filter: ToolFilter): Promise<number>
+}
+
+export interface MessageFilter {
+  agent_id?: string | undefined
+  /** The agent's id for its default conversation. */
+  conversation_id?: string | undefined
+  run_id?: string | undefined
+  step_id?: string | undefined
+  include_err?: boolean | undefined
+}
+
+export interface MessageSearch {
+  /** Plain words; operators of the search engine are text. Absent: the newest messages. */
+  query?: string | undefined
+  agent_id: string
+  conversation_id?: string | undefined
+  roles: MessageRole[]
+  limit: number
+  /** ISO 8601 instants; the end is exclusive. */
+  start_date?: string | undefined
+  end_date?: string | undefined
+}
+
+export interface MessageStore {
+  /** Cursors as DESIGN decision 10: `after` is newer, `before` older, whatever the order. Throws `not_found` for an unknown cursor. */
+  list(actor: Actor, filter: MessageFilter, page: Page): Promise<StoredMessage[]>
+  search(actor: Actor, search: MessageSearch): Promise<StoredMessage[]>
+}
+
+/** A turn to begin. `messages` are stored in the same transaction, before any model is asked. */
+export interface OpenTurn {
+  run: Run
+  /** The agent's id for its default conversation. */
+  conversation_id: string
+  messages: StoredMessage[]
+}
+
+export interface OpenedTurn {
+  agent: Agent
+  /** Fences every write of this turn. */
+  epoch: number
+  /** What the model may see, in order: the system message, then the rest up to and with the turn's own input. */
+  context: StoredMessage[]
+  /** Messages of the agent that are stored but not in `context`. */
+  recall_count: number
+}
+
+/** `value` replaces the block's text if it still has `base_version`. */
+export interface BlockEdit {
+  block_id: string
+  base_version: number
+  value: string
+}
+
+export interface FinishRun {
+  status: Exclude<RunStatus, 'created' | 'running'>
+  stop_reason: StopReason
+  completed_at: string
+  ttft_ns: number | null
+  total_duration_ns: number
+  metadata: Record<string, unknown> | null
+}
+
+/** One step, committed whole: messages, context, block edits, usage and, at the end, the run's outcome. */
+export interface CommitStep {
+  agent_id: string
+  conversation_id: string
+  run_id: string
+  epoch: number
+  step: Step | null
+  /** Appended to history and to the context, in order. */
+  messages: StoredMessage[]
+  /** New text of the system message, when the prompt was compiled again in this turn. */
+  system?: { message_id: string; text: string }
+  block_edits: BlockEdit[]
+  /** Ends the run and releases the conversation. */
+  finish?: FinishRun
+}
+
+export interface RunFilter {
+  agent_id?: string | undefined
+  statuses?: RunStatus[] | undefined
+  conversation_id?: string | undefined
+  background?: boolean | undefined
+  stop_reason?: string | undefined
+}
+
+export interface TurnStore {
+  /** Takes the conversation's lease. Throws `not_found` or `conversation_busy` with `data.run_id`. */
+  open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn>
+  /**
+   * Throws `lease_lost` when another instance took the conversation over. A block that was changed meanwhile refuses
+   * the whole step: `conflict` carries the present blocks, and the caller applies its tools to them again.
+   */
+  commit(actor: Actor, step: CommitStep): Promise<{ status: 'committed' } | { status: 'conflict'; blocks: Block[] }>
+  /** Fails the runs of instances that are gone and frees their conversations. Returns the run ids. */
+  recover(): Promise<string[]>
+  getRun(actor: Actor, run_id: string): Promise<Run | null>
+  listRuns(actor: Actor, filter: RunFilter, page: Page): Promise<Run[]>
+  listSteps(actor: Actor, filter: { run_id?: string | undefined; agent_id?: string | undefined }, page: Page): Promise<Step[]>
+}
+
+export interface EventStore {
+  /** Id of the newest event of any organisation; 0 when there is none. */
+  lastId(): Promise<number>
+  /** Events after this id, oldest first, and then each new one as it is committed by any process. Ends on abort. */
+  watch(actor: Actor, after: number, options: { signal: AbortSignal }): AsyncIterable<Event>
+}
+
+/** Coarse commands: each method is one transaction of its adapter. */
+export interface Store {
+  readonly agents: AgentStore
+  readonly blocks: BlockStore
+  readonly tools: ToolStore
+  readonly messages: MessageStore
+  readonly turns: TurnStore
+  readonly events: EventStore
+  /** Throws `store_unavailable` when the store cannot answer now. */
+  ready(): Promise<void>
+  /** Releases locks and files. Turns still open are failed by the next instance that looks. */
+  close(): Promise<void>
+}
+
+/** Everything the agent is given. */
+export interface CoreDeps {
+  store: Store
+  models: Models
+  tools: ToolRunner
+  clock: Clock
+}

@@ -1,0 +1,156 @@
+import { z } from 'zod'
+import { block, createBlock } from './block.ts'
+import { idSchema } from './ids.ts'
+import { messageCreate, stopReason } from './message.ts'
+import { embeddingConfig, llmConfig, modelSettings, responseFormat } from './model.ts'
+import { jsonObject, timestamp } from './page.ts'
+import { tool, toolRule } from './tool.ts'
+
+export const AGENT_TYPES = [
+  'memgpt_agent',
+  'memgpt_v2_agent',
+  'letta_v1_agent',
+  'react_agent',
+  'workflow_agent',
+  'split_thread_agent',
+  'sleeptime_agent',
+  'voice_convo_agent',
+  'voice_sleeptime_agent',
+] as const
+export const agentType = z.enum(AGENT_TYPES)
+export type AgentType = z.infer<typeof agentType>
+
+/** Largest context window an agent takes when none is asked for (reference 2.2). */
+export const DEFAULT_CONTEXT_WINDOW_LIMIT = 128_000
+
+/** Unicode word characters, space, apostrophe, underscore and hyphen (reference 1.7). */
+export const agentName = z
+  .string()
+  .min(1)
+  .regex(/^[\p{L}\p{M}\p{N}_ '-]+$/u, 'letters, digits, spaces, apostrophes, underscores and hyphens only')
+
+const settings = {
+  name: agentName.nullish(),
+  system: z.string().nullish(),
+  description: z.string().nullish(),
+  metadata: jsonObject.nullish(),
+  tags: z.array(z.string().min(1)).nullish(),
+  tool_rules: z.array(toolRule).nullish(),
+  tool_ids: z.array(idSchema('tool')).nullish(),
+  block_ids: z.array(idSchema('block')).nullish(),
+  model: z.string().nullish(),
+  embedding: z.string().nullish(),
+  llm_config: llmConfig.nullish(),
+  embedding_config: embeddingConfig.nullish(),
+  model_settings: modelSettings.nullish(),
+  compaction_settings: jsonObject.nullish(),
+  context_window_limit: z.number().int().min(1).nullish(),
+  response_format: responseFormat.nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  reasoning: z.boolean().nullish(),
+  max_tokens: z.number().int().nullish(),
+  message_buffer_autoclear: z.boolean().nullish(),
+  enable_sleeptime: z.boolean().nullish(),
+  timezone: z.string().nullish(),
+  max_files_open: z.number().int().min(1).max(1000).nullish(),
+  per_file_view_window_char_limit: z.number().int().min(1).max(2_147_483_647).nullish(),
+  hidden: z.boolean().nullish(),
+  project_id: z.string().nullish(),
+  template_id: z.string().nullish(),
+  base_template_id: z.string().nullish(),
+  identity_ids: z.array(z.string()).nullish(),
+}
+
+/** Body of `POST /v1/agents/` (defaults: reference 2.2). Fields of later V1 features are accepted. */
+export const createAgent = z.object({
+  ...settings,
+  agent_type: agentType.default('letta_v1_agent'),
+  memory_blocks: z.array(createBlock).nullish(),
+  tools: z.array(z.string()).nullish(),
+  include_base_tools: z.boolean().nullish().transform((v) => v ?? true),
+  include_multi_agent_tools: z.boolean().nullish().transform((v) => v ?? false),
+  include_base_tool_rules: z.boolean().nullish(),
+  initial_message_sequence: z.array(messageCreate).nullish(),
+})
+export type CreateAgent = z.infer<typeof createAgent>
+
+/** Body of `PATCH /v1/agents/{id}`: null or absent leaves a field as it is (reference 2.5). */
+export const updateAgent = z.object(settings)
+export type UpdateAgent = z.infer<typeof updateAgent>
+
+/**
+ * An agent as it is stored. Relations (`blocks`, `tools`, `tags`, `message_ids`) come with it when the read asks for
+ * them, and are empty otherwise.
+ */
+export const agent = z.object({
+  id: idSchema('agent'),
+  name: z.string(),
+  system: z.string(),
+  agent_type: agentType,
+  description: z.string().nullable(),
+  metadata: jsonObject.nullable(),
+  model: z.string().nullable(),
+  embedding: z.string().nullable(),
+  llm_config: llmConfig,
+  embedding_config: embeddingConfig.nullable(),
+  model_settings: modelSettings.nullable(),
+  compaction_settings: jsonObject.nullable(),
+  response_format: responseFormat.nullable(),
+  tool_rules: z.array(toolRule),
+  message_buffer_autoclear: z.boolean(),
+  enable_sleeptime: z.boolean().nullable(),
+  timezone: z.string(),
+  max_files_open: z.number().int().nullable(),
+  per_file_view_window_char_limit: z.number().int().nullable(),
+  hidden: z.boolean().nullable(),
+  project_id: z.string().nullable(),
+  template_id: z.string().nullable(),
+  base_template_id: z.string().nullable(),
+  deployment_id: z.string().nullable(),
+  entity_id: z.string().nullable(),
+  identity_ids: z.array(z.string()),
+  created_at: timestamp,
+  updated_at: timestamp,
+  created_by_id: z.string().nullable(),
+  last_updated_by_id: z.string().nullable(),
+  last_run_completion: timestamp.nullable(),
+  last_run_duration_ms: z.number().int().nullable(),
+  last_stop_reason: stopReason.nullable(),
+  blocks: z.array(block),
+  tools: z.array(tool),
+  tags: z.array(z.string()),
+  message_ids: z.array(z.string()),
+})
+export type Agent = z.infer<typeof agent>
+
+/** V1's `AgentState`: the stored agent and the deprecated fields that older clients still read. */
+export const agentState = agent.extend({
+  memory: z.object({
+    agent_type: agentType.nullable(),
+    git_enabled: z.boolean(),
+    blocks: z.array(block),
+    file_blocks: z.array(z.never()),
+    prompt_template: z.string(),
+  }),
+  sources: z.array(z.never()),
+  secrets: z.array(z.never()),
+  tool_exec_environment_variables: z.array(z.never()),
+  identities: z.array(z.never()),
+  pending_approval: z.null(),
+  managed_group: z.null(),
+  multi_agent_group: z.null(),
+})
+export type AgentState = z.infer<typeof agentState>
+
+/** Names for `include` on agent reads (reference 2.1). */
+export const AGENT_RELATIONS = [
+  'agent.blocks',
+  'agent.identities',
+  'agent.managed_group',
+  'agent.pending_approval',
+  'agent.secrets',
+  'agent.sources',
+  'agent.tags',
+  'agent.tools',
+] as const
+export type AgentRelation = (typeof AGENT_RELATIONS)[number]

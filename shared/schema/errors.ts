@@ -1,0 +1,69 @@
+/**
+ * The one error family that crosses rooms. Recognise an error by `code`, never by its text or by `instanceof`
+ * (two bundles carry two classes). `server/errors.ts` maps each code to an HTTP status.
+ */
+export const ERROR_CODES = [
+  /** The request is well formed but asks for something impossible. */
+  'invalid_argument',
+  /** The request does not have the shape the route expects; `data.issues` lists the places. */
+  'validation',
+  'not_found',
+  /** A unique name or label is taken, or the thing changed in the meantime. */
+  'conflict',
+  /** Another turn runs in this conversation; `data.run_id` names it. */
+  'conversation_busy',
+  /** A turn's lease was taken over: what it tried to write was refused. */
+  'lease_lost',
+  'unauthorized',
+  'forbidden',
+  /** The Host or Origin header is not one this server answers to. */
+  'host_refused',
+  /** The request body is larger than the server takes. */
+  'too_large',
+  'model_not_found',
+  'llm_authentication',
+  'llm_rate_limit',
+  'llm_bad_request',
+  'llm_context_window',
+  'llm_timeout',
+  'llm_connection',
+  'llm_error',
+  'llm_empty_response',
+  'tool_error',
+  /** The data directory or database cannot be used; the text says what to do. */
+  'store_unavailable',
+  /** A newer Loci has changed the store; this process must be restarted. */
+  'store_newer',
+  /** config.json cannot be read; `data.path` and, when known, `data.line`. */
+  'config_invalid',
+  'cancelled',
+  'not_implemented',
+  'internal',
+] as const
+
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+/** An expected failure: what happened, to what, and what to do next, in one readable sentence. */
+export class AppError extends Error {
+  readonly code: ErrorCode
+  readonly data: Readonly<Record<string, unknown>>
+
+  constructor(code: ErrorCode, message: string, options: { data?: Record<string, unknown>; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'AppError'
+    this.code = code
+    this.data = options.data ?? {}
+  }
+}
+
+/** True for an `AppError` of any bundle; with `code`, only for that code. */
+export function isAppError(error: unknown, code?: ErrorCode): error is AppError {
+  if (!(error instanceof Error) || error.name !== 'AppError') return false
+  const own = (error as { code?: unknown }).code
+  return code === undefined ? ERROR_CODES.includes(own as ErrorCode) : own === code
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

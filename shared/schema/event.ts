@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { timestamp } from './page.ts'
+
+export const EVENT_TYPES = [
+  'agent.created',
+  'agent.updated',
+  'agent.deleted',
+  'block.created',
+  'block.updated',
+  'block.deleted',
+  'block.attached',
+  'block.detached',
+  'tool.created',
+  'tool.updated',
+  'tool.deleted',
+  'tool.attached',
+  'tool.detached',
+  'run.created',
+  'run.updated',
+] as const
+export const eventType = z.enum(EVENT_TYPES)
+export type EventType = z.infer<typeof eventType>
+
+/**
+ * One change, as `GET /v1/events` streams it. It says what changed, not how: read the object again.
+ * `id` grows by time and is the cursor (`?after=`, or the header Last-Event-ID).
+ */
+export const event = z.object({
+  id: z.number().int(),
+  type: eventType,
+  /** The id of the agent, block, tool or run that changed. */
+  object_id: z.string(),
+  /** The agent concerned, when there is exactly one. */
+  agent_id: z.string().nullable(),
+  date: timestamp,
+})
+export type Event = z.infer<typeof event>
+
+export const health = z.object({ version: z.string(), status: z.literal('ok') })

@@ -1,0 +1,51 @@
+import { z } from 'zod'
+
+/** Prefixes of V1 identifiers: `<prefix>-<uuid4>` (behaviour reference 1.5). `source` serves folders and sources. */
+export const ID_PREFIXES = [
+  'agent',
+  'message',
+  'run',
+  'job',
+  'group',
+  'block',
+  'file',
+  'source',
+  'tool',
+  'archive',
+  'passage',
+  'provider',
+  'model',
+  'step',
+  'identity',
+  'conv',
+  'mcp_server',
+  'user',
+  'org',
+] as const
+
+export type IdPrefix = (typeof ID_PREFIXES)[number]
+
+const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
+
+/** A new random identifier, for example `agent-3f0e…`. */
+export function newId(prefix: IdPrefix): string {
+  return `${prefix}-${crypto.randomUUID()}`
+}
+
+/** Schema of an identifier with this prefix; anything else is a validation error (422 on the wire). */
+export function idSchema(prefix: IdPrefix) {
+  return z.string().regex(new RegExp(`^${prefix}-${UUID}$`), `expected an id like '${prefix}-<uuid>'`)
+}
+
+const PATTERNS = new Map<string, RegExp>()
+
+/** Whether `value` is a well-formed identifier with this prefix. */
+export function isId(prefix: IdPrefix, value: string): boolean {
+  let pattern = PATTERNS.get(prefix)
+  if (!pattern) PATTERNS.set(prefix, (pattern = new RegExp(`^${prefix}-${UUID}$`)))
+  return pattern.test(value)
+}
+
+/** The organisation and user every request acts for when none is named (V1's fixed ids). */
+export const DEFAULT_ORGANIZATION_ID = 'org-00000000-0000-4000-8000-000000000000'
+export const DEFAULT_USER_ID = 'user-00000000-0000-4000-8000-000000000000'

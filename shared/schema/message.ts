@@ -1,0 +1,287 @@
+import { z } from 'zod'
+import { jsonObject, timestamp } from './page.ts'
+
+// ---- content -------------------------------------------------------------------------------------------------
+
+const textContent = z.object({ type: z.literal('text').default('text'), text: z.string(), signature: z.string().nullish() })
+const imageContent = z.object({
+  type: z.literal('image'),
+  source: z.discriminatedUnion('type', [
+    z.object({ type: z.literal('url'), url: z.string() }),
+    z.object({
+      type: z.literal('base64'),
+      media_type: z.string(),
+      data: z.string(),
+      detail: z.string().nullish(),
+    }),
+    z.object({
+      type: z.literal('letta'),
+      file_id: z.string(),
+      media_type: z.string().nullish(),
+      data: z.string().nullish(),
+      detail: z.string().nullish(),
+    }),
+  ]),
+})
+const reasoningContent = z.object({
+  type: z.literal('reasoning'),
+  is_native: z.boolean(),
+  reasoning: z.string(),
+  signature: z.string().nullish(),
+})
+const redactedReasoningContent = z.object({ type: z.literal('redacted_reasoning'), data: z.string() })
+const omittedReasoningContent = z.object({
+  type: z.literal('omitted_reasoning'),
+  signature: z.string().nullish(),
+})
+
+/** One part of a stored message's content. Tool calls and returns have fields of their own. */
+export const contentPart = z.discriminatedUnion('type', [
+  textContent,
+  imageContent,
+  reasoningContent,
+  redactedReasoningContent,
+  omittedReasoningContent,
+])
+export type ContentPart = z.infer<typeof contentPart>
+
+// ---- stored --------------------------------------------------------------------------------------------------
+
+/** A call the model asked for; `arguments` is the JSON text exactly as the model wrote it. */
+export interface StoredToolCall {
+  id: string
+  type: 'function'
+  function: { name: string; arguments: string }
+}
+
+/** What a tool gave back. `func_response` is text, or parts when the tool returns images. */
+export interface StoredToolReturn {
+  tool_call_id: string
+  name: string
+  status: 'success' | 'error'
+  func_response: string | ContentPart[]
+  stdout?: string[]
+  stderr?: string[]
+}
+
+export type MessageRole = 'system' | 'user' | 'assistant' | 'tool' | 'approval' | 'summary'
+
+/**
+ * A message as it is stored, once, whatever number of API messages it is shown as (V1's internal `Message`).
+ * `conversation_id` is the agent's id for the default conversation; routes show that as null.
+ */
+export interface StoredMessage {
+  id: string
+  agent_id: string
+  conversation_id: string
+  role: MessageRole
+  content: ContentPart[]
+  name: string | null
+  otid: string | null
+  sender_id: string | null
+  group_id: string | null
+  step_id: string | null
+  run_id: string | null
+  model: string | null
+  tool_calls: StoredToolCall[]
+  tool_returns: StoredToolReturn[]
+  is_err: boolean
+  /** ISO 8601, UTC, milliseconds. */
+  created_at: string
+}
+
+// ---- request -------------------------------------------------------------------------------------------------
+
+const inputParts = z.array(z.discriminatedUnion('type', [textContent, imageContent])).min(1)
+
+/** A plain message in a request. */
+export const messageCreate = z.object({
+  type: z.literal('message').nullish(),
+  role: z.enum(['user', 'system', 'assistant']),
+  content: z.union([z.string(), inputParts]),
+  name: z.string().nullish(),
+  otid: z.string().nullish(),
+  sender_id: z.string().nullish(),
+  batch_item_id: z.string().nullish(),
+  group_id: z.string().nullish(),
+})
+export type MessageCreate = z.infer<typeof messageCreate>
+
+export const MESSAGE_TYPES = [
+  'system_message',
+  'user_message',
+  'assistant_message',
+  'reasoning_message',
+  'hidden_reasoning_message',
+  'tool_call_message',
+  'tool_return_message',
+  'approval_request_message',
+  'approval_response_message',
+  'summary_message',
+  'event_message',
+] as const
+export const messageType = z.enum(MESSAGE_TYPES)
+export type MessageType = z.infer<typeof messageType>
+
+/** Body of `POST /v1/agents/{id}/messages` (reference 5.3): exactly one of `messages` and `input`. */
+export const messageRequest = z
+  .object({
+    messages: z.array(messageCreate).min(1).nullish(),
+    input: z.union([z.string(), inputParts]).nullish(),
+    max_steps: z.number().int().min(1).default(50),
+    use_assistant_message: z.boolean().default(true),
+    assistant_message_tool_name: z.string().default('send_message'),
+    assistant_message_tool_kwarg: z.string().default('message'),
+    include_return_message_types: z.array(messageType).nullish(),
+    override_model: z.string().nullish(),
+    override_system: z.string().nullish(),
+    include_compaction_messages: z.boolean().default(false),
+    streaming: z.boolean().optional(),
+    stream_tokens: z.boolean().default(false),
+    include_pings: z.boolean().default(true),
+    background: z.boolean().default(false),
+  })
+  .refine((body) => (body.messages == null) !== (body.input == null), {
+    message: "give exactly one of 'messages' and 'input'",
+    path: ['messages'],
+  })
+export type MessageRequest = z.infer<typeof messageRequest>
+
+// ---- answer --------------------------------------------------------------------------------------------------
+
+const common = {
+  id: z.string(),
+  date: timestamp,
+  name: z.string().nullable(),
+  otid: z.string().nullable(),
+  sender_id: z.string().nullable(),
+  step_id: z.string().nullable(),
+  run_id: z.string().nullable(),
+  seq_id: z.number().int().nullable(),
+  /** Present only when true, as in V1. */
+  is_err: z.literal(true).optional(),
+}
+const toolCall = z.object({ name: z.string(), arguments: z.string(), tool_call_id: z.string() })
+const toolCallDelta = z.object({
+  name: z.string().nullable(),
+  arguments: z.string().nullable(),
+  tool_call_id: z.string().nullable(),
+})
+const apiParts = z.array(z.discriminatedUnion('type', [textContent, imageContent]))
+const toolReturn = z.object({
+  type: z.literal('tool'),
+  tool_call_id: z.string(),
+  tool_return: z.union([z.string(), apiParts]),
+  status: z.enum(['success', 'error']),
+  stdout: z.array(z.string()).nullable(),
+  stderr: z.array(z.string()).nullable(),
+})
+
+/** One message as routes show it (V1 `LettaMessageUnion`, reference 5.1). Several may share one stored message's id. */
+export const lettaMessage = z.discriminatedUnion('message_type', [
+  z.object({ ...common, message_type: z.literal('system_message'), content: z.string() }),
+  z.object({ ...common, message_type: z.literal('user_message'), content: z.union([z.string(), apiParts]) }),
+  z.object({
+    ...common,
+    message_type: z.literal('assistant_message'),
+    content: z.union([z.string(), z.array(textContent)]),
+  }),
+  z.object({
+    ...common,
+    message_type: z.literal('reasoning_message'),
+    source: z.enum(['reasoner_model', 'non_reasoner_model']),
+    reasoning: z.string(),
+    signature: z.string().nullable(),
+  }),
+  z.object({
+    ...common,
+    message_type: z.literal('hidden_reasoning_message'),
+    state: z.enum(['redacted', 'omitted']),
+    hidden_reasoning: z.string().nullable(),
+  }),
+  z.object({
+    ...common,
+    message_type: z.literal('tool_call_message'),
+    tool_call: z.union([toolCall, toolCallDelta]),
+    tool_calls: z.union([z.array(toolCall), toolCallDelta]),
+  }),
+  z.object({
+    ...common,
+    message_type: z.literal('tool_return_message'),
+    tool_return: z.string(),
+    status: z.enum(['success', 'error']),
+    tool_call_id: z.string(),
+    stdout: z.array(z.string()).nullable(),
+    stderr: z.array(z.string()).nullable(),
+    tool_returns: z.array(toolReturn),
+  }),
+])
+export type LettaMessage = z.infer<typeof lettaMessage>
+
+export const STOP_REASONS = [
+  'end_turn',
+  'error',
+  'llm_api_error',
+  'invalid_llm_response',
+  'invalid_tool_call',
+  'max_steps',
+  'max_tokens_exceeded',
+  'no_tool_call',
+  'tool_rule',
+  'cancelled',
+  'insufficient_credits',
+  'requires_approval',
+  'context_window_overflow_in_system_prompt',
+] as const
+export const stopReason = z.enum(STOP_REASONS)
+export type StopReason = z.infer<typeof stopReason>
+
+/** Token counts of a turn (V1 `LettaUsageStatistics`); sums over its steps, but `context_tokens` is the last estimate. */
+export const usageStatistics = z.object({
+  message_type: z.literal('usage_statistics'),
+  completion_tokens: z.number().int(),
+  prompt_tokens: z.number().int(),
+  total_tokens: z.number().int(),
+  step_count: z.number().int(),
+  run_ids: z.array(z.string()).nullable(),
+  cached_input_tokens: z.number().int().nullable(),
+  cache_write_tokens: z.number().int().nullable(),
+  reasoning_tokens: z.number().int().nullable(),
+  context_tokens: z.number().int().nullable(),
+})
+export type UsageStatistics = z.infer<typeof usageStatistics>
+
+export const stopReasonMessage = z.object({ message_type: z.literal('stop_reason'), stop_reason: stopReason })
+
+/** Answer to a message that was not streamed. */
+export const lettaResponse = z.object({
+  messages: z.array(lettaMessage),
+  stop_reason: stopReasonMessage,
+  usage: usageStatistics,
+  logprobs: jsonObject.nullable(),
+  turns: z.array(jsonObject).nullable(),
+})
+export type LettaResponse = z.infer<typeof lettaResponse>
+
+/** Items of a message stream that are not messages (reference 6.1). */
+export const streamItem = z.union([
+  lettaMessage,
+  stopReasonMessage,
+  usageStatistics,
+  z.object({
+    message_type: z.literal('ping'),
+    id: z.string(),
+    date: timestamp,
+    run_id: z.string().nullable(),
+    seq_id: z.number().int().nullable(),
+  }),
+  z.object({
+    message_type: z.literal('error_message'),
+    run_id: z.string(),
+    error_type: z.string(),
+    message: z.string(),
+    detail: z.string(),
+    seq_id: z.number().int().nullable(),
+  }),
+])
+export type StreamItem = z.infer<typeof streamItem>

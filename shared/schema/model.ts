@@ -1,0 +1,138 @@
+import { z } from 'zod'
+
+export const responseFormat = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('text') }),
+  z.object({ type: z.literal('json_schema'), json_schema: z.record(z.string(), z.unknown()) }),
+  z.object({ type: z.literal('json_object') }),
+])
+
+const ENDPOINT_TYPES = [
+  'openai',
+  'anthropic',
+  'google_ai',
+  'google_vertex',
+  'azure',
+  'groq',
+  'ollama',
+  'webui',
+  'webui-legacy',
+  'lmstudio',
+  'lmstudio-legacy',
+  'lmstudio-chatcompletions',
+  'llamacpp',
+  'koboldcpp',
+  'vllm',
+  'hugging-face',
+  'minimax',
+  'mistral',
+  'together',
+  'bedrock',
+  'deepseek',
+  'xai',
+  'zai',
+  'zai_coding',
+  'baseten',
+  'openrouter',
+  'chatgpt_oauth',
+] as const
+
+const PROVIDER_TYPES = [
+  'anthropic',
+  'azure',
+  'baseten',
+  'bedrock',
+  'cerebras',
+  'chatgpt_oauth',
+  'deepseek',
+  'fireworks',
+  'google_ai',
+  'google_vertex',
+  'groq',
+  'hugging-face',
+  'letta',
+  'lmstudio_openai',
+  'minimax',
+  'mistral',
+  'ollama',
+  'openai',
+  'together',
+  'vllm',
+  'sglang',
+  'openrouter',
+  'xai',
+  'zai',
+  'zai_coding',
+] as const
+export const providerType = z.enum(PROVIDER_TYPES)
+export type ProviderType = z.infer<typeof providerType>
+export const endpointType = z.enum(ENDPOINT_TYPES)
+export type EndpointType = z.infer<typeof endpointType>
+
+const reasoningEffort = z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'])
+
+/** V1's deprecated but still served description of a model (`LLMConfig`). */
+export const llmConfig = z.object({
+  model: z.string(),
+  model_endpoint_type: endpointType,
+  context_window: z.number().int(),
+  display_name: z.string().nullish(),
+  model_endpoint: z.string().nullish(),
+  provider_name: z.string().nullish(),
+  provider_category: z.enum(['base', 'byok']).nullish(),
+  model_wrapper: z.string().nullish(),
+  put_inner_thoughts_in_kwargs: z.boolean().nullish(),
+  handle: z.string().nullish(),
+  temperature: z.number().default(1),
+  max_tokens: z.number().int().nullish(),
+  enable_reasoner: z.boolean().default(true),
+  reasoning_effort: reasoningEffort.nullish(),
+  max_reasoning_tokens: z.number().int().default(0),
+  effort: z.enum(['low', 'medium', 'high', 'max']).nullish(),
+  frequency_penalty: z.number().nullish(),
+  compatibility_type: z.enum(['gguf', 'mlx']).nullish(),
+  verbosity: z.enum(['low', 'medium', 'high']).nullish(),
+  tier: z.string().nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  response_format: responseFormat.nullish(),
+  strict: z.boolean().default(false),
+  return_logprobs: z.boolean().default(false),
+  top_logprobs: z.number().int().nullish(),
+  return_token_ids: z.boolean().default(false),
+  tool_call_parser: z.string().nullish(),
+})
+export type LlmConfig = z.infer<typeof llmConfig>
+
+/**
+ * A request's `model_settings`: typed by `provider_type` in V1 (reference 2.7), open here, so that a setting a
+ * provider invents tomorrow is carried rather than refused. What the agent loop reads is named.
+ */
+export const modelSettings = z.looseObject({
+  provider_type: z.string().optional(),
+  max_output_tokens: z.number().int().optional(),
+  parallel_tool_calls: z.boolean().optional(),
+  temperature: z.number().optional(),
+  reasoning: z.object({ reasoning_effort: reasoningEffort.optional() }).optional(),
+  response_format: responseFormat.nullish(),
+  strict: z.boolean().optional(),
+})
+export type ModelSettings = z.infer<typeof modelSettings>
+
+/** A language model as `GET /v1/models/` lists it (V1 `Model`). */
+export const model = llmConfig.extend({
+  name: z.string(),
+  provider_type: providerType,
+  model_type: z.literal('llm'),
+  max_context_window: z.number().int(),
+})
+export type Model = z.infer<typeof model>
+
+/** V1's description of an embedding model, kept with agents and archives. */
+export const embeddingConfig = z.looseObject({
+  embedding_endpoint_type: z.string(),
+  embedding_endpoint: z.string().nullish(),
+  embedding_model: z.string(),
+  embedding_dim: z.number().int(),
+  embedding_chunk_size: z.number().int().nullish(),
+  handle: z.string().nullish(),
+  batch_size: z.number().int().default(32),
+})
