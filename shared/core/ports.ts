@@ -50,7 +50,8 @@ export interface ModelRequest {
   tools: ToolSchema[]
   tool_choice: 'auto' | 'required' | 'none' | { name: string }
   parallel_tool_calls: boolean
-  settings: Pick<LlmConfig, 'temperature' | 'max_tokens' | 'reasoning_effort'> & Pick<ModelSettings, 'response_format'>
+  settings: Pick<LlmConfig, 'temperature' | 'max_tokens' | 'reasoning_effort'> &
+    Pick<ModelSettings, 'response_format'>
 }
 
 export interface ModelUsage {
@@ -96,7 +97,9 @@ export interface ResolvedModel {
 
 export interface Models {
   /** Every model that can be used now. A provider that does not answer contributes none; see `problems`. */
-  list(actor: Actor): Promise<{ models: Model[]; problems: { provider: string; url: string; message: string }[] }>
+  list(
+    actor: Actor,
+  ): Promise<{ models: Model[]; problems: { provider: string; url: string; message: string }[] }>
   /** Throws `model_not_found` naming the handle and what is there. Accepts `letta/auto` for the default model. */
   resolve(actor: Actor, handle: string): Promise<ResolvedModel>
 }
@@ -343,12 +346,19 @@ export interface TurnStore {
    * Throws `lease_lost` when another instance took the conversation over. A block that was changed meanwhile refuses
    * the whole step: `conflict` carries the present blocks, and the caller applies its tools to them again.
    */
-  commit(actor: Actor, step: CommitStep): Promise<{ status: 'committed' } | { status: 'conflict'; blocks: Block[] }>
+  commit(
+    actor: Actor,
+    step: CommitStep,
+  ): Promise<{ status: 'committed' } | { status: 'conflict'; blocks: Block[] }>
   /** Fails the runs of instances that are gone and frees their conversations. Returns the run ids. */
   recover(): Promise<string[]>
   getRun(actor: Actor, run_id: string): Promise<Run | null>
   listRuns(actor: Actor, filter: RunFilter, page: Page): Promise<Run[]>
-  listSteps(actor: Actor, filter: { run_id?: string | undefined; agent_id?: string | undefined }, page: Page): Promise<Step[]>
+  listSteps(
+    actor: Actor,
+    filter: { run_id?: string | undefined; agent_id?: string | undefined },
+    page: Page,
+  ): Promise<Step[]>
 }
 
 export interface EventStore {

@@ -67,8 +67,14 @@ export const createAgent = z.object({
   agent_type: agentType.default('letta_v1_agent'),
   memory_blocks: z.array(createBlock).nullish(),
   tools: z.array(z.string()).nullish(),
-  include_base_tools: z.boolean().nullish().transform((v) => v ?? true),
-  include_multi_agent_tools: z.boolean().nullish().transform((v) => v ?? false),
+  include_base_tools: z
+    .boolean()
+    .nullish()
+    .transform((v) => v ?? true),
+  include_multi_agent_tools: z
+    .boolean()
+    .nullish()
+    .transform((v) => v ?? false),
   include_base_tool_rules: z.boolean().nullish(),
   initial_message_sequence: z.array(messageCreate).nullish(),
 })

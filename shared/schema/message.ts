@@ -3,7 +3,11 @@ import { jsonObject, timestamp } from './page.ts'
 
 // ---- content -------------------------------------------------------------------------------------------------
 
-const textContent = z.object({ type: z.literal('text').default('text'), text: z.string(), signature: z.string().nullish() })
+const textContent = z.object({
+  type: z.literal('text').default('text'),
+  text: z.string(),
+  signature: z.string().nullish(),
+})
 const imageContent = z.object({
   type: z.literal('image'),
   source: z.discriminatedUnion('type', [

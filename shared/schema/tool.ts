@@ -50,7 +50,12 @@ export type Tool = z.infer<typeof tool>
 export interface ToolSchema {
   name: string
   description: string
-  parameters: { type: 'object'; properties: Record<string, unknown>; required: string[]; [key: string]: unknown }
+  parameters: {
+    type: 'object'
+    properties: Record<string, unknown>
+    required: string[]
+    [key: string]: unknown
+  }
 }
 
 const base = { tool_name: z.string(), prompt_template: z.string().nullish() }
