@@ -1,0 +1,271 @@
+import type { Agent, CreateAgent, UpdateAgent } from '../schema/agent.ts'
+import { DEFAULT_CONTEXT_WINDOW_LIMIT } from '../schema/agent.ts'
+import type { Block, CreateBlock } from '../schema/block.ts'
+import { AppError } from '../schema/errors.ts'
+import { newId } from '../schema/ids.ts'
+import type { LlmConfig, Model, ModelSettings } from '../schema/model.ts'
+import {
+  baseToolNames,
+  defaultBlockDescription,
+  defaultSystemPrompt,
+  randomAgentName,
+} from './default-prompts.ts'
+import { systemMessage } from './messages.ts'
+import type { Actor, AgentPatch, CoreDeps } from './ports.ts'
+import { compilePrompt, renderPrompt } from './prompt.ts'
+
+/** The handle that stands for "whatever model is best here". */
+export const AUTO_MODEL = 'letta/auto'
+
+/** Creates an agent with its blocks, tools and first system message (defaults: reference 2.2). */
+export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgent): Promise<Agent> {
+  const now = deps.clock.now()
+  const id = newId('agent')
+  const model = await deps.models.resolve(actor, body.model ?? body.llm_config?.handle ?? AUTO_MODEL)
+  const new_blocks = (body.memory_blocks ?? []).map(withDescription)
+  const block_ids = unique(body.block_ids ?? [])
+  const tool_ids = unique([...(await toolIds(deps, actor, body)), ...(body.tool_ids ?? [])])
+  const llm_config = llmConfigOf(model.info, body)
+  const agent: Omit<Agent, 'blocks' | 'tools' | 'tags' | 'message_ids'> = {
+    id,
+    name: body.name ?? randomAgentName(),
+    system: body.system ?? defaultSystemPrompt(body.agent_type),
+    agent_type: body.agent_type,
+    description: body.description ?? null,
+    metadata: body.metadata ?? null,
+    model: model.handle,
+    embedding: body.embedding ?? body.embedding_config?.handle ?? null,
+    llm_config,
+    embedding_config: body.embedding_config ?? null,
+    model_settings: modelSettingsOf(model.info, llm_config, body.model_settings),
+    compaction_settings: body.compaction_settings ?? null,
+    response_format: body.response_format ?? body.model_settings?.response_format ?? null,
+    tool_rules: body.tool_rules ?? [],
+    message_buffer_autoclear: body.message_buffer_autoclear ?? body.agent_type === 'workflow_agent',
+    enable_sleeptime: body.enable_sleeptime ?? null,
+    timezone: body.timezone ?? 'UTC',
+    ...fileLimits(llm_config.context_window, body),
+    hidden: body.hidden ?? ((body.tags ?? []).includes('role:subagent') ? true : null),
+    project_id: body.project_id ?? null,
+    template_id: body.template_id ?? null,
+    base_template_id: body.base_template_id ?? null,
+    deployment_id: null,
+    entity_id: null,
+    identity_ids: [],
+    created_at: now.toISOString(),
+    updated_at: now.toISOString(),
+    created_by_id: actor.user_id,
+    last_updated_by_id: actor.user_id,
+    last_run_completion: null,
+    last_run_duration_ms: null,
+    last_stop_reason: null,
+  }
+  const linked = await Promise.all(block_ids.map((block_id) => deps.store.blocks.get(actor, block_id)))
+  const blocks = [...new_blocks.map(previewBlock), ...linked.filter((block) => block !== null)]
+  const text = renderPrompt(compilePrompt({ ...agent, blocks }), {
+    agent_id: id,
+    conversation_id: 'default',
+    compiled_at: now,
+    timezone: agent.timezone,
+    recall_count: 0,
+  })
+  return deps.store.agents.create(actor, {
+    agent,
+    tags: unique(body.tags ?? []),
+    new_blocks,
+    block_ids,
+    tool_ids,
+    system_message: systemMessage(
+      text,
+      { agent_id: id, conversation_id: id, run_id: null, step_id: null },
+      now,
+    ),
+  })
+}
+
+/** Changes what `body` names; null and absent leave a field as it is (reference 2.5). Null when there is no agent. */
+export async function updateAgent(
+  deps: CoreDeps,
+  actor: Actor,
+  agent_id: string,
+  body: UpdateAgent,
+): Promise<Agent | null> {
+  const present = await deps.store.agents.get(actor, agent_id, [])
+  if (!present) return null
+  const patch: AgentPatch = { updated_at: deps.clock.now().toISOString(), last_updated_by_id: actor.user_id }
+  const {
+    model,
+    llm_config,
+    model_settings,
+    context_window_limit,
+    parallel_tool_calls,
+    max_tokens,
+    reasoning,
+    tags,
+    embedding,
+    identity_ids,
+    ...plain
+  } = body
+  for (const [key, value] of Object.entries(plain)) if (value != null) Object.assign(patch, { [key]: value })
+  if (tags != null) patch.tags = unique(tags)
+  if (embedding != null) patch.embedding = embedding
+  if (identity_ids != null) patch.identity_ids = identity_ids
+  const touchesModel = [
+    model,
+    llm_config,
+    model_settings,
+    context_window_limit,
+    parallel_tool_calls,
+    max_tokens,
+    reasoning,
+  ]
+  if (touchesModel.some((value) => value != null)) {
+    const handle = model ?? llm_config?.handle ?? present.model ?? AUTO_MODEL
+    const info = (await deps.models.resolve(actor, handle)).info
+    const keep = model == null || model === present.model ? present.llm_config : llmConfigOf(info, {})
+    const asked = {
+      llm_config,
+      model_settings,
+      context_window_limit,
+      parallel_tool_calls,
+      max_tokens,
+      reasoning,
+    }
+    patch.model = info.handle ?? handle
+    patch.llm_config = applySettings(keep, asked)
+    patch.model_settings = modelSettingsOf(info, patch.llm_config, model_settings)
+  }
+  return deps.store.agents.update(actor, agent_id, patch)
+}
+
+async function toolIds(deps: CoreDeps, actor: Actor, body: CreateAgent): Promise<string[]> {
+  const base = body.include_base_tools ? baseToolNames(body.agent_type) : []
+  const names = unique([...base, ...(body.tools ?? [])])
+  if (names.length === 0) return []
+  const found = await deps.store.tools.list(actor, { names }, { limit: names.length, order: 'asc' })
+  const byName = new Map(found.map((tool) => [tool.name, tool.id]))
+  return names.map((name) => {
+    const id = byName.get(name)
+    if (id === undefined)
+      throw new AppError(
+        'invalid_argument',
+        `there is no tool named '${name}'; list them with GET /v1/tools/`,
+      )
+    return id
+  })
+}
+
+function withDescription(block: CreateBlock): CreateBlock {
+  return { ...block, description: block.description ?? defaultBlockDescription(block.label) }
+}
+
+function previewBlock(block: CreateBlock): Block {
+  const { template_name, template_id, base_template_id, deployment_id, entity_id, project_id } = block
+  return {
+    ...block,
+    id: '',
+    version: 1,
+    created_by_id: null,
+    last_updated_by_id: null,
+    description: block.description ?? null,
+    metadata: block.metadata ?? null,
+    hidden: block.hidden ?? null,
+    preserve_on_migration: block.preserve_on_migration ?? null,
+    tags: block.tags ?? [],
+    template_name: template_name ?? null,
+    template_id: template_id ?? null,
+    base_template_id: base_template_id ?? null,
+    deployment_id: deployment_id ?? null,
+    entity_id: entity_id ?? null,
+    project_id: project_id ?? null,
+  }
+}
+
+type ModelOptions = Pick<
+  CreateAgent,
+  | 'llm_config'
+  | 'model_settings'
+  | 'context_window_limit'
+  | 'parallel_tool_calls'
+  | 'max_tokens'
+  | 'reasoning'
+>
+
+function llmConfigOf(info: Model, asked: Partial<ModelOptions>): LlmConfig {
+  const { name: _name, provider_type: _type, model_type: _kind, max_context_window, ...config } = info
+  const base = { ...config, context_window: Math.min(max_context_window, DEFAULT_CONTEXT_WINDOW_LIMIT) }
+  return applySettings(asked.llm_config ? { ...base, ...asked.llm_config, handle: info.handle } : base, {
+    ...asked,
+    llm_config: null,
+  })
+}
+
+/** `model_settings` overrides `llm_config`, and the explicit fields override both (reference 2.2). */
+function applySettings(config: LlmConfig, asked: Partial<ModelOptions>): LlmConfig {
+  const next: LlmConfig = { ...config, ...asked.llm_config }
+  const settings = asked.model_settings
+  if (settings?.temperature !== undefined) next.temperature = settings.temperature
+  if (settings?.max_output_tokens !== undefined) next.max_tokens = settings.max_output_tokens
+  if (settings?.parallel_tool_calls !== undefined) next.parallel_tool_calls = settings.parallel_tool_calls
+  if (settings?.reasoning?.reasoning_effort !== undefined)
+    next.reasoning_effort = settings.reasoning.reasoning_effort
+  if (settings?.response_format !== undefined) next.response_format = settings.response_format
+  if (settings?.strict !== undefined) next.strict = settings.strict
+  if (asked.context_window_limit != null) next.context_window = asked.context_window_limit
+  if (asked.parallel_tool_calls != null) next.parallel_tool_calls = asked.parallel_tool_calls
+  if (asked.max_tokens != null) next.max_tokens = asked.max_tokens
+  if (asked.reasoning != null) next.enable_reasoner = asked.reasoning
+  return next
+}
+
+/** `provider_type` of model_settings for the providers V1 has a shape for; everything else speaks OpenAI's. */
+const SETTINGS_TYPES = new Set([
+  'anthropic',
+  'azure',
+  'xai',
+  'zai',
+  'groq',
+  'deepseek',
+  'together',
+  'bedrock',
+  'baseten',
+  'openrouter',
+])
+
+function modelSettingsOf(
+  info: Model,
+  config: LlmConfig,
+  asked: ModelSettings | null | undefined,
+): ModelSettings {
+  const provider_type = SETTINGS_TYPES.has(info.provider_type) ? info.provider_type : 'openai'
+  return {
+    provider_type,
+    max_output_tokens: config.max_tokens ?? 4096,
+    parallel_tool_calls: config.parallel_tool_calls ?? false,
+    temperature: config.temperature,
+    ...(provider_type === 'openai'
+      ? { reasoning: { reasoning_effort: config.reasoning_effort ?? 'minimal' }, strict: config.strict }
+      : {}),
+    response_format: config.response_format ?? null,
+    ...asked,
+  }
+}
+
+/** How much of its files an agent may have open, by its context window (reference 2.2). */
+function fileLimits(context_window: number, body: CreateAgent) {
+  const row = [
+    { upTo: 8_000, files: 3, chars: 5_000 },
+    { upTo: 32_000, files: 5, chars: 15_000 },
+    { upTo: 128_000, files: 10, chars: 25_000 },
+    { upTo: 200_000, files: 10, chars: 40_000 },
+    { upTo: Infinity, files: 15, chars: 40_000 },
+  ].find((r) => context_window <= r.upTo)
+  return {
+    max_files_open: body.max_files_open ?? row?.files ?? 5,
+    per_file_view_window_char_limit: body.per_file_view_window_char_limit ?? row?.chars ?? 50_000,
+  }
+}
+
+function unique<T>(values: readonly T[]): T[] {
+  return [...new Set(values)]
+}

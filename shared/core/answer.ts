@@ -1,0 +1,97 @@
+import { AppError } from '../schema/errors.ts'
+import { newId } from '../schema/ids.ts'
+import type { ContentPart, StoredToolCall } from '../schema/message.ts'
+import type { AgentEvent } from './events.ts'
+import type { LanguageModel, ModelEvent, ModelRequest, ModelUsage } from './ports.ts'
+
+/** One answer of the model, complete. */
+export interface Answer {
+  content: ContentPart[]
+  text: string
+  tool_calls: StoredToolCall[]
+  finish_reason: Extract<ModelEvent, { type: 'finish' }>['reason']
+  usage: ModelUsage | null
+}
+
+/**
+ * Reads one answer, passing its deltas on when `stream` is set. What was read before an abort or an error is in
+ * `partial`, for the caller to keep.
+ */
+export async function* readAnswer(
+  model: LanguageModel,
+  request: ModelRequest,
+  options: {
+    signal: AbortSignal
+    stream: boolean
+    step_id: string
+    message_id: string
+    partial: { text: string }
+  },
+): AsyncGenerator<AgentEvent, Answer> {
+  const { step_id, message_id } = options
+  const calls = new Map<number, { id: string; name: string; arguments: string }>()
+  let text = ''
+  let reasoning = ''
+  let signature: string | undefined
+  for await (const event of model.generate(request, { signal: options.signal, stream: options.stream })) {
+    switch (event.type) {
+      case 'text':
+        text += event.text
+        options.partial.text = text
+        if (options.stream) yield { type: 'text_delta', step_id, message_id, text: event.text }
+        break
+      case 'reasoning':
+        reasoning += event.text
+        signature = event.signature ?? signature
+        if (options.stream) yield { type: 'reasoning_delta', step_id, message_id, text: event.text }
+        break
+      case 'tool_call': {
+        let call = calls.get(event.index)
+        const first = call === undefined
+        if (!call) {
+          call = {
+            id: event.id ?? newId('tool').replace('tool-', 'call-'),
+            name: event.name ?? '',
+            arguments: '',
+          }
+          calls.set(event.index, call)
+        } else if (event.name !== undefined && call.name === '') call.name = event.name
+        call.arguments += event.arguments
+        if (options.stream)
+          yield {
+            type: 'tool_call_delta',
+            step_id,
+            message_id,
+            tool_call_id: call.id,
+            name: first ? call.name : null,
+            arguments: event.arguments,
+          }
+        break
+      }
+      case 'finish':
+        return {
+          content: [
+            ...(reasoning === ''
+              ? []
+              : [{ type: 'reasoning' as const, is_native: true, reasoning, signature: signature ?? null }]),
+            ...(text === '' ? [] : [{ type: 'text' as const, text }]),
+          ],
+          text,
+          tool_calls: withUniqueIds([...calls.values()]),
+          finish_reason: event.reason,
+          usage: event.usage,
+        }
+    }
+  }
+  throw new AppError('llm_empty_response', 'the model ended its answer without finishing it')
+}
+
+/** A model may repeat a call id; returns are matched by id, so each call gets its own. */
+function withUniqueIds(calls: { id: string; name: string; arguments: string }[]): StoredToolCall[] {
+  const seen = new Set<string>()
+  return calls.map((call) => {
+    const id = seen.has(call.id) ? newId('tool').replace('tool-', 'call-') : call.id
+    seen.add(id)
+    return { id, type: 'function', function: { name: call.name, arguments: call.arguments } }
+  })
+}

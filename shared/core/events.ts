@@ -1,0 +1,44 @@
+import type { StopReason, StoredMessage, UsageStatistics } from '../schema/message.ts'
+import type { Run, Step } from '../schema/run.ts'
+
+/** Why a turn failed, as clients are told. */
+export interface TurnError {
+  /** One of V1's error types: llm_error, llm_timeout, llm_rate_limit, llm_authentication, internal_error … */
+  type: string
+  message: string
+  detail: string
+}
+
+export interface TurnResult {
+  run_id: string
+  status: 'completed' | 'failed' | 'cancelled'
+  stop_reason: StopReason
+  usage: UsageStatistics
+  /** What the turn added to history after its input, in order. */
+  messages: StoredMessage[]
+  /** Present when `status` is `failed`; `cause` is what was thrown. */
+  error?: TurnError & { cause: unknown }
+}
+
+/**
+ * What happens in a turn, in order: run_start, then for each step its deltas (only when tokens are streamed), its
+ * whole messages and step_end, and exactly one run_end, after everything is on disk.
+ */
+export type AgentEvent =
+  | { type: 'run_start'; run: Run }
+  | { type: 'step_start'; step_id: string; message_id: string }
+  | { type: 'reasoning_delta'; step_id: string; message_id: string; text: string }
+  | { type: 'text_delta'; step_id: string; message_id: string; text: string }
+  | {
+      type: 'tool_call_delta'
+      step_id: string
+      message_id: string
+      tool_call_id: string
+      /** Only in the first delta of a call. */
+      name: string | null
+      arguments: string
+    }
+  /** A complete message. Its parts were sent as deltas before when tokens are streamed, but tool returns never are. */
+  | { type: 'message'; message: StoredMessage }
+  | { type: 'step_end'; step: Step }
+  | { type: 'run_end'; result: TurnResult }

@@ -1,0 +1,19 @@
+import type { ToolRunner } from '../core/ports.ts'
+import { AppError } from '../schema/errors.ts'
+import { memoryTools } from './memory-tools.ts'
+import { searchTools } from './search-tools.ts'
+
+/** The tools that ship with Loci. Custom tools run behind the operating system's wall and are not here yet. */
+export function createToolRunner(): ToolRunner {
+  const builtins = [...memoryTools, ...searchTools]
+  const byName = new Map(builtins.map((builtin) => [builtin.name, builtin]))
+  return {
+    builtins,
+    async run(call) {
+      const builtin = call.tool.tool_type === 'custom' ? undefined : byName.get(call.tool.name)
+      if (!builtin)
+        throw new AppError('tool_error', `tool '${call.tool.name}' cannot be run by this version of Loci`)
+      return builtin.run(call)
+    },
+  }
+}
