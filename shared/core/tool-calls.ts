@@ -22,6 +22,7 @@ export interface ExecutedCall {
 export interface ToolCallScope {
   actor: Actor
   agent: Agent
+  run_id: string
   memory: WorkingMemory
   deps: CoreDeps
   signal: AbortSignal
@@ -85,6 +86,7 @@ async function execute(call: StoredToolCall, scope: ToolCallScope): Promise<Tool
         tool,
         arguments: parsed,
         agent: scope.agent,
+        run_id: scope.run_id,
         memory: scope.memory,
         searchMessages: (query) => scope.deps.store.messages.search(scope.actor, query),
         now: scope.deps.clock.now(),

@@ -262,6 +262,7 @@ class Turn {
     const scope: ToolCallScope = {
       actor: this.#input.actor,
       agent: this.#agent,
+      run_id: this.#input.run.id,
       memory: this.#memory,
       deps: this.#deps,
       signal: this.#signal,

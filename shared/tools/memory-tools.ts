@@ -74,7 +74,9 @@ export const memoryTools: Builtin[] = [
       const value = call.memory.get(label).value.replaceAll('\t', '    ')
       const first = value.indexOf(old)
       if (first < 0)
-        throw new Error(`old_string does not occur in memory block '${label}'; it must match exactly, character by character`)
+        throw new Error(
+          `old_string does not occur in memory block '${label}'; it must match exactly, character by character`,
+        )
       if (value.indexOf(old, first + 1) >= 0)
         throw new Error(
           `old_string occurs more than once in memory block '${label}' (lines ${linesOf(value, old).join(', ')}); give more of the text around it`,
@@ -88,7 +90,9 @@ export const memoryTools: Builtin[] = [
 
 function refuseLineNumbers(name: string, text: string): void {
   if (LINE_NUMBER.test(text))
-    throw new Error(`${name} contains line number prefixes; they are only shown for orientation, leave them out`)
+    throw new Error(
+      `${name} contains line number prefixes; they are only shown for orientation, leave them out`,
+    )
 }
 
 function linesOf(value: string, piece: string): number[] {

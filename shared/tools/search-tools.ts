@@ -26,8 +26,14 @@ export const searchTools: Builtin[] = [
             items: { type: 'string', enum: [...ROLES] },
             description: 'Only messages of these roles. Default: user and assistant.',
           },
-          limit: { type: 'integer', description: `Results at the most (default ${DEFAULT_LIMIT}, up to ${MAX_LIMIT}).` },
-          start_date: { type: 'string', description: 'Only from this day or ISO 8601 time on, for example 2026-01-31.' },
+          limit: {
+            type: 'integer',
+            description: `Results at the most (default ${DEFAULT_LIMIT}, up to ${MAX_LIMIT}).`,
+          },
+          start_date: {
+            type: 'string',
+            description: 'Only from this day or ISO 8601 time on, for example 2026-01-31.',
+          },
           end_date: { type: 'string', description: 'Only up to this day (included) or ISO 8601 time.' },
         },
         required: [],
@@ -40,13 +46,17 @@ export const searchTools: Builtin[] = [
         ...(query.trim() === '' ? {} : { query }),
         agent_id: call.agent.id,
         roles: rolesArgument(call),
-        // The question that led to this search is itself stored: ask for a few more, and leave this turn out.
+        // The question that led to this search is stored too and would match: ask for a few more, leave this run out.
         limit: limit + 10,
         ...dateArgument(call, 'start_date', 0),
         ...dateArgument(call, 'end_date', 1),
       })
       const results = found
-        .filter((message) => !message.tool_returns.some((r) => r.name === 'conversation_search'))
+        .filter(
+          (message) =>
+            message.run_id !== call.run_id &&
+            !message.tool_returns.some((r) => r.name === 'conversation_search'),
+        )
         .slice(0, limit)
         .map((message) => ({
           timestamp: message.created_at,
@@ -65,7 +75,9 @@ export const searchTools: Builtin[] = [
 
 function contentOf(message: StoredMessage): string {
   const texts = message.content.map((part) => (part.type === 'text' ? part.text : ''))
-  const returns = message.tool_returns.map((r) => (typeof r.func_response === 'string' ? r.func_response : ''))
+  const returns = message.tool_returns.map((r) =>
+    typeof r.func_response === 'string' ? r.func_response : '',
+  )
   return [...texts, ...returns].join('\n').trim()
 }
 
