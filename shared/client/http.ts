@@ -1,6 +1,8 @@
 import { Letta } from '@letta-ai/letta-client'
+import type { AgentState } from '@letta-ai/letta-client/resources/agents/agents'
 import { AppError, isAppError, messageOf } from '../schema/errors.ts'
 import { event, health, type Event } from '../schema/event.ts'
+import { findAgent } from './find-agent.ts'
 import { readSse } from './sse.ts'
 
 /** First item of the feed: the server follows from here, and `id` is the newest event at that moment. */
@@ -23,6 +25,11 @@ export interface LociClient {
    * not reconnect: call it again with the last id.
    */
   events(after: number | undefined, options: { signal: AbortSignal }): AsyncGenerator<FeedItem, void>
+  /**
+   * The agent with this id or exact name. Throws `not_found`, naming near names or those there are, and `conflict`
+   * with the ids when several agents have the name.
+   */
+  findAgent(nameOrId: string, options?: { signal?: AbortSignal | undefined }): Promise<AgentState>
   /** Version of the server. Throws when nothing answers, or what answers is not such a server. */
   health(options?: { signal?: AbortSignal }): Promise<{ version: string }>
   /** Aborts what is under way and releases what the client opened. May be called twice. */
@@ -95,6 +102,7 @@ export function connect(options: ConnectOptions): LociClient {
     url,
     letta,
     events,
+    findAgent: (nameOrId, find = {}) => findAgent(letta, nameOrId, find),
     async health({ signal } = {}) {
       const answer = health.safeParse(await letta.health({ maxRetries: 0, ...(signal ? { signal } : {}) }))
       if (answer.success) return { version: answer.data.version }
