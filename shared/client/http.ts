@@ -1,5 +1,6 @@
 import { Letta } from '@letta-ai/letta-client'
 import type { AgentState } from '@letta-ai/letta-client/resources/agents/agents'
+import type { LettaStreamingResponse } from '@letta-ai/letta-client/resources/agents/messages'
 import { AppError, isAppError, messageOf } from '../schema/errors.ts'
 import { event, health, type Event } from '../schema/event.ts'
 import { findAgent } from './find-agent.ts'
@@ -11,6 +12,9 @@ export interface FeedReady {
   id: number
 }
 export type FeedItem = FeedReady | Event
+
+/** One item of a streamed turn, as `letta.agents.messages.create(…, { streaming: true })` gives it. */
+export type TurnItem = LettaStreamingResponse
 
 /** A Loci (or any server with the Letta V1 API), over HTTP or in this process. */
 export interface LociClient {

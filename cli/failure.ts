@@ -1,0 +1,27 @@
+import { isAppError, messageOf } from '../shared/schema/errors.ts'
+import { plain } from './terminal.ts'
+
+/** 0 is success; 130 is what shells report for Ctrl-C. */
+export const EXIT = { failure: 1, usage: 2, interrupted: 130 } as const
+
+/** Something went wrong in a way the user can understand: the message is shown as it is. */
+export class Failure extends Error {}
+
+/** Writes one readable line to stderr; with LOCI_DEBUG=1 also where it happened. */
+export function reportFailure(error: unknown): void {
+  const expected = error instanceof Failure || isAppError(error)
+  const text = expected
+    ? messageOf(error)
+    : `an unexpected error, please report it: ${messageOf(error)} (LOCI_DEBUG=1 shows where)`
+  complain(text)
+  if (process.env['LOCI_DEBUG'] === '1' && error instanceof Error) {
+    for (let at: unknown = error; at instanceof Error; at = at.cause) {
+      process.stderr.write(`${plain(at.stack ?? at.message)}\n`)
+    }
+  }
+}
+
+/** `loci: …` as one line on stderr. */
+export function complain(text: string): void {
+  process.stderr.write(`loci: ${plain(text).replace(/\s*\n\s*/g, ' ')}\n`)
+}

@@ -1,0 +1,157 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { VERSION } from '../shared/schema/version.ts'
+import { complain, EXIT, reportFailure } from './failure.ts'
+import { bold, columns, wrap } from './terminal.ts'
+
+const data = ['--data <dir>', 'data directory (default: LOCI_HOME or ~/.loci)'] as const
+const url = ['--url <url>', 'a running Loci or Letta V1 server instead of the data directory'] as const
+
+/** Each command loads its own code when it runs, so that `loci --version` loads none of it. */
+function createProgram(): Command {
+  const program = new Command('loci')
+    .description('Stateful agents on your own machine: REST server, MCP server and chat.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureHelp({ styleTitle: (title) => bold(title), sortSubcommands: false })
+    .configureOutput({
+      getOutHelpWidth: () => columns(process.stdout),
+      getErrHelpWidth: () => columns(process.stderr),
+      outputError: (text) => complain(sentence(text)),
+    })
+  program
+    .command('server')
+    .description('serve the REST API')
+    .option('--port <port>', 'port to listen on, 0 for a free one', parsePort, 8283)
+    .option('--host <host>', 'address to listen on', '127.0.0.1')
+    .option(...data)
+    .action(async (options: { port: number; host: string; data?: string }) => {
+      const { runServer } = await import('./commands/server.ts')
+      await runServer(options)
+    })
+    .addHelpText('after', () =>
+      section('Examples', ['loci server', 'loci server --port 0', 'loci server --data ./team']),
+    )
+  program
+    .command('chat <agent>')
+    .description('talk to an agent, by its name or id')
+    .option('--create', 'create the agent when there is none of that name')
+    .option('--model <handle>', 'with --create: the model it uses (default: the first one found)')
+    .option(...url)
+    .option(...data)
+    .action(
+      async (
+        agent: string,
+        options: { create?: boolean; model?: string; url?: string; data?: string },
+        command: Command,
+      ) => {
+        onlyOne(command, options)
+        const { runChat } = await import('./commands/chat.ts')
+        await runChat(agent, options)
+      },
+    )
+    .addHelpText('after', () =>
+      section('Examples', ['loci chat Ada --create', 'echo "Who am I?" | loci chat Ada']),
+    )
+  program
+    .command('mcp')
+    .description('serve MCP on stdin and stdout, for an MCP host to start')
+    .option(...data)
+    .option(...url)
+    .action(async (options: { url?: string; data?: string }, command: Command) => {
+      onlyOne(command, options)
+      const { runMcp } = await import('./commands/mcp.ts')
+      await runMcp(options)
+    })
+    .addHelpText('after', () => section('Examples', ['loci mcp', 'loci mcp --data ./team']))
+  program
+    .command('version')
+    .description('print the version')
+    .action(() => void process.stdout.write(`${VERSION}\n`))
+  program.addHelpText(
+    'after',
+    () =>
+      section('Examples', ['loci server', 'loci chat Ada --create', 'claude mcp add loci -- loci mcp']) +
+      table('Environment', [
+        ['LOCI_HOME', 'data directory instead of ~/.loci'],
+        ['LOCI_TOKEN', 'bearer token sent to --url'],
+        ['OPENAI_API_KEY', 'connects OpenAI, or what OPENAI_BASE_URL names'],
+        ['NO_COLOR', 'no colours'],
+        ['LOCI_DEBUG=1', 'errors say where they happened'],
+      ]) +
+      table('Exit codes', [
+        ['0', 'done'],
+        ['1', 'it failed; stderr says why'],
+        ['2', 'the command was not understood'],
+      ]),
+  )
+  return program
+}
+
+/** `--url` and `--data` name two different places. */
+function onlyOne(command: Command, options: { url?: string; data?: string }): void {
+  if (options.url !== undefined && options.data !== undefined) {
+    command.error("error: give either '--url' or '--data', not both")
+  }
+}
+
+function parsePort(text: string): number {
+  const port = Number(text)
+  if (/^\d+$/.test(text) && port <= 65_535) return port
+  throw new InvalidArgumentError('A port is a number from 0 (any free one) to 65535.')
+}
+
+/** Commander's "error: … (Did you mean …?)" as one sentence. */
+function sentence(text: string): string {
+  return text
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/\n?\(Did you mean (.*)\?\)/, '. Did you mean $1?')
+}
+
+function section(title: string, lines: string[]): string {
+  return `\n${bold(`${title}:`)}\n${lines.map((line) => `  ${line}`).join('\n')}\n`
+}
+
+function table(title: string, rows: [string, string][]): string {
+  const width = columns()
+  const first = Math.max(...rows.map(([name]) => name.length)) + 4
+  const lines = rows.map(([name, text]) => {
+    if (width - first < 20) return `${name}\n${wrap(text, width, '      ')}`
+    const [head = '', ...rest] = wrap(text, width - first).split('\n')
+    return [name.padEnd(first - 2) + head, ...rest.map((line) => ' '.repeat(first) + line)].join('\n')
+  })
+  return section(title, lines)
+}
+
+async function run(args: string[]): Promise<void> {
+  const program = createProgram()
+  try {
+    if (args.length === 0) program.outputHelp()
+    else await program.parseAsync(args, { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage
+    else {
+      reportFailure(error)
+      process.exitCode = EXIT.failure
+    }
+  }
+  // Whatever a command left open (a socket in its keep-alive) does not hold the prompt back.
+  setTimeout(() => process.exit(), 1000).unref()
+}
+
+for (const stream of [process.stdout, process.stderr]) {
+  // `loci … | head` closes our stdout: there is nobody left to tell.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}
+const crash = (error: unknown) => {
+  reportFailure(error)
+  process.exit(EXIT.failure)
+}
+process.on('uncaughtException', crash).on('unhandledRejection', crash)
+
+await run(process.argv.slice(2))
