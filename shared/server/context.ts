@@ -1,0 +1,19 @@
+import type { ActiveRuns } from '../core/active-runs.ts'
+import type { Actor, CoreDeps } from '../core/ports.ts'
+import { DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID } from '../schema/ids.ts'
+
+/** What every route is given. */
+export interface ServerContext {
+  deps: CoreDeps
+  runs: ActiveRuns
+  /** Hears of failures that are ours, with the request they belong to; must not throw. */
+  onFailure(where: string, error: unknown): void
+  /** Aborted when the server shuts down: open streams end. */
+  closing: AbortSignal
+}
+
+/** Whom a request acts for: so far everybody is the default user of the default organisation. */
+export const DEFAULT_ACTOR: Actor = {
+  user_id: DEFAULT_USER_ID,
+  organization_id: DEFAULT_ORGANIZATION_ID,
+}

@@ -1,0 +1,98 @@
+import type { z } from 'zod'
+import { AppError, type ErrorCode, isAppError } from '../schema/errors.ts'
+
+/** The one table from error codes to HTTP (reference 1.7). */
+const STATUS: Record<ErrorCode, number> = {
+  invalid_argument: 400,
+  validation: 422,
+  not_found: 404,
+  conflict: 409,
+  conversation_busy: 409,
+  lease_lost: 409,
+  unauthorized: 401,
+  forbidden: 403,
+  host_refused: 403,
+  too_large: 413,
+  model_not_found: 404,
+  llm_authentication: 401,
+  llm_rate_limit: 429,
+  llm_bad_request: 400,
+  llm_context_window: 400,
+  llm_timeout: 504,
+  llm_connection: 502,
+  llm_error: 502,
+  llm_empty_response: 502,
+  tool_error: 400,
+  store_unavailable: 503,
+  store_newer: 503,
+  config_invalid: 500,
+  cancelled: 409,
+  not_implemented: 501,
+  internal: 500,
+}
+
+/** Codes that V1 prints in front of the text. */
+const PREFIX: Partial<Record<ErrorCode, string>> = {
+  invalid_argument: 'INVALID_ARGUMENT',
+  not_found: 'NOT_FOUND',
+  conflict: 'CONFLICT',
+  conversation_busy: 'CONVERSATION_BUSY',
+}
+
+/**
+ * The answer for anything that was thrown. A failure that is ours gets no detail on the wire: `onFailure` hears it.
+ * Everything final tells the official clients not to ask again.
+ */
+export function errorResponse(error: unknown, onFailure: (error: unknown) => void): Response {
+  if (!isAppError(error)) {
+    onFailure(error)
+    return json(500, { detail: 'An unknown error occurred; the server log has the details.' })
+  }
+  const status = STATUS[error.code]
+  if (status === 500) onFailure(error)
+  const headers: Record<string, string> =
+    status === 503 ? { 'retry-after': '1' } : { 'x-should-retry': 'false' }
+  if (error.code === 'validation')
+    return json(status, { trace_id: '', detail: error.message, ...error.data }, headers)
+  if (error.code.startsWith('llm_'))
+    return json(
+      status,
+      { error: { type: error.code, message: error.message, detail: error.message }, detail: error.message },
+      headers,
+    )
+  const prefix = PREFIX[error.code]
+  const detail =
+    error.code === 'not_found' && error.data['bare'] === true
+      ? error.message
+      : prefixed(prefix, error.message)
+  const run_id = error.data['run_id']
+  return json(status, { detail, ...(run_id === undefined ? {} : { run_id }) }, headers)
+}
+
+function prefixed(prefix: string | undefined, message: string): string {
+  return prefix === undefined ? message : `${prefix}: ${message}`
+}
+
+function json(status: number, body: unknown, headers: Record<string, string> = {}): Response {
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { 'content-type': 'application/json', ...headers },
+  })
+}
+
+/** Zod's complaint about a part of a request, as one readable sentence that names each place. */
+export function validationError(where: 'path' | 'query' | 'body', error: z.ZodError): AppError {
+  const issues = error.issues.slice(0, 10).map((issue) => {
+    const place = [where, ...issue.path.map(String)].join('.')
+    return `${place}: ${issue.message}`
+  })
+  const more = error.issues.length > issues.length ? ` (and ${error.issues.length - issues.length} more)` : ''
+  return new AppError('validation', issues.join('; ') + more)
+}
+
+/** A thing that is not there, in V1's words: for agents exactly "Agent not found". */
+export function notFound(kind: string, id: string): AppError {
+  return kind === 'Agent'
+    ? new AppError('not_found', 'Agent not found', { data: { bare: true } })
+    : new AppError('not_found', `${kind} '${id}' not found`)
+}

@@ -1,0 +1,166 @@
+import type {
+  ContentPart,
+  LettaMessage,
+  MessageType,
+  StoredMessage,
+  StoredToolReturn,
+} from '../schema/message.ts'
+
+/** V1's `date`: ISO 8601 to the second with an offset. */
+export function wireDate(created_at: string): string {
+  return `${created_at.slice(0, 19)}+00:00`
+}
+
+/** Tells the parts of one stored message apart: its uuid with the low 7 bits replaced (reference 3.8). */
+export function partOtid(message_id: string, index: number): string {
+  const uuid = message_id.slice(message_id.indexOf('-') + 1)
+  const last = (Number.parseInt(uuid.slice(-2), 16) & 0x80) | (index & 0x7f)
+  return uuid.slice(0, -2) + last.toString(16).padStart(2, '0')
+}
+
+/** What is common to the API messages of one stored message. */
+export function commonFields(message: StoredMessage, otid: string | null) {
+  return {
+    id: message.id,
+    date: wireDate(message.created_at),
+    name: message.name,
+    otid,
+    sender_id: message.sender_id,
+    step_id: message.step_id,
+    run_id: message.run_id,
+    seq_id: null,
+    ...(message.is_err ? { is_err: true as const } : {}),
+  }
+}
+
+/** One stored message as the API shows it: reasoning, then text, then tool calls (reference 5.2). */
+export function toLettaMessages(message: StoredMessage): LettaMessage[] {
+  switch (message.role) {
+    case 'system':
+      return [
+        {
+          ...commonFields(message, message.otid),
+          message_type: 'system_message',
+          content: plainText(message),
+        },
+      ]
+    case 'user':
+    case 'summary':
+      return [
+        {
+          ...commonFields(message, message.otid),
+          message_type: 'user_message',
+          content: userContent(message),
+        },
+      ]
+    case 'assistant':
+      return assistantParts(message)
+    case 'tool':
+      return message.tool_returns.map((result, i) => ({
+        ...commonFields(message, partOtid(message.id, i)),
+        ...toolReturnFields([result]),
+      }))
+    case 'approval':
+      return []
+  }
+}
+
+/** The fields of a tool_return_message for one or several returns; the legacy ones are those of the first. */
+export function toolReturnFields(returns: readonly StoredToolReturn[]) {
+  const tool_returns = returns.map((result) => ({
+    type: 'tool' as const,
+    tool_call_id: result.tool_call_id,
+    tool_return: returnText(result),
+    status: result.status,
+    stdout: result.stdout ?? null,
+    stderr: result.stderr ?? null,
+  }))
+  const first = tool_returns[0]
+  return {
+    message_type: 'tool_return_message' as const,
+    tool_return: first?.tool_return ?? '',
+    status: first?.status ?? ('success' as const),
+    tool_call_id: first?.tool_call_id ?? '',
+    stdout: first?.stdout ?? null,
+    stderr: first?.stderr ?? null,
+    tool_returns,
+  }
+}
+
+/** Messages for a list: flattened, in the order of the list, only the asked types. */
+export function listMessages(
+  stored: readonly StoredMessage[],
+  options: { order: 'asc' | 'desc'; types?: readonly MessageType[] | null | undefined },
+): LettaMessage[] {
+  const flat = stored.flatMap((message) => {
+    const parts = toLettaMessages(message)
+    return options.order === 'desc' ? parts.toReversed() : parts
+  })
+  return onlyTypes(flat, options.types)
+}
+
+/** `include_return_message_types`: null or absent means all. */
+export function onlyTypes<T extends { message_type: string }>(
+  messages: T[],
+  types: readonly MessageType[] | null | undefined,
+): T[] {
+  if (!types) return messages
+  const wanted = new Set<string>(types)
+  return messages.filter((message) => wanted.has(message.message_type))
+}
+
+function assistantParts(message: StoredMessage): LettaMessage[] {
+  const out: LettaMessage[] = []
+  const common = () => commonFields(message, partOtid(message.id, out.length))
+  for (const part of message.content) {
+    if (part.type === 'reasoning')
+      out.push({
+        ...common(),
+        message_type: 'reasoning_message',
+        source: part.is_native ? 'reasoner_model' : 'non_reasoner_model',
+        reasoning: part.reasoning,
+        signature: part.signature ?? null,
+      })
+    if (part.type === 'redacted_reasoning')
+      out.push({
+        ...common(),
+        message_type: 'hidden_reasoning_message',
+        state: 'redacted',
+        hidden_reasoning: part.data,
+      })
+    if (part.type === 'omitted_reasoning')
+      out.push({
+        ...common(),
+        message_type: 'hidden_reasoning_message',
+        state: 'omitted',
+        hidden_reasoning: null,
+      })
+  }
+  const text = plainText(message)
+  if (text !== '') out.push({ ...common(), message_type: 'assistant_message', content: text })
+  const calls = message.tool_calls.map((call) => ({
+    name: call.function.name,
+    arguments: call.function.arguments,
+    tool_call_id: call.id,
+  }))
+  const first = calls[0]
+  if (first) out.push({ ...common(), message_type: 'tool_call_message', tool_call: first, tool_calls: calls })
+  return out
+}
+
+function plainText(message: StoredMessage): string {
+  return message.content.map((part) => (part.type === 'text' ? part.text : '')).join('')
+}
+
+function userContent(message: StoredMessage) {
+  const parts = message.content.flatMap((part) =>
+    part.type === 'text' || part.type === 'image' ? [part] : [],
+  )
+  return parts.some((part) => part.type === 'image') ? parts : plainText(message)
+}
+
+function returnText(result: StoredToolReturn): string {
+  return typeof result.func_response === 'string'
+    ? result.func_response
+    : result.func_response.map((part: ContentPart) => (part.type === 'text' ? part.text : '')).join('')
+}

@@ -1,0 +1,102 @@
+/** Wires one process: the only file that picks adapters. */
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { openConfig } from '../config/config.ts'
+import { ActiveRuns } from '../core/active-runs.ts'
+import type { CoreDeps, Models } from '../core/ports.ts'
+import { createModels } from '../models/catalog.ts'
+import { providersFromEnv } from '../models/providers.ts'
+import { messageOf } from '../schema/errors.ts'
+import { VERSION } from '../schema/version.ts'
+import { openSqliteStore } from '../store/sqlite/sqlite-store.ts'
+import { createToolRunner } from '../tools/tool-runner.ts'
+import { createApp } from './app.ts'
+import { DEFAULT_ACTOR } from './context.ts'
+import { type Listening, listenOn } from './listen.ts'
+
+type Environment = Record<string, string | undefined>
+
+export interface LociOptions {
+  /** Data directory; default `LOCI_HOME`, else `.loci` in the user's home. Created when missing. */
+  data?: string | undefined
+  /** Where providers and settings are read from; default `process.env`. */
+  env?: Environment
+  /** Look for Ollama and LM Studio on localhost; default true. */
+  discover_local?: boolean
+  /** Hears of failures that are ours; default: a line on stderr. Must not throw. */
+  onFailure?: (where: string, error: unknown) => void
+}
+
+/** One Loci instance over its data directory; several may share one. */
+export interface Loci {
+  /** The REST API, without a socket. Never rejects. */
+  fetch(request: Request): Promise<Response>
+  /** Absolute path of the data directory. */
+  data: string
+  models(): ReturnType<Models['list']>
+  /** Ends streams, cancels turns, closes the store. */
+  close(): Promise<void>
+}
+
+/** How often runs of instances that are gone are looked for, in milliseconds. */
+const RECOVER_EVERY_MS = 5_000
+
+/** The data directory that `env` asks for. */
+export function resolveDataDirectory(env: Environment): string {
+  const asked = env['LOCI_HOME']
+  return asked === undefined || asked === '' ? join(homedir(), '.loci') : resolve(asked)
+}
+
+/** Opens Loci. Throws `store_unavailable`, `store_newer` or `config_invalid` with what to do; the caller closes it. */
+export async function openLoci(options: LociOptions = {}): Promise<Loci> {
+  const env = options.env ?? process.env
+  const data = options.data === undefined ? resolveDataDirectory(env) : resolve(options.data)
+  const onFailure = options.onFailure ?? reportOnStderr
+  const store = await openSqliteStore({ directory: data, version: VERSION })
+  try {
+    const config = await openConfig(data)
+    const deps: CoreDeps = {
+      store,
+      models: createModels({
+        providers: [...config.value.providers, ...providersFromEnv(env)],
+        default_handle: config.value.defaults.model ?? env['LETTA_DEFAULT_LLM_HANDLE'] ?? null,
+        discover_local: options.discover_local ?? true,
+      }),
+      tools: createToolRunner(),
+      clock: { now: () => new Date(), monotonic: () => performance.now() },
+    }
+    await store.tools.seed(DEFAULT_ACTOR, deps.tools.builtins)
+    await store.turns.recover()
+    const recovery = setInterval(() => {
+      store.turns.recover().catch((error: unknown) => onFailure('looking for interrupted runs', error))
+    }, RECOVER_EVERY_MS)
+    recovery.unref()
+    const closing = new AbortController()
+    const runs = new ActiveRuns(deps, (run_id, error) => onFailure(`run ${run_id}`, error))
+    const app = createApp({ deps, runs, onFailure, closing: closing.signal })
+    return {
+      fetch: (request) => app.fetch(request),
+      data,
+      models: () => deps.models.list(DEFAULT_ACTOR),
+      async close() {
+        clearInterval(recovery)
+        closing.abort()
+        await runs.stop()
+        await store.close()
+      },
+    }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** Serves Loci on a socket. Closing stops the socket only; close Loci afterwards. */
+export async function listen(loci: Loci, options: { host: string; port: number }): Promise<Listening> {
+  return listenOn((request) => loci.fetch(request), options)
+}
+
+function reportOnStderr(where: string, error: unknown): void {
+  const stack = error instanceof Error ? error.stack : undefined
+  process.stderr.write(`loci: ${where}: ${stack ?? messageOf(error)}\n`)
+}

@@ -1,0 +1,51 @@
+import type { z } from 'zod'
+import type { Actor } from '../core/ports.ts'
+import type { ServerContext } from './context.ts'
+
+type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
+
+export interface RouteInput<P, Q, B> {
+  params: Parsed<P>
+  query: Parsed<Q>
+  body: Parsed<B>
+  actor: Actor
+  context: ServerContext
+  request: Request
+}
+
+interface RouteSpec<P, Q, B> {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Hono pattern without a trailing slash, for example `/v1/agents/:agent_id`; both spellings are served. */
+  path: string
+  /** One line for the API document. */
+  summary: string
+  params?: P
+  query?: Q
+  /** A JSON body. With `optional_body` an empty one counts as `{}`. */
+  body?: B
+  optional_body?: boolean
+  /** Shape of the JSON answer, for the API document and its tests. */
+  answer: z.ZodType | 'event-stream' | 'unknown'
+  /** A value becomes a JSON answer with status 200 (undefined: null); a Response is passed on. */
+  handle(input: RouteInput<P, Q, B>): Promise<unknown>
+}
+
+/** A route whose handler's types were checked where it was defined. */
+export interface Route extends Omit<RouteSpec<z.ZodType, z.ZodType, z.ZodType>, 'handle'> {
+  handle(
+    input: Omit<RouteInput<undefined, undefined, undefined>, 'params' | 'query' | 'body'> & {
+      params: unknown
+      query: unknown
+      body: unknown
+    },
+  ): Promise<unknown>
+}
+
+/** Defines a route; `params`, `query` and `body` are parsed by their schemas before `handle` sees them. */
+export function route<
+  P extends z.ZodType | undefined = undefined,
+  Q extends z.ZodType | undefined = undefined,
+  B extends z.ZodType | undefined = undefined,
+>(spec: RouteSpec<P, Q, B>): Route {
+  return spec as unknown as Route
+}

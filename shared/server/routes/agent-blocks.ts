@@ -1,0 +1,97 @@
+import { z } from 'zod'
+import type { Actor } from '../../core/ports.ts'
+import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
+import { block, updateBlock } from '../../schema/block.ts'
+import { idSchema } from '../../schema/ids.ts'
+import { pageQuery } from '../../schema/page.ts'
+import { toAgentState } from '../agent-state.ts'
+import type { ServerContext } from '../context.ts'
+import { notFound } from '../errors.ts'
+import { route } from '../route.ts'
+
+const params = z.object({ agent_id: idSchema('agent') })
+const labelled = params.extend({ block_label: z.string() })
+const linked = params.extend({ block_id: idSchema('block') })
+
+async function agentWith(context: ServerContext, actor: Actor, agent_id: string) {
+  const found = await context.deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
+  if (!found) throw notFound('Agent', agent_id)
+  return found
+}
+
+async function blockOf(context: ServerContext, actor: Actor, agent_id: string, label: string) {
+  const { blocks } = await agentWith(context, actor, agent_id)
+  const found = blocks.find((b) => b.label === label)
+  if (!found) throw notFound('Block with label', label)
+  return found
+}
+
+export const routes = [
+  route({
+    method: 'GET',
+    path: '/v1/agents/:agent_id/core-memory',
+    summary: "Read an agent's core memory",
+    params,
+    answer: agentState.shape.memory,
+    handle: async ({ actor, context, params }) =>
+      toAgentState(await agentWith(context, actor, params.agent_id)).memory,
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/agents/:agent_id/core-memory/blocks',
+    summary: "List an agent's memory blocks",
+    params,
+    query: z.object(pageQuery({ limit: 100, order: 'desc' })),
+    answer: z.array(block),
+    async handle({ actor, context, params, query }) {
+      if (!(await context.deps.store.agents.get(actor, params.agent_id, [])))
+        throw notFound('Agent', params.agent_id)
+      return context.deps.store.blocks.list(actor, { agent_id: params.agent_id, show_hidden: true }, query)
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/agents/:agent_id/core-memory/blocks/:block_label',
+    summary: "Read an agent's memory block by its label",
+    params: labelled,
+    answer: block,
+    handle: async ({ actor, context, params }) =>
+      blockOf(context, actor, params.agent_id, params.block_label),
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/agents/:agent_id/core-memory/blocks/:block_label',
+    summary: "Change an agent's memory block by its label",
+    params: labelled,
+    body: updateBlock,
+    answer: block,
+    async handle({ actor, context, params, body }) {
+      const found = await blockOf(context, actor, params.agent_id, params.block_label)
+      const changed = await context.deps.store.blocks.update(actor, found.id, body)
+      if (!changed) throw notFound('Block', found.id)
+      return changed
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/agents/:agent_id/core-memory/blocks/attach/:block_id',
+    summary: 'Attach a memory block to an agent',
+    params: linked,
+    answer: agentState,
+    async handle({ actor, context, params }) {
+      await context.deps.store.agents.attachBlock(actor, params.agent_id, params.block_id)
+      return toAgentState(await agentWith(context, actor, params.agent_id))
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/agents/:agent_id/core-memory/blocks/detach/:block_id',
+    summary: 'Detach a memory block from an agent',
+    params: linked,
+    answer: agentState,
+    async handle({ actor, context, params }) {
+      await context.deps.store.agents.detachBlock(actor, params.agent_id, params.block_id)
+      return toAgentState(await agentWith(context, actor, params.agent_id))
+    },
+  }),
+]

@@ -1,0 +1,59 @@
+import { z } from 'zod'
+import type { Actor } from '../../core/ports.ts'
+import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
+import { idSchema } from '../../schema/ids.ts'
+import { pageQuery } from '../../schema/page.ts'
+import { tool } from '../../schema/tool.ts'
+import { isModernClient, toAgentState } from '../agent-state.ts'
+import type { ServerContext } from '../context.ts'
+import { notFound } from '../errors.ts'
+import { route } from '../route.ts'
+
+const params = z.object({ agent_id: idSchema('agent') })
+const linked = params.extend({ tool_id: idSchema('tool') })
+
+/** Clients from 1.0 on get null, older ones the whole agent (reference 1.3). */
+async function attachAnswer(context: ServerContext, actor: Actor, agent_id: string, request: Request) {
+  if (isModernClient(request.headers)) return null
+  const found = await context.deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
+  if (!found) throw notFound('Agent', agent_id)
+  return toAgentState(found)
+}
+
+export const routes = [
+  route({
+    method: 'GET',
+    path: '/v1/agents/:agent_id/tools',
+    summary: "List an agent's tools",
+    params,
+    query: z.object(pageQuery({ limit: 10, order: 'desc' })),
+    answer: z.array(tool),
+    async handle({ actor, context, params, query }) {
+      if (!(await context.deps.store.agents.get(actor, params.agent_id, [])))
+        throw notFound('Agent', params.agent_id)
+      return context.deps.store.tools.list(actor, { agent_id: params.agent_id }, query)
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/agents/:agent_id/tools/attach/:tool_id',
+    summary: 'Attach a tool to an agent',
+    params: linked,
+    answer: agentState.nullable(),
+    async handle({ actor, context, params, request }) {
+      await context.deps.store.agents.attachTool(actor, params.agent_id, params.tool_id)
+      return attachAnswer(context, actor, params.agent_id, request)
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/agents/:agent_id/tools/detach/:tool_id',
+    summary: 'Detach a tool from an agent',
+    params: linked,
+    answer: agentState.nullable(),
+    async handle({ actor, context, params, request }) {
+      await context.deps.store.agents.detachTool(actor, params.agent_id, params.tool_id)
+      return attachAnswer(context, actor, params.agent_id, request)
+    },
+  }),
+]

@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import { createAgent, updateAgent } from '../../core/agents.ts'
+import {
+  AGENT_RELATIONS,
+  agentState,
+  createAgent as createAgentBody,
+  updateAgent as updateAgentBody,
+} from '../../schema/agent.ts'
+import { idSchema } from '../../schema/ids.ts'
+import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import { relationsFor, toAgentState } from '../agent-state.ts'
+import { notFound } from '../errors.ts'
+import { route } from '../route.ts'
+import { routes as blockRoutes } from './agent-blocks.ts'
+import { routes as messageRoutes } from './agent-messages.ts'
+import { routes as toolRoutes } from './agent-tools.ts'
+
+const params = z.object({ agent_id: idSchema('agent') })
+
+const filter = {
+  name: z.string().optional(),
+  tags: listOf(z.string()),
+  match_all_tags: queryBoolean.optional(),
+  query_text: z.string().optional(),
+  project_id: z.string().optional(),
+  template_id: z.string().optional(),
+  base_template_id: z.string().optional(),
+  last_stop_reason: z.string().optional(),
+  created_by_id: z.string().optional(),
+  show_hidden_agents: queryBoolean.optional(),
+}
+
+export const routes = [
+  route({
+    method: 'GET',
+    path: '/v1/agents',
+    summary: 'List agents',
+    query: z.object({
+      ...filter,
+      include: listOf(z.enum(AGENT_RELATIONS)),
+      order_by: z.enum(['created_at', 'updated_at', 'last_run_completion']).optional(),
+      ...pageQuery({ limit: 50, order: 'desc' }),
+    }),
+    answer: z.array(agentState),
+    async handle({ actor, context, query, request }) {
+      const relations = relationsFor(request, query.include)
+      const agents = await context.deps.store.agents.list(
+        actor,
+        { ...query, show_hidden: query.show_hidden_agents },
+        query,
+        relations,
+      )
+      return agents.map(toAgentState)
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/agents',
+    summary: 'Create an agent',
+    body: createAgentBody,
+    answer: agentState,
+    handle: async ({ actor, context, body }) => toAgentState(await createAgent(context.deps, actor, body)),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/agents/count',
+    summary: 'Count agents',
+    query: z.object(filter),
+    answer: z.number().int(),
+    handle: async ({ actor, context, query }) =>
+      context.deps.store.agents.count(actor, { ...query, show_hidden: query.show_hidden_agents }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/agents/:agent_id',
+    summary: 'Read an agent',
+    params,
+    query: z.object({ include: listOf(z.enum(AGENT_RELATIONS)) }),
+    answer: agentState,
+    async handle({ actor, context, params, query, request }) {
+      const relations = relationsFor(request, query.include)
+      const found = await context.deps.store.agents.get(actor, params.agent_id, relations)
+      if (!found) throw notFound('Agent', params.agent_id)
+      return toAgentState(found)
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/agents/:agent_id',
+    summary: 'Change an agent',
+    params,
+    body: updateAgentBody,
+    answer: agentState,
+    async handle({ actor, context, params, body }) {
+      const changed = await updateAgent(context.deps, actor, params.agent_id, body)
+      if (!changed) throw notFound('Agent', params.agent_id)
+      return toAgentState(changed)
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/v1/agents/:agent_id',
+    summary: 'Delete an agent and its messages',
+    params,
+    answer: z.object({ message: z.string() }),
+    async handle({ actor, context, params }) {
+      if (!(await context.deps.store.agents.delete(actor, params.agent_id)))
+        throw notFound('Agent', params.agent_id)
+      return { message: `Agent ${params.agent_id} was deleted` }
+    },
+  }),
+  ...messageRoutes,
+  ...blockRoutes,
+  ...toolRoutes,
+]

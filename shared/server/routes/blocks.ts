@@ -1,0 +1,112 @@
+import { z } from 'zod'
+import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
+import { block, createBlock, updateBlock } from '../../schema/block.ts'
+import { idSchema } from '../../schema/ids.ts'
+import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import { relationsFor, toAgentState } from '../agent-state.ts'
+import { notFound } from '../errors.ts'
+import { route } from '../route.ts'
+
+const params = z.object({ block_id: idSchema('block') })
+
+const filter = {
+  label: z.string().optional(),
+  name: z.string().optional(),
+  templates_only: queryBoolean.optional(),
+  project_id: z.string().optional(),
+  tags: listOf(z.string()),
+  match_all_tags: queryBoolean.optional(),
+  label_search: z.string().optional(),
+  description_search: z.string().optional(),
+  value_search: z.string().optional(),
+  connected_to_agents_count_gt: z.coerce.number().int().optional(),
+  connected_to_agents_count_lt: z.coerce.number().int().optional(),
+  connected_to_agents_count_eq: listOf(z.coerce.number().int()),
+  show_hidden_blocks: queryBoolean.optional(),
+}
+
+export const routes = [
+  route({
+    method: 'GET',
+    path: '/v1/blocks',
+    summary: 'List memory blocks',
+    query: z.object({ ...filter, ...pageQuery({ limit: 50, order: 'asc' }) }),
+    answer: z.array(block),
+    handle: async ({ actor, context, query }) =>
+      context.deps.store.blocks.list(actor, { ...query, show_hidden: query.show_hidden_blocks }, query),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/blocks',
+    summary: 'Create a memory block',
+    body: createBlock,
+    answer: block,
+    handle: async ({ actor, context, body }) => context.deps.store.blocks.create(actor, body),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/blocks/count',
+    summary: 'Count memory blocks',
+    query: z.object(filter),
+    answer: z.number().int(),
+    handle: async ({ actor, context, query }) =>
+      context.deps.store.blocks.count(actor, { ...query, show_hidden: query.show_hidden_blocks }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/blocks/:block_id',
+    summary: 'Read a memory block',
+    params,
+    answer: block,
+    async handle({ actor, context, params }) {
+      const found = await context.deps.store.blocks.get(actor, params.block_id)
+      if (!found) throw notFound('Block', params.block_id)
+      return found
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/blocks/:block_id',
+    summary: 'Change a memory block',
+    params,
+    body: updateBlock,
+    answer: block,
+    async handle({ actor, context, params, body }) {
+      const changed = await context.deps.store.blocks.update(actor, params.block_id, body)
+      if (!changed) throw notFound('Block', params.block_id)
+      return changed
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/v1/blocks/:block_id',
+    summary: 'Delete a memory block and detach it from every agent',
+    params,
+    answer: z.null(),
+    async handle({ actor, context, params }) {
+      if (!(await context.deps.store.blocks.delete(actor, params.block_id)))
+        throw notFound('Block', params.block_id)
+      return null
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/blocks/:block_id/agents',
+    summary: 'List the agents that share a memory block',
+    params,
+    query: z.object({ ...pageQuery({ limit: 50, order: 'desc' }), include: listOf(z.enum(AGENT_RELATIONS)) }),
+    answer: z.array(agentState),
+    async handle({ actor, context, params, query, request }) {
+      if (!(await context.deps.store.blocks.get(actor, params.block_id)))
+        throw notFound('Block', params.block_id)
+      const relations = relationsFor(request, query.include)
+      const agents = await context.deps.store.agents.list(
+        actor,
+        { block_id: params.block_id, show_hidden: true },
+        query,
+        relations,
+      )
+      return agents.map(toAgentState)
+    },
+  }),
+]

@@ -1,0 +1,23 @@
+import { health } from '../../schema/event.ts'
+import { VERSION } from '../../schema/version.ts'
+import { route } from '../route.ts'
+
+export const routes = [
+  route({
+    method: 'GET',
+    path: '/v1/health',
+    summary: 'Whether the server answers, and its version',
+    answer: health,
+    handle: async () => ({ version: VERSION, status: 'ok' }),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/ready',
+    summary: 'Whether the store answers too; 503 when it does not',
+    answer: health,
+    async handle({ context }) {
+      await context.deps.store.ready()
+      return { version: VERSION, status: 'ok' }
+    },
+  }),
+]

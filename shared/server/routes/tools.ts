@@ -1,0 +1,70 @@
+import { z } from 'zod'
+import type { ToolFilter } from '../../core/ports.ts'
+import { idSchema } from '../../schema/ids.ts'
+import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import { TOOL_TYPES, tool, toolType, type ToolType } from '../../schema/tool.ts'
+import { notFound } from '../errors.ts'
+import { route } from '../route.ts'
+
+/** Types come repeated or separated by commas (reference 8.1). */
+const typeList = z.preprocess(
+  (value) =>
+    value === undefined
+      ? undefined
+      : [value].flat().flatMap((v) => (typeof v === 'string' ? v.split(',') : [v])),
+  z.array(toolType).optional(),
+)
+
+const filter = {
+  name: z.string().optional(),
+  names: listOf(z.string()),
+  tool_ids: listOf(z.string()),
+  search: z.string().optional(),
+  tool_types: typeList,
+  exclude_tool_types: typeList,
+  return_only_letta_tools: queryBoolean.optional(),
+  exclude_letta_tools: queryBoolean.optional(),
+}
+
+const OWN_TYPES = TOOL_TYPES.filter((type) => type.startsWith('letta_'))
+
+function toFilter(query: z.output<ReturnType<typeof z.object<typeof filter>>>): ToolFilter {
+  const { return_only_letta_tools, exclude_letta_tools, ...rest } = query
+  const exclude: ToolType[] = [...(rest.exclude_tool_types ?? []), ...(exclude_letta_tools ? OWN_TYPES : [])]
+  return {
+    ...rest,
+    ...(return_only_letta_tools ? { tool_types: OWN_TYPES } : {}),
+    ...(exclude.length > 0 ? { exclude_tool_types: exclude } : {}),
+  }
+}
+
+export const routes = [
+  route({
+    method: 'GET',
+    path: '/v1/tools',
+    summary: 'List tools',
+    query: z.object({ ...filter, ...pageQuery({ limit: 50, order: 'desc' }) }),
+    answer: z.array(tool),
+    handle: async ({ actor, context, query }) => context.deps.store.tools.list(actor, toFilter(query), query),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/tools/count',
+    summary: 'Count tools',
+    query: z.object(filter),
+    answer: z.number().int(),
+    handle: async ({ actor, context, query }) => context.deps.store.tools.count(actor, toFilter(query)),
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/tools/:tool_id',
+    summary: 'Read a tool',
+    params: z.object({ tool_id: idSchema('tool') }),
+    answer: tool,
+    async handle({ actor, context, params }) {
+      const found = await context.deps.store.tools.get(actor, params.tool_id)
+      if (!found) throw notFound('Tool', params.tool_id)
+      return found
+    },
+  }),
+]
