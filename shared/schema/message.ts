@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { jsonObject, timestamp } from './page.ts'
+import { timestamp } from './page.ts'
 
 // ---- content -------------------------------------------------------------------------------------------------
 
@@ -262,8 +262,8 @@ export const lettaResponse = z.object({
   messages: z.array(lettaMessage),
   stop_reason: stopReasonMessage,
   usage: usageStatistics,
-  logprobs: jsonObject.nullable(),
-  turns: z.array(jsonObject).nullable(),
+  logprobs: z.null(),
+  turns: z.null(),
 })
 export type LettaResponse = z.infer<typeof lettaResponse>
 
@@ -285,7 +285,8 @@ export const streamItem = z.union([
     error_type: z.string(),
     message: z.string(),
     detail: z.string(),
-    seq_id: z.number().int().nullable(),
+    /** Only on background streams. */
+    seq_id: z.number().int().optional(),
   }),
 ])
 export type StreamItem = z.infer<typeof streamItem>

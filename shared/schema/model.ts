@@ -128,7 +128,27 @@ export type Model = z.infer<typeof model>
 
 /** V1's description of an embedding model, kept with agents and archives. */
 export const embeddingConfig = z.looseObject({
-  embedding_endpoint_type: z.string(),
+  embedding_endpoint_type: z.enum([
+    'openai',
+    'anthropic',
+    'bedrock',
+    'google_ai',
+    'google_vertex',
+    'azure',
+    'groq',
+    'ollama',
+    'webui',
+    'webui-legacy',
+    'lmstudio',
+    'lmstudio-legacy',
+    'llamacpp',
+    'koboldcpp',
+    'vllm',
+    'hugging-face',
+    'mistral',
+    'together',
+    'pinecone',
+  ]),
   embedding_endpoint: z.string().nullish(),
   embedding_model: z.string(),
   embedding_dim: z.number().int(),
