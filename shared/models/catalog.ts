@@ -1,0 +1,169 @@
+import type { LanguageModel, Models, ResolvedModel } from '../core/ports.ts'
+import { AppError, messageOf } from '../schema/errors.ts'
+import type { Model } from '../schema/model.ts'
+import type { ProviderConfig } from '../schema/provider.ts'
+import { createDemoModel } from './demo.ts'
+import { describeModel } from './describe.ts'
+import { fetchModels, ListError } from './model-lists.ts'
+import { createOpenAiModel } from './openai-compatible.ts'
+import { displayUrl } from './openai-errors.ts'
+import { apiBase, PRESETS } from './providers.ts'
+
+const DEMO_MODEL = describeModel(
+  { name: 'loci', provider_type: 'letta', base_url: 'http://127.0.0.1', category: 'base' },
+  { id: 'demo', display_name: 'Demo (a script, no language model)', context_window: 32_000, endpoint: null },
+)
+
+export interface ModelsOptions {
+  /** In order of preference: of two with one name the first counts. */
+  providers: ProviderConfig[]
+  /** What `letta/auto` means; without it the first real model, else `loci/demo`. */
+  default_handle?: string | null
+  /** Look for Ollama and LM Studio on their usual ports of this machine. Default true. */
+  discover_local?: boolean
+  /** How long a list is believed. Default 30 s; a failed one is asked again after 5 s. */
+  list_ttl_ms?: number
+  /** When a list is given up. Default 4 s; local discovery 1 s. */
+  list_timeout_ms?: number
+  /** The adapter to make for a model. Default: OpenAI-compatible. */
+  create_model?: (provider: ProviderConfig, model: Model) => LanguageModel
+}
+
+interface ProviderList {
+  models: Model[]
+  /** Why there is no list. */
+  problem: ListError | null
+}
+
+/** One provider and its list, fetched when asked for and shared by all who wait. */
+interface Entry {
+  provider: ProviderConfig
+  /** Found by itself: silent when nothing is there. */
+  discovered: boolean
+  list: Promise<ProviderList> | null
+  /** `performance.now()` after which the list is fetched again. */
+  stale_at: number
+}
+
+/** Every model of these providers and `loci/demo`. Nothing is asked before the first call; nothing has to be closed. */
+export function createModels(options: ModelsOptions): Models {
+  const ttl = options.list_ttl_ms ?? 30_000
+  const timeout = options.list_timeout_ms ?? 4000
+  const create = options.create_model ?? createOpenAiModel
+  const entries = entriesOf(options)
+  const resolved = new Map<string, ResolvedModel>()
+  const demo: ResolvedModel = { handle: 'loci/demo', info: DEMO_MODEL, language_model: createDemoModel() }
+
+  function listOf(entry: Entry): Promise<ProviderList> {
+    if (entry.list && performance.now() < entry.stale_at) return entry.list
+    // Until it settles everybody shares this one; its own time limit ends it.
+    entry.stale_at = Infinity
+    entry.list = fetchList(entry, entry.discovered ? Math.min(timeout, 1000) : timeout).then((list) => {
+      entry.stale_at = performance.now() + (list.problem ? Math.min(ttl, 5000) : ttl)
+      return list
+    })
+    return entry.list
+  }
+
+  async function listAll() {
+    const lists = await Promise.all(entries.map(listOf))
+    const models = lists.flatMap((list) => list.models)
+    const problems = entries.flatMap(({ provider, discovered }, index) => {
+      const problem = lists[index]?.problem
+      if (!problem || (discovered && problem.refused)) return []
+      return [{ provider: provider.name, url: problem.url, message: problem.message }]
+    })
+    return { models: [...models, DEMO_MODEL], problems }
+  }
+
+  async function find(handle: string): Promise<ResolvedModel> {
+    const slash = handle.indexOf('/')
+    if (slash <= 0 || slash === handle.length - 1) {
+      throw new AppError(
+        'invalid_argument',
+        `'${handle}' is not a model handle; write it as provider/model, for example openai/gpt-4.1-mini or loci/demo.`,
+      )
+    }
+    const entry = entries.find(({ provider }) => provider.name === handle.slice(0, slash))
+    if (entry) {
+      const { models, problem } = await listOf(entry)
+      const info = models.find((model) => model.handle === handle)
+      if (info) return keep(entry.provider, info)
+      // Nobody can say that the model is not there: let the provider itself answer. Not kept, its size is a guess.
+      if (problem && !(entry.discovered && problem.refused)) {
+        const guess = describeModel(entry.provider, { id: handle.slice(slash + 1) })
+        return { handle, info: guess, language_model: create(entry.provider, guess) }
+      }
+    }
+    throw await notFound(handle)
+  }
+
+  function keep(provider: ProviderConfig, info: Model): ResolvedModel {
+    const handle = info.handle ?? `${provider.name}/${info.name}`
+    const model: ResolvedModel = { handle, info, language_model: create(provider, info) }
+    resolved.set(handle, model)
+    return model
+  }
+
+  async function notFound(handle: string): Promise<AppError> {
+    const { models, problems } = await listAll()
+    const provider = handle.slice(0, handle.indexOf('/'))
+    const own = models.filter((model) => model.provider_name === provider)
+    const there = (own.length > 0 ? own : models).map((model) => model.handle)
+    const shown = there.slice(0, 5).join(', ') + (there.length > 5 ? `, … (${there.length} in all)` : '')
+    const why = problems.map((problem) => ` ${problem.provider}: ${problem.message}.`).join('')
+    return new AppError('model_not_found', `There is no model '${handle}'. There is: ${shown}.${why}`, {
+      data: { handle, available: there.slice(0, 50) },
+    })
+  }
+
+  return {
+    list: () => listAll(),
+    async resolve(_actor, handle) {
+      const known = resolved.get(handle)
+      if (known) return known
+      if (handle === demo.handle) return demo
+      if (handle !== 'letta/auto') return find(handle)
+      if (options.default_handle && options.default_handle !== 'letta/auto') {
+        return this.resolve(_actor, options.default_handle)
+      }
+      const { models } = await listAll()
+      const first = models.find((model) => model !== DEMO_MODEL)?.handle
+      return first ? find(first) : demo
+    },
+  }
+}
+
+function entriesOf(options: ModelsOptions): Entry[] {
+  const local = PRESETS.filter(({ name }) => name === 'ollama' || name === 'lmstudio').map((preset) => ({
+    provider: {
+      name: preset.name,
+      provider_type: preset.provider_type,
+      base_url: preset.base_url,
+      category: 'base' as const,
+    },
+    discovered: true,
+  }))
+  const named = options.providers.map((provider) => ({ provider, discovered: false }))
+  const entries: Entry[] = []
+  for (const entry of options.discover_local === false ? named : [...named, ...local]) {
+    const base = apiBase(entry.provider)
+    const twice = entries.some(
+      ({ provider }) =>
+        provider.name === entry.provider.name || (entry.discovered && apiBase(provider) === base),
+    )
+    if (!twice) entries.push({ ...entry, list: null, stale_at: 0 })
+  }
+  return entries
+}
+
+async function fetchList({ provider }: Entry, timeout_ms: number): Promise<ProviderList> {
+  try {
+    const listed = await fetchModels(provider, timeout_ms)
+    return { models: listed.map((item) => describeModel(provider, item)), problem: null }
+  } catch (error) {
+    const problem =
+      error instanceof ListError ? error : new ListError(displayUrl(apiBase(provider)), messageOf(error))
+    return { models: [], problem }
+  }
+}

@@ -1,0 +1,158 @@
+import type { ModelEvent, ModelUsage } from '../core/ports.ts'
+
+type Json = Record<string, unknown>
+type Finish = ModelEvent & { type: 'finish' }
+
+/** Turns the pieces of one answer, in whatever state providers send them, into model events. */
+export class AnswerReader {
+  /** Something that counts as an answer was said. */
+  spoke = false
+  #calls = 0
+  #index = new Map<number | string, number>()
+  #ids: string[] = []
+  #arguments: string[] = []
+  #last = -1
+  #finish: string | null = null
+  #refused = false
+  #usage: ModelUsage | null = null
+
+  /** The model said why it stopped. */
+  get finished(): boolean {
+    return this.#finish !== null
+  }
+
+  /** Events of one chunk of a stream, or of a whole `chat.completion`; appended to `out`. */
+  read(chunk: Json, out: ModelEvent[]): void {
+    const usage = chunk.usage ?? (chunk.x_groq as Json | undefined)?.usage
+    if (usage) this.#usage = toUsage(usage as Json)
+    const choice = Array.isArray(chunk.choices) ? (chunk.choices[0] as Json | undefined) : undefined
+    if (!choice) return
+    const delta = (choice.delta ?? choice.message) as Json | null | undefined
+    if (delta) this.#readDelta(delta, out)
+    if (typeof choice.finish_reason === 'string' && choice.finish_reason !== '')
+      this.#finish = choice.finish_reason
+  }
+
+  /** The last event. */
+  finish(): Finish {
+    return { type: 'finish', reason: this.#reason(), usage: this.#usage }
+  }
+
+  #reason(): Finish['reason'] {
+    if (this.#refused) return 'content_filter'
+    switch (this.#finish) {
+      case 'length':
+      case 'max_tokens':
+        return 'length'
+      case 'content_filter':
+        return 'content_filter'
+      case 'stop':
+      case 'tool_calls':
+      case 'function_call':
+      case 'end_turn':
+      case 'eos':
+      case null:
+        if (this.#calls > 0) return 'tool_calls'
+        return this.spoke || this.#finish !== null ? 'stop' : 'unknown'
+      default:
+        return this.#calls > 0 ? 'tool_calls' : 'unknown'
+    }
+  }
+
+  #readDelta(delta: Json, out: ModelEvent[]): void {
+    const thought = delta.reasoning_content ?? delta.reasoning
+    if (typeof thought === 'string' && thought !== '') out.push({ type: 'reasoning', text: thought })
+    const text = typeof delta.content === 'string' ? delta.content : partsText(delta.content, out)
+    if (text !== '') {
+      this.spoke = true
+      out.push({ type: 'text', text })
+    }
+    if (typeof delta.refusal === 'string' && delta.refusal !== '') {
+      this.spoke = this.#refused = true
+      out.push({ type: 'text', text: delta.refusal })
+    }
+    if (Array.isArray(delta.tool_calls)) {
+      for (const [position, call] of (delta.tool_calls as Json[]).entries())
+        this.#readCall(call, position, out)
+    }
+  }
+
+  /**
+   * Calls are told apart by index; some providers leave it out, and some use one index for several calls, where only a
+   * new id, or a new name, begins the next call.
+   */
+  #readCall(call: Json, position: number, out: ModelEvent[]): void {
+    const fn = (call.function ?? {}) as Json
+    const id = typeof call.id === 'string' && call.id !== '' ? call.id : undefined
+    const name = typeof fn.name === 'string' && fn.name !== '' ? fn.name : undefined
+    const text = argumentsText(fn.arguments)
+    const slot = typeof call.index === 'number' ? call.index : (id ?? (name ? `new ${this.#calls}` : null))
+    let index = slot === null ? (this.#last < 0 ? position : this.#last) : this.#index.get(slot)
+    const known = index === undefined ? undefined : this.#ids[index]
+    const complete = () => index !== undefined && isJson(this.#arguments[index] ?? '')
+    const other = name !== undefined && (id === undefined ? text !== '' && complete() : id !== known)
+    if (index === undefined || known === undefined || other) {
+      index = this.#calls++
+      const given = id ?? `call_${crypto.randomUUID().replaceAll('-', '').slice(0, 24)}`
+      this.#ids[index] = given
+      this.#arguments[index] = text
+      if (slot !== null) this.#index.set(slot, index)
+      this.#last = index
+      this.spoke = true
+      out.push({ type: 'tool_call', index, id: given, name: name ?? '', arguments: text })
+      return
+    }
+    this.#last = index
+    if (text === '') return
+    this.#arguments[index] += text
+    out.push({ type: 'tool_call', index, arguments: text })
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    return typeof JSON.parse(text) === 'object'
+  } catch {
+    return false
+  }
+}
+
+function argumentsText(value: unknown): string {
+  if (typeof value === 'string') return value
+  return value === null || value === undefined ? '' : JSON.stringify(value)
+}
+
+/** Mistral's thinking models send content as a list of parts. */
+function partsText(content: unknown, out: ModelEvent[]): string {
+  if (!Array.isArray(content)) return ''
+  let text = ''
+  for (const part of content as Json[]) {
+    if (typeof part.text === 'string') text += part.text
+    else if (Array.isArray(part.thinking)) {
+      const thought = (part.thinking as Json[])
+        .map((piece) => (typeof piece.text === 'string' ? piece.text : ''))
+        .join('')
+      if (thought !== '') out.push({ type: 'reasoning', text: thought })
+    }
+  }
+  return text
+}
+
+function toUsage(usage: Json): ModelUsage {
+  const prompt = (usage.prompt_tokens_details ?? {}) as Json
+  const completion = (usage.completion_tokens_details ?? {}) as Json
+  const prompt_tokens = count(usage.prompt_tokens) ?? 0
+  const completion_tokens = count(usage.completion_tokens) ?? 0
+  return {
+    prompt_tokens,
+    completion_tokens,
+    total_tokens: count(usage.total_tokens) ?? prompt_tokens + completion_tokens,
+    cached_input_tokens: count(prompt.cached_tokens) ?? count(usage.prompt_cache_hit_tokens),
+    cache_write_tokens: count(prompt.cache_write_tokens) ?? count(prompt.cache_creation_tokens),
+    reasoning_tokens: count(completion.reasoning_tokens),
+  }
+}
+
+function count(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? Math.max(0, Math.trunc(value)) : null
+}

@@ -1,0 +1,136 @@
+import type { ModelMessage, ModelRequest } from '../core/ports.ts'
+import type { ContentPart } from '../schema/message.ts'
+import type { Model } from '../schema/model.ts'
+import type { ProviderConfig } from '../schema/provider.ts'
+import { isOpenAiReasoner } from './known-models.ts'
+
+type Json = Record<string, unknown>
+
+/**
+ * The body of a chat completion. Fields that a provider might refuse are left out when they say nothing new. Equal
+ * requests give equal text, key for key: the provider's prefix cache depends on it.
+ */
+export function toChatBody(
+  request: ModelRequest,
+  provider: ProviderConfig,
+  model: Model,
+  stream: boolean,
+): Json {
+  const { settings, tools } = request
+  const official = isOpenAi(provider)
+  const reasoner = isOpenAiReasoner(model.name)
+  const body: Json = { model: model.name, messages: toMessages(request.messages, provider) }
+  if (tools.length > 0) {
+    body.tools = tools.map(({ name, description, parameters }) => ({
+      type: 'function',
+      function: { name, description, parameters },
+    }))
+    const choice = request.tool_choice
+    if (typeof choice === 'object') body.tool_choice = { type: 'function', function: { name: choice.name } }
+    else if (choice !== 'auto') body.tool_choice = choice
+    if (!request.parallel_tool_calls) body.parallel_tool_calls = false
+  }
+  if (!(official && reasoner) && settings.temperature != null) body.temperature = settings.temperature
+  if (settings.max_tokens != null) {
+    body[official ? 'max_completion_tokens' : 'max_tokens'] = settings.max_tokens
+  }
+  if (settings.reasoning_effort != null && (reasoner || !/^(gpt-|chatgpt-)/.test(model.name))) {
+    body.reasoning_effort = settings.reasoning_effort
+  }
+  const format = settings.response_format
+  if (format && format.type !== 'text') body.response_format = format
+  if (stream) {
+    body.stream = true
+    if (provider.provider_type !== 'mistral') body.stream_options = { include_usage: true }
+  }
+  return body
+}
+
+/** OpenAI itself, also as Azure: not every server that speaks its protocol. */
+function isOpenAi(provider: ProviderConfig): boolean {
+  if (provider.provider_type === 'azure') return true
+  return URL.parse(provider.base_url)?.hostname.endsWith('.openai.com') ?? false
+}
+
+function toMessages(messages: ModelMessage[], provider: ProviderConfig): Json[] {
+  const out: Json[] = []
+  // A tool message can only hold text, and the answers of parallel calls must stay together.
+  let images: Json[] = []
+  const flush = () => {
+    if (images.length > 0) out.push({ role: 'user', content: images })
+    images = []
+  }
+  for (const message of messages) {
+    if (message.role !== 'tool') flush()
+    switch (message.role) {
+      case 'system':
+        out.push({ role: 'system', content: message.text })
+        break
+      case 'user': {
+        const named =
+          message.name !== null && /^[A-Za-z0-9_-]{1,64}$/.test(message.name) && isOpenAi(provider)
+        out.push({
+          role: 'user',
+          content: toContent(message.content),
+          ...(named ? { name: message.name } : {}),
+        })
+        break
+      }
+      case 'assistant':
+        out.push(toAssistant(message, provider))
+        break
+      case 'tool': {
+        const { content, tool_call_id } = message
+        const text = typeof content === 'string' ? content : textOf(content)
+        out.push({ role: 'tool', tool_call_id, content: text })
+        if (typeof content === 'string') break
+        const seen = content.flatMap(toImage)
+        if (seen.length > 0) {
+          images.push({ type: 'text', text: `Images returned by ${message.name}:` }, ...seen)
+        }
+        break
+      }
+    }
+  }
+  flush()
+  return out
+}
+
+function toAssistant(message: ModelMessage & { role: 'assistant' }, provider: ProviderConfig): Json {
+  const text = textOf(message.content)
+  const calls = message.tool_calls
+  const out: Json = { role: 'assistant', content: text === '' && calls.length > 0 ? null : text }
+  if (calls.length === 0) return out
+  // DeepSeek refuses the rest of a tool turn without the thoughts that led to the call.
+  if (provider.provider_type === 'deepseek') {
+    const thoughts = message.content.flatMap((part) => (part.type === 'reasoning' ? [part.reasoning] : []))
+    if (thoughts.length > 0) out.reasoning_content = thoughts.join('')
+  }
+  out.tool_calls = calls.map((call) => ({
+    id: call.id,
+    type: 'function',
+    function: { name: call.name, arguments: call.arguments === '' ? '{}' : call.arguments },
+  }))
+  return out
+}
+
+function toContent(parts: ContentPart[]): string | Json[] {
+  if (!parts.some((part) => part.type === 'image')) return textOf(parts)
+  return parts.flatMap((part) => (part.type === 'text' ? [{ type: 'text', text: part.text }] : toImage(part)))
+}
+
+function toImage(part: ContentPart): Json[] {
+  if (part.type !== 'image') return []
+  const { source } = part
+  if (source.type === 'url') return [{ type: 'image_url', image_url: { url: source.url } }]
+  if (source.data == null)
+    return [{ type: 'text', text: `[image ${'file_id' in source ? source.file_id : ''}]` }]
+  const url = `data:${source.media_type ?? 'image/png'};base64,${source.data}`
+  return [
+    { type: 'image_url', image_url: { url, ...(source.detail == null ? {} : { detail: source.detail }) } },
+  ]
+}
+
+function textOf(parts: ContentPart[]): string {
+  return parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n')
+}
