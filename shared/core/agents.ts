@@ -3,7 +3,7 @@ import { DEFAULT_CONTEXT_WINDOW_LIMIT } from '../schema/agent.ts'
 import type { Block, CreateBlock } from '../schema/block.ts'
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
-import type { LlmConfig, Model, ModelSettings } from '../schema/model.ts'
+import { type LlmConfig, type Model, type ModelSettings, SETTINGS_TYPES } from '../schema/model.ts'
 import {
   baseToolNames,
   defaultBlockDescription,
@@ -218,26 +218,12 @@ function applySettings(config: LlmConfig, asked: Partial<ModelOptions>): LlmConf
   return next
 }
 
-/** `provider_type` of model_settings for the providers V1 has a shape for; everything else speaks OpenAI's. */
-const SETTINGS_TYPES = new Set([
-  'anthropic',
-  'azure',
-  'xai',
-  'zai',
-  'groq',
-  'deepseek',
-  'together',
-  'bedrock',
-  'baseten',
-  'openrouter',
-])
-
 function modelSettingsOf(
   info: Model,
   config: LlmConfig,
   asked: ModelSettings | null | undefined,
 ): ModelSettings {
-  const provider_type = SETTINGS_TYPES.has(info.provider_type) ? info.provider_type : 'openai'
+  const provider_type = SETTINGS_TYPES.find((type) => type === info.provider_type) ?? 'openai'
   return {
     provider_type,
     max_output_tokens: config.max_tokens ?? 4096,

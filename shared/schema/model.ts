@@ -102,12 +102,31 @@ export const llmConfig = z.object({
 })
 export type LlmConfig = z.infer<typeof llmConfig>
 
+/** The shapes of `model_settings` that V1's clients know (reference 2.7); other providers take OpenAI's. */
+export const SETTINGS_TYPES = [
+  'openai',
+  'sglang',
+  'anthropic',
+  'google_ai',
+  'google_vertex',
+  'azure',
+  'xai',
+  'zai',
+  'groq',
+  'deepseek',
+  'together',
+  'bedrock',
+  'baseten',
+  'openrouter',
+  'chatgpt_oauth',
+] as const
+
 /**
- * A request's `model_settings`: typed by `provider_type` in V1 (reference 2.7), open here, so that a setting a
- * provider invents tomorrow is carried rather than refused. What the agent loop reads is named.
+ * `model_settings`: typed by `provider_type` in V1, open here, so that a setting a provider invents tomorrow is
+ * carried rather than refused. What the agent loop reads is named.
  */
 export const modelSettings = z.looseObject({
-  provider_type: z.string().optional(),
+  provider_type: z.enum(SETTINGS_TYPES).optional(),
   max_output_tokens: z.number().int().optional(),
   parallel_tool_calls: z.boolean().optional(),
   temperature: z.number().optional(),

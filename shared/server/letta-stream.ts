@@ -149,7 +149,6 @@ function encodeFailure(run_id: string, error_type: string, message: string, deta
     error_type,
     message,
     detail,
-    seq_id: null,
   }
   return `${encodeEvent({ event: 'error', data: JSON.stringify(item) })}data: [DONE]\n\n`
 }

@@ -6,7 +6,7 @@ import type Letta from '@letta-ai/letta-client'
 import type { AgentState } from '../../shared/schema/agent.ts'
 import type { Block } from '../../shared/schema/block.ts'
 import type { LettaMessage, LettaResponse, StreamItem } from '../../shared/schema/message.ts'
-import type { Model } from '../../shared/schema/model.ts'
+import type { Model, ModelSettings } from '../../shared/schema/model.ts'
 import type { Run, Step } from '../../shared/schema/run.ts'
 import type { Tool } from '../../shared/schema/tool.ts'
 
@@ -17,10 +17,17 @@ type Wire<T> = T extends (infer U)[]
     ? { [K in keyof T]: Wire<Exclude<T[K], undefined>> }
     : T
 
+type SettingsOf<Type> = Omit<ModelSettings, 'provider_type'> & { provider_type: Type }
+
 type Assignable<Ours extends Theirs, Theirs> = Ours
 
 export type Contract = [
-  Assignable<Wire<AgentState>, Letta.AgentState>,
+  Assignable<Wire<Omit<AgentState, 'model_settings'>>, Omit<Letta.AgentState, 'model_settings'>>,
+  // The client's union has one shape for each provider type; TypeScript relates them one by one.
+  Assignable<Wire<SettingsOf<'openai'>>, Letta.OpenAIModelSettings>,
+  Assignable<Wire<SettingsOf<'anthropic'>>, Letta.AnthropicModelSettings>,
+  Assignable<Wire<SettingsOf<'google_ai'>>, Letta.GoogleAIModelSettings>,
+  Assignable<Wire<SettingsOf<'groq'>>, Letta.GroqModelSettings>,
   Assignable<Wire<Block>, Letta.BlockResponse>,
   Assignable<Wire<Tool>, Letta.Tool>,
   Assignable<Wire<Model>, Letta.Model>,
