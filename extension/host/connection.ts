@@ -1,0 +1,205 @@
+import { EventEmitter, type Disposable } from 'vscode'
+import type { LociClient } from '../../shared/client/http.ts'
+import type { Event as Change } from '../../shared/schema/event.ts'
+import { createBackoff } from './backoff.ts'
+import { delay } from './delay.ts'
+import { followEvents } from './event-feed.ts'
+import { startServerProcess, type ServerProcess } from './server-process.ts'
+import type { ServerSettings } from './settings.ts'
+
+export type ConnectionState =
+  | { kind: 'stopped' }
+  | { kind: 'starting'; message: string }
+  /** `own` when this window started the server. */
+  | { kind: 'connected'; url: string; version: string; own: boolean }
+  /** It was connected and is being tried again. */
+  | { kind: 'lost'; url: string; message: string }
+  | { kind: 'failed'; message: string }
+
+export interface ConnectionOptions {
+  script: string
+  settings(): ServerSettings
+  log: {
+    info(line: string): void
+    warn(line: string): void
+    error(line: string): void
+    append(line: string): void
+  }
+}
+
+/** A server that dies this often without staying up for `STABLE` is not started again by itself. */
+const RESTARTS = 5
+/** Milliseconds after which a server that is up counts as well. */
+const STABLE = 60_000
+
+/** One way to one server: its process when it is ours, its client and its feed. Nothing starts before `client()`. */
+export class Connection implements Disposable {
+  readonly #options: ConnectionOptions
+  readonly #state = new EventEmitter<ConnectionState>()
+  readonly #changes = new EventEmitter<Change[]>()
+  readonly #stale = new EventEmitter<void>()
+  readonly #restarts = createBackoff()
+  readonly onDidChangeState = this.#state.event
+  /** What changed on the server, by anyone, in bursts. */
+  readonly onDidChangeData = this.#changes.event
+  /** Changes may have been missed: read everything again. */
+  readonly onDidMissChanges = this.#stale.event
+  state: ConnectionState = { kind: 'stopped' }
+  #opening: Promise<LociClient> | null = null
+  #client: LociClient | null = null
+  #process: ServerProcess | null = null
+  /** There was a connection before: who read from that one has missed changes. */
+  #reconnecting = false
+  /** Ends the feed and every wait of the present attempt. */
+  #scope = new AbortController()
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+  }
+
+  /** The client, after starting or reaching the server when needed. Rejects when that fails; `state` says why, too. */
+  client(): Promise<LociClient> {
+    if (this.#client) return Promise.resolve(this.#client)
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = null
+    })
+    return this.#opening
+  }
+
+  /** Ends the feed, the client and the server that we started; resolves when its process is gone. */
+  async stop(): Promise<void> {
+    this.#scope.abort()
+    await this.#opening?.catch(() => undefined)
+    await this.#release()
+    this.#restarts.reset()
+    this.#become({ kind: 'stopped' })
+  }
+
+  /** A sentence for the user about anything that a client threw. */
+  async describe(error: unknown): Promise<string> {
+    const { describeFailure } = await import('../../shared/client/http.ts')
+    return describeFailure(error, 'url' in this.state ? this.state.url : 'the server')
+  }
+
+  dispose(): void {
+    this.#scope.abort()
+    this.#state.dispose()
+    this.#changes.dispose()
+    this.#stale.dispose()
+  }
+
+  async #open(): Promise<LociClient> {
+    const settings = this.#options.settings()
+    this.#scope = new AbortController()
+    const { signal } = this.#scope
+    try {
+      const own = settings.url === null
+      this.#become({
+        kind: 'starting',
+        message: own ? 'Starting the server' : `Connecting to ${settings.url}`,
+      })
+      const url = settings.url ?? (await this.#start(settings)).url
+      // Loaded here, so that activation does not pay for the SDK.
+      const { connect, describeFailure } = await import('../../shared/client/http.ts')
+      const client = connect({ url })
+      const { version } = await client.health({ signal }).catch((error: unknown) => {
+        throw new Error(hint(describeFailure(error, url), settings), { cause: error })
+      })
+      if (signal.aborted) throw new Error('The connection was closed.')
+      this.#client = client
+      this.#options.log.info(`Connected to ${url} (version ${version}).`)
+      await this.#follow(client, { kind: 'connected', url, version, own })
+      if (this.#reconnecting) this.#stale.fire()
+      this.#reconnecting = true
+      return client
+    } catch (error) {
+      await this.#release()
+      const message = error instanceof Error ? error.message : String(error)
+      if (!signal.aborted) this.#fail(message)
+      throw error
+    }
+  }
+
+  async #start(settings: ServerSettings): Promise<ServerProcess> {
+    const { script, log } = this.#options
+    const started = Date.now()
+    const server = await startServerProcess({
+      script,
+      dataDirectory: settings.dataDirectory,
+      signal: this.#scope.signal,
+      log: (line) => log.append(line),
+      died: (reason) => void this.#revive(reason, Date.now() - started),
+    })
+    log.info(`Started the server as process ${server.pid}.`)
+    this.#process = server
+    return server
+  }
+
+  /** Our server died: after a pause it is started again, a few times. */
+  async #revive(reason: string, lived: number): Promise<void> {
+    const { log } = this.#options
+    this.#scope.abort()
+    await this.#release()
+    log.error(reason)
+    if (lived > STABLE) this.#restarts.reset()
+    if (this.#restarts.attempts >= RESTARTS)
+      return this.#fail(`${reason} It was restarted ${RESTARTS} times.`)
+    this.#scope = new AbortController()
+    const { signal } = this.#scope
+    this.#become({ kind: 'starting', message: 'Restarting the server' })
+    await delay(this.#restarts.next(), signal)
+    if (signal.aborted) return
+    await this.client().catch((error: unknown) => log.error(String(error)))
+  }
+
+  /** Resolves once the feed is there, or was refused for the first time: what is read after that misses no change. */
+  #follow(client: LociClient, connected: ConnectionState & { kind: 'connected' }): Promise<void> {
+    const { signal } = this.#scope
+    return new Promise((resolve) => {
+      let first = true
+      const handlers = {
+        ready: (resumed: boolean) => {
+          this.#become(connected)
+          if (!resumed && !first) this.#stale.fire()
+          first = false
+          resolve()
+        },
+        changed: (events: Change[]) => this.#changes.fire(events),
+        lost: (error: unknown) => {
+          first = false
+          void this.#lose(error, connected.url, signal).then(resolve)
+        },
+      }
+      void followEvents(client, handlers, { signal }).then(resolve)
+    })
+  }
+
+  async #lose(error: unknown, url: string, signal: AbortSignal): Promise<void> {
+    const message = await this.describe(error)
+    if (signal.aborted) return
+    this.#options.log.warn(`Lost the event feed: ${message}`)
+    this.#become({ kind: 'lost', url, message })
+  }
+
+  async #release(): Promise<void> {
+    const client = this.#client
+    const server = this.#process
+    this.#client = null
+    this.#process = null
+    await Promise.all([client?.close(), server?.stop()])
+  }
+
+  #fail(message: string): void {
+    this.#options.log.error(message)
+    this.#become({ kind: 'failed', message })
+  }
+
+  #become(state: ConnectionState): void {
+    this.state = state
+    this.#state.fire(state)
+  }
+}
+
+function hint(message: string, settings: ServerSettings): string {
+  return settings.url === null ? message : `${message} The address comes from the setting loci.server.url.`
+}

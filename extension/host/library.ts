@@ -1,0 +1,214 @@
+import type { LociClient } from '../../shared/client/http.ts'
+import type { Event as Change } from '../../shared/schema/event.ts'
+
+type Letta = LociClient['letta']
+type AgentState = Awaited<ReturnType<Letta['agents']['retrieve']>>
+type BlockState = Awaited<ReturnType<Letta['blocks']['retrieve']>>
+type ToolState = Awaited<ReturnType<Letta['tools']['retrieve']>>
+
+export interface AgentInfo {
+  id: string
+  name: string
+  model: string | null
+  description: string | null
+  block_ids: string[]
+  tool_ids: string[]
+}
+export interface BlockInfo {
+  id: string
+  label: string
+  value: string
+  limit: number
+  description: string | null
+  read_only: boolean
+}
+export interface ToolInfo {
+  id: string
+  name: string
+  description: string | null
+  tool_type: string
+}
+
+/** What the views show: a copy of the server's agents, blocks and tools, kept up to date by `apply`. */
+export interface Library {
+  readonly agents: ReadonlyMap<string, AgentInfo>
+  readonly blocks: ReadonlyMap<string, BlockInfo>
+  readonly tools: ReadonlyMap<string, ToolInfo>
+  /** True once everything was read. */
+  readonly loaded: boolean
+  /** Reads everything, once however many ask at a time. Throws what the client throws. */
+  load(): Promise<void>
+  /** Reads everything again, after any reading that is under way. Throws what the client throws. */
+  reload(): Promise<void>
+  /** Reads again what these changes concern. Throws what the client throws. */
+  apply(changes: readonly Change[]): Promise<void>
+  /** Forgets everything, for another server. */
+  clear(): void
+}
+
+/** Above this many objects in one burst, reading the whole list is cheaper than reading each. */
+const ONE_BY_ONE = 25
+const PAGE = 200
+
+/** `changed` is called after each change of what the library holds. */
+export function createLibrary(getClient: () => Promise<LociClient>, changed: () => void): Library {
+  const agents = new Map<string, AgentInfo>()
+  const blocks = new Map<string, BlockInfo>()
+  const tools = new Map<string, ToolInfo>()
+  let loaded = false
+  let loading: Promise<void> | null = null
+  /** One reader at a time: an older answer never overwrites a newer one. */
+  let queue: Promise<void> = Promise.resolve()
+  const inTurn = (work: () => Promise<void>) => {
+    const done = queue.then(work)
+    queue = done.catch(() => undefined)
+    return done
+  }
+
+  async function readAll(): Promise<void> {
+    const { letta } = await getClient()
+    await Promise.all([readAgents(letta), readBlocks(letta), readTools(letta)])
+    loaded = true
+    changed()
+  }
+  async function readAgents(letta: Letta): Promise<void> {
+    const include: ('agent.blocks' | 'agent.tools')[] = ['agent.blocks', 'agent.tools']
+    replace(agents, await all(letta.agents.list({ limit: PAGE, order: 'asc', include }), agentInfo))
+  }
+  async function readBlocks(letta: Letta): Promise<void> {
+    replace(blocks, await all(letta.blocks.list({ limit: PAGE, order: 'asc' }), blockInfo))
+  }
+  async function readTools(letta: Letta): Promise<void> {
+    replace(tools, await all(letta.tools.list({ limit: PAGE, order: 'asc' }), toolInfo))
+  }
+
+  async function readChanged(changes: readonly Change[]): Promise<void> {
+    const { letta } = await getClient()
+    const stale = staleObjects(changes)
+    await Promise.all([
+      refresh(
+        agents,
+        stale.agents,
+        () => readAgents(letta),
+        async (id) =>
+          agentInfo(await letta.agents.retrieve(id, { include: ['agent.blocks', 'agent.tools'] })),
+      ),
+      refresh(
+        blocks,
+        stale.blocks,
+        () => readBlocks(letta),
+        async (id) => blockInfo(await letta.blocks.retrieve(id)),
+      ),
+      refresh(
+        tools,
+        stale.tools,
+        () => readTools(letta),
+        async (id) => toolInfo(await letta.tools.retrieve(id)),
+      ),
+    ])
+    changed()
+  }
+
+  return {
+    agents,
+    blocks,
+    tools,
+    get loaded() {
+      return loaded
+    },
+    load() {
+      loading ??= inTurn(readAll).finally(() => {
+        loading = null
+      })
+      return loading
+    },
+    reload: () => inTurn(readAll),
+    apply(changes) {
+      const shown = changes.filter((change) => !change.type.startsWith('run.'))
+      if (shown.length === 0 || (!loaded && !loading)) return Promise.resolve()
+      return inTurn(() => readChanged(shown))
+    },
+    clear() {
+      loaded = false
+      for (const map of [agents, blocks, tools]) map.clear()
+      changed()
+    },
+  }
+}
+
+/** The ids to read again. Attaching concerns the agent alone: what is attached did not change. */
+export function staleObjects(changes: readonly Change[]) {
+  const stale = { agents: new Set<string>(), blocks: new Set<string>(), tools: new Set<string>() }
+  for (const { type, object_id, agent_id } of changes) {
+    const attached = type.endsWith('.attached') || type.endsWith('.detached')
+    if (attached && agent_id !== null) stale.agents.add(agent_id)
+    else if (type.startsWith('agent.')) stale.agents.add(object_id)
+    if (type.startsWith('block.')) stale.blocks.add(object_id)
+    if (type.startsWith('tool.')) stale.tools.add(object_id)
+  }
+  return stale
+}
+
+async function refresh<T>(
+  map: Map<string, T>,
+  ids: ReadonlySet<string>,
+  readList: () => Promise<void>,
+  readOne: (id: string) => Promise<T>,
+): Promise<void> {
+  if (ids.size > ONE_BY_ONE) return readList()
+  await Promise.all(
+    [...ids].map(async (id) => {
+      try {
+        map.set(id, await readOne(id))
+      } catch (error) {
+        if ((error as { status?: unknown }).status !== 404) throw error
+        map.delete(id)
+      }
+    }),
+  )
+}
+
+async function all<From, To extends { id: string }>(
+  pages: AsyncIterable<From>,
+  convert: (item: From) => To,
+): Promise<To[]> {
+  const found: To[] = []
+  for await (const item of pages) found.push(convert(item))
+  return found
+}
+
+function replace<T extends { id: string }>(map: Map<string, T>, items: T[]): void {
+  map.clear()
+  for (const item of items) map.set(item.id, item)
+}
+
+function agentInfo(agent: AgentState): AgentInfo {
+  return {
+    id: agent.id,
+    name: agent.name,
+    model: agent.model ?? null,
+    description: agent.description ?? null,
+    block_ids: agent.blocks.flatMap((block) => block.id ?? []),
+    tool_ids: agent.tools.map((tool) => tool.id),
+  }
+}
+
+function blockInfo(block: BlockState): BlockInfo {
+  return {
+    id: block.id ?? '',
+    label: block.label ?? '(no label)',
+    value: block.value,
+    limit: block.limit ?? 0,
+    description: block.description ?? null,
+    read_only: block.read_only ?? false,
+  }
+}
+
+function toolInfo(tool: ToolState): ToolInfo {
+  return {
+    id: tool.id,
+    name: tool.name ?? '(no name)',
+    description: tool.description ?? null,
+    tool_type: tool.tool_type ?? 'custom',
+  }
+}

@@ -1,0 +1,254 @@
+import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit'
+import { repeat } from 'lit/directives/repeat.js'
+import type { LettaMessage, StreamItem } from '../../shared/schema/message.ts'
+import { addItem, type ChatAgent, type ChatTurn, type NotificationEnvelope } from '../protocol.ts'
+import { openChannel, type Channel } from './channel.ts'
+import { chatStyles } from './chat-styles.ts'
+import { composer, earlierButton, emptyState, failureCard, goneNote, openFailure } from './parts.ts'
+import { renderRow } from './rows.ts'
+import { rowsOf, type Row } from './transcript.ts'
+
+type Status = 'loading' | 'ready' | 'failed'
+
+/** Nearer to the end than this, the list follows what is written; in CSS pixels. */
+const NEAR_END = 60
+
+/** The chat with one agent: history, the turn under way, and where the user writes. Draws at most once a frame. */
+export class LociChat extends LitElement {
+  static override styles = chatStyles
+  static override properties = {
+    agentId: { attribute: 'agent-id' },
+    status: { state: true },
+    agent: { state: true },
+    draft: { state: true },
+    failure: { state: true },
+    earlier: { state: true },
+  }
+  declare agentId: string
+  declare private status: Status
+  declare private agent: ChatAgent | null
+  declare private draft: string
+  /** Why opening failed, or what the last request was refused for. */
+  declare private failure: string
+  declare private earlier: boolean
+  readonly #channel: Channel
+  /** Everything before the present turn. */
+  #past: (LettaMessage | StreamItem)[] = []
+  #pastRows: Row[] = []
+  #turn: ChatTurn | null = null
+  #stale = false
+  #follow = true
+
+  constructor() {
+    super()
+    this.agentId = ''
+    this.status = 'loading'
+    this.agent = null
+    this.failure = ''
+    this.earlier = false
+    this.#channel = openChannel((news) => this.#hear(news))
+    this.draft = this.#channel.getState()?.draft ?? ''
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback()
+    this.#remember()
+    void this.#open()
+  }
+
+  protected override async scheduleUpdate(): Promise<void> {
+    await new Promise(requestAnimationFrame)
+    await super.scheduleUpdate()
+  }
+
+  protected override firstUpdated(): void {
+    this.#input?.focus()
+  }
+
+  protected override updated(changed: PropertyValues): void {
+    if (changed.has('status') && this.status === 'ready') this.#input?.focus()
+    const list = this.#list
+    if (this.#follow && list) list.scrollTop = list.scrollHeight
+  }
+
+  protected override render(): TemplateResult {
+    const turn = this.#turn
+    const running = turn?.end === null
+    if (this.status === 'failed') {
+      return openFailure(this.failure, () => void this.#open(), this.#showLogs)
+    }
+    const empty = this.status === 'ready' && this.agent && this.#pastRows.length === 0 && !turn
+    return html`
+      <main class="list" @scroll=${this.#onScroll} tabindex="-1">
+        ${this.earlier ? earlierButton(() => void this.#loadEarlier()) : nothing}
+        ${empty ? emptyState(this.agent, (text) => this.#send(text)) : nothing}
+        <div class="rows" role="log" aria-live="polite" aria-label="Conversation" aria-busy=${running}>
+          ${repeat(
+            this.#pastRows,
+            (row) => row.key,
+            (row) => renderRow(row, false),
+          )}
+          ${turn ? this.#renderTurn(turn) : nothing}
+        </div>
+      </main>
+      ${this.status === 'ready' && !this.agent ? goneNote() : nothing}
+      ${composer({
+        agent: this.agent,
+        draft: this.draft,
+        running,
+        disabled: this.status !== 'ready' || !this.agent,
+        notice: this.failure,
+        input: (text) => this.#edit(text),
+        send: () => this.#send(this.draft),
+        stop: () => void this.#ask(this.#channel.request('chat.stop', null)),
+      })}
+    `
+  }
+
+  #renderTurn(turn: ChatTurn): TemplateResult {
+    const rows = rowsOf(turn.items)
+    const running = turn.end === null
+    const waiting = running && rows.at(-1)?.kind !== 'assistant'
+    return html`
+      ${renderRow({ kind: 'user', key: turn.otid, text: turn.text }, false)}
+      ${repeat(
+        rows,
+        (row) => row.key,
+        (row) => renderRow(row, running && row === rows.at(-1)),
+      )}
+      ${waiting ? html`<p class="waiting" aria-label="The agent is working"><i></i><i></i><i></i></p>` : nothing}
+      ${turn.end?.outcome === 'stopped' ? html`<p class="aside">Stopped.</p>` : nothing}
+      ${
+        turn.end?.outcome === 'failed'
+          ? failureCard(turn.end.message, () => this.#retry(turn), this.#showLogs)
+          : nothing
+      }
+    `
+  }
+
+  async #open(): Promise<void> {
+    this.#stale = false
+    this.failure = ''
+    try {
+      const { agent, history, turn } = await this.#channel.request('chat.open', null)
+      // What a deleted agent said stays readable while the tab is open.
+      if (agent) {
+        this.#setPast(history.messages)
+        this.#turn = turn
+        this.earlier = history.earlier
+      }
+      this.agent = agent
+      this.status = 'ready'
+      this.requestUpdate()
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error)
+      if (this.status !== 'ready') this.status = 'failed'
+    }
+  }
+
+  #hear(news: NotificationEnvelope): void {
+    switch (news.name) {
+      case 'turn.started':
+        this.#archive()
+        this.#turn = { ...news.params, items: [], end: null }
+        this.#follow = true
+        break
+      case 'turn.items':
+        if (this.#turn?.otid !== news.params.otid) return
+        for (const item of news.params.items) addItem(this.#turn.items, item)
+        break
+      case 'turn.ended':
+        if (this.#turn?.otid === news.params.otid) this.#turn.end = news.params.end
+        if (this.#stale) void this.#open()
+        break
+      case 'chat.stale':
+        if (this.#turn?.end === null) this.#stale = true
+        else void this.#open()
+        break
+      case 'agent.changed':
+        this.agent = news.params
+        break
+    }
+    this.requestUpdate()
+  }
+
+  /** The turn before the one that begins becomes past; one that failed is replaced by its retry. */
+  #archive(): void {
+    const turn = this.#turn
+    if (!turn) return
+    this.#turn = null
+    const asked = { message_type: 'user_message', id: turn.otid, content: turn.text } as LettaMessage
+    this.#setPast([...this.#past, asked, ...turn.items])
+  }
+
+  #setPast(items: (LettaMessage | StreamItem)[]): void {
+    this.#past = items
+    this.#pastRows = rowsOf(items)
+  }
+
+  #send(text: string): void {
+    if (text.trim() === '' || this.#turn?.end === null || !this.agent) return
+    if (text === this.draft) this.#edit('')
+    const otid = crypto.randomUUID()
+    void this.#ask(this.#channel.request('chat.send', { otid, text }), () => {
+      if (this.draft === '') this.#edit(text)
+    })
+  }
+
+  #retry(turn: ChatTurn): void {
+    this.#turn = null
+    this.#send(turn.text)
+  }
+
+  async #loadEarlier(): Promise<void> {
+    const list = this.#list
+    const first = this.#past[0]
+    if (!list || !first || !('id' in first)) return
+    const below = list.scrollHeight - list.scrollTop
+    await this.#ask(this.#addEarlier(first.id))
+    await this.updateComplete
+    list.scrollTop = list.scrollHeight - below
+  }
+
+  async #addEarlier(before: string): Promise<void> {
+    const page = await this.#channel.request('chat.earlier', { before })
+    this.earlier = page.earlier
+    this.#setPast([...page.messages, ...this.#past])
+    this.requestUpdate()
+  }
+
+  /** A refused request is said above the composer; `undo` gives back what it had taken. */
+  async #ask(request: Promise<unknown>, undo?: () => void): Promise<void> {
+    this.failure = ''
+    try {
+      await request
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error)
+      undo?.()
+    }
+  }
+
+  #edit(text: string): void {
+    this.draft = text
+    this.#remember()
+  }
+
+  #remember(): void {
+    this.#channel.setState({ agentId: this.agentId, draft: this.draft })
+  }
+
+  readonly #showLogs = () => this.#channel.command('logs.show', null)
+
+  readonly #onScroll = () => {
+    const list = this.#list
+    if (list) this.#follow = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END
+  }
+
+  get #list(): HTMLElement | null {
+    return this.renderRoot.querySelector('.list')
+  }
+
+  get #input(): HTMLElement | null {
+    return this.renderRoot.querySelector('textarea')
+  }
+}

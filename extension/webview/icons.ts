@@ -1,0 +1,36 @@
+import { html, type TemplateResult } from 'lit'
+
+/** Line icons of 16 × 16 in the colour of the text around them; hidden from assistive technology. */
+const icon = (paths: TemplateResult) => paths
+
+const svg = (d: string) =>
+  icon(
+    html`<svg
+      class="icon"
+      width="16"
+      height="16"
+      viewBox="0 0 16 16"
+      fill="none"
+      stroke="currentColor"
+      stroke-width="1.2"
+      stroke-linecap="round"
+      stroke-linejoin="round"
+      aria-hidden="true"
+    >
+      <path d=${d}></path>
+    </svg>`,
+  )
+
+export const icons = {
+  send: svg('M8 13V3M3.8 7.2 8 3l4.2 4.2'),
+  stop: svg('M4.5 4.5h7v7h-7z'),
+  tool: svg(
+    'M9.7 2.6a3.3 3.3 0 0 0-3 4.6L2.6 11.3l2.1 2.1 4.1-4.1a3.3 3.3 0 0 0 4.6-3.7l-2 2-2-.6-.6-2 2-2a3.3 3.3 0 0 0-1.1-.4z',
+  ),
+  done: svg('M3.5 8.5 6.5 11.5 12.5 4.8'),
+  failed: svg('M8 2.2 14.4 13H1.6zM8 6.5v3M8 11.2v.1'),
+  thought: svg(
+    'M6.2 12.2h3.6M6.8 14h2.4M8 2a4 4 0 0 0-2.4 7.2c.4.4.6.8.6 1.3h3.6c0-.5.2-.9.6-1.3A4 4 0 0 0 8 2z',
+  ),
+  agent: svg('M3 6.5h10v6H3zM8 6.5V4M8 2.6v.1M6 9v1M10 9v1M1.4 8.5v2M14.6 8.5v2'),
+}
