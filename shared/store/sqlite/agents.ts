@@ -1,0 +1,232 @@
+import { sql } from 'kysely'
+import type { Actor, AgentFilter, AgentPatch, AgentStore, NewAgent } from '../../core/ports.ts'
+import type { Agent, AgentRelation } from '../../schema/agent.ts'
+import { AppError } from '../../schema/errors.ts'
+import type { Page } from '../../schema/page.ts'
+import type { BareAgent } from './agent-rows.ts'
+import { agentOfRow, readAgentRow, rowOfAgent, tagsOfAgent } from './agent-rows.ts'
+import { blocksOfAgent, insertBlock } from './blocks.ts'
+import { appendMessages, readContextIds } from './context.ts'
+import type { Database, Transaction } from './database.ts'
+import { finishDeletion } from './deletions.ts'
+import {
+  linkBlock,
+  linkTool,
+  replaceAgentTags,
+  replaceBlocks,
+  replaceTools,
+  unlinkBlock,
+  unlinkTool,
+} from './links.ts'
+import { contains, windowOf } from './page.ts'
+import type { Connection } from './query.ts'
+import { sqlite } from './query.ts'
+import type { AgentRow } from './tables.ts'
+import { toolsOfAgent } from './tools.ts'
+
+const ALL: readonly AgentRelation[] = ['agent.blocks', 'agent.tools', 'agent.tags']
+
+/** Agents with their blocks, tools, tags and default conversation. */
+export class SqliteAgents implements AgentStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  create(
+    actor: Actor,
+    { agent, tags, new_blocks, block_ids, tool_ids, system_message }: NewAgent,
+  ): Promise<Agent> {
+    return this.#database.write((tx) => {
+      tx.run(sqlite.insertInto('agents').values(rowOfAgent(actor, agent)))
+      replaceAgentTags(tx, actor, agent.id, tags)
+      tx.event(actor, 'agent.created', agent.id, agent.id)
+      for (const input of new_blocks) {
+        linkBlock(tx, actor, agent.id, insertBlock(tx, actor, input, agent.id).id)
+      }
+      for (const id of block_ids) {
+        if (linkBlock(tx, actor, agent.id, id)) tx.event(actor, 'block.attached', id, agent.id)
+      }
+      for (const id of tool_ids) linkTool(tx, actor, agent.id, id)
+      tx.run(
+        sqlite.insertInto('conversations').values({
+          id: agent.id,
+          organization_id: actor.organization_id,
+          agent_id: agent.id,
+          created_at: agent.created_at,
+          run_id: null,
+          instance_id: null,
+          context_length: 1,
+          context_end: 1,
+          message_count: 1,
+        }),
+      )
+      appendMessages(tx, actor, agent.id, 0, [system_message])
+      return withRelations(tx, actor, agent, ALL)
+    })
+  }
+
+  get(actor: Actor, agent_id: string, relations: readonly AgentRelation[]): Promise<Agent | null> {
+    return this.#database.read((c) => {
+      const row = readAgentRow(c, actor, agent_id)
+      return row ? withRelations(c, actor, agentOfRow(row), relations) : null
+    })
+  }
+
+  list(actor: Actor, filter: AgentFilter, page: Page, relations: readonly AgentRelation[]): Promise<Agent[]> {
+    return this.#database.read((c) => {
+      const column = filter.order_by ?? 'created_at'
+      const sorting = { table: 'agents', column, nullable: column === 'last_run_completion' } as const
+      const window = windowOf(c, actor.organization_id, sorting, page)
+      let rows = filtered(actor, filter).selectAll('agents')
+      for (const condition of window.conditions) rows = rows.where(condition)
+      const found = c
+        .all(rows.orderBy(window.direction).limit(page.limit))
+        .map((row) => withRelations(c, actor, agentOfRow(row), relations))
+      return window.turned ? found.toReversed() : found
+    })
+  }
+
+  count(actor: Actor, filter: AgentFilter): Promise<number> {
+    return this.#database.read(
+      (c) => c.get(filtered(actor, filter).select((eb) => eb.fn.countAll<number>().as('n')))?.n ?? 0,
+    )
+  }
+
+  update(actor: Actor, agent_id: string, patch: AgentPatch): Promise<Agent | null> {
+    return this.#database.write((tx) => {
+      const row = readAgentRow(tx, actor, agent_id)
+      if (!row) return null
+      const { block_ids, tool_ids, tags, ...fields } = patch
+      const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+      const next: BareAgent = {
+        ...agentOfRow(row),
+        updated_at: new Date().toISOString(),
+        last_updated_by_id: actor.user_id,
+        ...given,
+      }
+      const { id, organization_id, ...columns } = rowOfAgent(actor, next)
+      tx.run(
+        sqlite
+          .updateTable('agents')
+          .set(columns)
+          .where('id', '=', id)
+          .where('organization_id', '=', organization_id),
+      )
+      if (tags) replaceAgentTags(tx, actor, agent_id, tags)
+      if (block_ids) replaceBlocks(tx, actor, agent_id, block_ids)
+      if (tool_ids) replaceTools(tx, actor, agent_id, tool_ids)
+      tx.event(actor, 'agent.updated', agent_id, agent_id)
+      return withRelations(tx, actor, next, ALL)
+    })
+  }
+
+  async delete(actor: Actor, agent_id: string): Promise<boolean> {
+    const deleted = await this.#database.write((tx) => {
+      const agents = sqlite.deleteFrom('agents').where('id', '=', agent_id)
+      if (tx.run(agents.where('organization_id', '=', actor.organization_id)) === 0) return false
+      // A turn that still runs finds its lease gone.
+      tx.run(
+        sqlite
+          .updateTable('conversations')
+          .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
+          .where('agent_id', '=', agent_id),
+      )
+      tx.run(sqlite.insertInto('deletions').values({ agent_id, organization_id: actor.organization_id }))
+      tx.event(actor, 'agent.deleted', agent_id, agent_id)
+      return true
+    })
+    if (deleted) await finishDeletion(this.#database, agent_id)
+    return deleted
+  }
+
+  attachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void> {
+    return this.#change(actor, agent_id, (tx) => {
+      if (linkBlock(tx, actor, agent_id, block_id)) tx.event(actor, 'block.attached', block_id, agent_id)
+    })
+  }
+
+  detachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void> {
+    return this.#change(actor, agent_id, (tx) => {
+      if (unlinkBlock(tx, agent_id, block_id)) tx.event(actor, 'block.detached', block_id, agent_id)
+    })
+  }
+
+  attachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void> {
+    return this.#change(actor, agent_id, (tx) => {
+      if (linkTool(tx, actor, agent_id, tool_id)) tx.event(actor, 'tool.attached', tool_id, agent_id)
+    })
+  }
+
+  detachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void> {
+    return this.#change(actor, agent_id, (tx) => {
+      if (unlinkTool(tx, agent_id, tool_id)) tx.event(actor, 'tool.detached', tool_id, agent_id)
+    })
+  }
+
+  #change(actor: Actor, agent_id: string, work: (tx: Transaction) => void): Promise<void> {
+    return this.#database.write((tx) => {
+      if (!readAgentRow(tx, actor, agent_id)) {
+        throw new AppError('not_found', `There is no agent '${agent_id}'.`)
+      }
+      work(tx)
+    })
+  }
+}
+
+function withRelations(
+  connection: Connection,
+  actor: Actor,
+  agent: BareAgent,
+  relations: readonly AgentRelation[],
+): Agent {
+  const wants = (relation: AgentRelation) => relations.includes(relation)
+  return {
+    ...agent,
+    blocks: wants('agent.blocks') ? blocksOfAgent(connection, actor, agent.id) : [],
+    tools: wants('agent.tools') ? toolsOfAgent(connection, actor, agent.id) : [],
+    tags: wants('agent.tags') ? tagsOfAgent(connection, actor, agent.id) : [],
+    // No relation of V1's: an agent always names its messages.
+    message_ids: readContextIds(connection, actor, agent.id),
+  }
+}
+
+function filtered(actor: Actor, filter: AgentFilter) {
+  let rows = sqlite.selectFrom('agents').where('agents.organization_id', '=', actor.organization_id)
+  const equal: [keyof AgentRow, string | undefined][] = [
+    ['name', filter.name],
+    ['project_id', filter.project_id],
+    ['template_id', filter.template_id],
+    ['base_template_id', filter.base_template_id],
+    ['last_stop_reason', filter.last_stop_reason],
+    ['created_by_id', filter.created_by_id],
+  ]
+  for (const [column, value] of equal) {
+    if (value !== undefined) rows = rows.where(sql.ref(`agents.${column}`), '=', value)
+  }
+  if (filter.query_text !== undefined) rows = rows.where(contains('agents.name', filter.query_text))
+  if (!filter.show_hidden) rows = rows.where((eb) => eb(eb.fn.coalesce('hidden', eb.lit(0)), '=', 0))
+  if (filter.tags && filter.tags.length > 0) {
+    const wanted = [...new Set(filter.tags)]
+    rows = rows.where(
+      (eb) =>
+        eb
+          .selectFrom('agent_tags')
+          .select((count) => count.fn.countAll<number>().as('n'))
+          .whereRef('agent_tags.agent_id', '=', 'agents.id')
+          .where('tag', 'in', wanted),
+      '>=',
+      filter.match_all_tags ? wanted.length : 1,
+    )
+  }
+  if (filter.block_id !== undefined) {
+    rows = rows.where('id', 'in', (eb) =>
+      eb
+        .selectFrom('agents_blocks')
+        .select('agent_id')
+        .where('block_id', '=', filter.block_id ?? ''),
+    )
+  }
+  return rows
+}

@@ -1,0 +1,207 @@
+import type { Actor } from '../../core/ports.ts'
+import { newId } from '../../schema/ids.ts'
+import type { StoredMessage } from '../../schema/message.ts'
+import type { Transaction } from './database.ts'
+import { MESSAGE_COLUMNS, insertMessage, messageOf } from './messages.ts'
+import type { Connection } from './query.ts'
+import { query, sqlite } from './query.ts'
+
+/** The parsed contexts of the conversations used last, up to about this many characters in all. */
+const CACHE_CHARACTERS = 16_000_000
+
+const contextOf = query<{ conversation: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('context_messages')
+    .innerJoin('messages', 'messages.seq', 'context_messages.message_seq')
+    .select(MESSAGE_COLUMNS)
+    .where('context_messages.conversation_id', '=', p.conversation)
+    .where('context_messages.organization_id', '=', p.org)
+    .orderBy('context_messages.position'),
+)
+const contextIds = query<{ conversation: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('context_messages')
+    .innerJoin('messages', 'messages.seq', 'context_messages.message_seq')
+    .select('messages.id')
+    .where('context_messages.conversation_id', '=', p.conversation)
+    .where('context_messages.organization_id', '=', p.org)
+    .orderBy('context_messages.position'),
+)
+const append = query<{ conversation: string; position: number; seq: number; org: string }>()((p) =>
+  sqlite.insertInto('context_messages').values({
+    conversation_id: p.conversation,
+    position: p.position,
+    message_seq: p.seq,
+    organization_id: p.org,
+  }),
+)
+const rewrite = query<{ id: string; conversation: string; org: string; data: string }>()((p) =>
+  sqlite
+    .updateTable('messages')
+    .set({ data: p.data })
+    .where('id', '=', p.id)
+    .where('conversation_id', '=', p.conversation)
+    .where('organization_id', '=', p.org),
+)
+const oneMessage = query<{ id: string; conversation: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('messages')
+    .select(MESSAGE_COLUMNS)
+    .where('id', '=', p.id)
+    .where('conversation_id', '=', p.conversation)
+    .where('organization_id', '=', p.org),
+)
+
+interface Cached {
+  version: number
+  messages: readonly StoredMessage[]
+  characters: number
+}
+
+/**
+ * Contexts as they were last read or written, each valid for one `context_version` of its conversation, which the
+ * caller has read in its own transaction. A turn then parses only what is new. Cached messages are shared: nobody
+ * may change them.
+ */
+export class ContextCache {
+  readonly #entries = new Map<string, Cached>()
+  #characters = 0
+
+  get(conversation_id: string, version: number): readonly StoredMessage[] | null {
+    const entry = this.#entries.get(conversation_id)
+    if (entry?.version !== version) return null
+    // The map's order is the order of use.
+    this.#entries.delete(conversation_id)
+    this.#entries.set(conversation_id, entry)
+    return entry.messages
+  }
+
+  set(conversation_id: string, version: number, messages: readonly StoredMessage[]): void {
+    const characters = this.#measure(conversation_id, messages)
+    this.delete(conversation_id)
+    this.#entries.set(conversation_id, { version, messages, characters })
+    this.#characters += characters
+    for (const oldest of this.#entries.keys()) {
+      if (this.#characters <= CACHE_CHARACTERS) break
+      this.delete(oldest)
+    }
+  }
+
+  delete(conversation_id: string): void {
+    const entry = this.#entries.get(conversation_id)
+    if (!entry) return
+    this.#entries.delete(conversation_id)
+    this.#characters -= entry.characters
+  }
+
+  /** Only what is new is measured: a context mostly grows at its end. */
+  #measure(conversation_id: string, messages: readonly StoredMessage[]): number {
+    const known = this.#entries.get(conversation_id)
+    const grown = known && known.messages.length > 0 && known.messages.length <= messages.length
+    const from = grown && known.messages.at(-1) === messages[known.messages.length - 1] ? known : null
+    let characters = from?.characters ?? 0
+    for (let i = from?.messages.length ?? 0; i < messages.length; i++) {
+      characters += weight(messages[i])
+    }
+    return characters
+  }
+}
+
+/** About how much memory a message takes; text decides. */
+function weight(message: StoredMessage | undefined): number {
+  let characters = 300
+  for (const part of message?.content ?? []) {
+    if (part.type === 'text') characters += part.text.length
+    else if (part.type === 'reasoning') characters += part.reasoning.length
+    else if (part.type === 'image' && part.source.type === 'base64') characters += part.source.data.length
+  }
+  for (const call of message?.tool_calls ?? []) characters += call.function.arguments.length
+  for (const { func_response } of message?.tool_returns ?? []) {
+    characters +=
+      typeof func_response === 'string' ? func_response.length : JSON.stringify(func_response).length
+  }
+  return characters
+}
+
+/** The in-context messages of a conversation, in order. */
+export function readContext(connection: Connection, actor: Actor, conversation_id: string): StoredMessage[] {
+  return contextOf
+    .all(connection, { conversation: conversation_id, org: actor.organization_id })
+    .map(messageOf)
+}
+
+/** The ids of the in-context messages, in order. */
+export function readContextIds(connection: Connection, actor: Actor, conversation_id: string): string[] {
+  return contextIds
+    .all(connection, { conversation: conversation_id, org: actor.organization_id })
+    .map((row) => row.id)
+}
+
+/**
+ * Stores the messages and appends them to the context, whose next free position is `end`. Answers copies of them as
+ * a later read would give them.
+ */
+export function appendMessages(
+  tx: Transaction,
+  actor: Actor,
+  conversation_id: string,
+  end: number,
+  messages: readonly StoredMessage[],
+): StoredMessage[] {
+  return messages.map((message, i) => {
+    const { seq, stored } = insertMessage(tx, actor, message)
+    append.run(tx, { conversation: conversation_id, position: end + i, seq, org: actor.organization_id })
+    return stored
+  })
+}
+
+/** Puts a new text in a stored message; answers the message as it is now, null when there is none. */
+export function rewriteText(
+  tx: Transaction,
+  actor: Actor,
+  conversation_id: string,
+  message_id: string,
+  text: string,
+): StoredMessage | null {
+  const key = { id: message_id, conversation: conversation_id, org: actor.organization_id }
+  const row = oneMessage.get(tx, key)
+  if (!row) return null
+  const data = JSON.stringify({ ...(JSON.parse(row.data) as object), content: [{ type: 'text', text }] })
+  rewrite.run(tx, { ...key, data })
+  return messageOf({ ...row, data })
+}
+
+/**
+ * Returns for the tool calls at the end of a context that a crash left without one. Providers refuse a history in
+ * which a call is not followed by its return.
+ */
+export function missingReturns(context: readonly StoredMessage[], now: string): StoredMessage[] {
+  let i = context.length - 1
+  while (i >= 0 && context[i]?.role === 'tool') i--
+  const asked = context[i]
+  if (asked?.role !== 'assistant' || asked.tool_calls.length === 0) return []
+  const answered = new Set(
+    context.slice(i + 1).flatMap((message) => message.tool_returns.map((result) => result.tool_call_id)),
+  )
+  const missing = asked.tool_calls.filter((call) => !answered.has(call.id))
+  if (missing.length === 0) return []
+  return [
+    {
+      ...asked,
+      id: newId('message'),
+      role: 'tool',
+      content: [],
+      name: null,
+      otid: null,
+      tool_calls: [],
+      tool_returns: missing.map((call) => ({
+        tool_call_id: call.id,
+        name: call.function.name,
+        status: 'error',
+        func_response: 'The call was interrupted before it finished; it may or may not have had an effect.',
+      })),
+      is_err: false,
+      created_at: now,
+    },
+  ]
+}

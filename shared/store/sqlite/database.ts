@@ -1,0 +1,227 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { Actor } from '../../core/ports.ts'
+import type { EventType } from '../../schema/event.ts'
+import { pause } from '../pause.ts'
+import { asStoreError, isBusy, unavailable } from './errors.ts'
+import { MIGRATIONS, migrate, newerStore, schemaVersion } from './migrate.ts'
+import { Connection, query, sqlite } from './query.ts'
+
+/** How long a command waits for other processes before it gives up. */
+const LOCK_DEADLINE_MS = 10_000
+
+const insertEvent = query<{
+  org: string
+  type: string
+  object: string
+  agent: string | null
+  date: string
+}>()((p) =>
+  sqlite
+    .insertInto('events')
+    .values({ organization_id: p.org, type: p.type, object_id: p.object, agent_id: p.agent, date: p.date }),
+)
+
+/** A write in progress. What it does becomes visible at once, with its events, or not at all. */
+export class Transaction extends Connection {
+  readonly #effects: (() => void)[] = []
+  events = 0
+
+  /** Records a change for everybody who watches, in any process. */
+  event(actor: Actor, type: EventType, object_id: string, agent_id: string | null): void {
+    insertEvent.run(this, {
+      org: actor.organization_id,
+      type,
+      object: object_id,
+      agent: agent_id,
+      date: new Date().toISOString(),
+    })
+    this.events++
+  }
+
+  /** Runs after the commit; not at all when the transaction is rolled back. */
+  afterCommit(effect: () => void): void {
+    this.#effects.push(effect)
+  }
+
+  /** Forgets what an earlier attempt collected. */
+  reset(): void {
+    this.#effects.length = 0
+    this.events = 0
+  }
+
+  runEffects(): void {
+    for (const effect of this.#effects.splice(0)) effect()
+  }
+}
+
+export interface DatabaseOptions {
+  directory: string
+  /** Version written beside the schema, for the message that an older process shows. */
+  version: string
+  migrations?: readonly string[]
+}
+
+/** `loci.db` of a data directory: one connection that writes, one that reads, one for the events feed. */
+export class Database {
+  readonly directory: string
+  readonly path: string
+  readonly #writer: Transaction
+  readonly #reader: Connection
+  readonly #schema: number
+  readonly #listeners = new Set<() => void>()
+  #closed = false
+
+  constructor(options: DatabaseOptions, writer: DatabaseSync, reader: DatabaseSync) {
+    this.directory = options.directory
+    this.path = join(options.directory, 'loci.db')
+    this.#schema = (options.migrations ?? MIGRATIONS).length
+    this.#writer = new Transaction(writer)
+    this.#reader = new Connection(reader)
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Several reads of one moment, in one synchronous go. */
+  read<T>(work: (connection: Connection) => T): Promise<T> {
+    return retryWhileBusy(this.path, () => {
+      const connection = this.#reader
+      connection.statement('BEGIN').run()
+      try {
+        return work(connection)
+      } finally {
+        connection.statement('COMMIT').run()
+      }
+    })
+  }
+
+  /**
+   * One write transaction, begun, done and committed in one synchronous go, so that no other command of this process
+   * comes between; a lock of another process is waited for without blocking. `work` may run again after a rollback.
+   * Throws `store_newer` when the schema has been migrated by a newer Loci meanwhile.
+   */
+  write<T>(work: (transaction: Transaction) => T): Promise<T> {
+    const tx = this.#writer
+    return retryWhileBusy(this.path, () => {
+      tx.statement('BEGIN IMMEDIATE').run()
+      let done: T
+      try {
+        tx.reset()
+        this.#checkSchema(tx)
+        done = work(tx)
+        tx.statement('COMMIT').run()
+      } catch (error) {
+        // A full disk or a broken one ends the transaction by itself.
+        if (tx.database.isTransaction) tx.statement('ROLLBACK').run()
+        throw error
+      }
+      tx.runEffects()
+      if (tx.events > 0) for (const listener of this.#listeners) listener()
+      return done
+    })
+  }
+
+  /** Calls back after each commit of this process that wrote events. */
+  onEvents(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** A read-only connection of its own, for the caller to close. */
+  openReader(): Connection {
+    return new Connection(openFile(this.path, true))
+  }
+
+  /** Throws `store_unavailable` or `store_newer` when a command would. */
+  check(): Promise<void> {
+    return this.read((connection) => this.#checkSchema(connection))
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#reader.close()
+    this.#writer.close()
+  }
+
+  #checkSchema(connection: Connection): void {
+    const found = Number(connection.statement('PRAGMA user_version').get()?.['user_version'])
+    if (found === this.#schema) return
+    if (found > this.#schema) throw newerStore(connection.database, this.directory)
+    throw unavailable(
+      `${this.path} was replaced by an older copy while this process was running; restart this process.`,
+    )
+  }
+}
+
+/** Opens or creates `loci.db` in the directory and migrates it. Throws `store_unavailable` or `store_newer`. */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const { directory } = options
+  const path = join(directory, 'loci.db')
+  try {
+    for (const folder of [directory, join(directory, 'instances'), join(directory, 'backups')]) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+    }
+  } catch (error) {
+    throw asStoreError(error, directory)
+  }
+  requireFullText()
+  // Two processes that make a new database race in `journal_mode = wal`, which no busy timeout covers: begin again.
+  return await retryWhileBusy(path, () => {
+    const writer = openFile(path, false)
+    let reader: DatabaseSync | undefined
+    try {
+      writer.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
+      reader = openFile(path, true)
+      migrate(writer, reader, {
+        directory,
+        version: options.version,
+        migrations: options.migrations ?? MIGRATIONS,
+      })
+      if (schemaVersion(writer) > (options.migrations ?? MIGRATIONS).length)
+        throw newerStore(writer, directory)
+      return new Database(options, writer, reader)
+    } catch (error) {
+      reader?.close()
+      writer.close()
+      throw error
+    }
+  })
+}
+
+function openFile(path: string, reading: boolean): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true })
+  // Not `readOnly`: a reader that comes first after a crash has to recover the log.
+  if (reading) database.exec('PRAGMA query_only = ON')
+  return database
+}
+
+function requireFullText(): void {
+  const probe = new DatabaseSync(':memory:')
+  try {
+    probe.exec('CREATE VIRTUAL TABLE probe USING fts5 (text)')
+  } catch (error) {
+    throw unavailable(
+      `The SQLite of Node ${process.version} has no full-text search (FTS5). ` +
+        'Use Node 22.16 or newer (22.13 to 22.15 lack it), or the Node that Loci brings along.',
+      error,
+    )
+  } finally {
+    probe.close()
+  }
+}
+
+/** Repeats while SQLite is busy, with growing random pauses that leave the event loop free. */
+async function retryWhileBusy<T>(path: string, attempt: () => T): Promise<T> {
+  const deadline = performance.now() + LOCK_DEADLINE_MS
+  for (let tries = 0; ; tries++) {
+    try {
+      return attempt()
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > deadline) throw asStoreError(error, path)
+    }
+    await pause(1 + Math.random() * Math.min(2 ** tries, 25))
+  }
+}

@@ -1,0 +1,144 @@
+import type { Actor } from '../../core/ports.ts'
+import { AppError } from '../../schema/errors.ts'
+import type { Transaction } from './database.ts'
+import { isConstraint } from './errors.ts'
+import type { Connection } from './query.ts'
+import { query, sqlite } from './query.ts'
+
+const nextBlock = query<{ agent: string }>()((p) =>
+  sqlite
+    .selectFrom('agents_blocks')
+    .select((eb) => eb.fn.coalesce(eb('position', '+', 1), eb.lit(0)).as('position'))
+    .where('agent_id', '=', p.agent)
+    .orderBy('position', 'desc')
+    .limit(1),
+)
+const nextTool = query<{ agent: string }>()((p) =>
+  sqlite
+    .selectFrom('agents_tools')
+    .select((eb) => eb.fn.coalesce(eb('position', '+', 1), eb.lit(0)).as('position'))
+    .where('agent_id', '=', p.agent)
+    .orderBy('position', 'desc')
+    .limit(1),
+)
+const labelOf = query<{ id: string; org: string }>()((p) =>
+  sqlite.selectFrom('blocks').select('label').where('id', '=', p.id).where('organization_id', '=', p.org),
+)
+const blockIds = query<{ agent: string }>()((p) =>
+  sqlite.selectFrom('agents_blocks').select('block_id').where('agent_id', '=', p.agent).orderBy('position'),
+)
+const toolIds = query<{ agent: string }>()((p) =>
+  sqlite.selectFrom('agents_tools').select('tool_id').where('agent_id', '=', p.agent).orderBy('position'),
+)
+
+/**
+ * Attaches a block to an agent as its last one; again is the same as once. Throws `not_found` for the block and
+ * `conflict` when the agent has another block of that label.
+ */
+export function linkBlock(tx: Transaction, actor: Actor, agent_id: string, block_id: string): boolean {
+  const block = labelOf.get(tx, { id: block_id, org: actor.organization_id })
+  if (!block) throw new AppError('not_found', `There is no block '${block_id}'.`)
+  if (blockIds.all(tx, { agent: agent_id }).some((row) => row.block_id === block_id)) return false
+  try {
+    tx.run(
+      sqlite.insertInto('agents_blocks').values({
+        agent_id,
+        block_id,
+        organization_id: actor.organization_id,
+        position: nextBlock.get(tx, { agent: agent_id })?.position ?? 0,
+        label: block.label,
+      }),
+    )
+  } catch (error) {
+    if (!isConstraint(error)) throw error
+    throw new AppError(
+      'conflict',
+      `The agent '${agent_id}' already has a block with the label '${block.label}'. Labels are unique in an agent: ` +
+        'detach that block first, or give this one another label.',
+      { cause: error },
+    )
+  }
+  return true
+}
+
+/** Takes a block from an agent; false when the agent did not have it. */
+export function unlinkBlock(tx: Transaction, agent_id: string, block_id: string): boolean {
+  return (
+    tx.run(
+      sqlite.deleteFrom('agents_blocks').where('agent_id', '=', agent_id).where('block_id', '=', block_id),
+    ) > 0
+  )
+}
+
+/** Attaches a tool to an agent as its last one; again is the same as once. Throws `not_found` for the tool. */
+export function linkTool(tx: Transaction, actor: Actor, agent_id: string, tool_id: string): boolean {
+  requireTool(tx, actor, tool_id)
+  return (
+    tx.run(
+      sqlite
+        .insertInto('agents_tools')
+        .values({
+          agent_id,
+          tool_id,
+          organization_id: actor.organization_id,
+          position: nextTool.get(tx, { agent: agent_id })?.position ?? 0,
+        })
+        .onConflict((conflict) => conflict.doNothing()),
+    ) > 0
+  )
+}
+
+/** Takes a tool from an agent; false when the agent did not have it. */
+export function unlinkTool(tx: Transaction, agent_id: string, tool_id: string): boolean {
+  return (
+    tx.run(
+      sqlite.deleteFrom('agents_tools').where('agent_id', '=', agent_id).where('tool_id', '=', tool_id),
+    ) > 0
+  )
+}
+
+/** Makes these the agent's blocks, in this order. Errors as `linkBlock`. */
+export function replaceBlocks(tx: Transaction, actor: Actor, agent_id: string, ids: readonly string[]): void {
+  const before = blockIds.all(tx, { agent: agent_id }).map((row) => row.block_id)
+  for (const id of before) unlinkBlock(tx, agent_id, id)
+  for (const id of new Set(ids)) linkBlock(tx, actor, agent_id, id)
+  for (const id of before) if (!ids.includes(id)) tx.event(actor, 'block.detached', id, agent_id)
+  for (const id of new Set(ids)) if (!before.includes(id)) tx.event(actor, 'block.attached', id, agent_id)
+}
+
+/** Makes these the agent's tools, in this order. Errors as `linkTool`. */
+export function replaceTools(tx: Transaction, actor: Actor, agent_id: string, ids: readonly string[]): void {
+  const before = toolIds.all(tx, { agent: agent_id }).map((row) => row.tool_id)
+  for (const id of before) unlinkTool(tx, agent_id, id)
+  for (const id of new Set(ids)) linkTool(tx, actor, agent_id, id)
+  for (const id of before) if (!ids.includes(id)) tx.event(actor, 'tool.detached', id, agent_id)
+  for (const id of new Set(ids)) if (!before.includes(id)) tx.event(actor, 'tool.attached', id, agent_id)
+}
+
+/** Makes these the agent's tags. */
+export function replaceAgentTags(
+  tx: Transaction,
+  actor: Actor,
+  agent_id: string,
+  tags: readonly string[],
+): void {
+  tx.run(sqlite.deleteFrom('agent_tags').where('agent_id', '=', agent_id))
+  for (const [position, tag] of [...new Set(tags)].entries()) {
+    tx.run(
+      sqlite
+        .insertInto('agent_tags')
+        .values({ agent_id, tag, organization_id: actor.organization_id, position }),
+    )
+  }
+}
+
+function requireTool(connection: Connection, actor: Actor, id: string): void {
+  const found = connection.get(
+    sqlite
+      .selectFrom('tools')
+      .select('id')
+      .where('id', '=', id)
+      .where('organization_id', '=', actor.organization_id),
+  )
+  if (!found) throw new AppError('not_found', `There is no tool '${id}'.`)
+}

@@ -1,0 +1,225 @@
+import { sql } from 'kysely'
+import type { Actor, MessageFilter, MessageSearch, MessageStore } from '../../core/ports.ts'
+import type { ContentPart, StoredMessage } from '../../schema/message.ts'
+import type { Page } from '../../schema/page.ts'
+import type { Term } from '../search-text.ts'
+import { indexText, queryTerms } from '../search-text.ts'
+import type { Database, Transaction } from './database.ts'
+import { unknownCursor } from './page.ts'
+import type { Connection } from './query.ts'
+import { query, sqlite } from './query.ts'
+import type { MessageRow } from './tables.ts'
+
+type Data = Pick<
+  StoredMessage,
+  'content' | 'name' | 'otid' | 'sender_id' | 'group_id' | 'model' | 'tool_calls' | 'tool_returns'
+>
+/** A message row as the readers of this room select it. */
+export type StoredRow = Omit<MessageRow, 'seq' | 'searchable' | 'organization_id'>
+
+/** The columns of `StoredRow`. */
+export const MESSAGE_COLUMNS = [
+  'messages.id',
+  'messages.agent_id',
+  'messages.conversation_id',
+  'messages.role',
+  'messages.run_id',
+  'messages.step_id',
+  'messages.is_err',
+  'messages.created_at',
+  'messages.data',
+] as const
+
+/** A tool whose returns repeat other messages, and so are not found again. */
+const NOT_SEARCHED = 'conversation_search'
+
+const insert = query<Omit<MessageRow, 'seq'> & { seq?: never }>()((p) =>
+  sqlite.insertInto('messages').values({
+    id: p.id,
+    organization_id: p.organization_id,
+    agent_id: p.agent_id,
+    conversation_id: p.conversation_id,
+    role: p.role,
+    run_id: p.run_id,
+    step_id: p.step_id,
+    is_err: p.is_err,
+    searchable: p.searchable,
+    created_at: p.created_at,
+    data: p.data,
+  }),
+)
+const insertText = query<{ seq: number; owner: string; text: string }>()((p) =>
+  sqlite.insertInto('messages_fts').values({ rowid: p.seq, owner: p.owner, text: p.text }),
+)
+const seqOf = query<{ id: string; org: string }>()((p) =>
+  sqlite.selectFrom('messages').select('seq').where('id', '=', p.id).where('organization_id', '=', p.org),
+)
+
+/** Reads of the stored messages: lists in the order they were written, and full-text search. */
+export class SqliteMessages implements MessageStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  list(actor: Actor, filter: MessageFilter, page: Page): Promise<StoredMessage[]> {
+    return this.#database.read((c) => {
+      let rows = sqlite
+        .selectFrom('messages')
+        .select(MESSAGE_COLUMNS)
+        .where('organization_id', '=', actor.organization_id)
+      if (filter.agent_id !== undefined) rows = rows.where('agent_id', '=', filter.agent_id)
+      if (filter.conversation_id !== undefined) {
+        rows = rows.where('conversation_id', '=', filter.conversation_id)
+      }
+      if (filter.run_id !== undefined) rows = rows.where('run_id', '=', filter.run_id)
+      if (filter.step_id !== undefined) rows = rows.where('step_id', '=', filter.step_id)
+      if (!filter.include_err) rows = rows.where('is_err', '=', 0)
+      if (page.after !== undefined) rows = rows.where('seq', '>', cursor(c, actor, page.after))
+      if (page.before !== undefined) rows = rows.where('seq', '<', cursor(c, actor, page.before))
+      // A single cursor decides which end the page is taken from, so that it touches the cursor (DESIGN decision 10).
+      const upward =
+        (page.after === undefined) === (page.before === undefined)
+          ? page.order === 'asc'
+          : page.after !== undefined
+      const messages = c.all(rows.orderBy('seq', upward ? 'asc' : 'desc').limit(page.limit)).map(messageOf)
+      return upward === (page.order === 'asc') ? messages : messages.toReversed()
+    })
+  }
+
+  search(actor: Actor, search: MessageSearch): Promise<StoredMessage[]> {
+    const blank = (search.query ?? '').trim() === ''
+    const terms = queryTerms(search.query ?? '')
+    if (search.roles.length === 0 || (!blank && terms.length === 0)) return Promise.resolve([])
+    let rows = sqlite
+      .selectFrom('messages')
+      .select(MESSAGE_COLUMNS)
+      .where('messages.organization_id', '=', actor.organization_id)
+      .where('messages.agent_id', '=', search.agent_id)
+      .where('messages.searchable', '=', 1)
+      .where('messages.role', 'in', search.roles)
+    if (search.conversation_id !== undefined) {
+      rows = rows.where('messages.conversation_id', '=', search.conversation_id)
+    }
+    if (search.start_date !== undefined) {
+      rows = rows.where('messages.created_at', '>=', utc(search.start_date))
+    }
+    if (search.end_date !== undefined) rows = rows.where('messages.created_at', '<', utc(search.end_date))
+    if (!blank) {
+      rows = rows
+        .innerJoin('messages_fts', 'messages_fts.rowid', 'messages.seq')
+        .where(sql<boolean>`messages_fts match ${matchText(search.agent_id, terms)}`)
+        .orderBy(sql`bm25(messages_fts, 0.0, 1.0)`)
+    }
+    const found = rows.orderBy('messages.seq', 'desc').limit(search.limit)
+    return this.#database.read((c) => c.all(found).map(messageOf))
+  }
+}
+
+/** Stores one message with its search text; answers its sequence number and a copy as a later read would give it. */
+export function insertMessage(
+  tx: Transaction,
+  actor: Actor,
+  message: StoredMessage,
+): { seq: number; stored: StoredMessage } {
+  const text = message.is_err ? '' : searchText(message)
+  const data: Data = {
+    content: message.content,
+    name: message.name,
+    otid: message.otid,
+    sender_id: message.sender_id,
+    group_id: message.group_id,
+    model: message.model,
+    tool_calls: message.tool_calls,
+    tool_returns: message.tool_returns,
+  }
+  const row = {
+    id: message.id,
+    organization_id: actor.organization_id,
+    agent_id: message.agent_id,
+    conversation_id: message.conversation_id,
+    role: message.role,
+    run_id: message.run_id,
+    step_id: message.step_id,
+    is_err: Number(message.is_err),
+    searchable: Number(text !== ''),
+    created_at: message.created_at,
+    data: JSON.stringify(data),
+  }
+  const { rowid: seq } = insert.run(tx, row)
+  if (text !== '') insertText.run(tx, { seq, owner: owner(message.agent_id), text: indexText(text) })
+  return { seq, stored: messageOf(row) }
+}
+
+/** The stored message of a row. */
+export function messageOf(row: StoredRow): StoredMessage {
+  const data = JSON.parse(row.data) as Data
+  return {
+    id: row.id,
+    agent_id: row.agent_id,
+    conversation_id: row.conversation_id,
+    role: row.role as StoredMessage['role'],
+    content: data.content,
+    name: data.name,
+    otid: data.otid,
+    sender_id: data.sender_id,
+    group_id: data.group_id,
+    step_id: row.step_id,
+    run_id: row.run_id,
+    model: data.model,
+    tool_calls: data.tool_calls,
+    tool_returns: data.tool_returns,
+    is_err: row.is_err === 1,
+    created_at: row.created_at,
+  }
+}
+
+function searchText(message: StoredMessage): string {
+  switch (message.role) {
+    case 'user':
+    case 'assistant':
+      return textOf(message.content)
+    case 'tool':
+      return message.tool_returns
+        .filter((result) => result.name !== NOT_SEARCHED)
+        .map(({ func_response }) =>
+          typeof func_response === 'string' ? func_response : textOf(func_response),
+        )
+        .join('\n')
+        .trim()
+    default:
+      return ''
+  }
+}
+
+function textOf(content: readonly ContentPart[]): string {
+  return content
+    .map((part) => (part.type === 'text' ? part.text : ''))
+    .join('\n')
+    .trim()
+}
+
+/**
+ * The agent's id as one word of the index: the few messages of one agent are met first, however many others say the
+ * same words.
+ */
+function owner(agent_id: string): string {
+  return agent_id.replaceAll(/[^\p{L}\p{N}]/gu, '')
+}
+
+function matchText(agent_id: string, terms: readonly Term[]): string {
+  const words = terms.map(({ words, prefix }) => `"${words.replaceAll('"', '""')}"${prefix ? '*' : ''}`)
+  return `owner : "${owner(agent_id)}" AND text : (${words.join(' OR ')})`
+}
+
+function cursor(connection: Connection, actor: Actor, id: string): number {
+  const row = seqOf.get(connection, { id, org: actor.organization_id })
+  if (!row) throw unknownCursor(id)
+  return row.seq
+}
+
+function utc(instant: string): string {
+  const date = new Date(instant)
+  return Number.isNaN(date.getTime()) ? instant : date.toISOString()
+}

@@ -1,0 +1,221 @@
+/**
+ * The first schema. A migration is literal SQL and is never edited once released: what it made on somebody's disk
+ * must not change with the code that builds queries.
+ *
+ * Columns hold what is queried, sorted, joined or changed alone; `data` is JSON with the rest of a record.
+ * Conversations, messages, runs and steps have no foreign key to `agents`: a big agent is deleted in short transactions,
+ * with `deletions` remembering what is still to go.
+ */
+export const first = `
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE agents (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  created_by_id TEXT,
+  last_updated_by_id TEXT,
+  project_id TEXT,
+  template_id TEXT,
+  base_template_id TEXT,
+  hidden INTEGER,
+  last_run_completion TEXT,
+  last_run_duration_ms INTEGER,
+  last_stop_reason TEXT,
+  data TEXT NOT NULL
+);
+CREATE INDEX agents_by_creation ON agents (organization_id, created_at, id);
+CREATE INDEX agents_by_name ON agents (organization_id, name);
+
+CREATE TABLE agent_tags (
+  agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  tag TEXT NOT NULL,
+  organization_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (agent_id, tag)
+) WITHOUT ROWID;
+CREATE INDEX agent_tags_by_tag ON agent_tags (organization_id, tag);
+
+CREATE TABLE blocks (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  label TEXT,
+  value TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  description TEXT,
+  template_name TEXT,
+  is_template INTEGER NOT NULL,
+  project_id TEXT,
+  hidden INTEGER,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  created_by_id TEXT,
+  last_updated_by_id TEXT,
+  data TEXT NOT NULL
+);
+CREATE INDEX blocks_by_creation ON blocks (organization_id, created_at, id);
+CREATE INDEX blocks_by_label ON blocks (organization_id, label);
+
+CREATE TABLE block_tags (
+  block_id TEXT NOT NULL REFERENCES blocks (id) ON DELETE CASCADE,
+  tag TEXT NOT NULL,
+  organization_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (block_id, tag)
+) WITHOUT ROWID;
+CREATE INDEX block_tags_by_tag ON block_tags (organization_id, tag);
+
+CREATE TABLE agents_blocks (
+  agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  block_id TEXT NOT NULL REFERENCES blocks (id) ON DELETE CASCADE,
+  organization_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  label TEXT,
+  PRIMARY KEY (agent_id, block_id)
+) WITHOUT ROWID;
+CREATE INDEX agents_blocks_by_block ON agents_blocks (block_id);
+CREATE UNIQUE INDEX agents_blocks_labels ON agents_blocks (agent_id, label);
+
+CREATE TABLE block_history (
+  id INTEGER PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  block_id TEXT NOT NULL REFERENCES blocks (id) ON DELETE CASCADE,
+  version INTEGER NOT NULL,
+  user_id TEXT NOT NULL,
+  agent_id TEXT,
+  run_id TEXT,
+  before TEXT NOT NULL,
+  after TEXT NOT NULL,
+  created_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX block_history_by_block ON block_history (block_id, version);
+
+CREATE TABLE tools (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  tool_type TEXT NOT NULL,
+  project_id TEXT,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  created_by_id TEXT,
+  last_updated_by_id TEXT,
+  data TEXT NOT NULL
+);
+CREATE UNIQUE INDEX tools_by_name ON tools (organization_id, name);
+CREATE INDEX tools_by_creation ON tools (organization_id, created_at, id);
+
+CREATE TABLE agents_tools (
+  agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  tool_id TEXT NOT NULL REFERENCES tools (id) ON DELETE CASCADE,
+  organization_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (agent_id, tool_id)
+) WITHOUT ROWID;
+CREATE INDEX agents_tools_by_tool ON agents_tools (tool_id);
+
+CREATE TABLE conversations (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  epoch INTEGER NOT NULL DEFAULT 0,
+  run_id TEXT,
+  instance_id TEXT,
+  context_version INTEGER NOT NULL DEFAULT 0,
+  context_length INTEGER NOT NULL DEFAULT 0,
+  context_end INTEGER NOT NULL DEFAULT 0,
+  message_count INTEGER NOT NULL DEFAULT 0,
+  data TEXT NOT NULL DEFAULT '{}'
+);
+CREATE INDEX conversations_by_agent ON conversations (agent_id);
+CREATE INDEX conversations_leased ON conversations (instance_id) WHERE instance_id IS NOT NULL;
+
+CREATE TABLE messages (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  conversation_id TEXT NOT NULL,
+  role TEXT NOT NULL,
+  run_id TEXT,
+  step_id TEXT,
+  is_err INTEGER NOT NULL,
+  searchable INTEGER NOT NULL,
+  created_at TEXT NOT NULL,
+  data TEXT NOT NULL
+);
+CREATE INDEX messages_by_agent ON messages (agent_id, seq);
+CREATE INDEX messages_by_conversation ON messages (conversation_id, seq);
+CREATE INDEX messages_by_run ON messages (run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX messages_by_step ON messages (step_id) WHERE step_id IS NOT NULL;
+
+CREATE VIRTUAL TABLE messages_fts USING fts5 (
+  owner, text, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
+);
+
+CREATE TABLE context_messages (
+  conversation_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  message_seq INTEGER NOT NULL,
+  organization_id TEXT NOT NULL,
+  PRIMARY KEY (conversation_id, position)
+) WITHOUT ROWID;
+
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  conversation_id TEXT NOT NULL,
+  instance_id TEXT,
+  status TEXT NOT NULL,
+  stop_reason TEXT,
+  background INTEGER NOT NULL,
+  created_at TEXT NOT NULL,
+  completed_at TEXT,
+  ttft_ns INTEGER,
+  total_duration_ns INTEGER,
+  metadata TEXT,
+  data TEXT NOT NULL
+);
+CREATE INDEX runs_by_creation ON runs (organization_id, created_at, id);
+CREATE INDEX runs_by_agent ON runs (agent_id, created_at, id);
+CREATE INDEX runs_active ON runs (instance_id) WHERE status IN ('created', 'running');
+
+CREATE TABLE steps (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  data TEXT NOT NULL
+);
+CREATE INDEX steps_by_creation ON steps (organization_id, created_at, id);
+CREATE INDEX steps_by_run ON steps (run_id);
+CREATE INDEX steps_by_agent ON steps (agent_id, created_at, id);
+
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  organization_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  object_id TEXT NOT NULL,
+  agent_id TEXT,
+  date TEXT NOT NULL
+);
+
+CREATE TABLE instances (
+  id TEXT PRIMARY KEY,
+  version TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  started_at TEXT NOT NULL,
+  heartbeat INTEGER NOT NULL,
+  heartbeat_at TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE deletions (
+  agent_id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL
+) WITHOUT ROWID;
+`

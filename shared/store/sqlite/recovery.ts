@@ -1,0 +1,55 @@
+import type { Database, Transaction } from './database.ts'
+import { finishDeletion, unfinishedDeletions } from './deletions.ts'
+import type { Instance } from './instances.ts'
+import { sqlite } from './query.ts'
+import { failRun } from './runs.ts'
+
+/**
+ * Cleans up after instances that are gone: their runs are failed, their conversations free, their rows and lock files
+ * removed, interrupted deletions finished. Answers the ids of the failed runs.
+ */
+export async function recover(database: Database, instance: Instance): Promise<string[]> {
+  const [instances, holders] = await database.read((c) => [
+    c.all(sqlite.selectFrom('instances').select('id')).map((row) => row.id),
+    c
+      .all(
+        sqlite
+          .selectFrom('runs')
+          .select('instance_id')
+          .distinct()
+          .where('status', 'in', ['created', 'running'])
+          .where('instance_id', 'is not', null),
+      )
+      .flatMap((row) => row.instance_id ?? []),
+  ])
+  const failed: string[] = []
+  for (const id of new Set([...instances, ...holders])) {
+    const state = await database.read((c) => instance.stateOf(c, id))
+    if (state === 'alive') continue
+    failed.push(...(await database.write((tx) => release(tx, id, state))))
+    // A process that only stands still keeps its lock file: it may wake up and go on with new turns.
+    if (state === 'dead') instance.removeFile(id)
+  }
+  instance.removeOrphans(new Set(instances))
+  for (const agent_id of await unfinishedDeletions(database)) await finishDeletion(database, agent_id)
+  return failed
+}
+
+function release(tx: Transaction, instance_id: string, state: 'dead' | 'stale'): string[] {
+  const runs = tx.all(
+    sqlite
+      .selectFrom('runs')
+      .select('id')
+      .where('instance_id', '=', instance_id)
+      .where('status', 'in', ['created', 'running']),
+  )
+  const failed = runs.map((run) => run.id).filter((id) => failRun(tx, id))
+  tx.run(
+    sqlite
+      .updateTable('conversations')
+      .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
+      .where('instance_id', '=', instance_id),
+  )
+  if (state === 'dead') tx.run(sqlite.deleteFrom('instances').where('id', '=', instance_id))
+  return failed
+}

@@ -1,0 +1,61 @@
+import type { Store } from '../../core/ports.ts'
+import { VERSION } from '../../schema/version.ts'
+import { SqliteAgents } from './agents.ts'
+import { SqliteBlocks } from './blocks.ts'
+import { openDatabase } from './database.ts'
+import { SqliteEvents } from './events.ts'
+import { Instance } from './instances.ts'
+import { SqliteMessages } from './messages.ts'
+import { SqliteTools } from './tools.ts'
+import { SqliteTurns } from './turns.ts'
+
+/** How long the heartbeat of a process that still holds its lock may stand still. */
+const STALE_AFTER_MS = 30_000
+
+export interface SqliteStoreOptions {
+  /** The data directory; created, for this user only, when it is missing. */
+  directory: string
+  /** Version of this Loci, shown to an older one that meets a schema this one has updated. */
+  version?: string
+  /** Milliseconds after which a process that holds its lock but does nothing counts as gone; 30,000 by default. */
+  stale_after_ms?: number
+}
+
+/**
+ * Opens the store of a data directory, which any number of processes may have open at once. The caller closes it.
+ * Throws `store_unavailable` when the directory or database cannot be used, `store_newer` when a newer Loci has
+ * updated it.
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const version = options.version ?? VERSION
+  const database = await openDatabase({ directory: options.directory, version })
+  const instance = new Instance(database, {
+    version,
+    stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
+  })
+  const events = new SqliteEvents(database)
+  let pruningFailed: unknown = null
+  const pruning = events.prune().catch((error: unknown) => {
+    pruningFailed = error
+  })
+  return {
+    agents: new SqliteAgents(database),
+    blocks: new SqliteBlocks(database),
+    tools: new SqliteTools(database),
+    messages: new SqliteMessages(database),
+    turns: new SqliteTurns(database, instance),
+    events,
+    async ready() {
+      await database.check()
+      instance.check()
+      if (pruningFailed !== null) throw pruningFailed
+    },
+    async close() {
+      if (database.closed) return
+      events.close()
+      await pruning
+      instance.close()
+      database.close()
+    },
+  }
+}

@@ -1,0 +1,167 @@
+import type { Generated } from 'kysely'
+
+/** The rows of `loci.db` as the newest migration leaves them; JSON columns are text, flags 0 or 1, times ISO 8601. */
+export interface Tables {
+  meta: { key: string; value: string }
+  agents: AgentRow
+  agent_tags: { agent_id: string; tag: string; organization_id: string; position: number }
+  blocks: BlockRow
+  block_tags: { block_id: string; tag: string; organization_id: string; position: number }
+  agents_blocks: {
+    agent_id: string
+    block_id: string
+    organization_id: string
+    position: number
+    label: string | null
+  }
+  block_history: {
+    id: Generated<number>
+    organization_id: string
+    block_id: string
+    version: number
+    user_id: string
+    agent_id: string | null
+    run_id: string | null
+    before: string
+    after: string
+    created_at: string
+  }
+  tools: ToolRow
+  agents_tools: { agent_id: string; tool_id: string; organization_id: string; position: number }
+  conversations: {
+    id: string
+    organization_id: string
+    agent_id: string
+    created_at: string
+    /** Grows with each lease; a write with an older one is refused. */
+    epoch: Generated<number>
+    /** The turn that holds the conversation, and its process; null when it is free. */
+    run_id: string | null
+    instance_id: string | null
+    /** Grows with each change of the context; validates the cache of parsed messages. */
+    context_version: Generated<number>
+    context_length: Generated<number>
+    /** Position of the next context message; positions only grow. */
+    context_end: Generated<number>
+    message_count: Generated<number>
+    data: Generated<string>
+  }
+  messages: MessageRow
+  /** Full text; `rowid` is the message's `seq`. */
+  messages_fts: { rowid: number; owner: string; text: string }
+  context_messages: {
+    conversation_id: string
+    position: number
+    message_seq: number
+    organization_id: string
+  }
+  runs: RunRow
+  steps: StepRow
+  events: {
+    id: Generated<number>
+    organization_id: string
+    type: string
+    object_id: string
+    agent_id: string | null
+    date: string
+  }
+  instances: {
+    id: string
+    version: string
+    pid: number
+    started_at: string
+    heartbeat: number
+    heartbeat_at: string
+  }
+  deletions: { agent_id: string; organization_id: string }
+}
+
+export interface AgentRow {
+  id: string
+  organization_id: string
+  name: string
+  created_at: string
+  updated_at: string
+  created_by_id: string | null
+  last_updated_by_id: string | null
+  project_id: string | null
+  template_id: string | null
+  base_template_id: string | null
+  hidden: number | null
+  last_run_completion: string | null
+  last_run_duration_ms: number | null
+  last_stop_reason: string | null
+  data: string
+}
+
+export interface BlockRow {
+  id: string
+  organization_id: string
+  label: string | null
+  value: string
+  version: number
+  description: string | null
+  template_name: string | null
+  is_template: number
+  project_id: string | null
+  hidden: number | null
+  created_at: string
+  updated_at: string
+  created_by_id: string | null
+  last_updated_by_id: string | null
+  data: string
+}
+
+export interface ToolRow {
+  id: string
+  organization_id: string
+  name: string
+  tool_type: string
+  project_id: string | null
+  created_at: string
+  updated_at: string
+  created_by_id: string | null
+  last_updated_by_id: string | null
+  data: string
+}
+
+export interface MessageRow {
+  seq: Generated<number>
+  id: string
+  organization_id: string
+  agent_id: string
+  conversation_id: string
+  role: string
+  run_id: string | null
+  step_id: string | null
+  is_err: number
+  searchable: number
+  created_at: string
+  data: string
+}
+
+export interface RunRow {
+  id: string
+  organization_id: string
+  agent_id: string
+  conversation_id: string
+  instance_id: string | null
+  status: string
+  stop_reason: string | null
+  background: number
+  created_at: string
+  completed_at: string | null
+  ttft_ns: number | null
+  total_duration_ns: number | null
+  metadata: string | null
+  data: string
+}
+
+export interface StepRow {
+  id: string
+  organization_id: string
+  run_id: string
+  agent_id: string
+  created_at: string
+  data: string
+}

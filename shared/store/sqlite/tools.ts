@@ -1,0 +1,184 @@
+import type { Actor, BuiltinTool, ToolFilter, ToolStore } from '../../core/ports.ts'
+import { newId } from '../../schema/ids.ts'
+import type { Page } from '../../schema/page.ts'
+import type { Tool, ToolType } from '../../schema/tool.ts'
+import { DEFAULT_RETURN_CHAR_LIMIT } from '../../schema/tool.ts'
+import type { Database, Transaction } from './database.ts'
+import { contains, windowOf } from './page.ts'
+import type { Connection } from './query.ts'
+import { query, sqlite } from './query.ts'
+import type { ToolRow } from './tables.ts'
+
+type Data = Omit<Tool, 'id' | 'name' | 'tool_type' | 'project_id' | 'created_by_id' | 'last_updated_by_id'>
+
+const byId = query<{ id: string; org: string }>()((p) =>
+  sqlite.selectFrom('tools').selectAll().where('id', '=', p.id).where('organization_id', '=', p.org),
+)
+const ofAgent = query<{ agent: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('agents_tools')
+    .innerJoin('tools', 'tools.id', 'agents_tools.tool_id')
+    .selectAll('tools')
+    .where('agents_tools.agent_id', '=', p.agent)
+    .where('tools.organization_id', '=', p.org)
+    .orderBy('agents_tools.position'),
+)
+
+/** Tools of an organisation; the built-in ones are seeded. */
+export class SqliteTools implements ToolStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /**
+   * Ids of built-ins are kept and nothing is written when nothing changed. A built-in of another Loci version that is
+   * not in the list goes, unless an agent has it: two versions may share the directory for a while.
+   */
+  async seed(actor: Actor, builtins: readonly BuiltinTool[]): Promise<void> {
+    const pending = await this.#database.read((c) => seedChanges(c, actor, builtins))
+    if (pending.length === 0) return
+    await this.#database.write((tx) => {
+      for (const change of seedChanges(tx, actor, builtins)) applySeed(tx, actor, change)
+    })
+  }
+
+  get(actor: Actor, tool_id: string): Promise<Tool | null> {
+    return this.#database.read((c) => {
+      const row = byId.get(c, { id: tool_id, org: actor.organization_id })
+      return row ? toolOf(row) : null
+    })
+  }
+
+  list(actor: Actor, filter: ToolFilter, page: Page): Promise<Tool[]> {
+    return this.#database.read((c) => {
+      const sorting = { table: 'tools', column: 'created_at' } as const
+      const window = windowOf(c, actor.organization_id, sorting, page)
+      let rows = filtered(actor, filter).selectAll('tools')
+      for (const condition of window.conditions) rows = rows.where(condition)
+      const tools = c.all(rows.orderBy(window.direction).limit(page.limit)).map(toolOf)
+      return window.turned ? tools.toReversed() : tools
+    })
+  }
+
+  count(actor: Actor, filter: ToolFilter): Promise<number> {
+    return this.#database.read(
+      (c) => c.get(filtered(actor, filter).select((eb) => eb.fn.countAll<number>().as('n')))?.n ?? 0,
+    )
+  }
+}
+
+/** The tools attached to an agent, in the order they were attached. */
+export function toolsOfAgent(connection: Connection, actor: Actor, agent_id: string): Tool[] {
+  return ofAgent.all(connection, { agent: agent_id, org: actor.organization_id }).map(toolOf)
+}
+
+type SeedChange =
+  | { kind: 'create'; builtin: BuiltinTool }
+  | { kind: 'update'; id: string; builtin: BuiltinTool }
+  | { kind: 'delete'; id: string }
+
+function seedChanges(c: Connection, actor: Actor, builtins: readonly BuiltinTool[]): SeedChange[] {
+  const rows = c.all(
+    sqlite.selectFrom('tools').selectAll().where('organization_id', '=', actor.organization_id),
+  )
+  const byName = new Map(rows.map((row) => [row.name, row]))
+  const changes: SeedChange[] = []
+  for (const builtin of builtins) {
+    const row = byName.get(builtin.name)
+    if (!row) changes.push({ kind: 'create', builtin })
+    else if (row.data !== dataOf(builtin) || row.tool_type !== builtin.tool_type) {
+      changes.push({ kind: 'update', id: row.id, builtin })
+    }
+  }
+  const names = new Set(builtins.map((builtin) => builtin.name))
+  const attached = sqlite.selectFrom('agents_tools').select('tool_id').limit(1)
+  for (const row of rows) {
+    if (!row.tool_type.startsWith('letta_') || names.has(row.name)) continue
+    if (!c.get(attached.where('tool_id', '=', row.id))) changes.push({ kind: 'delete', id: row.id })
+  }
+  return changes
+}
+
+function applySeed(tx: Transaction, actor: Actor, change: SeedChange): void {
+  if (change.kind === 'delete') {
+    tx.run(sqlite.deleteFrom('tools').where('id', '=', change.id))
+    tx.event(actor, 'tool.deleted', change.id, null)
+    return
+  }
+  const now = new Date().toISOString()
+  const { name, tool_type } = change.builtin
+  const values = { tool_type, data: dataOf(change.builtin), updated_at: now }
+  if (change.kind === 'update') {
+    tx.run(sqlite.updateTable('tools').set(values).where('id', '=', change.id))
+    tx.event(actor, 'tool.updated', change.id, null)
+    return
+  }
+  const id = newId('tool')
+  tx.run(
+    sqlite.insertInto('tools').values({
+      ...values,
+      id,
+      name,
+      organization_id: actor.organization_id,
+      project_id: null,
+      created_at: now,
+      created_by_id: actor.user_id,
+      last_updated_by_id: actor.user_id,
+    }),
+  )
+  tx.event(actor, 'tool.created', id, null)
+}
+
+function dataOf(builtin: BuiltinTool): string {
+  const data: Data = {
+    description: builtin.schema.description,
+    source_type: 'python',
+    source_code: null,
+    json_schema: { ...builtin.schema },
+    args_json_schema: null,
+    tags: builtin.tags,
+    return_char_limit: DEFAULT_RETURN_CHAR_LIMIT,
+    pip_requirements: null,
+    npm_requirements: null,
+    default_requires_approval: null,
+    enable_parallel_execution: builtin.enable_parallel_execution,
+    metadata_: {},
+  }
+  return JSON.stringify(data)
+}
+
+function filtered(actor: Actor, filter: ToolFilter) {
+  let rows = sqlite.selectFrom('tools').where('tools.organization_id', '=', actor.organization_id)
+  if (filter.name !== undefined) rows = rows.where('name', '=', filter.name)
+  if (filter.names) rows = rows.where('name', 'in', filter.names)
+  if (filter.tool_ids) rows = rows.where('id', 'in', filter.tool_ids)
+  if (filter.search !== undefined) rows = rows.where(contains('tools.name', filter.search))
+  if (filter.tool_types) rows = rows.where('tool_type', 'in', filter.tool_types)
+  if (filter.exclude_tool_types && filter.exclude_tool_types.length > 0) {
+    rows = rows.where('tool_type', 'not in', filter.exclude_tool_types)
+  }
+  if (filter.agent_id !== undefined) {
+    rows = rows.where('id', 'in', (eb) =>
+      eb
+        .selectFrom('agents_tools')
+        .select('tool_id')
+        .where('agent_id', '=', filter.agent_id ?? ''),
+    )
+  }
+  return rows
+}
+
+function toolOf(row: ToolRow): Tool {
+  const data = JSON.parse(row.data) as Data
+  return {
+    id: row.id,
+    tool_type: row.tool_type as ToolType,
+    name: row.name,
+    ...data,
+    project_id: row.project_id,
+    created_by_id: row.created_by_id,
+    last_updated_by_id: row.last_updated_by_id,
+  }
+}

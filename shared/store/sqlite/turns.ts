@@ -1,0 +1,303 @@
+import type {
+  Actor,
+  BlockEdit,
+  CommitStep,
+  FinishRun,
+  OpenedTurn,
+  OpenTurn,
+  RunFilter,
+  TurnStore,
+} from '../../core/ports.ts'
+import type { Agent } from '../../schema/agent.ts'
+import type { Block } from '../../schema/block.ts'
+import { AppError } from '../../schema/errors.ts'
+import type { StoredMessage } from '../../schema/message.ts'
+import type { Page } from '../../schema/page.ts'
+import type { Run, Step } from '../../schema/run.ts'
+import { agentOfRow, readAgentRow, tagsOfAgent } from './agent-rows.ts'
+import { blocksOfAgent, soleAgent, writeValue } from './blocks.ts'
+import { appendMessages, ContextCache, missingReturns, readContext, rewriteText } from './context.ts'
+import type { Database, Transaction } from './database.ts'
+import type { Instance } from './instances.ts'
+import { query, sqlite } from './query.ts'
+import { recover } from './recovery.ts'
+import { failRun, insertRun, insertStep, json, readRun, readRuns, readSteps } from './runs.ts'
+import { toolsOfAgent } from './tools.ts'
+
+const conversationById = query<{ id: string; org: string }>()((p) =>
+  sqlite.selectFrom('conversations').selectAll().where('id', '=', p.id).where('organization_id', '=', p.org),
+)
+const storedCount = query<{ agent: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('conversations')
+    .select((eb) => eb.fn.sum<number>('message_count').as('n'))
+    .where('agent_id', '=', p.agent)
+    .where('organization_id', '=', p.org),
+)
+const updateConversation = query<{
+  id: string
+  epoch: number
+  run: string | null
+  instance: string | null
+  version: number
+  length: number
+  end: number
+  count: number
+}>()((p) =>
+  sqlite
+    .updateTable('conversations')
+    .set({
+      epoch: p.epoch,
+      run_id: p.run,
+      instance_id: p.instance,
+      context_version: p.version,
+      context_length: p.length,
+      context_end: p.end,
+      message_count: p.count,
+    })
+    .where('id', '=', p.id),
+)
+const finishRun = query<{
+  id: string
+  status: string
+  stop: string
+  at: string
+  ttft: number | null
+  duration: number
+  metadata: string | null
+}>()((p) =>
+  sqlite
+    .updateTable('runs')
+    .set({
+      status: p.status,
+      stop_reason: p.stop,
+      completed_at: p.at,
+      ttft_ns: p.ttft,
+      total_duration_ns: p.duration,
+      metadata: p.metadata,
+    })
+    .where('id', '=', p.id),
+)
+const finishAgent = query<{ id: string; at: string; ms: number; stop: string }>()((p) =>
+  sqlite
+    .updateTable('agents')
+    .set({ last_run_completion: p.at, last_run_duration_ms: p.ms, last_stop_reason: p.stop })
+    .where('id', '=', p.id),
+)
+
+type Conversation = NonNullable<ReturnType<typeof conversationById.get>>
+
+/**
+ * Turns of conversations, two write transactions for a plain one. The messages of an opened turn's context are shared
+ * with later turns: read them, never change them.
+ */
+export class SqliteTurns implements TurnStore {
+  readonly #database: Database
+  readonly #instance: Instance
+  readonly #contexts = new ContextCache()
+
+  constructor(database: Database, instance: Instance) {
+    this.#database = database
+    this.#instance = instance
+  }
+
+  open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn> {
+    return this.#database.write((tx) => {
+      this.#instance.lock()
+      const conversation = conversationById.get(tx, { id: turn.conversation_id, org: actor.organization_id })
+      const row = conversation && readAgentRow(tx, actor, conversation.agent_id)
+      if (!conversation || !row || row.id !== turn.run.agent_id) throw noConversation(turn)
+      if (conversation.run_id !== null) this.#takeOver(tx, conversation, conversation.run_id)
+      this.#instance.register(tx)
+
+      const known = this.#contexts.get(conversation.id, conversation.context_version)
+      const before = known ?? readContext(tx, actor, conversation.id)
+      const healed = missingReturns(before, turn.run.created_at)
+      const added = appendMessages(tx, actor, conversation.id, conversation.context_end, [
+        ...healed,
+        ...turn.messages,
+      ])
+      const context = [...before, ...added]
+      const epoch = conversation.epoch + 1
+      const version = conversation.context_version + 1
+      updateConversation.run(tx, {
+        id: conversation.id,
+        epoch,
+        run: turn.run.id,
+        instance: this.#instance.id,
+        version,
+        length: conversation.context_length + added.length,
+        end: conversation.context_end + added.length,
+        count: conversation.message_count + added.length,
+      })
+      insertRun(tx, actor, turn.run, {
+        conversation_id: conversation.id,
+        instance_id: this.#instance.id,
+      })
+      tx.event(actor, 'run.created', turn.run.id, row.id)
+
+      const agent: Agent = {
+        ...agentOfRow(row),
+        blocks: blocksOfAgent(tx, actor, row.id),
+        tools: toolsOfAgent(tx, actor, row.id),
+        tags: tagsOfAgent(tx, actor, row.id),
+        message_ids: context.map((message) => message.id),
+      }
+      const stored = storedCount.get(tx, { agent: row.id, org: actor.organization_id })?.n ?? 0
+      tx.afterCommit(() => {
+        this.#contexts.set(conversation.id, version, context)
+        this.#instance.leaseTaken(turn.run.id)
+      })
+      return { agent, epoch, context: [...context], recall_count: stored - context.length }
+    })
+  }
+
+  async commit(
+    actor: Actor,
+    step: CommitStep,
+  ): Promise<{ status: 'committed' } | { status: 'conflict'; blocks: Block[] }> {
+    try {
+      return await this.#database.write((tx) => this.#commit(tx, actor, step))
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'lease_lost') this.#instance.leaseReleased(step.run_id)
+      throw error
+    }
+  }
+
+  recover(): Promise<string[]> {
+    return recover(this.#database, this.#instance)
+  }
+
+  getRun(actor: Actor, run_id: string): Promise<Run | null> {
+    return this.#database.read((c) => readRun(c, actor, run_id))
+  }
+
+  listRuns(actor: Actor, filter: RunFilter, page: Page): Promise<Run[]> {
+    return this.#database.read((c) => readRuns(c, actor, filter, page))
+  }
+
+  listSteps(
+    actor: Actor,
+    filter: { run_id?: string | undefined; agent_id?: string | undefined },
+    page: Page,
+  ): Promise<Step[]> {
+    return this.#database.read((c) => readSteps(c, actor, filter, page))
+  }
+
+  #commit(
+    tx: Transaction,
+    actor: Actor,
+    step: CommitStep,
+  ): { status: 'committed' } | { status: 'conflict'; blocks: Block[] } {
+    const conversation = conversationById.get(tx, { id: step.conversation_id, org: actor.organization_id })
+    if (
+      !conversation ||
+      conversation.agent_id !== step.agent_id ||
+      conversation.epoch !== step.epoch ||
+      conversation.run_id !== step.run_id ||
+      conversation.instance_id !== this.#instance.id
+    ) {
+      throw new AppError(
+        'lease_lost',
+        `The run '${step.run_id}' no longer holds its conversation: it was taken over while this process did not ` +
+          'answer, it has ended, or the agent was deleted. Nothing of this step was written; send the message again.',
+        { data: { run_id: step.run_id } },
+      )
+    }
+    const edits = step.block_edits.length > 0 ? planEdits(tx, actor, step) : []
+    if (edits === null) return { status: 'conflict', blocks: blocksOfAgent(tx, actor, step.agent_id) }
+    for (const { block, value } of edits) {
+      writeValue(tx, actor, block, value, { agent_id: step.agent_id, run_id: step.run_id })
+      tx.event(actor, 'block.updated', block.id, soleAgent(tx, block.id))
+    }
+
+    const added = appendMessages(tx, actor, conversation.id, conversation.context_end, step.messages)
+    const system = step.system
+      ? rewriteText(tx, actor, conversation.id, step.system.message_id, step.system.text)
+      : null
+    if (step.step) insertStep(tx, actor, step.step)
+    if (step.finish) this.#finish(tx, actor, step, step.finish)
+    const changed = added.length > 0 || system !== null
+    const version = conversation.context_version + Number(changed)
+    if (changed || step.finish) {
+      updateConversation.run(tx, {
+        id: conversation.id,
+        epoch: conversation.epoch,
+        run: step.finish ? null : step.run_id,
+        instance: step.finish ? null : this.#instance.id,
+        version,
+        length: conversation.context_length + added.length,
+        end: conversation.context_end + added.length,
+        count: conversation.message_count + added.length,
+      })
+    }
+    const known = changed ? this.#contexts.get(conversation.id, conversation.context_version) : null
+    tx.afterCommit(() => {
+      if (known) this.#contexts.set(conversation.id, version, [...replaced(known, system), ...added])
+      if (step.finish) this.#instance.leaseReleased(step.run_id)
+    })
+    return { status: 'committed' }
+  }
+
+  #finish(tx: Transaction, actor: Actor, step: CommitStep, finish: FinishRun): void {
+    finishRun.run(tx, {
+      id: step.run_id,
+      status: finish.status,
+      stop: finish.stop_reason,
+      at: finish.completed_at,
+      ttft: finish.ttft_ns,
+      duration: finish.total_duration_ns,
+      metadata: json(finish.metadata),
+    })
+    finishAgent.run(tx, {
+      id: step.agent_id,
+      at: finish.completed_at,
+      ms: Math.round(finish.total_duration_ns / 1e6),
+      stop: finish.stop_reason,
+    })
+    tx.event(actor, 'run.updated', step.run_id, step.agent_id)
+  }
+
+  /** Fails the run that holds the conversation if its process is gone; throws `conversation_busy` if it is not. */
+  #takeOver(tx: Transaction, conversation: Conversation, run_id: string): void {
+    const holder = conversation.instance_id
+    if (holder !== null && this.#instance.stateOf(tx, holder) === 'alive') {
+      throw new AppError(
+        'conversation_busy',
+        `Another message is being answered in this conversation (run '${run_id}'). Wait until it ends, or cancel it.`,
+        { data: { run_id } },
+      )
+    }
+    failRun(tx, run_id)
+  }
+}
+
+/** The edits with the blocks they change, null when one of them was made against another version. */
+function planEdits(
+  tx: Transaction,
+  actor: Actor,
+  step: CommitStep,
+): { block: Block; value: string }[] | null {
+  const present = new Map(blocksOfAgent(tx, actor, step.agent_id).map((block) => [block.id, block]))
+  const last = new Map<string, BlockEdit>(step.block_edits.map((edit) => [edit.block_id, edit]))
+  const plan: { block: Block; value: string }[] = []
+  for (const edit of last.values()) {
+    const block = present.get(edit.block_id)
+    if (!block || block.version !== edit.base_version) return null
+    if (block.value !== edit.value) plan.push({ block, value: edit.value })
+  }
+  return plan
+}
+
+function replaced(
+  messages: readonly StoredMessage[],
+  system: StoredMessage | null,
+): readonly StoredMessage[] {
+  return system ? messages.map((message) => (message.id === system.id ? system : message)) : messages
+}
+
+function noConversation(turn: OpenTurn): AppError {
+  const of =
+    turn.conversation_id === turn.run.agent_id ? '' : `conversation '${turn.conversation_id}' of the `
+  return new AppError('not_found', `There is no ${of}agent '${turn.run.agent_id}'.`)
+}
