@@ -45,7 +45,7 @@ function findBundledNode(from: string): string | null {
 }
 
 function runOn(node: string): void {
-  const child = spawn(node, [...process.execArgv, self, ...process.argv.slice(2)], {
+  const child = spawn(node, [self, ...process.argv.slice(2)], {
     // The channel closes when this process dies, however it dies: that is how the child learns of it.
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, [LAUNCHED]: '1' },

@@ -15,7 +15,10 @@ function createProgram(): Command {
     .helpCommand('help [command]', 'show help')
     .showSuggestionAfterError()
     .exitOverride()
-    .configureHelp({ styleTitle: (title) => bold(title), sortSubcommands: false })
+    .configureHelp({
+      styleTitle: (title) => bold(title),
+      formatItem: (term, width, text) => item(term, width, text).replace(/^/gm, '  '),
+    })
     .configureOutput({
       getOutHelpWidth: () => columns(process.stdout),
       getErrHelpWidth: () => columns(process.stderr),
@@ -116,14 +119,16 @@ function section(title: string, lines: string[]): string {
 }
 
 function table(title: string, rows: [string, string][]): string {
-  const width = columns()
-  const first = Math.max(...rows.map(([name]) => name.length)) + 4
-  const lines = rows.map(([name, text]) => {
-    if (width - first < 20) return `${name}\n${wrap(text, width, '      ')}`
-    const [head = '', ...rest] = wrap(text, width - first).split('\n')
-    return [name.padEnd(first - 2) + head, ...rest.map((line) => ' '.repeat(first) + line)].join('\n')
-  })
-  return section(title, lines)
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return section(title, rows.map(([name, text]) => item(name, width, text).split('\n')).flat())
+}
+
+/** A term and what it means beside it; below it where there is no room. To be indented by two. */
+function item(term: string, termWidth: number, text: string): string {
+  const room = columns() - 2 - termWidth - 2
+  if (text === '') return term
+  if (room < 20) return `${term}\n${wrap(text, columns() - 2, '    ')}`
+  return term.padEnd(termWidth + 2) + wrap(text, room).replaceAll('\n', `\n${' '.repeat(termWidth + 2)}`)
 }
 
 async function run(args: string[]): Promise<void> {

@@ -1,5 +1,5 @@
 import { serveStdio } from '@modelcontextprotocol/server/stdio'
-import { describeFailure, type LociClient } from '../shared/client/http.ts'
+import type { LociClient } from '../shared/client/http.ts'
 import { messageOf } from '../shared/schema/errors.ts'
 import { createMcpServer } from './server.ts'
 
@@ -33,7 +33,7 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
   // The host waits for its first answer: the core, which is larger, is opened right after it.
   process.stdin.once('data', () =>
     setImmediate(() => {
-      client().catch((error: unknown) => log(describeFailure(error, 'the data directory')))
+      client().catch((error: unknown) => log(messageOf(error)))
     }),
   )
 

@@ -1,6 +1,6 @@
 import type { McpServer, ServerContext, ToolAnnotations } from '@modelcontextprotocol/server'
-import type { z } from 'zod'
-import { describeFailure, type LociClient } from '../shared/client/http.ts'
+import type * as z from 'zod'
+import type { LociClient } from '../shared/client/http.ts'
 
 /** What a tool works with during one call. */
 export interface ToolCall {
@@ -56,6 +56,8 @@ export function defineTool<Input extends z.ZodObject>(definition: ToolDefinition
           })
           return { content: [{ type: 'text' as const, text }] }
         } catch (error) {
+          // The official client behind this is large: it is loaded after the host has its first answer.
+          const { describeFailure } = await import('../shared/client/http.ts')
           return { content: [{ type: 'text' as const, text: describeFailure(error, url) }], isError: true }
         }
       }

@@ -25,6 +25,8 @@ interface Agent {
 export async function runChat(nameOrId: string, options: ChatOptions): Promise<void> {
   const client = await open(options)
   try {
+    // Says at once, without retries, that nothing is there, or something else.
+    if (options.url !== undefined) await client.health()
     const agent = await findOrCreate(client, nameOrId, options)
     if (process.stdin.isTTY && process.stdout.isTTY) await converse(client, agent)
     else await answerLines(client, agent)

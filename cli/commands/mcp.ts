@@ -1,9 +1,9 @@
 import { serveMcpStdio } from '../../mcp-server/main.ts'
-import { connect } from '../../shared/client/http.ts'
 
 /** `loci mcp`: MCP on stdio over a server, or over the data directory in this process. Returns when the host has gone. */
 export async function runMcp(options: { url?: string; data?: string }): Promise<void> {
   if (options.url !== undefined) {
+    const { connect } = await import('../../shared/client/http.ts')
     const client = connect({ url: options.url, token: process.env['LOCI_TOKEN'] })
     return serveMcpStdio({ client: () => Promise.resolve(client) })
   }

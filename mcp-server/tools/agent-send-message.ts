@@ -1,5 +1,6 @@
-import { z } from 'zod'
-import { describeFailure, type LociClient } from '../../shared/client/http.ts'
+import * as z from 'zod'
+import type { LociClient } from '../../shared/client/http.ts'
+import { messageOf } from '../../shared/schema/errors.ts'
 import { capped, defineTool, type ToolCall } from '../tool.ts'
 
 /** Hosts give up on a call after 60 s: an answer that says "still running" must be there before. In seconds. */
@@ -36,7 +37,7 @@ export const agentSendMessage = defineTool({
       const done = await Promise.race([reading.then(() => true), aborted(signal), aborted(timeUp)])
       if (done) return replyOf(agent.name, turn)
       // The turn belongs to the agent, not to this call: nobody waits for it, yet it is read to its end.
-      reading.catch((error: unknown) => call.log(`${agent.name}: ${describeFailure(error, client.url)}`))
+      reading.catch((error: unknown) => call.log(`${agent.name}: ${messageOf(error)}`))
       if (signal.aborted) {
         stream.abort()
         await cancelTurn(agent, turn, call)
@@ -114,6 +115,6 @@ async function cancelTurn(
       maxRetries: 0,
     })
   } catch (error) {
-    log(`The turn of ${agent.name} could not be cancelled and goes on: ${describeFailure(error, client.url)}`)
+    log(`The turn of ${agent.name} could not be cancelled and goes on: ${messageOf(error)}`)
   }
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { AppError } from '../../shared/schema/errors.ts'
 import { capped, defineTool } from '../tool.ts'
 

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import {
+  assertReadable,
+  cleanEnvironment,
+  loci,
+  LOCI,
+  start,
+  temporaryFolder,
+  withDeadline,
+} from '../support/cli-process.ts'
+import { startScriptedModel } from '../support/scripted-model.ts'
+
+describe('loci chat', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  let env: Record<string, string>
+
+  beforeEach(async () => {
+    folder = await temporaryFolder()
+    env = cleanEnvironment(folder.path)
+  })
+  afterEach(() => folder.remove())
+
+  it('answers the lines of a pipe, remembers them next time, and shows tool calls beside them', async () => {
+    const first = await loci(['chat', 'Ada', '--create'], {
+      env,
+      input: 'My name is Ada and I live in London.\n\n',
+    })
+    assert.equal(first.code, 0, first.stderr)
+    assert.match(first.stdout, /^Noted in my memory: .*Ada.*\n$/)
+    assert.match(first.stderr, /Created agent 'Ada' on loci\/demo/)
+    assert.match(first.stderr, /· memory_insert \{.*human/)
+    const second = await loci(['chat', 'Ada'], { env, input: 'Where do I live?\nWhat is my name?' })
+    assert.equal(second.code, 0, second.stderr)
+    assert.match(second.stdout, /^.*London.*\n.*Ada.*\n$/)
+    assert.equal(second.stderr, '')
+  })
+
+  it('works on a running server as on the data directory', async () => {
+    const server = start(process.execPath, [LOCI, 'server', '--port', '0'], env)
+    try {
+      const [url] = await server.waitFor(/http:\/\/127\.0\.0\.1:\d+/)
+      const args = ['chat', 'Bob', '--url', url ?? '']
+      const created = await loci([...args, '--create'], { env, input: 'My name is Bob.\n' })
+      assert.equal(created.code, 0, created.stderr)
+      const here = await loci(['chat', 'Bob'], { env, input: 'What is my name?\n' })
+      assert.match(here.stdout, /Bob/)
+    } finally {
+      await server.stop()
+    }
+  })
+
+  it('suggests a near name, or the command that creates the agent', async () => {
+    const none = await loci(['chat', 'Ada'], { env })
+    assert.equal(none.code, 1)
+    assert.match(none.stderr, /no agent 'Ada'.*no agents yet.*loci chat 'Ada' --create/)
+    assertReadable(none.stderr)
+    await loci(['chat', 'Ada', '--create'], { env })
+    const near = await loci(['chat', 'adda'], { env })
+    assert.equal(near.code, 1)
+    assert.match(near.stderr, /no agent 'adda'\. Did you mean 'Ada'\?/)
+    assertReadable(near.stderr)
+  })
+
+  it('says that a model does not exist, or fails, in one line', async () => {
+    const unknown = await loci(['chat', 'Ada', '--create', '--model', 'no/such'], { env, input: 'Hi\n' })
+    assert.equal(unknown.code, 1)
+    assert.match(unknown.stderr, /no\/such/)
+    assertReadable(unknown.stderr)
+  })
+
+  it('streams, and removes what could take over the terminal', async () => {
+    const rest = Promise.withResolvers<void>()
+    const model = await startScriptedModel([
+      {
+        reply: {
+          text: ['Hello \x1b]0;ow', 'ned\x07there', ' \x1b[2Jfriend'],
+          hold: rest.promise,
+          hold_after: 2,
+        },
+      },
+    ])
+    const more = { OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: model.url }
+    const args = ['chat', 'Ada', '--create', '--model', 'openai/test-model']
+    const chat = start(process.execPath, [LOCI, ...args], { ...env, ...more })
+    try {
+      chat.child.stdin?.end('Hi\n')
+      await chat.waitFor(/^Hello /)
+      assert.doesNotMatch(chat.stdout, /friend/)
+      rest.resolve()
+      const { code } = await withDeadline(chat.exited, 'end of chat')
+      assert.equal(code, 0, chat.stderr)
+      assert.equal(chat.stdout, 'Hello there friend\n')
+      await model.done()
+    } finally {
+      await chat.stop()
+      await model.close()
+    }
+  })
+})

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import {
+  assertReadable,
+  cleanEnvironment,
+  loci,
+  LOCI,
+  run,
+  start,
+  temporaryFolder,
+  type Running,
+} from '../support/cli-process.ts'
+import { startScriptedModel } from '../support/scripted-model.ts'
+
+describe('loci server', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  let env: Record<string, string>
+  let server: Running | null = null
+
+  beforeEach(async () => {
+    folder = await temporaryFolder()
+    env = cleanEnvironment(folder.path)
+  })
+  afterEach(async () => {
+    await server?.stop()
+    server = null
+    await folder.remove()
+  })
+
+  async function startServer(args: string[] = [], more: Record<string, string> = {}): Promise<string> {
+    server = start(process.execPath, [LOCI, 'server', '--port', '0', ...args], { ...env, ...more })
+    const [line, url] = await server.waitFor(/^Loci \d+\.\d+\.\d+ on (http:\/\/127\.0\.0\.1:\d+)$/m)
+    assert.ok(line && url)
+    return url
+  }
+
+  it('is healthy when it prints its URL, names its data, and ends with 0 on SIGTERM', async () => {
+    const url = await startServer()
+    const health = await fetch(`${url}/v1/health/`)
+    assert.equal(health.status, 200)
+    assert.ok(server)
+    await server.waitFor(/Ctrl-C stops the server/)
+    assert.ok(server.stdout.includes(`Data in ${join(folder.path, 'loci')}`))
+    assert.match(server.stdout, /No model provider found\. loci\/demo works/)
+    assert.deepEqual(await server.stop(), { code: 0, signal: null })
+    assert.equal(server.stderr, '')
+  })
+
+  for (const shell of ['bash', 'sh']) {
+    it(`prints curl lines that create an agent and talk to it when pasted into ${shell}`, async () => {
+      const url = await startServer()
+      await server?.waitFor(/Ctrl-C stops the server/)
+      const lines = server?.stdout.split('\n').filter((line) => line.includes('curl ')) ?? []
+      const { code, stdout, stderr } = await run(shell, ['-c', lines.join('\n')], { env })
+      assert.equal(code, 0, stderr)
+      assert.match(stdout, /"assistant_message".*Ada/)
+      const [agent] = (await (await fetch(`${url}/v1/agents/`)).json()) as { name: string; model: string }[]
+      assert.equal(agent?.name, 'first')
+      assert.equal(agent?.model, 'loci/demo')
+    })
+  }
+
+  it('lists the models of the providers, and those that do not answer', async () => {
+    const model = await startScriptedModel([], { models: ['small', 'large'] })
+    try {
+      await startServer([], { OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: model.url })
+      await server?.waitFor(/openai: 2 \(small, large\)/)
+      await server?.waitFor(/ollama: .*127\.0\.0\.1:1/)
+      await server?.waitFor(/"model":"openai\/(small|large)"/)
+      await server?.waitFor(/Ctrl-C/)
+      assert.doesNotMatch(server?.stdout ?? '', /sk-1/)
+    } finally {
+      await model.close()
+    }
+  })
+
+  it('prints its URL while a provider keeps it waiting', async () => {
+    const silent = createServer()
+    silent.listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    try {
+      const { port } = silent.address() as AddressInfo
+      const url = await startServer([], {
+        OPENAI_API_KEY: 'sk-1',
+        OPENAI_BASE_URL: `http://127.0.0.1:${port}/v1`,
+      })
+      assert.equal((await fetch(`${url}/v1/health/`)).status, 200)
+      assert.ok(!server?.stdout.includes('Try it'))
+    } finally {
+      silent.close()
+    }
+  })
+
+  it('names a taken port and the way out', async () => {
+    const url = await startServer()
+    const port = new URL(url).port
+    const { code, stdout, stderr } = await loci(['server', '--port', port], { env })
+    assert.equal(code, 1)
+    assert.equal(stdout, '')
+    assert.match(stderr, new RegExp(`port ${port}.*--port`))
+    assertReadable(stderr)
+  })
+
+  it('names a data directory that cannot be used', async () => {
+    const file = join(folder.path, 'file')
+    await writeFile(file, 'not a directory')
+    for (const args of [
+      ['server', '--port', '0'],
+      ['chat', 'Ada'],
+    ]) {
+      const { code, stdout, stderr } = await loci([...args, '--data', join(file, 'data')], { env })
+      assert.equal(code, 1)
+      assert.equal(stdout, '')
+      assert.ok(stderr.includes(file), stderr)
+      assertReadable(stderr)
+    }
+  })
+})
