@@ -167,18 +167,20 @@ export class Connection implements Disposable {
         changed: (events: Change[]) => this.#changes.fire(events),
         lost: (error: unknown) => {
           first = false
-          void this.#lose(error, connected.url, signal).then(resolve)
+          void this.#lose(error, connected.url, signal, resolve)
         },
       }
       void followEvents(client, handlers, { signal }).then(resolve)
     })
   }
 
-  async #lose(error: unknown, url: string, signal: AbortSignal): Promise<void> {
+  async #lose(error: unknown, url: string, signal: AbortSignal, told: () => void): Promise<void> {
     const message = await this.describe(error)
-    if (signal.aborted) return
-    this.#options.log.warn(`Lost the event feed: ${message}`)
-    this.#become({ kind: 'lost', url, message })
+    if (!signal.aborted) {
+      this.#options.log.warn(`Lost the event feed: ${message}`)
+      this.#become({ kind: 'lost', url, message })
+    }
+    told()
   }
 
   async #release(): Promise<void> {

@@ -1,4 +1,4 @@
-import { commands, Disposable, window, workspace, type ExtensionContext } from 'vscode'
+import { commands, window, workspace, type ExtensionContext } from 'vscode'
 import { createChats } from './chat/chats.ts'
 import { newAgent } from './commands/new-agent.ts'
 import { chooseAgent } from './commands/open-chat.ts'
