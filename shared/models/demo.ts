@@ -33,35 +33,32 @@ export function createDemoModel(): LanguageModel {
   }
 }
 
+type Call = { tool: string; args: Record<string, unknown> }
 type Move = Call | { text: string }
-interface Call {
-  tool: string
-  args: Record<string, unknown>
-}
-interface Kind {
-  key: string
-  /** A new value takes the place of the old one. */
-  single: boolean
-  tell: RegExp
-  ask: RegExp
-}
+/** With `single` a new value takes the place of the old one. */
+type Kind = { key: string; single: boolean; tell: RegExp; ask: RegExp }
+type Fact = { kind?: Kind; line: string }
 
 const END = String.raw`(?=\s*(?:[.!?](?:\s|$)|[;\n]|,? and (?:i|i'm|my|call|you|please)\b|, (?:i|my|but)\b|$))`
 const tell = (start: string) => new RegExp(String.raw`\b(?:${start})\s+(\S.{0,199}?)${END}`, 'gi')
-const kind = (key: string, single: boolean, start: string, ask: RegExp): Kind => {
-  return { key, single, tell: tell(start), ask }
-}
-const KINDS = [
-  kind('Name', true, "my name is|my name's|call me", /\bmy name\b|\bam i called\b/i),
-  kind(
-    'Lives in',
-    true,
-    "i live in|(?:i'm|i am) living in|(?:i|i've|i have) moved to",
-    /\bi live\b|where am i\b/i,
-  ),
-  kind('Works at', true, 'i work (?:at|for)', /\bi work\b|my (?:job|employer)\b/i),
-  kind('Is', false, "(?:i am|i'm)(?= an? )", /what am i\b|what do i do\b/i),
-  kind('Likes', false, 'i (?:really )?(?:like|love|enjoy|prefer)', /\bi (?:like|love|enjoy|prefer)\b/i),
+const IS_NAME = /\b[Ii](?:'m| am) (\p{Lu}[\p{L}'-]+(?: \p{Lu}[\p{L}'-]+)?)(?=[.,!]|\s+and\b|$)/gu
+const KINDS: Kind[] = [
+  { key: 'Name', single: true, tell: tell("my name is|my name's|call me"), ask: /\bmy name\b|\bi called\b/i },
+  { key: 'Name', single: true, tell: IS_NAME, ask: /(?!)/ },
+  {
+    key: 'Lives in',
+    single: true,
+    tell: tell("i live in|i(?:'ve)? moved to"),
+    ask: /\bi live\b|where am i\b/i,
+  },
+  { key: 'Works at', single: true, tell: tell('i work (?:at|for)'), ask: /\bi work\b|\bmy job\b/i },
+  { key: 'Is', single: false, tell: tell("(?:i am|i'm)(?= an? )"), ask: /what am i\b|what do i do\b/i },
+  {
+    key: 'Likes',
+    single: false,
+    tell: tell('i (?:like|love|enjoy|prefer)'),
+    ask: /\bi (?:like|love|prefer)\b/i,
+  },
 ]
 const NOTE = tell(String.raw`remember(?: that|:)?(?! (?:when|what|how|me|who|where)\b)`)
 const SEARCHES = [
@@ -72,7 +69,8 @@ const SEARCHES = [
 ]
 const QUESTION =
   /^(?:what|where|who|when|how|why|which|do|does|did|can|could|is|are|am|have|will|would|should|tell)\b/i
-const ABOUT_USER = /\bwho am i\b|\b(?:know|remember|noted?|tell me)\b.*\b(?:me|i)\b|\bwhat(?:'s| is) my\b/i
+const ABOUT_USER =
+  /\bwho am i\b|\bwho is (?:the|your) user\b|\babout the user\b|\b(?:know|remember|noted?|tell me)\b.*\b(?:me|i)\b|\bwhat(?:'s| is) my\b/i
 
 function decide(request: ModelRequest): Move {
   const at = request.messages.findLastIndex((message) => message.role === 'user')
@@ -116,11 +114,6 @@ function speak(text: string, request: ModelRequest): Move {
   const must = request.tool_choice === 'required' || typeof request.tool_choice === 'object'
   const sends = must && request.tools.some((tool) => tool.name === 'send_message')
   return sends ? { tool: 'send_message', args: { message: text } } : { text }
-}
-
-interface Fact {
-  kind?: Kind
-  line: string
 }
 
 function factsIn(said: string): Fact[] {

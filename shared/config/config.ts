@@ -1,0 +1,98 @@
+import { promises as fs } from 'node:fs'
+import { join } from 'node:path'
+import { Low } from 'lowdb'
+import { AppError, messageOf } from '../schema/errors.ts'
+import { ConfigFile } from './config-file.ts'
+import { lockFile } from './file-lock.ts'
+import { type ConfigData, configSchema } from './schema.ts'
+
+/** The settings of one data directory. */
+export interface Config {
+  /** Absolute path of config.json. */
+  readonly path: string
+  /** As last read: defaults filled in, `${env:NAME}` in keys replaced. */
+  readonly value: ConfigData
+  /** Reads the file again. Throws `config_invalid`; `value` stays as it was then. */
+  read(): Promise<ConfigData>
+  /**
+   * Changes the file as it is now, under a lock that all processes share, so that no change is lost. `change` gets the
+   * data as it stands in the file (references to the environment unresolved). Nothing is written when it throws, when
+   * the file is broken (`config_invalid`) or when the new values are not valid (`invalid_argument`). Throws
+   * `store_unavailable` when the directory cannot be written or the lock cannot be had.
+   */
+  update(change: (data: ConfigData) => void): Promise<ConfigData>
+}
+
+export interface ConfigOptions {
+  /** Where `${env:NAME}` is looked up. Default `process.env`. */
+  env?: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * Reads config.json in this data directory; without one these are the defaults, and nothing is written. Throws
+ * `config_invalid` naming path, line and column; the broken file is kept. Nothing has to be closed.
+ */
+export async function openConfig(directory: string, options: ConfigOptions = {}): Promise<Config> {
+  const path = join(directory, 'config.json')
+  const env = options.env ?? process.env
+  let value = resolveKeys(await load(new ConfigFile(path)), env)
+  let queue: Promise<unknown> = Promise.resolve()
+
+  async function update(change: (data: ConfigData) => void): Promise<ConfigData> {
+    try {
+      await fs.mkdir(directory, { recursive: true, mode: 0o700 })
+      const lock = await lockFile(`${path}.lock`)
+      try {
+        const db = new Low(new ConfigFile(path, () => lock.confirm()), configSchema.parse({}))
+        await db.read()
+        await db.update(change)
+        return (value = resolveKeys(db.data, env))
+      } finally {
+        await lock.release()
+      }
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code
+      if (
+        error instanceof AppError ||
+        !/^(EACCES|EPERM|EROFS|ENOSPC|ENOTDIR|EEXIST|EDQUOT)$/.test(code ?? '')
+      )
+        throw error
+      throw new AppError('store_unavailable', `${path} cannot be written: ${messageOf(error)}.`, {
+        cause: error,
+      })
+    }
+  }
+
+  return {
+    path,
+    get value() {
+      return value
+    },
+    async read() {
+      return (value = resolveKeys(await load(new ConfigFile(path)), env))
+    },
+    update(change) {
+      // One after another in this process; the lock is for the others.
+      const mine = queue.then(() => update(change))
+      queue = mine.catch(() => {})
+      return mine
+    },
+  }
+}
+
+async function load(file: ConfigFile): Promise<ConfigData> {
+  const db = new Low(file, configSchema.parse({}))
+  await db.read()
+  return db.data
+}
+
+const REFERENCE = /^\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}$/
+
+/** A reference to a variable that is not set leaves the provider without a key, which its first use reports. */
+function resolveKeys(data: ConfigData, env: Readonly<Record<string, string | undefined>>): ConfigData {
+  const providers = data.providers.map((provider) => {
+    const name = REFERENCE.exec(provider.api_key ?? '')?.[1]
+    return name === undefined ? provider : { ...provider, api_key: env[name] ?? null }
+  })
+  return { ...data, providers }
+}

@@ -1,0 +1,41 @@
+import { z } from 'zod'
+import { providerConfig } from '../schema/provider.ts'
+
+const provider = providerConfig.loose().refine(({ name }) => name !== 'loci' && name !== 'letta', {
+  path: ['name'],
+  message: 'this name is taken by Loci itself',
+})
+
+const providers = z.array(provider).superRefine((list, context) => {
+  for (const [index, { name }] of list.entries()) {
+    if (list.findIndex((other) => other.name === name) === index) continue
+    context.addIssue({ code: 'custom', path: [index, 'name'], message: `'${name}' is there twice` })
+  }
+})
+
+const handle = z.string().regex(/^[^/]+\/.+$/, "expected a handle like 'openai/gpt-4.1-mini'")
+
+/** What config.json may hold. Keys of a newer Loci, or of the user's own, are kept and left alone. */
+export const configSchema = z.looseObject({
+  providers: providers.default([]),
+  defaults: z
+    .looseObject({
+      /** Handle that agents get when they name none. */
+      model: handle.nullable().default(null),
+      embedding: handle.nullable().default(null),
+    })
+    .prefault({}),
+  server: z
+    .looseObject({
+      host: z.string().min(1).default('127.0.0.1'),
+      port: z.number().int().min(0).max(65_535).default(8283),
+      /** Values of the Host header to accept beside loopback's, for proxies and tunnels. */
+      allowed_hosts: z.array(z.string().min(1)).default([]),
+    })
+    .prefault({}),
+  /** Look for Ollama and LM Studio on this machine. */
+  discover_local: z.boolean().default(true),
+})
+
+/** Checked settings with every default filled in. */
+export type ConfigData = z.infer<typeof configSchema>
