@@ -4,6 +4,9 @@ import type { AddressInfo } from 'node:net'
 import { AppError } from '../schema/errors.ts'
 import { guard } from './guard.ts'
 
+/** How long requests that still run may take when the server closes, in milliseconds. */
+const CLOSE_GRACE_MS = 2000
+
 export interface ListenOptions {
   host: string
   /** 0 picks a free one. */
@@ -19,7 +22,7 @@ export interface Listening {
   close(): Promise<void>
 }
 
-/** Serves an app on a socket. Throws `store_unavailable`'s sibling for a taken or forbidden port, with the way out. */
+/** Serves an app on a socket. Throws `invalid_argument` for a taken or forbidden port, with the way out. */
 export async function listenOn(
   fetch: (request: Request) => Promise<Response>,
   options: ListenOptions,
@@ -39,10 +42,12 @@ export async function listenOn(
     url: `http://${name}:${address.port}`,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeIdleConnections()
-      const timer = setTimeout(() => server.closeAllConnections(), 2000)
+      // A connection whose answer has just ended is idle only a moment later.
+      const idle = setInterval(() => server.closeIdleConnections(), 20)
+      const last = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
       await closed
-      clearTimeout(timer)
+      clearInterval(idle)
+      clearTimeout(last)
     },
   }
 }

@@ -34,6 +34,10 @@ export interface Loci {
   /** Absolute path of the data directory. */
   data: string
   models(): ReturnType<Models['list']>
+  /** Hosts besides loopback that requests may be addressed to, from config.json. */
+  allowed_hosts: readonly string[]
+  /** Ends every open stream; turns go on. */
+  endStreams(): void
   /** Ends streams, cancels turns, closes the store. */
   close(): Promise<void>
 }
@@ -54,7 +58,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const onFailure = options.onFailure ?? reportOnStderr
   const store = await openSqliteStore({ directory: data, version: VERSION })
   try {
-    const config = await openConfig(data)
+    const config = await openConfig(data, { env })
     const deps: CoreDeps = {
       store,
       models: createModels({
@@ -78,6 +82,8 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       fetch: (request) => app.fetch(request),
       data,
       models: () => deps.models.list(DEFAULT_ACTOR),
+      allowed_hosts: config.value.server.allowed_hosts,
+      endStreams: () => closing.abort(),
       async close() {
         clearInterval(recovery)
         closing.abort()
@@ -91,9 +97,17 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   }
 }
 
-/** Serves Loci on a socket. Closing stops the socket only; close Loci afterwards. */
+/** Serves Loci on a socket. Closing ends its streams and stops the socket; close Loci afterwards. */
 export async function listen(loci: Loci, options: { host: string; port: number }): Promise<Listening> {
-  return listenOn((request) => loci.fetch(request), options)
+  const { allowed_hosts } = loci
+  const listening = await listenOn((request) => loci.fetch(request), { ...options, allowed_hosts })
+  return {
+    url: listening.url,
+    async close() {
+      loci.endStreams()
+      await listening.close()
+    },
+  }
 }
 
 function reportOnStderr(where: string, error: unknown): void {

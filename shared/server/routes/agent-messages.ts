@@ -100,7 +100,7 @@ async function begin(
       'not_implemented',
       'background runs are not served by this version of Loci; leave `background` out',
     )
-  return context.runs.start(actor, {
+  const starting = context.runs.start(actor, {
     agent_id,
     conversation_id: agent_id,
     messages: inputOf(body),
@@ -114,6 +114,9 @@ async function begin(
       assistant_message_tool_kwarg: body.assistant_message_tool_kwarg,
       include_return_message_types: body.include_return_message_types ?? null,
     },
+  })
+  return starting.catch((error: unknown) => {
+    throw isAppError(error, 'not_found') ? notFound('Agent', agent_id) : error
   })
 }
 
