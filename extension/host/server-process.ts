@@ -15,13 +15,15 @@ export interface ServerProcessOptions {
   env?: NodeJS.ProcessEnv
   /** Milliseconds until a server that says nothing is given up. */
   startLimit?: number
+  /** Milliseconds until a server that was asked to stop is killed. */
+  stopLimit?: number
 }
 
 /** A `loci server` that this window started. */
 export interface ServerProcess {
   readonly url: string
   readonly pid: number
-  /** Asks it to stop, insists after five seconds, and resolves when it is gone. */
+  /** Asks it to stop, insists after `stopLimit` (five seconds), and resolves when it is gone. */
   stop(): Promise<void>
 }
 
@@ -38,7 +40,15 @@ export function parseServerUrl(line: string): string | null {
  * answers. Rejects with the server's own last words when it ends before. The caller stops it.
  */
 export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
-  const { script, dataDirectory, log, died, signal, startLimit = START_LIMIT } = options
+  const {
+    script,
+    dataDirectory,
+    log,
+    died,
+    signal,
+    startLimit = START_LIMIT,
+    stopLimit = STOP_LIMIT,
+  } = options
   const where = dataDirectory === null ? [] : ['--data', dataDirectory]
   const child = spawn(process.execPath, [script, 'server', '--port', '0', ...where], {
     // With LOCI_LAUNCHED the command ends when its channel to us closes: however this process ends, it ends, too.
@@ -49,7 +59,7 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   let asked = false
   const stop = () => {
     asked = true
-    return stopChild(child)
+    return stopChild(child, stopLimit)
   }
   try {
     const url = await firstUrl(child, log, signal, startLimit)
@@ -94,12 +104,12 @@ function firstUrl(
   })
 }
 
-async function stopChild(child: ChildProcess): Promise<void> {
+async function stopChild(child: ChildProcess, limit: number): Promise<void> {
   // Without a pid it never ran; a process that has ended has one of the two others.
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   child.kill('SIGTERM')
-  const insist = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT)
+  const insist = setTimeout(() => child.kill('SIGKILL'), limit)
   await gone
   clearTimeout(insist)
 }
