@@ -19,7 +19,7 @@ Tell an agent what it should remember in plain words ("My name is Ada"): it deci
 export function createMcpServer(deps: ToolDeps): McpServer {
   const server = new McpServer(
     { name: 'loci', title: 'Loci', version: VERSION },
-    { instructions: INSTRUCTIONS, capabilities: { tools: {} } },
+    { instructions: INSTRUCTIONS, capabilities: { tools: { listChanged: false } } },
   )
   for (const tool of TOOLS) tool.register(server, deps)
   return server

@@ -1,4 +1,4 @@
-import type { Letta } from '@letta-ai/letta-client'
+import { Letta } from '@letta-ai/letta-client'
 import type { AgentState } from '@letta-ai/letta-client/resources/agents/agents'
 import { AppError } from '../schema/errors.ts'
 import { isId } from '../schema/ids.ts'
@@ -13,7 +13,14 @@ export async function findAgent(
   { signal }: { signal?: AbortSignal | undefined },
 ): Promise<AgentState> {
   const options = signal ? { signal } : {}
-  if (isId('agent', nameOrId)) return letta.agents.retrieve(nameOrId, {}, options)
+  if (isId('agent', nameOrId)) {
+    try {
+      return await letta.agents.retrieve(nameOrId, {}, options)
+    } catch (cause) {
+      if (!(cause instanceof Letta.NotFoundError)) throw cause
+      throw new AppError('not_found', `There is no agent with the id '${nameOrId}'.`, { cause })
+    }
+  }
   const { items: found } = await letta.agents.list({ name: nameOrId, limit: 10 }, options)
   const [agent, second] = found
   if (agent && second) {
@@ -23,9 +30,7 @@ export async function findAgent(
   if (agent) return agent
   const { items } = await letta.agents.list({ limit: CANDIDATES, order: 'desc' }, options)
   const names = [...new Set(items.map(({ name }) => name))]
-  throw new AppError('not_found', `There is no agent '${nameOrId}'. ${hint(nameOrId, names)}`, {
-    data: { names },
-  })
+  throw new AppError('not_found', `There is no agent '${nameOrId}'. ${hint(nameOrId, names)}`)
 }
 
 function hint(wanted: string, names: string[]): string {
@@ -37,7 +42,7 @@ function hint(wanted: string, names: string[]): string {
 }
 
 /** Up to three names that a person who wrote `wanted` may have meant, nearest first. */
-export function nearNames(wanted: string, names: readonly string[]): string[] {
+function nearNames(wanted: string, names: readonly string[]): string[] {
   const target = wanted.toLowerCase()
   return names
     .map((name) => ({ name, far: farness(target, name.toLowerCase()) }))

@@ -1,0 +1,355 @@
+import assert from 'node:assert/strict'
+import { Client as ModernClient } from '@modelcontextprotocol/client'
+import { StdioClientTransport as ModernTransport } from '@modelcontextprotocol/client/stdio'
+import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js'
+import { StdioClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
+import { cleanEnvironment, loci, LOCI, start, temporaryFolder, withDeadline } from '../support/cli-process.ts'
+import { startScriptedModel } from '../support/scripted-model.ts'
+
+interface Answer {
+  text: string
+  isError: boolean
+}
+
+/** What the tests need of a client, in either SDK. */
+interface Host {
+  instructions(): string | undefined
+  tools(): Promise<{ name: string; inputSchema: unknown; annotations?: unknown }[]>
+  call(
+    name: string,
+    args: Record<string, unknown>,
+    options?: {
+      signal?: AbortSignal
+      onprogress?: (progress: { progress: number; message?: string }) => void
+    },
+  ): Promise<Answer>
+  pid(): number | null
+  close(): Promise<void>
+}
+
+type Connect = (args: string[], env: Record<string, string>) => Promise<Host>
+
+function answerOf(result: unknown): Answer {
+  const { content, isError } = result as { content: { type: string; text: string }[]; isError?: boolean }
+  assert.equal(content.length, 1)
+  assert.equal(content[0]?.type, 'text')
+  return { text: content[0].text, isError: isError ?? false }
+}
+
+const legacy: Connect = async (args, env) => {
+  const transport = new LegacyTransport({
+    command: process.execPath,
+    args: [LOCI, 'mcp', ...args],
+    env,
+    stderr: 'ignore',
+  })
+  const client = new LegacyClient({ name: 'test', version: '1' })
+  await client.connect(transport)
+  return {
+    instructions: () => client.getInstructions(),
+    tools: async () => (await client.listTools()).tools,
+    call: async (name, args, options) =>
+      answerOf(
+        await client.callTool(
+          { name, arguments: args },
+          undefined,
+          options as Parameters<typeof client.callTool>[2],
+        ),
+      ),
+    pid: () => transport.pid,
+    close: () => client.close(),
+  }
+}
+
+const modern: Connect = async (args, env) => {
+  const transport = new ModernTransport({
+    command: process.execPath,
+    args: [LOCI, 'mcp', ...args],
+    env,
+    stderr: 'ignore',
+  })
+  const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation: { mode: 'auto' } })
+  await client.connect(transport)
+  return {
+    instructions: () => client.getInstructions(),
+    tools: async () => (await client.listTools()).tools,
+    call: async (name, args, options) =>
+      answerOf(
+        await client.callTool({ name, arguments: args }, options as Parameters<typeof client.callTool>[1]),
+      ),
+    pid: () => transport.pid,
+    close: () => client.close(),
+  }
+}
+
+for (const [era, connect] of [
+  ['SDK v1, 2025-11-25', legacy],
+  ['SDK v2, 2026-07-28', modern],
+] as const) {
+  describe(`loci mcp over stdio (${era})`, () => {
+    let folder: Awaited<ReturnType<typeof temporaryFolder>>
+    let env: Record<string, string>
+    let host: Host
+
+    before(async () => {
+      folder = await temporaryFolder()
+      env = cleanEnvironment(folder.path)
+      const input = 'My name is Ada and I live in London.\n'
+      const chat = await loci(['chat', 'Ada', '--create'], { env, input })
+      assert.equal(chat.code, 0, chat.stderr)
+      host = await connect([], env)
+    })
+    after(async () => {
+      await host?.close()
+      await folder.remove()
+    })
+
+    it('lists annotated tools with strict schemas, and says what it is for in 150 words', async () => {
+      const tools = await host.tools()
+      assert.deepEqual(
+        tools.map(({ name }) => name),
+        ['agent_list', 'agent_send_message', 'memory_read'],
+      )
+      for (const tool of tools) {
+        assert.equal((tool.inputSchema as { additionalProperties?: boolean }).additionalProperties, false)
+        assert.deepEqual(
+          Object.keys(tool.annotations ?? {}).sort(),
+          ['destructiveHint', 'idempotentHint', 'openWorldHint', 'readOnlyHint'],
+          tool.name,
+        )
+      }
+      // 4 characters a token; the full surface has 4k tokens.
+      assert.ok(JSON.stringify(tools).length < 4 * 1000)
+      const instructions = host.instructions() ?? ''
+      assert.match(instructions, /agent_list/)
+      assert.ok(instructions.split(/\s+/).length <= 150)
+    })
+
+    it('lists agents, all or by name', async () => {
+      assert.match((await host.call('agent_list', {})).text, /^- Ada \(agent-[0-9a-f-]{36}\) · loci\/demo$/)
+      assert.match((await host.call('agent_list', { query: 'AD' })).text, /^- Ada/)
+      assert.match((await host.call('agent_list', { query: 'Zoe' })).text, /No agent has 'Zoe'/)
+    })
+
+    it('answers from what another process told the agent, and teaches it', async () => {
+      const who = await host.call('agent_send_message', { agent: 'Ada', message: 'What is my name?' })
+      assert.equal(who.isError, false)
+      assert.match(who.text, /Ada/)
+      const seen: string[] = []
+      const taught = await host.call(
+        'agent_send_message',
+        { agent: 'Ada', message: 'I moved to Paris.' },
+        { onprogress: ({ message }) => void seen.push(message ?? '') },
+      )
+      assert.match(taught.text, /Paris[^]*\[Ada used memory_\w+\]/)
+      assert.equal(seen[0], 'Sent to Ada')
+      assert.ok(
+        seen.some((text) => text.startsWith('Ada uses memory_')),
+        seen.join(),
+      )
+      const memory = await host.call('memory_read', { agent: 'Ada' })
+      assert.match(memory.text, /^## human \(\d+ of 100000 characters\)$/m)
+      assert.match(memory.text, /Paris/)
+    })
+
+    it('reads one block, takes an id for a name, and names the blocks there are', async () => {
+      const [, id = ''] = /\((agent-[0-9a-f-]+)\)/.exec((await host.call('agent_list', {})).text) ?? []
+      const block = await host.call('memory_read', { agent: id, label: 'human' })
+      assert.match(block.text, /^Name: Ada/)
+      const wrong = await host.call('memory_read', { agent: 'Ada', label: 'humen' })
+      assert.equal(wrong.isError, true)
+      assert.match(wrong.text, /no memory block 'humen'\. It has: .*human/)
+    })
+
+    it('suggests the near name of an unknown agent', async () => {
+      for (const name of ['agent_send_message', 'memory_read']) {
+        const args = { agent: 'Adda', ...(name === 'memory_read' ? {} : { message: 'Hi' }) }
+        const answer = await host.call(name, args)
+        assert.equal(answer.isError, true)
+        assert.equal(answer.text, "There is no agent 'Adda'. Did you mean 'Ada'?")
+      }
+      const id = 'agent-00000000-0000-4000-8000-00000000abcd'
+      const gone = await host.call('memory_read', { agent: id })
+      assert.equal(gone.isError, true)
+      assert.ok(gone.text.includes(id), gone.text)
+    })
+
+    it('refuses an argument it does not know, a missing one and a wrong one', async () => {
+      for (const [name, args, message] of [
+        ['agent_list', { querry: 'x' }, /querry/],
+        ['agent_send_message', { agent: 'Ada' }, /message/],
+        ['agent_send_message', { agent: 'Ada', message: 'Hi', wait_seconds: 600 }, /wait_seconds|45/],
+        ['memory_read', { agent: 7 }, /agent/],
+      ] as const) {
+        const answer = await host.call(name, args)
+        assert.equal(answer.isError, true)
+        assert.match(answer.text, message)
+      }
+    })
+
+    it('caps a long answer and names the call that shows the rest', async () => {
+      const value = Array.from({ length: 9000 }, (_, i) => `line ${i}`).join('\n')
+      const here = await openInProcess({ data: env['LOCI_HOME'], env })
+      try {
+        await here.letta.agents.create({
+          name: 'Writer',
+          model: 'loci/demo',
+          memory_blocks: [
+            { label: 'notes', value, limit: 200_000 },
+            { label: 'human', value: '' },
+          ],
+        })
+      } finally {
+        await here.close()
+      }
+      assert.match(
+        (await host.call('memory_read', { agent: 'Writer' })).text,
+        /\[Cut here, \d+ characters left out\. Call memory_read with one label: notes, human\.\]$/,
+      )
+      let read = ''
+      for (let offset: number | null = 0; offset !== null;) {
+        const args: Record<string, unknown> = { agent: 'Writer', label: 'notes', offset }
+        const { text } = await host.call('memory_read', args)
+        const cut = /\n\n\[Cut here.* offset: (\d+)\.\]$/.exec(text)
+        read += cut ? text.slice(0, cut.index) : text
+        offset = cut ? Number(cut[1]) : null
+      }
+      assert.equal(read, value)
+    })
+
+    it('caps a long reply', async () => {
+      const model = await startScriptedModel([{ reply: { text: '€'.repeat(20_000) } }])
+      const more = { OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: model.url }
+      try {
+        const created = await loci(['chat', 'Long', '--create', '--model', 'openai/test-model'], {
+          env: { ...env, ...more },
+        })
+        assert.equal(created.code, 0, created.stderr)
+        const other = await connect([], { ...env, ...more })
+        try {
+          const { text } = await other.call('agent_send_message', { agent: 'Long', message: 'Go' })
+          assert.ok(Buffer.byteLength(text) < 33_000)
+          assert.match(text, /^€+\n\n\[Cut here, \d+ characters left out\. .*agent_send_message/)
+        } finally {
+          await other.close()
+        }
+      } finally {
+        await model.close()
+      }
+    })
+
+    it('answers in time when a turn takes longer, and the turn goes on', async () => {
+      const rest = Promise.withResolvers<void>()
+      const model = await startScriptedModel([{ reply: { text: 'Done at last.', hold: rest.promise } }])
+      const more = { OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: model.url }
+      try {
+        await loci(['chat', 'Slow', '--create', '--model', 'openai/test-model'], { env: { ...env, ...more } })
+        const other = await connect([], { ...env, ...more })
+        try {
+          const { text, isError } = await other.call('agent_send_message', {
+            agent: 'Slow',
+            message: 'Take your time',
+            wait_seconds: 1,
+          })
+          assert.equal(isError, false)
+          assert.match(text, /^Slow is still working after 1 s \(run-[0-9a-f-]+\)\..*memory_read/)
+          const asked = await model.request(0)
+          rest.resolve()
+          assert.equal(await withDeadline(asked.ended, 'the turn'), 'answered')
+          await model.done()
+        } finally {
+          await other.close()
+        }
+      } finally {
+        await model.close()
+      }
+    })
+
+    it('stops a turn whose call is cancelled', async () => {
+      const never = Promise.withResolvers<void>()
+      const model = await startScriptedModel([{ reply: { text: 'Never said.', hold: never.promise } }])
+      const more = { OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: model.url }
+      try {
+        await loci(['chat', 'Stop', '--create', '--model', 'openai/test-model'], { env: { ...env, ...more } })
+        const other = await connect([], { ...env, ...more })
+        try {
+          const stop = new AbortController()
+          const call = other.call(
+            'agent_send_message',
+            { agent: 'Stop', message: 'Think for ever' },
+            { signal: stop.signal },
+          )
+          call.catch(() => undefined)
+          const asked = await model.request(0)
+          stop.abort()
+          await assert.rejects(call)
+          assert.equal(await withDeadline(asked.ended, 'the model request'), 'aborted')
+          assert.match((await other.call('agent_list', {})).text, /Stop/)
+        } finally {
+          await other.close()
+        }
+      } finally {
+        never.resolve()
+        await model.close()
+      }
+    })
+
+    it('works over a running server, and says which one does not answer', async () => {
+      const server = start(process.execPath, [LOCI, 'server', '--port', '0'], env)
+      try {
+        const [url = ''] = await server.waitFor(/http:\/\/127\.0\.0\.1:\d+/)
+        const other = await connect(['--url', url], env)
+        try {
+          assert.match((await other.call('agent_list', {})).text, /- Ada /)
+          await server.stop()
+          const down = await other.call('agent_list', {})
+          assert.equal(down.isError, true)
+          assert.ok(down.text.includes(url), down.text)
+        } finally {
+          await other.close()
+        }
+      } finally {
+        await server.stop()
+      }
+    })
+  })
+}
+
+describe('loci mcp', () => {
+  it('ends when its host closes stdin, having written only protocol to stdout', async () => {
+    const folder = await temporaryFolder()
+    const mcp = start(process.execPath, [LOCI, 'mcp'], cleanEnvironment(folder.path))
+    try {
+      const send = (message: object) => mcp.child.stdin?.write(`${JSON.stringify(message)}\n`)
+      const clientInfo = { name: 'raw', version: '1' }
+      const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo }
+      send({ jsonrpc: '2.0', id: 1, method: 'initialize', params })
+      send({ jsonrpc: '2.0', method: 'notifications/initialized' })
+      mcp.child.stdin?.write('this is not JSON\n')
+      send({ jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'agent_list', arguments: {} } })
+      await mcp.waitFor(/no agents yet/)
+      mcp.child.stdin?.end()
+      assert.deepEqual(await withDeadline(mcp.exited, 'end after stdin'), { code: 0, signal: null })
+      for (const line of mcp.stdout.trimEnd().split('\n')) {
+        assert.equal((JSON.parse(line) as { jsonrpc: string }).jsonrpc, '2.0')
+      }
+    } finally {
+      await mcp.stop()
+      await folder.remove()
+    }
+  })
+
+  it('answers a host although its data directory cannot be used, and says so in each call', async () => {
+    const folder = await temporaryFolder()
+    const host = await modern(['--data', `${LOCI}/no`], cleanEnvironment(folder.path))
+    try {
+      assert.equal((await host.tools()).length, 3)
+      const { text, isError } = await host.call('agent_list', {})
+      assert.equal(isError, true)
+      assert.ok(text.includes(LOCI), text)
+    } finally {
+      await host.close()
+      await folder.remove()
+    }
+  })
+})
