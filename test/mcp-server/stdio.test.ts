@@ -3,6 +3,7 @@ import { Client as ModernClient } from '@modelcontextprotocol/client'
 import { StdioClientTransport as ModernTransport } from '@modelcontextprotocol/client/stdio'
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
+import { openInProcess } from '../../shared/client/in-process.ts'
 import { cleanEnvironment, loci, LOCI, start, temporaryFolder, withDeadline } from '../support/cli-process.ts'
 import { startScriptedModel } from '../support/scripted-model.ts'
 
