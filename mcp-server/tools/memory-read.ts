@@ -16,10 +16,12 @@ export const memoryRead = defineTool({
   async run({ agent: nameOrId, label, offset }, { client, signal }) {
     const agent = await client.findAgent(nameOrId, { signal })
     const page = await client.letta.agents.blocks.list(agent.id, { limit: 100 }, { signal })
-    const labels = page.items.map((block) => block.label ?? 'unnamed')
+    // Shortest first: where the answer must be cut, it is the longest block that is.
+    const blocks = page.items.sort((a, b) => a.value.length - b.value.length)
+    const labels = blocks.map((block) => block.label ?? 'unnamed')
     if (label === undefined) {
       if (labels.length === 0) return `Agent '${agent.name}' has no memory blocks.`
-      const text = page.items
+      const text = blocks
         .map((block) => {
           const note = block.read_only ? ', read-only' : ''
           const title = `## ${block.label ?? 'unnamed'} (${block.value.length} of ${block.limit} characters${note})`
@@ -28,7 +30,7 @@ export const memoryRead = defineTool({
         .join('\n\n')
       return capped(text, () => `Call memory_read with one label: ${labels.join(', ')}.`)
     }
-    const block = page.items.find((candidate) => candidate.label === label)
+    const block = blocks.find((candidate) => candidate.label === label)
     if (!block) {
       const there = labels.length > 0 ? `It has: ${labels.join(', ')}.` : 'It has no memory blocks.'
       throw new AppError('not_found', `Agent '${agent.name}' has no memory block '${label}'. ${there}`)

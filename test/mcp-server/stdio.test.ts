@@ -205,7 +205,7 @@ for (const [era, connect] of [
       }
       assert.match(
         (await host.call('memory_read', { agent: 'Writer' })).text,
-        /\[Cut here, \d+ characters left out\. Call memory_read with one label: notes, human\.\]$/,
+        /\[Cut here, \d+ characters left out\. Call memory_read with one label: human, notes\.\]$/,
       )
       let read = ''
       for (let offset: number | null = 0; offset !== null;) {
