@@ -1,0 +1,53 @@
+import type { Store } from '../../shared/core/ports.ts'
+import { describeAgents } from './store/agents.ts'
+import { describeBlocks, describeTools } from './store/blocks-and-tools.ts'
+import { describeEvents } from './store/events.ts'
+import { describeMessages } from './store/messages.ts'
+import { describeOrganizations } from './store/organizations.ts'
+import { describeTurns } from './store/turns.ts'
+
+/** A fresh, empty store for one test. */
+export interface StoreUnderTest {
+  store: Store
+  /** Opens the same data once more, as another process would; the test closes it. */
+  reopen?: () => Promise<Store>
+  /** Closes the store and removes its data. */
+  close(): Promise<void>
+}
+
+/** What a test reads: the store of the test that runs now. */
+export interface Subject {
+  readonly store: Store
+  readonly reopen: (() => Promise<Store>) | undefined
+}
+
+/** The contract of `Store`: an adapter is done when it passes. */
+export function describeStore(name: string, make: () => Promise<StoreUnderTest>): void {
+  describe(`${name} keeps the contract of Store`, () => {
+    let current: StoreUnderTest | undefined
+    const subject: Subject = {
+      get store() {
+        if (!current) throw new Error('read inside a test only')
+        return current.store
+      },
+      get reopen() {
+        return current?.reopen
+      },
+    }
+    beforeEach(async () => {
+      current = await make()
+    })
+    afterEach(async () => {
+      await current?.close()
+      current = undefined
+    })
+    it('answers that it is ready', () => subject.store.ready())
+    describeAgents(subject)
+    describeBlocks(subject)
+    describeTools(subject)
+    describeMessages(subject)
+    describeTurns(subject)
+    describeEvents(subject)
+    describeOrganizations(subject)
+  })
+}

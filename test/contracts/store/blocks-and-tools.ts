@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import type { BlockFilter, ToolFilter } from '../../../shared/core/ports.ts'
+import { newId } from '../../../shared/schema/ids.ts'
+import type { Subject } from '../store.contract.ts'
+import { aBlock, aBuiltin, ADA, anAgent } from './samples.ts'
+
+const page = { limit: 50, order: 'asc' } as const
+
+export function describeBlocks(subject: Subject): void {
+  describe('blocks', () => {
+    it('keeps a block as it was made, at version 1', async () => {
+      const { store } = subject
+      const input = aBlock('human', 'Ada\n"quoted" 東京', {
+        metadata: { a: [1] },
+        tags: ['t'],
+        read_only: true,
+      })
+      const block = await store.blocks.create(ADA, input)
+      assert.equal(block.version, 1)
+      assert.equal(block.value, input.value)
+      assert.deepEqual(block.metadata, { a: [1] })
+      assert.deepEqual([block.tags, block.read_only, block.created_by_id], [['t'], true, ADA.user_id])
+      assert.deepEqual(await store.blocks.get(ADA, block.id), block)
+      assert.equal(await store.blocks.get(ADA, newId('block')), null)
+    })
+
+    it('counts a version for each change of the value, and none for other changes', async () => {
+      const { store } = subject
+      const block = await store.blocks.create(ADA, aBlock('human', 'a', { description: 'd' }))
+      const described = await store.blocks.update(ADA, block.id, { description: null, tags: ['n'] })
+      assert.deepEqual(described, { ...block, description: null, tags: ['n'] })
+      const same = await store.blocks.update(ADA, block.id, { value: 'a' })
+      assert.equal(same?.version, 1)
+      const changed = await store.blocks.update(ADA, block.id, { value: 'b' })
+      assert.deepEqual([changed?.version, changed?.value, changed?.tags], [2, 'b', ['n']])
+      assert.equal(await store.blocks.update(ADA, newId('block'), { value: 'x' }), null)
+    })
+
+    it('refuses a change of another version and answers with the present block', async () => {
+      const { store } = subject
+      const block = await store.blocks.create(ADA, aBlock('human', 'a'))
+      const present = await store.blocks.update(ADA, block.id, { value: 'b' }, { if_version: 1 })
+      await assert.rejects(store.blocks.update(ADA, block.id, { value: 'c' }, { if_version: 1 }), {
+        code: 'conflict',
+        data: { block: present },
+      })
+      assert.deepEqual(await store.blocks.get(ADA, block.id), present)
+    })
+
+    it('renames a block unless one of its agents has that label already', async () => {
+      const { store } = subject
+      const agent = await store.agents.create(
+        ADA,
+        anAgent('ada', { new_blocks: [aBlock('human', ''), aBlock('persona', '')] }),
+      )
+      const [human] = agent.blocks
+      await assert.rejects(store.blocks.update(ADA, human!.id, { label: 'persona', value: 'lost' }), {
+        code: 'conflict',
+      })
+      assert.deepEqual(await store.blocks.get(ADA, human!.id), human)
+      await store.blocks.update(ADA, human!.id, { label: 'user' })
+      await store.agents.attachBlock(ADA, agent.id, (await store.blocks.create(ADA, aBlock('human', ''))).id)
+    })
+
+    it('filters by label, name, tags, text, agent and number of agents', async () => {
+      const { store } = subject
+      const lone = await store.blocks.create(
+        ADA,
+        aBlock('lone', '50% of x_y', {
+          description: 'about Lone',
+          template_name: 'tpl',
+          is_template: true,
+          tags: ['a', 'b'],
+        }),
+      )
+      const both = await store.blocks.create(ADA, aBlock('both', 'value', { tags: ['a'], project_id: 'p' }))
+      await store.blocks.create(ADA, aBlock('secret', '', { hidden: true }))
+      const one = await store.agents.create(ADA, anAgent('one', { block_ids: [both.id] }))
+      await store.agents.create(ADA, anAgent('two', { block_ids: [both.id] }))
+      const cases: [BlockFilter, string[]][] = [
+        [{}, ['lone', 'both']],
+        [{ show_hidden: true }, ['lone', 'both', 'secret']],
+        [{ label: 'lone' }, ['lone']],
+        [{ name: 'tpl' }, ['lone']],
+        [{ templates_only: true }, ['lone']],
+        [{ project_id: 'p' }, ['both']],
+        [{ tags: ['a', 'b'] }, ['lone', 'both']],
+        [{ tags: ['a', 'b'], match_all_tags: true }, ['lone']],
+        [{ label_search: 'ON' }, ['lone']],
+        [{ description_search: 'about' }, ['lone']],
+        [{ value_search: '50%' }, ['lone']],
+        [{ value_search: 'xay' }, []],
+        [{ value_search: 'x_y' }, ['lone']],
+        [{ agent_id: one.id }, ['both']],
+        [{ connected_to_agents_count_gt: 1 }, ['both']],
+        [{ connected_to_agents_count_lt: 1 }, ['lone']],
+        [{ connected_to_agents_count_eq: [0, 2] }, ['lone', 'both']],
+      ]
+      for (const [filter, labels] of cases) {
+        const found = await store.blocks.list(ADA, filter, page)
+        assert.deepEqual(found.map((block) => block.label).sort(), labels.toSorted(), JSON.stringify(filter))
+        assert.equal(await store.blocks.count(ADA, filter), labels.length)
+      }
+      assert.deepEqual(
+        (await store.blocks.list(ADA, {}, { ...page, after: lone.id, before: lone.id })).length,
+        0,
+      )
+      await assert.rejects(store.blocks.list(ADA, {}, { ...page, after: newId('block') }), {
+        code: 'not_found',
+      })
+    })
+
+    it('deletes a block, also from the agents that have it', async () => {
+      const { store } = subject
+      const agent = await store.agents.create(ADA, anAgent('ada', { new_blocks: [aBlock('human', '')] }))
+      const id = agent.blocks[0]!.id
+      await store.blocks.update(ADA, id, { value: 'so that there is history' })
+      assert.equal(await store.blocks.delete(ADA, id), true)
+      assert.equal(await store.blocks.delete(ADA, id), false)
+      assert.deepEqual((await store.agents.get(ADA, agent.id, ['agent.blocks']))?.blocks, [])
+    })
+  })
+}
+
+export function describeTools(subject: Subject): void {
+  describe('tools', () => {
+    it('seeds the built-in tools once, keeps their ids, and follows a changed schema', async () => {
+      const { store } = subject
+      await store.tools.seed(ADA, [aBuiltin('look'), aBuiltin('say')])
+      const before = await store.tools.list(ADA, {}, page)
+      const [look] = await store.tools.list(ADA, { name: 'look' }, page)
+      assert.deepEqual(
+        [look?.tool_type, look?.source_code, look?.json_schema?.['name']],
+        ['letta_core', null, 'look'],
+      )
+      const event = await store.events.lastId()
+      await store.tools.seed(ADA, [aBuiltin('look'), aBuiltin('say')])
+      assert.deepEqual(await store.tools.list(ADA, {}, page), before)
+      assert.equal(await store.events.lastId(), event, 'nothing changed, so nothing is told')
+      await store.tools.seed(ADA, [aBuiltin('look', 'Looks twice.'), aBuiltin('say')])
+      const changed = await store.tools.get(ADA, look!.id)
+      assert.equal(changed?.description, 'Looks twice.')
+    })
+
+    it('removes a built-in that is no longer one, unless an agent has it', async () => {
+      const { store } = subject
+      await store.tools.seed(ADA, [aBuiltin('used'), aBuiltin('unused')])
+      const [used] = await store.tools.list(ADA, { name: 'used' }, page)
+      await store.agents.create(ADA, anAgent('ada', { tool_ids: [used!.id] }))
+      await store.tools.seed(ADA, [aBuiltin('new')])
+      const names = (await store.tools.list(ADA, {}, page)).map((tool) => tool.name)
+      assert.deepEqual(names.sort(), ['new', 'used'])
+    })
+
+    it('filters by name, names, ids, text, type and agent', async () => {
+      const { store } = subject
+      const memory = { ...aBuiltin('memory_insert'), tool_type: 'letta_sleeptime_core' as const }
+      await store.tools.seed(ADA, [aBuiltin('look'), memory])
+      const [insert] = await store.tools.list(ADA, { name: 'memory_insert' }, page)
+      const agent = await store.agents.create(ADA, anAgent('ada', { tool_ids: [insert!.id] }))
+      const cases: [ToolFilter, string[]][] = [
+        [{}, ['look', 'memory_insert']],
+        [{ names: ['look', 'gone'] }, ['look']],
+        [{ names: [] }, []],
+        [{ tool_ids: [insert!.id] }, ['memory_insert']],
+        [{ search: 'MEMORY' }, ['memory_insert']],
+        [{ tool_types: ['letta_core'] }, ['look']],
+        [{ exclude_tool_types: ['letta_core'] }, ['memory_insert']],
+        [{ agent_id: agent.id }, ['memory_insert']],
+      ]
+      for (const [filter, names] of cases) {
+        const found = (await store.tools.list(ADA, filter, page)).map((tool) => tool.name)
+        assert.deepEqual(found.sort(), names, JSON.stringify(filter))
+        assert.equal(await store.tools.count(ADA, filter), names.length)
+      }
+      assert.equal(await store.tools.get(ADA, newId('tool')), null)
+      await assert.rejects(store.tools.list(ADA, {}, { ...page, after: newId('tool') }), {
+        code: 'not_found',
+      })
+    })
+  })
+}
