@@ -80,9 +80,11 @@ function createClient(provider: ProviderConfig, base: string, connect_ms: number
     url: `${base}/chat/completions`,
     async post(body, signal) {
       const client = await (sdk ??= load())
-      const response = await client
-        .post('/chat/completions', { body, signal, stream: body.stream === true })
-        .asResponse()
+      const asked = client.post('/chat/completions', { body, signal, stream: body.stream === true })
+      const response = await asked.asResponse().catch((error: unknown) => {
+        // The package wraps what the transport threw.
+        throw error instanceof Error && error.cause instanceof Error ? error.cause : error
+      })
       const incoming = answers.get(response)
       if (!incoming) throw new Error('the openai package answered with a response that is not ours')
       return incoming

@@ -161,11 +161,11 @@ class Call {
     clearTimeout(this.#timer)
     this.#outer.removeEventListener('abort', this.#cancel)
     const incoming = this.#incoming
-    if (incoming?.complete) return
-    if (!incoming || !this.said_all) {
+    if (!incoming || !(incoming.complete || this.said_all)) {
       this.#controller.abort()
       return
     }
+    if (incoming.readableEnded) return
     // Only the end of the body is missing: it gets a moment, so that the connection can be used again.
     const timer = setTimeout(() => this.#controller.abort(), 1000)
     incoming.once('close', () => clearTimeout(timer))
@@ -258,7 +258,7 @@ async function* readStream(
     if (chunks === 0 && sample.length < 200) sample += bytes.toString('utf8', 0, 200)
     yield* take(reader.push(bytes))
     // What follows is of no interest, and some servers keep the connection open.
-    if (done) break
+    if (done && !incoming.complete) break
   }
   call.said_all = done
   if (!done) yield* take(reader.end())

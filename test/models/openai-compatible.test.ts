@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { collect, failureOf, modelAt, request } from '../support/model-fixtures.ts'
+import { event } from '../support/model-wire.ts'
 import { startScriptedModel } from '../support/scripted-model.ts'
 import type { ScriptedModel, ScriptedModelOptions, ScriptedStep } from '../support/scripted-model.ts'
 
@@ -69,16 +70,247 @@ describe('openai-compatible model', () => {
     })
   }
 
-  it('names provider, URL and cause of a refused key, never the key', async () => {
+  const events = (...values: unknown[]) => [...values.map(event), 'data: [DONE]\n\n']
+  const delta = (value: unknown, finish_reason: string | null = null) => ({
+    choices: [{ index: 0, delta: value, finish_reason }],
+  })
+
+  for (const chunk_bytes of [1, 2, 3, 7, 64]) {
+    it(`puts characters together that were cut apart (${chunk_bytes} bytes a write)`, async () => {
+      await start([{ reply: { text: ['Grüße, ', '日本語 ', '👩‍🚀', '\r\nend'], chunk_bytes } }])
+      const { text } = await collect(modelAt(server.url), request('Hi'))
+      assert.equal(text, 'Grüße, 日本語 👩‍🚀\r\nend')
+    })
+  }
+
+  it('reads CRLF lines, comments, data over several lines and a last event without a blank line', async () => {
+    const raw =
+      '\uFEFF: keep-alive\r\n\r\nevent: message\r\ndata: {"choices":[{"delta":\r\ndata: {"content":"one"}}]}\r\n\r\n' +
+      'data:{"choices":[{"delta":{"content":" two"},"finish_reason":"stop"}]}'
+    await start([{ reply: { raw } }])
+    const { text, finish } = await collect(modelAt(server.url), request('Hi'))
+    assert.equal(text, 'one two')
+    assert.deepEqual(finish, { type: 'finish', reason: 'stop', usage: null })
+  })
+
+  it('makes an id for a call that came without one, and takes no arguments for none', async () => {
     await start([
-      { reply: { status: 401, body: { error: { message: 'Incorrect API key provided: sk-secret-key' } } } },
+      {
+        reply: {
+          tool_calls: [
+            { name: 'now', arguments: null, id: null },
+            { name: 'who', arguments: '', id: '' },
+          ],
+        },
+      },
     ])
-    const error = await failureOf(collect(modelAt(server.url), request('Hi')))
-    assert.equal(error.code, 'llm_authentication')
-    assert.equal(
-      error.message,
-      `openai at ${server.url}/chat/completions answered 401: Incorrect API key provided: ***. Check the key of provider 'openai'.`,
+    const { calls, finish } = await collect(modelAt(server.url), request('Hi'))
+    assert.deepEqual(
+      calls.map(({ name, arguments: text }) => [name, text]),
+      [
+        ['now', ''],
+        ['who', ''],
+      ],
     )
+    for (const { id } of calls) assert.match(id, /^call_[0-9a-f]{24}$/)
+    assert.notEqual(calls[0]?.id, calls[1]?.id)
+    assert.equal(finish?.reason, 'tool_calls')
+  })
+
+  it('tells calls apart that share one index', async () => {
+    const call = (id: string | undefined, name: string | undefined, text: unknown) =>
+      delta({ tool_calls: [{ index: 0, id, function: { name, arguments: text } }] })
+    await start([
+      {
+        reply: {
+          raw: events(
+            call('a', 'one', '{"x"'),
+            call(undefined, undefined, ':1}'),
+            call('b', 'two', '{}'),
+            delta({}, 'tool_calls'),
+          ),
+        },
+      },
+      { reply: { raw: events(call('', 'one', '{"x":1}'), call('', 'two', '{"y":2}'), delta({}, 'stop')) } },
+      { reply: { raw: events(call('a', 'one', '{"x'), call('a', 'one', '":1}'), delta({}, 'tool_calls')) } },
+    ])
+    const read = async () => {
+      const { calls, finish } = await collect(modelAt(server.url), request('Hi'))
+      assert.equal(finish?.reason, 'tool_calls')
+      return calls.map((found) => [found.name, found.arguments])
+    }
+    assert.deepEqual(await read(), [
+      ['one', '{"x":1}'],
+      ['two', '{}'],
+    ])
+    assert.deepEqual(await read(), [
+      ['one', '{"x":1}'],
+      ['two', '{"y":2}'],
+    ])
+    assert.deepEqual(await read(), [['one', '{"x":1}']])
+  })
+
+  it('reads calls without an index, and arguments that are an object', async () => {
+    const call = (value: unknown) => delta({ tool_calls: [value] })
+    await start([
+      {
+        reply: {
+          raw: events(
+            call({ id: 'a', function: { name: 'one', arguments: '{"x":' } }),
+            call({ function: { arguments: '1}' } }),
+            call({ id: 'b', function: { name: 'two', arguments: { y: 2 } } }),
+            delta({}, 'tool_calls'),
+          ),
+        },
+      },
+    ])
+    const { calls } = await collect(modelAt(server.url), request('Hi'))
+    assert.deepEqual(calls, [
+      { id: 'a', name: 'one', arguments: '{"x":1}' },
+      { id: 'b', name: 'two', arguments: '{"y":2}' },
+    ])
+  })
+
+  it('reads interleaved parallel calls', async () => {
+    const call = (index: number, value: object) => ({ index, ...value })
+    await start([
+      {
+        reply: {
+          raw: events(
+            delta({
+              tool_calls: [
+                call(0, { id: 'a', function: { name: 'one', arguments: '' } }),
+                call(1, { id: 'b', function: { name: 'two', arguments: '' } }),
+              ],
+            }),
+            delta({
+              tool_calls: [
+                call(1, { function: { arguments: '{"b"' } }),
+                call(0, { function: { arguments: '{"a"' } }),
+              ],
+            }),
+            delta({
+              tool_calls: [
+                call(0, { function: { arguments: ':1}' } }),
+                call(1, { function: { arguments: ':2}' } }),
+              ],
+            }),
+            delta({}, 'tool_calls'),
+          ),
+        },
+      },
+    ])
+    const { calls } = await collect(modelAt(server.url), request('Hi'))
+    assert.deepEqual(
+      calls.map((found) => found.arguments),
+      ['{"a":1}', '{"b":2}'],
+    )
+  })
+
+  it('passes over chunks without choices, null deltas and empty pieces', async () => {
+    await start([
+      {
+        reply: {
+          raw: events(
+            { choices: [] },
+            { choices: null, prompt_filter_results: [] },
+            { choices: [{ index: 0, delta: null }] },
+            delta({ content: '', reasoning: '', tool_calls: null }),
+            delta({ content: 'ok' }),
+            delta({ content: null }, 'stop'),
+            { choices: [], usage: { prompt_tokens: 3, completion_tokens: 1, prompt_cache_hit_tokens: 2 } },
+          ),
+        },
+      },
+    ])
+    const { events: got } = await collect(modelAt(server.url), request('Hi'))
+    assert.deepEqual(got, [
+      { type: 'text', text: 'ok' },
+      {
+        type: 'finish',
+        reason: 'stop',
+        usage: {
+          prompt_tokens: 3,
+          completion_tokens: 1,
+          total_tokens: 4,
+          cached_input_tokens: 2,
+          cache_write_tokens: null,
+          reasoning_tokens: null,
+        },
+      },
+    ])
+  })
+
+  it('knows why the model stopped, also when it did not say', async () => {
+    const cases: [string | null, boolean, string][] = [
+      ['stop', false, 'stop'],
+      ['length', false, 'length'],
+      ['content_filter', false, 'content_filter'],
+      ['tool_calls', true, 'tool_calls'],
+      ['stop', true, 'tool_calls'],
+      [null, true, 'tool_calls'],
+      [null, false, 'stop'],
+      ['insufficient_system_resource', false, 'unknown'],
+    ]
+    await start(
+      cases.map(([finish_reason, call]) => ({
+        reply: {
+          text: 'x',
+          finish_reason,
+          ...(call ? { tool_calls: [{ name: 'now', arguments: {} }] } : {}),
+        },
+      })),
+    )
+    for (const [said, , reason] of cases) {
+      const { finish } = await collect(modelAt(server.url), request('Hi'))
+      assert.equal(finish?.reason, reason, `finish_reason ${said}`)
+    }
+    await server.done()
+  })
+
+  it('shows a refusal as text that the filter ended', async () => {
+    await start([{ reply: { refusal: 'I cannot help with that.' } }, { reply: { refusal: 'No.' } }])
+    for (const [stream, said] of [
+      [true, 'I cannot help with that.'],
+      [false, 'No.'],
+    ] as const) {
+      const { text, finish } = await collect(modelAt(server.url), request('Hi'), { stream })
+      assert.equal(text, said)
+      assert.equal(finish?.reason, 'content_filter')
+    }
+  })
+
+  it('takes a whole answer from a server that does not stream', async () => {
+    const body = { choices: [{ message: { content: 'whole', reasoning: 'hm' }, finish_reason: 'stop' }] }
+    await start([{ reply: { raw: JSON.stringify(body), content_type: 'application/json' } }])
+    const { text, reasoning } = await collect(modelAt(server.url), request('Hi'), { stream: true })
+    assert.deepEqual([text, reasoning], ['whole', 'hm'])
+  })
+
+  it('yields each piece when it comes', async () => {
+    const gate = Promise.withResolvers<void>()
+    await start([{ reply: { text: ['one ', 'two'], hold: gate.promise, hold_after: 2 } }])
+    const { text } = await collect(modelAt(server.url), request('Hi'), {
+      onEvent: (found) => {
+        if (found.type === 'text' && found.text === 'one ') gate.resolve()
+      },
+    })
+    assert.equal(text, 'one two')
+  })
+
+  it('uses one connection for request after request, streamed or not, answered or refused', async () => {
+    await start([
+      { reply: { text: 'streamed' } },
+      { reply: { text: 'whole' } },
+      { reply: { status: 400, body: { error: { message: 'no' } } } },
+      { reply: { text: 'last' } },
+    ])
+    const model = modelAt(server.url)
+    await collect(model, request('Hi'))
+    await collect(model, request('Hi'), { stream: false })
+    await failureOf(collect(model, request('Hi')))
+    await collect(model, request('Hi'))
+    assert.equal(server.connections, 1)
     await server.done()
   })
 })

@@ -73,6 +73,8 @@ export interface ScriptedModel {
   readonly url: string
   /** Chat completion requests, in order of arrival. */
   readonly requests: ScriptedRequest[]
+  /** TCP connections so far. */
+  readonly connections: number
   /** Adds steps to the script. */
   add(...steps: ScriptedStep[]): void
   /** The request of this index as soon as it has arrived; rejects after `timeout_ms` (default 10 s). */
@@ -95,6 +97,7 @@ export async function startScriptedModel(
   const models = options.models ?? [{ id: 'test-model', context_length: 128_000 }]
   let used = 0
   let calls = 0
+  let connections = 0
 
   const server = createServer((incoming, response) => {
     const path = incoming.url ?? '/'
@@ -153,11 +156,15 @@ export async function startScriptedModel(
     )
   }
 
+  server.on('connection', () => connections++)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   server.unref()
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
     requests,
+    get connections() {
+      return connections
+    },
     add: (...more) => void script.push(...more),
     request: (index, timeout_ms = 10_000) =>
       new Promise((resolve, reject) => {
