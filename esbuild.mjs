@@ -1,7 +1,8 @@
 // Builds dist/: the command and server (ESM, split so that a command loads only its own code), the extension host
 // (one CommonJS file, as VS Code wants it) and the webviews (browser). `--watch` rebuilds; `--quiet` says nothing.
 import { context } from 'esbuild'
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
+import { resolve } from 'node:path'
 
 const watch = process.argv.includes('--watch')
 const quiet = process.argv.includes('--quiet')
@@ -50,11 +51,19 @@ const builds = [
   },
 ]
 
-await rm('dist', { recursive: true, force: true })
-const contexts = await Promise.all(builds.map((options) => context(options)))
+const contexts = await Promise.all(builds.map((options) => context({ ...options, metafile: true })))
 if (watch) {
   await Promise.all(contexts.map((c) => c.watch()))
 } else {
-  await Promise.all(contexts.map((c) => c.rebuild()))
+  const results = await Promise.all(contexts.map((c) => c.rebuild()))
   await Promise.all(contexts.map((c) => c.dispose()))
+  await removeStale(new Set(results.flatMap((r) => Object.keys(r.metafile.outputs)).map((file) => resolve(file))))
+}
+
+/** Removes what an earlier build left, after the new files are there: dist is never without a working build. */
+async function removeStale(fresh) {
+  for (const entry of await readdir('dist', { recursive: true, withFileTypes: true })) {
+    const file = resolve(entry.parentPath, entry.name)
+    if (entry.isFile() && !fresh.has(file) && !file.startsWith(resolve('dist/test'))) await rm(file, { force: true })
+  }
 }

@@ -23,6 +23,8 @@ const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
 export interface App {
   /** Answers a request. Never rejects. */
   fetch(request: Request): Promise<Response>
+  /** Loads every route now: an update may replace the files that a long-running process would load later. */
+  preload(): Promise<void>
 }
 
 /** The REST API as a function from Request to Response: the same for sockets, the in-process client and tests. */
@@ -47,6 +49,9 @@ export function createApp(context: ServerContext): App {
       } catch (error) {
         return errorResponse(error, (e) => context.onFailure(`${request.method} ${pathOf(request)}`, e))
       }
+    },
+    async preload() {
+      await Promise.all(Object.keys(NOUNS).map(load))
     },
   }
 }

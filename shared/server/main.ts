@@ -45,6 +45,9 @@ export interface Loci {
 /** How often runs of instances that are gone are looked for, in milliseconds. */
 const RECOVER_EVERY_MS = 5_000
 
+/** When the routes that nobody has asked for yet are loaded, in milliseconds after the start. */
+const PRELOAD_AFTER_MS = 2_000
+
 /** The data directory that `env` asks for. */
 export function resolveDataDirectory(env: Environment): string {
   const asked = env['LOCI_HOME']
@@ -78,6 +81,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     const closing = new AbortController()
     const runs = new ActiveRuns(deps, (run_id, error) => onFailure(`run ${run_id}`, error))
     const app = createApp({ deps, runs, onFailure, closing: closing.signal })
+    const preload = setTimeout(() => {
+      app.preload().catch((error: unknown) => onFailure('loading the routes', error))
+    }, PRELOAD_AFTER_MS)
+    preload.unref()
     return {
       fetch: (request) => app.fetch(request),
       data,
@@ -86,6 +93,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       endStreams: () => closing.abort(),
       async close() {
         clearInterval(recovery)
+        clearTimeout(preload)
         closing.abort()
         await runs.stop()
         await store.close()

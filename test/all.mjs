@@ -1,0 +1,15 @@
+// Everything that needs more than npm: other versions of npm and Node, real VS Code, a browser. Runs every part even
+// when one fails, and fails when any did. `.ci/run` installs what is needed.
+import { spawnSync } from 'node:child_process'
+
+const parts = ['test:install', 'test:e2e']
+const failed = parts.filter((part) => {
+  console.log(`\n== npm run ${part}`)
+  const { status, error } = spawnSync('npm', ['run', '--silent', part], { stdio: 'inherit', shell: process.platform === 'win32' })
+  if (error) console.error(error.message)
+  return status !== 0
+})
+if (failed.length > 0) {
+  console.error(`\nfailed: ${failed.join(', ')}`)
+  process.exit(1)
+}
