@@ -57,6 +57,11 @@ export class Connection implements Disposable {
     this.#options = options
   }
 
+  /** Process id of the server, when it is ours and runs. */
+  get pid(): number | null {
+    return this.#process?.pid ?? null
+  }
+
   /** The client, after starting or reaching the server when needed. Rejects when that fails; `state` says why, too. */
   client(): Promise<LociClient> {
     if (this.#client) return Promise.resolve(this.#client)

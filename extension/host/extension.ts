@@ -11,12 +11,23 @@ import { createStatus } from './status.ts'
 import { agentEntries } from './views/agents-view.ts'
 import { blockEntries } from './views/blocks-view.ts'
 import { toolEntries } from './views/tools-view.ts'
+import type { Entry } from './views/entry.ts'
 import { createTree } from './views/tree.ts'
 
 let connection: Connection | null = null
 
+/** What other extensions, and our tests, get from `getExtension('loci.loci').exports`: what is, as it is now. */
+export interface LociExports {
+  /** Address of the server; null while there is none. */
+  serverUrl(): string | null
+  /** Process id of the server, when this window started it. */
+  serverPid(): number | null
+  /** Rows of a view. */
+  entries(view: 'agents' | 'blocks' | 'tools'): Entry[]
+}
+
 /** Wires the parts together. The server is started by the first view that is shown or the first command that needs it. */
-export function activate(context: ExtensionContext): void {
+export function activate(context: ExtensionContext): LociExports {
   const log = window.createOutputChannel('Loci', { log: true })
   const server = new Connection({
     script: context.asAbsolutePath('dist/loci.js'),
@@ -42,10 +53,15 @@ export function activate(context: ExtensionContext): void {
     if (library.loaded || server.state.kind === 'failed') return
     await told('read the agents', server, () => library.load())
   }
+  const roots = {
+    agents: () => agentEntries(library),
+    blocks: () => blockEntries(library),
+    tools: () => toolEntries(library),
+  }
   const trees = [
-    createTree('loci.agents', { prepare, roots: () => agentEntries(library) }),
-    createTree('loci.blocks', { prepare, roots: () => blockEntries(library) }),
-    createTree('loci.tools', { prepare, roots: () => toolEntries(library) }),
+    createTree('loci.agents', { prepare, roots: roots.agents }),
+    createTree('loci.blocks', { prepare, roots: roots.blocks }),
+    createTree('loci.tools', { prepare, roots: roots.tools }),
   ]
   const chats = createChats(context, server, library, {
     describe: (error) => server.describe(error),
@@ -90,6 +106,11 @@ export function activate(context: ExtensionContext): void {
     command('loci.refresh', 'refresh', () => library.reload()),
     commands.registerCommand('loci.showLogs', () => log.show()),
   )
+  return {
+    serverUrl: () => (server.state.kind === 'connected' ? server.state.url : null),
+    serverPid: () => server.pid,
+    entries: (view) => roots[view](),
+  }
 }
 
 /** VS Code waits for this a few seconds: the server we started ends with the window. */

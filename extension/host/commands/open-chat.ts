@@ -4,11 +4,11 @@ import type { Entry } from '../views/entry.ts'
 
 /**
  * The agent that Open Chat means: the one of the tree row or id that it was given, else the one the user picks.
- * Null when there is none or the user changes their mind.
+ * Null when the user changes their mind. Throws when there is no such agent.
  */
 export async function chooseAgent(given: unknown, library: Library): Promise<AgentInfo | null> {
   const id = typeof given === 'string' ? given : (given as Partial<Entry> | undefined)?.chat_agent_id
-  if (id !== undefined) return library.agents.get(id) ?? null
+  if (id !== undefined) return knownAgent(id, library)
   const items = [...library.agents.values()].map((agent) => ({
     label: `$(hubot) ${agent.name}`,
     description: agent.model ?? '',
@@ -16,4 +16,12 @@ export async function chooseAgent(given: unknown, library: Library): Promise<Age
   }))
   const picked = await window.showQuickPick(items, { title: 'Open Chat', placeHolder: 'With which agent?' })
   return picked?.agent ?? null
+}
+
+async function knownAgent(id: string, library: Library): Promise<AgentInfo> {
+  // It may have been made a moment ago, in this very command's caller.
+  if (!library.agents.has(id)) await library.reload()
+  const agent = library.agents.get(id)
+  if (!agent) throw new Error(`There is no agent ${id} any more.`)
+  return agent
 }
