@@ -5,13 +5,12 @@ function hasColor(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb'
 }
 
-function style(format: 'dim' | 'bold' | 'red', text: string, stream: NodeJS.WriteStream): string {
+function style(format: 'dim' | 'bold', text: string, stream: NodeJS.WriteStream): string {
   return hasColor(stream) ? styleText(format, text, { validateStream: false }) : text
 }
 
 export const dim = (text: string, stream: NodeJS.WriteStream = process.stdout) => style('dim', text, stream)
 export const bold = (text: string, stream: NodeJS.WriteStream = process.stdout) => style('bold', text, stream)
-export const red = (text: string, stream: NodeJS.WriteStream = process.stdout) => style('red', text, stream)
 
 /** Columns to write in; COLUMNS counts where there is no terminal, 80 where there is nothing. */
 export function columns(stream: NodeJS.WriteStream = process.stdout): number {

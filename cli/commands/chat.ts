@@ -92,7 +92,10 @@ async function converse(client: LociClient, agent: Agent): Promise<void> {
   // Raw mode: Ctrl-C is a key here, not a signal.
   terminal.on('SIGINT', () => {
     if (answering) answering.abort()
-    else terminal.close()
+    else {
+      process.stdout.write('\n')
+      terminal.close()
+    }
   })
   process.stdout.write(`${dim(plain(`Talking to ${agent.name}. /exit or Ctrl-C leaves.`))}\n`)
   terminal.prompt()

@@ -7,7 +7,7 @@ import { findAgent } from './find-agent.ts'
 import { readSse } from './sse.ts'
 
 /** First item of the feed: the server follows from here, and `id` is the newest event at that moment. */
-export interface FeedReady {
+interface FeedReady {
   type: 'ready'
   id: number
 }
