@@ -15,6 +15,16 @@ const common = {
   logLevel: quiet ? 'warning' : 'info',
 }
 
+/** The client with its SDK is a file of its own, loaded when a server is first needed: activation does not pay for it. */
+const clientApart = {
+  name: 'client-apart',
+  setup(build) {
+    build.onResolve({ filter: /shared\/client\/http\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './client.cjs', external: true } : undefined,
+    )
+  },
+}
+
 const builds = [
   {
     ...common,
@@ -32,13 +42,16 @@ const builds = [
   },
   {
     ...common,
-    entryPoints: { extension: 'extension/host/extension.ts' },
+    entryPoints: { extension: 'extension/host/extension.ts', client: 'shared/client/http.ts' },
     outdir: 'dist',
     outExtension: { '.js': '.cjs' },
     platform: 'node',
     format: 'cjs',
     target: 'node20',
     external: ['vscode'],
+    // As `require`, which VS Code's extension host serves everywhere.
+    supported: { 'dynamic-import': false },
+    plugins: [clientApart],
   },
   {
     ...common,
@@ -57,13 +70,16 @@ if (watch) {
 } else {
   const results = await Promise.all(contexts.map((c) => c.rebuild()))
   await Promise.all(contexts.map((c) => c.dispose()))
-  await removeStale(new Set(results.flatMap((r) => Object.keys(r.metafile.outputs)).map((file) => resolve(file))))
+  await removeStale(
+    new Set(results.flatMap((r) => Object.keys(r.metafile.outputs)).map((file) => resolve(file))),
+  )
 }
 
 /** Removes what an earlier build left, after the new files are there: dist is never without a working build. */
 async function removeStale(fresh) {
   for (const entry of await readdir('dist', { recursive: true, withFileTypes: true })) {
     const file = resolve(entry.parentPath, entry.name)
-    if (entry.isFile() && !fresh.has(file) && !file.startsWith(resolve('dist/test'))) await rm(file, { force: true })
+    if (entry.isFile() && !fresh.has(file) && !file.startsWith(resolve('dist/test')))
+      await rm(file, { force: true })
   }
 }
