@@ -132,7 +132,7 @@ export class Database {
 
   /** A read-only connection of its own, for the caller to close. */
   openReader(): Connection {
-    return new Connection(openFile(this.path, true))
+    return new Connection(readOnly(openFile(this.path)))
   }
 
   /** Throws `store_unavailable` or `store_newer` when a command would. */
@@ -170,11 +170,11 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   requireFullText()
   // Two processes that make a new database race in `journal_mode = wal`, which no busy timeout covers: begin again.
   return await retryWhileBusy(path, () => {
-    const writer = openFile(path, false)
+    const writer = openFile(path)
     let reader: DatabaseSync | undefined
     try {
       writer.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
-      reader = openFile(path, true)
+      reader = openFile(path)
       migrate(writer, reader, {
         directory,
         version: options.version,
@@ -182,7 +182,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       })
       if (schemaVersion(writer) > (options.migrations ?? MIGRATIONS).length)
         throw newerStore(writer, directory)
-      return new Database(options, writer, reader)
+      return new Database(options, writer, readOnly(reader))
     } catch (error) {
       reader?.close()
       writer.close()
@@ -191,10 +191,13 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   })
 }
 
-function openFile(path: string, reading: boolean): DatabaseSync {
-  const database = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true })
-  // Not `readOnly`: a reader that comes first after a crash has to recover the log.
-  if (reading) database.exec('PRAGMA query_only = ON')
+function openFile(path: string): DatabaseSync {
+  return new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true })
+}
+
+/** Not opened `readOnly`: a reader that comes first after a crash has to recover the log. */
+function readOnly(database: DatabaseSync): DatabaseSync {
+  database.exec('PRAGMA query_only = ON')
   return database
 }
 

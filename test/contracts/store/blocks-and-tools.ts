@@ -98,7 +98,8 @@ export function describeBlocks(subject: Subject): void {
       ]
       for (const [filter, labels] of cases) {
         const found = await store.blocks.list(ADA, filter, page)
-        assert.deepEqual(found.map((block) => block.label).sort(), labels.toSorted(), JSON.stringify(filter))
+        const got = found.map((block) => block.label ?? '')
+        assert.deepEqual(got.sort(), labels.toSorted(), JSON.stringify(filter))
         assert.equal(await store.blocks.count(ADA, filter), labels.length)
       }
       assert.deepEqual(

@@ -242,7 +242,7 @@ export function describeTurns(subject: Subject): void {
           ['c', 'look', 'error'],
         ],
       )
-      assert.match(String(healed[0]!.func_response), /interrupted before it finished/)
+      assert.match(JSON.stringify(healed[0]!.func_response), /interrupted before it finished/)
       assert.deepEqual(await store.messages.list(ADA, { agent_id: agent.id }, page), next.context)
       await store.turns.commit(ADA, aCommit(next, nextRun, { finish: DONE }))
       assert.equal((await begin(agent.id, 'again')).opened.context.length, 7, 'healed once')

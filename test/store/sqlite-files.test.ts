@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { openDatabase } from '../../shared/store/sqlite/database.ts'
+import { MIGRATIONS } from '../../shared/store/sqlite/migrate.ts'
+import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
+import { aBlock, ADA, anAgent } from '../contracts/store/samples.ts'
+
+describe('the files of SqliteStore', () => {
+  let root = ''
+  beforeEach(async () => {
+    root = await mkdtemp(join(tmpdir(), 'loci-files-'))
+  })
+  afterEach(() => rm(root, { recursive: true }))
+
+  const refused = (directory: string, ...words: (string | RegExp)[]) =>
+    assert.rejects(openSqliteStore({ directory }), (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'store_unavailable', error.message)
+      for (const word of words) assert.ok(error.message.search(word) >= 0, `${word} in: ${error.message}`)
+      return true
+    })
+
+  it('are made for this user only, and nothing is left running after the close', async () => {
+    const directory = join(root, 'new', 'data')
+    const store = await openSqliteStore({ directory })
+    assert.equal((await stat(directory)).mode & 0o777, 0o700)
+    await store.close()
+    await store.close()
+    assert.deepEqual((await readdir(directory)).toSorted(), ['backups', 'instances', 'loci.db'])
+    await assert.rejects(store.ready(), { code: 'store_unavailable', message: /closed/ })
+  })
+
+  it('in a directory that cannot be written: the error names it', async () => {
+    const locked = join(root, 'locked')
+    await mkdir(locked)
+    await chmod(locked, 0o500)
+    // Root may write anywhere: then the test acts as nobody for a moment.
+    const asRoot = process.geteuid?.() === 0
+    if (asRoot) {
+      await chmod(root, 0o755)
+      process.seteuid?.(65534)
+    }
+    try {
+      await refused(join(locked, 'data'), join(locked, 'data'), 'not writable')
+    } finally {
+      if (asRoot) process.seteuid?.(0)
+      await chmod(locked, 0o700)
+    }
+  })
+
+  it('with a file where the directory should be: the error says so', async () => {
+    const file = join(root, 'file')
+    await writeFile(file, 'mine')
+    await refused(file, file, 'in the way')
+    await refused(join(file, 'below'), file, 'in the way')
+  })
+
+  it('with something else, or a damaged database, in the place of loci.db: it is kept and named', async () => {
+    const path = join(root, 'loci.db')
+    await writeFile(path, 'This is a letter, not a database. '.repeat(200))
+    await refused(root, path, 'not an SQLite database')
+    assert.ok((await stat(path)).size > 1000)
+    await rm(path)
+    const store = await openSqliteStore({ directory: root })
+    await store.agents.create(ADA, anAgent('ada'))
+    await store.close()
+    const { size } = await stat(path)
+    const header = 4096
+    const database = await import('node:fs/promises').then((fs) => fs.open(path, 'r+'))
+    await database.write(Buffer.alloc(size - header, 0x5a), 0, size - header, header)
+    await database.close()
+    const damaged = async () => {
+      const again = await openSqliteStore({ directory: root })
+      try {
+        await again.agents.list(ADA, {}, { limit: 10, order: 'asc' }, [])
+      } finally {
+        await again.close()
+      }
+    }
+    await assert.rejects(damaged(), { code: 'store_unavailable', message: /loci\.db.*damaged.*backups/ })
+  })
+
+  it('of a newer Loci: neither opened nor written, and the error says which', async () => {
+    const old = await openSqliteStore({ directory: root, version: '0.1.0' })
+    const migrations = [...MIGRATIONS, 'CREATE TABLE later (id TEXT)']
+    const newer = await openDatabase({ directory: root, version: '9.9.9', migrations })
+    newer.close()
+    const meets = { code: 'store_newer', message: /updated by Loci 9\.9\.9.*restart/ }
+    await assert.rejects(old.blocks.create(ADA, aBlock('human', '')), meets)
+    await assert.rejects(old.ready(), meets)
+    assert.equal(await old.blocks.count(ADA, {}), 0)
+    await old.close()
+    await assert.rejects(openSqliteStore({ directory: root }), meets)
+  })
+
+  it('are copied before each migration of an existing database, the last three copies kept', async () => {
+    const store = await openSqliteStore({ directory: root })
+    const block = await store.blocks.create(ADA, aBlock('human', 'kept'))
+    await store.close()
+    assert.deepEqual(await readdir(join(root, 'backups')), [])
+    const migrations = [...MIGRATIONS]
+    for (let i = 0; i < 5; i++) {
+      migrations.push(`CREATE TABLE later_${i} (id TEXT)`)
+      const database = await openDatabase({ directory: root, version: '1.0.0', migrations })
+      database.close()
+    }
+    const copies = (await readdir(join(root, 'backups'))).toSorted()
+    assert.deepEqual(
+      copies.map((name) => name.replace(/^.*schema-/, '')),
+      ['3.db', '4.db', '5.db'],
+    )
+    const copy = new DatabaseSync(join(root, 'backups', copies[0]!), { readOnly: true })
+    assert.equal(copy.prepare('PRAGMA user_version').get()?.['user_version'], 3)
+    assert.equal(copy.prepare('SELECT value FROM blocks WHERE id = ?').get(block.id)?.['value'], 'kept')
+    copy.close()
+  })
+
+  it('are as before when a migration fails', async () => {
+    await (await openSqliteStore({ directory: root })).close()
+    const migrations = [...MIGRATIONS, 'CREATE TABLE half (id TEXT); CREATE TABLE half (id TEXT)']
+    await assert.rejects(openDatabase({ directory: root, version: '1.0.0', migrations }), /half/)
+    const store = await openSqliteStore({ directory: root })
+    await store.blocks.create(ADA, aBlock('human', ''))
+    await store.close()
+  })
+})
