@@ -45,20 +45,10 @@ const IS_NAME = /\b[Ii](?:'m| am) (\p{Lu}[\p{L}'-]+(?: \p{Lu}[\p{L}'-]+)?)(?=[.,
 const KINDS: Kind[] = [
   { key: 'Name', single: true, tell: tell("my name is|my name's|call me"), ask: /\bmy name\b|\bi called\b/i },
   { key: 'Name', single: true, tell: IS_NAME, ask: /(?!)/ },
-  {
-    key: 'Lives in',
-    single: true,
-    tell: tell("i live in|i(?:'ve)? moved to"),
-    ask: /\bi live\b|where am i\b/i,
-  },
+  { key: 'Lives in', single: true, tell: tell("i live in|i(?:'ve)? moved to"), ask: /\bi live\b/i },
   { key: 'Works at', single: true, tell: tell('i work (?:at|for)'), ask: /\bi work\b|\bmy job\b/i },
   { key: 'Is', single: false, tell: tell("(?:i am|i'm)(?= an? )"), ask: /what am i\b|what do i do\b/i },
-  {
-    key: 'Likes',
-    single: false,
-    tell: tell('i (?:like|love|enjoy|prefer)'),
-    ask: /\bi (?:like|love|prefer)\b/i,
-  },
+  { key: 'Likes', single: false, tell: tell('i (?:like|love|prefer)'), ask: /\bi (?:like|love|prefer)\b/i },
 ]
 const NOTE = tell(String.raw`remember(?: that|:)?(?! (?:when|what|how|me|who|where)\b)`)
 const SEARCHES = [
@@ -67,14 +57,12 @@ const SEARCHES = [
   /\bdo you remember (?:when|what|how|that|the)\s+(.+)/i,
   /\b(?:when did|did|have) i (?:ever )?(?:mention|mentioned|talk about|tell you about|told you about)\s+(.+)/i,
 ]
-const QUESTION =
-  /^(?:what|where|who|when|how|why|which|do|does|did|can|could|is|are|am|have|will|would|should|tell)\b/i
-const ABOUT_USER =
-  /\bwho am i\b|\bwho is (?:the|your) user\b|\babout the user\b|\b(?:know|remember|noted?|tell me)\b.*\b(?:me|i)\b|\bwhat(?:'s| is) my\b/i
+const QUESTION = /^(?:what|where|who|when|how|why|which|do|does|did|can|could|is|are|am|have|will|tell)\b/i
+const ABOUT_USER = /\bwho am i\b|\b(?:know|remember|noted?|tell me)\b.*\b(?:me|i)\b|\bwhat(?:'s| is) my\b/i
 
 function decide(request: ModelRequest): Move {
   const at = request.messages.findLastIndex((message) => message.role === 'user')
-  const said = plain(unpack(textOf(request.messages[at])).slice(0, 4000))
+  const said = unpack(textOf(request.messages[at])).slice(0, 4000).replaceAll('’', "'").trim()
   const turn = request.messages.slice(at + 1)
   const human = readBlock(request.messages)
   const calls = turn.flatMap((message) => (message.role === 'assistant' ? message.tool_calls : []))
@@ -86,7 +74,7 @@ function decide(request: ModelRequest): Move {
   const wanted = query?.replace(/^["']+|["'?.!\s]+$/g, '')
   if (wanted) {
     const done = calls.findIndex((call) => call.name === 'conversation_search')
-    if (done >= 0) return speak(found(wanted, results[done] ?? '', said), request)
+    if (done >= 0) return speak(found(wanted, results[done] ?? ''), request)
     return use({ tool: 'conversation_search', args: { query: wanted } }, 'search our conversation', request)
   }
   const facts = factsIn(said)
@@ -99,8 +87,11 @@ function decide(request: ModelRequest): Move {
     if (next) return use(next, `keep that (${list})`, request)
     return speak(`${calls.length > 0 ? 'Noted in my memory' : 'I know that already'}: ${list}.`, request)
   }
-  const asked = QUESTION.test(said) ? KINDS.find(({ ask }) => ask.test(said)) : undefined
-  return speak(asked || ABOUT_USER.test(said) ? recall(asked, human) : INTRODUCTION, request)
+  // Another agent, or an MCP host, asks about the user in the third person.
+  const mine = said.replace(/\b(?:the|your) user's\b/gi, 'my').replace(/\b(?:the|your) user\b/gi, 'me')
+  const question = mine.replace(/\bdoes me\b/gi, 'do i').replace(/\bis me\b/gi, 'am i')
+  const asked = QUESTION.test(question) ? KINDS.find(({ ask }) => ask.test(question)) : undefined
+  return speak(asked || ABOUT_USER.test(question) ? recall(asked, human) : INTRODUCTION, request)
 }
 
 /** The call, if its tool is offered. */
@@ -150,12 +141,12 @@ function recall(kind: Kind | undefined, human: string | null): string {
   return own.length > 0 ? `From my memory: ${own.join('; ')}.` : `My memory says about you:\n${human.trim()}`
 }
 
-function found(query: string, result: string, question: string): string {
+function found(query: string, result: string): string {
   const hits = parse(unpack(result))?.results
   if (!Array.isArray(hits)) return `I searched for "${query}" and got: ${unpack(result).slice(0, 1000)}`
   const lines = (hits as { role?: string; content?: string; timestamp?: string }[])
     .map(({ role, content, timestamp }) => ({ who: `${role}, ${timestamp}`, text: unpack(content ?? '') }))
-    .filter(({ text }) => text.trim() !== '' && plain(text) !== question)
+    .filter(({ text }) => text.trim() !== '')
     .map(({ who, text }) => `\n- ${who}: ${text.slice(0, 300)}`)
   const list = lines.length > 0 ? `:${lines.slice(0, 5).join('')}` : ' nothing.'
   return `I searched our conversation for "${query}" and found${list}`
@@ -183,8 +174,6 @@ function parse(text: string): Record<string, unknown> | null {
     return null
   }
 }
-
-const plain = (text: string) => text.replaceAll('’', "'").trim()
 
 function textOf(message: ModelMessage | undefined): string {
   if (!message) return ''

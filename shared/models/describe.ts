@@ -17,7 +17,7 @@ export interface ListedModel {
   endpoint?: string | null
 }
 
-/** A whole V1 `Model` for a listed one; what the list leaves out comes from the table of known models, else V1's defaults. */
+/** A whole V1 `Model` for a listed one; gaps are filled from the table of known models, else with V1's defaults. */
 export function describeModel(provider: ProviderConfig, listed: ListedModel): Model {
   const known = knownModel(provider.provider_type, listed.id)
   const context_window = listed.context_window ?? known?.context_window ?? UNKNOWN_CONTEXT_WINDOW
