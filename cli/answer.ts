@@ -1,6 +1,9 @@
 import type { TurnItem } from '../shared/client/http.ts'
 import { columns, dim, oneLine, plainPieces } from './terminal.ts'
 
+/** Ends that need no note: the usual one, and those that an error item follows. */
+const EXPLAINED = new Set<string>(['end_turn', 'error', 'llm_api_error'])
+
 /** Writes one streamed answer as it comes: the agent's words to `out`, one dim line for each tool call to `notes`. */
 export class Answer {
   readonly #out: NodeJS.WriteStream
@@ -39,7 +42,7 @@ export class Answer {
       this.#write(typeof content === 'string' ? content : content.map((part) => part.text).join(''))
     } else if (item.message_type === 'tool_return_message') {
       if (item.status === 'error') this.#note(`  failed: ${item.tool_return}`)
-    } else if (item.message_type === 'stop_reason' && item.stop_reason !== 'end_turn') {
+    } else if (item.message_type === 'stop_reason' && !EXPLAINED.has(item.stop_reason)) {
       this.#note(`(ended: ${item.stop_reason})`)
     }
   }

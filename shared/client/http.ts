@@ -122,7 +122,11 @@ export function connect(options: ConnectOptions): LociClient {
 /** One readable sentence for anything a `LociClient` threw, naming the server where that is what failed. */
 export function describeFailure(error: unknown, url: string): string {
   if (isAppError(error)) return error.message
-  if (!(error instanceof Letta.APIError)) return messageOf(error)
+  if (!(error instanceof Letta.APIError)) {
+    // What fetch throws when a body breaks off ("terminated").
+    const broken = error instanceof TypeError && error.cause !== undefined
+    return broken ? `The connection to ${url} was lost: ${rootCause(error)}.` : messageOf(error)
+  }
   if (error instanceof Letta.APIUserAbortError) return 'The request was cancelled.'
   if (error instanceof Letta.APIConnectionTimeoutError) return `The server at ${url} did not answer in time.`
   if (error instanceof Letta.APIConnectionError) {
@@ -132,14 +136,13 @@ export function describeFailure(error: unknown, url: string): string {
   return detailOf(error)
 }
 
+/** The server's sentence: `detail` of a refused request, `message` of an error in a stream, whose detail is a code. */
 function detailOf(error: InstanceType<typeof Letta.APIError>): string {
   const body: unknown = error.error
-  if (typeof body === 'object' && body !== null) {
-    const { detail, message } = body as { detail?: unknown; message?: unknown }
-    if (typeof detail === 'string' && detail !== '') return detail
-    if (typeof message === 'string' && message !== '') return message
-  }
-  return error.message
+  if (typeof body !== 'object' || body === null) return error.message
+  const { detail, message, message_type } = body as Record<string, unknown>
+  const sentences = message_type === 'error_message' ? [message, detail] : [detail, message]
+  return sentences.find((text): text is string => typeof text === 'string' && text !== '') ?? error.message
 }
 
 /** Node's fetch hides the reason ("fetch failed") behind one or two causes, or in an AggregateError. */

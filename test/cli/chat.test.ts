@@ -68,6 +68,31 @@ describe('loci chat', () => {
     assertReadable(unknown.stderr)
   })
 
+  it('shows the answer of a model that breaks off, or is down, and says so in one line', async () => {
+    const model = await startScriptedModel([
+      { reply: { text: ['Half ', 'an', 'swer', 'never'], cut_after: 3 } },
+    ])
+    const more = { OPENAI_API_KEY: 'sk-secret', OPENAI_BASE_URL: model.url }
+    const args = ['chat', 'Ada', '--create', '--model', 'openai/test-model']
+    try {
+      const broken = await loci(args, { env: { ...env, ...more }, input: 'Hi\nnever asked\n' })
+      assert.equal(broken.code, 1)
+      assert.match(broken.stdout, /^Half .*\n$/)
+      const told = broken.stderr.replace(/^Created agent.*\n/, '')
+      assert.match(told, /openai at http:/)
+      assertReadable(told)
+      assert.equal(model.requests.length, 1)
+    } finally {
+      await model.close()
+    }
+    const down = await loci(['chat', 'Ada'], { env: { ...env, ...more }, input: 'Hi\n' })
+    assert.equal(down.code, 1)
+    assert.equal(down.stdout, '')
+    assert.match(down.stderr, /openai at http:.* cannot be reached/)
+    assert.doesNotMatch(down.stderr, /sk-secret/)
+    assertReadable(down.stderr)
+  })
+
   it('streams, and removes what could take over the terminal', async () => {
     const rest = Promise.withResolvers<void>()
     const model = await startScriptedModel([

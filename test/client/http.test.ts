@@ -133,6 +133,38 @@ describe('connect', () => {
     assert.equal(describeFailure(failure, client.url), 'Agent not found: x')
   })
 
+  it("describes an error in a stream with the server's own sentence", async () => {
+    const item = {
+      message_type: 'error_message',
+      error_type: 'llm_error',
+      message: 'It is down.',
+      detail: 'code',
+    }
+    await start((_, response) =>
+      response
+        .writeHead(200, { 'content-type': 'text/event-stream' })
+        .end(`event: error\ndata: ${JSON.stringify(item)}\n\n`),
+    )
+    const stream = await client.letta.agents.messages.create('agent-1', { input: 'Hi', streaming: true })
+    const failure = await stream[Symbol.asyncIterator]()
+      .next()
+      .catch((error: unknown) => error)
+    assert.equal(describeFailure(failure, client.url), 'It is down.')
+  })
+
+  it('names the server when the connection breaks in mid-stream', async () => {
+    await start((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: {"message_type":"ping"}\n\n', () => response.destroy())
+    })
+    const stream = await client.letta.agents.messages.create('agent-1', { input: 'Hi', streaming: true })
+    const failure = await (async () => {
+      for await (const _ of stream);
+    })().catch((error: unknown) => error)
+    const text = describeFailure(failure, client.url)
+    assert.ok(text.startsWith(`The connection to ${client.url} was lost: `), text)
+  })
+
   it('takes a base URL with or without a slash or /v1, and refuses what is no URL', async () => {
     await start((_, response) => response.end())
     for (const suffix of ['', '/', '/v1', '/v1/']) {
