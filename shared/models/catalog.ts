@@ -21,9 +21,11 @@ export interface ModelsOptions {
   default_handle?: string | null
   /** Look for Ollama and LM Studio on their usual ports of this machine. Default true. */
   discover_local?: boolean
+  /** Where to look for them instead. */
+  local_urls?: { ollama: string; lmstudio: string }
   /** How long a list is believed. Default 30 s; a failed one is asked again after 5 s. */
   list_ttl_ms?: number
-  /** When a list is given up. Default 4 s; local discovery 1 s. */
+  /** When a list is given up. Default 4 s; local discovery 2 s. */
   list_timeout_ms?: number
   /** The adapter to make for a model. Default: OpenAI-compatible. */
   create_model?: (provider: ProviderConfig, model: Model) => LanguageModel
@@ -58,7 +60,7 @@ export function createModels(options: ModelsOptions): Models {
     if (entry.list && performance.now() < entry.stale_at) return entry.list
     // Until it settles everybody shares this one; its own time limit ends it.
     entry.stale_at = Infinity
-    entry.list = fetchList(entry, entry.discovered ? Math.min(timeout, 1000) : timeout).then((list) => {
+    entry.list = fetchList(entry, entry.discovered ? Math.min(timeout, 2000) : timeout).then((list) => {
       entry.stale_at = performance.now() + (list.problem ? Math.min(ttl, 5000) : ttl)
       return list
     })
@@ -70,7 +72,7 @@ export function createModels(options: ModelsOptions): Models {
     const models = lists.flatMap((list) => list.models)
     const problems = entries.flatMap(({ provider, discovered }, index) => {
       const problem = lists[index]?.problem
-      if (!problem || (discovered && problem.refused)) return []
+      if (!problem || (discovered && problem.absent)) return []
       return [{ provider: provider.name, url: problem.url, message: problem.message }]
     })
     return { models: [...models, DEMO_MODEL], problems }
@@ -90,7 +92,7 @@ export function createModels(options: ModelsOptions): Models {
       const info = models.find((model) => model.handle === handle)
       if (info) return keep(entry.provider, info)
       // Nobody can say that the model is not there: let the provider itself answer. Not kept, its size is a guess.
-      if (problem && !(entry.discovered && problem.refused)) {
+      if (problem && !(entry.discovered && problem.absent)) {
         const guess = describeModel(entry.provider, { id: handle.slice(slash + 1) })
         return { handle, info: guess, language_model: create(entry.provider, guess) }
       }
@@ -135,26 +137,27 @@ export function createModels(options: ModelsOptions): Models {
 }
 
 function entriesOf(options: ModelsOptions): Entry[] {
-  const local = PRESETS.filter(({ name }) => name === 'ollama' || name === 'lmstudio').map((preset) => ({
-    provider: {
-      name: preset.name,
-      provider_type: preset.provider_type,
-      base_url: preset.base_url,
-      category: 'base' as const,
-    },
-    discovered: true,
-  }))
+  const local = PRESETS.flatMap(({ name, provider_type, base_url }) => {
+    if (name !== 'ollama' && name !== 'lmstudio') return []
+    const url = options.local_urls?.[name] ?? base_url
+    const provider: ProviderConfig = { name, provider_type, base_url: url, category: 'base' }
+    return [{ provider, discovered: true }]
+  })
   const named = options.providers.map((provider) => ({ provider, discovered: false }))
   const entries: Entry[] = []
   for (const entry of options.discover_local === false ? named : [...named, ...local]) {
-    const base = apiBase(entry.provider)
+    const base = addressOf(entry.provider)
     const twice = entries.some(
       ({ provider }) =>
-        provider.name === entry.provider.name || (entry.discovered && apiBase(provider) === base),
+        provider.name === entry.provider.name || (entry.discovered && addressOf(provider) === base),
     )
     if (!twice) entries.push({ ...entry, list: null, stale_at: 0 })
   }
   return entries
+}
+
+function addressOf(provider: ProviderConfig): string {
+  return apiBase(provider).replace('//localhost', '//127.0.0.1')
 }
 
 async function fetchList({ provider }: Entry, timeout_ms: number): Promise<ProviderList> {

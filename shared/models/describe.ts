@@ -4,7 +4,7 @@ import { knownModel } from './known-models.ts'
 import { apiBase } from './providers.ts'
 
 /** Context window of a model nobody knows (reference 2.7). */
-export const UNKNOWN_CONTEXT_WINDOW = 30_000
+const UNKNOWN_CONTEXT_WINDOW = 30_000
 
 /** What a provider's list says about one model. */
 export interface ListedModel {

@@ -7,15 +7,15 @@ import { readText, send } from './transport.ts'
 
 type Json = Record<string, unknown>
 
-/** A list could not be had; the text says why. `refused`: nothing listens there. */
+/** A list could not be had; the text says why. `absent`: no such server runs there, perhaps another one. */
 export class ListError extends Error {
   readonly url: string
-  readonly refused: boolean
+  readonly absent: boolean
 
-  constructor(url: string, message: string, refused = false) {
+  constructor(url: string, message: string, absent = false) {
     super(message)
     this.url = url
-    this.refused = refused
+    this.absent = absent
   }
 }
 
@@ -34,7 +34,7 @@ export async function fetchModels(provider: ProviderConfig, timeout_ms: number):
     case 'azure':
       return azureModels(provider, ask)
     default:
-      return openAiModels(await ask(`${apiBase(provider)}/models`))
+      return openAiModels(await ask(`${apiBase(provider)}/models`), `${apiBase(provider)}/models`)
   }
 }
 
@@ -64,10 +64,10 @@ async function ollamaModels(provider: ProviderConfig, ask: Ask): Promise<ListedM
 async function lmStudioModels(provider: ProviderConfig, ask: Ask): Promise<ListedModel[]> {
   const root = serverRoot(provider)
   const list = await ask(`${root}/api/v0/models`).catch((error: unknown) => {
-    if (error instanceof ListError && / answered 404/.test(error.message)) return null
+    if (error instanceof ListError && error.message.endsWith(' answered 404')) return null
     throw error
   })
-  if (list === null) return openAiModels(await ask(`${root}/v1/models`))
+  if (list === null) return openAiModels(await ask(`${root}/v1/models`), `${root}/v1/models`)
   return items(list, 'data').flatMap((item) => {
     const id = text(item.id)
     if (!id || item.type === 'embeddings') return []
@@ -101,7 +101,17 @@ const CONTEXT_FIELDS = [
   'max_prompt_tokens',
 ]
 
-function openAiModels(list: unknown): ListedModel[] {
+function openAiModels(list: unknown, url: string): ListedModel[] {
+  if (
+    !Array.isArray(list) &&
+    !['data', 'models'].some((key) => Array.isArray((list as Json | null)?.[key]))
+  ) {
+    throw new ListError(
+      displayUrl(url),
+      `${displayUrl(url)} answered no list of models; check base_url`,
+      true,
+    )
+  }
   const seen = new Set<string>()
   return items(list, 'data', 'models').flatMap((item) => {
     const id = (text(item.id) ?? text(item.name))?.replace(/^models\//, '')
@@ -180,11 +190,11 @@ async function getJson(
   if (status === 401 || status === 403) {
     throw new ListError(shown, `${shown} answered ${status}; check the key of provider '${provider.name}'`)
   }
-  if (status !== 200) throw new ListError(shown, `${shown} answered ${status}`)
+  if (status !== 200) throw new ListError(shown, `${shown} answered ${status}`, status === 404)
   try {
     return JSON.parse(answer)
   } catch {
-    throw new ListError(shown, `${shown} answered something that is not JSON; check base_url`)
+    throw new ListError(shown, `${shown} answered something that is not JSON; check base_url`, true)
   }
 }
 

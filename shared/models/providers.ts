@@ -116,7 +116,6 @@ export function apiBase(provider: ProviderConfig): string {
 export function isLocal(provider: ProviderConfig): boolean {
   if (ROOTED.includes(provider.provider_type)) return true
   const host = URL.parse(provider.base_url)?.hostname ?? ''
-  return /^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|\[::1\]|.*\.(local|localhost|internal)$)/.test(
-    host,
-  )
+  if (/^(localhost|\[::1\]|.*\.(local|localhost|internal))$/.test(host)) return true
+  return /^(127|10|192\.168|172\.(1[6-9]|2\d|3[01]))(\.\d+){2,3}$/.test(host)
 }

@@ -16,7 +16,7 @@ export interface TransportRequest {
 }
 
 /** No TCP (and TLS) connection within the limit. */
-export class ConnectTimeout extends Error {
+class ConnectTimeout extends Error {
   override readonly name = 'ConnectTimeout'
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { providerType } from './model.ts'
 
 /** Milliseconds a provider may stay silent; each has a default in `models/`, longer for local providers. */
-export const providerTimeouts = z.object({
+const providerTimeouts = z.object({
   /** Until the connection stands. */
   connect_ms: z.number().int().positive().optional(),
   /** From the request to the first byte of the answer. */
@@ -10,10 +10,9 @@ export const providerTimeouts = z.object({
   /** Between two pieces of a streamed answer. */
   between_tokens_ms: z.number().int().positive().optional(),
 })
-export type ProviderTimeouts = z.infer<typeof providerTimeouts>
 
 /** Provider name: the part of a handle before the first '/'. */
-export const providerName = z
+const providerName = z
   .string()
   .min(1)
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "letters, digits, '.', '_' and '-' only")

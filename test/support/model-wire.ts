@@ -10,7 +10,7 @@ export interface ChatBody {
   [key: string]: unknown
 }
 
-export interface ChatMessage {
+interface ChatMessage {
   role: string
   content?: unknown
   tool_calls?: { id: string; type: string; function: { name: string; arguments: string } }[]
@@ -18,7 +18,7 @@ export interface ChatMessage {
   [key: string]: unknown
 }
 
-export interface ScriptedToolCall {
+interface ScriptedToolCall {
   name: string
   /** An object is sent as JSON; a string as it is, also when it is not JSON. */
   arguments: Record<string, unknown> | string | null

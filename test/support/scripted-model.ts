@@ -21,7 +21,7 @@ import { completionOf, sseEventsOf } from './model-wire.ts'
 import type { ChatBody, ScriptedAnswer } from './model-wire.ts'
 
 /** When and in what pieces a reply is sent. */
-export interface Pace {
+interface Pace {
   /** Waits before the status line. */
   delay_ms?: number
   /** Nothing (or, with `hold_after`, nothing more) is sent until this settles; ends with the client or the server. */
@@ -35,7 +35,7 @@ export interface Pace {
 }
 
 /** What the model answers: said as an answer, as an HTTP error, or byte by byte. */
-export type ScriptedReply =
+type ScriptedReply =
   | (ScriptedAnswer & Pace)
   | ({ status: number; body?: unknown; headers?: Record<string, string> } & Pace)
   | ({ raw: string | Uint8Array | (string | Uint8Array)[]; content_type?: string } & Pace)
@@ -49,7 +49,7 @@ export interface ScriptedStep {
   reply: ScriptedReply | ((body: ChatBody) => ScriptedReply)
 }
 
-export interface ScriptedRequest {
+interface ScriptedRequest {
   path: string
   headers: IncomingMessage['headers']
   /** The body as it came; compare these for byte-identical prompt prefixes. */
