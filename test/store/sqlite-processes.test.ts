@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import type { Store } from '../../shared/core/ports.ts'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
 import { aBlock, ADA, anAgent, aMessage, aRun } from '../contracts/store/samples.ts'
@@ -26,7 +27,7 @@ describe('SqliteStore with several processes', () => {
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'loci-processes-'))
-    store = await openSqliteStore({ directory, stale_after_ms: 200 })
+    store = await openSqliteStore({ directory })
   })
   afterEach(async () => {
     await Promise.all(children.map((child) => child.signal('SIGKILL')))
@@ -89,15 +90,28 @@ describe('SqliteStore with several processes', () => {
     await begin(agent.id)
   })
 
-  it('fences a stopped process out once its heart has stood still', async () => {
+  it('fences a stopped process out once its heart has stood still, and not before', async () => {
+    const stale = 600
+    await store.close()
+    store = await openSqliteStore({ directory, stale_after_ms: stale })
     const agent = await store.agents.create(ADA, anAgent('ada'))
-    const child = start(agent.id, 'hang')
+    const child = start(agent.id, 'hang', String(stale))
     const { opened: run_id } = await child.next('the turn is open')
+    const heartbeats = () => {
+      const database = new DatabaseSync(join(directory, 'loci.db'), { readOnly: true })
+      const row = database.prepare('SELECT heartbeat FROM instances').get()
+      database.close()
+      return Number(row?.['heartbeat'])
+    }
+    const deadline = Date.now() + 20_000
+    while (heartbeats() < 12) {
+      assert.ok(Date.now() < deadline, 'waited 20 s for twelve heartbeats, twice the time to count as gone')
+      assert.deepEqual(await store.turns.recover(), [], 'it lives')
+    }
     await child.signal('SIGSTOP')
     const failed: string[] = []
-    const deadline = Date.now() + 15_000
     while (failed.length === 0) {
-      assert.ok(Date.now() < deadline, 'waited 15 s for the stopped process to count as gone')
+      assert.ok(Date.now() < deadline, 'waited 20 s for the stopped process to count as gone')
       failed.push(...(await store.turns.recover()))
     }
     assert.deepEqual(failed, [run_id])

@@ -12,6 +12,25 @@ type Data = Omit<BareAgent, keyof Omit<AgentRow, 'organization_id' | 'data'>>
 const byId = query<{ id: string; org: string }>()((p) =>
   sqlite.selectFrom('agents').selectAll().where('id', '=', p.id).where('organization_id', '=', p.org),
 )
+const add = query<AgentRow>()((p) =>
+  sqlite.insertInto('agents').values({
+    id: p.id,
+    organization_id: p.organization_id,
+    name: p.name,
+    created_at: p.created_at,
+    updated_at: p.updated_at,
+    created_by_id: p.created_by_id,
+    last_updated_by_id: p.last_updated_by_id,
+    project_id: p.project_id,
+    template_id: p.template_id,
+    base_template_id: p.base_template_id,
+    hidden: p.hidden,
+    last_run_completion: p.last_run_completion,
+    last_run_duration_ms: p.last_run_duration_ms,
+    last_stop_reason: p.last_stop_reason,
+    data: p.data,
+  }),
+)
 const tagsOf = query<{ agent: string; org: string }>()((p) =>
   sqlite
     .selectFrom('agent_tags')
@@ -20,6 +39,11 @@ const tagsOf = query<{ agent: string; org: string }>()((p) =>
     .where('organization_id', '=', p.org)
     .orderBy('position'),
 )
+
+/** Stores an agent, without its relations. */
+export function insertAgent(tx: Connection, actor: Actor, agent: BareAgent): void {
+  add.run(tx, rowOfAgent(actor, agent))
+}
 
 /** The row of an agent of the actor's organisation. */
 export function readAgentRow(connection: Connection, actor: Actor, id: string): AgentRow | undefined {

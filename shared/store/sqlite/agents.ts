@@ -4,7 +4,7 @@ import type { Agent, AgentRelation } from '../../schema/agent.ts'
 import { AppError } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
 import type { BareAgent } from './agent-rows.ts'
-import { agentOfRow, readAgentRow, rowOfAgent, tagsOfAgent } from './agent-rows.ts'
+import { agentOfRow, insertAgent, readAgentRow, rowOfAgent, tagsOfAgent } from './agent-rows.ts'
 import { blocksOfAgent, insertBlock } from './blocks.ts'
 import { appendMessages, readContextIds } from './context.ts'
 import type { Database, Transaction } from './database.ts'
@@ -20,9 +20,24 @@ import {
 } from './links.ts'
 import { contains, windowOf } from './page.ts'
 import type { Connection } from './query.ts'
-import { sqlite } from './query.ts'
+import { query, sqlite } from './query.ts'
 import type { AgentRow } from './tables.ts'
 import { toolsOfAgent } from './tools.ts'
+
+const addConversation = query<{ id: string; org: string; agent: string; now: string }>()((p) =>
+  sqlite.insertInto('conversations').values({
+    id: p.id,
+    organization_id: p.org,
+    agent_id: p.agent,
+    created_at: p.now,
+    run_id: null,
+    instance_id: null,
+    // The system message.
+    context_length: 1,
+    context_end: 1,
+    message_count: 1,
+  }),
+)
 
 const ALL: readonly AgentRelation[] = ['agent.blocks', 'agent.tools', 'agent.tags']
 
@@ -39,7 +54,7 @@ export class SqliteAgents implements AgentStore {
     { agent, tags, new_blocks, block_ids, tool_ids, system_message }: NewAgent,
   ): Promise<Agent> {
     return this.#database.write((tx) => {
-      tx.run(sqlite.insertInto('agents').values(rowOfAgent(actor, agent)))
+      insertAgent(tx, actor, agent)
       replaceAgentTags(tx, actor, agent.id, tags)
       tx.event(actor, 'agent.created', agent.id, agent.id)
       for (const input of new_blocks) {
@@ -49,19 +64,12 @@ export class SqliteAgents implements AgentStore {
         if (linkBlock(tx, actor, agent.id, id)) tx.event(actor, 'block.attached', id, agent.id)
       }
       for (const id of tool_ids) linkTool(tx, actor, agent.id, id)
-      tx.run(
-        sqlite.insertInto('conversations').values({
-          id: agent.id,
-          organization_id: actor.organization_id,
-          agent_id: agent.id,
-          created_at: agent.created_at,
-          run_id: null,
-          instance_id: null,
-          context_length: 1,
-          context_end: 1,
-          message_count: 1,
-        }),
-      )
+      addConversation.run(tx, {
+        id: agent.id,
+        org: actor.organization_id,
+        agent: agent.id,
+        now: agent.created_at,
+      })
       appendMessages(tx, actor, agent.id, 0, [system_message])
       return withRelations(tx, actor, agent, ALL)
     })
@@ -137,7 +145,8 @@ export class SqliteAgents implements AgentStore {
       tx.event(actor, 'agent.deleted', agent_id, agent_id)
       return true
     })
-    if (deleted) await finishDeletion(this.#database, agent_id)
+    const { organization_id } = actor
+    if (deleted) await finishDeletion(this.#database, { agent_id, organization_id })
     return deleted
   }
 

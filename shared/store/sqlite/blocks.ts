@@ -24,7 +24,7 @@ type Data = Pick<
 >
 type Row = BlockRow & { tags: string }
 
-const tags = sql<string>`(select json_group_array(tag) from
+const tagList = sql<string>`(select json_group_array(tag) from
   (select tag from block_tags where block_id = blocks.id order by position))`.as('tags')
 const connections = sql<number>`(select count(*) from agents_blocks where block_id = blocks.id)`
 
@@ -32,7 +32,7 @@ const byId = query<{ id: string; org: string }>()((p) =>
   sqlite
     .selectFrom('blocks')
     .selectAll()
-    .select(tags)
+    .select(tagList)
     .where('id', '=', p.id)
     .where('organization_id', '=', p.org),
 )
@@ -41,10 +41,29 @@ const ofAgent = query<{ agent: string; org: string }>()((p) =>
     .selectFrom('agents_blocks')
     .innerJoin('blocks', 'blocks.id', 'agents_blocks.block_id')
     .selectAll('blocks')
-    .select(tags)
+    .select(tagList)
     .where('agents_blocks.agent_id', '=', p.agent)
     .where('blocks.organization_id', '=', p.org)
     .orderBy('agents_blocks.position'),
+)
+const add = query<BlockRow>()((p) =>
+  sqlite.insertInto('blocks').values({
+    id: p.id,
+    organization_id: p.organization_id,
+    label: p.label,
+    value: p.value,
+    version: p.version,
+    description: p.description,
+    template_name: p.template_name,
+    is_template: p.is_template,
+    project_id: p.project_id,
+    hidden: p.hidden,
+    created_at: p.created_at,
+    updated_at: p.updated_at,
+    created_by_id: p.created_by_id,
+    last_updated_by_id: p.last_updated_by_id,
+    data: p.data,
+  }),
 )
 const setValue = query<{ id: string; value: string; version: number; now: string; user: string }>()((p) =>
   sqlite
@@ -99,7 +118,7 @@ export class SqliteBlocks implements BlockStore {
     return this.#database.read((c) => {
       const sorting = { table: 'blocks', column: 'created_at' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
-      let rows = filtered(actor, filter).selectAll('blocks').select(tags)
+      let rows = filtered(actor, filter).selectAll('blocks').select(tagList)
       for (const condition of window.conditions) rows = rows.where(condition)
       const blocks = c.all(rows.orderBy(window.direction).limit(page.limit)).map(blockOf)
       return window.turned ? blocks.toReversed() : blocks
@@ -179,30 +198,28 @@ export function insertBlock(
     read_only: input.read_only,
     metadata: input.metadata ?? null,
   }
-  tx.run(
-    sqlite.insertInto('blocks').values({
-      id,
-      organization_id: actor.organization_id,
-      label: input.label,
-      value: input.value,
-      version: 1,
-      description: input.description ?? null,
-      template_name: input.template_name ?? null,
-      is_template: Number(input.is_template),
-      project_id: input.project_id ?? null,
-      hidden: flag(input.hidden),
-      created_at: now,
-      updated_at: now,
-      created_by_id: actor.user_id,
-      last_updated_by_id: actor.user_id,
-      data: JSON.stringify(data),
-    }),
-  )
-  replaceTags(tx, actor, id, input.tags ?? [])
+  const row: BlockRow = {
+    id,
+    organization_id: actor.organization_id,
+    label: input.label,
+    value: input.value,
+    version: 1,
+    description: input.description ?? null,
+    template_name: input.template_name ?? null,
+    is_template: Number(input.is_template),
+    project_id: input.project_id ?? null,
+    hidden: flag(input.hidden),
+    created_at: now,
+    updated_at: now,
+    created_by_id: actor.user_id,
+    last_updated_by_id: actor.user_id,
+    data: JSON.stringify(data),
+  }
+  add.run(tx, row)
+  const tags = input.tags ?? []
+  if (tags.length > 0) replaceTags(tx, actor, id, tags)
   tx.event(actor, 'block.created', id, agent_id)
-  const block = readBlock(tx, actor, id)
-  if (!block) throw new Error(`block ${id} was not written`)
-  return block
+  return blockOf({ ...row, tags: JSON.stringify([...new Set(tags)]) })
 }
 
 /** Writes a new value with its history row; the version grows by one. */

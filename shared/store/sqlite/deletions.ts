@@ -5,23 +5,30 @@ import { sqlite } from './query.ts'
 /** Rows that one transaction removes: it must stay far under 20 ms. */
 const BATCH = 250
 
+/** An agent that is gone, whose rows may not all be. */
+interface Deletion {
+  agent_id: string
+  organization_id: string
+}
+
 /**
  * Removes what is left of a deleted agent: messages with their index, conversations, runs, steps. In many short
  * transactions, so that no other process waits for a big one; after a crash the next `recover` goes on.
  */
-export async function finishDeletion(database: Database, agent_id: string): Promise<void> {
-  while (await database.write((tx) => deleteSome(tx, agent_id))) await pause(0)
+export async function finishDeletion(
+  database: Database,
+  { agent_id, organization_id }: Deletion,
+): Promise<void> {
+  while (await database.write((tx) => deleteSome(tx, agent_id, organization_id))) await pause(0)
   await database.write((tx) => tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', agent_id)))
 }
 
 /** Agents whose deletion was interrupted. */
-export function unfinishedDeletions(database: Database): Promise<string[]> {
-  return database.read((c) =>
-    c.all(sqlite.selectFrom('deletions').select('agent_id')).map((row) => row.agent_id),
-  )
+export function unfinishedDeletions(database: Database): Promise<Deletion[]> {
+  return database.read((c) => c.all(sqlite.selectFrom('deletions').select(['agent_id', 'organization_id'])))
 }
 
-function deleteSome(tx: Transaction, agent_id: string): boolean {
+function deleteSome(tx: Transaction, agent_id: string, organization_id: string): boolean {
   const seqs = tx
     .all(sqlite.selectFrom('messages').select('seq').where('agent_id', '=', agent_id).limit(BATCH))
     .map((row) => row.seq)
@@ -54,7 +61,12 @@ function deleteSome(tx: Transaction, agent_id: string): boolean {
     return true
   }
   for (const table of ['steps', 'runs'] as const) {
-    const some = sqlite.selectFrom(table).select('id').where('agent_id', '=', agent_id).limit(BATCH)
+    const some = sqlite
+      .selectFrom(table)
+      .select('id')
+      .where('organization_id', '=', organization_id)
+      .where('agent_id', '=', agent_id)
+      .limit(BATCH)
     if (tx.run(sqlite.deleteFrom(table).where('id', 'in', some)) > 0) return true
   }
   return false

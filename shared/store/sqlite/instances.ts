@@ -6,7 +6,8 @@ import { isBusy } from './errors.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 
-const HEARTBEAT_MS = 5_000
+/** Heartbeats in the time after which a heart that stands still counts as dead. */
+const BEATS = 6
 /** A lock file without a row may belong to a process that is just starting. */
 const ORPHAN_AGE_MS = 60_000
 
@@ -70,7 +71,7 @@ export class Instance {
   /** A turn of this instance began; the heart beats while there is one. */
   leaseTaken(run_id: string): void {
     this.#leases.add(run_id)
-    this.#timer ??= setInterval(() => void this.#beat(), HEARTBEAT_MS).unref()
+    this.#timer ??= setInterval(() => void this.#beat(), this.#staleAfter / BEATS).unref()
   }
 
   /** A turn of this instance ended, or lost its lease. */

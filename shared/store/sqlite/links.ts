@@ -2,7 +2,6 @@ import type { Actor } from '../../core/ports.ts'
 import { AppError } from '../../schema/errors.ts'
 import type { Transaction } from './database.ts'
 import { isConstraint } from './errors.ts'
-import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 
 const nextBlock = query<{ agent: string }>()((p) =>
@@ -20,6 +19,30 @@ const nextTool = query<{ agent: string }>()((p) =>
     .where('agent_id', '=', p.agent)
     .orderBy('position', 'desc')
     .limit(1),
+)
+const addBlock = query<{
+  agent: string
+  block: string
+  org: string
+  position: number
+  label: string | null
+}>()((p) =>
+  sqlite.insertInto('agents_blocks').values({
+    agent_id: p.agent,
+    block_id: p.block,
+    organization_id: p.org,
+    position: p.position,
+    label: p.label,
+  }),
+)
+const addTool = query<{ agent: string; tool: string; org: string; position: number }>()((p) =>
+  sqlite
+    .insertInto('agents_tools')
+    .values({ agent_id: p.agent, tool_id: p.tool, organization_id: p.org, position: p.position })
+    .onConflict((conflict) => conflict.doNothing()),
+)
+const toolExists = query<{ id: string; org: string }>()((p) =>
+  sqlite.selectFrom('tools').select('id').where('id', '=', p.id).where('organization_id', '=', p.org),
 )
 const labelOf = query<{ id: string; org: string }>()((p) =>
   sqlite.selectFrom('blocks').select('label').where('id', '=', p.id).where('organization_id', '=', p.org),
@@ -40,15 +63,13 @@ export function linkBlock(tx: Transaction, actor: Actor, agent_id: string, block
   if (!block) throw new AppError('not_found', `There is no block '${block_id}'.`)
   if (blockIds.all(tx, { agent: agent_id }).some((row) => row.block_id === block_id)) return false
   try {
-    tx.run(
-      sqlite.insertInto('agents_blocks').values({
-        agent_id,
-        block_id,
-        organization_id: actor.organization_id,
-        position: nextBlock.get(tx, { agent: agent_id })?.position ?? 0,
-        label: block.label,
-      }),
-    )
+    addBlock.run(tx, {
+      agent: agent_id,
+      block: block_id,
+      org: actor.organization_id,
+      position: nextBlock.get(tx, { agent: agent_id })?.position ?? 0,
+      label: block.label,
+    })
   } catch (error) {
     if (!isConstraint(error)) throw error
     throw new AppError(
@@ -72,20 +93,11 @@ export function unlinkBlock(tx: Transaction, agent_id: string, block_id: string)
 
 /** Attaches a tool to an agent as its last one; again is the same as once. Throws `not_found` for the tool. */
 export function linkTool(tx: Transaction, actor: Actor, agent_id: string, tool_id: string): boolean {
-  requireTool(tx, actor, tool_id)
-  return (
-    tx.run(
-      sqlite
-        .insertInto('agents_tools')
-        .values({
-          agent_id,
-          tool_id,
-          organization_id: actor.organization_id,
-          position: nextTool.get(tx, { agent: agent_id })?.position ?? 0,
-        })
-        .onConflict((conflict) => conflict.doNothing()),
-    ) > 0
-  )
+  if (!toolExists.get(tx, { id: tool_id, org: actor.organization_id })) {
+    throw new AppError('not_found', `There is no tool '${tool_id}'.`)
+  }
+  const position = nextTool.get(tx, { agent: agent_id })?.position ?? 0
+  return addTool.run(tx, { agent: agent_id, tool: tool_id, org: actor.organization_id, position }).changes > 0
 }
 
 /** Takes a tool from an agent; false when the agent did not have it. */
@@ -130,15 +142,4 @@ export function replaceAgentTags(
         .values({ agent_id, tag, organization_id: actor.organization_id, position }),
     )
   }
-}
-
-function requireTool(connection: Connection, actor: Actor, id: string): void {
-  const found = connection.get(
-    sqlite
-      .selectFrom('tools')
-      .select('id')
-      .where('id', '=', id)
-      .where('organization_id', '=', actor.organization_id),
-  )
-  if (!found) throw new AppError('not_found', `There is no tool '${id}'.`)
 }

@@ -31,7 +31,7 @@ export async function recover(database: Database, instance: Instance): Promise<s
     if (state === 'dead') instance.removeFile(id)
   }
   instance.removeOrphans(new Set(instances))
-  for (const agent_id of await unfinishedDeletions(database)) await finishDeletion(database, agent_id)
+  for (const deletion of await unfinishedDeletions(database)) await finishDeletion(database, deletion)
   return failed
 }
 

@@ -181,7 +181,7 @@ CREATE TABLE runs (
   data TEXT NOT NULL
 );
 CREATE INDEX runs_by_creation ON runs (organization_id, created_at, id);
-CREATE INDEX runs_by_agent ON runs (agent_id, created_at, id);
+CREATE INDEX runs_by_agent ON runs (organization_id, agent_id, created_at, id);
 CREATE INDEX runs_active ON runs (instance_id) WHERE status IN ('created', 'running');
 
 CREATE TABLE steps (
@@ -193,8 +193,8 @@ CREATE TABLE steps (
   data TEXT NOT NULL
 );
 CREATE INDEX steps_by_creation ON steps (organization_id, created_at, id);
-CREATE INDEX steps_by_run ON steps (run_id);
-CREATE INDEX steps_by_agent ON steps (agent_id, created_at, id);
+CREATE INDEX steps_by_run ON steps (organization_id, run_id, created_at, id);
+CREATE INDEX steps_by_agent ON steps (organization_id, agent_id, created_at, id);
 
 CREATE TABLE events (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

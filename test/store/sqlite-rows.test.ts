@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { Store } from '../../shared/core/ports.ts'
+import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
+import {
+  aBlock,
+  aBuiltin,
+  aCommit,
+  ADA,
+  aMessage,
+  anAgent,
+  aRun,
+  aStep,
+  DONE,
+} from '../contracts/store/samples.ts'
+
+/** What the port does not show yet, read from the database itself. */
+describe('the rows of SqliteStore', () => {
+  let directory = ''
+  let store: Store
+  const rows = (sql: string, ...values: string[]) => {
+    const database = new DatabaseSync(join(directory, 'loci.db'))
+    try {
+      return database
+        .prepare(sql)
+        .all(...values)
+        .map((row) => ({ ...row }))
+    } finally {
+      database.close()
+    }
+  }
+  /** Commits in the write-ahead log: frames that carry the size of the database (SQLite file format, 4.1). */
+  const commits = async () => {
+    const log = await readFile(join(directory, 'loci.db-wal'))
+    const frame = 24 + log.readUInt32BE(8)
+    let count = 0
+    for (let at = 32; at < log.length; at += frame) if (log.readUInt32BE(at + 4) > 0) count++
+    return count
+  }
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'loci-rows-'))
+    store = await openSqliteStore({ directory })
+  })
+  afterEach(async () => {
+    await store.close()
+    await rm(directory, { recursive: true })
+  })
+
+  it('take two write transactions for a plain turn', async () => {
+    const agent = await store.agents.create(ADA, anAgent('ada', { new_blocks: [aBlock('human', '')] }))
+    for (let turn = 0; turn < 3; turn++) {
+      const before = await commits()
+      const run = aRun(agent.id)
+      const messages = [aMessage(agent.id, 'user', 'hello')]
+      const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages })
+      const answer = [aMessage(agent.id, 'assistant', 'hi')]
+      const step = aCommit(opened, run, { messages: answer, step: aStep(run), finish: DONE })
+      await store.turns.commit(ADA, step)
+      assert.equal((await commits()) - before, 2)
+    }
+  })
+
+  it('write nothing when the built-in tools, a block or a read change nothing', async () => {
+    const block = await store.blocks.create(ADA, aBlock('human', 'a'))
+    await store.tools.seed(ADA, [aBuiltin('look')])
+    const before = await commits()
+    await store.tools.seed(ADA, [aBuiltin('look')])
+    await store.blocks.update(ADA, block.id, { value: 'a' })
+    await store.agents.list(ADA, {}, { limit: 5, order: 'asc' }, [])
+    await store.turns.recover()
+    assert.equal(await commits(), before)
+  })
+
+  it('keep who changed a block, when, from what to what', async () => {
+    const agent = await store.agents.create(ADA, anAgent('ada', { new_blocks: [aBlock('human', 'a')] }))
+    const block_id = agent.blocks[0]!.id
+    const run = aRun(agent.id)
+    const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages: [] })
+    const block_edits = [{ block_id, base_version: 1, value: 'b' }]
+    await store.turns.commit(ADA, aCommit(opened, run, { block_edits, finish: DONE }))
+    await store.blocks.update(ADA, block_id, { value: 'c' })
+    await store.blocks.update(ADA, block_id, { description: 'no change of the value' })
+    const history = rows('SELECT * FROM block_history WHERE block_id = ? ORDER BY version', block_id)
+    assert.ok(history.every((row) => !Number.isNaN(Date.parse(String(row['created_at'])))))
+    assert.deepEqual(
+      history.map((row) => [
+        row['version'],
+        row['agent_id'],
+        row['run_id'],
+        row['user_id'],
+        row['before'],
+        row['after'],
+      ]),
+      [
+        [2, agent.id, run.id, ADA.user_id, 'a', 'b'],
+        [3, null, null, ADA.user_id, 'b', 'c'],
+      ],
+    )
+  })
+
+  it('of old events go when the store is opened, but never the newest ten thousand', async () => {
+    await store.close()
+    rows(
+      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12500)
+       INSERT INTO events (organization_id, type, object_id, date)
+       SELECT 'org', 'block.updated', 'block', '2020-01-01T00:00:00.000Z' FROM n`,
+    )
+    store = await openSqliteStore({ directory })
+    await store.close()
+    assert.deepEqual(rows('SELECT count(*) AS n, min(id) AS oldest FROM events'), [
+      { n: 10_000, oldest: 2501 },
+    ])
+    store = await openSqliteStore({ directory })
+    assert.equal(await store.events.lastId(), 12_500)
+  })
+
+  it('of an agent whose deletion was interrupted go with the next recovery', async () => {
+    const agent = await store.agents.create(ADA, anAgent('ada'))
+    const kept = await store.agents.create(ADA, anAgent('kept'))
+    for (let turn = 0; turn < 3; turn++) {
+      const run = aRun(agent.id)
+      const messages = Array.from({ length: 200 }, (_, i) => aMessage(agent.id, 'user', `word ${i}`))
+      const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages })
+      await store.turns.commit(ADA, aCommit(opened, run, { step: aStep(run), finish: DONE }))
+    }
+    rows('DELETE FROM agents WHERE id = ?', agent.id)
+    rows('INSERT INTO deletions VALUES (?, ?)', agent.id, ADA.organization_id)
+    assert.deepEqual(await store.turns.recover(), [])
+    const counts = [
+      'messages',
+      'context_messages',
+      'conversations',
+      'runs',
+      'steps',
+      'deletions',
+      'messages_fts',
+    ]
+    assert.deepEqual(
+      counts.map((table) => rows(`SELECT count(*) AS n FROM ${table}`)[0]?.['n']),
+      // The system message of the other agent and its conversation.
+      [1, 1, 1, 0, 0, 0, 0],
+    )
+    assert.ok(await store.agents.get(ADA, kept.id, []))
+  })
+})
