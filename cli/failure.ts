@@ -14,11 +14,19 @@ export function reportFailure(error: unknown): void {
     ? messageOf(error)
     : `an unexpected error, please report it: ${messageOf(error)} (LOCI_DEBUG=1 shows where)`
   complain(text)
-  if (process.env['LOCI_DEBUG'] === '1' && error instanceof Error) {
-    for (let at: unknown = error; at instanceof Error; at = at.cause) {
-      process.stderr.write(`${plain(at.stack ?? at.message)}\n`)
-    }
+  if (process.env['LOCI_DEBUG'] === '1') printStacks(error)
+}
+
+function printStacks(error: unknown): void {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    process.stderr.write(`${plain(at.stack ?? at.message)}\n`)
   }
+}
+
+/** Where a Loci in this process reports what went wrong on our side: one line, and with LOCI_DEBUG=1 the place. */
+export function logFailure(where: string, error: unknown): void {
+  complain(`${where}: ${messageOf(error)}`)
+  if (process.env['LOCI_DEBUG'] === '1') printStacks(error)
 }
 
 /** `loci: …` as one line on stderr. */

@@ -30,11 +30,11 @@ export function plain(text: string): string {
 /** CSI, and the string sequences (OSC, DCS, SOS, PM, APC) with what they carry, in 7- and 8-bit form. */
 const ESCAPE_SEQUENCE =
   /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]/g
-const OPEN_SEQUENCE = /\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)$/
+const OPEN_SEQUENCE = /(?:\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)|\r)$/
 const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g
 /* oxlint-enable no-control-regex */
 
-/** `plain` for text that comes in pieces: what follows a sequence cut in two does not show up as text. */
+/** `plain` for text that comes in pieces: a sequence (or CR LF) that is cut in two is still one. */
 export function plainPieces(): (piece: string) => string {
   let open = ''
   return (piece) => {

@@ -6,11 +6,13 @@ import { createMcpServer } from './server.ts'
 export interface McpStdioOptions {
   /** Opens the client. Called after the host's first message, again at the next call when it failed. */
   client: () => Promise<LociClient>
+  /** Ends the connection as if the host had gone. */
+  signal: AbortSignal
 }
 
 /**
  * Serves MCP on this process's stdin and stdout, in whichever protocol era the host opens with. Resolves when the host
- * has gone (end of stdin, or a broken stdout) and the client is closed. Writes only protocol to stdout, logs to stderr.
+ * has gone (end of stdin, or a broken stdout) or `signal` aborts, and the client is closed. Writes only protocol to stdout, logs to stderr.
  */
 export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
   const log = (text: string) => void process.stderr.write(`loci mcp: ${text.replace(/\s*\n\s*/g, ' ')}\n`)
@@ -26,6 +28,7 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
   const gone = new Promise<void>((resolve) => {
     process.stdin.once('end', resolve).once('close', resolve)
     process.stdout.once('error', () => resolve())
+    options.signal.addEventListener('abort', () => resolve(), { once: true })
   })
   const connection = serveStdio(() => createMcpServer({ client, log }), {
     onerror: (error) => log(messageOf(error)),

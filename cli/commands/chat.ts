@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline'
 import { connect, describeFailure, type LociClient } from '../../shared/client/http.ts'
 import { isAppError } from '../../shared/schema/errors.ts'
 import { Answer } from '../answer.ts'
-import { complain, EXIT, Failure } from '../failure.ts'
+import { complain, EXIT, Failure, logFailure } from '../failure.ts'
 import { firstModel } from '../models.ts'
 import { bold, dim, plain } from '../terminal.ts'
 
@@ -40,7 +40,7 @@ export async function runChat(nameOrId: string, options: ChatOptions): Promise<v
 async function open({ url, data }: ChatOptions): Promise<LociClient> {
   if (url !== undefined) return connect({ url, token: process.env['LOCI_TOKEN'] })
   const { openInProcess } = await import('../../shared/client/in-process.ts')
-  return openInProcess({ data })
+  return openInProcess({ data, onFailure: logFailure })
 }
 
 async function findOrCreate(client: LociClient, nameOrId: string, options: ChatOptions): Promise<Agent> {

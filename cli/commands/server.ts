@@ -1,7 +1,7 @@
 import { Agent, get } from 'node:http'
 import { listen, openLoci, type Loci } from '../../shared/server/main.ts'
 import { VERSION } from '../../shared/schema/version.ts'
-import { Failure } from '../failure.ts'
+import { complain, Failure, logFailure } from '../failure.ts'
 import { curlLines, DEMO, describeModels, firstModel } from '../models.ts'
 import { untilStopped } from '../shutdown.ts'
 import { bold, columns, dim, plain, wrap } from '../terminal.ts'
@@ -12,7 +12,7 @@ const DISCOVERY = 5_000
 /** `loci server`: returns when a signal has stopped it and everything is closed. */
 export async function runServer(options: { port: number; host: string; data?: string }): Promise<void> {
   const stopped = untilStopped()
-  const loci = await openLoci(options.data === undefined ? {} : { data: options.data })
+  const loci = await openLoci({ data: options.data, onFailure: logFailure })
   try {
     const server = await listen(loci, { host: options.host, port: options.port })
     try {
@@ -20,6 +20,9 @@ export async function runServer(options: { port: number; host: string; data?: st
       await untilHealthy(url)
       say(`${bold(`Loci ${VERSION}`)} on ${url}`)
       say(dim(plain(`Data in ${loci.data}`)))
+      if (!isLoopback(options.host)) {
+        complain(`warning: it listens on ${options.host} without a password: who reaches it can use it.`)
+      }
       await Promise.race([greet(loci, url, options.data), stopped])
       await stopped
     } finally {
@@ -71,6 +74,10 @@ function reachable(url: string): string {
   const { protocol, hostname, port } = new URL(url)
   const host = hostname === '0.0.0.0' || hostname === '[::]' ? '127.0.0.1' : hostname
   return `${protocol}//${host}:${port || '80'}`
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
 function after(ms: number): Promise<null> {

@@ -5,6 +5,8 @@ export interface InProcessOptions {
   data?: string | undefined
   /** Where providers and settings are read from; this process's environment when absent. */
   env?: Record<string, string | undefined> | undefined
+  /** Hears of failures that are Loci's own; a line on stderr when absent. Must not throw. */
+  onFailure?: ((where: string, error: unknown) => void) | undefined
 }
 
 /**
@@ -17,6 +19,7 @@ export async function openInProcess(options: InProcessOptions = {}): Promise<Loc
   const loci = await openLoci({
     ...(options.data === undefined ? {} : { data: options.data }),
     ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.onFailure === undefined ? {} : { onFailure: options.onFailure }),
   })
   const client = connect({ url: 'http://127.0.0.1', fetch: abortable((request) => loci.fetch(request)) })
   let closing: Promise<void> | null = null

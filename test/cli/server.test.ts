@@ -13,6 +13,7 @@ import {
   start,
   temporaryFolder,
   type Running,
+  withDeadline,
 } from '../support/cli-process.ts'
 import { startScriptedModel } from '../support/scripted-model.ts'
 
@@ -48,6 +49,25 @@ describe('loci server', () => {
     assert.match(server.stdout, /No model provider found\. loci\/demo works/)
     assert.deepEqual(await server.stop(), { code: 0, signal: null })
     assert.equal(server.stderr, '')
+  })
+
+  it('takes a Ctrl-C that arrives twice, as under npm, for one', async () => {
+    const url = await startServer()
+    const follows = await fetch(`${url}/v1/events`)
+    assert.equal(follows.status, 200)
+    server?.child.kill('SIGINT')
+    server?.child.kill('SIGINT')
+    assert.deepEqual(await withDeadline(server!.exited, 'end on SIGINT'), { code: 0, signal: null })
+    assert.doesNotMatch(server?.stderr ?? '', /\n\s+at /)
+    await follows.body?.cancel().catch(() => undefined)
+  })
+
+  it('warns when others can reach it', async () => {
+    server = start(process.execPath, [LOCI, 'server', '--port', '0', '--host', '0.0.0.0'], env)
+    const [, url] = await server.waitFor(/ on (http:\/\/127\.0\.0\.1:\d+)$/m)
+    assert.equal((await fetch(`${url}/v1/health/`)).status, 200)
+    await server.waitFor(/Ctrl-C stops the server/)
+    assert.match(server.stderr, /^loci: warning: it listens on 0\.0\.0\.0 without a password/)
   })
 
   for (const shell of ['bash', 'sh']) {

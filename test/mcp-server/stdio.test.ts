@@ -254,9 +254,35 @@ for (const [era, connect] of [
           })
           assert.equal(isError, false)
           assert.match(text, /^Slow is still working after 1 s \(run-[0-9a-f-]+\)\..*memory_read/)
+          const busy = await other.call('agent_send_message', { agent: 'Slow', message: 'And now?' })
+          assert.equal(busy.isError, true)
+          assert.match(busy.text, /busy|another|running/i)
+          assert.match(busy.text, /run-[0-9a-f-]+|again/)
           const asked = await model.request(0)
           rest.resolve()
           assert.equal(await withDeadline(asked.ended, 'the turn'), 'answered')
+          await model.done()
+        } finally {
+          await other.close()
+        }
+      } finally {
+        await model.close()
+      }
+    })
+
+    it('says what is wrong with a model that fails', async () => {
+      const model = await startScriptedModel([
+        { reply: { status: 401, body: { error: { message: 'bad key' } } } },
+      ])
+      const more = { OPENAI_API_KEY: 'sk-secret', OPENAI_BASE_URL: model.url }
+      try {
+        await loci(['chat', 'Ill', '--create', '--model', 'openai/test-model'], { env: { ...env, ...more } })
+        const other = await connect([], { ...env, ...more })
+        try {
+          const { text, isError } = await other.call('agent_send_message', { agent: 'Ill', message: 'Hi' })
+          assert.equal(isError, true)
+          assert.ok(text.includes(model.url), text)
+          assert.doesNotMatch(text, /sk-secret|\n\s+at /)
           await model.done()
         } finally {
           await other.close()
@@ -317,6 +343,22 @@ for (const [era, connect] of [
 }
 
 describe('loci mcp', () => {
+  it('ends in order on SIGTERM', async () => {
+    const folder = await temporaryFolder()
+    const mcp = start(process.execPath, [LOCI, 'mcp'], cleanEnvironment(folder.path))
+    try {
+      const clientInfo = { name: 'raw', version: '1' }
+      const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo }
+      mcp.child.stdin?.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params })}\n`)
+      await mcp.waitFor(/serverInfo/)
+      assert.deepEqual(await mcp.stop(), { code: 0, signal: null })
+      assert.equal(mcp.stderr, '')
+    } finally {
+      await mcp.stop()
+      await folder.remove()
+    }
+  })
+
   it('ends when its host closes stdin, having written only protocol to stdout', async () => {
     const folder = await temporaryFolder()
     const mcp = start(process.execPath, [LOCI, 'mcp'], cleanEnvironment(folder.path))
