@@ -44,19 +44,15 @@ export async function lockFile(path: string, wait_ms = 15_000): Promise<FileLock
 }
 
 async function create(path: string, content: string): Promise<boolean> {
-  // The file appears with its content: a lock that is being written would look abandoned.
-  const draft = `${path}.${randomUUID()}`
-  const file = await fs.open(draft, 'wx', 0o600)
   try {
-    await file.writeFile(content)
-    await file.close()
-    await fs.link(draft, path)
+    await fs.writeFile(path, content, { flag: 'wx', mode: 0o600 })
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'EEXIST') return false
+    // A full disk leaves an empty file behind.
+    if (code === 'ENOSPC' || code === 'EDQUOT') await fs.rm(path, { force: true })
     throw error
-  } finally {
-    await fs.rm(draft, { force: true })
   }
 }
 
@@ -88,6 +84,7 @@ async function isStale(path: string, content: string): Promise<boolean> {
   try {
     owner = JSON.parse(content) as typeof owner
   } catch {
+    // It is being written just now.
     return false
   }
   if (owner.host !== hostname() || typeof owner.pid !== 'number') return false

@@ -62,6 +62,7 @@ export function createModels(options: ModelsOptions): Models {
     entry.stale_at = Infinity
     entry.list = fetchList(entry, entry.discovered ? Math.min(timeout, 2000) : timeout).then((list) => {
       entry.stale_at = performance.now() + (list.problem ? Math.min(ttl, 5000) : ttl)
+      for (const info of list.models) refresh(entry.provider, info)
       return list
     })
     return entry.list
@@ -107,6 +108,12 @@ export function createModels(options: ModelsOptions): Models {
     return model
   }
 
+  /** A local server may have loaded a model anew, with another context size. */
+  function refresh(provider: ProviderConfig, info: Model): void {
+    const known = resolved.get(info.handle ?? '')
+    if (known && known.info.context_window !== info.context_window) keep(provider, info)
+  }
+
   async function notFound(handle: string): Promise<AppError> {
     const { models, problems } = await listAll()
     const provider = handle.slice(0, handle.indexOf('/'))
@@ -119,21 +126,19 @@ export function createModels(options: ModelsOptions): Models {
     })
   }
 
-  return {
-    list: () => listAll(),
-    async resolve(_actor, handle) {
-      const known = resolved.get(handle)
-      if (known) return known
-      if (handle === demo.handle) return demo
-      if (handle !== 'letta/auto') return find(handle)
-      if (options.default_handle && options.default_handle !== 'letta/auto') {
-        return this.resolve(_actor, options.default_handle)
-      }
-      const { models } = await listAll()
-      const first = models.find((model) => model !== DEMO_MODEL)?.handle
-      return first ? find(first) : demo
-    },
+  async function resolve(handle: string): Promise<ResolvedModel> {
+    const known = resolved.get(handle)
+    if (known) return known
+    if (handle === demo.handle) return demo
+    if (handle !== 'letta/auto') return find(handle)
+    const preferred = options.default_handle
+    if (preferred && preferred !== handle) return resolve(preferred)
+    const { models } = await listAll()
+    const first = models.find((model) => model !== DEMO_MODEL)?.handle
+    return first ? find(first) : demo
   }
+
+  return { list: () => listAll(), resolve: (_actor, handle) => resolve(handle) }
 }
 
 function entriesOf(options: ModelsOptions): Entry[] {

@@ -42,7 +42,13 @@ type Ask = (url: string, body?: Json) => Promise<unknown>
 
 async function ollamaModels(provider: ProviderConfig, ask: Ask): Promise<ListedModel[]> {
   const root = serverRoot(provider)
-  const tags = items(await ask(`${root}/api/tags`), 'models')
+  const [list, running] = await Promise.all([
+    ask(`${root}/api/tags`),
+    // Older servers do not have it.
+    ask(`${root}/api/ps`).catch(() => null),
+  ])
+  const tags = items(list, 'models')
+  const loaded = new Map(items(running, 'models').map((item) => [text(item.name), size(item.context_length)]))
   const all = await Promise.all(
     tags.map(async (tag): Promise<ListedModel | null> => {
       const id = text(tag.name) ?? text(tag.model)
@@ -53,9 +59,9 @@ async function ollamaModels(provider: ProviderConfig, ask: Ask): Promise<ListedM
       if (!Array.isArray(show.capabilities) && isNoChatModel(id)) return null
       const info = (show.model_info ?? {}) as Json
       const trained = Object.entries(info).find(([key]) => key.endsWith('.context_length'))?.[1]
-      // What the server really uses when the Modelfile says so.
+      // The server cuts prompts at what it loaded the model with, or at what the Modelfile says.
       const set = /^num_ctx\s+(\d+)/m.exec(text(show.parameters) ?? '')?.[1]
-      return { id, context_window: set ? Number(set) : size(trained) }
+      return { id, context_window: loaded.get(id) ?? (set ? Number(set) : size(trained)) }
     }),
   )
   return all.filter((model) => model !== null)
@@ -199,7 +205,7 @@ async function getJson(
 }
 
 function credentials(provider: ProviderConfig): Record<string, string> {
-  const key = provider.api_key
+  const key = provider.api_key?.trim()
   const own = provider.headers ?? {}
   if (!key) return own
   switch (provider.provider_type) {

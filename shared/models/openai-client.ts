@@ -43,7 +43,7 @@ function createClient(provider: ProviderConfig, base: string, connect_ms: number
   const load = async () => {
     const { OpenAI: Client } = await import('openai')
     const azure = provider.provider_type === 'azure'
-    const key = provider.api_key || null
+    const key = provider.api_key?.trim() || null
     return new Client({
       baseURL: base,
       apiKey: key ?? 'none',

@@ -83,11 +83,13 @@ export function connectionFailure(place: Place, cause: unknown, answered: boolea
   }
   const why = clean(WHY[code] ?? messageOf(cause), provider)
   const running = isLocal(provider) ? 'Is it running? Start it, or correct' : 'Check'
+  // An error of the HTTP library's own may quote the header that holds the key: only the system's are kept.
+  const kept = /^E[A-Z]+$/.test(code) ? { cause } : {}
   const text = answered
     ? `${at} cut the connection in the middle of its answer (${why}). Try again.`
     : `${at} cannot be reached: ${why}. ${running} base_url of provider '${provider.name}'.`
   const retry = !answered && code !== 'ENOTFOUND' && !/CERT|SSL|TLS|ERR_INVALID/.test(code)
-  return { error: new AppError('llm_connection', text, { data, cause }), retry, retry_after_ms: null }
+  return { error: new AppError('llm_connection', text, { data, ...kept }), retry, retry_after_ms: null }
 }
 
 const WHY: Record<string, string> = {
@@ -221,6 +223,7 @@ function advice(code: ErrorCode, provider: ProviderConfig, status: number): stri
   if (code === 'llm_rate_limit') return `Wait a little, or check the plan and limits of ${named}.`
   if (code === 'llm_context_window') return 'The conversation is longer than the model can read.'
   if (status === 404) return `Check that the model is there, and base_url of ${named}.`
+  if (status >= 500) return 'Try again later.'
   if (status >= 300 && status < 400) return `Set base_url of ${named} to where it is now.`
   return ''
 }
@@ -239,9 +242,10 @@ function retryAfter(headers: Record<string, string | string[] | undefined>): num
 
 /** One line, of bounded length, without the key. */
 function clean(text: string, provider: ProviderConfig, max = MAX_DETAIL): string {
-  let out = text.replace(/\s+/g, ' ').trim()
-  const secrets = [provider.api_key, ...Object.values(provider.headers ?? {})]
+  let out = text
+  const secrets = [provider.api_key, ...Object.values(provider.headers ?? {})].map((secret) => secret?.trim())
   for (const secret of secrets) if (secret && secret.length >= 4) out = out.replaceAll(secret, '***')
+  out = out.replace(/\s+/g, ' ').trim()
   return out.length > max ? `${out.slice(0, max)}…` : out
 }
 

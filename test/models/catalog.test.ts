@@ -119,6 +119,25 @@ describe('catalog of models', () => {
       }
     })
 
+    it('of a model that Ollama has loaded, also when it is loaded anew', async () => {
+      let context_length = 4096
+      const server = await serve({
+        'GET /api/tags': { json: { models: [{ name: 'llama3' }] } },
+        'GET /api/ps': () => ({ json: { models: [{ name: 'llama3', context_length }] } }),
+        'POST /api/show': {
+          json: { capabilities: ['completion'], model_info: { 'llama.context_length': 8192 } },
+        },
+      })
+      const provider = providerAt(server.url, { name: 'ollama', provider_type: 'ollama' })
+      const models = catalog([provider], { list_ttl_ms: 0 })
+      const size = async () => (await models.resolve(actor, 'ollama/llama3')).info.context_window
+      assert.equal(await size(), 4096)
+      context_length = 8192
+      assert.equal(await size(), 4096)
+      await models.list(actor)
+      assert.equal(await size(), 8192)
+    })
+
     it('of LM Studio, loaded or not', async () => {
       const server = await serve({
         'GET /api/v0/models': {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { inspect } from 'node:util'
 import { collect, failureOf, modelAt, request } from '../support/model-fixtures.ts'
 import { event } from '../support/model-wire.ts'
 import { startScriptedModel } from '../support/scripted-model.ts'
@@ -181,7 +182,7 @@ describe('openai-compatible model in trouble', () => {
       await start(status(500, said('one')), status(500, said('two')), status(500, said('three')))
       const error = await failureOf(ask())
       assert.equal(error.code, 'llm_error')
-      assert.equal(error.message, `${place()} answered 500: three.`)
+      assert.equal(error.message, `${place()} answered 500: three. Try again later.`)
       await server.done()
     })
 
@@ -269,7 +270,7 @@ describe('openai-compatible model in trouble', () => {
         await start({ reply: { raw: stream ? `data: ${text}\n\n` : text } })
         const error = await failureOf(collect(modelAt(server.url), request('Hi'), { stream }))
         assert.equal(error.code, 'llm_error')
-        assert.equal(error.message, `${place()} broke off with an error: Overloaded.`)
+        assert.equal(error.message, `${place()} broke off with an error: Overloaded. Try again later.`)
       })
     }
 
@@ -287,6 +288,18 @@ describe('openai-compatible model in trouble', () => {
       await start({ reply: { raw: [event({ choices: [{ delta: { content: 'a' } }] }), text] } })
       assert.equal((await failureOf(ask())).code, 'llm_rate_limit')
     })
+  })
+
+  it('reports a key and a URL that cannot be used, without the key', async () => {
+    await start()
+    const key = await failureOf(ask({ api_key: 'sk-secret\nsecond-line' }))
+    assert.equal(key.code, 'llm_connection')
+    assert.ok(!/sk-secret|second-line/.test(inspect(key)), inspect(key))
+    const url = await failureOf(collect(modelAt('not a url'), request('Hi')))
+    assert.match(
+      url.message,
+      /^openai at not a url\/chat\/completions cannot be reached: Invalid URL\. Check base_url/,
+    )
   })
 
   describe('ends at once when it is aborted', () => {
