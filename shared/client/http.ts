@@ -62,7 +62,9 @@ export function connect(options: ConnectOptions): LociClient {
   const closed = new AbortController()
   const letta = new Letta({
     baseURL: url,
+    // In both places: the SDK would take a key from LETTA_API_KEY, and headers from LETTA_CUSTOM_HEADERS.
     apiKey: options.token ?? null,
+    defaultHeaders: { authorization: options.token ? `Bearer ${options.token}` : null },
     timeout: TIMEOUT,
     maxRetries: 2,
     // Its default logger writes to stdout, which belongs to the protocol in `loci mcp`.

@@ -21,9 +21,7 @@ describe('plain', () => {
   }
 
   it('leaves nothing of a sequence that comes in pieces, wherever it is cut', () => {
-    for (const [name, text, expected] of hostile.filter(([, t]) =>
-      /[\x1b\r]/.test(t),
-    ) /* oxlint-disable-line no-control-regex -- what it looks for */) {
+    for (const [name, text, expected] of hostile.filter(([, t]) => t.includes('\x1b') || t.includes('\r'))) {
       for (let cut = 1; cut < text.length; cut++) {
         const clean = plainPieces()
         assert.equal(clean(text.slice(0, cut)) + clean(text.slice(cut)), expected, `${name}, cut at ${cut}`)

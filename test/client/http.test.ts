@@ -46,6 +46,7 @@ describe('connect', () => {
 
   it('sends no key to a server without a token, not even one from the environment', async () => {
     process.env['LETTA_API_KEY'] = 'sk-secret'
+    process.env['LETTA_CUSTOM_HEADERS'] = 'Authorization: Bearer sk-other'
     try {
       await start((_, response) => response.end('[]'))
       await client.letta.agents.list()
@@ -53,6 +54,7 @@ describe('connect', () => {
       assert.equal(server.requests[0]?.headers['x-project-id'], undefined)
     } finally {
       delete process.env['LETTA_API_KEY']
+      delete process.env['LETTA_CUSTOM_HEADERS']
     }
   })
 
