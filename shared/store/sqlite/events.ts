@@ -81,10 +81,10 @@ export class SqliteEvents implements EventStore {
     }
   }
 
-  /** Drops events past their retention, a few at a time. */
+  /** Drops events past their retention, a few at a time, until there are none or the store is closed. */
   async prune(): Promise<void> {
     const before = new Date(Date.now() - KEEP_DAYS * 86_400_000).toISOString()
-    for (;;) {
+    while (!this.#closed) {
       // Looked at first without the lock: at nearly every start there is nothing to do.
       const [ids, limit] = await this.#database.read((c) => {
         const limit = (newest.get(c, {})?.id ?? 0) - KEEP_NEWEST

@@ -118,13 +118,14 @@ export class Instance {
     if (this.#problem !== null) throw this.#problem
   }
 
-  /** Stops the heart and lets the lock go. */
+  /** Stops the heart and lets the lock go: turns that are still open are those of a dead instance from now on. */
   close(): void {
     if (this.#timer) clearInterval(this.#timer)
     this.#timer = null
-    this.#lock?.close()
+    if (!this.#lock) return
+    this.#lock.close()
     this.#lock = null
-    if (!this.#registered) this.removeFile(this.id)
+    this.removeFile(this.id)
   }
 
   #file(id: string): string {

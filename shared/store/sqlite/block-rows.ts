@@ -1,0 +1,252 @@
+import { sql } from 'kysely'
+import type { Actor } from '../../core/ports.ts'
+import type { Block, CreateBlock } from '../../schema/block.ts'
+import { newId } from '../../schema/ids.ts'
+import type { Transaction } from './database.ts'
+import type { Connection } from './query.ts'
+import { query, sqlite } from './query.ts'
+import type { BlockRow } from './tables.ts'
+
+type Data = Pick<
+  Block,
+  | 'limit'
+  | 'template_id'
+  | 'base_template_id'
+  | 'deployment_id'
+  | 'entity_id'
+  | 'preserve_on_migration'
+  | 'read_only'
+  | 'metadata'
+>
+type Row = BlockRow & { tags: string }
+
+/** A block's tags as JSON, for `blockOf`. */
+export const tagList = sql<string>`(select json_group_array(tag) from
+  (select tag from block_tags where block_id = blocks.id order by position))`.as('tags')
+
+const byId = query<{ id: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('blocks')
+    .selectAll()
+    .select(tagList)
+    .where('id', '=', p.id)
+    .where('organization_id', '=', p.org),
+)
+const ofAgent = query<{ agent: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('agents_blocks')
+    .innerJoin('blocks', 'blocks.id', 'agents_blocks.block_id')
+    .selectAll('blocks')
+    .select(tagList)
+    .where('agents_blocks.agent_id', '=', p.agent)
+    .where('blocks.organization_id', '=', p.org)
+    .orderBy('agents_blocks.position'),
+)
+const add = query<BlockRow>()((p) =>
+  sqlite.insertInto('blocks').values({
+    id: p.id,
+    organization_id: p.organization_id,
+    label: p.label,
+    value: p.value,
+    version: p.version,
+    description: p.description,
+    template_name: p.template_name,
+    is_template: p.is_template,
+    project_id: p.project_id,
+    hidden: p.hidden,
+    created_at: p.created_at,
+    updated_at: p.updated_at,
+    created_by_id: p.created_by_id,
+    last_updated_by_id: p.last_updated_by_id,
+    data: p.data,
+  }),
+)
+const setValue = query<{ id: string; value: string; version: number; now: string; user: string }>()((p) =>
+  sqlite
+    .updateTable('blocks')
+    .set({ value: p.value, version: p.version, updated_at: p.now, last_updated_by_id: p.user })
+    .where('id', '=', p.id),
+)
+const addHistory = query<{
+  org: string
+  block: string
+  version: number
+  user: string
+  agent: string | null
+  run: string | null
+  before: string
+  after: string
+  now: string
+}>()((p) =>
+  sqlite.insertInto('block_history').values({
+    organization_id: p.org,
+    block_id: p.block,
+    version: p.version,
+    user_id: p.user,
+    agent_id: p.agent,
+    run_id: p.run,
+    before: p.before,
+    after: p.after,
+    created_at: p.now,
+  }),
+)
+const agentsOf = query<{ block: string }>()((p) =>
+  sqlite.selectFrom('agents_blocks').select('agent_id').where('block_id', '=', p.block).limit(2),
+)
+
+/** One block of the actor's organisation. */
+export function readBlock(connection: Connection, actor: Actor, id: string): Block | null {
+  const row = byId.get(connection, { id, org: actor.organization_id })
+  return row ? blockOf(row) : null
+}
+
+/** The blocks attached to an agent, in the order they were attached. */
+export function blocksOfAgent(connection: Connection, actor: Actor, agent_id: string): Block[] {
+  return ofAgent.all(connection, { agent: agent_id, org: actor.organization_id }).map(blockOf)
+}
+
+/** Creates a block; `agent_id` names the agent it is made for. */
+export function insertBlock(
+  tx: Transaction,
+  actor: Actor,
+  input: CreateBlock,
+  agent_id: string | null,
+): Block {
+  const id = newId('block')
+  const now = new Date().toISOString()
+  const data: Data = {
+    limit: input.limit,
+    template_id: input.template_id ?? null,
+    base_template_id: input.base_template_id ?? null,
+    deployment_id: input.deployment_id ?? null,
+    entity_id: input.entity_id ?? null,
+    preserve_on_migration: input.preserve_on_migration ?? null,
+    read_only: input.read_only,
+    metadata: input.metadata ?? null,
+  }
+  const row: BlockRow = {
+    id,
+    organization_id: actor.organization_id,
+    label: input.label,
+    value: input.value,
+    version: 1,
+    description: input.description ?? null,
+    template_name: input.template_name ?? null,
+    is_template: Number(input.is_template),
+    project_id: input.project_id ?? null,
+    hidden: flag(input.hidden),
+    created_at: now,
+    updated_at: now,
+    created_by_id: actor.user_id,
+    last_updated_by_id: actor.user_id,
+    data: JSON.stringify(data),
+  }
+  add.run(tx, row)
+  const tags = input.tags ?? []
+  if (tags.length > 0) replaceTags(tx, actor, id, tags)
+  tx.event(actor, 'block.created', id, agent_id)
+  return blockOf({ ...row, tags: JSON.stringify([...new Set(tags)]) })
+}
+
+/** Writes a new value with its history row; the version grows by one. */
+export function writeValue(
+  tx: Transaction,
+  actor: Actor,
+  block: Block,
+  value: string,
+  by: { agent_id: string | null; run_id: string | null },
+): void {
+  const now = new Date().toISOString()
+  const version = block.version + 1
+  setValue.run(tx, { id: block.id, value, version, now, user: actor.user_id })
+  addHistory.run(tx, {
+    org: actor.organization_id,
+    block: block.id,
+    version,
+    user: actor.user_id,
+    agent: by.agent_id,
+    run: by.run_id,
+    before: block.value,
+    after: value,
+    now,
+  })
+}
+
+/** The agent that has this block, when exactly one has it. */
+export function soleAgent(connection: Connection, block_id: string): string | null {
+  const agents = agentsOf.all(connection, { block: block_id })
+  return agents.length === 1 ? (agents[0]?.agent_id ?? null) : null
+}
+
+/** Writes every field of a block but its value and tags. */
+export function writeFields(tx: Transaction, actor: Actor, next: Block): void {
+  const data: Data = {
+    limit: next.limit,
+    template_id: next.template_id,
+    base_template_id: next.base_template_id,
+    deployment_id: next.deployment_id,
+    entity_id: next.entity_id,
+    preserve_on_migration: next.preserve_on_migration,
+    read_only: next.read_only,
+    metadata: next.metadata,
+  }
+  tx.run(
+    sqlite
+      .updateTable('blocks')
+      .set({
+        label: next.label,
+        description: next.description,
+        template_name: next.template_name,
+        is_template: Number(next.is_template),
+        project_id: next.project_id,
+        hidden: flag(next.hidden),
+        updated_at: new Date().toISOString(),
+        last_updated_by_id: actor.user_id,
+        data: JSON.stringify(data),
+      })
+      .where('id', '=', next.id),
+  )
+}
+
+/** Makes these the block's tags. */
+export function replaceTags(tx: Transaction, actor: Actor, block_id: string, tags: readonly string[]): void {
+  tx.run(sqlite.deleteFrom('block_tags').where('block_id', '=', block_id))
+  for (const [position, tag] of [...new Set(tags)].entries()) {
+    tx.run(
+      sqlite
+        .insertInto('block_tags')
+        .values({ block_id, tag, organization_id: actor.organization_id, position }),
+    )
+  }
+}
+
+/** The block of a row. */
+export function blockOf(row: Row): Block {
+  const data = JSON.parse(row.data) as Data
+  return {
+    id: row.id,
+    label: row.label,
+    value: row.value,
+    limit: data.limit,
+    project_id: row.project_id,
+    template_name: row.template_name,
+    is_template: row.is_template === 1,
+    template_id: data.template_id,
+    base_template_id: data.base_template_id,
+    deployment_id: data.deployment_id,
+    entity_id: data.entity_id,
+    preserve_on_migration: data.preserve_on_migration,
+    read_only: data.read_only,
+    description: row.description,
+    metadata: data.metadata,
+    hidden: row.hidden === null ? null : row.hidden === 1,
+    tags: JSON.parse(row.tags) as string[],
+    created_by_id: row.created_by_id,
+    last_updated_by_id: row.last_updated_by_id,
+    version: row.version,
+  }
+}
+
+function flag(value: boolean | null | undefined): number | null {
+  return value === null || value === undefined ? null : Number(value)
+}
