@@ -75,6 +75,29 @@ describe('the rows of SqliteStore', () => {
     assert.equal(await commits(), before)
   })
 
+  it('wait for the lock of another process, and this process goes on meanwhile', async () => {
+    const other = new DatabaseSync(join(directory, 'loci.db'))
+    other.exec('BEGIN IMMEDIATE')
+    let written = false
+    const writing = store.blocks.create(ADA, aBlock('human', '')).then(() => {
+      written = true
+    })
+    const until = performance.now() + 200
+    let longest = 0
+    for (let last = performance.now(); last < until;) {
+      await new Promise(setImmediate)
+      longest = Math.max(longest, performance.now() - last)
+      last = performance.now()
+    }
+    assert.equal(await store.blocks.count(ADA, {}), 0, 'reads do not wait')
+    assert.equal(written, false)
+    assert.ok(longest < 190, `the event loop stood still for ${longest} ms`)
+    other.exec('COMMIT')
+    other.close()
+    await writing
+    assert.equal(await store.blocks.count(ADA, {}), 1)
+  })
+
   it('keep who changed a block, when, from what to what', async () => {
     const agent = await store.agents.create(ADA, anAgent('ada', { new_blocks: [aBlock('human', 'a')] }))
     const block_id = agent.blocks[0]!.id

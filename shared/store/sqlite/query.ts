@@ -73,42 +73,48 @@ class Slot {
   }
 }
 
-/** A statement that was compiled once, with named parameters. */
+/** A statement with named parameters, compiled when it is first used and never again. */
 export class Query<Parameters extends object, Row> {
-  readonly #sql: string
-  readonly #values: readonly unknown[]
+  readonly #build: () => Compilable<Row>
+  #compiled: CompiledQuery<Row> | undefined
 
-  constructor(compiled: CompiledQuery<Row>) {
-    this.#sql = compiled.sql
-    this.#values = compiled.parameters
+  constructor(build: () => Compilable<Row>) {
+    this.#build = build
   }
 
   all(connection: Connection, parameters: Parameters): Row[] {
-    return connection.statement(this.#sql).all(...this.#bind(parameters)) as Row[]
+    const compiled = this.#compile()
+    return connection.statement(compiled.sql).all(...bind(compiled, parameters)) as Row[]
   }
 
   get(connection: Connection, parameters: Parameters): Row | undefined {
-    return connection.statement(this.#sql).get(...this.#bind(parameters)) as Row | undefined
+    const compiled = this.#compile()
+    return connection.statement(compiled.sql).get(...bind(compiled, parameters)) as Row | undefined
   }
 
   /** Rows changed, and the rowid of the last insert. */
   run(connection: Connection, parameters: Parameters): { changes: number; rowid: number } {
-    const result = connection.statement(this.#sql).run(...this.#bind(parameters))
+    const compiled = this.#compile()
+    const result = connection.statement(compiled.sql).run(...bind(compiled, parameters))
     return { changes: Number(result.changes), rowid: Number(result.lastInsertRowid) }
   }
 
-  #bind(parameters: Parameters): SQLInputValue[] {
-    const named = parameters as Record<string, SQLInputValue>
-    return this.#values.map((value) =>
-      value instanceof Slot ? (named[value.name] ?? null) : (value as SQLInputValue),
-    )
+  #compile(): CompiledQuery<Row> {
+    return (this.#compiled ??= this.#build().compile())
   }
 }
 
-/** Compiles a query once: `query<{ id: string }>()((p) => sqlite.selectFrom('agents').where('id', '=', p.id)…)`. */
+/** A query made once: `query<{ id: string }>()((p) => sqlite.selectFrom('agents').where('id', '=', p.id)…)`. */
 export function query<Parameters extends object>() {
   return <Row>(build: (parameters: Parameters) => Compilable<Row>): Query<Parameters, Row> => {
     const slots = new Proxy({}, { get: (_, name) => new Slot(String(name)) })
-    return new Query<Parameters, Row>(build(slots as Parameters).compile())
+    return new Query<Parameters, Row>(() => build(slots as Parameters))
   }
+}
+
+function bind(compiled: CompiledQuery, parameters: object): SQLInputValue[] {
+  const named = parameters as Record<string, SQLInputValue>
+  return compiled.parameters.map((value) =>
+    value instanceof Slot ? (named[value.name] ?? null) : (value as SQLInputValue),
+  )
 }

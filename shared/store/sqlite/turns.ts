@@ -101,8 +101,15 @@ export class SqliteTurns implements TurnStore {
     this.#instance = instance
   }
 
-  open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn> {
-    return this.#database.write((tx) => {
+  async open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn> {
+    // A long context that is not in the cache is read before the lock is taken, not under it.
+    await this.#database.read((c) => {
+      const conversation = conversationById.get(c, { id: turn.conversation_id, org: actor.organization_id })
+      if (!conversation || this.#contexts.get(conversation.id, conversation.context_version)) return
+      const context = readContext(c, actor, conversation.id)
+      this.#contexts.set(conversation.id, conversation.context_version, context)
+    })
+    return await this.#database.write((tx) => {
       this.#instance.lock()
       const conversation = conversationById.get(tx, { id: turn.conversation_id, org: actor.organization_id })
       const row = conversation && readAgentRow(tx, actor, conversation.agent_id)
