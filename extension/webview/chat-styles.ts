@@ -218,9 +218,9 @@ export const chatStyles = css`
 
   .failure {
     padding: 10px 12px;
-    border: 1px solid var(--vscode-inputValidation-errorBorder, var(--vscode-errorForeground));
+    border: 1px solid var(--vscode-contrastBorder, var(--vscode-widget-border, var(--vscode-panel-border)));
+    border-left: 3px solid var(--vscode-errorForeground);
     border-radius: 6px;
-    background: var(--vscode-inputValidation-errorBackground, transparent);
   }
   .failure p {
     display: flex;

@@ -81,6 +81,8 @@ export function createProfile(options: { vsix?: string; settings?: Record<string
     XDG_STATE_HOME: folder('home', '.local', 'state'),
     TMPDIR: folder('tmp'),
   }
+  // No marketplace: tests ask nobody outside this machine.
+  env['EXTENSIONS_GALLERY'] = '{}'
   // What belongs to the shell that runs the tests, or would send Loci elsewhere.
   const foreign = [
     'PORT',

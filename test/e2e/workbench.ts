@@ -1,7 +1,14 @@
 /** The workbench in a browser: open it with Loci installed, act in it as a user does, look at it, close it. */
 import { join } from 'node:path'
 import { chromium, type Browser, type Frame, type Locator, type Page } from 'playwright-core'
-import { CHROMIUM, createProfile, startCodeServer, type CodeServer, type Profile } from './code-server.ts'
+import {
+  CHROMIUM,
+  createProfile,
+  startCodeServer,
+  until,
+  type CodeServer,
+  type Profile,
+} from './code-server.ts'
 
 export interface WorkbenchOptions {
   /** The package to install. */
@@ -30,6 +37,8 @@ export interface Workbench {
   rows(view: 'Agents' | 'Blocks' | 'Tools'): Locator
   /** The frame of the webview that holds `selector`; throws after `limit` milliseconds. */
   webview(selector: string, limit?: number): Promise<Frame>
+  /** The chat with this agent, whose tab is in front. */
+  chat(agent: string): Promise<Chat>
   /** New agent by the command: name, model; resolves with its chat. */
   newAgent(name: string, model: string): Promise<Chat>
   screenshot(path: string): Promise<void>
@@ -44,6 +53,8 @@ export interface Chat {
   send(text: string): Promise<void>
   /** Messages of the agent, oldest first. */
   answers(): Locator
+  /** True while a turn runs. */
+  isBusy(): Promise<boolean>
   /** Resolves when no turn runs. */
   idle(): Promise<void>
 }
@@ -99,6 +110,7 @@ export function openBrowser(profile: Profile): Promise<Browser> {
 
 async function openPage(browser: Browser, port: number, folder: string): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1400, height: 900 } })
+  page.setDefaultTimeout(15_000)
   await page.goto(`http://127.0.0.1:${port}/?folder=${encodeURIComponent(folder)}`, {
     waitUntil: 'domcontentloaded',
   })
@@ -128,11 +140,20 @@ function workbench(page: Page, profile: Profile, close: () => Promise<void>): Wo
     throw new Error(`No webview with ${selector} in ${limit} ms`)
   }
   const command = async (title: string) => {
-    await page.keyboard.press('F1')
-    await input.waitFor()
+    // A webview that is just loading swallows the key.
+    await until('the command palette opens', 15_000, async () => {
+      await page.keyboard.press('F1')
+      return input.waitFor({ timeout: 1_000 }).then(
+        () => true,
+        () => false,
+      )
+    })
     await input.fill(`>${title}`)
-    await choices.filter({ hasText: title }).first().waitFor()
-    await page.keyboard.press('Enter')
+    // Several titles may begin like this one.
+    await choices
+      .filter({ has: page.getByText(title, { exact: true }) })
+      .first()
+      .click()
   }
   const answer = async (text: string, row?: string) => {
     await input.waitFor()
@@ -141,10 +162,16 @@ function workbench(page: Page, profile: Profile, close: () => Promise<void>): Wo
     await page.keyboard.press('Enter')
   }
 
+  const chat = async (agent: string) => {
+    await page.locator('.tab.active', { hasText: agent }).waitFor()
+    return chatIn(await webview(`loci-chat textarea[aria-label="Message to ${agent}"]:enabled`))
+  }
+
   return {
     page,
     profile,
     close,
+    chat,
     command,
     answer,
     webview,
@@ -159,8 +186,7 @@ function workbench(page: Page, profile: Profile, close: () => Promise<void>): Wo
       await answer(name)
       await page.locator('.quick-input-widget', { hasText: 'Model' }).waitFor()
       await answer(model, model)
-      await page.locator('.tab', { hasText: name }).waitFor()
-      return chatIn(await webview('loci-chat textarea:enabled'))
+      return chat(name)
     },
     async screenshot(path) {
       await page.screenshot({ path, animations: 'disabled' })
@@ -171,12 +197,14 @@ function workbench(page: Page, profile: Profile, close: () => Promise<void>): Wo
 /** Drives the chat in this frame. */
 export function chatIn(frame: Frame): Chat {
   const text = frame.locator('loci-chat textarea')
+  const log = frame.locator('loci-chat [role="log"]')
   return {
     frame,
     async send(message) {
       await text.fill(message)
       await text.press('Enter')
     },
+    isBusy: async () => (await log.getAttribute('aria-busy')) === 'true',
     answers: () => frame.locator('loci-chat article.assistant'),
     async idle() {
       await frame.locator('loci-chat [role="log"][aria-busy="false"]').waitFor({ timeout: 60_000 })

@@ -115,7 +115,10 @@ describe('the Tools view', () => {
 
 describe('words for a row', () => {
   it('are the first ones, on one line, cut at a word', () => {
-    assert.equal(firstWords('Name:\n  Ada'), 'Name: Ada')
+    assert.equal(
+      firstWords('Name:\n  Ada\nLives in: London \n\nLikes: tea.\nIs a  vet\n'),
+      'Name: Ada, Lives in: London, Likes: tea. Is a vet',
+    )
     assert.equal(firstWords('one two three four', 12), 'one two…')
     assert.equal(firstWords('x'.repeat(30), 12), `${'x'.repeat(12)}…`)
   })

@@ -110,7 +110,7 @@ export class ChatSession {
     } catch (error) {
       end = turn.stopping
         ? { outcome: 'stopped' }
-        : { outcome: 'failed', message: await this.#server.describe(error) }
+        : { outcome: 'failed', message: streamedFailure(error) ?? (await this.#server.describe(error)) }
     }
     this.#flush()
     turn.end = end
@@ -175,6 +175,12 @@ async function readAgent(letta: LociClient['letta'], id: string): Promise<ChatAg
     if ((error as { status?: unknown }).status === 404) return null
     throw error
   }
+}
+
+/** The sentence of an error that came inside the stream (`event: error`), which the SDK throws with its body. */
+function streamedFailure(thrown: unknown): string | null {
+  const body = (thrown as { error?: { message_type?: unknown; message?: unknown } | null } | null)?.error
+  return body?.message_type === 'error_message' && typeof body.message === 'string' ? body.message : null
 }
 
 function belongsTo(message: LettaMessage, turn: Turn): boolean {

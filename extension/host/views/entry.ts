@@ -18,9 +18,12 @@ export interface Entry {
   children?: () => Entry[]
 }
 
-/** The first words of a text, on one line, cut at a word where one ends near `length`. */
+/** The first words of a text, on one line, cut at a word where one ends near `length`. Lines become parts of a list. */
 export function firstWords(text: string, length = 60): string {
-  const line = text.replaceAll(/\s+/g, ' ').trim()
+  const line = text
+    .trim()
+    .replaceAll(/([^\s.,:;!?])\s*\n\s*/g, '$1, ')
+    .replaceAll(/\s+/g, ' ')
   if (line.length <= length) return line
   const cut = line.slice(0, length)
   const space = cut.lastIndexOf(' ')
