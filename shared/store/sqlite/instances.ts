@@ -82,6 +82,11 @@ export class Instance {
     this.#timer = null
   }
 
+  /** Whether this process still works on the run. */
+  holds(run_id: string): boolean {
+    return this.#leases.has(run_id)
+  }
+
   /** Whether the instance may still be working: `dead` has lost its lock, `stale` keeps it but stands still. */
   stateOf(connection: Connection, id: string): 'alive' | 'dead' | 'stale' {
     if (id === this.id) return 'alive'

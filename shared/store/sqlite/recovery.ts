@@ -5,7 +5,7 @@ import { sqlite } from './query.ts'
 import { failRun } from './runs.ts'
 
 /**
- * Cleans up after instances that are gone: their runs are failed, their conversations free, their rows and lock files
+ * Cleans up after instances that are gone, and after turns of this one that could not be closed: their runs are failed, their conversations free, their rows and lock files
  * removed, interrupted deletions finished. Answers the ids of the failed runs.
  */
 export async function recover(database: Database, instance: Instance): Promise<string[]> {
@@ -30,9 +30,34 @@ export async function recover(database: Database, instance: Instance): Promise<s
     // A process that only stands still keeps its lock file: it may wake up and go on with new turns.
     if (state === 'dead') instance.removeFile(id)
   }
+  failed.push(...(await releaseAbandoned(database, instance)))
   instance.removeOrphans(new Set(instances))
   for (const deletion of await unfinishedDeletions(database)) await finishDeletion(database, deletion)
   return failed
+}
+
+/** Runs of this process that it no longer works on: their last commit could not be written. */
+async function releaseAbandoned(database: Database, instance: Instance): Promise<string[]> {
+  const own = await database.read((c) =>
+    c.all(
+      sqlite
+        .selectFrom('runs')
+        .select('id')
+        .where('instance_id', '=', instance.id)
+        .where('status', 'in', ['created', 'running']),
+    ),
+  )
+  const abandoned = own.map((run) => run.id).filter((id) => !instance.holds(id))
+  if (abandoned.length === 0) return []
+  return await database.write((tx) => {
+    tx.run(
+      sqlite
+        .updateTable('conversations')
+        .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
+        .where('run_id', 'in', abandoned),
+    )
+    return abandoned.filter((id) => failRun(tx, id))
+  })
 }
 
 function release(tx: Transaction, instance_id: string, state: 'dead' | 'stale'): string[] {

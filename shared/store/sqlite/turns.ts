@@ -10,7 +10,7 @@ import type {
 } from '../../core/ports.ts'
 import type { Agent } from '../../schema/agent.ts'
 import type { Block } from '../../schema/block.ts'
-import { AppError } from '../../schema/errors.ts'
+import { AppError, isAppError } from '../../schema/errors.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Run, Step } from '../../schema/run.ts'
@@ -166,7 +166,9 @@ export class SqliteTurns implements TurnStore {
     try {
       return await this.#database.write((tx) => this.#commit(tx, actor, step))
     } catch (error) {
-      if (error instanceof AppError && error.code === 'lease_lost') this.#instance.leaseReleased(step.run_id)
+      // A turn that could not even be closed (a full disk) must not hold its conversation until the process ends:
+      // its caller may try again, until another turn takes over.
+      if (step.finish || isAppError(error, 'lease_lost')) this.#instance.leaseReleased(step.run_id)
       throw error
     }
   }
@@ -268,7 +270,8 @@ export class SqliteTurns implements TurnStore {
   /** Fails the run that holds the conversation if its process is gone; throws `conversation_busy` if it is not. */
   #takeOver(tx: Transaction, conversation: Conversation, run_id: string): void {
     const holder = conversation.instance_id
-    if (holder !== null && this.#instance.stateOf(tx, holder) === 'alive') {
+    const mine = holder === this.#instance.id
+    if (mine ? this.#instance.holds(run_id) : holder && this.#instance.stateOf(tx, holder) === 'alive') {
       throw new AppError(
         'conversation_busy',
         `Another message is being answered in this conversation (run '${run_id}'). Wait until it ends, or cancel it.`,
@@ -286,6 +289,7 @@ function planEdits(
   step: CommitStep,
 ): { block: Block; value: string }[] | null {
   const present = new Map(blocksOfAgent(tx, actor, step.agent_id).map((block) => [block.id, block]))
+  // Of several edits of one block the last has the whole text.
   const last = new Map<string, BlockEdit>(step.block_edits.map((edit) => [edit.block_id, edit]))
   const plan: { block: Block; value: string }[] = []
   for (const edit of last.values()) {

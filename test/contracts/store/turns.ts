@@ -225,6 +225,34 @@ export function describeTurns(subject: Subject): void {
       assert.deepEqual(next.context.map(text), ['You remember.', 'one', 'two'])
     })
 
+    it('whose closing could not be written do not hold the conversation for ever', async () => {
+      const { store } = subject
+      for (const takenOver of ['by the next turn', 'by the recovery']) {
+        const agent = await store.agents.create(ADA, anAgent('ada'))
+        const { run, opened } = await begin(agent.id, 'one')
+        const twice = opened.context.slice(-1)
+        await assert.rejects(store.turns.commit(ADA, aCommit(opened, run, { messages: twice, finish: DONE })))
+        assert.equal((await store.turns.getRun(ADA, run.id))?.status, 'running', 'nothing was written')
+        if (takenOver === 'by the recovery') assert.deepEqual(await store.turns.recover(), [run.id])
+        const { opened: next } = await begin(agent.id, 'two')
+        assert.deepEqual(next.context.map(text), ['You remember.', 'one', 'two'])
+        assert.equal((await store.turns.getRun(ADA, run.id))?.status, 'failed')
+        await assert.rejects(store.turns.commit(ADA, aCommit(opened, run, { finish: DONE })), {
+          code: 'lease_lost',
+        })
+      }
+    })
+
+    it('may be closed again when the first try was refused', async () => {
+      const { store } = subject
+      const agent = await store.agents.create(ADA, anAgent('ada'))
+      const { run, opened } = await begin(agent.id, 'one')
+      const twice = opened.context.slice(-1)
+      await assert.rejects(store.turns.commit(ADA, aCommit(opened, run, { messages: twice, finish: DONE })))
+      await store.turns.commit(ADA, aCommit(opened, run, { finish: DONE }))
+      assert.equal((await store.turns.getRun(ADA, run.id))?.status, 'completed')
+    })
+
     it('heal tool calls that were left without a return', async () => {
       const { store } = subject
       const agent = await store.agents.create(ADA, anAgent('ada'))
