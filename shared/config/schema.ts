@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { providerConfig } from '../schema/provider.ts'
 
 const provider = providerConfig.loose().refine(({ name }) => name !== 'loci' && name !== 'letta', {

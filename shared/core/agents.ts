@@ -193,7 +193,12 @@ type ModelOptions = Pick<
 
 function llmConfigOf(info: Model, asked: Partial<ModelOptions>): LlmConfig {
   const { name: _name, provider_type: _type, model_type: _kind, max_context_window, ...config } = info
-  const base = { ...config, context_window: Math.min(max_context_window, DEFAULT_CONTEXT_WINDOW_LIMIT) }
+  const base = {
+    ...config,
+    context_window: Math.min(max_context_window, DEFAULT_CONTEXT_WINDOW_LIMIT),
+    // Model lists say false as V1's do; V1's agents answer true in `model_settings`, and that is what is meant.
+    parallel_tool_calls: true,
+  }
   return applySettings(asked.llm_config ? { ...base, ...asked.llm_config, handle: info.handle } : base, {
     ...asked,
     llm_config: null,

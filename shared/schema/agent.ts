@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { block, createBlock } from './block.ts'
 import { idSchema } from './ids.ts'
 import { messageCreate, stopReason } from './message.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Prefixes of V1 identifiers: `<prefix>-<uuid4>` (behaviour reference 1.5). `source` serves folders and sources. */
 export const ID_PREFIXES = [

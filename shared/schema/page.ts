@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** ISO 8601 instant with an offset, as every time on the wire. */
 export const timestamp = z.string()

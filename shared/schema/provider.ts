@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { providerType } from './model.ts'
 
 /** Milliseconds a provider may stay silent; each has a default in `models/`, longer for local providers. */

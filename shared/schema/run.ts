@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { stopReason } from './message.ts'
 import { jsonObject, timestamp } from './page.ts'
 

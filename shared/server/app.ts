@@ -51,15 +51,9 @@ export function createApp(context: ServerContext): App {
       }
     },
     async preload() {
-      await Promise.all(Object.keys(NOUNS).map(load))
+      await Promise.all(Object.keys(NOUNS).map(async (noun) => load(noun)))
     },
   }
-}
-
-/** Every route there is, for the API document. */
-export async function allRoutes(): Promise<Route[]> {
-  const modules = await Promise.all(Object.values(NOUNS).map((load) => load()))
-  return [...new Set(modules.flatMap((module) => module.routes))]
 }
 
 function buildNoun(routes: Route[], context: ServerContext): Hono {

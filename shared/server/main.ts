@@ -67,7 +67,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       models: createModels({
         providers: [...config.value.providers, ...providersFromEnv(env)],
         default_handle: config.value.defaults.model ?? env['LETTA_DEFAULT_LLM_HANDLE'] ?? null,
-        discover_local: options.discover_local ?? true,
+        discover_local: options.discover_local ?? config.value.discover_local,
       }),
       tools: createToolRunner(),
       clock: { now: () => new Date(), monotonic: () => performance.now() },

@@ -48,6 +48,8 @@ export function eventStream(
       try {
         pending ??= source.next()
         const next = await withTimeout(pending, options.keepAliveMs)
+        // The reader has gone while we waited: the stream is closed already.
+        if (options.abort.signal.aborted) return
         if (next === 'timeout') {
           controller.enqueue(encoder.encode(options.keepAlive()))
           return
@@ -56,6 +58,7 @@ export function eventStream(
         if (next.done) controller.close()
         else controller.enqueue(encoder.encode(next.value))
       } catch (error) {
+        if (options.abort.signal.aborted) return
         controller.enqueue(encoder.encode(options.onError(error)))
         controller.close()
       }

@@ -27,7 +27,7 @@ describe('memory and search tools, as a model calls them', () => {
     const result = messages.find((m) => m.message_type === 'tool_return_message')
     assert.ok(result?.message_type === 'tool_return_message')
     const block = await t.letta.agents.blocks.retrieve('human', { agent_id: agent.id })
-    return { status: result.status, text: String(result.tool_return), value: block.value }
+    return { status: result.status, text: result.tool_return, value: block.value }
   }
 
   const good: [string, object, string][] = [
@@ -90,7 +90,7 @@ describe('memory and search tools, as a model calls them', () => {
       const { messages } = await t.letta.agents.messages.create(agent.id, { input: `search ${query}` })
       const result = messages.find((m) => m.message_type === 'tool_return_message')
       assert.ok(result?.message_type === 'tool_return_message')
-      const found = JSON.parse(String(result.tool_return)) as { results: { content: string; role: string }[] }
+      const found = JSON.parse(result.tool_return) as { results: { content: string; role: string }[] }
       assert.equal(found.results[0]?.content, 'My favourite colours are blue and 緑色.', query)
       assert.ok(found.results.every((r) => !r.content.startsWith(`search ${query}`)))
     }

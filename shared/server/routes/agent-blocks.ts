@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Actor } from '../../core/ports.ts'
 import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
 import { block, updateBlock } from '../../schema/block.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { TurnResult } from '../../core/events.ts'
 import type { Actor } from '../../core/ports.ts'
 import { AppError, isAppError } from '../../schema/errors.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Actor } from '../../core/ports.ts'
 import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
 import { idSchema } from '../../schema/ids.ts'

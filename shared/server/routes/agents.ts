@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { createAgent, updateAgent } from '../../core/agents.ts'
 import {
   AGENT_RELATIONS,

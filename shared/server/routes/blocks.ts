@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
 import { block, createBlock, updateBlock } from '../../schema/block.ts'
 import { idSchema } from '../../schema/ids.ts'

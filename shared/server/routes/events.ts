@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Actor } from '../../core/ports.ts'
 import type { ServerContext } from '../context.ts'
 import { route } from '../route.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { model, providerType } from '../../schema/model.ts'
 import { listOf } from '../../schema/page.ts'
 import { route } from '../route.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { lettaMessage } from '../../schema/message.ts'
 import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { run, runStatus, step } from '../../schema/run.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { ToolFilter } from '../../core/ports.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'

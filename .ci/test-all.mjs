@@ -5,7 +5,10 @@ import { spawnSync } from 'node:child_process'
 const parts = ['test:install', 'test:e2e']
 const failed = parts.filter((part) => {
   console.log(`\n== npm run ${part}`)
-  const { status, error } = spawnSync('npm', ['run', '--silent', part], { stdio: 'inherit', shell: process.platform === 'win32' })
+  const { status, error } = spawnSync('npm', ['run', '--silent', part], {
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  })
   if (error) console.error(error.message)
   return status !== 0
 })
