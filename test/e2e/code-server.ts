@@ -120,6 +120,8 @@ export interface CodeServer {
   port: number
   /** Ends its whole process group and resolves when the server is gone. */
   stop(): Promise<void>
+  /** `kill -9` of its whole process group, as when the machine loses power. */
+  kill(): Promise<void>
 }
 
 /** Starts code-server on a free port with this profile; resolves once it answers. The caller stops it. */
@@ -143,6 +145,7 @@ export async function startCodeServer(
   )
   closeSync(log)
   const stop = () => stopGroup(child)
+  const kill = () => killGroup(child)
   try {
     await until(`code-server answers on port ${port}`, 60_000, async () => {
       if (child.exitCode !== null) throw new Error(`code-server ended with ${child.exitCode}`)
@@ -153,7 +156,7 @@ export async function startCodeServer(
     await stop()
     throw new Error(`${String(error)}\n${readFileSync(logFile, 'utf8').slice(-2000)}`, { cause: error })
   }
-  return { port, stop }
+  return { port, stop, kill }
 }
 
 /** Waits until `condition` holds, looking every 50 ms; throws with `label` after `limit` milliseconds. */
@@ -192,6 +195,13 @@ async function stopGroup(child: ChildProcess): Promise<void> {
   signal('SIGTERM')
   const groupGone = () => !isAlive(group)
   await until('code-server and its children end', 10_000, groupGone).catch(() => signal('SIGKILL'))
+}
+
+async function killGroup(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined) return
+  const group = -child.pid
+  process.kill(group, 'SIGKILL')
+  await until('code-server and its children are killed', 10_000, () => !isAlive(group))
 }
 
 function hostFlags(port: number, root: string, extensions: string): string[] {

@@ -42,6 +42,8 @@ export interface Workbench {
   /** New agent by the command: name, model; resolves with its chat. */
   newAgent(name: string, model: string): Promise<Chat>
   screenshot(path: string): Promise<void>
+  /** `kill -9` of the editor and all that it started; close afterwards. */
+  kill(): Promise<void>
   /** Ends browser and editor, with all that they started, and deletes the profile. */
   close(): Promise<void>
 }
@@ -90,7 +92,8 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
     server = await startCodeServer(profile, { env: options.env ?? {} })
     browser = await openBrowser(profile)
     const page = await openPage(browser, server.port, profile.workspace)
-    return workbench(page, profile, close)
+    const kill = async () => server?.kill()
+    return workbench(page, profile, { close, kill })
   } catch (error) {
     await close()
     throw error
@@ -118,7 +121,7 @@ async function openPage(browser: Browser, port: number, folder: string): Promise
   return page
 }
 
-function workbench(page: Page, profile: Profile, close: () => Promise<void>): Workbench {
+function workbench(page: Page, profile: Profile, ends: Pick<Workbench, 'close' | 'kill'>): Workbench {
   const input = page.locator('.quick-input-widget input[type="text"]')
   const choices = page.locator('.quick-input-list .monaco-list-row')
 
@@ -170,7 +173,7 @@ function workbench(page: Page, profile: Profile, close: () => Promise<void>): Wo
   return {
     page,
     profile,
-    close,
+    ...ends,
     chat,
     command,
     answer,
