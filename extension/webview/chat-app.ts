@@ -77,6 +77,8 @@ export class LociChat extends LitElement {
     if (this.status === 'failed') {
       return openFailure(this.failure, () => void this.#open(), this.#showLogs)
     }
+    // One list with one kind of key: what the user has unfolded stays so when the turn becomes past.
+    const turnRows = turn ? rowsOf([askedIn(turn), ...turn.items]) : []
     const empty = this.status === 'ready' && this.agent && this.#pastRows.length === 0 && !turn
     return html`
       <main class="list" @scroll=${this.#onScroll} tabindex="-1">
@@ -84,11 +86,11 @@ export class LociChat extends LitElement {
         ${empty ? emptyState(this.agent, (text) => this.#send(text)) : nothing}
         <div class="rows" role="log" aria-live="polite" aria-label="Conversation" aria-busy=${running}>
           ${repeat(
-            this.#pastRows,
+            [...this.#pastRows, ...turnRows],
             (row) => row.key,
-            (row) => renderRow(row, false),
+            (row) => renderRow(row, running && row === turnRows.at(-1)),
           )}
-          ${turn ? this.#renderTurn(turn) : nothing}
+          ${turn ? this.#renderEnd(turn, turnRows.at(-1)) : nothing}
         </div>
       </main>
       ${this.status === 'ready' && !this.agent ? goneNote() : nothing}
@@ -105,17 +107,10 @@ export class LociChat extends LitElement {
     `
   }
 
-  #renderTurn(turn: ChatTurn): TemplateResult {
-    const rows = rowsOf(turn.items)
-    const running = turn.end === null
-    const waiting = running && rows.at(-1)?.kind !== 'assistant'
+  /** What follows the rows of a turn: that it goes on, was stopped or failed. */
+  #renderEnd(turn: ChatTurn, last: Row | undefined): TemplateResult {
+    const waiting = turn.end === null && last?.kind !== 'assistant'
     return html`
-      ${renderRow({ kind: 'user', key: turn.otid, text: turn.text }, false)}
-      ${repeat(
-        rows,
-        (row) => row.key,
-        (row) => renderRow(row, running && row === rows.at(-1)),
-      )}
       ${waiting ? html`<p class="waiting" aria-label="The agent is working"><i></i><i></i><i></i></p>` : nothing}
       ${turn.end?.outcome === 'stopped' ? html`<p class="aside">Stopped.</p>` : nothing}
       ${
@@ -177,8 +172,7 @@ export class LociChat extends LitElement {
     const turn = this.#turn
     if (!turn) return
     this.#turn = null
-    const asked = { message_type: 'user_message', id: turn.otid, content: turn.text } as LettaMessage
-    this.#setPast([...this.#past, asked, ...turn.items])
+    this.#setPast([...this.#past, askedIn(turn), ...turn.items])
   }
 
   #setPast(items: (LettaMessage | StreamItem)[]): void {
@@ -251,4 +245,8 @@ export class LociChat extends LitElement {
   get #input(): HTMLElement | null {
     return this.renderRoot.querySelector('textarea')
   }
+}
+
+function askedIn({ otid, text }: ChatTurn): LettaMessage {
+  return { message_type: 'user_message', id: otid, content: text } as LettaMessage
 }

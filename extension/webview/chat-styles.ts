@@ -94,7 +94,7 @@ export const chatStyles = css`
   .markdown th,
   .markdown td {
     padding: 3px 8px;
-    border: 1px solid var(--vscode-textSeparator-foreground, var(--quiet));
+    border: 1px solid var(--vscode-contrastBorder, var(--vscode-widget-border, var(--vscode-panel-border)));
   }
   pre,
   code {
@@ -106,6 +106,9 @@ export const chatStyles = css`
     border-radius: 3px;
     background: var(--vscode-textPreformat-background);
     color: var(--vscode-textPreformat-foreground);
+  }
+  pre code {
+    font-size: inherit;
   }
   pre {
     max-height: 320px;
@@ -350,8 +353,9 @@ export const chatStyles = css`
     background: var(--vscode-button-hoverBackground);
   }
   .round.stop {
-    background: var(--vscode-button-secondaryBackground);
-    color: var(--vscode-button-secondaryForeground);
+    border-color: var(--vscode-contrastBorder, var(--quiet));
+    background: none;
+    color: var(--vscode-foreground);
   }
   .round:disabled {
     background: none;

@@ -110,17 +110,22 @@ export function prettyArgs(args: string): string {
   }
 }
 
-/** The first argument of a call, or all of them while they arrive, on one line. */
+/** What a call says, on one line: its texts, or whatever it has while it arrives. */
 export function shortArgs(args: string): string {
   const text = args.replaceAll(/\s+/g, ' ').trim()
   try {
     const values: unknown = JSON.parse(args)
     if (typeof values !== 'object' || values === null) return text
-    return Object.values(values)
-      .filter((value) => value !== '' && value !== null)
-      .map((value) => (typeof value === 'string' ? value : JSON.stringify(value)))
+    const given = Object.values(values).filter((value) => value !== '' && value !== null)
+    const texts = given.filter((value) => typeof value === 'string')
+    return (texts.length > 0 ? texts : given.map((value) => JSON.stringify(value)))
+      .map((value) =>
+        value
+          .trim()
+          .replaceAll(/\s*\n\s*/g, ', ')
+          .replaceAll(/\s+/g, ' '),
+      )
       .join(' · ')
-      .replaceAll(/\s+/g, ' ')
   } catch {
     return text
   }

@@ -77,9 +77,10 @@ describe('arguments of a tool call', () => {
   it('are summed up on one line', () => {
     assert.equal(
       shortArgs('{"label":"human","new_string":"Lives in\\nLondon","n":3,"x":""}'),
-      'human · Lives in London · 3',
+      'human · Lives in, London',
     )
     assert.equal(shortArgs('{"label":"hu'), '{"label":"hu')
+    assert.equal(shortArgs('{"page":2,"size":[1,2]}'), '2 · [1,2]')
     assert.equal(shortArgs(''), '')
   })
 })

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { createLibrary, staleObjects, type Library } from '../../extension/host/library.ts'
+import { connect, type LociClient } from '../../shared/client/http.ts'
+import type { Event, EventType } from '../../shared/schema/event.ts'
+import { startLoci, type TestLoci } from '../support/loci.ts'
+
+const change = (type: EventType, object_id: string, agent_id: string | null = null): Event => ({
+  id: 1,
+  type,
+  object_id,
+  agent_id,
+  date: '2026-11-01T10:00:00.000Z',
+})
+
+describe('the library of a server', () => {
+  let loci: TestLoci
+  let client: LociClient
+  let library: Library
+  let changes = 0
+  before(async () => {
+    loci = await startLoci()
+    client = connect({ url: loci.url })
+    library = createLibrary(
+      () => Promise.resolve(client),
+      () => void changes++,
+    )
+  })
+  after(async () => {
+    await client.close()
+    await loci.close()
+  })
+  const create = (name: string) =>
+    loci.letta.agents.create({
+      name,
+      model: 'loci/demo',
+      memory_blocks: [{ label: 'human', value: `${name}'s` }],
+    })
+
+  it('reads nothing before it is asked, whatever changes', async () => {
+    await library.apply([change('agent.created', 'agent-x')])
+    assert.equal(library.loaded, false)
+    assert.equal(changes, 0)
+  })
+
+  it('holds all agents, blocks and tools, page after page', async () => {
+    for (let n = 0; n < 3; n++) await create(`Agent ${n}`)
+    await Promise.all([library.load(), library.load()])
+    assert.equal(changes, 1, 'two who ask at a time are served by one reading')
+    assert.deepEqual(
+      [...library.agents.values()].map((agent) => agent.name),
+      ['Agent 0', 'Agent 1', 'Agent 2'],
+    )
+    assert.equal(library.blocks.size, 3)
+    const [first] = library.agents.values()
+    assert.equal(library.blocks.get(first?.block_ids[0] ?? '')?.value, "Agent 0's")
+    assert.ok(first?.tool_ids.every((id) => library.tools.has(id)))
+  })
+
+  it('reads again what a change concerns: added, edited, attached, deleted', async () => {
+    const agent = await create('New')
+    const block = agent.blocks[0]?.id ?? ''
+    await library.apply([change('agent.created', agent.id), change('block.created', block)])
+    assert.equal(library.agents.get(agent.id)?.name, 'New')
+    await loci.letta.blocks.update(block, { value: 'edited' })
+    await library.apply([change('block.updated', block)])
+    assert.equal(library.blocks.get(block)?.value, 'edited')
+    await loci.letta.agents.blocks.detach(block, { agent_id: agent.id })
+    await library.apply([change('block.detached', block, agent.id)])
+    assert.deepEqual(library.agents.get(agent.id)?.block_ids, [])
+    await loci.letta.agents.delete(agent.id)
+    await library.apply([change('agent.deleted', agent.id)])
+    assert.equal(library.agents.has(agent.id), false)
+  })
+
+  it('reads a whole list for a large burst', async () => {
+    const made = await Promise.all(Array.from({ length: 30 }, (_, n) => create(`Many ${n}`)))
+    await library.apply(made.map((agent) => change('agent.created', agent.id)))
+    assert.equal(library.agents.size, 33)
+  })
+
+  it('forgets everything for another server', () => {
+    library.clear()
+    assert.deepEqual(
+      [library.loaded, library.agents.size, library.blocks.size, library.tools.size],
+      [false, 0, 0, 0],
+    )
+  })
+})
+
+describe('what a change makes stale', () => {
+  it('is the agent when something is attached to it, else the object itself; runs concern no list', () => {
+    const stale = staleObjects([
+      change('tool.attached', 'tool-1', 'agent-1'),
+      change('block.updated', 'block-1', 'agent-2'),
+      change('agent.updated', 'agent-3', 'agent-3'),
+      change('run.updated', 'run-1', 'agent-4'),
+    ])
+    assert.deepEqual(
+      [[...stale.agents], [...stale.blocks], [...stale.tools]],
+      [['agent-1', 'agent-3'], ['block-1'], ['tool-1']],
+    )
+  })
+})
