@@ -62,8 +62,16 @@ export function requireEditor(): void {
   }
 }
 
-/** A fresh profile with these user settings and, when named, this package installed. The caller removes it. */
-export function createProfile(options: { vsix?: string; settings?: Record<string, unknown> } = {}): Profile {
+export interface ProfileOptions {
+  /** A package to install. */
+  vsix?: string
+  settings?: Record<string, unknown>
+  /** More environment, for the editor and what it starts; home and temp folder stay the profile's own. */
+  env?: NodeJS.ProcessEnv
+}
+
+/** A fresh profile. The caller removes it. */
+export function createProfile(options: ProfileOptions = {}): Profile {
   requireEditor()
   const root = mkdtempSync(join(tmpdir(), 'loci-e2e-'))
   const folder = (...parts: string[]) => {
@@ -72,15 +80,17 @@ export function createProfile(options: { vsix?: string; settings?: Record<string
     return path
   }
   const home = folder('home')
-  const env: NodeJS.ProcessEnv = {
-    ...process.env,
+  const own: NodeJS.ProcessEnv = {
     HOME: home,
     XDG_CONFIG_HOME: folder('home', '.config'),
     XDG_DATA_HOME: folder('home', '.local', 'share'),
     XDG_CACHE_HOME: folder('home', '.cache'),
     XDG_STATE_HOME: folder('home', '.local', 'state'),
     TMPDIR: folder('tmp'),
+    // Where Loci would go by itself: not what a test looks at, but never the user's own agents either.
+    LOCI_HOME: join(root, 'loci-default'),
   }
+  const env: NodeJS.ProcessEnv = { ...process.env, ...options.env }
   // No marketplace: tests ask nobody outside this machine.
   env['EXTENSIONS_GALLERY'] = '{}'
   // What belongs to the shell that runs the tests, or would send Loci elsewhere.
@@ -93,10 +103,12 @@ export function createProfile(options: { vsix?: string; settings?: Record<string
     'OPENAI_BASE_URL',
   ]
   for (const name of foreign) delete env[name]
-  writeFileSync(
-    join(folder('user', 'User'), 'settings.json'),
-    JSON.stringify({ ...QUIET, ...options.settings }, null, 2),
-  )
+  Object.assign(env, options.env, own)
+  // Settings of scope `machine`, as Loci's are, count where the extension host runs: in the folder Machine.
+  for (const scope of ['User', 'Machine']) {
+    const settings = JSON.stringify({ ...QUIET, ...options.settings }, null, 2)
+    writeFileSync(join(folder('user', scope), 'settings.json'), settings)
+  }
   const extensions = folder('extensions')
   if (options.vsix) {
     const flags = ['--user-data-dir', join(root, 'user'), '--extensions-dir', extensions]
@@ -127,7 +139,7 @@ export interface CodeServer {
 /** Starts code-server on a free port with this profile; resolves once it answers. The caller stops it. */
 export async function startCodeServer(
   profile: Profile,
-  options: { env?: NodeJS.ProcessEnv; flags?: string[]; extensions?: string } = {},
+  options: { flags?: string[]; extensions?: string } = {},
 ): Promise<CodeServer> {
   const port = await freePort()
   const logFile = join(profile.root, 'code-server.log')
@@ -141,7 +153,7 @@ export async function startCodeServer(
       ...(options.flags ?? []),
     ],
     // A group of its own: its extension hosts end with it.
-    { stdio: ['ignore', log, log], detached: true, env: { ...profile.env, ...options.env } },
+    { stdio: ['ignore', log, log], detached: true, env: profile.env },
   )
   closeSync(log)
   const stop = () => stopGroup(child)

@@ -1,7 +1,7 @@
 /** Runs test/e2e/host/ with mocha INSIDE the extension host of real VS Code, on the unpacked package. */
 import assert from 'node:assert/strict'
 import { build } from 'esbuild'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { format } from 'node:util'
@@ -25,7 +25,11 @@ describe('Loci in the extension host', () => {
   let server: CodeServer
 
   before(async () => {
-    profile = createProfile({ vsix: VSIX, settings: { 'loci.dataDirectory': join(work, 'data') } })
+    profile = createProfile({
+      vsix: VSIX,
+      settings: { 'loci.dataDirectory': join(work, 'data') },
+      env: { LOCI_E2E_REPO: repo, LOCI_E2E_RESULTS: results },
+    })
     assert.ok(profile.extension, 'the package is unpacked')
     await build({
       entryPoints: [join(repo, 'test/e2e/host/index.ts')],
@@ -43,7 +47,6 @@ describe('Loci in the extension host', () => {
       flags: ['--vscode-option', 'enable-smoke-test-driver'],
       // Loci is there as the extension under development, not installed a second time.
       extensions: empty,
-      env: { LOCI_E2E_REPO: repo, LOCI_E2E_RESULTS: results },
     })
   })
   after(async () => {
@@ -58,9 +61,10 @@ describe('Loci in the extension host', () => {
       const page = await browser.newPage({ viewport: { width: 1400, height: 900 } })
       const ended = Promise.withResolvers<number>()
       await page.exposeFunction('codeAutomationExit', (code: number) => ended.resolve(code))
-      await page.exposeFunction('codeAutomationLog', (type: string, args: unknown[]) => {
-        // The suite reports by console.log; the workbench's own chatter has other types.
-        if (type === 'log') console.log(format(...args))
+      await page.exposeFunction('codeAutomationLog', (_type: string, args: unknown[]) => {
+        const line = format(...args)
+        // Mocha indents all that it reports; the workbench's own chatter comes the same way and does not.
+        if (/^\s|^Error/.test(line)) console.log(line)
       })
       const remote = `vscode-remote://127.0.0.1:${server.port}`
       const payload = [
@@ -80,6 +84,7 @@ describe('Loci in the extension host', () => {
       console.log(`    activation ${activation.toFixed(1)} ms`)
       console.log(`    loci.vsix ${(statSync(VSIX).size / 1024 / 1024).toFixed(2)} MB`)
       assert.equal(code, 0, 'the suite in the extension host')
+      assert.ok(existsSync(join(work, 'data', 'loci.db')), 'the data lie where loci.dataDirectory says')
       assert.ok(statSync(VSIX).size <= 5 * 1024 * 1024, 'the package has at most 5 MB')
       await page.close()
       await until('the Loci server ends with its window', 30_000, () => !isAlive(server_pid))

@@ -1,6 +1,6 @@
 /** One user, the real workbench, the real package: from the empty container to an agent that knows who it talks with. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startScriptedModel, type ScriptedModel } from '../support/scripted-model.ts'
@@ -33,6 +33,7 @@ describe('Loci in the workbench', () => {
     await workbench.page.getByText('No agents yet.').waitFor({ timeout: 60_000 })
     await workbench.rows('Tools').filter({ hasText: 'memory_insert' }).waitFor()
     await workbench.page.locator('.statusbar-item', { hasText: 'Loci' }).waitFor()
+    assert.ok(existsSync(join(dataDirectory, 'loci.db')), 'the data lie where loci.dataDirectory says')
   })
 
   it('creates an agent, tells it something, and sees its memory change within a second', async () => {

@@ -75,6 +75,7 @@ const BROWSER_FLAGS = [
 export async function openWorkbench(options: WorkbenchOptions): Promise<Workbench> {
   const profile = createProfile({
     vsix: options.vsix,
+    env: options.env ?? {},
     settings: {
       ...(options.dataDirectory === undefined ? {} : { 'loci.dataDirectory': options.dataDirectory }),
       ...(options.serverUrl === undefined ? {} : { 'loci.server.url': options.serverUrl }),
@@ -89,7 +90,7 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
     profile.remove()
   }
   try {
-    server = await startCodeServer(profile, { env: options.env ?? {} })
+    server = await startCodeServer(profile)
     browser = await openBrowser(profile)
     const page = await openPage(browser, server.port, profile.workspace)
     const kill = async () => server?.kill()
