@@ -59,7 +59,12 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const env = options.env ?? process.env
   const data = options.data === undefined ? resolveDataDirectory(env) : resolve(options.data)
   const onFailure = options.onFailure ?? reportOnStderr
-  const store = await openSqliteStore({ directory: data, version: VERSION })
+  const stale_after_ms = Number(env['LOCI_STALE_AFTER_MS'] ?? 0)
+  const store = await openSqliteStore({
+    directory: data,
+    version: VERSION,
+    ...(stale_after_ms > 0 ? { stale_after_ms } : {}),
+  })
   try {
     const config = await openConfig(data, { env })
     const deps: CoreDeps = {

@@ -1,0 +1,74 @@
+/** A `loci server` of its own process that a test kills, stops and starts again. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { eventually } from '../support/loci.ts'
+
+const LOCI = fileURLToPath(new URL('../../dist/loci.js', import.meta.url))
+
+/** How long a process of these tests may stand still before others take its turns over. */
+export const STALE_AFTER_MS = 1500
+
+export class ServerProcess {
+  readonly #data: string
+  readonly #model_url: string
+  #child: ChildProcess | null = null
+  #output = ''
+  url = ''
+  starts = 0
+
+  constructor(data: string, model_url: string) {
+    this.#data = data
+    this.#model_url = model_url
+  }
+
+  /** Resolves once the URL is printed; measures how long that took, in milliseconds. */
+  async start(): Promise<number> {
+    const from = performance.now()
+    this.#output = ''
+    const child = spawn(process.execPath, [LOCI, 'server', '--port', '0', '--data', this.#data], {
+      env: {
+        PATH: process.env['PATH'],
+        HOME: this.#data,
+        OPENAI_API_KEY: 'test',
+        OPENAI_BASE_URL: this.#model_url,
+        OLLAMA_BASE_URL: 'http://127.0.0.1:1',
+        LMSTUDIO_BASE_URL: 'http://127.0.0.1:1',
+        LOCI_STALE_AFTER_MS: String(STALE_AFTER_MS),
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#child = child
+    const collect = (text: Buffer) => (this.#output += text.toString())
+    child.stdout.on('data', collect)
+    child.stderr.on('data', collect)
+    this.url = await eventually(
+      'a server prints its URL',
+      () => {
+        if (child.exitCode !== null)
+          throw new Error(`the server ended with ${child.exitCode}: ${this.#output}`)
+        return /http:\/\/127\.0\.0\.1:\d+/.exec(this.#output)?.[0] ?? null
+      },
+      30_000,
+    )
+    this.starts++
+    return performance.now() - from
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name)
+  }
+
+  /** `kill -9`, and waits until the process is gone. */
+  async kill(): Promise<void> {
+    const child = this.#child
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await gone
+  }
+
+  /** What the process has printed since its start: failures of ours would stand here. */
+  get output(): string {
+    return this.#output
+  }
+}
