@@ -3,7 +3,7 @@
  * wires them. Every method is awaited, may throw `AppError`, and a missing thing is `null`.
  */
 import type { Agent, AgentRelation } from '../schema/agent.ts'
-import type { Block, CreateBlock, UpdateBlock } from '../schema/block.ts'
+import type { Block, BlockVersion, CreateBlock, UpdateBlock } from '../schema/block.ts'
 import type { Event } from '../schema/event.ts'
 import type {
   ContentPart,
@@ -14,6 +14,7 @@ import type {
 } from '../schema/message.ts'
 import type { LlmConfig, Model, ModelSettings } from '../schema/model.ts'
 import type { Page } from '../schema/page.ts'
+import type { Passage, TagMatchMode } from '../schema/passage.ts'
 import type { Run, RunStatus, Step } from '../schema/run.ts'
 import type { Tool, ToolSchema, ToolType } from '../schema/tool.ts'
 
@@ -115,13 +116,21 @@ export interface BuiltinTool {
   enable_parallel_execution: boolean
 }
 
-/** The agent's memory blocks as a turn sees them: reads see this turn's own edits; writes are committed with the step. */
+/**
+ * The agent's memory blocks as a turn sees them: reads see this turn's own edits; writes are committed with the step.
+ * Every method throws a tool error that the model can read: for a label that is not there (it lists those that are), for
+ * an edit of a read-only block, and for a label that is taken. A call that fails leaves no edit behind.
+ */
 export interface TurnMemory {
   readonly blocks: readonly Block[]
-  /** Throws a tool error that lists the labels there are. */
   get(label: string): Block
-  /** Throws a tool error when the block is read-only. */
   set(label: string, value: string): void
+  /** Makes a block and attaches it to the agent. */
+  create(block: { label: string; value: string; description: string | null }): void
+  /** Takes a block from the agent; the block itself stays. */
+  detach(label: string): void
+  rename(label: string, to: string): void
+  describe(label: string, description: string): void
 }
 
 export interface ToolCallInput {
@@ -133,6 +142,9 @@ export interface ToolCallInput {
   memory: TurnMemory
   /** Searches the agent's stored messages; the results are newest first within equal rank. */
   searchMessages(query: MessageSearch): Promise<StoredMessage[]>
+  /** Stored in the agent's default archive together with the step; a later call of the same step does not find it yet. */
+  insertPassage(passage: { text: string; tags: string[] }): void
+  searchPassages(search: Omit<PassageSearch, 'agent_id'>): Promise<PassageMatch[]>
   now: Date
 }
 
@@ -196,6 +208,8 @@ export interface AgentStore {
   /** Throws `not_found` for the agent or the block, `conflict` when the agent has a block of that label. */
   attachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
   detachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
+  /** Distinct tags of agents and blocks, sorted by code point. Cursors are tags. */
+  listTags(actor: Actor, filter: TagFilter, page: Page): Promise<string[]>
   /** Attaching twice is the same as once. */
   attachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void>
   detachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void>
@@ -225,8 +239,8 @@ export interface BlockStore {
   list(actor: Actor, filter: BlockFilter, page: Page): Promise<Block[]>
   count(actor: Actor, filter: BlockFilter): Promise<number>
   /**
-   * Changes a block, with a history row when `value` changes. With `if_version`, throws `conflict` when the block has
-   * another version; `data.block` is the present one. Null when there is no such block.
+   * Changes a block; every change is a version of its own with a history row. With `if_version`, throws `conflict` when
+   * the block has another version; `data.block` is the present one. Null when there is no such block.
    */
   update(
     actor: Actor,
@@ -235,6 +249,70 @@ export interface BlockStore {
     options?: { if_version?: number },
   ): Promise<Block | null>
   delete(actor: Actor, block_id: string): Promise<boolean>
+  /** The versions of a block; cursors are version numbers. Null when there is no such block. */
+  history(actor: Actor, block_id: string, page: Page): Promise<BlockVersion[] | null>
+  /**
+   * Gives a block the value it had after this version, as a version of its own. Null when there is no such block;
+   * throws `not_found` for the version and `conflict` as `update` does.
+   */
+  restore(
+    actor: Actor,
+    block_id: string,
+    version: number,
+    options?: { if_version?: number },
+  ): Promise<Block | null>
+}
+
+export interface NewPassage {
+  id: string
+  text: string
+  tags: string[]
+  metadata: Record<string, unknown>
+  /** ISO 8601 in UTC. */
+  created_at: string
+}
+
+export interface PassageFilter {
+  /** Only passages of this agent's archives. */
+  agent_id: string
+  /** Substring of the text, case-insensitive. */
+  text?: string | undefined
+}
+
+export interface PassageSearch {
+  agent_id: string
+  /** Plain words; operators of the search engine are text. */
+  query: string
+  tags?: string[] | undefined
+  /** `any` by default. */
+  tag_match_mode?: TagMatchMode | undefined
+  limit: number
+  /** ISO 8601 instants; the end is exclusive. */
+  start_date?: string | undefined
+  end_date?: string | undefined
+}
+
+/** A passage and why it was found: its ranks count from 1; the score is that of reciprocal rank fusion. */
+export interface PassageMatch {
+  passage: Passage
+  rrf_score: number
+  vector_rank: number | null
+  fts_rank: number | null
+}
+
+/** Archival memory: passages in archives, which agents may share. */
+export interface PassageStore {
+  /**
+   * Stores passages in the agent's default archive, which is made with the first of them and named after the agent.
+   * Throws `not_found` for the agent.
+   */
+  create(actor: Actor, agent_id: string, passages: readonly NewPassage[]): Promise<Passage[]>
+  /** Sorted by creation. Throws `not_found` for an unknown cursor. */
+  list(actor: Actor, filter: PassageFilter, page: Page): Promise<Passage[]>
+  /** Best first; nothing for a query without text. */
+  search(actor: Actor, search: PassageSearch): Promise<PassageMatch[]>
+  /** False when the agent's archives have no such passage. */
+  delete(actor: Actor, agent_id: string, passage_id: string): Promise<boolean>
 }
 
 export interface ToolFilter {
@@ -299,13 +377,32 @@ export interface OpenedTurn {
   context: StoredMessage[]
   /** Messages of the agent that are stored but not in `context`. */
   recall_count: number
+  /** Passages in the agent's archives, and their tags in order of the alphabet (the first hundred). */
+  archival: { count: number; tags: string[] }
 }
 
-/** `value` replaces the block's text if it still has `base_version`. */
-export interface BlockEdit {
+/** New fields of a block that still has `base_version`; absent ones stay. */
+export interface BlockChange {
   block_id: string
   base_version: number
-  value: string
+  value?: string
+  label?: string
+  description?: string | null
+}
+
+/** What a step does to one block of its agent: change it, take it from the agent, or make it and attach it. */
+export type BlockEdit =
+  | BlockChange
+  | { block_id: string; base_version: number; detach: true }
+  | { block_id: string; create: CreateBlock }
+
+/** A step's block edits were made on blocks that have changed meanwhile: nothing of it was written. */
+export interface BlockConflict {
+  status: 'conflict'
+  /** The agent's blocks as they are now. */
+  blocks: Block[]
+  /** New labels that cannot be: another agent shares the block and has one of that label. */
+  refused_labels?: { block_id: string; label: string }[]
 }
 
 export interface FinishRun {
@@ -329,38 +426,85 @@ export interface CommitStep {
   /** New text of the system message, when the prompt was compiled again in this turn. */
   system?: { message_id: string; text: string }
   block_edits: BlockEdit[]
+  /** For the agent's default archive, as `PassageStore.create` stores them. */
+  passages?: NewPassage[]
   /** Ends the run and releases the conversation. */
   finish?: FinishRun
 }
 
 export interface RunFilter {
   agent_id?: string | undefined
+  agent_ids?: string[] | undefined
   statuses?: RunStatus[] | undefined
   conversation_id?: string | undefined
   background?: boolean | undefined
   stop_reason?: string | undefined
 }
 
+export interface StepFilter {
+  run_id?: string | undefined
+  agent_id?: string | undefined
+  model?: string | undefined
+  feedback?: 'positive' | 'negative' | undefined
+  has_feedback?: boolean | undefined
+  /** Any of them. */
+  tags?: string[] | undefined
+  /** ISO 8601 instants; the end is exclusive. */
+  start_date?: string | undefined
+  end_date?: string | undefined
+}
+
+export interface TagFilter {
+  /** Exactly this one. */
+  name?: string | undefined
+  /** Substring, case-insensitive. */
+  query_text?: string | undefined
+}
+
+/** A conversation as its prompt is compiled from. */
+export interface ConversationContext {
+  /** What the model sees, the system message first. */
+  context: StoredMessage[]
+  /** Messages of the agent that are stored but not in `context`. */
+  recall_count: number
+}
+
 export interface TurnStore {
   /** Takes the conversation's lease. Throws `not_found` or `conversation_busy` with `data.run_id`. */
   open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn>
   /**
-   * Throws `lease_lost` when another instance took the conversation over. A block that was changed meanwhile refuses
-   * the whole step: `conflict` carries the present blocks, and the caller applies its tools to them again.
+   * Throws `lease_lost` when another instance took the conversation over. A block that was changed meanwhile, or a
+   * label that was taken, refuses the whole step: the caller applies its tools to the present blocks again.
    */
-  commit(
-    actor: Actor,
-    step: CommitStep,
-  ): Promise<{ status: 'committed' } | { status: 'conflict'; blocks: Block[] }>
+  commit(actor: Actor, step: CommitStep): Promise<{ status: 'committed' } | BlockConflict>
   /** Fails the runs of instances that are gone and frees their conversations. Returns the run ids. */
   recover(): Promise<string[]>
   getRun(actor: Actor, run_id: string): Promise<Run | null>
   listRuns(actor: Actor, filter: RunFilter, page: Page): Promise<Run[]>
-  listSteps(
+  /** Deletes a run and its steps; its messages stay. False when there is none; throws `conflict` while it runs. */
+  deleteRun(actor: Actor, run_id: string): Promise<boolean>
+  /** Keeps how the call of a run's `callback_url` went. */
+  saveCallback(
     actor: Actor,
-    filter: { run_id?: string | undefined; agent_id?: string | undefined },
-    page: Page,
-  ): Promise<Step[]>
+    run_id: string,
+    outcome: Pick<Run, 'callback_sent_at' | 'callback_status_code' | 'callback_error'>,
+  ): Promise<void>
+  /** Asks whichever process runs it to cancel this run. False when it is not running. */
+  requestCancel(actor: Actor, run_id: string): Promise<boolean>
+  /** Runs of this process whose cancellation was asked for, by any process and any organisation. */
+  cancelRequests(): Promise<string[]>
+  listSteps(actor: Actor, filter: StepFilter, page: Page): Promise<Step[]>
+  getStep(actor: Actor, step_id: string): Promise<Step | null>
+  updateStep(actor: Actor, step_id: string, patch: Pick<Step, 'feedback' | 'tags'>): Promise<Step | null>
+  /** Null when there is no such conversation of this agent. */
+  getContext(actor: Actor, agent_id: string, conversation_id: string): Promise<ConversationContext | null>
+  /** Puts a new text in the conversation's system message, also while a turn runs, which keeps its own. */
+  setSystem(actor: Actor, agent_id: string, conversation_id: string, text: string): Promise<void>
+  /**
+   * Begins the conversation anew: its messages are deleted and `system` is all that is left. Throws `not_found`, and
+   * `conversation_busy` with `data.run_id` while a turn runs.
+   */
+  reset(actor: Actor, agent_id: string, conversation_id: string, system: StoredMessage): Promise<void>
 }
 
 export interface EventStore {
@@ -374,6 +518,7 @@ export interface EventStore {
 export interface Store {
   readonly agents: AgentStore
   readonly blocks: BlockStore
+  readonly passages: PassageStore
   readonly tools: ToolStore
   readonly messages: MessageStore
   readonly turns: TurnStore

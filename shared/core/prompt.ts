@@ -64,6 +64,15 @@ export function isCurrentPrompt(prompt: CompiledPrompt, text: string): boolean {
   )
 }
 
+/** The prompt with the metadata section of an earlier text of it; null when that has none. */
+export function keepMetadata(prompt: CompiledPrompt, earlier: string): string | null {
+  const end = earlier.lastIndexOf('</memory_metadata>')
+  const start = earlier.lastIndexOf('<memory_metadata>', end)
+  if (start < 0) return null
+  const section = earlier.slice(start, end + '</memory_metadata>'.length)
+  return `${prompt.before}\n\n${section}${prompt.after}`
+}
+
 function blocksSection(blocks: readonly Block[], numbered: boolean): string {
   if (blocks.length === 0 && !numbered) return ''
   const rendered = blocks.map((block) => {

@@ -29,6 +29,20 @@ export const agentName = z
   .min(1)
   .regex(/^[\p{L}\p{M}\p{N}_ '-]+$/u, 'letters, digits, spaces, apostrophes, underscores and hyphens only')
 
+/** A name of the IANA time zone database, as `Europe/London` or `UTC`. */
+const timezone = z
+  .string()
+  .refine(isTimeZone, "expected a time zone of the IANA database such as 'UTC' or 'Europe/London'")
+
+function isTimeZone(name: string): boolean {
+  try {
+    // Offsets such as '+01:00' are no names.
+    return /^[A-Za-z]/.test(name) && new Intl.DateTimeFormat('en', { timeZone: name }) !== null
+  } catch {
+    return false
+  }
+}
+
 const settings = {
   name: agentName.nullish(),
   system: z.string().nullish(),
@@ -51,7 +65,7 @@ const settings = {
   max_tokens: z.number().int().nullish(),
   message_buffer_autoclear: z.boolean().nullish(),
   enable_sleeptime: z.boolean().nullish(),
-  timezone: z.string().nullish(),
+  timezone: timezone.nullish(),
   max_files_open: z.number().int().min(1).max(1000).nullish(),
   per_file_view_window_char_limit: z.number().int().min(1).max(2_147_483_647).nullish(),
   hidden: z.boolean().nullish(),

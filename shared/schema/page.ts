@@ -3,6 +3,12 @@ import * as z from 'zod'
 /** ISO 8601 instant with an offset, as every time on the wire. */
 export const timestamp = z.string()
 
+/** An instant in a request, normalised to UTC and milliseconds, as times are stored. */
+export const instant = z
+  .string()
+  .refine((text) => !Number.isNaN(Date.parse(text)), "expected a date such as '2026-11-21T10:00:00Z'")
+  .transform((text) => new Date(text).toISOString())
+
 /** A JSON object whose keys the server does not interpret. */
 export const jsonObject = z.record(z.string(), z.unknown())
 

@@ -27,7 +27,18 @@ export const run = z.object({
 })
 export type Run = z.infer<typeof run>
 
-/** One model call of a run and what it cost, as it is stored (V1 `Step`). */
+/** When the parts of a step began (nanoseconds since 1970) and how long they took. */
+const stepTiming = z.object({
+  step_start_ns: z.number().int(),
+  llm_request_start_ns: z.number().int(),
+  llm_request_ns: z.number().int(),
+  tool_execution_ns: z.number().int().nullable(),
+  step_ns: z.number().int(),
+})
+
+export const feedback = z.enum(['positive', 'negative'])
+
+/** One model call of a run and what it cost, as it is stored. */
 export const step = z.object({
   id: z.string(),
   run_id: z.string(),
@@ -48,5 +59,75 @@ export const step = z.object({
   error_type: z.string().nullable(),
   error_data: jsonObject.nullable(),
   created_at: timestamp,
+  feedback: feedback.nullish(),
+  tags: z.array(z.string()).optional(),
+  timing: stepTiming.optional(),
 })
 export type Step = z.infer<typeof step>
+
+/** A step as routes answer it (V1 `Step`). */
+export const stepState = step.omit({ timing: true }).extend({
+  origin: z.null(),
+  provider_id: z.null(),
+  provider_category: z.string().nullable(),
+  completion_tokens_details: jsonObject.nullable(),
+  prompt_tokens_details: jsonObject.nullable(),
+  tags: z.array(z.string()),
+  tid: z.null(),
+  trace_id: z.null(),
+  request_id: z.null(),
+  messages: z.array(z.never()),
+  feedback: feedback.nullable(),
+  project_id: z.null(),
+})
+export type StepState = z.infer<typeof stepState>
+
+/** V1 `StepMetrics`; times in nanoseconds. */
+export const stepMetrics = z.object({
+  id: z.string(),
+  provider_id: z.null(),
+  run_id: z.string(),
+  agent_id: z.string(),
+  step_start_ns: z.number().int().nullable(),
+  llm_request_start_ns: z.number().int().nullable(),
+  llm_request_ns: z.number().int().nullable(),
+  tool_execution_ns: z.number().int().nullable(),
+  step_ns: z.number().int().nullable(),
+  base_template_id: z.null(),
+  template_id: z.null(),
+  project_id: z.null(),
+})
+
+/** V1 `RunMetrics`; times in nanoseconds, `tools_used` ids. */
+export const runMetrics = z.object({
+  id: z.string(),
+  agent_id: z.string(),
+  project_id: z.null(),
+  run_start_ns: z.number().int(),
+  run_ns: z.number().int().nullable(),
+  num_steps: z.number().int(),
+  tools_used: z.array(z.string()),
+  template_id: z.null(),
+  base_template_id: z.string().nullable(),
+})
+
+/** Token counts of a run (V1 `UsageStatistics`). */
+export const runUsage = z.object({
+  completion_tokens: z.number().int(),
+  prompt_tokens: z.number().int(),
+  total_tokens: z.number().int(),
+  prompt_tokens_details: z
+    .object({
+      cached_tokens: z.number().int().nullable(),
+      cache_read_tokens: z.number().int().nullable(),
+      cache_creation_tokens: z.number().int().nullable(),
+    })
+    .nullable(),
+  completion_tokens_details: z.object({ reasoning_tokens: z.number().int().nullable() }).nullable(),
+})
+
+/** Body of `PATCH /v1/steps/{id}/feedback`; absent fields stay as they are. */
+export const modifyFeedback = z.object({
+  feedback: feedback.nullish(),
+  tags: z.array(z.string()).nullish(),
+})

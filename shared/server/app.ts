@@ -17,6 +17,8 @@ const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   models: () => import('./routes/models.ts'),
   ready: () => import('./routes/health.ts'),
   runs: () => import('./routes/runs.ts'),
+  steps: () => import('./routes/steps.ts'),
+  tags: () => import('./routes/tags.ts'),
   tools: () => import('./routes/tools.ts'),
 }
 

@@ -90,6 +90,13 @@ export function validationError(where: 'path' | 'query' | 'body', error: z.ZodEr
   return new AppError('validation', issues.join('; ') + more)
 }
 
+/** For `catch`: whatever the store could not find is the agent, in V1's words. */
+export function asAgentNotFound(agent_id: string): (error: unknown) => never {
+  return (error) => {
+    throw isAppError(error, 'not_found') ? notFound('Agent', agent_id) : error
+  }
+}
+
 /** A thing that is not there, in V1's words: for agents exactly "Agent not found". */
 export function notFound(kind: string, id: string): AppError {
   return kind === 'Agent'

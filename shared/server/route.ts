@@ -17,6 +17,8 @@ interface RouteSpec<P, Q, B> {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Hono pattern without a trailing slash, for example `/v1/agents/:agent_id`; both spellings are served. */
   path: string
+  /** V1's operation id, for the API document; without one it is made of method and path. */
+  operation?: string
   /** One line for the API document. */
   summary: string
   params?: P

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { createAgent, updateAgent } from '../../core/agents.ts'
+import { recompilePrompt, resetMessages } from '../../core/recompile.ts'
 import {
   AGENT_RELATIONS,
   agentState,
@@ -8,8 +9,8 @@ import {
 } from '../../schema/agent.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
-import { relationsFor, toAgentState } from '../agent-state.ts'
-import { notFound } from '../errors.ts'
+import { isModernClient, relationsFor, toAgentState } from '../agent-state.ts'
+import { asAgentNotFound, notFound } from '../errors.ts'
 import { route } from '../route.ts'
 import { routes as blockRoutes } from './agent-blocks.ts'
 import { routes as messageRoutes } from './agent-messages.ts'
@@ -34,6 +35,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/agents',
+    operation: 'list_agents',
     summary: 'List agents',
     query: z.object({
       ...filter,
@@ -56,6 +58,7 @@ export const routes = [
   route({
     method: 'POST',
     path: '/v1/agents',
+    operation: 'create_agent',
     summary: 'Create an agent',
     body: createAgentBody,
     answer: agentState,
@@ -64,6 +67,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/agents/count',
+    operation: 'count_agents',
     summary: 'Count agents',
     query: z.object(filter),
     answer: z.number().int(),
@@ -73,6 +77,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/agents/:agent_id',
+    operation: 'retrieve_agent',
     summary: 'Read an agent',
     params,
     query: z.object({ include: listOf(z.enum(AGENT_RELATIONS)) }),
@@ -87,6 +92,7 @@ export const routes = [
   route({
     method: 'PATCH',
     path: '/v1/agents/:agent_id',
+    operation: 'modify_agent',
     summary: 'Change an agent',
     params,
     body: updateAgentBody,
@@ -100,6 +106,7 @@ export const routes = [
   route({
     method: 'DELETE',
     path: '/v1/agents/:agent_id',
+    operation: 'delete_agent',
     summary: 'Delete an agent and its messages',
     params,
     answer: z.object({ message: z.string() }),
@@ -109,6 +116,43 @@ export const routes = [
       return { message: `Agent ${params.agent_id} was deleted` }
     },
   }),
+  route({
+    method: 'PATCH',
+    path: '/v1/agents/:agent_id/reset-messages',
+    operation: 'reset_messages',
+    summary: "Delete an agent's messages and begin with a fresh system message",
+    params,
+    body: z.object({ add_default_initial_messages: z.boolean().default(false) }),
+    optional_body: true,
+    answer: agentState.nullable(),
+    async handle({ actor, context, params, request }) {
+      const { agent_id } = params
+      const reset = resetMessages(context.deps, actor, { agent_id, conversation_id: agent_id })
+      await reset.catch(asAgentNotFound(agent_id))
+      if (isModernClient(request.headers)) return null
+      const found = await context.deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
+      return found && toAgentState(found)
+    },
+  }),
+  ...(['recompile', 'system-prompt/recompile'] as const).map((spelling) =>
+    route({
+      method: 'POST',
+      path: `/v1/agents/:agent_id/${spelling}`,
+      operation: spelling === 'recompile' ? 'recompile_agent' : 'recompile_agent_system_prompt',
+      summary: "Compile an agent's system message again and answer its text",
+      params,
+      query: z.object({
+        update_timestamp: queryBoolean.default(false),
+        dry_run: queryBoolean.default(false),
+      }),
+      answer: z.string(),
+      async handle({ actor, context, params, query }) {
+        const { agent_id } = params
+        const target = { agent_id, conversation_id: agent_id }
+        return recompilePrompt(context.deps, actor, target, query).catch(asAgentNotFound(agent_id))
+      },
+    }),
+  ),
   ...messageRoutes,
   ...blockRoutes,
   ...toolRoutes,

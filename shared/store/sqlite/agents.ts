@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Actor, AgentFilter, AgentPatch, AgentStore, NewAgent } from '../../core/ports.ts'
+import type { Actor, AgentFilter, AgentPatch, AgentStore, NewAgent, TagFilter } from '../../core/ports.ts'
 import type { Agent, AgentRelation } from '../../schema/agent.ts'
 import { AppError } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
@@ -22,6 +22,7 @@ import { contains, windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import type { AgentRow } from './tables.ts'
+import { readTags } from './tags.ts'
 import { toolsOfAgent } from './tools.ts'
 
 const addConversation = query<{ id: string; org: string; agent: string; now: string }>()((p) =>
@@ -160,6 +161,10 @@ export class SqliteAgents implements AgentStore {
     return this.#change(actor, agent_id, (tx) => {
       if (unlinkBlock(tx, agent_id, block_id)) tx.event(actor, 'block.detached', block_id, agent_id)
     })
+  }
+
+  listTags(actor: Actor, filter: TagFilter, page: Page): Promise<string[]> {
+    return this.#database.read((c) => readTags(c, actor, filter, page))
   }
 
   attachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void> {

@@ -1,4 +1,5 @@
-import type { Actor, RunFilter } from '../../core/ports.ts'
+import { sql } from 'kysely'
+import type { Actor, RunFilter, StepFilter } from '../../core/ports.ts'
 import type { StopReason } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Run, RunStatus, Step } from '../../schema/run.ts'
@@ -8,7 +9,7 @@ import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import type { RunRow, StepRow } from './tables.ts'
 
-type RunData = Pick<
+export type RunData = Pick<
   Run,
   | 'request_config'
   | 'base_template_id'
@@ -17,7 +18,7 @@ type RunData = Pick<
   | 'callback_status_code'
   | 'callback_error'
 >
-type StepData = Omit<Step, 'id' | 'run_id' | 'agent_id' | 'created_at'>
+export type StepData = Omit<Step, 'id' | 'run_id' | 'agent_id' | 'created_at'>
 
 const runById = query<{ id: string; org: string }>()((p) =>
   sqlite.selectFrom('runs').selectAll().where('id', '=', p.id).where('organization_id', '=', p.org),
@@ -143,6 +144,7 @@ export function readRuns(connection: Connection, actor: Actor, filter: RunFilter
   const window = windowOf(connection, actor.organization_id, sorting, page)
   let rows = sqlite.selectFrom('runs').selectAll().where('organization_id', '=', actor.organization_id)
   if (filter.agent_id !== undefined) rows = rows.where('agent_id', '=', filter.agent_id)
+  if (filter.agent_ids) rows = rows.where('agent_id', 'in', filter.agent_ids)
   if (filter.conversation_id !== undefined) rows = rows.where('conversation_id', '=', filter.conversation_id)
   if (filter.statuses) rows = rows.where('status', 'in', filter.statuses)
   if (filter.background !== undefined) rows = rows.where('background', '=', Number(filter.background))
@@ -156,7 +158,7 @@ export function readRuns(connection: Connection, actor: Actor, filter: RunFilter
 export function readSteps(
   connection: Connection,
   actor: Actor,
-  filter: { run_id?: string | undefined; agent_id?: string | undefined },
+  filter: StepFilter,
   page: Page,
 ): Step[] {
   const sorting = { table: 'steps', column: 'created_at' } as const
@@ -164,9 +166,27 @@ export function readSteps(
   let rows = sqlite.selectFrom('steps').selectAll().where('organization_id', '=', actor.organization_id)
   if (filter.run_id !== undefined) rows = rows.where('run_id', '=', filter.run_id)
   if (filter.agent_id !== undefined) rows = rows.where('agent_id', '=', filter.agent_id)
+  if (filter.start_date !== undefined) rows = rows.where('created_at', '>=', filter.start_date)
+  if (filter.end_date !== undefined) rows = rows.where('created_at', '<', filter.end_date)
+  if (filter.model !== undefined) rows = rows.where(field('model'), '=', filter.model)
+  if (filter.feedback !== undefined) rows = rows.where(field('feedback'), '=', filter.feedback)
+  if (filter.has_feedback !== undefined) {
+    rows = rows.where(field('feedback'), filter.has_feedback ? 'is not' : 'is', null)
+  }
+  if (filter.tags) {
+    const tags = sql.join(filter.tags)
+    rows = rows.where(
+      sql<boolean>`exists (select 1 from json_each(steps.data, '$.tags') where value in (${tags}))`,
+    )
+  }
   for (const condition of window.conditions) rows = rows.where(condition)
   const steps = connection.all(rows.orderBy(window.direction).limit(page.limit)).map(stepOf)
   return window.turned ? steps.toReversed() : steps
+}
+
+/** A field of the JSON in a step's row. */
+function field(name: string) {
+  return sql<string | null>`json_extract(steps.data, ${`$.${name}`})`
 }
 
 /** JSON text of a nullable column. */
@@ -175,8 +195,9 @@ export function json(value: Record<string, unknown> | null): string | null {
 }
 
 function runOf(row: RunRow): Run {
+  const { cancel_requested: _, ...data } = JSON.parse(row.data) as RunData & { cancel_requested?: boolean }
   return {
-    ...(JSON.parse(row.data) as RunData),
+    ...data,
     id: row.id,
     agent_id: row.agent_id,
     // The default conversation has the agent's id inside and none outside.
@@ -192,7 +213,8 @@ function runOf(row: RunRow): Run {
   }
 }
 
-function stepOf(row: StepRow): Step {
+/** The step of a row. */
+export function stepOf(row: StepRow): Step {
   return {
     ...(JSON.parse(row.data) as StepData),
     id: row.id,

@@ -2,10 +2,12 @@ import type {
   Actor,
   BlockEdit,
   CommitStep,
+  ConversationContext,
   FinishRun,
   OpenedTurn,
   OpenTurn,
   RunFilter,
+  StepFilter,
   TurnStore,
 } from '../../core/ports.ts'
 import type { Agent } from '../../schema/agent.ts'
@@ -21,6 +23,16 @@ import type { Database, Transaction } from './database.ts'
 import type { Instance } from './instances.ts'
 import { query, sqlite } from './query.ts'
 import { recover } from './recovery.ts'
+import { clearContext, deleteMessages, keepFirst, newestSeq } from './reset.ts'
+import {
+  type CallbackOutcome,
+  cancelRequests,
+  deleteRun,
+  readStep,
+  requestCancel,
+  saveCallback,
+  updateStep,
+} from './run-changes.ts'
 import { failRun, insertRun, insertStep, json, readRun, readRuns, readSteps } from './runs.ts'
 import { toolsOfAgent } from './tools.ts'
 
@@ -56,6 +68,16 @@ const updateConversation = query<{
       message_count: p.count,
     })
     .where('id', '=', p.id),
+)
+const firstInContext = query<{ id: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('context_messages')
+    .innerJoin('messages', 'messages.seq', 'context_messages.message_seq')
+    .select('messages.id')
+    .where('context_messages.conversation_id', '=', p.id)
+    .where('context_messages.organization_id', '=', p.org)
+    .orderBy('context_messages.position')
+    .limit(1),
 )
 const finishRun = query<{
   id: string
@@ -118,7 +140,11 @@ export class SqliteTurns implements TurnStore {
       this.#instance.register(tx)
 
       const known = this.#contexts.get(conversation.id, conversation.context_version)
-      const before = known ?? readContext(tx, actor, conversation.id)
+      const agentRow = agentOfRow(row)
+      const whole = known ?? readContext(tx, actor, conversation.id)
+      const cleared = agentRow.message_buffer_autoclear && whole.length > 1
+      if (cleared) keepFirst(tx, conversation.id)
+      const before = cleared ? whole.slice(0, 1) : whole
       const healed = missingReturns(before, turn.run.created_at)
       const added = appendMessages(tx, actor, conversation.id, conversation.context_end, [
         ...healed,
@@ -133,7 +159,7 @@ export class SqliteTurns implements TurnStore {
         run: turn.run.id,
         instance: this.#instance.id,
         version,
-        length: conversation.context_length + added.length,
+        length: before.length + added.length,
         end: conversation.context_end + added.length,
         count: conversation.message_count + added.length,
       })
@@ -144,7 +170,7 @@ export class SqliteTurns implements TurnStore {
       tx.event(actor, 'run.created', turn.run.id, row.id)
 
       const agent: Agent = {
-        ...agentOfRow(row),
+        ...agentRow,
         blocks: blocksOfAgent(tx, actor, row.id),
         tools: toolsOfAgent(tx, actor, row.id),
         tags: tagsOfAgent(tx, actor, row.id),
@@ -185,12 +211,90 @@ export class SqliteTurns implements TurnStore {
     return this.#database.read((c) => readRuns(c, actor, filter, page))
   }
 
-  listSteps(
-    actor: Actor,
-    filter: { run_id?: string | undefined; agent_id?: string | undefined },
-    page: Page,
-  ): Promise<Step[]> {
+  deleteRun(actor: Actor, run_id: string): Promise<boolean> {
+    return this.#database.write((tx) => deleteRun(tx, actor, run_id))
+  }
+
+  saveCallback(actor: Actor, run_id: string, outcome: CallbackOutcome): Promise<void> {
+    return this.#database.write((tx) => saveCallback(tx, actor, run_id, outcome))
+  }
+
+  requestCancel(actor: Actor, run_id: string): Promise<boolean> {
+    return this.#database.write((tx) => requestCancel(tx, actor, run_id))
+  }
+
+  cancelRequests(): Promise<string[]> {
+    return this.#database.read((c) => cancelRequests(c, this.#instance.id))
+  }
+
+  listSteps(actor: Actor, filter: StepFilter, page: Page): Promise<Step[]> {
     return this.#database.read((c) => readSteps(c, actor, filter, page))
+  }
+
+  getStep(actor: Actor, step_id: string): Promise<Step | null> {
+    return this.#database.read((c) => readStep(c, actor, step_id))
+  }
+
+  updateStep(actor: Actor, step_id: string, patch: Pick<Step, 'feedback' | 'tags'>): Promise<Step | null> {
+    return this.#database.write((tx) => updateStep(tx, actor, step_id, patch))
+  }
+
+  getContext(actor: Actor, agent_id: string, conversation_id: string): Promise<ConversationContext | null> {
+    return this.#database.read((c) => {
+      const conversation = conversationById.get(c, { id: conversation_id, org: actor.organization_id })
+      if (conversation?.agent_id !== agent_id) return null
+      const context = readContext(c, actor, conversation_id)
+      const stored = storedCount.get(c, { agent: agent_id, org: actor.organization_id })?.n ?? 0
+      return { context, recall_count: stored - context.length }
+    })
+  }
+
+  setSystem(actor: Actor, agent_id: string, conversation_id: string, text: string): Promise<void> {
+    return this.#database.write((tx) => {
+      const conversation = this.#existing(tx, actor, agent_id, conversation_id)
+      const first = firstInContext.get(tx, { id: conversation_id, org: actor.organization_id })
+      if (!first) return
+      rewriteText(tx, actor, conversation_id, first.id, text)
+      updateConversation.run(tx, {
+        ...rowOf(conversation),
+        version: conversation.context_version + 1,
+      })
+    })
+  }
+
+  async reset(
+    actor: Actor,
+    agent_id: string,
+    conversation_id: string,
+    system: StoredMessage,
+  ): Promise<void> {
+    const before = await this.#database.write((tx) => {
+      const conversation = this.#existing(tx, actor, agent_id, conversation_id)
+      if (conversation.run_id !== null) this.#takeOver(tx, conversation, conversation.run_id)
+      clearContext(tx, conversation_id)
+      const newest = newestSeq(tx, conversation_id)
+      appendMessages(tx, actor, conversation_id, conversation.context_end, [system])
+      updateConversation.run(tx, {
+        ...rowOf(conversation),
+        // A turn that was taken over must not write into the new beginning.
+        epoch: conversation.epoch + 1,
+        run: null,
+        instance: null,
+        version: conversation.context_version + 1,
+        length: 1,
+        end: conversation.context_end + 1,
+        count: 1,
+      })
+      tx.event(actor, 'agent.updated', agent_id, agent_id)
+      return newest
+    })
+    await deleteMessages(this.#database, conversation_id, before)
+  }
+
+  #existing(tx: Transaction, actor: Actor, agent_id: string, conversation_id: string): Conversation {
+    const conversation = conversationById.get(tx, { id: conversation_id, org: actor.organization_id })
+    if (conversation?.agent_id === agent_id) return conversation
+    throw noConversation({ conversation_id, run: { agent_id } })
   }
 
   #commit(
@@ -307,7 +411,20 @@ function replaced(
   return system ? messages.map((message) => (message.id === system.id ? system : message)) : messages
 }
 
-function noConversation(turn: OpenTurn): AppError {
+function rowOf(conversation: Conversation) {
+  return {
+    id: conversation.id,
+    epoch: conversation.epoch,
+    run: conversation.run_id,
+    instance: conversation.instance_id,
+    version: conversation.context_version,
+    length: conversation.context_length,
+    end: conversation.context_end,
+    count: conversation.message_count,
+  }
+}
+
+function noConversation(turn: { conversation_id: string; run: { agent_id: string } }): AppError {
   const of =
     turn.conversation_id === turn.run.agent_id ? '' : `conversation '${turn.conversation_id}' of the `
   return new AppError('not_found', `There is no ${of}agent '${turn.run.agent_id}'.`)

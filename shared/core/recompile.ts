@@ -1,0 +1,62 @@
+import { AGENT_RELATIONS } from '../schema/agent.ts'
+import { AppError } from '../schema/errors.ts'
+import { systemMessage, textOf } from './messages.ts'
+import type { Actor, CoreDeps } from './ports.ts'
+import { compilePrompt, isCurrentPrompt, keepMetadata, renderPrompt } from './prompt.ts'
+
+/**
+ * Compiles the system message of a conversation again and answers its text. `update_timestamp` renews the metadata
+ * section, which otherwise stays as it was; `dry_run` stores nothing. Throws `not_found`.
+ */
+export async function recompilePrompt(
+  deps: CoreDeps,
+  actor: Actor,
+  target: { agent_id: string; conversation_id: string },
+  options: { update_timestamp: boolean; dry_run: boolean },
+): Promise<string> {
+  const { agent_id, conversation_id } = target
+  const agent = await deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
+  const conversation = await deps.store.turns.getContext(actor, agent_id, conversation_id)
+  const system = conversation?.context[0]
+  if (!agent || !system) throw notThere(agent_id)
+  const before = textOf(system.content)
+  const prompt = compilePrompt(agent)
+  const kept = options.update_timestamp ? null : keepMetadata(prompt, before)
+  if (kept !== null && isCurrentPrompt(prompt, before)) return before
+  const text =
+    kept ??
+    renderPrompt(prompt, {
+      agent_id,
+      conversation_id: conversation_id === agent_id ? 'default' : conversation_id,
+      compiled_at: deps.clock.now(),
+      timezone: agent.timezone,
+      recall_count: conversation.recall_count,
+    })
+  if (!options.dry_run) await deps.store.turns.setSystem(actor, agent_id, conversation_id, text)
+  return text
+}
+
+/** Forgets a conversation: its messages are deleted and it begins with a fresh system message. Throws `not_found`, `conversation_busy`. */
+export async function resetMessages(
+  deps: CoreDeps,
+  actor: Actor,
+  target: { agent_id: string; conversation_id: string },
+): Promise<void> {
+  const { agent_id, conversation_id } = target
+  const agent = await deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
+  if (!agent) throw notThere(agent_id)
+  const now = deps.clock.now()
+  const text = renderPrompt(compilePrompt(agent), {
+    agent_id,
+    conversation_id: conversation_id === agent_id ? 'default' : conversation_id,
+    compiled_at: now,
+    timezone: agent.timezone,
+    recall_count: 0,
+  })
+  const place = { agent_id, conversation_id, run_id: null, step_id: null }
+  await deps.store.turns.reset(actor, agent_id, conversation_id, systemMessage(text, place, now))
+}
+
+function notThere(agent_id: string): AppError {
+  return new AppError('not_found', `There is no agent '${agent_id}'.`)
+}

@@ -1,0 +1,94 @@
+import { sql } from 'kysely'
+import type { Actor } from '../../core/ports.ts'
+import { AppError } from '../../schema/errors.ts'
+import type { Run, Step } from '../../schema/run.ts'
+import type { Transaction } from './database.ts'
+import type { Connection } from './query.ts'
+import { query, sqlite } from './query.ts'
+import { type RunData, type StepData, stepOf } from './runs.ts'
+
+export type CallbackOutcome = Pick<Run, 'callback_sent_at' | 'callback_status_code' | 'callback_error'>
+
+const ACTIVE = ['created', 'running']
+
+const runRow = query<{ id: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('runs')
+    .select(['status', 'agent_id', 'data'])
+    .where('id', '=', p.id)
+    .where('organization_id', '=', p.org),
+)
+const setRunData = query<{ id: string; data: string }>()((p) =>
+  sqlite.updateTable('runs').set({ data: p.data }).where('id', '=', p.id),
+)
+const stepById = query<{ id: string; org: string }>()((p) =>
+  sqlite.selectFrom('steps').selectAll().where('id', '=', p.id).where('organization_id', '=', p.org),
+)
+/** Read twice a second while turns run: the index of active runs makes it a look at a handful of rows. */
+const askedToCancel = query<{ instance: string }>()((p) =>
+  sqlite
+    .selectFrom('runs')
+    .select('id')
+    .where('instance_id', '=', p.instance)
+    .where(sql<boolean>`status in ('created', 'running')`)
+    .where(sql`json_extract(data, '$.cancel_requested')`, '=', sql.lit(1)),
+)
+
+/** Deletes a run that has ended, with its steps. */
+export function deleteRun(tx: Transaction, actor: Actor, id: string): boolean {
+  const row = runRow.get(tx, { id, org: actor.organization_id })
+  if (!row) return false
+  if (ACTIVE.includes(row.status))
+    throw new AppError('conflict', `the run '${id}' is still running; cancel it first`, {
+      data: { run_id: id },
+    })
+  tx.run(
+    sqlite.deleteFrom('steps').where('run_id', '=', id).where('organization_id', '=', actor.organization_id),
+  )
+  tx.run(sqlite.deleteFrom('runs').where('id', '=', id))
+  tx.event(actor, 'run.updated', id, row.agent_id)
+  return true
+}
+
+/** Keeps how the call of a run's `callback_url` went; a run that was deleted meanwhile is left alone. */
+export function saveCallback(tx: Transaction, actor: Actor, id: string, outcome: CallbackOutcome): void {
+  const row = runRow.get(tx, { id, org: actor.organization_id })
+  if (!row) return
+  const data = JSON.stringify({ ...(JSON.parse(row.data) as RunData), ...outcome })
+  setRunData.run(tx, { id, data })
+}
+
+/** Leaves a note for the process that runs it. */
+export function requestCancel(tx: Transaction, actor: Actor, id: string): boolean {
+  const row = runRow.get(tx, { id, org: actor.organization_id })
+  if (!row || !ACTIVE.includes(row.status)) return false
+  const data = JSON.stringify({ ...(JSON.parse(row.data) as RunData), cancel_requested: true })
+  setRunData.run(tx, { id, data })
+  return true
+}
+
+/** Runs of this instance with such a note. */
+export function cancelRequests(connection: Connection, instance: string): string[] {
+  return askedToCancel.all(connection, { instance }).map((row) => row.id)
+}
+
+/** One step of the actor's organisation. */
+export function readStep(connection: Connection, actor: Actor, id: string): Step | null {
+  const row = stepById.get(connection, { id, org: actor.organization_id })
+  return row ? stepOf(row) : null
+}
+
+/** Changes what a user thinks of a step; undefined fields stay. */
+export function updateStep(
+  tx: Transaction,
+  actor: Actor,
+  id: string,
+  patch: Pick<Step, 'feedback' | 'tags'>,
+): Step | null {
+  const row = stepById.get(tx, { id, org: actor.organization_id })
+  if (!row) return null
+  const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
+  const data = JSON.stringify({ ...(JSON.parse(row.data) as StepData), ...given })
+  tx.run(sqlite.updateTable('steps').set({ data }).where('id', '=', id))
+  return stepOf({ ...row, data })
+}
