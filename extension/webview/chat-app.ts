@@ -52,8 +52,14 @@ export class LociChat extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback()
+    window.addEventListener('focus', this.#focusInput)
     this.#remember()
     void this.#open()
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback()
+    window.removeEventListener('focus', this.#focusInput)
   }
 
   protected override async scheduleUpdate(): Promise<void> {
@@ -61,12 +67,8 @@ export class LociChat extends LitElement {
     await super.scheduleUpdate()
   }
 
-  protected override firstUpdated(): void {
-    this.#input?.focus()
-  }
-
   protected override updated(changed: PropertyValues): void {
-    if (changed.has('status') && this.status === 'ready') this.#input?.focus()
+    if (changed.has('status') && this.status === 'ready') this.#focusInput()
     const list = this.#list
     if (this.#follow && list) list.scrollTop = list.scrollHeight
   }
@@ -232,6 +234,12 @@ export class LociChat extends LitElement {
   }
 
   readonly #showLogs = () => this.#channel.command('logs.show', null)
+
+  /** The user writes at once where the focus is ours already; it is never taken from the rest of the workbench. */
+  readonly #focusInput = () => {
+    const shadow = this.shadowRoot
+    if (document.hasFocus() && !shadow?.activeElement) this.#input?.focus()
+  }
 
   readonly #onScroll = () => {
     const list = this.#list

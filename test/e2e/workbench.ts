@@ -144,20 +144,21 @@ function workbench(page: Page, profile: Profile, ends: Pick<Workbench, 'close' |
     throw new Error(`No webview with ${selector} in ${limit} ms`)
   }
   const command = async (title: string) => {
-    // A webview that is just loading swallows the key.
-    await until('the command palette opens', 15_000, async () => {
+    // Several titles may begin like this one.
+    const row = choices.filter({ has: page.getByText(title, { exact: true }) }).first()
+    const pick = async () => {
       await page.keyboard.press('F1')
-      return input.waitFor({ timeout: 1_000 }).then(
+      await input.waitFor({ timeout: 1_000 })
+      await input.fill(`>${title}`)
+      await row.click({ timeout: 3_000 })
+    }
+    // A webview that is just loading swallows the key, or takes the focus and so closes the palette.
+    await until(`the palette runs ${title}`, 30_000, () =>
+      pick().then(
         () => true,
         () => false,
-      )
-    })
-    await input.fill(`>${title}`)
-    // Several titles may begin like this one.
-    await choices
-      .filter({ has: page.getByText(title, { exact: true }) })
-      .first()
-      .click()
+      ),
+    )
   }
   const answer = async (text: string, row?: string) => {
     await input.waitFor()
