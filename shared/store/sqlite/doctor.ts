@@ -1,0 +1,232 @@
+import { accessSync, constants, existsSync, readdirSync, type Stats, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { messageOf } from '../../schema/errors.ts'
+import { asStoreError, isBusy } from './errors.ts'
+import { openedBy } from './exclusive.ts'
+import { fileSystemOf } from './file-system.ts'
+import { lockedInstances } from './lock-files.ts'
+import { MIGRATIONS, schemaVersion } from './migrate.ts'
+
+/** One thing that was looked at. `error`: Loci cannot work so, or will lose something. */
+export interface Finding {
+  check: string
+  status: 'ok' | 'warning' | 'error'
+  message: string
+  /** What to do; with every finding that is not ok. */
+  mend?: string
+  /** The figures behind the message. */
+  data?: Record<string, unknown>
+}
+
+const MB = 1024 * 1024
+const LOW_DISK = 1024 * MB
+const NO_DISK = 100 * MB
+
+/**
+ * Looks at the store of a data directory without changing it, also while others use it. Never throws for what is wrong
+ * with the store: that is what it reports.
+ */
+export async function examineStore(directory: string): Promise<Finding[]> {
+  if (!existsSync(directory)) return [notThere(directory)]
+  const path = join(directory, 'loci.db')
+  const folder = folderFindings(directory)
+  if (folder.some(({ status }) => status === 'error')) return folder
+  if (!existsSync(path)) {
+    return [
+      ...folder,
+      {
+        check: 'database',
+        status: 'ok',
+        message: `no loci.db in ${directory} yet; the first start makes it`,
+      },
+    ]
+  }
+  return [...folder, ...(await databaseFindings(directory, path))]
+}
+
+function notThere(directory: string): Finding {
+  let parent = dirname(directory)
+  while (!existsSync(parent)) parent = dirname(parent)
+  const writable = mayUse(parent)
+  return {
+    check: 'directory',
+    status: writable ? 'ok' : 'error',
+    message: `${directory} is not there yet; ${writable ? 'the first start makes it' : `and ${parent} is not writable`}`,
+    ...(writable ? {} : { mend: `make ${parent} writable, or choose another directory with --data` }),
+  }
+}
+
+function folderFindings(directory: string): Finding[] {
+  const stat = statSync(directory)
+  if (!stat.isDirectory()) {
+    return [
+      {
+        check: 'directory',
+        status: 'error',
+        message: `${directory} is not a directory`,
+        mend: 'move it away, or choose another directory with --data',
+      },
+    ]
+  }
+  return [permissions(directory, stat), ...disk(directory)]
+}
+
+function permissions(directory: string, stat: Stats): Finding {
+  const check = 'permissions'
+  if (!mayUse(directory)) {
+    const message = `this user may not read and write ${directory}`
+    return { check, status: 'error', message, mend: `chown or chmod it for this user` }
+  }
+  const wrong = ['loci.db', 'config.json'].filter(
+    (name) => existsSync(join(directory, name)) && !mayUse(join(directory, name)),
+  )
+  if (wrong.length > 0) {
+    const message = `this user may not read and write ${wrong.join(' and ')} in ${directory}`
+    return { check, status: 'error', message, mend: 'chown or chmod these files for this user' }
+  }
+  const open = process.platform !== 'win32' && (stat.mode & 0o077) !== 0
+  const message = `${directory}, mode ${(stat.mode & 0o777).toString(8).padStart(4, '0')}`
+  if (!open) return { check, status: 'ok', message }
+  return {
+    check,
+    status: 'warning',
+    message: `${message}: other users of this machine can look into it`,
+    mend: `chmod 700 '${directory}'`,
+  }
+}
+
+function mayUse(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function disk(directory: string): Finding[] {
+  const { kind, shared, free_bytes } = fileSystemOf(directory)
+  const level = free_bytes < NO_DISK ? 'error' : free_bytes < LOW_DISK ? 'warning' : 'ok'
+  return [
+    {
+      check: 'file system',
+      status: shared ? 'error' : 'ok',
+      message: shared
+        ? `${directory} lies on ${kind}, where locks do not hold between machines: data may be lost`
+        : (kind ?? 'local, as far as the system says'),
+      ...(shared ? { mend: 'choose a directory on a local disk with --data or LOCI_HOME' } : {}),
+      data: { kind },
+    },
+    {
+      check: 'free disk',
+      status: level,
+      message: `${Math.floor(free_bytes / MB).toLocaleString('en')} MB free`,
+      ...(level === 'ok' ? {} : { mend: 'free some space: what cannot be written is not acknowledged' }),
+      data: { free_bytes },
+    },
+  ]
+}
+
+async function databaseFindings(directory: string, path: string): Promise<Finding[]> {
+  const alive = await lockedInstances(directory)
+  const findings = [sizes(directory, path)]
+  let database: DatabaseSync | undefined
+  try {
+    database = new DatabaseSync(path, { timeout: 5_000 })
+    database.exec('PRAGMA query_only = ON')
+    const integrity = quickCheck(database, path)
+    findings.push(integrity, schema(database, path))
+    if (integrity.status === 'ok') findings.push(...processes(database, path, alive))
+  } catch (error) {
+    const said = messageOf(asStoreError(error, path))
+    findings.push({
+      check: 'integrity',
+      status: 'error',
+      message: isBusy(error) ? `${path} is locked by another process: ${said}` : said,
+      mend: isBusy(error) ? 'wait for the other process, or stop it' : RESTORE,
+    })
+  } finally {
+    database?.close()
+  }
+  return findings
+}
+
+const RESTORE = 'stop every Loci, then: loci restore FILE (copies are in the backups folder)'
+
+function sizes(directory: string, path: string): Finding {
+  const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  const folder = join(directory, 'backups')
+  const copies = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.db')) : []
+  const data = {
+    database_bytes: size(path),
+    log_bytes: size(`${path}-wal`),
+    backups: copies.length,
+    backup_bytes: copies.reduce((sum, name) => sum + size(join(folder, name)), 0),
+  }
+  const mb = (bytes: number) => `${(bytes / MB).toFixed(1)} MB`
+  const message = `loci.db ${mb(data.database_bytes)}, its log ${mb(data.log_bytes)}, ${data.backups} backups ${mb(data.backup_bytes)}`
+  return { check: 'sizes', status: 'ok', message, data }
+}
+
+function quickCheck(database: DatabaseSync, path: string): Finding {
+  const rows = database.prepare('PRAGMA quick_check(3)').all()
+  const problems = rows.map((row) => String(row['quick_check'])).filter((text) => text !== 'ok')
+  if (problems.length === 0) return { check: 'integrity', status: 'ok', message: 'quick_check found nothing' }
+  const message = `${path} is damaged: ${problems.join('; ').replace(/\s+/g, ' ')}`
+  return { check: 'integrity', status: 'error', message, mend: RESTORE }
+}
+
+function schema(database: DatabaseSync, path: string): Finding {
+  const found = schemaVersion(database)
+  const known = MIGRATIONS.length
+  const data = { found, known }
+  const check = 'schema'
+  if (found > known) {
+    const message = `${path} has schema ${found}, this Loci knows ${known}: a newer Loci has updated it`
+    return { check, status: 'error', message, mend: 'update this Loci', data }
+  }
+  if (found < known) {
+    const message = `schema ${found}; the next start updates it to ${known}, after a backup`
+    return { check, status: 'ok', message, data }
+  }
+  return { check, status: 'ok', message: `schema ${found}, the newest`, data }
+}
+
+function processes(database: DatabaseSync, path: string, alive: readonly string[]): Finding[] {
+  const held = new Set(alive)
+  const working = database
+    .prepare('SELECT id, pid, version, started_at FROM instances')
+    .all()
+    .filter((row) => held.has(String(row['id'])))
+  const pids = [...new Set([...openedBy(path), ...working.map((row) => Number(row['pid']))])]
+  const stuck = database
+    .prepare("SELECT id, instance_id FROM runs WHERE status IN ('created', 'running') LIMIT 10000")
+    .all()
+    .filter((row) => !held.has(String(row['instance_id'])))
+    .map((row) => String(row['id']))
+  const names = working.map((row) => `${String(row['pid'])} (Loci ${String(row['version'])})`)
+  return [
+    {
+      check: 'processes',
+      status: 'ok',
+      message:
+        pids.length === 0
+          ? 'no other Loci uses this directory'
+          : `used by process ${pids.join(', ')}${names.length > 0 ? `; in turns since their start: ${names.join(', ')}` : ''}`,
+      data: { pids, instances: working },
+    },
+    {
+      check: 'runs',
+      status: stuck.length === 0 ? 'ok' : 'warning',
+      message:
+        stuck.length === 0
+          ? 'no run is stuck'
+          : `${stuck.length} run${stuck.length === 1 ? ' was' : 's were'} left by a process that is gone (${stuck.slice(0, 3).join(', ')}${stuck.length > 3 ? ', …' : ''})`,
+      ...(stuck.length === 0
+        ? {}
+        : { mend: 'any Loci that is running or starts ends them within seconds: loci server' }),
+      data: { stuck },
+    },
+  ]
+}
