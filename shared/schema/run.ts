@@ -65,8 +65,8 @@ export const step = z.object({
 })
 export type Step = z.infer<typeof step>
 
-/** A step as routes answer it (V1 `Step`). */
-export const stepState = step.omit({ timing: true }).extend({
+/** A step as routes answer it (V1 `Step`, which has no time of creation). */
+export const stepState = step.omit({ timing: true, created_at: true }).extend({
   origin: z.null(),
   provider_id: z.null(),
   provider_category: z.string().nullable(),
