@@ -12,6 +12,8 @@ export interface Config {
   readonly path: string
   /** As last read: defaults filled in, `${env:NAME}` in keys replaced. */
   readonly value: ConfigData
+  /** The same as it stands in the file: references to the environment unresolved. */
+  readonly stored: ConfigData
   /** Reads the file again. Throws `config_invalid`; `value` stays as it was then. */
   read(): Promise<ConfigData>
   /**
@@ -35,7 +37,8 @@ export interface ConfigOptions {
 export async function openConfig(directory: string, options: ConfigOptions = {}): Promise<Config> {
   const path = join(directory, 'config.json')
   const env = options.env ?? process.env
-  let value = resolveKeys(await load(new ConfigFile(path)), env)
+  let stored = await load(new ConfigFile(path))
+  let value = resolveKeys(stored, env)
   let queue: Promise<unknown> = Promise.resolve()
 
   async function update(change: (data: ConfigData) => void): Promise<ConfigData> {
@@ -46,7 +49,8 @@ export async function openConfig(directory: string, options: ConfigOptions = {})
         const db = new Low(new ConfigFile(path, () => lock.confirm()), configSchema.parse({}))
         await db.read()
         await db.update(change)
-        return (value = resolveKeys(db.data, env))
+        stored = db.data
+        return (value = resolveKeys(stored, env))
       } finally {
         await lock.release()
       }
@@ -68,8 +72,12 @@ export async function openConfig(directory: string, options: ConfigOptions = {})
     get value() {
       return value
     },
+    get stored() {
+      return stored
+    },
     async read() {
-      return (value = resolveKeys(await load(new ConfigFile(path)), env))
+      stored = await load(new ConfigFile(path))
+      return (value = resolveKeys(stored, env))
     },
     update(change) {
       // One after another in this process; the lock is for the others.
@@ -86,13 +94,16 @@ async function load(file: ConfigFile): Promise<ConfigData> {
   return db.data
 }
 
-const REFERENCE = /^\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}$/
+/** Name of the variable that `${env:NAME}` refers to; null for anything else. */
+export function referenceIn(text: string): string | null {
+  return /^\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}$/.exec(text)?.[1] ?? null
+}
 
 /** A reference to a variable that is not set leaves the provider without a key, which its first use reports. */
 function resolveKeys(data: ConfigData, env: Readonly<Record<string, string | undefined>>): ConfigData {
   const providers = data.providers.map((provider) => {
-    const name = REFERENCE.exec(provider.api_key ?? '')?.[1]
-    return name === undefined ? provider : { ...provider, api_key: env[name] ?? null }
+    const name = referenceIn(provider.api_key ?? '')
+    return name === null ? provider : { ...provider, api_key: env[name] ?? null }
   })
   return { ...data, providers }
 }

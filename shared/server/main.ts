@@ -7,6 +7,8 @@ import type { CoreDeps, Models } from '../core/ports.ts'
 import { createModels } from '../models/catalog.ts'
 import { providersFromEnv } from '../models/providers.ts'
 import { messageOf } from '../schema/errors.ts'
+import type { Model } from '../schema/model.ts'
+import type { ProviderConfig } from '../schema/provider.ts'
 import { VERSION } from '../schema/version.ts'
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
@@ -119,6 +121,46 @@ export async function listen(loci: Loci, options: { host: string; port: number }
     async close() {
       loci.endStreams()
       await listening.close()
+    },
+  }
+}
+
+/** Backup, restore, examination and purge of a data directory. Loaded when asked for: a server needs none of it. */
+export async function loadMaintenance() {
+  const [{ backUp }, { restore }, { examineStore }, { planPurge, purge }] = await Promise.all([
+    import('../store/sqlite/backup.ts'),
+    import('../store/sqlite/restore.ts'),
+    import('../store/sqlite/doctor.ts'),
+    import('../store/sqlite/purge.ts'),
+  ])
+  return { backUp, restore, examineStore, planPurge, purge }
+}
+
+/** config.json and the providers as the local commands work on them. Loaded when asked for. */
+export async function loadSettings() {
+  const [{ referenceIn }, settings, { PRESETS }, { checkProvider }] = await Promise.all([
+    import('../config/config.ts'),
+    import('../config/settings.ts'),
+    import('../models/providers.ts'),
+    import('./provider-check.ts'),
+  ])
+  return {
+    ...settings,
+    openConfig,
+    referenceIn,
+    presets: PRESETS,
+    providersFromEnv,
+    /** Asks a provider for its models now, within `timeout_ms`. Never rejects. */
+    checkProvider: (provider: ProviderConfig, timeout_ms: number) =>
+      checkProvider(
+        createModels({ providers: [provider], discover_local: false, list_timeout_ms: timeout_ms }),
+        DEFAULT_ACTOR,
+        provider,
+      ),
+    /** Models of an Ollama or LM Studio that runs on this machine, by provider name. */
+    async discover(): Promise<Model[]> {
+      const { models } = await createModels({ providers: [], discover_local: true }).list(DEFAULT_ACTOR)
+      return models.filter(({ provider_name }) => provider_name !== 'loci')
     },
   }
 }
