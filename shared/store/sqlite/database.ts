@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import type { Actor } from '../../core/ports.ts'
 import type { EventType } from '../../schema/event.ts'
 import { pause } from '../pause.ts'
+import { DurableLog } from './durable-log.ts'
 import { asStoreError, isBusy, unavailable } from './errors.ts'
 import { MIGRATIONS, migrate, newerStore, schemaVersion } from './migrate.ts'
 import { Connection, query, sqlite } from './query.ts'
@@ -69,6 +70,7 @@ export class Database {
   readonly path: string
   readonly #writer: Transaction
   readonly #reader: Connection
+  readonly #log: DurableLog
   readonly #schema: number
   readonly #listeners = new Set<() => void>()
   #closed = false
@@ -79,6 +81,7 @@ export class Database {
     this.#schema = (options.migrations ?? MIGRATIONS).length
     this.#writer = new Transaction(writer)
     this.#reader = new Connection(reader)
+    this.#log = new DurableLog(this.path)
   }
 
   get closed(): boolean {
@@ -101,27 +104,32 @@ export class Database {
   /**
    * One write transaction, begun, done and committed in one synchronous go, so that no other command of this process
    * comes between; a lock of another process is waited for without blocking. `work` may run again after a rollback.
-   * Throws `store_newer` when the schema has been migrated by a newer Loci meanwhile.
+   * Resolves when it is on disk: see docs/decisions/0006. Throws `store_newer` when the schema has been migrated by a
+   * newer Loci meanwhile.
    */
-  write<T>(work: (transaction: Transaction) => T): Promise<T> {
+  async write<T>(work: (transaction: Transaction) => T): Promise<T> {
+    const done = await retryWhileBusy(this.path, () => this.#commit(work))
+    await this.#log.flush()
+    return done
+  }
+
+  #commit<T>(work: (transaction: Transaction) => T): T {
     const tx = this.#writer
-    return retryWhileBusy(this.path, () => {
-      tx.statement('BEGIN IMMEDIATE').run()
-      let done: T
-      try {
-        tx.reset()
-        this.#checkSchema(tx)
-        done = work(tx)
-        tx.statement('COMMIT').run()
-      } catch (error) {
-        // A full disk or a broken one ends the transaction by itself.
-        if (tx.database.isTransaction) tx.statement('ROLLBACK').run()
-        throw error
-      }
-      tx.runEffects()
-      if (tx.events > 0) for (const listener of this.#listeners) listener()
-      return done
-    })
+    tx.statement('BEGIN IMMEDIATE').run()
+    let done: T
+    try {
+      tx.reset()
+      this.#checkSchema(tx)
+      done = work(tx)
+      tx.statement('COMMIT').run()
+    } catch (error) {
+      // A full disk or a broken one ends the transaction by itself.
+      if (tx.database.isTransaction) tx.statement('ROLLBACK').run()
+      throw error
+    }
+    tx.runEffects()
+    if (tx.events > 0) for (const listener of this.#listeners) listener()
+    return done
   }
 
   /** Calls back after each commit of this process that wrote events. */
@@ -140,8 +148,11 @@ export class Database {
     return this.read((connection) => this.#checkSchema(connection))
   }
 
-  close(): void {
+  /** Resolves when everything that was committed is on disk and every file is closed. */
+  async close(): Promise<void> {
+    if (this.#closed) return
     this.#closed = true
+    await this.#log.close()
     this.#reader.close()
     this.#writer.close()
   }
@@ -173,7 +184,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     const writer = openFile(path)
     let reader: DatabaseSync | undefined
     try {
-      writer.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
+      // NORMAL keeps the file whole; that a commit is on disk before it is acknowledged is the business of DurableLog.
+      writer.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;')
       reader = openFile(path)
       migrate(writer, reader, {
         directory,

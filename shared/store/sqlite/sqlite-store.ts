@@ -6,6 +6,7 @@ import { openDatabase } from './database.ts'
 import { SqliteEvents } from './events.ts'
 import { Instance } from './instances.ts'
 import { SqliteMessages } from './messages.ts'
+import { SqlitePassages } from './passages.ts'
 import { SqliteTools } from './tools.ts'
 import { SqliteTurns } from './turns.ts'
 
@@ -41,6 +42,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   return {
     agents: new SqliteAgents(database),
     blocks: new SqliteBlocks(database),
+    passages: new SqlitePassages(database),
     tools: new SqliteTools(database),
     messages: new SqliteMessages(database),
     turns: new SqliteTurns(database, instance),
@@ -55,7 +57,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       events.close()
       await pruning
       instance.close()
-      database.close()
+      await database.close()
     },
   }
 }
