@@ -73,6 +73,18 @@ describe('Loci in the workbench', () => {
     await again.frame.locator('textarea').fill('')
   })
 
+  it('comes back as it was when the window is reloaded', async () => {
+    await (await workbench.chat('Scout')).frame.locator('textarea').fill('unsent')
+    const reloaded = workbench.page.waitForEvent('domcontentloaded')
+    await workbench.command('Developer: Reload Window')
+    await reloaded
+    const again = await workbench.chat('Scout')
+    await again.answers().nth(1).waitFor()
+    assert.equal(await again.frame.locator('textarea').inputValue(), 'unsent')
+    await again.frame.locator('textarea').fill('')
+    await workbench.rows('Blocks').filter({ hasText: 'Ada' }).waitFor()
+  })
+
   it('shows an answer while it is written', async () => {
     const rest = Promise.withResolvers<void>()
     const text = ['Once **upon', '** a time', ' there was', ' a *memory*.']

@@ -25,7 +25,6 @@ export interface ChatPanel {
   /** The agent is called otherwise, has another model, or is gone. */
   agentChanged(agent: ChatAgent | null): void
   onDidDispose(listener: () => void): void
-  dispose(): void
 }
 
 /** A new, empty tab for a chat; `adoptPanel` fills it. */
@@ -82,7 +81,6 @@ export function adoptPanel(
       notify('agent.changed', agent)
     },
     onDidDispose: (listener) => void panel.onDidDispose(listener),
-    dispose: () => panel.dispose(),
   }
 }
 

@@ -46,6 +46,12 @@ export function createChats(
     panels.get(agentId)?.notify({ kind: 'notification', name: 'chat.stale', params: null })
   }
 
+  // A window that ended without saving brings its tabs back without their state.
+  const agentCalled = async (name: string) => {
+    if (!library.loaded) await library.load()
+    return [...library.agents.values()].find((agent) => agent.name === name)?.id
+  }
+
   const subscriptions = Disposable.from(
     connection.onDidChangeState((state) => {
       if (state.kind === 'connected') for (const agentId of panels.keys()) stale(agentId)
@@ -61,11 +67,10 @@ export function createChats(
       }
     }),
     window.registerWebviewPanelSerializer(CHAT_VIEW_TYPE, {
-      deserializeWebviewPanel(tab, value) {
-        const state = parseChatState(value)
-        if (state) show(tab, state.agentId, tab.title)
+      async deserializeWebviewPanel(tab, value) {
+        const agentId = parseChatState(value)?.agentId ?? (await agentCalled(tab.title))
+        if (agentId !== undefined) show(tab, agentId, tab.title)
         else tab.dispose()
-        return Promise.resolve()
       },
     }),
   )
@@ -82,9 +87,7 @@ export function createChats(
         if (agent) panel.agentChanged({ id: agent.id, name: agent.name, model: agent.model })
       }
     },
-    dispose() {
-      subscriptions.dispose()
-      for (const panel of panels.values()) panel.dispose()
-    },
+    // Tabs stay: closing them here, when the window reloads, would keep VS Code from bringing them back.
+    dispose: () => void subscriptions.dispose(),
   }
 }
