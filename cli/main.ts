@@ -1,9 +1,10 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { VERSION } from '../shared/schema/version.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
-import { bold, columns, wrap } from './terminal.ts'
+import { dataOption as data, item, section, table } from './help.ts'
+import { addLocalCommands } from './local-commands.ts'
+import { bold, columns } from './terminal.ts'
 
-const data = ['--data <dir>', 'data directory (default: LOCI_HOME or ~/.loci)'] as const
 const url = ['--url <url>', 'a running Loci or Letta V1 server instead of the data directory'] as const
 
 /** Each command loads its own code when it runs, so that `loci --version` loads none of it. */
@@ -69,6 +70,7 @@ function createProgram(): Command {
       await runMcp(options)
     })
     .addHelpText('after', () => section('Examples', ['loci mcp', 'loci mcp --data ./team']))
+  addLocalCommands(program)
   program
     .command('version')
     .description('print the version')
@@ -112,23 +114,6 @@ function sentence(text: string): string {
     .trim()
     .replace(/^error: /, '')
     .replace(/\n?\(Did you mean (.*)\?\)/, '. Did you mean $1?')
-}
-
-function section(title: string, lines: string[]): string {
-  return `\n${bold(`${title}:`)}\n${lines.map((line) => `  ${line}`).join('\n')}\n`
-}
-
-function table(title: string, rows: [string, string][]): string {
-  const width = Math.max(...rows.map(([name]) => name.length))
-  return section(title, rows.map(([name, text]) => item(name, width, text).split('\n')).flat())
-}
-
-/** A term and what it means beside it; below it where there is no room. To be indented by two. */
-function item(term: string, termWidth: number, text: string): string {
-  const room = columns() - 2 - termWidth - 2
-  if (text === '') return term
-  if (room < 20) return `${term}\n${wrap(text, columns() - 2, '    ')}`
-  return term.padEnd(termWidth + 2) + wrap(text, room).replaceAll('\n', `\n${' '.repeat(termWidth + 2)}`)
 }
 
 async function run(args: string[]): Promise<void> {

@@ -1,0 +1,57 @@
+import { join, resolve } from 'node:path'
+import { loadSettings, resolveDataDirectory } from '../../shared/server/main.ts'
+import { complain, EXIT } from '../failure.ts'
+import { plain } from '../terminal.ts'
+
+interface Options {
+  data?: string
+}
+
+/** `loci config path`: where the settings are, whether or not the file is there. */
+export function runConfigPath(options: Options): void {
+  process.stdout.write(`${plain(join(directoryOf(options), 'config.json'))}\n`)
+}
+
+/** `loci config show`: the settings as JSON with every default, secrets masked. */
+export async function runConfigShow(options: Options): Promise<void> {
+  const { openConfig, masked } = await loadSettings()
+  const config = await openConfig(directoryOf(options))
+  process.stdout.write(`${plain(JSON.stringify(masked(config.stored), null, 2))}\n`)
+}
+
+/** `loci config check`: one line when the file is right; otherwise what is wrong and where, and exit code 1. */
+export async function runConfigCheck(options: Options): Promise<void> {
+  const { openConfig, referenceIn, unknownKeys } = await loadSettings()
+  const config = await openConfig(directoryOf(options))
+  const problems = [
+    ...unknownKeys(config.stored).map((key) => `${key} is not a setting this Loci knows; is it mistyped?`),
+    ...config.stored.providers.flatMap(({ name, api_key }) => {
+      const variable = referenceIn(api_key ?? '')
+      return variable === null || process.env[variable]
+        ? []
+        : [`provider '${name}' takes its key from ${variable}, which is not set here.`]
+    }),
+  ]
+  for (const problem of problems) complain(`${config.path}: ${problem}`)
+  if (problems.length > 0) process.exitCode = EXIT.failure
+  else process.stdout.write(`${plain(config.path)} is right.\n`)
+}
+
+/** `loci config set`: changes one setting, or says why it cannot be; prints what changed. */
+export async function runConfigSet(key: string, value: string, options: Options): Promise<void> {
+  const { openConfig, setValue } = await loadSettings()
+  const config = await openConfig(directoryOf(options))
+  let change = { key, before: '', after: '' }
+  await config.update((data) => {
+    change = setValue(data, key, value)
+  })
+  const same = change.before === change.after ? ' (as before)' : ''
+  process.stdout.write(`${plain(`${change.key}: ${change.before} → ${change.after}${same}`)}\n`)
+  process.stderr.write(
+    `${plain(`Saved in ${config.path}. A Loci that is running uses it after a restart.`)}\n`,
+  )
+}
+
+function directoryOf(options: Options): string {
+  return options.data === undefined ? resolveDataDirectory(process.env) : resolve(options.data)
+}

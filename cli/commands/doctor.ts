@@ -1,0 +1,229 @@
+import { resolve } from 'node:path'
+import { loadMaintenance, loadSettings, resolveDataDirectory } from '../../shared/server/main.ts'
+import { isAppError } from '../../shared/schema/errors.ts'
+import type { ProviderConfig } from '../../shared/schema/provider.ts'
+import { VERSION } from '../../shared/schema/version.ts'
+import { EXIT } from '../failure.ts'
+import { count, quoted } from '../progress.ts'
+import { bold, columns, plain, wrap } from '../terminal.ts'
+
+type Settings = Awaited<ReturnType<typeof loadSettings>>
+type Finding = Awaited<ReturnType<Awaited<ReturnType<typeof loadMaintenance>>['examineStore']>>[number]
+
+interface Report {
+  /** False when anything is an error. */
+  ok: boolean
+  version: string
+  node: string
+  data: string
+  store: Finding[]
+  config: Finding[]
+  providers: Finding[]
+}
+
+export interface DoctorOptions {
+  json?: boolean
+  /** How long each provider may take, in seconds. */
+  timeout: number
+  data?: string
+}
+
+/** `loci doctor`: looks at the store, the settings and every provider. Exit code 1 when something is wrong. */
+export async function runDoctor(options: DoctorOptions): Promise<void> {
+  const [{ examineStore }, settings] = await Promise.all([loadMaintenance(), loadSettings()])
+  const data = options.data === undefined ? resolveDataDirectory(process.env) : resolve(options.data)
+  const [store, rest] = await Promise.all([examineStore(data), examineSettings(settings, data, options)])
+  const all = [...store, ...rest.config, ...rest.providers]
+  const report: Report = {
+    ok: all.every(({ status }) => status !== 'error'),
+    version: VERSION,
+    node: process.versions.node,
+    data,
+    store,
+    ...rest,
+  }
+  process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : text(report))
+  if (!report.ok) process.exitCode = EXIT.failure
+}
+
+async function examineSettings(
+  settings: Settings,
+  data: string,
+  { timeout }: DoctorOptions,
+): Promise<Pick<Report, 'config' | 'providers'>> {
+  const config = await settings.openConfig(data).catch((error: unknown) => {
+    if (!isAppError(error)) throw error
+    return error
+  })
+  if (isAppError(config)) {
+    const mend = 'correct that line, then: loci config check'
+    const broken: Finding = { check: 'config.json', status: 'error', message: config.message, mend }
+    return { config: [broken], providers: await examineProviders(settings, [], true, null, timeout) }
+  }
+  const findings = settings.unknownKeys(config.stored).map((key): Finding => ({
+    check: 'config.json',
+    status: 'warning',
+    message: `${config.path}: '${key}' is not a setting this Loci knows`,
+    mend: 'correct the name, or remove it',
+  }))
+  const fine: Finding = { check: 'config.json', status: 'ok', message: config.path }
+  return {
+    config: findings.length === 0 ? [fine] : findings,
+    providers: await examineProviders(
+      settings,
+      config.stored.providers,
+      config.value.discover_local,
+      config.value.defaults.model,
+      timeout,
+    ),
+  }
+}
+
+async function examineProviders(
+  settings: Settings,
+  configured: readonly ProviderConfig[],
+  discover: boolean,
+  default_model: string | null,
+  timeout: number,
+): Promise<Finding[]> {
+  const named = new Set(configured.map(({ name }) => name))
+  const asked = [
+    ...configured.map((provider) => ({ provider, from: 'config.json' as const })),
+    ...settings
+      .providersFromEnv(process.env)
+      .filter(({ name }) => !named.has(name))
+      .map((provider) => ({ provider, from: 'the environment' as const })),
+  ]
+  const [results, discovered] = await Promise.all([
+    Promise.all(asked.map(({ provider, from }) => examineProvider(settings, provider, from, timeout))),
+    discover ? settings.discover() : [],
+  ])
+  const found = new Map<string, typeof discovered>()
+  for (const model of discovered) {
+    const name = model.provider_name ?? ''
+    if (!asked.some(({ provider }) => provider.name === name))
+      found.set(name, [...(found.get(name) ?? []), model])
+  }
+  const local = [...found].map(([name, models]): Finding => ({
+    check: name,
+    status: 'ok',
+    message: `${models[0]?.model_endpoint ?? name}: ${count(models.length, 'model')} (found on this machine)`,
+    data: { models: models.length },
+  }))
+  const models = [...results.flatMap((result) => result.models), ...[...found.values()].flat()]
+  const handle = default_model ?? process.env['LETTA_DEFAULT_LLM_HANDLE'] ?? null
+  return [...results.map(({ finding }) => finding), ...local, defaultModel(handle, models)]
+}
+
+async function examineProvider(
+  settings: Settings,
+  stored: ProviderConfig,
+  from: 'config.json' | 'the environment',
+  timeout: number,
+) {
+  const variable = settings.referenceIn(stored.api_key ?? '')
+  const api_key = variable === null ? stored.api_key : (process.env[variable] ?? null)
+  const check = await settings.checkProvider({ ...stored, api_key }, timeout * 1000)
+  const { url, latency_ms, models } = check
+  const data = { url, latency_ms, models: models.length, from }
+  const missing =
+    variable !== null && !api_key ? ` (its key is to come from ${variable}, which is not set)` : ''
+  if (check.problem === null) {
+    const message = `${url}: ${count(models.length, 'model')} in ${latency_ms} ms, from ${from}${missing}`
+    const finding: Finding = { check: stored.name, status: missing === '' ? 'ok' : 'warning', message, data }
+    return { finding: missing === '' ? finding : { ...finding, mend: `set ${variable}` }, models }
+  }
+  const problem = check.problem.replace(/\.$/, '')
+  const shown = api_key ? problem.replaceAll(api_key, '***') : problem
+  const finding: Finding = {
+    check: stored.name,
+    status: 'error',
+    message: `${shown}, from ${from}${missing}`,
+    mend: missing === '' ? mend(settings, stored, from, problem) : `set ${variable}`,
+    data,
+  }
+  return { finding, models }
+}
+
+function mend(settings: Settings, provider: ProviderConfig, from: string, problem: string): string {
+  const preset = settings.presets.find(({ name }) => name === provider.name)
+  const isKey = /answered 40[13]\b/.test(problem)
+  if (from === 'config.json') {
+    if (isKey)
+      return `give it the right key: loci connect ${quoted(provider.name)}${preset ? '' : ` --url ${quoted(provider.base_url)}`} --key-stdin`
+    return `start the server there, or: loci config set providers.${quoted(provider.name)}.base_url URL`
+  }
+  const variables = (isKey ? preset?.key_env : preset?.url_env) ?? []
+  const names = variables.filter((name) => process.env[name]).join(' or ')
+  if (isKey) return `correct ${names || 'its key'} in the environment`
+  return names === '' ? 'check the network and the proxy' : `start the server there, or correct ${names}`
+}
+
+type ListedModel = Awaited<ReturnType<Settings['discover']>>[number]
+
+function defaultModel(handle: string | null, models: readonly ListedModel[]): Finding {
+  const check = 'default model'
+  const model = handle === null ? models[0] : models.find((listed) => listed.handle === handle)
+  if (model) {
+    const size = `context window of ${model.context_window.toLocaleString('en')} tokens`
+    const chosen = handle === null ? ' (the first one found; none is set)' : ''
+    return {
+      check,
+      status: 'ok',
+      message: `${model.handle ?? model.name}: ${size}${chosen}`,
+      data: { handle: model.handle ?? null, context_window: model.context_window },
+    }
+  }
+  if (handle === null) {
+    return {
+      check,
+      status: 'warning',
+      message: 'no model was found: only loci/demo works, which is a script',
+      mend: 'loci connect, or start Ollama or LM Studio on this machine',
+    }
+  }
+  if (handle === 'loci/demo') return { check, status: 'ok', message: 'loci/demo, a script without a model' }
+  return {
+    check,
+    status: 'error',
+    message: `${handle} is not among the models that were found`,
+    mend: 'loci config set defaults.model HANDLE, with a model of a provider that answers',
+    data: { handle },
+  }
+}
+
+const LABEL = { ok: 'ok', warning: 'warning', error: 'WRONG' } as const
+
+function text(report: Report): string {
+  const parts = [
+    `Loci ${report.version}, Node ${report.node}`,
+    section(`Store in ${report.data}`, report.store),
+    section('Settings', report.config),
+    section('Models', report.providers),
+    wrap(verdict(report), columns()),
+  ]
+  return `${parts.join('\n\n')}\n`
+}
+
+function section(title: string, findings: readonly Finding[]): string {
+  const lines = findings.flatMap(({ check, status, message, mend }) => [
+    beside(LABEL[status], `${plain(check)}: ${plain(message)}`),
+    ...(mend === undefined ? [] : [beside('', `→ ${plain(mend)}`)]),
+  ])
+  return [bold(wrap(plain(title), columns())), ...lines].join('\n')
+}
+
+/** A label and text beside it, broken so that it fits. */
+function beside(label: string, text: string): string {
+  const lines = wrap(text, columns() - 11).split('\n')
+  return lines.map((line, i) => `  ${(i === 0 ? label : '').padEnd(7)}  ${line}`).join('\n')
+}
+
+function verdict(report: Report): string {
+  const all = [...report.store, ...report.config, ...report.providers]
+  const wrong = all.filter(({ status }) => status === 'error').map(({ check }) => check)
+  const warnings = all.filter(({ status }) => status === 'warning').length
+  const also = warnings === 0 ? '' : ` ${count(warnings, 'warning')}.`
+  if (wrong.length === 0) return `Nothing is wrong.${also}`
+  return `${count(wrong.length, 'thing')} ${wrong.length === 1 ? 'is' : 'are'} wrong: ${wrong.join(', ')}.${also}`
+}
