@@ -6,7 +6,11 @@ import { EventLog } from './event-log.ts'
 import type { AgentEvent, TurnResult } from './events.ts'
 import { inputMessage } from './messages.ts'
 import type { Actor, CoreDeps } from './ports.ts'
+import { RecentRuns } from './recent-runs.ts'
 import { runTurn } from './turn.ts'
+
+/** How often a process looks whether another one has asked to cancel a turn of its own, in milliseconds. */
+const CANCEL_POLL_MS = 400
 
 export interface StartRun {
   agent_id: string
@@ -17,6 +21,13 @@ export interface StartRun {
   stream_tokens: boolean
   override_model: string | null
   override_system: string | null
+  /** Ask for log probabilities, whatever the agent's settings say. */
+  logprobs: { top: number | null } | null
+  /** Nobody waits for it. */
+  background: boolean
+  callback_url: string | null
+  /** What tells this request from all others but its own repetitions; null when it cannot be repeated. */
+  fingerprint: string | null
   /** Kept with the run for whoever looks at it later. */
   request_config: Record<string, unknown> | null
 }
@@ -26,7 +37,9 @@ export interface ActiveRun {
   run: Run
   /** Everything from `run_start` on, in batches. */
   follow(signal: AbortSignal): AsyncIterable<readonly AgentEvent[]>
-  /** Rejects only for a failure of ours (the store); a failed turn is a result. */
+  /** How many events there have been. */
+  events(): number
+  /** Never rejects: a failed turn, also by a failure of ours (the store), is a result. */
   done: Promise<TurnResult>
   cancel(): void
 }
@@ -37,20 +50,49 @@ export interface ActiveRun {
  */
 export class ActiveRuns {
   readonly #deps: CoreDeps
-  readonly #onFailure: (run_id: string, error: unknown) => void
+  readonly #onFailure: (where: string, error: unknown) => void
   readonly #runs = new Map<string, ActiveRun>()
+  readonly #recent: RecentRuns
+  #polling: ReturnType<typeof setInterval> | null = null
+  readonly #starting = new Set<Promise<ActiveRun>>()
+  #stopping = false
 
   /** `onFailure` hears of turns that ended by a failure of ours; it must not throw. */
-  constructor(deps: CoreDeps, onFailure: (run_id: string, error: unknown) => void) {
+  constructor(deps: CoreDeps, onFailure: (where: string, error: unknown) => void) {
     this.#deps = deps
     this.#onFailure = onFailure
+    this.#recent = new RecentRuns(deps.clock)
   }
 
   /**
    * Stores the input, takes the conversation and begins. Throws before anything has begun: `not_found`,
-   * `conversation_busy`, or what the store says.
+   * `conversation_busy`, `store_unavailable` while this process stops, or what the store says.
    */
-  async start(actor: Actor, request: StartRun): Promise<ActiveRun> {
+  start(actor: Actor, request: StartRun): Promise<ActiveRun> {
+    const started = this.#start(actor, request)
+    this.#starting.add(started)
+    const forget = () => void this.#starting.delete(started)
+    started.then(forget, forget)
+    if (request.fingerprint !== null) this.#recent.add(request.fingerprint, started)
+    return started
+  }
+
+  /** The run that an equal request began here, while it runs and for some minutes afterwards. */
+  join(fingerprint: string): Promise<ActiveRun> | null {
+    return this.#recent.find(fingerprint)
+  }
+
+  /** The answer of the run that this request began has reached its client. */
+  delivered(fingerprint: string): void {
+    this.#recent.delivered(fingerprint)
+  }
+
+  async #start(actor: Actor, request: StartRun): Promise<ActiveRun> {
+    if (this.#stopping)
+      throw new AppError(
+        'store_unavailable',
+        'this server is shutting down; send the message again in a moment',
+      )
     const now = this.#deps.clock.now()
     const run = newRun(request, now)
     const place = {
@@ -72,10 +114,12 @@ export class ActiveRuns {
     const active: ActiveRun = {
       run,
       follow: (signal) => log.follow(signal),
+      events: () => log.length,
       done,
       cancel: () => controller.abort(new AppError('cancelled', `run ${run.id} was cancelled`)),
     }
     this.#runs.set(run.id, active)
+    this.#polling ??= setInterval(() => void this.#obeyOthers(), CANCEL_POLL_MS)
     return active
   }
 
@@ -84,20 +128,33 @@ export class ActiveRuns {
     return this.#runs.get(run_id) ?? null
   }
 
-  /** The run of this conversation in this process. */
-  of(conversation_id: string, agent_id: string): ActiveRun | null {
-    for (const active of this.#runs.values()) {
-      const { run } = active
-      if (run.agent_id === agent_id && (run.conversation_id ?? agent_id) === conversation_id) return active
+  /**
+   * Begins no more turns, gives those that run this many milliseconds to end by themselves, cancels the rest, and waits
+   * until each is closed on disk.
+   */
+  async stop(grace_ms = 0): Promise<void> {
+    this.#stopping = true
+    await Promise.allSettled(this.#starting)
+    const ended = () => Promise.allSettled([...this.#runs.values()].map((active) => active.done))
+    if (grace_ms > 0 && this.#runs.size > 0) {
+      let timer: ReturnType<typeof setTimeout> | undefined
+      const grace = new Promise((resolve) => {
+        timer = setTimeout(resolve, grace_ms)
+      })
+      await Promise.race([ended(), grace])
+      clearTimeout(timer)
     }
-    return null
+    for (const active of this.#runs.values()) active.cancel()
+    await ended()
   }
 
-  /** Cancels every turn and waits until each is closed on disk. */
-  async stop(): Promise<void> {
-    const all = [...this.#runs.values()]
-    for (const active of all) active.cancel()
-    await Promise.allSettled(all.map((active) => active.done))
+  /** Cancels the turns that other processes on this store were asked to cancel. */
+  async #obeyOthers(): Promise<void> {
+    try {
+      for (const run_id of await this.#deps.store.turns.cancelRequests()) this.#runs.get(run_id)?.cancel()
+    } catch (error) {
+      this.#onFailure('looking for turns to cancel', error)
+    }
   }
 
   async #drive(
@@ -110,19 +167,23 @@ export class ActiveRuns {
         const next = await turn.next()
         if (next.done) {
           const cause = next.value.error?.cause
-          if (cause !== undefined && !isAppError(cause)) this.#onFailure(run.id, cause)
+          if (cause !== undefined && !isAppError(cause)) this.#onFailure(`run ${run.id}`, cause)
           return next.value
         }
         log.append(next.value)
       }
     } catch (error) {
-      this.#onFailure(run.id, error)
+      this.#onFailure(`run ${run.id}`, error)
       const result = brokenResult(run.id, error)
       log.append({ type: 'run_end', result })
       return result
     } finally {
       log.end()
       this.#runs.delete(run.id)
+      if (this.#runs.size === 0 && this.#polling) {
+        clearInterval(this.#polling)
+        this.#polling = null
+      }
     }
   }
 }
@@ -146,6 +207,7 @@ function brokenResult(run_id: string, error: unknown): TurnResult {
       context_tokens: null,
     },
     messages: [],
+    logprobs: null,
     error: {
       type: 'internal_error',
       message: isAppError(error)
@@ -164,13 +226,13 @@ function newRun(request: StartRun, now: Date): Run {
     conversation_id: request.conversation_id === request.agent_id ? null : request.conversation_id,
     status: 'running',
     stop_reason: null,
-    background: false,
+    background: request.background,
     created_at: now.toISOString(),
     completed_at: null,
     metadata: null,
     request_config: request.request_config,
     base_template_id: null,
-    callback_url: null,
+    callback_url: request.callback_url,
     callback_sent_at: null,
     callback_status_code: null,
     callback_error: null,

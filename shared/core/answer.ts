@@ -1,6 +1,6 @@
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
-import type { ContentPart, StoredToolCall } from '../schema/message.ts'
+import type { ContentPart, Logprobs, StoredToolCall } from '../schema/message.ts'
 import type { AgentEvent } from './events.ts'
 import type { LanguageModel, ModelEvent, ModelRequest, ModelUsage } from './ports.ts'
 
@@ -11,6 +11,7 @@ export interface Answer {
   tool_calls: StoredToolCall[]
   finish_reason: Extract<ModelEvent, { type: 'finish' }>['reason']
   usage: ModelUsage | null
+  logprobs: Logprobs | null
 }
 
 /**
@@ -31,8 +32,7 @@ export async function* readAnswer(
   const { step_id, message_id } = options
   const calls = new Map<number, { id: string; name: string; arguments: string }>()
   let text = ''
-  let reasoning = ''
-  let signature: string | undefined
+  const thoughts: { type: 'reasoning'; is_native: true; reasoning: string; signature: string | null }[] = []
   for await (const event of model.generate(request, { signal: options.signal, stream: options.stream })) {
     switch (event.type) {
       case 'text':
@@ -41,9 +41,9 @@ export async function* readAnswer(
         if (options.stream) yield { type: 'text_delta', step_id, message_id, text: event.text }
         break
       case 'reasoning':
-        reasoning += event.text
-        signature = event.signature ?? signature
-        if (options.stream) yield { type: 'reasoning_delta', step_id, message_id, text: event.text }
+        think(thoughts, event.text, event.signature)
+        if (options.stream && event.text !== '')
+          yield { type: 'reasoning_delta', step_id, message_id, text: event.text }
         break
       case 'tool_call': {
         let call = calls.get(event.index)
@@ -70,20 +70,31 @@ export async function* readAnswer(
       }
       case 'finish':
         return {
-          content: [
-            ...(reasoning === ''
-              ? []
-              : [{ type: 'reasoning' as const, is_native: true, reasoning, signature: signature ?? null }]),
-            ...(text === '' ? [] : [{ type: 'text' as const, text }]),
-          ],
+          content: [...thoughts, ...(text === '' ? [] : [{ type: 'text' as const, text }])],
           text,
           tool_calls: withUniqueIds([...calls.values()]),
           finish_reason: event.reason,
           usage: event.usage,
+          logprobs: event.logprobs ?? null,
         }
     }
   }
   throw new AppError('llm_empty_response', 'the model ended its answer without finishing it')
+}
+
+/** A signature ends a thought: the provider checks each against its own when it is shown them again. */
+function think(
+  thoughts: { type: 'reasoning'; is_native: true; reasoning: string; signature: string | null }[],
+  text: string,
+  signature: string | undefined,
+): void {
+  let last = thoughts.at(-1)
+  if (!last || last.signature !== null) {
+    last = { type: 'reasoning', is_native: true, reasoning: '', signature: null }
+    thoughts.push(last)
+  }
+  last.reasoning += text
+  last.signature = signature ?? null
 }
 
 /** A model may repeat a call id; returns are matched by id, so each call gets its own. */

@@ -7,6 +7,10 @@ export class EventLog<T> {
   #ended = false
   #waiting: (() => void)[] = []
 
+  get length(): number {
+    return this.#items.length
+  }
+
   append(item: T): void {
     this.#items.push(item)
     this.#wake()

@@ -1,4 +1,4 @@
-import type { StopReason, StoredMessage, UsageStatistics } from '../schema/message.ts'
+import type { Logprobs, StopReason, StoredMessage, UsageStatistics } from '../schema/message.ts'
 import type { Run, Step } from '../schema/run.ts'
 
 /** Why a turn failed, as clients are told. */
@@ -16,6 +16,8 @@ export interface TurnResult {
   usage: UsageStatistics
   /** What the turn added to history after its input, in order. */
   messages: StoredMessage[]
+  /** Of the last model call, when they were asked for and the provider has them. */
+  logprobs: Logprobs | null
   /** Present when `status` is `failed`; `cause` is what was thrown. */
   error?: TurnError & { cause: unknown }
 }

@@ -32,7 +32,9 @@ export function inputMessage(input: MessageCreate, place: Place, at: Date): Stor
     id,
     role: input.role,
     content:
-      typeof input.content === 'string' ? [{ type: 'text', text: clean(input.content) }] : input.content,
+      typeof input.content === 'string'
+        ? [{ type: 'text', text: clean(input.content) }]
+        : input.content.map((part) => (part.type === 'text' ? { ...part, text: clean(part.text) } : part)),
     name: input.name ?? null,
     otid: input.otid ?? id.slice('message-'.length),
     sender_id: input.sender_id ?? null,
@@ -68,20 +70,21 @@ export function textOf(content: readonly ContentPart[]): string {
 
 /**
  * Stored messages as the model is shown them. Tool returns are packed as V1 does (`{status, message, time}`, local
- * time of the agent) and clipped to `max_return_chars` with a note. The result depends on nothing but its
- * arguments, so that the prefix of a request stays byte-identical.
+ * time of the agent) and clipped to `max_return_chars` with a note. Reasoning is shown only to the model that
+ * reasoned. The result depends on nothing but its arguments, so that the prefix of a request stays byte-identical.
  */
-export function toModelMessages(
-  messages: readonly StoredMessage[],
-  options: { timezone: string; max_return_chars: number },
-): ModelMessage[] {
+export function toModelMessages(messages: readonly StoredMessage[], options: ViewOptions): ModelMessage[] {
   return messages.flatMap((message) => toModelMessage(message, options))
 }
 
-function toModelMessage(
-  message: StoredMessage,
-  options: { timezone: string; max_return_chars: number },
-): ModelMessage[] {
+interface ViewOptions {
+  timezone: string
+  max_return_chars: number
+  /** The model that is asked, as messages name theirs. */
+  model: string
+}
+
+function toModelMessage(message: StoredMessage, options: ViewOptions): ModelMessage[] {
   switch (message.role) {
     case 'system':
       return [{ role: 'system', text: textOf(message.content) }]
@@ -92,7 +95,10 @@ function toModelMessage(
       return [
         {
           role: 'assistant',
-          content: message.content,
+          content:
+            message.model === options.model
+              ? message.content
+              : message.content.filter((part) => !part.type.endsWith('reasoning')),
           tool_calls: message.tool_calls.map((call) => ({ id: call.id, ...call.function })),
         },
       ]
@@ -108,11 +114,7 @@ function toModelMessage(
   }
 }
 
-function packReturn(
-  result: StoredToolReturn,
-  at: Date,
-  options: { timezone: string; max_return_chars: number },
-): string | ContentPart[] {
+function packReturn(result: StoredToolReturn, at: Date, options: ViewOptions): string | ContentPart[] {
   const pack = (text: string) =>
     JSON.stringify({
       status: result.status === 'success' ? 'OK' : 'Failed',

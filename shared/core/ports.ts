@@ -7,6 +7,7 @@ import type { Block, BlockVersion, CreateBlock, UpdateBlock } from '../schema/bl
 import type { Event } from '../schema/event.ts'
 import type {
   ContentPart,
+  Logprobs,
   MessageRole,
   StopReason,
   StoredMessage,
@@ -53,6 +54,8 @@ export interface ModelRequest {
   parallel_tool_calls: boolean
   settings: Pick<LlmConfig, 'temperature' | 'max_tokens' | 'reasoning_effort'> &
     Pick<ModelSettings, 'response_format'>
+  /** Ask for log probabilities of the answer, and of this many alternatives of each token. */
+  logprobs?: { top: number | null }
 }
 
 export interface ModelUsage {
@@ -75,6 +78,8 @@ export type ModelEvent =
       reason: 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'unknown'
       /** Null when the provider reported none. */
       usage: ModelUsage | null
+      /** Of the whole answer, when asked for and known. */
+      logprobs?: Logprobs
     }
 
 export interface LanguageModel {
@@ -467,6 +472,7 @@ export interface ConversationContext {
   context: StoredMessage[]
   /** Messages of the agent that are stored but not in `context`. */
   recall_count: number
+  archival: OpenedTurn['archival']
 }
 
 export interface TurnStore {

@@ -1,7 +1,8 @@
 import type { Agent } from '../schema/agent.ts'
 import { AppError, isAppError, messageOf } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
-import type { StopReason, StoredMessage, UsageStatistics } from '../schema/message.ts'
+import type { Logprobs, StopReason, StoredMessage, UsageStatistics } from '../schema/message.ts'
+import { COMPLETED_REASONS } from '../schema/message.ts'
 import type { Run, Step } from '../schema/run.ts'
 import type { ToolSchema } from '../schema/tool.ts'
 import { type Answer, readAnswer } from './answer.ts'
@@ -10,6 +11,7 @@ import { WorkingMemory } from './memory.ts'
 import { assistantMessage, textOf, toModelMessages, toolMessage } from './messages.ts'
 import type {
   Actor,
+  Clock,
   CommitStep,
   CoreDeps,
   FinishRun,
@@ -33,6 +35,8 @@ export interface TurnInput {
   override_model: string | null
   /** Instead of the agent's system message, for this turn. */
   override_system: string | null
+  /** Ask for log probabilities, whatever the agent's settings say. */
+  logprobs: { top: number | null } | null
 }
 
 /** How often a step may be applied again because somebody else changed the same block. */
@@ -53,7 +57,7 @@ export async function* runTurn(
   let result: TurnResult
   try {
     const stop_reason = yield* turn.steps()
-    result = turn.result(stop_reason === 'max_tokens_exceeded' ? 'failed' : 'completed', stop_reason)
+    result = turn.result(statusOf(stop_reason), stop_reason)
   } catch (error) {
     result = yield* turn.close(error)
   }
@@ -75,6 +79,10 @@ class Turn {
   #first_token: number | null = null
   #step_id: string | null = null
   #message_id: string | null = null
+  #model: ResolvedModel | null = null
+  #logprobs: Logprobs | null = null
+  /** Of the step that is under way. */
+  #clock: StepClock | null = null
 
   constructor(input: TurnInput, deps: CoreDeps, signal: AbortSignal) {
     this.#input = input
@@ -100,8 +108,9 @@ class Turn {
   /** The loop. Returns once the step that ends the run is committed. */
   async *steps(): AsyncGenerator<AgentEvent, StopReason> {
     const handle = this.#input.override_model ?? this.#agent.model ?? 'letta/auto'
-    const model = await this.#deps.models.resolve(this.#input.actor, handle)
-    const conversation = this.#buildContext()
+    const model = await this.#orAbort(this.#deps.models.resolve(this.#input.actor, handle))
+    this.#model = model
+    const conversation = this.#buildContext(model)
     const tools = this.#agent.tools.flatMap((tool) =>
       tool.json_schema ? [tool.json_schema as unknown as ToolSchema] : [],
     )
@@ -122,6 +131,7 @@ class Turn {
       stop_reason,
       usage: this.#usage,
       messages: this.#produced,
+      logprobs: this.#logprobs,
     }
   }
 
@@ -139,14 +149,20 @@ class Turn {
           this.#message_id,
           [{ type: 'text', text: this.#partial.text }],
           [],
-          this.#agent.llm_config.model,
+          this.#model?.info.model ?? this.#agent.llm_config.model,
           this.#place(),
           this.#deps.clock.now(),
         ),
       )
     }
     try {
-      await this.#commit({ step: null, messages, finish: this.#finish(result.status, reason, result.error) })
+      const step = this.#unfinishedStep(cancelled ? 'cancelled' : 'failed', reason, result.error)
+      await this.#commit({
+        step,
+        messages,
+        keep_edits: false,
+        finish: this.#finish(result.status, reason, result.error),
+      })
     } catch (failure) {
       // Whoever took the conversation over has closed this run already.
       if (isAppError(failure, 'lease_lost')) return result
@@ -161,14 +177,30 @@ class Turn {
 
   // ---- asking ------------------------------------------------------------------------------------------------
 
-  #buildContext(): ModelMessage[] {
-    const { opened, override_system, conversation_id } = this.#input
-    const window = this.#agent.llm_config.context_window
-    const format = {
-      timezone: this.#agent.timezone,
-      max_return_chars: Math.max(5000, Math.floor(window * 0.2 * 4)),
+  /** The promise, or a rejection as soon as the turn is cancelled: not everything that is awaited hears of an abort. */
+  async #orAbort<T>(promise: Promise<T>): Promise<T> {
+    this.#signal.throwIfAborted()
+    const { promise: aborted, reject } = Promise.withResolvers<never>()
+    const abort = () => reject(this.#signal.reason as Error)
+    this.#signal.addEventListener('abort', abort, { once: true })
+    try {
+      return await Promise.race([promise, aborted])
+    } finally {
+      this.#signal.removeEventListener('abort', abort)
     }
-    const messages = toModelMessages(opened.context, format)
+  }
+
+  #view(model: ResolvedModel) {
+    return {
+      timezone: this.#agent.timezone,
+      max_return_chars: Math.max(5000, Math.floor(this.#agent.llm_config.context_window * 0.2 * 4)),
+      model: model.info.model,
+    }
+  }
+
+  #buildContext(model: ResolvedModel): ModelMessage[] {
+    const { opened, override_system, conversation_id } = this.#input
+    const messages = toModelMessages(opened.context, this.#view(model))
     const system = opened.context[0]
     if (override_system !== null) {
       messages[0] = { role: 'system', text: override_system }
@@ -181,6 +213,7 @@ class Turn {
           compiled_at: this.#deps.clock.now(),
           timezone: this.#agent.timezone,
           recall_count: opened.recall_count,
+          archival: opened.archival,
         })
         this.#system = { message_id: system.id, text }
         messages[0] = { role: 'system', text }
@@ -197,8 +230,11 @@ class Turn {
     const step_id = (this.#step_id = newId('step'))
     const message_id = (this.#message_id = newId('message'))
     this.#partial.text = ''
+    const clock = (this.#clock = new StepClock(this.#deps.clock))
     yield { type: 'step_start', step_id, message_id }
     const config = this.#agent.llm_config
+    const logprobs =
+      this.#input.logprobs ?? (config.return_logprobs ? { top: config.top_logprobs ?? null } : null)
     const events = readAnswer(
       model.language_model,
       {
@@ -212,6 +248,7 @@ class Turn {
           reasoning_effort: config.reasoning_effort,
           response_format: this.#agent.response_format,
         },
+        ...(logprobs ? { logprobs } : {}),
       },
       {
         signal: this.#signal,
@@ -224,7 +261,11 @@ class Turn {
     for (;;) {
       const next = await events.next()
       this.#first_token ??= this.#deps.clock.monotonic()
-      if (next.done) return next.value
+      if (next.done) {
+        clock.answered()
+        this.#logprobs = next.value.logprobs
+        return next.value
+      }
       yield next.value
     }
   }
@@ -240,11 +281,11 @@ class Turn {
 
   /** A plain answer ends the turn. */
   async *#end(model: ResolvedModel, answer: Answer): AsyncGenerator<AgentEvent, StopReason> {
+    refuseNothing(model, answer)
     const stop: StopReason = answer.finish_reason === 'length' ? 'max_tokens_exceeded' : 'end_turn'
     const messages = answer.text === '' ? [] : [this.#assistant(model, answer, [])]
     const step = this.#step(model, answer, stop)
-    const status = stop === 'end_turn' ? 'completed' : 'failed'
-    await this.#commit({ step, messages, finish: this.#finish(status, stop) })
+    await this.#commit({ step, messages, finish: this.#finish(statusOf(stop), stop) })
     yield* this.#report(messages, step)
     return stop
   }
@@ -267,7 +308,8 @@ class Turn {
       deps: this.#deps,
       signal: this.#signal,
     }
-    let executed: ExecutedCall[] = await runToolCalls(calls, scope)
+    let executed: ExecutedCall[] = await this.#orAbort(runToolCalls(calls, scope))
+    this.#clock?.toolsRun()
     const stop: StopReason | null = last ? 'max_steps' : null
     const step = this.#step(model, answer, stop)
     const returned = toolMessage(
@@ -280,6 +322,7 @@ class Turn {
       const outcome = await this.#commit({
         step,
         messages: [asked, returned],
+        passages: executed.flatMap((e) => e.passages),
         ...(stop ? { finish: this.#finish('completed', stop) } : {}),
       })
       if (outcome.status === 'committed') break
@@ -288,23 +331,19 @@ class Turn {
           'conflict',
           'a memory block of this agent was changed by others faster than it could be edited',
         )
-      this.#memory.rebase(outcome.blocks)
-      executed = await runAgain(executed, scope)
+      this.#memory.rebase(outcome)
+      executed = await this.#orAbort(runAgain(executed, scope))
     }
     this.#memory.committed()
     yield* this.#report([returned], step)
     this.#produced.splice(this.#produced.length - 1, 0, asked)
-    conversation.push(
-      ...toModelMessages([asked, returned], {
-        timezone: this.#agent.timezone,
-        max_return_chars: Math.max(5000, Math.floor(this.#agent.llm_config.context_window * 0.2 * 4)),
-      }),
-    )
+    conversation.push(...toModelMessages([asked, returned], this.#view(model)))
     return stop
   }
 
   *#report(messages: StoredMessage[], step: Step): Generator<AgentEvent> {
     this.#partial.text = ''
+    this.#clock = null
     for (const message of messages) {
       this.#produced.push(message)
       yield { type: 'message', message }
@@ -346,11 +385,28 @@ class Turn {
     total.cache_write_tokens = add(total.cache_write_tokens, usage?.cache_write_tokens)
     total.reasoning_tokens = add(total.reasoning_tokens, usage?.reasoning_tokens)
     total.context_tokens = usage?.total_tokens ?? total.context_tokens
+    return this.#stepRow(model, { status: 'success', stop_reason, usage })
+  }
+
+  /** The step that an abort or a failure cut off; null when none had begun, or it was committed already. */
+  #unfinishedStep(status: 'cancelled' | 'failed', stop_reason: StopReason, error?: TurnError): Step | null {
+    if (!this.#clock || !this.#model) return null
+    return {
+      ...this.#stepRow(this.#model, { status, stop_reason, usage: null }),
+      error_type: error?.type ?? null,
+      error_data: error ? { message: error.message, detail: error.detail } : null,
+    }
+  }
+
+  #stepRow(
+    model: ResolvedModel,
+    { status, stop_reason, usage }: Pick<Step, 'status' | 'stop_reason'> & Pick<Answer, 'usage'>,
+  ): Step {
     return {
       id: this.#step_id ?? newId('step'),
       run_id: this.#input.run.id,
       agent_id: this.#agent.id,
-      status: 'success',
+      status,
       stop_reason,
       provider_name: model.info.provider_name ?? null,
       model: model.info.model,
@@ -366,6 +422,7 @@ class Turn {
       error_type: null,
       error_data: null,
       created_at: this.#deps.clock.now().toISOString(),
+      ...(this.#clock ? { timing: this.#clock.timing() } : {}),
     }
   }
 
@@ -381,7 +438,10 @@ class Turn {
     }
   }
 
-  async #commit(part: Pick<CommitStep, 'step' | 'messages' | 'finish'>) {
+  async #commit({
+    keep_edits = true,
+    ...part
+  }: Pick<CommitStep, 'step' | 'messages' | 'passages' | 'finish'> & { keep_edits?: boolean }) {
     const outcome = await this.#deps.store.turns.commit(this.#input.actor, {
       agent_id: this.#agent.id,
       conversation_id: this.#input.conversation_id,
@@ -389,11 +449,68 @@ class Turn {
       epoch: this.#input.opened.epoch,
       ...part,
       ...(this.#system ? { system: this.#system } : {}),
-      block_edits: part.step === null ? [] : this.#memory.edits(),
+      block_edits: part.step === null || !keep_edits ? [] : this.#memory.edits(),
     })
     if (outcome.status === 'committed') this.#system = undefined
     return outcome
   }
+}
+
+/** How long the parts of one step take, in nanoseconds. */
+class StepClock {
+  readonly #clock: Clock
+  readonly #began: number
+  readonly #epoch: number
+  #answered: number | null = null
+  #tools: number | null = null
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#epoch = clock.now().getTime() * 1e6
+    this.#began = clock.monotonic()
+  }
+
+  /** The model's answer is complete. */
+  answered(): void {
+    this.#answered = this.#clock.monotonic()
+  }
+
+  /** The tools that it called have returned. */
+  toolsRun(): void {
+    this.#tools = this.#clock.monotonic()
+  }
+
+  timing(): NonNullable<Step['timing']> {
+    const now = this.#clock.monotonic()
+    const answered = this.#answered ?? now
+    const ns = (ms: number) => Math.round(ms * 1e6)
+    return {
+      step_start_ns: this.#epoch,
+      llm_request_start_ns: this.#epoch,
+      llm_request_ns: ns(answered - this.#began),
+      tool_execution_ns: this.#tools === null ? null : ns(this.#tools - answered),
+      step_ns: ns(now - this.#began),
+    }
+  }
+}
+
+function statusOf(stop_reason: StopReason): 'completed' | 'failed' {
+  return COMPLETED_REASONS.includes(stop_reason) ? 'completed' : 'failed'
+}
+
+/** An answer without words or calls ends a turn in silence only when the model says that it meant to. */
+function refuseNothing(model: ResolvedModel, answer: Answer): void {
+  if (answer.text !== '') return
+  if (answer.finish_reason === 'unknown')
+    throw new AppError(
+      'llm_empty_response',
+      `the model ${model.handle} answered nothing, and not why; send the message again or choose another model`,
+    )
+  if (answer.finish_reason === 'content_filter')
+    throw new AppError(
+      'llm_bad_request',
+      `the content filter of the provider of ${model.handle} held its answer back; say it in other words`,
+    )
 }
 
 function stopReasonOf(error: unknown): StopReason {

@@ -1,4 +1,5 @@
 import type { ModelEvent, ModelUsage } from '../core/ports.ts'
+import { type Logprobs, logprobs } from '../schema/message.ts'
 
 type Json = Record<string, unknown>
 type Finish = ModelEvent & { type: 'finish' }
@@ -15,6 +16,7 @@ export class AnswerReader {
   #finish: string | null = null
   #refused = false
   #usage: ModelUsage | null = null
+  #logprobs: Logprobs | null = null
 
   /** The model said why it stopped. */
   get finished(): boolean {
@@ -29,13 +31,26 @@ export class AnswerReader {
     if (!choice) return
     const delta = (choice.delta ?? choice.message) as Json | null | undefined
     if (delta) this.#readDelta(delta, out)
+    if (choice.logprobs) this.#readLogprobs(choice.logprobs)
     if (typeof choice.finish_reason === 'string' && choice.finish_reason !== '')
       this.#finish = choice.finish_reason
   }
 
   /** The last event. */
   finish(): Finish {
-    return { type: 'finish', reason: this.#reason(), usage: this.#usage }
+    const known = this.#logprobs
+    return { type: 'finish', reason: this.#reason(), usage: this.#usage, ...(known && { logprobs: known }) }
+  }
+
+  /** Of a stream each chunk has those of its own tokens; what is not in the known shape is left out. */
+  #readLogprobs(value: unknown): void {
+    const parsed = logprobs.safeParse(value)
+    if (!parsed.success) return
+    const all = (this.#logprobs ??= { content: null, refusal: null })
+    for (const key of ['content', 'refusal'] as const) {
+      const more = parsed.data[key]
+      if (more) (all[key] ??= []).push(...more)
+    }
   }
 
   #reason(): Finish['reason'] {

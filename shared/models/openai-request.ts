@@ -39,6 +39,10 @@ export function toChatBody(
   }
   const format = settings.response_format
   if (format && format.type !== 'text') body.response_format = format
+  if (request.logprobs) {
+    body.logprobs = true
+    if (request.logprobs.top !== null) body.top_logprobs = request.logprobs.top
+  }
   if (stream) {
     body.stream = true
     if (provider.provider_type !== 'mistral') body.stream_options = { include_usage: true }

@@ -8,6 +8,8 @@ export const ERROR_CODES = [
   /** The request does not have the shape the route expects; `data.issues` lists the places. */
   'validation',
   'not_found',
+  /** The path is served, but not with this method; `data.allow` lists those that are. */
+  'not_allowed',
   /** A unique name or label is taken, or the thing changed in the meantime. */
   'conflict',
   /** Another turn runs in this conversation; `data.run_id` names it. */

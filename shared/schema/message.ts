@@ -127,29 +127,51 @@ export const MESSAGE_TYPES = [
 export const messageType = z.enum(MESSAGE_TYPES)
 export type MessageType = z.infer<typeof messageType>
 
+const turnRequest = {
+  messages: z.array(messageCreate).min(1).max(1000).nullish(),
+  input: z.union([z.string(), inputParts]).nullish(),
+  max_steps: z.number().int().min(1).default(50),
+  use_assistant_message: z.boolean().default(true),
+  assistant_message_tool_name: z.string().default('send_message'),
+  assistant_message_tool_kwarg: z.string().default('message'),
+  include_return_message_types: z.array(messageType).nullish(),
+  override_model: z.string().nullish(),
+  override_system: z.string().nullish(),
+  /** Older name of `override_system`. */
+  system: z.string().nullish(),
+  include_compaction_messages: z.boolean().default(false),
+  return_logprobs: z.boolean().default(false),
+  top_logprobs: z.number().int().min(0).max(20).nullish(),
+}
+
+const oneInput = {
+  check: (body: { messages?: unknown; input?: unknown }) => (body.messages == null) !== (body.input == null),
+  error: { message: "give exactly one of 'messages' and 'input'", path: ['messages'] },
+}
+
 /** Body of `POST /v1/agents/{id}/messages` (reference 5.3): exactly one of `messages` and `input`. */
 export const messageRequest = z
   .object({
-    messages: z.array(messageCreate).min(1).nullish(),
-    input: z.union([z.string(), inputParts]).nullish(),
-    max_steps: z.number().int().min(1).default(50),
-    use_assistant_message: z.boolean().default(true),
-    assistant_message_tool_name: z.string().default('send_message'),
-    assistant_message_tool_kwarg: z.string().default('message'),
-    include_return_message_types: z.array(messageType).nullish(),
-    override_model: z.string().nullish(),
-    override_system: z.string().nullish(),
-    include_compaction_messages: z.boolean().default(false),
+    ...turnRequest,
     streaming: z.boolean().optional(),
     stream_tokens: z.boolean().default(false),
     include_pings: z.boolean().default(true),
     background: z.boolean().default(false),
   })
-  .refine((body) => (body.messages == null) !== (body.input == null), {
-    message: "give exactly one of 'messages' and 'input'",
-    path: ['messages'],
-  })
+  .refine(oneInput.check, oneInput.error)
 export type MessageRequest = z.infer<typeof messageRequest>
+
+/** Body of `POST /v1/agents/{id}/messages/async`. */
+export const asyncRequest = z
+  .object({
+    ...turnRequest,
+    /** Is sent the outcome when the run has ended. */
+    callback_url: z
+      .url({ protocol: /^https?$/, error: 'expected a URL that begins with http:// or https://' })
+      .nullish(),
+  })
+  .refine(oneInput.check, oneInput.error)
+export type AsyncRequest = z.infer<typeof asyncRequest>
 
 // ---- answer --------------------------------------------------------------------------------------------------
 
@@ -222,6 +244,14 @@ export const lettaMessage = z.discriminatedUnion('message_type', [
 ])
 export type LettaMessage = z.infer<typeof lettaMessage>
 
+/** Stop reasons of a run that ended as `completed`; `cancelled` is a status of its own, all others are `failed`. */
+export const COMPLETED_REASONS: readonly string[] = [
+  'end_turn',
+  'max_steps',
+  'tool_rule',
+  'requires_approval',
+]
+
 export const STOP_REASONS = [
   'end_turn',
   'error',
@@ -257,12 +287,26 @@ export type UsageStatistics = z.infer<typeof usageStatistics>
 
 export const stopReasonMessage = z.object({ message_type: z.literal('stop_reason'), stop_reason: stopReason })
 
+const tokenLogprob = z.object({
+  token: z.string(),
+  logprob: z.number(),
+  bytes: z.array(z.number().int()).nullable().default(null),
+})
+const tokenLogprobs = z.array(tokenLogprob.extend({ top_logprobs: z.array(tokenLogprob).default([]) }))
+
+/** Log probabilities as OpenAI-compatible providers report them; of the last model call of a turn. */
+export const logprobs = z.object({
+  content: tokenLogprobs.nullable().default(null),
+  refusal: tokenLogprobs.nullable().default(null),
+})
+export type Logprobs = z.infer<typeof logprobs>
+
 /** Answer to a message that was not streamed. */
 export const lettaResponse = z.object({
   messages: z.array(lettaMessage),
   stop_reason: stopReasonMessage,
   usage: usageStatistics,
-  logprobs: z.null(),
+  logprobs: logprobs.nullable(),
   turns: z.null(),
 })
 export type LettaResponse = z.infer<typeof lettaResponse>

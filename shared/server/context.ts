@@ -8,7 +8,9 @@ export interface ServerContext {
   runs: ActiveRuns
   /** Hears of failures that are ours, with the request they belong to; must not throw. */
   onFailure(where: string, error: unknown): void
-  /** Aborted when the server shuts down: open streams end. */
+  /** Fetch images from this machine and private networks for a message that asks for it. */
+  allow_private_images: boolean
+  /** Aborted when the server shuts down: streams that never end by themselves end. */
   closing: AbortSignal
 }
 

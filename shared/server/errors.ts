@@ -6,6 +6,7 @@ const STATUS: Record<ErrorCode, number> = {
   invalid_argument: 400,
   validation: 422,
   not_found: 404,
+  not_allowed: 405,
   conflict: 409,
   conversation_busy: 409,
   lease_lost: 409,
@@ -65,6 +66,8 @@ export function errorResponse(error: unknown, onFailure: (error: unknown) => voi
     error.code === 'not_found' && error.data['bare'] === true
       ? error.message
       : prefixed(prefix, error.message)
+  const allow = error.data['allow']
+  if (Array.isArray(allow)) headers['allow'] = allow.join(', ')
   const run_id = error.data['run_id']
   return json(status, { detail, ...(run_id === undefined ? {} : { run_id }) }, headers)
 }

@@ -33,8 +33,24 @@ export function commonFields(message: StoredMessage, otid: string | null) {
   }
 }
 
+/** How agents of the older types speak: through a tool, whose calls are shown as what they say (reference 5.2). */
+export interface SpeakingTool {
+  use_assistant_message: boolean
+  assistant_message_tool_name: string
+  assistant_message_tool_kwarg: string
+}
+
+const SEND_MESSAGE: SpeakingTool = {
+  use_assistant_message: true,
+  assistant_message_tool_name: 'send_message',
+  assistant_message_tool_kwarg: 'message',
+}
+
 /** One stored message as the API shows it: reasoning, then text, then tool calls (reference 5.2). */
-export function toLettaMessages(message: StoredMessage): LettaMessage[] {
+export function toLettaMessages(
+  message: StoredMessage,
+  speaking: SpeakingTool = SEND_MESSAGE,
+): LettaMessage[] {
   switch (message.role) {
     case 'system':
       return [
@@ -54,12 +70,14 @@ export function toLettaMessages(message: StoredMessage): LettaMessage[] {
         },
       ]
     case 'assistant':
-      return assistantParts(message)
+      return assistantParts(message, speaking)
     case 'tool':
-      return message.tool_returns.map((result, i) => ({
-        ...commonFields(message, partOtid(message.id, i)),
-        ...toolReturnFields([result]),
-      }))
+      return message.tool_returns
+        .filter((result) => !speaks(speaking, result.name))
+        .map((result, i) => ({
+          ...commonFields(message, partOtid(message.id, i)),
+          ...toolReturnFields([result]),
+        }))
     case 'approval':
       return []
   }
@@ -90,10 +108,14 @@ export function toolReturnFields(returns: readonly StoredToolReturn[]) {
 /** Messages for a list: flattened, in the order of the list, only the asked types. */
 export function listMessages(
   stored: readonly StoredMessage[],
-  options: { order: 'asc' | 'desc'; types?: readonly MessageType[] | null | undefined },
+  options: {
+    order: 'asc' | 'desc'
+    types?: readonly MessageType[] | null | undefined
+    speaking?: SpeakingTool
+  },
 ): LettaMessage[] {
   const flat = stored.flatMap((message) => {
-    const parts = toLettaMessages(message)
+    const parts = toLettaMessages(message, options.speaking)
     return options.order === 'desc' ? parts.toReversed() : parts
   })
   return onlyTypes(flat, options.types)
@@ -109,7 +131,21 @@ export function onlyTypes<T extends { message_type: string }>(
   return messages.filter((message) => wanted.has(message.message_type))
 }
 
-function assistantParts(message: StoredMessage): LettaMessage[] {
+function speaks(tool: SpeakingTool, name: string): boolean {
+  return tool.use_assistant_message && name === tool.assistant_message_tool_name
+}
+
+/** What a call of the speaking tool says; null when its arguments cannot be read. */
+function spokenText(tool: SpeakingTool, text: string): string | null {
+  try {
+    const value = (JSON.parse(text) as Record<string, unknown> | null)?.[tool.assistant_message_tool_kwarg]
+    return typeof value === 'string' ? value : null
+  } catch {
+    return null
+  }
+}
+
+function assistantParts(message: StoredMessage, speaking: SpeakingTool): LettaMessage[] {
   const out: LettaMessage[] = []
   const common = () => commonFields(message, partOtid(message.id, out.length))
   for (const part of message.content) {
@@ -138,7 +174,12 @@ function assistantParts(message: StoredMessage): LettaMessage[] {
   }
   const text = plainText(message)
   if (text !== '') out.push({ ...common(), message_type: 'assistant_message', content: text })
-  const calls = message.tool_calls.map((call) => ({
+  const silent = message.tool_calls.filter((call) => {
+    const said = speaks(speaking, call.function.name) ? spokenText(speaking, call.function.arguments) : null
+    if (said !== null) out.push({ ...common(), message_type: 'assistant_message', content: said })
+    return said === null
+  })
+  const calls = silent.map((call) => ({
     name: call.function.name,
     arguments: call.function.arguments,
     tool_call_id: call.id,

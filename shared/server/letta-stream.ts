@@ -6,6 +6,7 @@ import {
   commonFields,
   onlyTypes,
   partOtid,
+  type SpeakingTool,
   toLettaMessages,
   toolReturnFields,
   wireDate,
@@ -19,13 +20,15 @@ export interface LettaStreamOptions {
   stream_tokens: boolean
   include_pings: boolean
   types: readonly MessageType[] | null | undefined
+  speaking: SpeakingTool
+  /** Hears that the stream was read to its end. */
+  onDelivered?: () => void
 }
 
-/** A run as V1's event stream. When the client goes away only the stream ends, never the run. */
-export function streamRun(run: ActiveRun, options: LettaStreamOptions, closing: AbortSignal): Response {
+/** A run as V1's event stream. When the client goes away, or stalls, only the stream ends, never the run. */
+export function streamRun(run: ActiveRun, options: LettaStreamOptions): Response {
   const abort = new AbortController()
-  const signal = AbortSignal.any([abort.signal, closing])
-  return eventStream(encodeRun(run, options, signal), {
+  return eventStream(encodeRun(run, options, abort.signal), {
     abort,
     keepAliveMs: KEEP_ALIVE_MS,
     keepAlive: () => (options.include_pings ? encodeItem(ping(run.run.id)) : ': keep-alive\n\n'),
@@ -45,6 +48,7 @@ async function* encodeRun(
     for (const event of batch) text += mapper.encode(event)
     if (text !== '') yield text
   }
+  if (!signal.aborted) options.onDelivered?.()
 }
 
 /** Turns agent events into stream items, keeping one otid for each part of a message. */
@@ -117,7 +121,7 @@ class StreamMapper {
     const items =
       this.#options.stream_tokens && message.role === 'tool'
         ? [{ ...commonFields(message, partOtid(message.id, 0)), ...toolReturnFields(message.tool_returns) }]
-        : toLettaMessages(message)
+        : toLettaMessages(message, this.#options.speaking)
     return onlyTypes(items, this.#options.types).map(encodeItem).join('')
   }
 

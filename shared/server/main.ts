@@ -86,8 +86,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     }, RECOVER_EVERY_MS)
     recovery.unref()
     const closing = new AbortController()
-    const runs = new ActiveRuns(deps, (run_id, error) => onFailure(`run ${run_id}`, error))
-    const app = createApp({ deps, runs, onFailure, closing: closing.signal })
+    const runs = new ActiveRuns(deps, onFailure)
+    const app = createApp({
+      deps,
+      runs,
+      onFailure,
+      allow_private_images: env['LOCI_ALLOW_PRIVATE_IMAGES'] === '1',
+      closing: closing.signal,
+    })
     const preload = setTimeout(() => {
       app.preload().catch((error: unknown) => onFailure('loading the routes', error))
     }, PRELOAD_AFTER_MS)

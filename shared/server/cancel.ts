@@ -1,0 +1,59 @@
+import type { Actor } from '../core/ports.ts'
+import { AppError } from '../schema/errors.ts'
+import type { Run } from '../schema/run.ts'
+import type { ServerContext } from './context.ts'
+
+/** How long a turn of another process may take to end once it was asked to, and how often it is looked at. */
+const WAIT_MS = 10_000
+const LOOK_MS = 50
+
+/**
+ * Cancels turns of an agent wherever they run: those named, or the ones that run in `conversation_id`. Answers what
+ * became of each. Throws `conflict` when none of them runs.
+ */
+export async function cancelRuns(
+  context: ServerContext,
+  actor: Actor,
+  target: { agent_id: string; conversation_id: string; run_ids: readonly string[] | null },
+): Promise<Record<string, 'cancelled' | 'failed'>> {
+  const { agent_id, conversation_id } = target
+  const { turns } = context.deps.store
+  const named = target.run_ids
+    ? await Promise.all(target.run_ids.map((id) => turns.getRun(actor, id)))
+    : await turns.listRuns(
+        actor,
+        { agent_id, conversation_id, statuses: ['created', 'running'] },
+        { limit: 100, order: 'desc' },
+      )
+  const runs = named.filter((run) => run !== null).filter((run) => run.agent_id === agent_id)
+  if (!runs.some(isActive))
+    throw new AppError(
+      'conflict',
+      target.run_ids
+        ? `none of these runs of agent ${agent_id} is running`
+        : `agent ${agent_id} has no turn that could be cancelled: none is running`,
+    )
+  const results = runs.map(async (run) => [run.id, await cancelRun(context, actor, run)] as const)
+  return Object.fromEntries(await Promise.all(results))
+}
+
+async function cancelRun(context: ServerContext, actor: Actor, run: Run): Promise<'cancelled' | 'failed'> {
+  if (!isActive(run)) return run.status === 'cancelled' ? 'cancelled' : 'failed'
+  const here = context.runs.get(run.id)
+  if (here) {
+    here.cancel()
+    return (await here.done).status === 'cancelled' ? 'cancelled' : 'failed'
+  }
+  const { turns } = context.deps.store
+  await turns.requestCancel(actor, run.id)
+  for (const end = performance.now() + WAIT_MS; performance.now() < end;) {
+    const now = await turns.getRun(actor, run.id)
+    if (!now || !isActive(now)) return now?.status === 'cancelled' ? 'cancelled' : 'failed'
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  }
+  return 'failed'
+}
+
+function isActive(run: Run): boolean {
+  return run.status === 'created' || run.status === 'running'
+}
