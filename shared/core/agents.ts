@@ -1,6 +1,6 @@
 import type { Agent, CreateAgent, UpdateAgent } from '../schema/agent.ts'
 import { DEFAULT_CONTEXT_WINDOW_LIMIT } from '../schema/agent.ts'
-import type { Block, CreateBlock } from '../schema/block.ts'
+import type { CreateBlock } from '../schema/block.ts'
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
 import { type LlmConfig, type Model, type ModelSettings, SETTINGS_TYPES } from '../schema/model.ts'
@@ -10,6 +10,7 @@ import {
   defaultSystemPrompt,
   randomAgentName,
 } from './default-prompts.ts'
+import { draftBlock } from './memory.ts'
 import { systemMessage } from './messages.ts'
 import type { Actor, AgentPatch, CoreDeps } from './ports.ts'
 import { compilePrompt, renderPrompt } from './prompt.ts'
@@ -61,7 +62,10 @@ export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgen
     last_stop_reason: null,
   }
   const linked = await Promise.all(block_ids.map((block_id) => deps.store.blocks.get(actor, block_id)))
-  const blocks = [...new_blocks.map(previewBlock), ...linked.filter((block) => block !== null)]
+  const blocks = [
+    ...new_blocks.map((block) => draftBlock('', block)),
+    ...linked.filter((block) => block !== null),
+  ]
   const text = renderPrompt(compilePrompt({ ...agent, blocks }), {
     agent_id: id,
     conversation_id: 'default',
@@ -157,28 +161,6 @@ async function toolIds(deps: CoreDeps, actor: Actor, body: CreateAgent): Promise
 
 function withDescription(block: CreateBlock): CreateBlock {
   return { ...block, description: block.description ?? defaultBlockDescription(block.label) }
-}
-
-function previewBlock(block: CreateBlock): Block {
-  const { template_name, template_id, base_template_id, deployment_id, entity_id, project_id } = block
-  return {
-    ...block,
-    id: '',
-    version: 1,
-    created_by_id: null,
-    last_updated_by_id: null,
-    description: block.description ?? null,
-    metadata: block.metadata ?? null,
-    hidden: block.hidden ?? null,
-    preserve_on_migration: block.preserve_on_migration ?? null,
-    tags: block.tags ?? [],
-    template_name: template_name ?? null,
-    template_id: template_id ?? null,
-    base_template_id: base_template_id ?? null,
-    deployment_id: deployment_id ?? null,
-    entity_id: entity_id ?? null,
-    project_id: project_id ?? null,
-  }
 }
 
 type ModelOptions = Pick<

@@ -1,78 +1,214 @@
-import type { Block } from '../schema/block.ts'
+import type { Block, CreateBlock } from '../schema/block.ts'
+import { createBlock } from '../schema/block.ts'
 import { AppError } from '../schema/errors.ts'
-import type { BlockEdit, TurnMemory } from './ports.ts'
+import { newId } from '../schema/ids.ts'
+import type { BlockChange, BlockConflict, BlockEdit, TurnMemory } from './ports.ts'
 
 /**
  * The agent's blocks during a turn. Tools read and write here; the edits of a step are committed with it, and when
  * another process changed a block meanwhile, `rebase` takes the present blocks and the tools run again on them.
  */
-export class WorkingMemory implements TurnMemory {
-  #base: Block[]
-  #edited = new Map<string, string>()
-  #touched = false
+export class WorkingMemory {
+  #base: readonly Block[]
+  /** Replaced by each write, never changed: an older list is a snapshot. */
+  #blocks: readonly Block[]
+  readonly #created = new Map<string, CreateBlock>()
+  #refused: NonNullable<BlockConflict['refused_labels']> = []
 
   constructor(blocks: readonly Block[]) {
     this.#base = [...blocks]
+    this.#blocks = this.#base
+  }
+
+  /** Memory for one tool call, which remembers whether the call used it and can undo what it did. */
+  forCall(): CallMemory {
+    return new CallMemory({
+      read: () => this.#blocks,
+      write: (blocks) => {
+        this.#blocks = blocks
+      },
+      created: this.#created,
+      refused: () => this.#refused,
+    })
+  }
+
+  /** What the step changes; a block set back to what it was is no edit. */
+  edits(): BlockEdit[] {
+    const now = new Map(this.#blocks.map((block) => [block.id, block]))
+    const edits: BlockEdit[] = []
+    for (const before of this.#base) {
+      const after = now.get(before.id)
+      if (after) {
+        const change = changeOf(before, after)
+        if (change) edits.push(change)
+      } else edits.push({ block_id: before.id, base_version: before.version, detach: true })
+    }
+    for (const block of this.#blocks) {
+      const create = this.#created.get(block.id)
+      if (create && block.label !== null) {
+        const { label, value, description } = block
+        edits.push({ block_id: block.id, create: { ...create, label, value, description } })
+      }
+    }
+    return edits
+  }
+
+  /** The edits are on disk: they are the base of the next step. */
+  committed(): void {
+    const before = new Map(this.#base.map((block) => [block.id, block]))
+    this.#base = this.#blocks.map((block) => {
+      const old = before.get(block.id)
+      return old && changeOf(old, block) ? { ...block, version: old.version + 1 } : block
+    })
+    this.#blocks = this.#base
+    this.#created.clear()
+    this.#refused = []
+  }
+
+  /** Forgets this step's edits and starts again from the present blocks. */
+  rebase(conflict: BlockConflict): void {
+    this.#base = conflict.blocks
+    this.#blocks = this.#base
+    this.#created.clear()
+    this.#refused = conflict.refused_labels ?? []
+  }
+}
+
+interface Source {
+  read(): readonly Block[]
+  write(blocks: readonly Block[]): void
+  created: Map<string, CreateBlock>
+  refused(): NonNullable<BlockConflict['refused_labels']>
+}
+
+/** The blocks as one tool call sees them: see `WorkingMemory.forCall`. */
+export class CallMemory implements TurnMemory {
+  readonly #source: Source
+  readonly #before: readonly Block[]
+  #touched = false
+  #wrote = false
+
+  constructor(source: Source) {
+    this.#source = source
+    this.#before = source.read()
+  }
+
+  /** Whether the call looked at or changed memory. */
+  get touched(): boolean {
+    return this.#touched
+  }
+
+  /** Takes back what this call changed. Calls that write run one after another, so nothing else is lost. */
+  undo(): void {
+    if (this.#wrote) this.#source.write(this.#before)
+    this.#wrote = false
   }
 
   get blocks(): readonly Block[] {
     this.#touched = true
-    return this.#base.map((block) => this.#present(block))
+    return this.#source.read()
   }
 
   get(label: string): Block {
-    this.#touched = true
-    const block = this.#base.find((b) => b.label === label)
-    if (block) return this.#present(block)
-    const labels = this.#base.map((b) => b.label).join(', ')
-    throw new AppError(
-      'tool_error',
+    const block = this.blocks.find((b) => b.label === label)
+    if (block) return block
+    const labels = this.blocks.map((b) => b.label).join(', ')
+    throw toolError(
+      'KeyError',
       `there is no memory block '${label}'; this agent's blocks are: ${labels === '' ? 'none' : labels}`,
     )
   }
 
   set(label: string, value: string): void {
+    this.#change(label, { value: value.replaceAll('\0', '') })
+  }
+
+  create({ label, value, description }: { label: string; value: string; description: string | null }): void {
+    const parsed = createBlock.safeParse({ label, value, description })
+    if (!parsed.success)
+      throw toolError('ValueError', `a memory block cannot have the label '${label.replaceAll('\0', '')}'`)
+    this.#refuseTaken(label)
+    const block = draftBlock(newId('block'), parsed.data)
+    this.#source.created.set(block.id, parsed.data)
+    this.#write([...this.blocks, block])
+  }
+
+  detach(label: string): void {
+    const { id } = this.#editable(label)
+    this.#write(this.blocks.filter((block) => block.id !== id))
+  }
+
+  rename(label: string, to: string): void {
+    const { id } = this.#editable(label)
+    if (to === '' || to.includes('\0'))
+      throw toolError('ValueError', 'a label has at least one character, and no NUL')
+    if (to !== label) this.#refuseTaken(to)
+    if (this.#source.refused().some((r) => r.block_id === id && r.label === to))
+      throw toolError(
+        'ValueError',
+        `memory block '${label}' cannot be renamed to '${to}': another agent shares it and has a block of that label`,
+      )
+    this.#change(label, { label: to })
+  }
+
+  describe(label: string, description: string): void {
+    this.#change(label, { description: description.replaceAll('\0', '') })
+  }
+
+  #editable(label: string): Block {
     const block = this.get(label)
     if (block.read_only)
-      throw new AppError('tool_error', `memory block '${label}' is read-only and cannot be edited`)
-    this.#edited.set(block.id, value)
+      throw toolError('ValueError', `memory block '${label}' is read-only and cannot be edited`)
+    return block
   }
 
-  /** Whether a tool looked at or changed memory since the last call of this method. */
-  takeTouched(): boolean {
-    const touched = this.#touched
-    this.#touched = false
-    return touched
+  #change(label: string, fields: Partial<Pick<Block, 'label' | 'value' | 'description'>>): void {
+    const { id } = this.#editable(label)
+    this.#write(this.blocks.map((block) => (block.id === id ? { ...block, ...fields } : block)))
   }
 
-  /** What the step changes; a value set back to what it was is no edit. */
-  edits(): BlockEdit[] {
-    return this.#base.flatMap((block) => {
-      const value = this.#edited.get(block.id)
-      return value === undefined || value === block.value
-        ? []
-        : [{ block_id: block.id, base_version: block.version, value }]
-    })
+  #write(blocks: readonly Block[]): void {
+    this.#wrote = true
+    this.#source.write(blocks)
   }
 
-  /** The edits are on disk: they are the base of the next step. */
-  committed(): void {
-    this.#base = this.#base.map((block) => {
-      const present = this.#present(block)
-      return present.value === block.value ? block : { ...present, version: block.version + 1 }
-    })
-    this.#edited.clear()
+  #refuseTaken(label: string): void {
+    if (this.blocks.some((block) => block.label === label))
+      throw toolError('ValueError', `there is a memory block '${label}' already`)
   }
+}
 
-  /** Forgets this step's edits and starts again from the present blocks. */
-  rebase(blocks: readonly Block[]): void {
-    const fresh = new Map(blocks.map((block) => [block.id, block]))
-    this.#base = this.#base.map((block) => fresh.get(block.id) ?? block)
-    this.#edited.clear()
+/** A block as it will be once it is stored; whoever stores it fills in who made it. */
+export function draftBlock(id: string, input: CreateBlock): Block {
+  return {
+    ...input,
+    id,
+    version: 1,
+    created_by_id: null,
+    last_updated_by_id: null,
+    description: input.description ?? null,
+    metadata: input.metadata ?? null,
+    hidden: input.hidden ?? null,
+    preserve_on_migration: input.preserve_on_migration ?? null,
+    tags: input.tags ?? [],
+    template_name: input.template_name ?? null,
+    template_id: input.template_id ?? null,
+    base_template_id: input.base_template_id ?? null,
+    deployment_id: input.deployment_id ?? null,
+    entity_id: input.entity_id ?? null,
+    project_id: input.project_id ?? null,
   }
+}
 
-  #present(block: Block): Block {
-    const value = this.#edited.get(block.id)
-    return value === undefined ? block : { ...block, value }
-  }
+function changeOf(before: Block, after: Block): BlockChange | null {
+  const change: BlockChange = { block_id: before.id, base_version: before.version }
+  if (after.value !== before.value) change.value = after.value
+  if (after.label !== before.label && after.label !== null) change.label = after.label
+  if (after.description !== before.description) change.description = after.description
+  return Object.keys(change).length > 2 ? change : null
+}
+
+/** An error that a model reads; `kind` is its name in V1's error returns. */
+function toolError(kind: string, text: string): AppError {
+  return new AppError('tool_error', text, { data: { kind } })
 }

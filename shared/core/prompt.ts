@@ -19,6 +19,8 @@ export interface PromptMetadata {
   timezone: string
   /** Messages that are stored but not in context. */
   recall_count: number
+  /** What archival memory holds; nothing is said of an empty one. */
+  archival?: { count: number; tags: readonly string[] }
 }
 
 /** Token in an agent's system text that is replaced by its memory. */
@@ -155,8 +157,18 @@ function metadataSection(metadata: PromptMetadata): string {
     `- CONVERSATION_ID: ${metadata.conversation_id}`,
     `- System prompt last recompiled: ${formatLocalTime(metadata.compiled_at, metadata.timezone)}`,
     `- ${metadata.recall_count} previous messages are stored in recall memory (tools can search them)`,
+    ...archivalLines(metadata.archival),
     '</memory_metadata>',
   ].join('\n')
+}
+
+function archivalLines(archival: PromptMetadata['archival']): string[] {
+  if (!archival || archival.count === 0) return []
+  const lines = [`- ${archival.count} memories are stored in archival memory (tools can search them)`]
+  // Tags are anybody's text: none may end a line or the section.
+  const tags = archival.tags.map((tag) => tag.replaceAll(/[\s<>]+/g, ' '))
+  if (tags.length > 0) lines.push(`- Archival memory tags: ${tags.join(', ')}`)
+  return lines
 }
 
 const formatters = new Map<string, Intl.DateTimeFormat>()

@@ -31,6 +31,7 @@ export async function recompilePrompt(
       compiled_at: deps.clock.now(),
       timezone: agent.timezone,
       recall_count: conversation.recall_count,
+      archival: conversation.archival,
     })
   if (!options.dry_run) await deps.store.turns.setSystem(actor, agent_id, conversation_id, text)
   return text

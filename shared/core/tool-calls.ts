@@ -1,10 +1,11 @@
 import type { Agent } from '../schema/agent.ts'
 import { isAppError, messageOf } from '../schema/errors.ts'
+import { newId } from '../schema/ids.ts'
 import type { StoredToolCall, StoredToolReturn } from '../schema/message.ts'
 import type { Tool } from '../schema/tool.ts'
-import type { WorkingMemory } from './memory.ts'
+import type { CallMemory, WorkingMemory } from './memory.ts'
 import { clip } from './messages.ts'
-import type { CoreDeps, Actor, ToolResult } from './ports.ts'
+import type { Actor, CoreDeps, NewPassage, ToolResult } from './ports.ts'
 
 /** Characters of an error that reach the model (reference 3.4). */
 const MAX_ERROR_CHARS = 1000
@@ -17,6 +18,8 @@ export interface ExecutedCall {
   call: StoredToolCall
   result: StoredToolReturn
   touched_memory: boolean
+  /** For archival memory, stored with the step. */
+  passages: NewPassage[]
 }
 
 export interface ToolCallScope {
@@ -36,16 +39,18 @@ export async function runToolCalls(
   calls: readonly StoredToolCall[],
   scope: ToolCallScope,
 ): Promise<ExecutedCall[]> {
-  const together = new Map<string, Promise<ExecutedCall>>()
-  for (const call of calls) {
-    const tool = findTool(scope.agent, call)
-    if (tool?.enable_parallel_execution && calls.length > 1) together.set(call.id, runToolCall(call, scope))
-  }
+  // By position: a model may give two calls one id.
+  const together = calls.map((call) =>
+    calls.length > 1 && findTool(scope.agent, call)?.enable_parallel_execution
+      ? runToolCall(call, scope)
+      : null,
+  )
+  // A call that is aborted while another one is waited for must not be a rejection that nobody hears.
+  const settled = Promise.allSettled(together.filter((promise) => promise !== null))
   const done: ExecutedCall[] = []
-  for (const call of calls) {
-    const running = together.get(call.id)
-    if (running) await Promise.all(together.values())
-    done.push(await (running ?? runToolCall(call, scope)))
+  for (const [i, call] of calls.entries()) {
+    if (together[i]) await settled
+    done.push(await (together[i] ?? runToolCall(call, scope)))
   }
   return done
 }
@@ -61,43 +66,71 @@ export async function runAgain(
 }
 
 async function runToolCall(call: StoredToolCall, scope: ToolCallScope): Promise<ExecutedCall> {
-  scope.memory.takeTouched()
-  const result = await execute(call, scope)
+  const memory = scope.memory.forCall()
+  const passages: NewPassage[] = []
+  const result = await execute(call, scope, memory, passages)
   scope.signal.throwIfAborted()
+  // A call that failed half way leaves nothing behind.
+  const failed = result.status === 'error'
+  if (failed) memory.undo()
   return {
     call,
     result: { tool_call_id: call.id, name: call.function.name, ...result },
-    touched_memory: scope.memory.takeTouched(),
+    touched_memory: memory.touched,
+    passages: failed ? [] : passages,
   }
 }
 
-async function execute(call: StoredToolCall, scope: ToolCallScope): Promise<ToolResult> {
+async function execute(
+  call: StoredToolCall,
+  scope: ToolCallScope,
+  memory: CallMemory,
+  passages: NewPassage[],
+): Promise<ToolResult> {
   const name = call.function.name
-  const tool = findTool(scope.agent, call)
+  const { actor, agent, deps, run_id, signal } = scope
+  const tool = findTool(agent, call)
   if (!tool) {
-    const names = scope.agent.tools.map((t) => t.name).join(', ')
+    const names = agent.tools.map((t) => t.name).join(', ')
     return failed(name, `there is no tool '${name}'; the tools are: ${names === '' ? 'none' : names}`)
   }
   const parsed = parseArguments(call.function.arguments)
   if (typeof parsed === 'string') return failed(name, parsed)
+  const now = deps.clock.now()
   try {
-    const result = await scope.deps.tools.run(
+    const result = await deps.tools.run(
       {
         tool,
         arguments: parsed,
-        agent: scope.agent,
-        run_id: scope.run_id,
-        memory: scope.memory,
-        searchMessages: (query) => scope.deps.store.messages.search(scope.actor, query),
-        now: scope.deps.clock.now(),
+        agent,
+        run_id,
+        memory,
+        searchMessages: (query) => deps.store.messages.search(actor, query),
+        insertPassage: ({ text, tags }) => {
+          passages.push({
+            id: newId('passage'),
+            text: text.replaceAll('\0', ''),
+            tags: tags.map((tag) => tag.replaceAll('\0', '')),
+            metadata: {},
+            created_at: now.toISOString(),
+          })
+        },
+        searchPassages: (search) => deps.store.passages.search(actor, { ...search, agent_id: agent.id }),
+        now,
       },
-      { signal: scope.signal },
+      { signal },
     )
     return cut(tool, result)
   } catch (error) {
-    if (scope.signal.aborted) throw error
-    return failed(name, messageOf(error), isAppError(error) ? 'ToolError' : 'Error')
+    if (signal.aborted) throw error
+    return failed(name, messageOf(error), kindOf(error))
   }
+}
+
+/** The exception type that the error text names. */
+function kindOf(error: unknown): string {
+  if (isAppError(error)) return typeof error.data['kind'] === 'string' ? error.data['kind'] : 'ToolError'
+  return error instanceof Error ? error.name : 'Error'
 }
 
 function findTool(agent: Agent, call: StoredToolCall): Tool | undefined {
@@ -120,7 +153,9 @@ function parseArguments(text: string): Record<string, unknown> | string {
 
 function failed(name: string, text: string, kind = 'ToolError'): ToolResult {
   const message = `Error executing function ${name}: ${kind}: ${text}`
-  return { status: 'error', func_response: clip(message, MAX_ERROR_CHARS) }
+  if (message.length <= MAX_ERROR_CHARS) return { status: 'error', func_response: message }
+  // Room for the note of how much is missing.
+  return { status: 'error', func_response: clip(message, MAX_ERROR_CHARS - 40) }
 }
 
 function cut(tool: Tool, result: ToolResult): ToolResult {

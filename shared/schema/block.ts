@@ -1,9 +1,14 @@
 import * as z from 'zod'
 import { idSchema } from './ids.ts'
-import { jsonObject } from './page.ts'
+import { jsonObject, timestamp } from './page.ts'
 
 /** Characters a block holds by default; advisory, shown to the model, never enforced on write (reference 2.8). */
 export const DEFAULT_BLOCK_LIMIT = 100_000
+
+/** NUL cannot be stored as text by every engine: values lose it (as V1's do), names that have one are refused. */
+const text = z.string().transform((v) => v.replaceAll('\0', ''))
+const name = z.string().refine((v) => !v.includes('\0'), 'must not contain NUL characters')
+const label = name.min(1)
 
 const blockFields = {
   project_id: z.string().nullish(),
@@ -15,15 +20,15 @@ const blockFields = {
   entity_id: z.string().nullish(),
   preserve_on_migration: z.boolean().nullish().default(false),
   read_only: z.boolean().default(false),
-  description: z.string().nullish(),
+  description: text.nullish(),
   metadata: jsonObject.nullish(),
   hidden: z.boolean().nullish(),
-  tags: z.array(z.string()).nullish(),
+  tags: z.array(name).nullish(),
 }
 
 /** Body of `POST /v1/blocks/` and of each of an agent's `memory_blocks`. */
 export const createBlock = z.object({
-  label: z.string().min(1),
+  label,
   value: z
     .string()
     .nullish()
@@ -35,7 +40,7 @@ export type CreateBlock = z.infer<typeof createBlock>
 
 /** Body of a block PATCH; absent fields stay as they are. */
 export const updateBlock = z.object({
-  label: z.string().min(1).optional(),
+  label: label.optional(),
   value: z
     .string()
     .nullable()
@@ -44,7 +49,7 @@ export const updateBlock = z.object({
   limit: z.number().int().min(1).optional(),
   read_only: z.boolean().optional(),
   is_template: z.boolean().optional(),
-  description: z.string().nullish(),
+  description: text.nullish(),
   metadata: jsonObject.nullish(),
   project_id: z.string().nullish(),
   template_name: z.string().nullish(),
@@ -54,11 +59,11 @@ export const updateBlock = z.object({
   entity_id: z.string().nullish(),
   preserve_on_migration: z.boolean().nullish(),
   hidden: z.boolean().nullish(),
-  tags: z.array(z.string()).nullish(),
+  tags: z.array(name).nullish(),
 })
 export type UpdateBlock = z.infer<typeof updateBlock>
 
-/** A memory block as every route answers it (V1 `BlockResponse`); `version` is ours and counts the changes of `value`. */
+/** A memory block as every route answers it (V1 `BlockResponse`); `version` is ours and counts its changes. */
 export const block = z.object({
   id: idSchema('block'),
   label: z.string().nullable(),
@@ -82,3 +87,20 @@ export const block = z.object({
   version: z.number().int(),
 })
 export type Block = z.infer<typeof block>
+
+/** One change of a block, as `GET /v1/blocks/{id}/history` answers it; the first is its creation. */
+export const blockVersion = z.object({
+  block_id: idSchema('block'),
+  version: z.number().int(),
+  /** The value; null before the creation. */
+  before: z.string().nullable(),
+  after: z.string(),
+  /** The other fields that changed. */
+  changes: z.record(z.string(), z.object({ before: z.unknown(), after: z.unknown() })),
+  user_id: z.string(),
+  /** The agent and run that made the change with a tool. */
+  agent_id: z.string().nullable(),
+  run_id: z.string().nullable(),
+  created_at: timestamp,
+})
+export type BlockVersion = z.infer<typeof blockVersion>

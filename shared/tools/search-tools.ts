@@ -1,6 +1,7 @@
 import type { ToolCallInput } from '../core/ports.ts'
 import type { MessageRole, StoredMessage } from '../schema/message.ts'
-import { type Builtin, integerArgument, stringArgument, success } from './builtin.ts'
+import { builtin, type Builtin, integerArgument, stringArgument, success, valueError } from './builtin.ts'
+import { dateArgument } from './date-argument.ts'
 
 const ROLES: readonly MessageRole[] = ['assistant', 'user', 'tool']
 const DEFAULT_LIMIT = 5
@@ -8,37 +9,30 @@ const MAX_LIMIT = 50
 
 /** Search over what was said before (reference 4.2). */
 export const searchTools: Builtin[] = [
-  {
+  builtin({
     name: 'conversation_search',
-    tool_type: 'letta_core',
-    tags: ['letta_core'],
-    enable_parallel_execution: true,
-    schema: {
-      name: 'conversation_search',
-      description:
-        'Search earlier messages of this agent, also those that are no longer in context. Without a query it lists the newest.',
-      parameters: {
-        type: 'object',
-        properties: {
-          query: { type: 'string', description: 'Words to look for.' },
-          roles: {
-            type: 'array',
-            items: { type: 'string', enum: [...ROLES] },
-            description: 'Only messages of these roles. Default: user and assistant.',
-          },
-          limit: {
-            type: 'integer',
-            description: `Results at the most (default ${DEFAULT_LIMIT}, up to ${MAX_LIMIT}).`,
-          },
-          start_date: {
-            type: 'string',
-            description: 'Only from this day or ISO 8601 time on, for example 2026-01-31.',
-          },
-          end_date: { type: 'string', description: 'Only up to this day (included) or ISO 8601 time.' },
-        },
-        required: [],
+    type: 'letta_core',
+    parallel: true,
+    description:
+      'Search earlier messages of this agent, also those that are no longer in context. Without a query it lists the newest.',
+    properties: {
+      query: { type: 'string', description: 'Words to look for.' },
+      roles: {
+        type: 'array',
+        items: { type: 'string', enum: [...ROLES] },
+        description: 'Only messages of these roles. Default: user and assistant.',
       },
+      limit: {
+        type: 'integer',
+        description: `Results at the most (default ${DEFAULT_LIMIT}, up to ${MAX_LIMIT}).`,
+      },
+      start_date: {
+        type: 'string',
+        description: 'Only from this day or ISO 8601 time on, for example 2026-01-31.',
+      },
+      end_date: { type: 'string', description: 'Only up to this day (included) or ISO 8601 time.' },
     },
+    required: [],
     async run(call) {
       const query = stringArgument(call, 'query', '')
       const limit = Math.min(Math.max(integerArgument(call, 'limit', DEFAULT_LIMIT), 1), MAX_LIMIT)
@@ -48,8 +42,8 @@ export const searchTools: Builtin[] = [
         roles: rolesArgument(call),
         // The question that led to this search is stored too and would match: ask for a few more, leave this run out.
         limit: limit + 10,
-        ...dateArgument(call, 'start_date', 0),
-        ...dateArgument(call, 'end_date', 1),
+        start_date: dateArgument(call, 'start_date'),
+        end_date: dateArgument(call, 'end_date', { end: true }),
       })
       const results = found
         .filter(
@@ -68,9 +62,9 @@ export const searchTools: Builtin[] = [
         results.length === 0
           ? `No results found for ${query.trim() === '' ? 'this search' : `'${query}'`}.`
           : `Showing ${results.length} result${results.length === 1 ? '' : 's'}.`
-      return success(JSON.stringify({ message, results }))
+      return success({ message, results })
     },
-  },
+  }),
 ]
 
 function contentOf(message: StoredMessage): string {
@@ -87,20 +81,9 @@ function rolesArgument(call: ToolCallInput): MessageRole[] {
   const given: unknown[] = Array.isArray(value) ? value : [value]
   return given.map((role) => {
     const known = ROLES.find((r) => r === role)
-    if (!known) throw new TypeError(`roles holds ${JSON.stringify(role)}; use ${ROLES.join(', ')}`)
+    if (!known) throw valueError(`roles holds ${JSON.stringify(role)}; use ${ROLES.join(', ')}`)
     return known
   })
-}
-
-/** A day counts whole: as an end it is the start of the next one. */
-function dateArgument(call: ToolCallInput, name: 'start_date' | 'end_date', addDays: number) {
-  const text = stringArgument(call, name, '')
-  if (text === '') return {}
-  const date = new Date(text)
-  if (Number.isNaN(date.getTime()))
-    throw new TypeError(`${name} '${text}' is not a date; use YYYY-MM-DD or an ISO 8601 time`)
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text)) date.setUTCDate(date.getUTCDate() + addDays)
-  return { [name]: date.toISOString() }
 }
 
 function timeAgo(now: Date, then: Date): string {

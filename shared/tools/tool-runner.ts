@@ -1,11 +1,13 @@
 import type { ToolRunner } from '../core/ports.ts'
 import { AppError } from '../schema/errors.ts'
+import { archivalTools } from './archival-tools.ts'
+import { memoryTool } from './memory-tool.ts'
 import { memoryTools } from './memory-tools.ts'
 import { searchTools } from './search-tools.ts'
 
 /** The tools that ship with Loci. Custom tools run behind the operating system's wall and are not here yet. */
 export function createToolRunner(): ToolRunner {
-  const builtins = [...memoryTools, ...searchTools]
+  const builtins = [...memoryTools, memoryTool, ...archivalTools, ...searchTools]
   const byName = new Map(builtins.map((builtin) => [builtin.name, builtin]))
   return {
     builtins,

@@ -4,6 +4,7 @@ import { describeBlocks, describeTools } from './store/blocks-and-tools.ts'
 import { describeEvents } from './store/events.ts'
 import { describeMessages } from './store/messages.ts'
 import { describeOrganizations } from './store/organizations.ts'
+import { describePassages } from './store/passages.ts'
 import { describeTurns } from './store/turns.ts'
 
 /** A fresh, empty store for one test. */
@@ -46,6 +47,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeBlocks(subject)
     describeTools(subject)
     describeMessages(subject)
+    describePassages(subject)
     describeTurns(subject)
     describeEvents(subject)
     describeOrganizations(subject)

@@ -104,6 +104,7 @@ describe('the rows of SqliteStore', () => {
     await store.blocks.update(ADA, block_id, { value: 'c' })
     await store.blocks.update(ADA, block_id, { description: 'no change of the value' })
     const history = rows('SELECT * FROM block_history WHERE block_id = ? ORDER BY version', block_id)
+    assert.equal(rows('SELECT version FROM blocks WHERE id = ?', block_id)[0]?.['version'], 4)
     assert.ok(history.every((row) => !Number.isNaN(Date.parse(String(row['created_at'])))))
     assert.deepEqual(
       history.map((row) => [
@@ -115,8 +116,10 @@ describe('the rows of SqliteStore', () => {
         row['after'],
       ]),
       [
+        [1, null, null, ADA.user_id, null, 'a'],
         [2, agent.id, run.id, ADA.user_id, 'a', 'b'],
         [3, null, null, ADA.user_id, 'b', 'c'],
+        [4, null, null, ADA.user_id, 'c', 'c'],
       ],
     )
   })

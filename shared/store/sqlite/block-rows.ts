@@ -1,8 +1,10 @@
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports.ts'
 import type { Block, CreateBlock } from '../../schema/block.ts'
+import { AppError } from '../../schema/errors.ts'
 import { newId } from '../../schema/ids.ts'
 import type { Transaction } from './database.ts'
+import { isConstraint } from './errors.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import type { BlockRow } from './tables.ts'
@@ -18,7 +20,14 @@ type Data = Pick<
   | 'read_only'
   | 'metadata'
 >
-type Row = BlockRow & { tags: string }
+type Row = Omit<BlockRow, 'seq'> & { tags: string }
+type NewRow = Omit<BlockRow, 'seq'>
+
+/** Who changes a block: the user alone, or an agent in a run. */
+export interface By {
+  agent_id: string | null
+  run_id: string | null
+}
 
 /** A block's tags as JSON, for `blockOf`. */
 export const tagList = sql<string>`(select json_group_array(tag) from
@@ -42,7 +51,7 @@ const ofAgent = query<{ agent: string; org: string }>()((p) =>
     .where('blocks.organization_id', '=', p.org)
     .orderBy('agents_blocks.position'),
 )
-const add = query<BlockRow>()((p) =>
+const add = query<NewRow & { seq?: never }>()((p) =>
   sqlite.insertInto('blocks').values({
     id: p.id,
     organization_id: p.organization_id,
@@ -74,8 +83,9 @@ const addHistory = query<{
   user: string
   agent: string | null
   run: string | null
-  before: string
+  before: string | null
   after: string
+  changes: string | null
   now: string
 }>()((p) =>
   sqlite.insertInto('block_history').values({
@@ -87,6 +97,7 @@ const addHistory = query<{
     run_id: p.run,
     before: p.before,
     after: p.after,
+    changes: p.changes,
     created_at: p.now,
   }),
 )
@@ -105,14 +116,15 @@ export function blocksOfAgent(connection: Connection, actor: Actor, agent_id: st
   return ofAgent.all(connection, { agent: agent_id, org: actor.organization_id }).map(blockOf)
 }
 
-/** Creates a block; `agent_id` names the agent it is made for. */
+/** Creates a block with the first row of its history; `agent_id` names the agent it is made for. */
 export function insertBlock(
   tx: Transaction,
   actor: Actor,
   input: CreateBlock,
   agent_id: string | null,
+  made: { id?: string; by?: By } = {},
 ): Block {
-  const id = newId('block')
+  const id = made.id ?? newId('block')
   const now = new Date().toISOString()
   const data: Data = {
     limit: input.limit,
@@ -124,7 +136,7 @@ export function insertBlock(
     read_only: input.read_only,
     metadata: input.metadata ?? null,
   }
-  const row: BlockRow = {
+  const row: NewRow = {
     id,
     organization_id: actor.organization_id,
     label: input.label,
@@ -142,34 +154,83 @@ export function insertBlock(
     data: JSON.stringify(data),
   }
   add.run(tx, row)
+  addHistory.run(tx, {
+    org: actor.organization_id,
+    block: id,
+    version: 1,
+    user: actor.user_id,
+    agent: made.by?.agent_id ?? null,
+    run: made.by?.run_id ?? null,
+    before: null,
+    after: input.value,
+    changes: null,
+    now,
+  })
   const tags = input.tags ?? []
   if (tags.length > 0) replaceTags(tx, actor, id, tags)
   tx.event(actor, 'block.created', id, agent_id)
   return blockOf({ ...row, tags: JSON.stringify([...new Set(tags)]) })
 }
 
-/** Writes a new value with its history row; the version grows by one. */
-export function writeValue(
-  tx: Transaction,
-  actor: Actor,
-  block: Block,
-  value: string,
-  by: { agent_id: string | null; run_id: string | null },
-): void {
+/**
+ * Writes a block as it is to be, with its history row, also when nothing differs; the version grows by one. Throws
+ * `conflict` when an agent that has it has another block of its new label.
+ */
+export function writeBlock(tx: Transaction, actor: Actor, before: Block, after: Block, by: By): Block {
   const now = new Date().toISOString()
-  const version = block.version + 1
-  setValue.run(tx, { id: block.id, value, version, now, user: actor.user_id })
+  const version = before.version + 1
+  const changes = changesOf(before, after)
+  if (changes) {
+    writeFields(tx, actor, after)
+    if (after.label !== before.label) relabel(tx, before, after.label)
+    if (changes['tags']) replaceTags(tx, actor, after.id, after.tags)
+  }
+  setValue.run(tx, { id: before.id, value: after.value, version, now, user: actor.user_id })
   addHistory.run(tx, {
     org: actor.organization_id,
-    block: block.id,
+    block: before.id,
     version,
     user: actor.user_id,
     agent: by.agent_id,
     run: by.run_id,
-    before: block.value,
-    after: value,
+    before: before.value,
+    after: after.value,
+    changes: changes && JSON.stringify(changes),
     now,
   })
+  tx.event(actor, 'block.updated', before.id, soleAgent(tx, before.id))
+  return { ...after, tags: [...new Set(after.tags)], version, last_updated_by_id: actor.user_id }
+}
+
+/** What differs besides the value; null when nothing does. */
+function changesOf(before: Block, after: Block): Record<string, { before: unknown; after: unknown }> | null {
+  const changes: Record<string, { before: unknown; after: unknown }> = {}
+  for (const key of Object.keys(after) as (keyof Block)[]) {
+    if (key === 'value' || key === 'version' || key === 'last_updated_by_id') continue
+    if (JSON.stringify(before[key]) === JSON.stringify(after[key])) continue
+    changes[key] = { before: before[key], after: after[key] }
+  }
+  return Object.keys(changes).length === 0 ? null : changes
+}
+
+/** Takes the labels from the links of these blocks, so that blocks of one transaction can swap them. */
+export function freeLabels(tx: Transaction, block_ids: readonly string[]): void {
+  if (block_ids.length === 0) return
+  tx.run(sqlite.updateTable('agents_blocks').set({ label: null }).where('block_id', 'in', block_ids))
+}
+
+function relabel(tx: Transaction, block: Block, label: string | null): void {
+  try {
+    tx.run(sqlite.updateTable('agents_blocks').set({ label }).where('block_id', '=', block.id))
+  } catch (error) {
+    if (!isConstraint(error)) throw error
+    throw new AppError(
+      'conflict',
+      `Block '${block.label ?? block.id}' cannot be renamed to '${label}': an agent that has it already has a ` +
+        'block of that label. Labels are unique in an agent.',
+      { cause: error },
+    )
+  }
 }
 
 /** The agent that has this block, when exactly one has it. */
@@ -179,7 +240,7 @@ export function soleAgent(connection: Connection, block_id: string): string | nu
 }
 
 /** Writes every field of a block but its value and tags. */
-export function writeFields(tx: Transaction, actor: Actor, next: Block): void {
+function writeFields(tx: Transaction, actor: Actor, next: Block): void {
   const data: Data = {
     limit: next.limit,
     template_id: next.template_id,
@@ -209,7 +270,7 @@ export function writeFields(tx: Transaction, actor: Actor, next: Block): void {
 }
 
 /** Makes these the block's tags. */
-export function replaceTags(tx: Transaction, actor: Actor, block_id: string, tags: readonly string[]): void {
+function replaceTags(tx: Transaction, actor: Actor, block_id: string, tags: readonly string[]): void {
   tx.run(sqlite.deleteFrom('block_tags').where('block_id', '=', block_id))
   for (const [position, tag] of [...new Set(tags)].entries()) {
     tx.run(

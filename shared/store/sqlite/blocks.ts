@@ -1,26 +1,19 @@
 import { sql } from 'kysely'
 import type { Actor, BlockFilter, BlockStore } from '../../core/ports.ts'
-import type { Block, CreateBlock, UpdateBlock } from '../../schema/block.ts'
+import type { Block, BlockVersion, CreateBlock, UpdateBlock } from '../../schema/block.ts'
 import { AppError } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
-import {
-  blockOf,
-  insertBlock,
-  readBlock,
-  replaceTags,
-  soleAgent,
-  tagList,
-  writeFields,
-  writeValue,
-} from './block-rows.ts'
-import type { Database, Transaction } from './database.ts'
-import { isConstraint } from './errors.ts'
+import { readHistory, valueAfter } from './block-history.ts'
+import { blockOf, insertBlock, readBlock, soleAgent, tagList, writeBlock } from './block-rows.ts'
+import type { Database } from './database.ts'
 import { contains, windowOf } from './page.ts'
 import { sqlite } from './query.ts'
 
 const connections = sql<number>`(select count(*) from agents_blocks where block_id = blocks.id)`
 
-/** Shared and private memory blocks, with a history row for each change of a value. */
+const BY_USER = { agent_id: null, run_id: null }
+
+/** Shared and private memory blocks, with a history row for each change. Lists are in order of creation. */
 export class SqliteBlocks implements BlockStore {
   readonly #database: Database
 
@@ -38,7 +31,7 @@ export class SqliteBlocks implements BlockStore {
 
   list(actor: Actor, filter: BlockFilter, page: Page): Promise<Block[]> {
     return this.#database.read((c) => {
-      const sorting = { table: 'blocks', column: 'created_at' } as const
+      const sorting = { table: 'blocks', column: 'seq' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('blocks').select(tagList)
       for (const condition of window.conditions) rows = rows.where(condition)
@@ -62,15 +55,42 @@ export class SqliteBlocks implements BlockStore {
     return this.#database.write((tx) => {
       const block = readBlock(tx, actor, block_id)
       if (!block) return null
-      if (options.if_version !== undefined && options.if_version !== block.version) {
-        throw new AppError(
-          'conflict',
-          `Block '${block.label ?? block.id}' is at version ${block.version}, not ${options.if_version}: ` +
-            'it was changed meanwhile. Read it again and repeat the change.',
-          { data: { block } },
-        )
+      requireVersion(block, options.if_version)
+      const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
+      const next: Block = {
+        ...block,
+        ...given,
+        tags: patch.tags ? [...new Set(patch.tags)] : block.tags,
+        value: patch.value ?? block.value,
       }
-      return changeBlock(tx, actor, block, patch)
+      if (JSON.stringify(next) === JSON.stringify(block)) return block
+      return writeBlock(tx, actor, block, next, BY_USER)
+    })
+  }
+
+  history(actor: Actor, block_id: string, page: Page): Promise<BlockVersion[] | null> {
+    return this.#database.read((c) =>
+      readBlock(c, actor, block_id) ? readHistory(c, actor, block_id, page) : null,
+    )
+  }
+
+  restore(
+    actor: Actor,
+    block_id: string,
+    version: number,
+    options: { if_version?: number } = {},
+  ): Promise<Block | null> {
+    return this.#database.write((tx) => {
+      const block = readBlock(tx, actor, block_id)
+      if (!block) return null
+      requireVersion(block, options.if_version)
+      const value = valueAfter(tx, actor, block_id, version)
+      if (value === null)
+        throw new AppError(
+          'not_found',
+          `Block '${block.label ?? block.id}' has no version ${version}; it is at version ${block.version}.`,
+        )
+      return writeBlock(tx, actor, block, { ...block, value }, BY_USER)
     })
   }
 
@@ -90,39 +110,14 @@ export class SqliteBlocks implements BlockStore {
   }
 }
 
-function changeBlock(tx: Transaction, actor: Actor, block: Block, patch: UpdateBlock): Block {
-  const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
-  const next: Block = {
-    ...block,
-    ...given,
-    tags: patch.tags ?? block.tags,
-    value: patch.value ?? block.value,
-  }
-  if (JSON.stringify(next) === JSON.stringify(block)) return block
-  if (next.value !== block.value) {
-    writeValue(tx, actor, block, next.value, { agent_id: null, run_id: null })
-  }
-  writeFields(tx, actor, next)
-  if (next.label !== block.label) relabel(tx, block, next.label)
-  if (patch.tags) replaceTags(tx, actor, block.id, patch.tags)
-  tx.event(actor, 'block.updated', block.id, soleAgent(tx, block.id))
-  const changed = readBlock(tx, actor, block.id)
-  if (!changed) throw new Error(`block ${block.id} vanished in its own transaction`)
-  return changed
-}
-
-function relabel(tx: Transaction, block: Block, label: string | null): void {
-  try {
-    tx.run(sqlite.updateTable('agents_blocks').set({ label }).where('block_id', '=', block.id))
-  } catch (error) {
-    if (!isConstraint(error)) throw error
-    throw new AppError(
-      'conflict',
-      `Block '${block.label ?? block.id}' cannot be renamed to '${label}': an agent that has it already has a ` +
-        'block of that label. Labels are unique in an agent.',
-      { cause: error },
-    )
-  }
+function requireVersion(block: Block, version: number | undefined): void {
+  if (version === undefined || version === block.version) return
+  throw new AppError(
+    'conflict',
+    `Block '${block.label ?? block.id}' is at version ${block.version}, not ${version}: ` +
+      'it was changed meanwhile. Read it again and repeat the change.',
+    { data: { block } },
+  )
 }
 
 function filtered(actor: Actor, filter: BlockFilter) {

@@ -2,9 +2,9 @@ import { sql } from 'kysely'
 import type { Actor, MessageFilter, MessageSearch, MessageStore } from '../../core/ports.ts'
 import type { ContentPart, StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
-import type { Term } from '../search-text.ts'
 import { indexText, queryTerms } from '../search-text.ts'
 import type { Database, Transaction } from './database.ts'
+import { matchText, ownerWord, utc } from './full-text.ts'
 import { unknownCursor } from './page.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
@@ -109,7 +109,7 @@ export class SqliteMessages implements MessageStore {
     if (!blank) {
       rows = rows
         .innerJoin('messages_fts', 'messages_fts.rowid', 'messages.seq')
-        .where(sql<boolean>`messages_fts match ${matchText(search.agent_id, terms)}`)
+        .where(sql<boolean>`messages_fts match ${matchText([search.agent_id], terms)}`)
         .orderBy(sql`bm25(messages_fts, 0.0, 1.0)`)
     }
     const found = rows.orderBy('messages.seq', 'desc').limit(search.limit)
@@ -148,7 +148,7 @@ export function insertMessage(
     data: JSON.stringify(data),
   }
   const { rowid: seq } = insert.run(tx, row)
-  if (text !== '') insertText.run(tx, { seq, owner: owner(message.agent_id), text: indexText(text) })
+  if (text !== '') insertText.run(tx, { seq, owner: ownerWord(message.agent_id), text: indexText(text) })
   return { seq, stored: messageOf(row) }
 }
 
@@ -200,26 +200,8 @@ function textOf(content: readonly ContentPart[]): string {
     .trim()
 }
 
-/**
- * The agent's id as one word of the index: the few messages of one agent are met first, however many others say the
- * same words.
- */
-function owner(agent_id: string): string {
-  return agent_id.replaceAll(/[^\p{L}\p{N}]/gu, '')
-}
-
-function matchText(agent_id: string, terms: readonly Term[]): string {
-  const words = terms.map(({ words, prefix }) => `"${words.replaceAll('"', '""')}"${prefix ? '*' : ''}`)
-  return `owner : "${owner(agent_id)}" AND text : (${words.join(' OR ')})`
-}
-
 function cursor(connection: Connection, actor: Actor, id: string): number {
   const row = seqOf.get(connection, { id, org: actor.organization_id })
   if (!row) throw unknownCursor(id)
   return row.seq
-}
-
-function utc(instant: string): string {
-  const date = new Date(instant)
-  return Number.isNaN(date.getTime()) ? instant : date.toISOString()
 }

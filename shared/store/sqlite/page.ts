@@ -4,10 +4,12 @@ import { AppError } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Connection } from './query.ts'
 
-/** A list's place in the database: the table and the column it is sorted by, ties broken by `id`. */
+/** A list's place in the database: the table and the column it is sorted by. */
 export interface Sorting {
-  table: 'agents' | 'blocks' | 'tools' | 'runs' | 'steps'
+  table: 'agents' | 'blocks' | 'passages' | 'tools' | 'runs' | 'steps'
   column: string
+  /** What breaks ties; `id` by default. */
+  tie?: 'id' | 'seq'
   /** The column may be null: such rows sort as the smallest. */
   nullable?: boolean
 }
@@ -27,8 +29,8 @@ export function windowOf(connection: Connection, org: string, sorting: Sorting, 
   const ref = sql.ref(`${sorting.table}.${sorting.column}`)
   // An index serves the plain column only.
   const column = sorting.nullable ? sql`coalesce(${ref}, '')` : ref
-  const rowId = sql.ref(`${sorting.table}.id`)
-  const key = sql`(${column}, ${rowId})`
+  const tie = sql.ref(`${sorting.table}.${sorting.tie ?? 'id'}`)
+  const key = sql`(${column}, ${tie})`
   const conditions: RawBuilder<SqlBool>[] = []
   const ascending = page.order === 'asc'
   for (const [id, forward] of [
@@ -36,28 +38,28 @@ export function windowOf(connection: Connection, org: string, sorting: Sorting, 
     [page.before, !ascending],
   ] as const) {
     if (id === undefined) continue
-    const value = cursorValue(connection, org, sorting, id)
-    conditions.push(
-      forward ? sql<SqlBool>`${key} > (${value}, ${id})` : sql<SqlBool>`${key} < (${value}, ${id})`,
-    )
+    const at = cursorPlace(connection, org, sorting, id)
+    const place = sql`(${at.value}, ${at.tie})`
+    conditions.push(forward ? sql<SqlBool>`${key} > ${place}` : sql<SqlBool>`${key} < ${place}`)
   }
   const turned = page.before !== undefined && page.after === undefined
   const up = ascending !== turned
   return {
     conditions,
-    direction: up ? sql`${column} asc, ${rowId} asc` : sql`${column} desc, ${rowId} desc`,
+    direction: up ? sql`${column} asc, ${tie} asc` : sql`${column} desc, ${tie} desc`,
     turned,
   }
 }
 
-function cursorValue(connection: Connection, org: string, sorting: Sorting, id: string): string {
+function cursorPlace(connection: Connection, org: string, sorting: Sorting, id: string) {
+  const { table, column, tie = 'id' } = sorting
   const row = connection
     .statement(
-      `SELECT coalesce("${sorting.column}", '') AS value FROM "${sorting.table}" WHERE id = ? AND organization_id = ?`,
+      `SELECT coalesce("${column}", '') AS value, "${tie}" AS tie FROM "${table}" WHERE id = ? AND organization_id = ?`,
     )
     .get(id, org)
   if (!row) throw unknownCursor(id)
-  return String(row['value'])
+  return { value: row['value'], tie: row['tie'] }
 }
 
 /** `not_found` for a cursor. */

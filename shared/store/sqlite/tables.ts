@@ -22,10 +22,19 @@ export interface Tables {
     user_id: string
     agent_id: string | null
     run_id: string | null
-    before: string
+    /** The value; null in the row of the creation. */
+    before: string | null
     after: string
+    /** The other fields that changed, as JSON; null when there is none. */
+    changes: string | null
     created_at: string
   }
+  archives: ArchiveRow
+  archives_agents: { agent_id: string; archive_id: string; organization_id: string; position: number }
+  passages: PassageRow
+  passage_tags: { passage_seq: number; tag: string; archive_id: string }
+  /** Full text; `rowid` is the passage's `seq`. */
+  passages_fts: { rowid: number; owner: string; text: string }
   tools: ToolRow
   agents_tools: { agent_id: string; tool_id: string; organization_id: string; position: number }
   conversations: {
@@ -95,6 +104,7 @@ export interface AgentRow {
 }
 
 export interface BlockRow {
+  seq: Generated<number>
   id: string
   organization_id: string
   label: string | null
@@ -105,6 +115,31 @@ export interface BlockRow {
   is_template: number
   project_id: string | null
   hidden: number | null
+  created_at: string
+  updated_at: string
+  created_by_id: string | null
+  last_updated_by_id: string | null
+  data: string
+}
+
+export interface ArchiveRow {
+  id: string
+  organization_id: string
+  name: string
+  passage_count: Generated<number>
+  created_at: string
+  updated_at: string
+  created_by_id: string | null
+  last_updated_by_id: string | null
+  data: string
+}
+
+export interface PassageRow {
+  seq: Generated<number>
+  id: string
+  organization_id: string
+  archive_id: string
+  text: string
   created_at: string
   updated_at: string
   created_by_id: string | null

@@ -1,6 +1,6 @@
 import type {
   Actor,
-  BlockEdit,
+  BlockConflict,
   CommitStep,
   ConversationContext,
   FinishRun,
@@ -11,16 +11,16 @@ import type {
   TurnStore,
 } from '../../core/ports.ts'
 import type { Agent } from '../../schema/agent.ts'
-import type { Block } from '../../schema/block.ts'
 import { AppError, isAppError } from '../../schema/errors.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Run, Step } from '../../schema/run.ts'
 import { agentOfRow, readAgentRow, tagsOfAgent } from './agent-rows.ts'
-import { blocksOfAgent, soleAgent, writeValue } from './block-rows.ts'
+import { blocksOfAgent } from './block-rows.ts'
 import { appendMessages, ContextCache, missingReturns, readContext, rewriteText } from './context.ts'
 import type { Database, Transaction } from './database.ts'
 import type { Instance } from './instances.ts'
+import { archivalSummary, insertPassages } from './passage-rows.ts'
 import { query, sqlite } from './query.ts'
 import { recover } from './recovery.ts'
 import { clearContext, deleteMessages, keepFirst, newestSeq } from './reset.ts'
@@ -34,6 +34,7 @@ import {
   updateStep,
 } from './run-changes.ts'
 import { failRun, insertRun, insertStep, json, readRun, readRuns, readSteps } from './runs.ts'
+import { applyEdits } from './step-edits.ts'
 import { toolsOfAgent } from './tools.ts'
 
 const conversationById = query<{ id: string; org: string }>()((p) =>
@@ -181,14 +182,17 @@ export class SqliteTurns implements TurnStore {
         this.#contexts.set(conversation.id, version, context)
         this.#instance.leaseTaken(turn.run.id)
       })
-      return { agent, epoch, context: [...context], recall_count: stored - context.length }
+      return {
+        agent,
+        epoch,
+        context: [...context],
+        recall_count: stored - context.length,
+        archival: archivalSummary(tx, actor, row.id),
+      }
     })
   }
 
-  async commit(
-    actor: Actor,
-    step: CommitStep,
-  ): Promise<{ status: 'committed' } | { status: 'conflict'; blocks: Block[] }> {
+  async commit(actor: Actor, step: CommitStep): Promise<{ status: 'committed' } | BlockConflict> {
     try {
       return await this.#database.write((tx) => this.#commit(tx, actor, step))
     } catch (error) {
@@ -245,7 +249,8 @@ export class SqliteTurns implements TurnStore {
       if (conversation?.agent_id !== agent_id) return null
       const context = readContext(c, actor, conversation_id)
       const stored = storedCount.get(c, { agent: agent_id, org: actor.organization_id })?.n ?? 0
-      return { context, recall_count: stored - context.length }
+      const archival = archivalSummary(c, actor, agent_id)
+      return { context, recall_count: stored - context.length, archival }
     })
   }
 
@@ -297,11 +302,7 @@ export class SqliteTurns implements TurnStore {
     throw noConversation({ conversation_id, run: { agent_id } })
   }
 
-  #commit(
-    tx: Transaction,
-    actor: Actor,
-    step: CommitStep,
-  ): { status: 'committed' } | { status: 'conflict'; blocks: Block[] } {
+  #commit(tx: Transaction, actor: Actor, step: CommitStep): { status: 'committed' } | BlockConflict {
     const conversation = conversationById.get(tx, { id: step.conversation_id, org: actor.organization_id })
     if (
       !conversation ||
@@ -317,12 +318,10 @@ export class SqliteTurns implements TurnStore {
         { data: { run_id: step.run_id } },
       )
     }
-    const edits = step.block_edits.length > 0 ? planEdits(tx, actor, step) : []
-    if (edits === null) return { status: 'conflict', blocks: blocksOfAgent(tx, actor, step.agent_id) }
-    for (const { block, value } of edits) {
-      writeValue(tx, actor, block, value, { agent_id: step.agent_id, run_id: step.run_id })
-      tx.event(actor, 'block.updated', block.id, soleAgent(tx, block.id))
-    }
+    const { agent_id, run_id } = step
+    const conflict = applyEdits(tx, actor, step.block_edits, { agent_id, run_id })
+    if (conflict) return conflict
+    insertPassages(tx, actor, agent_id, step.passages ?? [])
 
     const added = appendMessages(tx, actor, conversation.id, conversation.context_end, step.messages)
     const system = step.system
@@ -384,24 +383,6 @@ export class SqliteTurns implements TurnStore {
     }
     failRun(tx, run_id)
   }
-}
-
-/** The edits with the blocks they change, null when one of them was made against another version. */
-function planEdits(
-  tx: Transaction,
-  actor: Actor,
-  step: CommitStep,
-): { block: Block; value: string }[] | null {
-  const present = new Map(blocksOfAgent(tx, actor, step.agent_id).map((block) => [block.id, block]))
-  // Of several edits of one block the last has the whole text.
-  const last = new Map<string, BlockEdit>(step.block_edits.map((edit) => [edit.block_id, edit]))
-  const plan: { block: Block; value: string }[] = []
-  for (const edit of last.values()) {
-    const block = present.get(edit.block_id)
-    if (!block || block.version !== edit.base_version) return null
-    if (block.value !== edit.value) plan.push({ block, value: edit.value })
-  }
-  return plan
 }
 
 function replaced(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { BlockFilter, ToolFilter } from '../../../shared/core/ports.ts'
 import { newId } from '../../../shared/schema/ids.ts'
 import type { Subject } from '../store.contract.ts'
-import { aBlock, aBuiltin, ADA, anAgent } from './samples.ts'
+import { aBlock, aBuiltin, aCommit, ADA, anAgent, aRun, DONE } from './samples.ts'
 
 const page = { limit: 50, order: 'asc' } as const
 
@@ -24,15 +24,16 @@ export function describeBlocks(subject: Subject): void {
       assert.equal(await store.blocks.get(ADA, newId('block')), null)
     })
 
-    it('counts a version for each change of the value, and none for other changes', async () => {
+    it('counts a version for each change, and none for a change of nothing', async () => {
       const { store } = subject
       const block = await store.blocks.create(ADA, aBlock('human', 'a', { description: 'd' }))
       const described = await store.blocks.update(ADA, block.id, { description: null, tags: ['n'] })
-      assert.deepEqual(described, { ...block, description: null, tags: ['n'] })
+      assert.deepEqual(described, { ...block, description: null, tags: ['n'], version: 2 })
+      assert.deepEqual(await store.blocks.get(ADA, block.id), described)
       const same = await store.blocks.update(ADA, block.id, { value: 'a' })
-      assert.equal(same?.version, 1)
+      assert.equal(same?.version, 2)
       const changed = await store.blocks.update(ADA, block.id, { value: 'b' })
-      assert.deepEqual([changed?.version, changed?.value, changed?.tags], [2, 'b', ['n']])
+      assert.deepEqual([changed?.version, changed?.value, changed?.tags], [3, 'b', ['n']])
       assert.equal(await store.blocks.update(ADA, newId('block'), { value: 'x' }), null)
     })
 
@@ -109,6 +110,91 @@ export function describeBlocks(subject: Subject): void {
       await assert.rejects(store.blocks.list(ADA, {}, { ...page, after: newId('block') }), {
         code: 'not_found',
       })
+    })
+
+    it('keep every change with who made it, newest first or last, and restore any of them', async () => {
+      const { store } = subject
+      const agent = await store.agents.create(ADA, anAgent('ada', { new_blocks: [aBlock('human', 'a')] }))
+      const { id } = agent.blocks[0]!
+      const run = aRun(agent.id)
+      const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages: [] })
+      const block_edits = [{ block_id: id, base_version: 1, value: 'b', label: 'user' }]
+      await store.turns.commit(ADA, aCommit(opened, run, { block_edits, finish: DONE }))
+      await store.blocks.update(ADA, id, { description: 'who' })
+      const restored = await store.blocks.restore(ADA, id, 1, { if_version: 3 })
+      assert.deepEqual([restored?.value, restored?.version, restored?.label], ['a', 4, 'user'])
+      assert.deepEqual(await store.blocks.get(ADA, id), restored)
+
+      const user = { user_id: ADA.user_id, agent_id: null, run_id: null, block_id: id }
+      const history = await store.blocks.history(ADA, id, { limit: 10, order: 'desc' })
+      assert.deepEqual(
+        history?.map(({ created_at: _, ...row }) => row),
+        [
+          { ...user, version: 4, before: 'b', after: 'a', changes: {} },
+          {
+            ...user,
+            version: 3,
+            before: 'b',
+            after: 'b',
+            changes: { description: { before: null, after: 'who' } },
+          },
+          {
+            ...user,
+            version: 2,
+            before: 'a',
+            after: 'b',
+            changes: { label: { before: 'human', after: 'user' } },
+            agent_id: agent.id,
+            run_id: run.id,
+          },
+          { ...user, version: 1, before: null, after: 'a', changes: {} },
+        ],
+      )
+      assert.ok(history.every((row) => Number.isFinite(Date.parse(row.created_at))))
+      const versions = async (cursor: { after?: string; before?: string }, order: 'asc' | 'desc') =>
+        (await store.blocks.history(ADA, id, { limit: 2, order, ...cursor }))?.map((row) => row.version)
+      assert.deepEqual(await versions({}, 'desc'), [4, 3])
+      assert.deepEqual(await versions({ after: '3' }, 'desc'), [2, 1])
+      assert.deepEqual(await versions({ after: '1' }, 'desc'), [])
+      assert.deepEqual(await versions({ before: '1' }, 'desc'), [3, 2])
+      assert.deepEqual(await versions({}, 'asc'), [1, 2])
+      assert.deepEqual(await versions({ after: '2' }, 'asc'), [3, 4])
+      assert.deepEqual(await versions({ before: '4' }, 'asc'), [2, 3])
+      for (const after of ['9', 'x', newId('block')])
+        await assert.rejects(versions({ after }, 'asc'), { code: 'not_found' })
+
+      await assert.rejects(store.blocks.restore(ADA, id, 9), { code: 'not_found', message: /version 9/ })
+      const stale = store.blocks.restore(ADA, id, 1, { if_version: 3 })
+      await assert.rejects(stale, { code: 'conflict', data: { block: restored } })
+      assert.equal(await store.blocks.restore(ADA, newId('block'), 1), null)
+      assert.equal(await store.blocks.history(ADA, newId('block'), page), null)
+    })
+
+    it('list blocks that were made in one go in the order they were given', async () => {
+      const { store } = subject
+      const labels = Array.from({ length: 12 }, (_, i) => `b${i}`)
+      const new_blocks = labels.map((label) => aBlock(label, ''))
+      const { id } = await store.agents.create(ADA, anAgent('ada', { new_blocks }))
+      const listed: (string | null)[] = []
+      for (let after: string | undefined; ;) {
+        const some = await store.blocks.list(ADA, { agent_id: id }, { limit: 5, order: 'asc', after })
+        if (some.length === 0) break
+        listed.push(...some.map((block) => block.label))
+        after = some.at(-1)?.id
+      }
+      assert.deepEqual(listed, labels)
+    })
+
+    it('keep labels, tags and values of any characters, and very long ones', async () => {
+      const { store } = subject
+      for (const name of ['a/b', '100%', '%2F', '🧠', "quote's", '"', 'x'.repeat(10_000), 'ﬀ é', '..']) {
+        const block = await store.blocks.create(ADA, aBlock(name, name.repeat(3), { tags: [name] }))
+        assert.deepEqual(await store.blocks.get(ADA, block.id), block)
+        assert.deepEqual(await store.blocks.list(ADA, { label: name, tags: [name] }, page), [block])
+      }
+      const value = 'x🧠'.repeat(2_000_000)
+      const huge = await store.blocks.create(ADA, aBlock('huge', value))
+      assert.ok((await store.blocks.get(ADA, huge.id))?.value === value)
     })
 
     it('deletes a block, also from the agents that have it', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Subject } from '../store.contract.ts'
+import { aPassage } from './passages.ts'
 import { aBlock, aBuiltin, aCommit, ADA, aMessage, anAgent, aRun, aStep, EVE } from './samples.ts'
 
 const page = { limit: 50, order: 'asc' } as const
@@ -21,6 +22,7 @@ export function describeOrganizations(subject: Subject): void {
       const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages: [message] })
       const step = aStep(run)
       await store.turns.commit(ADA, aCommit(opened, run, { step }))
+      const [passage] = await store.passages.create(ADA, agent.id, [aPassage('secret', { tags: ['t'] })])
       const hers = await store.agents.create(EVE, anAgent('eve'))
       const before = await snapshot()
 
@@ -51,6 +53,16 @@ export function describeOrganizations(subject: Subject): void {
       assert.equal(await store.blocks.update(EVE, block.id, { value: 'stolen' }), null)
       assert.equal(await store.blocks.delete(EVE, block.id), false)
       await refused(store.blocks.list(EVE, {}, { ...page, before: block.id }))
+      assert.equal(await store.blocks.history(EVE, block.id, page), null)
+      assert.equal(await store.blocks.restore(EVE, block.id, 1), null)
+
+      await refused(store.passages.create(EVE, agent.id, [aPassage('stolen')]))
+      assert.deepEqual(await store.passages.list(EVE, { agent_id: agent.id }, page), [])
+      await refused(store.passages.list(EVE, { agent_id: hers.id }, { ...page, after: passage!.id }))
+      const remember = { agent_id: agent.id, query: 'secret', limit: 10 }
+      assert.deepEqual(await store.passages.search(EVE, remember), [])
+      assert.equal(await store.passages.delete(EVE, agent.id, passage!.id), false)
+      assert.equal(await store.passages.delete(EVE, hers.id, passage!.id), false)
 
       assert.equal(await store.tools.get(EVE, tool!.id), null)
       assert.deepEqual(await store.tools.list(EVE, { tool_ids: [tool!.id] }, page), [])
@@ -81,6 +93,9 @@ export function describeOrganizations(subject: Subject): void {
       const edit = { block_id: block.id, base_version: 1, value: 'stolen' }
       const edited = await store.turns.commit(EVE, aCommit(turn, own, { block_edits: [edit] }))
       assert.deepEqual(edited, { status: 'conflict', blocks: [] })
+      const away = { block_id: block.id, base_version: 1, detach: true as const }
+      const detached = await store.turns.commit(EVE, aCommit(turn, own, { block_edits: [away] }))
+      assert.deepEqual(detached, { status: 'conflict', blocks: [] })
       const system = { message_id: message.id, text: 'stolen' }
       await store.turns.commit(EVE, aCommit(turn, own, { system }))
 
@@ -91,6 +106,8 @@ export function describeOrganizations(subject: Subject): void {
           agents: await store.agents.list(ADA, {}, page, ['agent.blocks', 'agent.tools', 'agent.tags']),
           blocks: await store.blocks.list(ADA, {}, page),
           tools: await store.tools.list(ADA, {}, page),
+          history: await store.blocks.history(ADA, block.id, page),
+          passages: await store.passages.list(ADA, { agent_id: agent.id }, page),
           messages: await store.messages.list(ADA, { agent_id: agent.id }, page),
           runs: await store.turns.listRuns(ADA, {}, page),
           steps: await store.turns.listSteps(ADA, {}, page),

@@ -194,7 +194,7 @@ export function describeTurns(subject: Subject): void {
       assert.equal((await store.turns.getRun(ADA, run.id))?.status, 'running')
       assert.deepEqual(await store.turns.listSteps(ADA, { run_id: run.id }, page), [])
 
-      step.block_edits[1]!.base_version = 2
+      step.block_edits[1] = { block_id: human!.id, base_version: 2, value: 'mine' }
       assert.deepEqual(await store.turns.commit(ADA, step), { status: 'committed' })
       assert.equal((await store.blocks.get(ADA, human!.id))?.version, 3)
     })

@@ -3,8 +3,8 @@
  * must not change with the code that builds queries.
  *
  * Columns hold what is queried, sorted, joined or changed alone; `data` is JSON with the rest of a record.
- * Conversations, messages, runs and steps have no foreign key to `agents`: a big agent is deleted in short transactions,
- * with `deletions` remembering what is still to go.
+ * Conversations, messages, runs and steps have no foreign key to `agents`, nor passages to `archives`: a big one is
+ * deleted in short transactions, with `deletions` remembering what is still to go.
  */
 export const first = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -39,7 +39,8 @@ CREATE TABLE agent_tags (
 CREATE INDEX agent_tags_by_tag ON agent_tags (organization_id, tag);
 
 CREATE TABLE blocks (
-  id TEXT PRIMARY KEY,
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
   organization_id TEXT NOT NULL,
   label TEXT,
   value TEXT NOT NULL,
@@ -55,7 +56,7 @@ CREATE TABLE blocks (
   last_updated_by_id TEXT,
   data TEXT NOT NULL
 );
-CREATE INDEX blocks_by_creation ON blocks (organization_id, created_at, id);
+CREATE INDEX blocks_by_creation ON blocks (organization_id, seq);
 CREATE INDEX blocks_by_label ON blocks (organization_id, label);
 
 CREATE TABLE block_tags (
@@ -86,11 +87,60 @@ CREATE TABLE block_history (
   user_id TEXT NOT NULL,
   agent_id TEXT,
   run_id TEXT,
-  before TEXT NOT NULL,
+  before TEXT,
   after TEXT NOT NULL,
+  changes TEXT,
   created_at TEXT NOT NULL
 );
 CREATE UNIQUE INDEX block_history_by_block ON block_history (block_id, version);
+
+CREATE TABLE archives (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  passage_count INTEGER NOT NULL DEFAULT 0,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  created_by_id TEXT,
+  last_updated_by_id TEXT,
+  data TEXT NOT NULL
+);
+CREATE INDEX archives_by_creation ON archives (organization_id, created_at, id);
+
+CREATE TABLE archives_agents (
+  agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  archive_id TEXT NOT NULL REFERENCES archives (id) ON DELETE CASCADE,
+  organization_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (agent_id, archive_id)
+) WITHOUT ROWID;
+CREATE INDEX archives_agents_by_archive ON archives_agents (archive_id);
+
+CREATE TABLE passages (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL,
+  archive_id TEXT NOT NULL,
+  text TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  created_by_id TEXT,
+  last_updated_by_id TEXT,
+  data TEXT NOT NULL
+);
+CREATE INDEX passages_by_archive ON passages (archive_id, created_at, seq);
+
+CREATE TABLE passage_tags (
+  passage_seq INTEGER NOT NULL,
+  tag TEXT NOT NULL,
+  archive_id TEXT NOT NULL,
+  PRIMARY KEY (passage_seq, tag)
+) WITHOUT ROWID;
+CREATE INDEX passage_tags_by_tag ON passage_tags (archive_id, tag);
+
+CREATE VIRTUAL TABLE passages_fts USING fts5 (
+  owner, text, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
+);
 
 CREATE TABLE tools (
   id TEXT PRIMARY KEY,

@@ -1,0 +1,45 @@
+import * as z from 'zod'
+import { idSchema } from './ids.ts'
+import { embeddingConfig } from './model.ts'
+import { instant, jsonObject, timestamp } from './page.ts'
+
+export const tagMatchMode = z.enum(['any', 'all'])
+export type TagMatchMode = z.infer<typeof tagMatchMode>
+
+const tag = z.string().refine((v) => !v.includes('\0'), 'must not contain NUL characters')
+
+/** Body of `POST /v1/agents/{id}/archival-memory` (V1 `CreateArchivalMemory`). */
+export const createArchivalMemory = z.object({
+  text: z.string().transform((v) => v.replaceAll('\0', '')),
+  tags: z.array(tag).nullish(),
+  created_at: instant.nullish(),
+})
+
+/** A passage of archival memory as every route answers it (V1 `Passage`). */
+export const passage = z.object({
+  id: idSchema('passage'),
+  text: z.string(),
+  archive_id: idSchema('archive').nullable(),
+  source_id: z.string().nullable(),
+  file_id: z.string().nullable(),
+  file_name: z.string().nullable(),
+  tags: z.array(z.string()),
+  metadata: jsonObject,
+  embedding: z.array(z.number()).nullable(),
+  embedding_config: embeddingConfig.nullable(),
+  is_deleted: z.boolean(),
+  created_at: timestamp,
+  updated_at: timestamp,
+  created_by_id: z.string().nullable(),
+  last_updated_by_id: z.string().nullable(),
+})
+export type Passage = z.infer<typeof passage>
+
+/** Answer of `GET /v1/agents/{id}/archival-memory/search`; times are those of the agent's time zone. */
+export const archivalMemorySearchResponse = z.object({
+  results: z.array(
+    z.object({ id: z.string(), timestamp: z.string(), content: z.string(), tags: z.array(z.string()) }),
+  ),
+  count: z.number().int(),
+})
+export type ArchivalMemorySearchResponse = z.infer<typeof archivalMemorySearchResponse>

@@ -1,0 +1,221 @@
+import { sql } from 'kysely'
+import type { Actor, NewPassage } from '../../core/ports.ts'
+import { AppError } from '../../schema/errors.ts'
+import { newId } from '../../schema/ids.ts'
+import type { Passage } from '../../schema/passage.ts'
+import { indexText } from '../search-text.ts'
+import { readAgentRow } from './agent-rows.ts'
+import type { Transaction } from './database.ts'
+import { ownerWord } from './full-text.ts'
+import type { Connection } from './query.ts'
+import { query, sqlite } from './query.ts'
+import type { PassageRow } from './tables.ts'
+
+type Data = Pick<Passage, 'tags' | 'metadata'>
+type NewRow = Omit<PassageRow, 'seq'>
+
+/** Tags that the prompt names at the most. */
+const MAX_TAGS = 100
+
+const archivesOf = query<{ agent: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('archives_agents')
+    .innerJoin('archives', 'archives.id', 'archives_agents.archive_id')
+    .select(['archives.id', 'archives.passage_count'])
+    .where('archives_agents.agent_id', '=', p.agent)
+    .where('archives.organization_id', '=', p.org)
+    .orderBy('archives_agents.position'),
+)
+const addArchive = query<{
+  id: string
+  org: string
+  name: string
+  now: string
+  user: string
+  data: string
+}>()((p) =>
+  sqlite.insertInto('archives').values({
+    id: p.id,
+    organization_id: p.org,
+    name: p.name,
+    created_at: p.now,
+    updated_at: p.now,
+    created_by_id: p.user,
+    last_updated_by_id: p.user,
+    data: p.data,
+  }),
+)
+const linkArchive = query<{ agent: string; archive: string; org: string }>()((p) =>
+  sqlite
+    .insertInto('archives_agents')
+    .values({ agent_id: p.agent, archive_id: p.archive, organization_id: p.org, position: 0 }),
+)
+const countBy = query<{ id: string; n: number }>()((p) =>
+  sqlite
+    .updateTable('archives')
+    .set((eb) => ({ passage_count: eb('passage_count', '+', p.n) }))
+    .where('id', '=', p.id),
+)
+const add = query<NewRow & { seq?: never }>()((p) =>
+  sqlite.insertInto('passages').values({
+    id: p.id,
+    organization_id: p.organization_id,
+    archive_id: p.archive_id,
+    text: p.text,
+    created_at: p.created_at,
+    updated_at: p.updated_at,
+    created_by_id: p.created_by_id,
+    last_updated_by_id: p.last_updated_by_id,
+    data: p.data,
+  }),
+)
+const addText = query<{ seq: number; owner: string; text: string }>()((p) =>
+  sqlite.insertInto('passages_fts').values({ rowid: p.seq, owner: p.owner, text: p.text }),
+)
+const addTag = query<{ seq: number; tag: string; archive: string }>()((p) =>
+  sqlite.insertInto('passage_tags').values({ passage_seq: p.seq, tag: p.tag, archive_id: p.archive }),
+)
+
+/** The archives attached to an agent; the first is its default one. */
+export function archivesOfAgent(
+  connection: Connection,
+  actor: Actor,
+  agent_id: string,
+): { id: string; passage_count: number }[] {
+  return archivesOf.all(connection, { agent: agent_id, org: actor.organization_id })
+}
+
+/** What the prompt says of an agent's archives. */
+export function archivalSummary(
+  connection: Connection,
+  actor: Actor,
+  agent_id: string,
+): { count: number; tags: string[] } {
+  const archives = archivesOfAgent(connection, actor, agent_id)
+  const count = archives.reduce((sum, archive) => sum + archive.passage_count, 0)
+  if (count === 0) return { count, tags: [] }
+  const tags = new Set(archives.flatMap(({ id }) => tagsOfArchive(connection, id)))
+  return { count, tags: [...tags].sort().slice(0, MAX_TAGS) }
+}
+
+/** Jumps from tag to tag in the index, so that it costs what there are tags, not passages. */
+function tagsOfArchive(connection: Connection, archive_id: string): string[] {
+  const text = `WITH RECURSIVE found (tag) AS (
+      SELECT min(tag) FROM passage_tags WHERE archive_id = :archive
+      UNION ALL
+      SELECT (SELECT min(tag) FROM passage_tags WHERE archive_id = :archive AND tag > found.tag)
+      FROM found WHERE found.tag IS NOT NULL
+    ) SELECT tag FROM found WHERE tag IS NOT NULL LIMIT ${MAX_TAGS}`
+  return connection
+    .statement(text)
+    .all({ archive: archive_id })
+    .map((row) => String(row['tag']))
+}
+
+/**
+ * Stores passages in the agent's default archive; one named after the agent is made when it has none. Throws `not_found`
+ * for the agent.
+ */
+export function insertPassages(
+  tx: Transaction,
+  actor: Actor,
+  agent_id: string,
+  passages: readonly NewPassage[],
+): Passage[] {
+  if (passages.length === 0) return []
+  const archive_id = archivesOfAgent(tx, actor, agent_id)[0]?.id ?? createDefaultArchive(tx, actor, agent_id)
+  const now = new Date().toISOString()
+  countBy.run(tx, { id: archive_id, n: passages.length })
+  return passages.map((passage) => {
+    const tags = [...new Set(passage.tags)]
+    const data: Data = { tags, metadata: passage.metadata }
+    const row: NewRow = {
+      id: passage.id,
+      organization_id: actor.organization_id,
+      archive_id,
+      text: passage.text,
+      created_at: passage.created_at,
+      updated_at: now,
+      created_by_id: actor.user_id,
+      last_updated_by_id: actor.user_id,
+      data: JSON.stringify(data),
+    }
+    const { rowid: seq } = add.run(tx, row)
+    addText.run(tx, { seq, owner: ownerWord(archive_id), text: indexText(passage.text) })
+    for (const tag of tags) addTag.run(tx, { seq, tag, archive: archive_id })
+    return passageOf(row)
+  })
+}
+
+function createDefaultArchive(tx: Transaction, actor: Actor, agent_id: string): string {
+  const agent = readAgentRow(tx, actor, agent_id)
+  if (!agent) throw new AppError('not_found', `There is no agent '${agent_id}'.`)
+  const id = newId('archive')
+  addArchive.run(tx, {
+    id,
+    org: actor.organization_id,
+    name: `${agent.name}'s Archive`,
+    now: new Date().toISOString(),
+    user: actor.user_id,
+    data: JSON.stringify({ description: 'Default archive, made with the first memory.', metadata: null }),
+  })
+  linkArchive.run(tx, { agent: agent_id, archive: id, org: actor.organization_id })
+  return id
+}
+
+/** Removes a passage of one of these archives with its index; false when they have none of this id. */
+export function deletePassage(
+  tx: Transaction,
+  actor: Actor,
+  archives: readonly string[],
+  passage_id: string,
+): boolean {
+  if (archives.length === 0) return false
+  const row = tx.get(
+    sqlite
+      .selectFrom('passages')
+      .select(['seq', 'archive_id'])
+      .where('id', '=', passage_id)
+      .where('organization_id', '=', actor.organization_id)
+      .where('archive_id', 'in', archives),
+  )
+  if (!row) return false
+  tx.run(sqlite.deleteFrom('passage_tags').where('passage_seq', '=', row.seq))
+  tx.run(sqlite.deleteFrom('passages_fts').where('rowid', '=', row.seq))
+  tx.run(sqlite.deleteFrom('passages').where('seq', '=', row.seq))
+  countBy.run(tx, { id: row.archive_id, n: -1 })
+  return true
+}
+
+/** The passage of a row. */
+export function passageOf(row: NewRow): Passage {
+  const data = JSON.parse(row.data) as Data
+  return {
+    id: row.id,
+    text: row.text,
+    archive_id: row.archive_id,
+    source_id: null,
+    file_id: null,
+    file_name: null,
+    tags: data.tags,
+    metadata: data.metadata,
+    embedding: null,
+    embedding_config: null,
+    is_deleted: false,
+    created_at: row.created_at,
+    updated_at: row.updated_at,
+    created_by_id: row.created_by_id,
+    last_updated_by_id: row.last_updated_by_id,
+  }
+}
+
+/** Passages with any, or all, of these tags. */
+export function taggedWith(tags: readonly string[], mode: 'any' | 'all') {
+  const wanted = [...new Set(tags)]
+  const count = sqlite
+    .selectFrom('passage_tags')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .whereRef('passage_seq', '=', sql.ref<number>('passages.seq'))
+    .where('tag', 'in', wanted)
+  return sql<boolean>`(${count}) >= ${mode === 'all' ? wanted.length : 1}`
+}

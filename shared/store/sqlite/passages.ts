@@ -1,0 +1,94 @@
+import { sql } from 'kysely'
+import type {
+  Actor,
+  NewPassage,
+  PassageFilter,
+  PassageMatch,
+  PassageSearch,
+  PassageStore,
+} from '../../core/ports.ts'
+import type { Page } from '../../schema/page.ts'
+import type { Passage } from '../../schema/passage.ts'
+import { queryTerms } from '../search-text.ts'
+import type { Database } from './database.ts'
+import { matchText, utc } from './full-text.ts'
+import { contains, windowOf } from './page.ts'
+import { archivesOfAgent, deletePassage, insertPassages, passageOf, taggedWith } from './passage-rows.ts'
+import type { Connection } from './query.ts'
+import { sqlite } from './query.ts'
+
+/** Dampens the first ranks in reciprocal rank fusion, as is usual. */
+const RRF_K = 60
+
+/** Archival memory over the archives that are attached to an agent. */
+export class SqlitePassages implements PassageStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  create(actor: Actor, agent_id: string, passages: readonly NewPassage[]): Promise<Passage[]> {
+    return this.#database.write((tx) => insertPassages(tx, actor, agent_id, passages))
+  }
+
+  list(actor: Actor, filter: PassageFilter, page: Page): Promise<Passage[]> {
+    return this.#database.read((c) => {
+      const sorting = { table: 'passages', column: 'created_at', tie: 'seq' } as const
+      const window = windowOf(c, actor.organization_id, sorting, page)
+      let rows = inArchives(actor, idsOf(c, actor, filter.agent_id))
+      if (filter.text !== undefined && filter.text !== '')
+        rows = rows.where(contains('passages.text', filter.text))
+      for (const condition of window.conditions) rows = rows.where(condition)
+      const found = c.all(rows.selectAll('passages').orderBy(window.direction).limit(page.limit))
+      const passages = found.map(passageOf)
+      return window.turned ? passages.toReversed() : passages
+    })
+  }
+
+  search(actor: Actor, search: PassageSearch): Promise<PassageMatch[]> {
+    const query = search.query.trim()
+    if (query === '') return Promise.resolve([])
+    const terms = queryTerms(query)
+    return this.#database.read((c) => {
+      const archives = idsOf(c, actor, search.agent_id)
+      if (archives.length === 0) return []
+      let rows = inArchives(actor, archives)
+      if (search.tags && search.tags.length > 0)
+        rows = rows.where(taggedWith(search.tags, search.tag_match_mode ?? 'any'))
+      if (search.start_date !== undefined)
+        rows = rows.where('passages.created_at', '>=', utc(search.start_date))
+      if (search.end_date !== undefined) rows = rows.where('passages.created_at', '<', utc(search.end_date))
+      // What has no letter or digit in it (an emoji) is in no word index.
+      rows =
+        terms.length === 0
+          ? rows.where(contains('passages.text', query))
+          : rows
+              .innerJoin('passages_fts', 'passages_fts.rowid', 'passages.seq')
+              .where(sql<boolean>`passages_fts match ${matchText(archives, terms)}`)
+              .orderBy(sql`bm25(passages_fts, 0.0, 1.0)`)
+      const found = c.all(rows.selectAll('passages').orderBy('passages.seq', 'desc').limit(search.limit))
+      return found.map((row, i) => ({
+        passage: passageOf(row),
+        rrf_score: 1 / (RRF_K + i + 1),
+        vector_rank: null,
+        fts_rank: i + 1,
+      }))
+    })
+  }
+
+  delete(actor: Actor, agent_id: string, passage_id: string): Promise<boolean> {
+    return this.#database.write((tx) => deletePassage(tx, actor, idsOf(tx, actor, agent_id), passage_id))
+  }
+}
+
+function idsOf(connection: Connection, actor: Actor, agent_id: string): string[] {
+  return archivesOfAgent(connection, actor, agent_id).map((archive) => archive.id)
+}
+
+function inArchives(actor: Actor, archives: readonly string[]) {
+  return sqlite
+    .selectFrom('passages')
+    .where('passages.organization_id', '=', actor.organization_id)
+    .where('passages.archive_id', 'in', archives)
+}
