@@ -100,7 +100,9 @@ function firstUrl(
     signal.addEventListener('abort', () => fail('it was asked to stop.'))
     child.once('error', (error) => fail(error.message))
     // `close`, not `exit`: what it said last has been read by then.
-    child.once('close', (code, signal) => fail(said.at(-1) ?? `${ending(code, signal)}.`))
+    child.once('close', (code, signal) =>
+      fail(said.at(-1)?.replace(/^loci: /, '') ?? `${ending(code, signal)}.`),
+    )
   })
 }
 

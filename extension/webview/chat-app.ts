@@ -38,6 +38,9 @@ export class LociChat extends LitElement {
   #turn: ChatTurn | null = null
   #stale = false
   #follow = true
+  #observed: Element | null = null
+  /** Buttons and unfolded parts get their size after the list was drawn. */
+  readonly #grown = new ResizeObserver(() => this.#toEnd())
 
   constructor() {
     super()
@@ -60,6 +63,8 @@ export class LociChat extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback()
     window.removeEventListener('focus', this.#focusInput)
+    this.#grown.disconnect()
+    this.#observed = null
   }
 
   protected override async scheduleUpdate(): Promise<void> {
@@ -69,8 +74,13 @@ export class LociChat extends LitElement {
 
   protected override updated(changed: PropertyValues): void {
     if (changed.has('status') && this.status === 'ready') this.#focusInput()
-    const list = this.#list
-    if (this.#follow && list) list.scrollTop = list.scrollHeight
+    const rows = this.renderRoot.querySelector('.rows')
+    if (rows && rows !== this.#observed) {
+      this.#observed = rows
+      this.#grown.disconnect()
+      this.#grown.observe(rows)
+    }
+    this.#toEnd()
   }
 
   protected override render(): TemplateResult {
@@ -234,6 +244,11 @@ export class LociChat extends LitElement {
   }
 
   readonly #showLogs = () => this.#channel.command('logs.show', null)
+
+  #toEnd(): void {
+    const list = this.#list
+    if (this.#follow && list) list.scrollTop = list.scrollHeight
+  }
 
   /** The user writes at once where the focus is ours already; it is never taken from the rest of the workbench. */
   readonly #focusInput = () => {
