@@ -5,6 +5,7 @@ import { block, updateBlock } from '../../schema/block.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { pageQuery } from '../../schema/page.ts'
 import { toAgentState } from '../agent-state.ts'
+import { blockAnswer, ifVersion } from '../block-version.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { route } from '../route.ts'
@@ -41,7 +42,10 @@ export const routes = [
     path: '/v1/agents/:agent_id/core-memory/blocks',
     summary: "List an agent's memory blocks",
     params,
-    query: z.object(pageQuery({ limit: 100, order: 'desc' })),
+    query: z.object({
+      order_by: z.literal('created_at').optional(),
+      ...pageQuery({ limit: 100, order: 'desc' }),
+    }),
     answer: z.array(block),
     async handle({ actor, context, params, query }) {
       if (!(await context.deps.store.agents.get(actor, params.agent_id, [])))
@@ -56,7 +60,7 @@ export const routes = [
     params: labelled,
     answer: block,
     handle: async ({ actor, context, params }) =>
-      blockOf(context, actor, params.agent_id, params.block_label),
+      blockAnswer(await blockOf(context, actor, params.agent_id, params.block_label)),
   }),
   route({
     method: 'PATCH',
@@ -65,11 +69,11 @@ export const routes = [
     params: labelled,
     body: updateBlock,
     answer: block,
-    async handle({ actor, context, params, body }) {
+    async handle({ actor, context, params, body, request }) {
       const found = await blockOf(context, actor, params.agent_id, params.block_label)
-      const changed = await context.deps.store.blocks.update(actor, found.id, body)
+      const changed = await context.deps.store.blocks.update(actor, found.id, body, ifVersion(request))
       if (!changed) throw notFound('Block', found.id)
-      return changed
+      return blockAnswer(changed)
     },
   }),
   route({

@@ -26,7 +26,10 @@ export const routes = [
     path: '/v1/agents/:agent_id/tools',
     summary: "List an agent's tools",
     params,
-    query: z.object(pageQuery({ limit: 10, order: 'desc' })),
+    query: z.object({
+      order_by: z.literal('created_at').optional(),
+      ...pageQuery({ limit: 10, order: 'desc' }),
+    }),
     answer: z.array(tool),
     async handle({ actor, context, params, query }) {
       if (!(await context.deps.store.agents.get(actor, params.agent_id, [])))

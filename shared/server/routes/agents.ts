@@ -8,7 +8,7 @@ import {
   updateAgent as updateAgentBody,
 } from '../../schema/agent.ts'
 import { idSchema } from '../../schema/ids.ts'
-import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import { asksForIdentity, identityFilter, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { isModernClient, relationsFor, toAgentState } from '../agent-state.ts'
 import { asAgentNotFound, notFound } from '../errors.ts'
 import { route } from '../route.ts'
@@ -28,6 +28,7 @@ const filter = {
   base_template_id: z.string().optional(),
   last_stop_reason: z.string().optional(),
   created_by_id: z.string().optional(),
+  ...identityFilter,
   show_hidden_agents: queryBoolean.optional(),
 }
 
@@ -45,6 +46,7 @@ export const routes = [
     }),
     answer: z.array(agentState),
     async handle({ actor, context, query, request }) {
+      if (asksForIdentity(query)) return []
       const relations = relationsFor(request, query.include)
       const agents = await context.deps.store.agents.list(
         actor,
@@ -72,7 +74,9 @@ export const routes = [
     query: z.object(filter),
     answer: z.number().int(),
     handle: async ({ actor, context, query }) =>
-      context.deps.store.agents.count(actor, { ...query, show_hidden: query.show_hidden_agents }),
+      asksForIdentity(query)
+        ? 0
+        : context.deps.store.agents.count(actor, { ...query, show_hidden: query.show_hidden_agents }),
   }),
   route({
     method: 'GET',

@@ -1,9 +1,10 @@
 import * as z from 'zod'
 import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
-import { block, createBlock, updateBlock } from '../../schema/block.ts'
+import { block, blockVersion, createBlock, updateBlock } from '../../schema/block.ts'
 import { idSchema } from '../../schema/ids.ts'
-import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import { asksForIdentity, identityFilter, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { relationsFor, toAgentState } from '../agent-state.ts'
+import { blockAnswer, ifVersion } from '../block-version.ts'
 import { notFound } from '../errors.ts'
 import { route } from '../route.ts'
 
@@ -30,10 +31,17 @@ export const routes = [
     method: 'GET',
     path: '/v1/blocks',
     summary: 'List memory blocks',
-    query: z.object({ ...filter, ...pageQuery({ limit: 50, order: 'asc' }) }),
+    query: z.object({
+      ...filter,
+      ...identityFilter,
+      order_by: z.literal('created_at').optional(),
+      ...pageQuery({ limit: 50, order: 'asc' }),
+    }),
     answer: z.array(block),
     handle: async ({ actor, context, query }) =>
-      context.deps.store.blocks.list(actor, { ...query, show_hidden: query.show_hidden_blocks }, query),
+      asksForIdentity(query)
+        ? []
+        : context.deps.store.blocks.list(actor, { ...query, show_hidden: query.show_hidden_blocks }, query),
   }),
   route({
     method: 'POST',
@@ -41,7 +49,8 @@ export const routes = [
     summary: 'Create a memory block',
     body: createBlock,
     answer: block,
-    handle: async ({ actor, context, body }) => context.deps.store.blocks.create(actor, body),
+    handle: async ({ actor, context, body }) =>
+      blockAnswer(await context.deps.store.blocks.create(actor, body)),
   }),
   route({
     method: 'GET',
@@ -61,7 +70,7 @@ export const routes = [
     async handle({ actor, context, params }) {
       const found = await context.deps.store.blocks.get(actor, params.block_id)
       if (!found) throw notFound('Block', params.block_id)
-      return found
+      return blockAnswer(found)
     },
   }),
   route({
@@ -71,10 +80,15 @@ export const routes = [
     params,
     body: updateBlock,
     answer: block,
-    async handle({ actor, context, params, body }) {
-      const changed = await context.deps.store.blocks.update(actor, params.block_id, body)
+    async handle({ actor, context, params, body, request }) {
+      const changed = await context.deps.store.blocks.update(
+        actor,
+        params.block_id,
+        body,
+        ifVersion(request),
+      )
       if (!changed) throw notFound('Block', params.block_id)
-      return changed
+      return blockAnswer(changed)
     },
   }),
   route({
@@ -91,10 +105,40 @@ export const routes = [
   }),
   route({
     method: 'GET',
+    path: '/v1/blocks/:block_id/history',
+    summary: 'List the versions of a memory block; cursors are version numbers',
+    params,
+    query: z.object(pageQuery({ limit: 50, order: 'desc' })),
+    answer: z.array(blockVersion),
+    async handle({ actor, context, params, query }) {
+      const versions = await context.deps.store.blocks.history(actor, params.block_id, query)
+      if (!versions) throw notFound('Block', params.block_id)
+      return versions
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/blocks/:block_id/history/:version/restore',
+    summary: 'Give a memory block the value it had after a version',
+    params: params.extend({ version: z.coerce.number().int().min(1) }),
+    answer: block,
+    async handle({ actor, context, params, request }) {
+      const { block_id, version } = params
+      const restored = await context.deps.store.blocks.restore(actor, block_id, version, ifVersion(request))
+      if (!restored) throw notFound('Block', block_id)
+      return blockAnswer(restored)
+    },
+  }),
+  route({
+    method: 'GET',
     path: '/v1/blocks/:block_id/agents',
     summary: 'List the agents that share a memory block',
     params,
-    query: z.object({ ...pageQuery({ limit: 50, order: 'desc' }), include: listOf(z.enum(AGENT_RELATIONS)) }),
+    query: z.object({
+      include: listOf(z.enum(AGENT_RELATIONS)),
+      order_by: z.literal('created_at').optional(),
+      ...pageQuery({ limit: 50, order: 'desc' }),
+    }),
     answer: z.array(agentState),
     async handle({ actor, context, params, query, request }) {
       if (!(await context.deps.store.blocks.get(actor, params.block_id)))

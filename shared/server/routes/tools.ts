@@ -43,7 +43,11 @@ export const routes = [
     method: 'GET',
     path: '/v1/tools',
     summary: 'List tools',
-    query: z.object({ ...filter, ...pageQuery({ limit: 50, order: 'desc' }) }),
+    query: z.object({
+      ...filter,
+      order_by: z.literal('created_at').optional(),
+      ...pageQuery({ limit: 50, order: 'desc' }),
+    }),
     answer: z.array(tool),
     handle: async ({ actor, context, query }) => context.deps.store.tools.list(actor, toFilter(query), query),
   }),
