@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { loadSettings, resolveDataDirectory } from '../../shared/server/main.ts'
-import { providerConfig, type ProviderConfig } from '../../shared/schema/provider.ts'
+import type { ProviderConfig } from '../../shared/schema/provider.ts'
 import { ask, isInteractive, readSecret } from '../ask.ts'
 import { Failure } from '../failure.ts'
 import { count, quoted } from '../progress.ts'
@@ -92,20 +92,14 @@ async function describe(
   settings: Settings,
 ): Promise<ProviderConfig> {
   const base_url = await address(preset, options)
-  const draft = providerConfig.safeParse({
+  const draft = settings.parseProvider({
     name,
     provider_type: preset?.provider_type ?? 'openai',
     base_url,
     ...(options.apiVersion === undefined ? {} : { api_version: options.apiVersion }),
   })
-  if (!draft.success) {
-    const issue = draft.error.issues[0]
-    throw new Failure(
-      `The provider's ${issue?.path.join('.') ?? 'description'}: ${issue?.message ?? 'not as expected'}.`,
-    )
-  }
   const api_key = await key(preset, options, settings)
-  return api_key === null ? draft.data : { ...draft.data, api_key }
+  return api_key === null ? draft : { ...draft, api_key }
 }
 
 async function address(preset: Preset | null, { url }: ConnectOptions): Promise<string> {

@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import { providerConfig } from '../schema/provider.ts'
 
-const provider = providerConfig.loose().refine(({ name }) => name !== 'loci' && name !== 'letta', {
+/** A provider as config.json may hold it. */
+export const provider = providerConfig.loose().refine(({ name }) => name !== 'loci' && name !== 'letta', {
   path: ['name'],
   message: 'this name is taken by Loci itself',
 })

@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import { AppError } from '../schema/errors.ts'
+import type { ProviderConfig } from '../schema/provider.ts'
 import { referenceIn } from './config.ts'
-import { type ConfigData, configSchema } from './schema.ts'
+import { type ConfigData, configSchema, provider } from './schema.ts'
 
 /** One setting that was changed, for people: secrets are masked. */
 export interface Change {
@@ -22,6 +23,17 @@ export function setValue(data: ConfigData, key: string, text: string): Change {
   if (value === undefined) delete parent[name]
   else parent[name] = value
   return { key, before: shown(key, before), after: shown(key, value) }
+}
+
+/** A provider that can be saved. Throws `invalid_argument` naming the field. */
+export function parseProvider(value: unknown): ProviderConfig {
+  const result = provider.safeParse(value)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  throw new AppError(
+    'invalid_argument',
+    `The provider's ${issue?.path.join('.') ?? 'description'}: ${issue?.message ?? 'not as expected'}.`,
+  )
 }
 
 interface Place {
