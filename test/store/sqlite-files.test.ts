@@ -57,6 +57,11 @@ describe('the files of SqliteStore', () => {
     await refused(join(file, 'below'), file, 'in the way')
   })
 
+  it('where the system lets nobody make a directory: the error says so, at once', async function () {
+    if (process.platform !== 'linux') this.skip()
+    await refused('/proc/loci/data', '/proc/loci/data', 'cannot be created')
+  })
+
   it('with something else, or a damaged database, in the place of loci.db: it is kept and named', async () => {
     const path = join(root, 'loci.db')
     await writeFile(path, 'This is a letter, not a database. '.repeat(200))

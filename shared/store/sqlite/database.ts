@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Actor } from '../../core/ports.ts'
 import type { EventType } from '../../schema/event.ts'
@@ -173,7 +173,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const path = join(directory, 'loci.db')
   try {
     for (const folder of [directory, join(directory, 'instances'), join(directory, 'backups')]) {
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      makeFolder(folder)
     }
   } catch (error) {
     throw asStoreError(error, directory)
@@ -201,6 +201,18 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       throw error
     }
   })
+}
+
+/** Not `recursive`: where a file system refuses with ENOENT (/proc), Node's own recursion never ends. */
+function makeFolder(path: string): void {
+  if (existsSync(path) && statSync(path).isDirectory()) return
+  if (!existsSync(dirname(path))) makeFolder(dirname(path))
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have been faster.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(path).isDirectory()) throw error
+  }
 }
 
 function openFile(path: string): DatabaseSync {

@@ -69,6 +69,8 @@ function systemError(error: unknown, path: string): unknown {
         `${path} is in the way: a file is where the data directory should be. Move it, or choose another data directory.`,
         error,
       )
+    case 'ENOENT':
+      return unavailable(`${path} cannot be created there. Choose another data directory.`, error)
     case 'ENOSPC':
       return unavailable(`${path} cannot be written: the disk is full. Free some space and try again.`, error)
     case 'ERR_INVALID_STATE':
