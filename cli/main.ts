@@ -3,7 +3,7 @@ import { VERSION } from '../shared/schema/version.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
 import { dataOption as data, item, section, table } from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
-import { bold, columns } from './terminal.ts'
+import { bold, columns, wrap } from './terminal.ts'
 
 const url = ['--url <url>', 'a running Loci or Letta V1 server instead of the data directory'] as const
 
@@ -18,6 +18,7 @@ function createProgram(): Command {
     .exitOverride()
     .configureHelp({
       styleTitle: (title) => bold(title),
+      styleUsage: (usage) => wrap(usage, columns() - 7).replaceAll('\n', '\n  '),
       formatItem: (term, width, text) => item(term, width, text).replace(/^/gm, '  '),
     })
     .configureOutput({

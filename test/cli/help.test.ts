@@ -30,7 +30,43 @@ describe('loci', () => {
     assert.equal((await loci([], { env })).stdout, stdout)
   })
 
-  for (const args of [['--help'], ['server', '--help'], ['chat', '--help'], ['mcp', '--help']]) {
+  const commands = [
+    [],
+    ['server'],
+    ['chat'],
+    ['mcp'],
+    ['config'],
+    ['config', 'path'],
+    ['config', 'show'],
+    ['config', 'check'],
+    ['config', 'set'],
+    ['connect'],
+    ['backup'],
+    ['restore'],
+    ['doctor'],
+    ['uninstall'],
+  ]
+
+  it('explains every argument, flag and command there is', async () => {
+    const seen = new Set<string>()
+    for (const args of commands) {
+      const { code, stdout } = await loci([...args, '--help'], { env })
+      assert.equal(code, 0)
+      for (const [, title, rows] of stdout.matchAll(/^(Options|Arguments|Commands):\n((?: {2}.*\n)+)/gm)) {
+        for (const [row] of rows?.matchAll(/^ {2}\S.*$/gm) ?? []) {
+          assert.match(row, /^ {2}\S.*? {2,}\S/, `loci ${args.join(' ')} explains ${row}`)
+          const [name] = row.trim().split(/[ |]/)
+          if (title === 'Commands') seen.add([...args, name].join(' '))
+        }
+      }
+    }
+    const tested = new Set(commands.map((args) => args.join(' ')))
+    const missing = [...seen].filter((name) => !tested.has(name) && !/^(config )?help$|^version$/.test(name))
+    assert.deepEqual(missing, [])
+  })
+
+  for (const command of commands) {
+    const args = [...command, '--help']
     it(`fits 'loci ${args.join(' ')}' into 40 columns`, async () => {
       const { stdout } = await loci(args, { env: { ...env, COLUMNS: '40' } })
       for (const line of stdout.split('\n')) assert.ok(line.length <= 40, line)
@@ -45,6 +81,13 @@ describe('loci', () => {
     [['server', '--port', '80a'], /'80a'/],
     [['server', '--port', ''], /from 0/],
     [['server', 'now'], /too many arguments/],
+    [['dokter'], /unknown command 'dokter'\. Did you mean doctor\?/],
+    [['config', 'shwo'], /unknown command 'shwo'\. Did you mean show\?/],
+    [['config', 'set', 'server.port'], /missing required argument 'value'/],
+    [['restore'], /missing required argument 'file'/],
+    [['doctor', '--timeout', '0'], /'0'.*number of seconds/],
+    [['backup', '--fiel', 'x'], /unknown option '--fiel'/],
+    [['connect', 'openai', '--key', 'a', '--key-stdin'], /give the key once/],
     [['chat'], /missing required argument 'agent'/],
     [['chat', 'Ada', '--url', 'http://127.0.0.1:1', '--data', '.'], /either '--url' or '--data'/],
   ]
