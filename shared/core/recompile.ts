@@ -1,5 +1,5 @@
 import { AGENT_RELATIONS } from '../schema/agent.ts'
-import { AppError } from '../schema/errors.ts'
+import { agentNotFound } from '../schema/errors.ts'
 import { systemMessage, textOf } from './messages.ts'
 import type { Actor, CoreDeps } from './ports.ts'
 import { compilePrompt, isCurrentPrompt, keepMetadata, renderPrompt } from './prompt.ts'
@@ -18,7 +18,7 @@ export async function recompilePrompt(
   const agent = await deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
   const conversation = await deps.store.turns.getContext(actor, agent_id, conversation_id)
   const system = conversation?.context[0]
-  if (!agent || !system) throw notThere(agent_id)
+  if (!agent || !system) throw agentNotFound()
   const before = textOf(system.content)
   const prompt = compilePrompt(agent)
   const kept = options.update_timestamp ? null : keepMetadata(prompt, before)
@@ -45,7 +45,7 @@ export async function resetMessages(
 ): Promise<void> {
   const { agent_id, conversation_id } = target
   const agent = await deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
-  if (!agent) throw notThere(agent_id)
+  if (!agent) throw agentNotFound()
   const now = deps.clock.now()
   const text = renderPrompt(compilePrompt(agent), {
     agent_id,
@@ -56,8 +56,4 @@ export async function resetMessages(
   })
   const place = { agent_id, conversation_id, run_id: null, step_id: null }
   await deps.store.turns.reset(actor, agent_id, conversation_id, systemMessage(text, place, now))
-}
-
-function notThere(agent_id: string): AppError {
-  return new AppError('not_found', `There is no agent '${agent_id}'.`)
 }

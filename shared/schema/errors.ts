@@ -69,6 +69,11 @@ export function isAppError(error: unknown, code?: ErrorCode): error is AppError 
   return code === undefined ? ERROR_CODES.includes(own as ErrorCode) : own === code
 }
 
+/** An agent that is not there, in the words that V1's clients look for (reference 1.7); no code goes in front. */
+export function agentNotFound(): AppError {
+  return new AppError('not_found', 'Agent not found', { data: { bare: true } })
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Actor, AgentFilter, AgentPatch, AgentStore, NewAgent, TagFilter } from '../../core/ports.ts'
 import type { Agent, AgentRelation } from '../../schema/agent.ts'
-import { AppError } from '../../schema/errors.ts'
+import { agentNotFound } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
 import type { BareAgent } from './agent-rows.ts'
 import { agentOfRow, insertAgent, readAgentRow, rowOfAgent, tagsOfAgent } from './agent-rows.ts'
@@ -181,9 +181,7 @@ export class SqliteAgents implements AgentStore {
 
   #change(actor: Actor, agent_id: string, work: (tx: Transaction) => void): Promise<void> {
     return this.#database.write((tx) => {
-      if (!readAgentRow(tx, actor, agent_id)) {
-        throw new AppError('not_found', `There is no agent '${agent_id}'.`)
-      }
+      if (!readAgentRow(tx, actor, agent_id)) throw agentNotFound()
       work(tx)
     })
   }

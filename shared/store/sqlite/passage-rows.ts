@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Actor, NewPassage } from '../../core/ports.ts'
-import { AppError } from '../../schema/errors.ts'
+import { agentNotFound } from '../../schema/errors.ts'
 import { newId } from '../../schema/ids.ts'
 import type { Passage } from '../../schema/passage.ts'
 import { indexText } from '../search-text.ts'
@@ -149,7 +149,7 @@ export function insertPassages(
 
 function createDefaultArchive(tx: Transaction, actor: Actor, agent_id: string): string {
   const agent = readAgentRow(tx, actor, agent_id)
-  if (!agent) throw new AppError('not_found', `There is no agent '${agent_id}'.`)
+  if (!agent) throw agentNotFound()
   const id = newId('archive')
   addArchive.run(tx, {
     id,
