@@ -120,16 +120,18 @@ export class CallMemory implements TurnMemory {
   }
 
   set(label: string, value: string): void {
-    this.#change(label, { value: value.replaceAll('\0', '') })
+    this.#change(label, { value: clean(value) })
   }
 
   create({ label, value, description }: { label: string; value: string; description: string | null }): void {
-    const parsed = createBlock.safeParse({ label, value, description })
-    if (!parsed.success)
-      throw toolError('ValueError', `a memory block cannot have the label '${label.replaceAll('\0', '')}'`)
-    this.#refuseTaken(label)
-    const block = draftBlock(newId('block'), parsed.data)
-    this.#source.created.set(block.id, parsed.data)
+    const input = createBlock.parse({
+      label: usableLabel(label),
+      value: clean(value),
+      description: description === null ? null : clean(description),
+    })
+    this.#refuseTaken(input.label)
+    const block = draftBlock(newId('block'), input)
+    this.#source.created.set(block.id, input)
     this.#write([...this.blocks, block])
   }
 
@@ -140,19 +142,18 @@ export class CallMemory implements TurnMemory {
 
   rename(label: string, to: string): void {
     const { id } = this.#editable(label)
-    if (to === '' || to.includes('\0'))
-      throw toolError('ValueError', 'a label has at least one character, and no NUL')
-    if (to !== label) this.#refuseTaken(to)
-    if (this.#source.refused().some((r) => r.block_id === id && r.label === to))
+    const name = usableLabel(to)
+    if (name !== label) this.#refuseTaken(name)
+    if (this.#source.refused().some((r) => r.block_id === id && r.label === name))
       throw toolError(
         'ValueError',
-        `memory block '${label}' cannot be renamed to '${to}': another agent shares it and has a block of that label`,
+        `memory block '${label}' cannot be renamed to '${name}': another agent shares it and has a block of that label`,
       )
-    this.#change(label, { label: to })
+    this.#change(label, { label: name })
   }
 
   describe(label: string, description: string): void {
-    this.#change(label, { description: description.replaceAll('\0', '') })
+    this.#change(label, { description: clean(description) })
   }
 
   #editable(label: string): Block {
@@ -206,6 +207,17 @@ function changeOf(before: Block, after: Block): BlockChange | null {
   if (after.label !== before.label && after.label !== null) change.label = after.label
   if (after.description !== before.description) change.description = after.description
   return Object.keys(change).length > 2 ? change : null
+}
+
+/** What a model writes, as it can be stored by every engine. */
+function clean(text: string): string {
+  return text.replaceAll('\0', '').toWellFormed()
+}
+
+function usableLabel(label: string): string {
+  const name = clean(label)
+  if (name.trim() === '') throw toolError('ValueError', 'a memory block needs a label')
+  return name
 }
 
 /** An error that a model reads; `kind` is its name in V1's error returns. */

@@ -109,8 +109,8 @@ async function execute(
         insertPassage: ({ text, tags }) => {
           passages.push({
             id: newId('passage'),
-            text: text.replaceAll('\0', ''),
-            tags: tags.map((tag) => tag.replaceAll('\0', '')),
+            text: storable(text),
+            tags: tags.map(storable),
             metadata: {},
             created_at: now.toISOString(),
           })
@@ -125,6 +125,11 @@ async function execute(
     if (signal.aborted) throw error
     return failed(name, messageOf(error), kindOf(error))
   }
+}
+
+/** Text as every engine can store it. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '').toWellFormed()
 }
 
 /** The exception type that the error text names. */

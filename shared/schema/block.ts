@@ -5,11 +5,6 @@ import { jsonObject, timestamp } from './page.ts'
 /** Characters a block holds by default; advisory, shown to the model, never enforced on write (reference 2.8). */
 export const DEFAULT_BLOCK_LIMIT = 100_000
 
-/** NUL cannot be stored as text by every engine: values lose it (as V1's do), names that have one are refused. */
-const text = z.string().transform((v) => v.replaceAll('\0', ''))
-const name = z.string().refine((v) => !v.includes('\0'), 'must not contain NUL characters')
-const label = name.min(1)
-
 const blockFields = {
   project_id: z.string().nullish(),
   template_name: z.string().nullish(),
@@ -20,15 +15,15 @@ const blockFields = {
   entity_id: z.string().nullish(),
   preserve_on_migration: z.boolean().nullish().default(false),
   read_only: z.boolean().default(false),
-  description: text.nullish(),
+  description: z.string().nullish(),
   metadata: jsonObject.nullish(),
   hidden: z.boolean().nullish(),
-  tags: z.array(name).nullish(),
+  tags: z.array(z.string()).nullish(),
 }
 
 /** Body of `POST /v1/blocks/` and of each of an agent's `memory_blocks`. */
 export const createBlock = z.object({
-  label,
+  label: z.string().min(1),
   value: z
     .string()
     .nullish()
@@ -40,7 +35,7 @@ export type CreateBlock = z.infer<typeof createBlock>
 
 /** Body of a block PATCH; absent fields stay as they are. */
 export const updateBlock = z.object({
-  label: label.optional(),
+  label: z.string().min(1).optional(),
   value: z
     .string()
     .nullable()
@@ -49,7 +44,7 @@ export const updateBlock = z.object({
   limit: z.number().int().min(1).optional(),
   read_only: z.boolean().optional(),
   is_template: z.boolean().optional(),
-  description: text.nullish(),
+  description: z.string().nullish(),
   metadata: jsonObject.nullish(),
   project_id: z.string().nullish(),
   template_name: z.string().nullish(),
@@ -59,7 +54,7 @@ export const updateBlock = z.object({
   entity_id: z.string().nullish(),
   preserve_on_migration: z.boolean().nullish(),
   hidden: z.boolean().nullish(),
-  tags: z.array(name).nullish(),
+  tags: z.array(z.string()).nullish(),
 })
 export type UpdateBlock = z.infer<typeof updateBlock>
 

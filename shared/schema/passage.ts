@@ -6,12 +6,10 @@ import { instant, jsonObject, timestamp } from './page.ts'
 export const tagMatchMode = z.enum(['any', 'all'])
 export type TagMatchMode = z.infer<typeof tagMatchMode>
 
-const tag = z.string().refine((v) => !v.includes('\0'), 'must not contain NUL characters')
-
 /** Body of `POST /v1/agents/{id}/archival-memory` (V1 `CreateArchivalMemory`). */
 export const createArchivalMemory = z.object({
-  text: z.string().transform((v) => v.replaceAll('\0', '')),
-  tags: z.array(tag).nullish(),
+  text: z.string(),
+  tags: z.array(z.string()).nullish(),
   created_at: instant.nullish(),
 })
 

@@ -7,6 +7,7 @@ import type { AgentState } from '../../shared/schema/agent.ts'
 import type { Block } from '../../shared/schema/block.ts'
 import type { LettaMessage, LettaResponse, StreamItem } from '../../shared/schema/message.ts'
 import type { Model, ModelSettings } from '../../shared/schema/model.ts'
+import type { ArchivalMemorySearchResponse, Passage } from '../../shared/schema/passage.ts'
 import type { Run, Step } from '../../shared/schema/run.ts'
 import type { Tool } from '../../shared/schema/tool.ts'
 
@@ -29,6 +30,8 @@ export type Contract = [
   Assignable<Wire<SettingsOf<'google_ai'>>, Letta.GoogleAIModelSettings>,
   Assignable<Wire<SettingsOf<'groq'>>, Letta.GroqModelSettings>,
   Assignable<Wire<Block>, Letta.BlockResponse>,
+  Assignable<Wire<Passage>, Letta.Passage>,
+  Assignable<Wire<ArchivalMemorySearchResponse>, Letta.Agents.PassageSearchResponse>,
   Assignable<Wire<Tool>, Letta.Tool>,
   Assignable<Wire<Model>, Letta.Model>,
   Assignable<Wire<Run>, Letta.Agents.Run>,

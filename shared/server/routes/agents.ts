@@ -15,6 +15,7 @@ import { route } from '../route.ts'
 import { routes as blockRoutes } from './agent-blocks.ts'
 import { routes as messageRoutes } from './agent-messages.ts'
 import { routes as toolRoutes } from './agent-tools.ts'
+import { routes as archivalRoutes } from './archival-memory.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
 
@@ -159,5 +160,6 @@ export const routes = [
   ),
   ...messageRoutes,
   ...blockRoutes,
+  ...archivalRoutes,
   ...toolRoutes,
 ]

@@ -81,12 +81,7 @@ export const routes = [
     body: updateBlock,
     answer: block,
     async handle({ actor, context, params, body, request }) {
-      const changed = await context.deps.store.blocks.update(
-        actor,
-        params.block_id,
-        body,
-        ifVersion(request),
-      )
+      const changed = await context.deps.store.blocks.update(actor, params.block_id, body, ifVersion(request))
       if (!changed) throw notFound('Block', params.block_id)
       return blockAnswer(changed)
     },
