@@ -85,7 +85,7 @@ function addConfig(program: Command): void {
   config
     .command('set')
     .description('change one setting')
-    .argument('<key>', 'for example server.port, or providers.openai.base_url')
+    .argument('<key>', 'its dotted name, for example server.port')
     .argument('<value>', 'text, a number, true, false, null, or a list with commas')
     .option(...dataOption)
     .action(async (key: string, value: string, options: Data) => {
