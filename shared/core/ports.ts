@@ -345,6 +345,7 @@ export interface MessageFilter {
   conversation_id?: string | undefined
   run_id?: string | undefined
   step_id?: string | undefined
+  roles?: readonly MessageRole[] | undefined
   include_err?: boolean | undefined
 }
 

@@ -1,10 +1,12 @@
 import type {
   ContentPart,
   LettaMessage,
+  MessageRole,
   MessageType,
   StoredMessage,
   StoredToolReturn,
 } from '../schema/message.ts'
+import type { Page } from '../schema/page.ts'
 
 /** V1's `date`: ISO 8601 to the second with an offset. */
 export function wireDate(created_at: string): string {
@@ -119,6 +121,47 @@ export function listMessages(
     return options.order === 'desc' ? parts.toReversed() : parts
   })
   return onlyTypes(flat, options.types)
+}
+
+const SHOWN_AS: Record<MessageType, readonly MessageRole[]> = {
+  system_message: ['system'],
+  user_message: ['user', 'summary'],
+  assistant_message: ['assistant'],
+  reasoning_message: ['assistant'],
+  hidden_reasoning_message: ['assistant'],
+  tool_call_message: ['assistant'],
+  tool_return_message: ['tool'],
+  approval_request_message: ['approval'],
+  approval_response_message: ['approval'],
+  summary_message: ['summary'],
+  event_message: [],
+}
+
+/**
+ * A page of API messages of the asked types. `read` is asked for the next page while one of stored messages holds
+ * none of them: only the end of the list is an empty page, which ends the client's paging.
+ */
+export async function listShown(
+  read: (page: Page, roles: MessageRole[] | undefined) => Promise<StoredMessage[]>,
+  page: Page,
+  options: { types?: readonly MessageType[] | undefined; speaking?: SpeakingTool },
+): Promise<LettaMessage[]> {
+  const roles = options.types?.flatMap((type) => SHOWN_AS[type])
+  for (let at = page; ;) {
+    const stored = await read(at, roles)
+    const shown = listMessages(stored, { order: page.order, ...options })
+    if (shown.length > 0 || stored.length < page.limit) return shown
+    at = pageBeyond(at, stored)
+  }
+}
+
+/** The page that follows, in the direction in which a list of messages was read (DESIGN decision 10). */
+function pageBeyond(page: Page, stored: readonly StoredMessage[]): Page {
+  const ascending = page.order === 'asc'
+  const one = (page.after === undefined) !== (page.before === undefined)
+  const upward = one ? page.after !== undefined : ascending
+  const edge = (upward === ascending ? stored.at(-1) : stored[0])?.id
+  return upward ? { ...page, after: edge } : { ...page, before: edge }
 }
 
 /** `include_return_message_types`: null or absent means all. */

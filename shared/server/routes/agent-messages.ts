@@ -23,7 +23,7 @@ import { cancelRuns } from '../cancel.ts'
 import type { ServerContext } from '../context.ts'
 import { asAgentNotFound, notFound } from '../errors.ts'
 import { loadImages } from '../images.ts'
-import { listMessages, onlyTypes, toLettaMessages } from '../letta-messages.ts'
+import { listShown, onlyTypes, toLettaMessages } from '../letta-messages.ts'
 import { streamRun } from '../letta-stream.ts'
 import { route } from '../route.ts'
 
@@ -55,9 +55,11 @@ export const routes = [
       if (query.group_id !== undefined) return []
       const conversation_id = query.conversation_id === 'default' ? params.agent_id : query.conversation_id
       const filter = { agent_id: params.agent_id, conversation_id, include_err: query.include_err }
-      const stored = await context.deps.store.messages.list(actor, filter, query)
-      const types = query.include_return_message_types
-      return listMessages(stored, { order: query.order, types, speaking: query })
+      return listShown(
+        (page, roles) => context.deps.store.messages.list(actor, { ...filter, roles }, page),
+        query,
+        { types: query.include_return_message_types, speaking: query },
+      )
     },
   }),
   route({

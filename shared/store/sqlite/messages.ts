@@ -75,6 +75,7 @@ export class SqliteMessages implements MessageStore {
       }
       if (filter.run_id !== undefined) rows = rows.where('run_id', '=', filter.run_id)
       if (filter.step_id !== undefined) rows = rows.where('step_id', '=', filter.step_id)
+      if (filter.roles) rows = rows.where('role', 'in', filter.roles)
       if (!filter.include_err) rows = rows.where('is_err', '=', 0)
       if (page.after !== undefined) rows = rows.where('seq', '>', cursor(c, actor, page.after))
       if (page.before !== undefined) rows = rows.where('seq', '<', cursor(c, actor, page.before))
