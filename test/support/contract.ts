@@ -159,6 +159,13 @@ function isResource(value: unknown): value is object {
   return typeof value === 'object' && value !== null && '_client' in value
 }
 
+/** All items of a list, paged by the client itself. */
+export async function collect<T>(list: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of list) items.push(item)
+  return items
+}
+
 /** Dotted names of every resource method of the official client, found by walking its resources. */
 export function clientMethods(
   client: object = new Letta({ apiKey: null, baseURL: 'http://127.0.0.1' }),

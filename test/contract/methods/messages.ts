@@ -124,7 +124,7 @@ export const messageMethods: Method[] = [
       const two = await t.newAgent()
       await t.say(one.id, 'first', 'one')
       await t.say(two.id, 'second', 'two')
-      const { items } = await t.letta.messages.list({ include_return_message_types: ['assistant_message'] })
+      const items = await t.letta.messages.list({ include_return_message_types: ['assistant_message'] })
       const texts = items.map((m) => ('content' in m ? m.content : null))
       assert.deepEqual(texts.slice(0, 2), ['two', 'one'])
     },
