@@ -1,7 +1,7 @@
 // Builds dist/: the command and server (ESM, split so that a command loads only its own code), the extension host
 // (one CommonJS file, as VS Code wants it) and the webviews (browser). `--watch` rebuilds; `--quiet` says nothing.
 import { context } from 'esbuild'
-import { readdir, rm } from 'node:fs/promises'
+import { readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
 const watch = process.argv.includes('--watch')
@@ -70,9 +70,17 @@ if (watch) {
 } else {
   const results = await Promise.all(contexts.map((c) => c.rebuild()))
   await Promise.all(contexts.map((c) => c.dispose()))
-  await removeStale(
-    new Set(results.flatMap((r) => Object.keys(r.metafile.outputs)).map((file) => resolve(file))),
-  )
+  const built = results.flatMap((r) => Object.keys(r.metafile.outputs)).map((file) => resolve(file))
+  await removeStale(new Set([...built, await writeOpenApi()]))
+}
+
+/** The API document, made from the routes themselves; also in the package. */
+async function writeOpenApi() {
+  const { openApiDocument } = await import('./shared/server/openapi.ts')
+  const file = resolve('dist/openapi.json')
+  await writeFile(`${file}.new`, JSON.stringify(await openApiDocument()))
+  await rename(`${file}.new`, file)
+  return file
 }
 
 /** Removes what an earlier build left, after the new files are there: dist is never without a working build. */

@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { VERSION } from '../shared/schema/version.ts'
+import type { ServerOptions } from './commands/server.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
 import { dataOption as data, item, section, table } from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
@@ -32,12 +33,21 @@ function createProgram(): Command {
     .option('--port <port>', 'port to listen on, 0 for a free one', parsePort, 8283)
     .option('--host <host>', 'address to listen on', '127.0.0.1')
     .option(...data)
-    .action(async (options: { port: number; host: string; data?: string }) => {
+    .option('--auth', 'ask every request for a key: LOCI_API_KEY, or a random one that is printed')
+    .option('--cors [origins...]', 'let web pages of these origins (none named: of any) use the API')
+    .option('--docs', 'serve the API documentation on /docs and /openapi.json')
+    .option('--log-level <level>', 'silent, error, warn, info (default), debug; also LOCI_LOG_LEVEL')
+    .action(async (options: ServerOptions) => {
       const { runServer } = await import('./commands/server.ts')
       await runServer(options)
     })
     .addHelpText('after', () =>
-      section('Examples', ['loci server', 'loci server --port 0', 'loci server --data ./team']),
+      section('Examples', [
+        'loci server',
+        'loci server --port 0 --data ./team',
+        'loci server --auth --host 0.0.0.0',
+        'loci server --docs --cors https://app.example.com',
+      ]),
     )
   program
     .command('chat <agent>')
@@ -84,6 +94,7 @@ function createProgram(): Command {
         ['LOCI_HOME', 'data directory instead of ~/.loci'],
         ['LOCI_TOKEN', 'bearer token sent to --url'],
         ['OPENAI_API_KEY', 'connects OpenAI, or what OPENAI_BASE_URL names'],
+        ['LOCI_API_KEY', 'key that loci server --auth asks for'],
         ['NO_COLOR', 'no colours'],
         ['LOCI_DEBUG=1', 'errors say where they happened'],
       ]) +

@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { Agent, get } from 'node:http'
 import { listen, openLoci, type Loci } from '../../shared/server/main.ts'
 import { VERSION } from '../../shared/schema/version.ts'
-import { complain, Failure, logFailure } from '../failure.ts'
+import { Failure } from '../failure.ts'
 import { curlLines, DEMO, describeModels, firstModel } from '../models.ts'
 import { untilStopped } from '../shutdown.ts'
 import { bold, columns, dim, plain, wrap } from '../terminal.ts'
@@ -9,21 +10,45 @@ import { bold, columns, dim, plain, wrap } from '../terminal.ts'
 /** A provider that takes longer is left out of the greeting, not of the server. In milliseconds. */
 const DISCOVERY = 5_000
 
+export interface ServerOptions {
+  port: number
+  host: string
+  data?: string
+  /** Ask every request for the key. */
+  auth?: boolean
+  /** True: pages of any origin may use the API. */
+  cors?: true | string[]
+  docs?: boolean
+  logLevel?: string
+}
+
 /** `loci server`: returns when a signal has stopped it and everything is closed. */
-export async function runServer(options: { port: number; host: string; data?: string }): Promise<void> {
+export async function runServer(options: ServerOptions): Promise<void> {
   const stopped = untilStopped()
-  const loci = await openLoci({ data: options.data, onFailure: logFailure })
+  const { env } = process
+  const key = keyFor(options.auth === true || env['LETTA_SERVER_SECURE']?.toLowerCase() === 'true', env)
+  const loci = await openLoci({
+    data: options.data,
+    log_level: options.logLevel ?? (env['LOCI_LOG_LEVEL'] || 'info'),
+  })
   try {
-    const server = await listen(loci, { host: options.host, port: options.port })
+    const server = await listen(loci, {
+      host: options.host,
+      port: options.port,
+      key: key?.text ?? null,
+      cors: options.cors === true ? '*' : (options.cors?.map(originOf) ?? null),
+      docs: options.docs ?? false,
+      grace_ms: loci.shutdown_grace_ms,
+    })
     try {
       const url = reachable(server.url)
       await untilHealthy(url)
       say(`${bold(`Loci ${VERSION}`)} on ${url}`)
       say(dim(plain(`Data in ${loci.data}`)))
-      if (!isLoopback(options.host)) {
-        complain(`warning: it listens on ${options.host} without a password: who reaches it can use it.`)
-      }
-      await Promise.race([greet(loci, url, options.data), stopped])
+      if (key)
+        say(key.made ? `Key, made for this run (LOCI_API_KEY sets one): ${key.text}` : `Key: ${key.from}`)
+      if (options.docs) say(`API documentation on ${url}/docs`)
+      await Promise.race([greet(loci, url, options.data, key !== null), stopped])
       await stopped
     } finally {
       await server.close()
@@ -33,12 +58,34 @@ export async function runServer(options: { port: number; host: string; data?: st
   }
 }
 
-async function greet(loci: Loci, url: string, data: string | undefined): Promise<void> {
+/** The key that clients must send: the first that the environment has, else a random one. */
+function keyFor(
+  wanted: boolean,
+  env: NodeJS.ProcessEnv,
+): { text: string; from: string; made: boolean } | null {
+  if (!wanted) return null
+  for (const name of ['LOCI_API_KEY', 'LETTA_API_KEY', 'LETTA_SERVER_PASSWORD']) {
+    const text = env[name]
+    if (text) return { text, from: `what ${name} says`, made: false }
+  }
+  return { text: randomBytes(24).toString('base64url'), from: '', made: true }
+}
+
+/** `https://app.example/path` → `https://app.example`, as browsers send it. */
+function originOf(text: string): string {
+  const origin = URL.parse(text)?.origin
+  if (origin === undefined || origin === 'null')
+    throw new Failure(`'${text}' is no origin for --cors; write it like https://app.example.com.`)
+  return origin
+}
+
+async function greet(loci: Loci, url: string, data: string | undefined, secured: boolean): Promise<void> {
   const found = await Promise.race([loci.models(), after(DISCOVERY)])
   say('')
   if (found) say(describeModels(found, columns()))
   else say('Models: the providers have not all answered yet; GET /v1/models/ shows them.')
   say(`\n${wrap('Try it: this creates an agent and tells it something.', columns())}`)
+  if (secured) say(dim('With the key in it: curl -H "Authorization: Bearer $LOCI_API_KEY" …'))
   say(curlLines(url, found ? firstModel(found.models) : DEMO))
   const where = data === undefined ? '' : ` --data '${plain(data).replaceAll("'", "'\\''")}'`
   say(`\n${wrap(`Then talk to it: loci chat first${where}`, columns())}`)
@@ -74,10 +121,6 @@ function reachable(url: string): string {
   const { protocol, hostname, port } = new URL(url)
   const host = hostname === '0.0.0.0' || hostname === '[::]' ? '127.0.0.1' : hostname
   return `${protocol}//${host}:${port || '80'}`
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
 function after(ms: number): Promise<null> {

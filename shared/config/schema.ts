@@ -32,6 +32,8 @@ export const configSchema = z.looseObject({
       port: z.number().int().min(0).max(65_535).default(8283),
       /** Values of the Host header to accept beside loopback's, for proxies and tunnels. */
       allowed_hosts: z.array(z.string().min(1)).default([]),
+      /** How long turns that run may go on when the server is told to stop. */
+      shutdown_grace_seconds: z.number().min(0).max(3600).default(10),
     })
     .prefault({}),
   /** Look for Ollama and LM Studio on this machine. */

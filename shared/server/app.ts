@@ -1,15 +1,14 @@
 import { Hono } from 'hono'
 import type { z } from 'zod'
 import { AppError } from '../schema/errors.ts'
+import { cleanText, readJson } from './body.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { errorResponse, validationError } from './errors.ts'
+import { requestId } from './request-id.ts'
 import type { Route } from './route.ts'
 
-/** Largest JSON body, in bytes. */
-const MAX_BODY = 32 * 1024 * 1024
-
 /** Routes by the noun after `/v1/`, each loaded when it is first asked for. */
-const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
+export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   agents: () => import('./routes/agents.ts'),
   blocks: () => import('./routes/blocks.ts'),
   events: () => import('./routes/events.ts'),
@@ -35,7 +34,7 @@ export function createApp(context: ServerContext): App {
   const load = (noun: string) => {
     let app = apps.get(noun)
     if (!app) {
-      const routes = NOUNS[noun]
+      const routes = Object.hasOwn(NOUNS, noun) ? NOUNS[noun] : undefined
       if (!routes) return null
       app = routes().then((module) => buildNoun(module.routes, context))
       apps.set(noun, app)
@@ -49,7 +48,7 @@ export function createApp(context: ServerContext): App {
         const app = await load(path.split('/', 3)[2] ?? '')
         return app && path.startsWith('/v1/') ? await app.fetch(request) : noRoute(request)
       } catch (error) {
-        return errorResponse(error, (e) => context.onFailure(`${request.method} ${pathOf(request)}`, e))
+        return failed(error, request, context)
       }
     },
     async preload() {
@@ -60,10 +59,8 @@ export function createApp(context: ServerContext): App {
 
 function buildNoun(routes: Route[], context: ServerContext): Hono {
   const app = new Hono({ getPath: pathOf })
-  app.notFound((c) => noRoute(c.req.raw))
-  app.onError((error, c) =>
-    errorResponse(error, (e) => context.onFailure(`${c.req.method} ${pathOf(c.req.raw)}`, e)),
-  )
+  app.notFound((c) => wrongMethod(routes, c.req.raw) ?? noRoute(c.req.raw))
+  app.onError((error, c) => failed(error, c.req.raw, context))
   for (const route of routes)
     app.on(route.method, route.path, async (c) => {
       const answer = await route.handle({
@@ -79,8 +76,15 @@ function buildNoun(routes: Route[], context: ServerContext): Hono {
   return app
 }
 
+function failed(error: unknown, request: Request, context: ServerContext): Response {
+  return errorResponse(error, {
+    request_id: requestId(request),
+    onFailure: (e) => context.onFailure(`${request.method} ${pathOf(request)}`, e, requestId(request)),
+  })
+}
+
 /** Path without a trailing slash; V1 serves everything a second time under `/latest`. */
-function pathOf(request: Request): string {
+export function pathOf(request: Request): string {
   const url = request.url
   const start = url.indexOf('/', url.indexOf('://') + 3)
   const query = url.indexOf('?', start)
@@ -90,39 +94,45 @@ function pathOf(request: Request): string {
 }
 
 function noRoute(request: Request): Response {
-  return errorResponse(
-    new AppError('not_found', `no route ${request.method} ${pathOf(request)}`),
-    () => undefined,
+  const error = new AppError('not_found', `no route ${request.method} ${pathOf(request)}`)
+  return errorResponse(error, { request_id: requestId(request), onFailure: () => undefined })
+}
+
+/** 405 with the methods that the path has; null for a path that has none. */
+function wrongMethod(routes: Route[], request: Request): Response | null {
+  const path = pathOf(request)
+  const matching = routes.filter((route) => patternOf(route.path).test(path))
+  if (matching.length === 0) return null
+  const allow = [...new Set(matching.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : method)))]
+  const error = new AppError(
+    'not_allowed',
+    `${request.method} is not served on ${path}; it takes ${allow.join(', ')}`,
+    { data: { allow } },
   )
+  return errorResponse(error, { request_id: requestId(request), onFailure: () => undefined })
+}
+
+function patternOf(path: string): RegExp {
+  const source = path
+    .replaceAll(/[.]/g, '\\.')
+    .replaceAll(/:[a-z_]+(?:\{([^}]*)\})?/g, (_, own?: string) => own ?? '[^/]+')
+  return new RegExp(`^${source}$`)
 }
 
 function queryOf(queries: Record<string, string[]>): Record<string, string | string[]> {
   return Object.fromEntries(
-    Object.entries(queries).map(([key, values]) => [key, values.length === 1 ? (values[0] ?? '') : values]),
+    Object.entries(queries).map(([key, values]) => {
+      const clean = values.map(cleanText)
+      return [key, clean.length === 1 ? (clean[0] ?? '') : clean]
+    }),
   )
 }
 
 async function bodyOf(request: Request, route: Route): Promise<unknown> {
-  const announced = Number(request.headers.get('content-length') ?? 0)
-  if (announced > MAX_BODY) throw tooLarge(announced)
-  const text = await request.text()
-  if (text.length > MAX_BODY) throw tooLarge(text.length)
-  if (text.trim() === '') {
-    if (route.optional_body) return {}
-    throw new AppError('validation', 'body: a JSON object is expected, and the request has no body')
-  }
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new AppError(
-      'validation',
-      `body: not valid JSON: ${error instanceof Error ? error.message : 'unreadable'}`,
-    )
-  }
-}
-
-function tooLarge(bytes: number): AppError {
-  return new AppError('too_large', `the request body has ${bytes} bytes; this server takes ${MAX_BODY}`)
+  const value = await readJson(request)
+  if (value !== undefined) return value
+  if (route.optional_body) return {}
+  throw new AppError('validation', 'body: a JSON object is expected, and the request has no body')
 }
 
 function parse(where: 'path' | 'query' | 'body', schema: z.ZodType | undefined, value: unknown): unknown {

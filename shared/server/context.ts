@@ -6,8 +6,8 @@ import { DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID } from '../schema/ids.ts'
 export interface ServerContext {
   deps: CoreDeps
   runs: ActiveRuns
-  /** Hears of failures that are ours, with the request they belong to; must not throw. */
-  onFailure(where: string, error: unknown): void
+  /** Hears of failures that are ours, with the id of the request they belong to; must not throw. */
+  onFailure(where: string, error: unknown, request_id?: string): void
   /** Fetch images from this machine and private networks for a message that asks for it. */
   allow_private_images: boolean
   /** Aborted when the server shuts down: streams that never end by themselves end. */

@@ -44,15 +44,22 @@ const PREFIX: Partial<Record<ErrorCode, string>> = {
  * The answer for anything that was thrown. A failure that is ours gets no detail on the wire: `onFailure` hears it.
  * Everything final tells the official clients not to ask again.
  */
-export function errorResponse(error: unknown, onFailure: (error: unknown) => void): Response {
-  if (!isAppError(error)) {
-    onFailure(error)
-    return json(500, { detail: 'An unknown error occurred; the server log has the details.' })
-  }
-  const status = STATUS[error.code]
+export function errorResponse(
+  error: unknown,
+  options: { request_id: string; onFailure: (error: unknown) => void },
+): Response {
+  const { request_id, onFailure } = options
+  const known = isAppError(error)
+  const status = known ? STATUS[error.code] : 500
   if (status === 500) onFailure(error)
+  if (!known || error.code === 'internal') {
+    const detail = `An unknown error occurred; the server log has the details under request ${request_id}.`
+    return json(500, { detail, request_id }, { 'x-request-id': request_id, 'x-should-retry': 'false' })
+  }
   const headers: Record<string, string> =
     status === 503 ? { 'retry-after': '1' } : { 'x-should-retry': 'false' }
+  // What is left of the body is not read.
+  if (status === 413) headers['connection'] = 'close'
   if (error.code === 'validation')
     return json(status, { trace_id: '', detail: error.message, ...error.data }, headers)
   if (error.code.startsWith('llm_'))
@@ -68,8 +75,10 @@ export function errorResponse(error: unknown, onFailure: (error: unknown) => voi
       : prefixed(prefix, error.message)
   const allow = error.data['allow']
   if (Array.isArray(allow)) headers['allow'] = allow.join(', ')
-  const run_id = error.data['run_id']
-  return json(status, { detail, ...(run_id === undefined ? {} : { run_id }) }, headers)
+  // The run that is in the way, or the block as it is now.
+  const { run_id, block } = error.data
+  const more = { ...(run_id === undefined ? {} : { run_id }), ...(block === undefined ? {} : { block }) }
+  return json(status, { detail, ...more }, headers)
 }
 
 function prefixed(prefix: string | undefined, message: string): string {

@@ -2,34 +2,46 @@ import { createAdaptorServer } from '@hono/node-server'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { AppError } from '../schema/errors.ts'
-import { guard } from './guard.ts'
+import { gate, type GateOptions } from './gate.ts'
 
-/** How long requests that still run may take when the server closes, in milliseconds. */
+/** How long answers that are complete may take to be read when the server closes, in milliseconds. */
 const CLOSE_GRACE_MS = 2000
 
-export interface ListenOptions {
+export type Fetch = (request: Request) => Promise<Response>
+
+export interface ListenOptions extends GateOptions {
   host: string
   /** 0 picks a free one. */
   port: number
-  /** Hosts besides loopback and `host` whose requests are answered. */
-  allowed_hosts?: readonly string[]
+  /** What sees every request before anything else, and its answer last. */
+  around?: (fetch: Fetch) => Fetch
 }
 
 export interface Listening {
   /** For example `http://127.0.0.1:8283`. */
   url: string
-  /** Stops taking requests, ends open streams and resolves when every connection is gone. */
-  close(): Promise<void>
+  /**
+   * Takes no more connections, and resolves when those there are have ended by themselves or, some moments after
+   * `drained`, were cut.
+   */
+  close(drained: Promise<unknown>): Promise<void>
 }
 
-/** Serves an app on a socket. Throws `invalid_argument` for a taken or forbidden port, with the way out. */
-export async function listenOn(
-  fetch: (request: Request) => Promise<Response>,
-  options: ListenOptions,
-): Promise<Listening> {
+/**
+ * Serves an app on a socket. Throws `invalid_argument` with the way out for a taken or forbidden port, and for an address
+ * that others can reach when there is no key.
+ */
+export async function listenOn(fetch: Fetch, options: ListenOptions): Promise<Listening> {
   const { host, port } = options
+  if (options.key === null && !isLoopback(host))
+    throw new AppError(
+      'invalid_argument',
+      `not listening on ${host} without a key: whoever reaches it could use every agent and model here; ` +
+        'start it with --auth, or listen on 127.0.0.1',
+    )
+  const gated = gate(fetch, { ...options, allowed_hosts: [host, ...options.allowed_hosts] })
   const server = createAdaptorServer({
-    fetch: guard(fetch, [host, ...(options.allowed_hosts ?? [])]),
+    fetch: options.around ? options.around(gated) : gated,
     overrideGlobalObjects: false,
   }) as Server
   await new Promise<void>((resolve, reject) => {
@@ -40,16 +52,26 @@ export async function listenOn(
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
   return {
     url: `http://${name}:${address.port}`,
-    async close() {
+    async close(drained) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       // A connection whose answer has just ended is idle only a moment later.
       const idle = setInterval(() => server.closeIdleConnections(), 20)
-      const last = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
+      let last: NodeJS.Timeout | undefined
+      const cut = () => {
+        last = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
+      }
+      drained.then(cut, cut)
       await closed
       clearInterval(idle)
+      await drained.catch(() => undefined)
       clearTimeout(last)
     },
   }
+}
+
+/** Whether only this machine can reach an address. */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
 function describe(error: NodeJS.ErrnoException, host: string, port: number): AppError {

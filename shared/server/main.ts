@@ -14,7 +14,9 @@ import { openSqliteStore } from '../store/sqlite/sqlite-store.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { createApp } from './app.ts'
 import { DEFAULT_ACTOR } from './context.ts'
-import { type Listening, listenOn } from './listen.ts'
+import { withDocs } from './docs.ts'
+import { type Fetch, listenOn } from './listen.ts'
+import { type Log, openLog, parseLogLevel } from './log.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -25,8 +27,23 @@ export interface LociOptions {
   env?: Environment
   /** Look for Ollama and LM Studio on localhost; default true. */
   discover_local?: boolean
-  /** Hears of failures that are ours; default: a line on stderr. Must not throw. */
-  onFailure?: (where: string, error: unknown) => void
+  /** Hears of failures that are ours; default: the log, else a line on stderr. Must not throw. */
+  onFailure?: (where: string, error: unknown, request_id?: string) => void
+  /** Log requests and failures on stderr from this level on; default: no log. Throws `invalid_argument`. */
+  log_level?: string | undefined
+}
+
+export interface ServeOptions {
+  host: string
+  port: number
+  /** What every request must carry as a bearer token; null (the default) lets everybody in who reaches loopback. */
+  key?: string | null
+  /** Web page origins that may use the API; `'*'` for any. */
+  cors?: '*' | readonly string[] | null
+  /** Serve `/docs` and `/openapi.json`. */
+  docs?: boolean
+  /** How long turns that run may go on when the server closes, in milliseconds; 0 by default. */
+  grace_ms?: number
 }
 
 /** One Loci instance over its data directory; several may share one. */
@@ -38,8 +55,13 @@ export interface Loci {
   models(): ReturnType<Models['list']>
   /** Hosts besides loopback that requests may be addressed to, from config.json. */
   allowed_hosts: readonly string[]
-  /** Ends every open stream; turns go on. */
+  /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
+  shutdown_grace_ms: number
+  log: Log | null
+  /** Ends the streams that never end by themselves; turns go on, and so do theirs. */
   endStreams(): void
+  /** Begins no more turns, waits this long for those that run, and cancels the rest. */
+  drain(grace_ms: number): Promise<void>
   /** Ends streams, cancels turns, closes the store. */
   close(): Promise<void>
 }
@@ -60,11 +82,13 @@ export function resolveDataDirectory(env: Environment): string {
 export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const env = options.env ?? process.env
   const data = options.data === undefined ? resolveDataDirectory(env) : resolve(options.data)
-  const onFailure = options.onFailure ?? reportOnStderr
+  const log = options.log_level === undefined ? null : openLog(parseLogLevel(options.log_level))
+  const onFailure = options.onFailure ?? (log ? log.failure : reportOnStderr)
   const stale_after_ms = Number(env['LOCI_STALE_AFTER_MS'] ?? 0)
   const store = await openSqliteStore({
     directory: data,
     version: VERSION,
+    allow_network_fs: env['LOCI_ALLOW_NETWORK_FS'] === '1',
     ...(stale_after_ms > 0 ? { stale_after_ms } : {}),
   })
   try {
@@ -103,13 +127,17 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       data,
       models: () => deps.models.list(DEFAULT_ACTOR),
       allowed_hosts: config.value.server.allowed_hosts,
+      shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
+      log,
       endStreams: () => closing.abort(),
+      drain: (grace_ms) => runs.stop(grace_ms),
       async close() {
         clearInterval(recovery)
         clearTimeout(preload)
         closing.abort()
         await runs.stop()
         await store.close()
+        log?.close()
       },
     }
   } catch (error) {
@@ -118,15 +146,30 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   }
 }
 
-/** Serves Loci on a socket. Closing ends its streams and stops the socket; close Loci afterwards. */
-export async function listen(loci: Loci, options: { host: string; port: number }): Promise<Listening> {
-  const { allowed_hosts } = loci
-  const listening = await listenOn((request) => loci.fetch(request), { ...options, allowed_hosts })
+/**
+ * Serves Loci on a socket. Closing lets turns end within their grace, then cancels them; close Loci afterwards. Throws
+ * `invalid_argument` for an address that cannot be had, or that others can reach when there is no key.
+ */
+export async function listen(
+  loci: Loci,
+  options: ServeOptions,
+): Promise<{ url: string; close(): Promise<void> }> {
+  const { allowed_hosts, log } = loci
+  const { host, port, key = null, cors = null, grace_ms = 0 } = options
+  const api: Fetch = (request) => loci.fetch(request)
+  const listening = await listenOn(options.docs ? withDocs(api) : api, {
+    host,
+    port,
+    allowed_hosts,
+    key,
+    cors,
+    ...(log ? { around: log.requests } : {}),
+  })
   return {
     url: listening.url,
     async close() {
       loci.endStreams()
-      await listening.close()
+      await listening.close(loci.drain(grace_ms))
     },
   }
 }
@@ -171,7 +214,8 @@ export async function loadSettings() {
   }
 }
 
-function reportOnStderr(where: string, error: unknown): void {
+function reportOnStderr(where: string, error: unknown, request_id?: string): void {
   const stack = error instanceof Error ? error.stack : undefined
-  process.stderr.write(`loci: ${where}: ${stack ?? messageOf(error)}\n`)
+  const request = request_id === undefined ? '' : ` (request ${request_id})`
+  process.stderr.write(`loci: ${where}${request}: ${stack ?? messageOf(error)}\n`)
 }

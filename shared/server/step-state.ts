@@ -2,7 +2,7 @@ import type * as z from 'zod'
 import type { Run, runMetrics, runUsage, Step, stepMetrics, StepState } from '../schema/run.ts'
 
 /** The stored step as routes answer it; what Loci does not know is null, as in V1. */
-export function toStepState({ timing: _, created_at: __, ...step }: Step): StepState {
+export function toStepState({ timing: _timing, created_at: _created, ...step }: Step): StepState {
   return {
     ...step,
     origin: null,

@@ -62,12 +62,47 @@ describe('loci server', () => {
     await follows.body?.cancel().catch(() => undefined)
   })
 
-  it('warns when others can reach it', async () => {
-    server = start(process.execPath, [LOCI, 'server', '--port', '0', '--host', '0.0.0.0'], env)
-    const [, url] = await server.waitFor(/ on (http:\/\/127\.0\.0\.1:\d+)$/m)
+  it('does not let others reach it without a key, and says how', async () => {
+    const { code, stdout, stderr } = await loci(['server', '--port', '0', '--host', '0.0.0.0'], { env })
+    assert.equal(code, 1)
+    assert.equal(stdout, '')
+    assert.match(stderr, /^loci: not listening on 0\.0\.0\.0 without a key: .*--auth/)
+    assertReadable(stderr)
+  })
+
+  it('with --auth asks for LOCI_API_KEY, and never prints it', async () => {
+    const url = await startServer(['--host', '0.0.0.0', '--auth'], { LOCI_API_KEY: 'sesame-1' })
+    await server?.waitFor(/Ctrl-C stops the server/)
     assert.equal((await fetch(`${url}/v1/health/`)).status, 200)
-    await server.waitFor(/Ctrl-C stops the server/)
-    assert.match(server.stderr, /^loci: warning: it listens on 0\.0\.0\.0 without a password/)
+    assert.equal((await fetch(`${url}/v1/agents/`)).status, 401)
+    const headers = { authorization: 'Bearer sesame-1' }
+    assert.equal((await fetch(`${url}/v1/agents/`, { headers })).status, 200)
+    assert.ok(server)
+    assert.deepEqual(await server.stop(), { code: 0, signal: null })
+    assert.doesNotMatch(server.stdout + server.stderr, /sesame/)
+    assert.match(server.stderr, /"method":"GET","path":"\/v1\/agents","status":401/)
+  })
+
+  it('makes a key when none is set, and prints it once', async () => {
+    const url = await startServer([], { LETTA_SERVER_SECURE: 'true' })
+    const [, key = ''] = (await server?.waitFor(/^Key, made for this run .*: (\S{20,})$/m)) ?? []
+    const headers = { 'x-bare-password': `password ${key}` }
+    assert.equal((await fetch(`${url}/v1/agents/`, { headers })).status, 200)
+    assert.equal(server?.stdout.split(key).length, 2)
+  })
+
+  it('serves its documentation without the network', async () => {
+    const url = await startServer(['--docs'])
+    const page = await (await fetch(`${url}/docs`)).text()
+    assert.doesNotMatch(page, /https?:\/\//)
+    const api = (await (await fetch(`${url}/openapi.json`)).json()) as { paths: Record<string, unknown> }
+    assert.ok(api.paths['/v1/agents/{agent_id}/messages'])
+  })
+
+  it('refuses a log level that is none', async () => {
+    const { code, stderr } = await loci(['server', '--log-level', 'loud'], { env })
+    assert.equal(code, 1)
+    assert.match(stderr, /'loud' is no log level; it is one of silent/)
   })
 
   for (const shell of ['bash', 'sh']) {

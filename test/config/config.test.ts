@@ -41,7 +41,7 @@ describe('config', () => {
     assert.deepEqual(value, {
       providers: [],
       defaults: { model: null, embedding: null },
-      server: { host: '127.0.0.1', port: 8283, allowed_hosts: [] },
+      server: { host: '127.0.0.1', port: 8283, allowed_hosts: [], shutdown_grace_seconds: 10 },
       discover_local: true,
     })
     assert.deepEqual(await files(), [])

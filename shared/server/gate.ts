@@ -1,0 +1,127 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { AppError } from '../schema/errors.ts'
+import { errorResponse } from './errors.ts'
+import { requestId } from './request-id.ts'
+
+type Fetch = (request: Request) => Promise<Response>
+
+export interface GateOptions {
+  /** Hosts besides loopback that requests may be addressed to; with a key any host may. */
+  allowed_hosts: readonly string[]
+  /** What every request but those for health must carry; null lets everybody in. */
+  key: string | null
+  /** Web page origins that may read answers; `'*'` for any, null for none but loopback pages, which may only send. */
+  cors: '*' | readonly string[] | null
+}
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+const OPEN_PATHS = /^\/(?:(?:v1|latest)\/(?:health|ready)|docs|openapi\.json)\/?$/
+
+/**
+ * What a request passes before it is answered: the Host must be ours (DNS rebinding), the Origin loopback's or an
+ * allowed one, and the key right. Preflights of allowed origins are answered here.
+ */
+export function gate(fetch: Fetch, options: GateOptions): Fetch {
+  const hosts = new Set(options.allowed_hosts.map((host) => host.toLowerCase()))
+  const isOurs = (host: string) => LOOPBACK.has(host) || hosts.has(host)
+  const hasKey = options.key === null ? () => true : keyCheck(options.key)
+  const mayRead = (origin: string) => options.cors === '*' || (options.cors?.includes(origin) ?? false)
+  return async (request) => {
+    const { headers, method } = request
+    const host = hostName(headers.get('host') ?? '')
+    // Who has the key was not led here by a web page.
+    if (options.key === null && !isOurs(host))
+      return refuse(
+        request,
+        `the Host header '${host}' is not one this server answers to; add it to server.allowed_hosts`,
+      )
+    const origin = headers.get('origin')
+    const readable = origin !== null && mayRead(origin)
+    if (origin !== null && !readable) {
+      if (origin !== 'null' && !isOurs(hostName(originHost(origin))))
+        return refuse(
+          request,
+          `requests from the web page origin '${origin}' are not allowed; start the server with --cors ${origin}`,
+        )
+      if (origin === 'null' && method !== 'GET')
+        return refuse(request, 'requests from a web page without an origin are not allowed')
+    }
+    if (readable && method === 'OPTIONS' && headers.has('access-control-request-method'))
+      return preflight(request, origin)
+    const answer =
+      OPEN_PATHS.test(pathOf(request)) || hasKey(headers) ? await fetch(request) : unauthorized(request)
+    if (!readable) return answer
+    answer.headers.set('access-control-allow-origin', origin)
+    answer.headers.set('access-control-expose-headers', EXPOSED)
+    answer.headers.append('vary', 'Origin')
+    return answer
+  }
+}
+
+/** What the clients read of an answer. */
+const EXPOSED = 'x-request-id, x-should-retry, retry-after'
+
+function preflight(request: Request, origin: string): Response {
+  const { headers } = request
+  const answer = new Response(null, {
+    status: 204,
+    headers: {
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE',
+      // The clients send a dozen of their own; none of them means anything to a page that may send at all.
+      'access-control-allow-headers':
+        headers.get('access-control-request-headers') ?? 'authorization, content-type',
+      'access-control-max-age': '600',
+      vary: 'Origin, Access-Control-Request-Headers',
+    },
+  })
+  if (headers.get('access-control-request-private-network') === 'true')
+    answer.headers.set('access-control-allow-private-network', 'true')
+  return answer
+}
+
+/** `Authorization: Bearer <key>` or V1's `X-BARE-PASSWORD: password <key>`; takes the same time for every wrong key. */
+function keyCheck(key: string): (headers: Headers) => boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  const wanted = digest(key)
+  const fits = (given: string | undefined) => given !== undefined && timingSafeEqual(digest(given), wanted)
+  return (headers) => {
+    const bearer = /^bearer +(.+)$/i.exec(headers.get('authorization') ?? '')?.[1]
+    const bare = /^password +(.+)$/.exec(headers.get('x-bare-password') ?? '')?.[1]
+    // Both are compared, so that time does not tell which was there.
+    const results = [fits(bearer), fits(bare)]
+    return results.includes(true)
+  }
+}
+
+function unauthorized(request: Request): Response {
+  return new Response(JSON.stringify({ detail: 'Unauthorized' }), {
+    status: 401,
+    headers: {
+      'content-type': 'application/json',
+      'www-authenticate': 'Bearer',
+      'x-request-id': requestId(request),
+    },
+  })
+}
+
+function refuse(request: Request, message: string): Response {
+  const error = new AppError('host_refused', message)
+  return errorResponse(error, { request_id: requestId(request), onFailure: () => undefined })
+}
+
+function pathOf(request: Request): string {
+  const { url } = request
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  const query = url.indexOf('?', start)
+  return start < 0 ? '/' : url.slice(start, query < 0 ? undefined : query)
+}
+
+/** `example.com:8283` → `example.com`, lower case; IPv6 keeps its brackets. */
+function hostName(host: string): string {
+  return host.toLowerCase().replace(/:\d+$/, '')
+}
+
+function originHost(origin: string): string {
+  return URL.parse(origin)?.host ?? origin
+}

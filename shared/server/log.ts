@@ -1,0 +1,86 @@
+import { destination, type Level, pino } from 'pino'
+import { AppError } from '../schema/errors.ts'
+import { pathOf } from './app.ts'
+import type { Fetch } from './listen.ts'
+import { requestId } from './request-id.ts'
+
+export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** What the server says on stderr: never a header, a query, a body or a key. */
+export interface Log {
+  /** The same answers, with one line and an `x-request-id` each. */
+  requests: (fetch: Fetch) => Fetch
+  /** A failure of ours. */
+  failure: (where: string, error: unknown, request_id?: string) => void
+  /** Writes out what is still held back. */
+  close(): void
+}
+
+/** Paths that monitors ask for all the time. */
+const MONITORED = /^\/v1\/(?:health|ready)$/
+
+/** The level that a user wrote; throws `invalid_argument` for what is none. */
+export function parseLogLevel(text: string): LogLevel {
+  const level = LOG_LEVELS.find((known) => known === text.toLowerCase())
+  if (level) return level
+  throw new AppError('invalid_argument', `'${text}' is no log level; it is one of ${LOG_LEVELS.join(', ')}`)
+}
+
+/** Logs as JSON lines on stderr, or as short lines to read when that is a terminal. The caller closes it. */
+export function openLog(level: LogLevel): Log {
+  const terminal = process.stderr.isTTY
+  const file = terminal ? null : destination({ fd: 2, sync: false })
+  const log = pino(
+    { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` },
+    file ?? { write: (line: string) => void process.stderr.write(readable(line)) },
+  )
+  return {
+    requests: (fetch) => async (request) => {
+      const began = performance.now()
+      const request_id = requestId(request)
+      const answer = await fetch(request)
+      answer.headers.set('x-request-id', request_id)
+      const path = pathOf(request)
+      const at: Level = answer.status >= 500 ? 'error' : MONITORED.test(path) ? 'debug' : 'info'
+      if (log.isLevelEnabled(at)) {
+        const ms = Math.round((performance.now() - began) * 10) / 10
+        log[at]({ request_id, method: request.method, path, status: answer.status, ms })
+      }
+      return answer
+    },
+    failure(where, error, request_id) {
+      const err = error instanceof Error ? describe(error) : { message: String(error) }
+      log.error({ ...(request_id === undefined ? {} : { request_id }), where, err })
+    },
+    close() {
+      // The end of a process does not wait for writes.
+      file?.flushSync()
+    },
+  }
+}
+
+/** An error with its causes; not every field of it, which might be anything. */
+function describe(error: Error): Record<string, unknown> {
+  const { name, message, stack, cause } = error
+  return { type: name, message, stack, ...(cause instanceof Error ? { cause: describe(cause) } : {}) }
+}
+
+interface Line {
+  time: string
+  request_id?: string
+  method?: string
+  path?: string
+  status?: number
+  ms?: number
+  where?: string
+  err?: { message?: string; stack?: string }
+}
+
+function readable(json: string): string {
+  const line = JSON.parse(json) as Line
+  const time = line.time.slice(11, 19)
+  if (line.method !== undefined) return `${time} ${line.method} ${line.path} ${line.status} ${line.ms} ms\n`
+  const request = line.request_id === undefined ? '' : ` (request ${line.request_id})`
+  return `${time} ${line.where}${request}: ${line.err?.stack ?? line.err?.message}\n`
+}

@@ -1,0 +1,150 @@
+import * as z from 'zod'
+import { VERSION } from '../schema/version.ts'
+import { NOUNS } from './app.ts'
+import type { Route } from './route.ts'
+
+type Json = Record<string, unknown>
+
+const error = (description: string) => ({
+  description,
+  content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
+})
+
+/** Errors that any operation may answer. */
+const ERRORS = {
+  '401': error('The key is missing or wrong (only with --auth)'),
+  '422': error('The request does not have the shape that is described here'),
+  '500': error('A failure of the server; its log names the request'),
+}
+
+/** The OpenAPI 3.1 document of every route, in the order of their paths. */
+export async function openApiDocument(): Promise<Json> {
+  const modules = new Map<string, Route[]>()
+  for (const [noun, load] of Object.entries(NOUNS)) {
+    const { routes } = await load()
+    // One module may serve two nouns.
+    const own = routes.filter(({ path }) => path.split('/')[2] === noun)
+    modules.set(noun, own)
+  }
+  const routes = [...modules].flatMap(([noun, own]) => own.map((route) => ({ noun, route })))
+  const paths: Record<string, Json> = {}
+  for (const { noun, route } of routes.toSorted((a, b) => compare(a.route.path, b.route.path))) {
+    const path = wirePath(route.path)
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(noun, route) }
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Loci',
+      version: VERSION,
+      description: 'Stateful agents on your own machine, with the API of the Letta V1 server.',
+    },
+    paths,
+    components: {
+      schemas: {
+        Error: {
+          type: 'object',
+          properties: {
+            detail: { type: 'string', description: 'What happened, to what, and what to do next' },
+            run_id: { type: 'string', description: 'The turn that keeps the conversation busy' },
+            error: {
+              type: 'object',
+              properties: {
+                type: { type: 'string' },
+                message: { type: 'string' },
+                detail: { type: 'string' },
+              },
+            },
+          },
+          required: ['detail'],
+        },
+      },
+      securitySchemes: { key: { type: 'http', scheme: 'bearer' } },
+    },
+    security: [{}, { key: [] }],
+  }
+}
+
+/** V1 writes the roots of its nouns with a slash at the end; both spellings are served. */
+function wirePath(path: string): string {
+  const braced = path.replaceAll(/:([a-z_]+)(?:\{[^}]*\})?/g, '{$1}')
+  return /^\/v1\/[a-z-]+$/.test(braced) && braced !== '/v1/events' ? `${braced}/` : braced
+}
+
+function operationOf(noun: string, route: Route): Json {
+  const parameters = [...parametersOf('path', route.params), ...parametersOf('query', route.query)]
+  return {
+    operationId: route.operation ?? defaultId(route),
+    tags: [noun],
+    summary: route.summary,
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(route.body
+      ? {
+          requestBody: {
+            required: route.optional_body !== true,
+            content: { 'application/json': { schema: schemaOf(route.body, 'input') } },
+          },
+        }
+      : {}),
+    responses: {
+      '200': answerOf(route),
+      ...(route.params ? { '404': error('There is no such thing') } : {}),
+      ...ERRORS,
+    },
+  }
+}
+
+function answerOf({ answer }: Route): Json {
+  if (answer === 'event-stream')
+    return {
+      description: 'Server-sent events',
+      content: { 'text/event-stream': { schema: { type: 'string' } } },
+    }
+  const schema = answer === 'unknown' ? {} : schemaOf(answer, 'output')
+  return { description: 'Done', content: { 'application/json': { schema } } }
+}
+
+function parametersOf(place: 'path' | 'query', schema: z.ZodType | undefined): Json[] {
+  if (!schema) return []
+  const { properties = {}, required = [] } = schemaOf(schema, 'input') as {
+    properties?: Record<string, Json>
+    required?: string[]
+  }
+  return Object.entries(properties).map(([name, { description, ...rest }]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    ...(description === undefined ? {} : { description }),
+    schema: rest,
+  }))
+}
+
+function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Json {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: 'any',
+    reused: 'inline',
+    override: ({ zodSchema, jsonSchema }) => overrideQuery(zodSchema, jsonSchema),
+  }) as Json
+  return rest
+}
+
+/** Numbers and lists of a query are converted before they are checked: what is behind the conversion is what is meant. */
+function overrideQuery(schema: z.core.$ZodTypes, json: Json): void {
+  if (schema._zod.def.type !== 'pipe' || Object.keys(json).length > 0) return
+  const { in: before, out } = schema._zod.def
+  if (before._zod.def.type === 'transform')
+    Object.assign(json, schemaOf(out as unknown as z.ZodType, 'input'))
+}
+
+function defaultId({ method, path }: Route): string {
+  const words = path
+    .split('/')
+    .slice(2)
+    .map((part) => part.replaceAll('-', '_').replace(/^:/, 'by_'))
+  return [method.toLowerCase(), ...words].join('_')
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
