@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { openDatabase } from '../../shared/store/sqlite/database.ts'
+import { fileSystemOf, fuseKind, isShared, refuseShared } from '../../shared/store/sqlite/file-system.ts'
 import { MIGRATIONS } from '../../shared/store/sqlite/migrate.ts'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
-import { aBlock, ADA, anAgent } from '../contracts/store/samples.ts'
+import { aBlock, ADA, anAgent, aRun } from '../contracts/store/samples.ts'
 
 describe('the files of SqliteStore', () => {
   let root = ''
@@ -30,6 +31,107 @@ describe('the files of SqliteStore', () => {
     await store.close()
     assert.deepEqual((await readdir(directory)).toSorted(), ['backups', 'instances', 'loci.db'])
     await assert.rejects(store.ready(), { code: 'store_unavailable', message: /closed/ })
+  })
+
+  it('can be read by this user only, also in a directory that others may read', async () => {
+    await chmod(root, 0o755)
+    const umask = process.umask(0)
+    const modes = async () => {
+      const found: Record<string, number> = {}
+      for (const name of await readdir(root, { recursive: true })) {
+        const { mode } = await stat(join(root, name))
+        if (name.includes('.db')) found[name.replace(/[0-9a-f-]{36}/, 'id')] = mode & 0o777
+      }
+      return found
+    }
+    try {
+      const open = async () => {
+        const store = await openSqliteStore({ directory: root })
+        const { id } = await store.agents.create(ADA, anAgent('ada'))
+        await store.turns.open(ADA, { run: aRun(id), conversation_id: id, messages: [] })
+        return store
+      }
+      const store = await open()
+      const files = ['instances/id.db', 'loci.db', 'loci.db-shm', 'loci.db-wal']
+      assert.deepEqual(await modes(), Object.fromEntries(files.map((name) => [name, 0o600])))
+      await store.close()
+      await chmod(join(root, 'loci.db'), 0o664)
+      const again = await open()
+      const { 'loci.db': database, 'loci.db-wal': log } = await modes()
+      assert.deepEqual([database, log], [0o600, 0o600])
+      await again.close()
+      const migrations = [...MIGRATIONS, 'CREATE TABLE later (id TEXT)']
+      await (await openDatabase({ directory: root, version: '1.0.0', migrations })).close()
+      const backups = Object.entries(await modes()).filter(([name]) => name.startsWith('backups'))
+      assert.deepEqual(
+        backups.map(([, mode]) => mode),
+        [0o600],
+      )
+    } finally {
+      process.umask(umask)
+    }
+  })
+
+  it('on a network or shared file system are refused with the reason, unless that is allowed', async () => {
+    for (const kind of ['nfs', 'smb', 'cifs', '9p', 'fuse.sshfs', 'fuse.rclone', 'fuse.glusterfs']) {
+      assert.ok(isShared(kind), kind)
+      assert.throws(() => refuseShared('/mnt/data', { kind, shared: true }, false), {
+        code: 'store_unavailable',
+        message: new RegExp(`/mnt/data is on a network.*\\(${kind}\\).*LOCI_HOME.*LOCI_ALLOW_NETWORK_FS=1`),
+      })
+      refuseShared('/mnt/data', { kind, shared: true }, true)
+    }
+    for (const kind of ['ext4', 'btrfs', 'tmpfs', 'overlay', 'fuse', 'fuse.ntfs-3g', 'fuse.fuse-overlayfs'])
+      assert.ok(!isShared(kind), kind)
+    const { kind, shared } = fileSystemOf(root)
+    if (process.platform === 'linux') assert.ok(kind)
+    refuseShared(root, { kind, shared }, false)
+  })
+
+  it('tell the kinds of FUSE apart by the mount that holds the directory', () => {
+    const mounts = [
+      '21 1 8:1 / / rw - ext4 /dev/sda1 rw',
+      '36 21 0:31 / /home/ada/my\\040files rw,nosuid shared:9 - fuse.sshfs host: rw',
+      '37 36 0:32 / /home/ada/my\\040files/local rw - fuse.ntfs-3g /dev/sdb1 rw',
+      '38 21 0:33 / /mnt rw - ext4 /dev/sdc1 rw',
+      '39 38 0:34 / /mnt rw - fuse.rclone remote: rw',
+    ].join('\n')
+    for (const [path, kind] of [
+      ['/home/ada', 'ext4'],
+      ['/home/ada/my files', 'fuse.sshfs'],
+      ['/home/ada/my files/.loci', 'fuse.sshfs'],
+      ['/home/ada/my files/local/x', 'fuse.ntfs-3g'],
+      ['/home/ada/my files 2', 'ext4'],
+      ['/mnt/x', 'fuse.rclone'],
+    ] as const)
+      assert.equal(fuseKind(path, mounts), kind, path)
+    assert.equal(fuseKind('/', ''), null)
+  })
+
+  it('that others keep locked: a command gives up in time and says what to do', async () => {
+    const database = await openDatabase({ directory: root, version: '1.0.0', lock_deadline_ms: 200 })
+    const other = new DatabaseSync(join(root, 'loci.db'))
+    other.exec('BEGIN IMMEDIATE')
+    await assert.rejects(
+      database.write(() => 1),
+      {
+        code: 'store_unavailable',
+        message: /loci\.db was locked .* more than 0\.2 seconds, so nothing was written/,
+      },
+    )
+    other.exec('COMMIT')
+    other.close()
+    assert.equal(await database.write(() => 1), 1)
+    await database.close()
+  })
+
+  it('are flushed to the disk itself, also where the system would not', async () => {
+    const database = await openDatabase({ directory: root, version: '1.0.0' })
+    const flags = await database.write((tx) =>
+      ['fullfsync', 'checkpoint_fullfsync'].map((name) => tx.statement(`PRAGMA ${name}`).get()?.[name]),
+    )
+    assert.deepEqual(flags, [1, 1])
+    await database.close()
   })
 
   it('in a directory that cannot be written: the error names it', async () => {

@@ -2,11 +2,14 @@ import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Actor } from '../../core/ports.ts'
+import type { AppError } from '../../schema/errors.ts'
 import type { EventType } from '../../schema/event.ts'
 import { pause } from '../pause.ts'
 import { DurableLog } from './durable-log.ts'
 import { asStoreError, isBusy, unavailable } from './errors.ts'
+import { fileSystemOf, refuseShared } from './file-system.ts'
 import { MIGRATIONS, migrate, newerStore, schemaVersion } from './migrate.ts'
+import { makePrivate } from './private-file.ts'
 import { Connection, query, sqlite } from './query.ts'
 
 /** How long a command waits for other processes before it gives up. */
@@ -62,6 +65,10 @@ export interface DatabaseOptions {
   /** Version written beside the schema, for the message that an older process shows. */
   version: string
   migrations?: readonly string[]
+  /** Open a directory on a network or shared file system, too. */
+  allow_network_fs?: boolean
+  /** Milliseconds that a command waits for the locks of other processes; 10,000 by default. */
+  lock_deadline_ms?: number
 }
 
 /** `loci.db` of a data directory: one connection that writes, one that reads, one for the events feed. */
@@ -72,6 +79,7 @@ export class Database {
   readonly #reader: Connection
   readonly #log: DurableLog
   readonly #schema: number
+  readonly #deadline: number
   readonly #listeners = new Set<() => void>()
   #closed = false
 
@@ -79,6 +87,7 @@ export class Database {
     this.directory = options.directory
     this.path = join(options.directory, 'loci.db')
     this.#schema = (options.migrations ?? MIGRATIONS).length
+    this.#deadline = options.lock_deadline_ms ?? LOCK_DEADLINE_MS
     this.#writer = new Transaction(writer)
     this.#reader = new Connection(reader)
     this.#log = new DurableLog(this.path)
@@ -90,7 +99,7 @@ export class Database {
 
   /** Several reads of one moment, in one synchronous go. */
   read<T>(work: (connection: Connection) => T): Promise<T> {
-    return retryWhileBusy(this.path, () => {
+    return retryWhileBusy(this.path, this.#deadline, () => {
       const connection = this.#reader
       connection.statement('BEGIN').run()
       try {
@@ -108,7 +117,7 @@ export class Database {
    * newer Loci meanwhile.
    */
   async write<T>(work: (transaction: Transaction) => T): Promise<T> {
-    const done = await retryWhileBusy(this.path, () => this.#commit(work))
+    const done = await retryWhileBusy(this.path, this.#deadline, () => this.#commit(work))
     await this.#log.flush()
     return done
   }
@@ -175,12 +184,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     for (const folder of [directory, join(directory, 'instances'), join(directory, 'backups')]) {
       makeFolder(folder)
     }
+    refuseShared(directory, fileSystemOf(directory), options.allow_network_fs ?? false)
+    makePrivate(path)
   } catch (error) {
     throw asStoreError(error, directory)
   }
   requireFullText()
   // Two processes that make a new database race in `journal_mode = wal`, which no busy timeout covers: begin again.
-  return await retryWhileBusy(path, () => {
+  return await retryWhileBusy(path, options.lock_deadline_ms ?? LOCK_DEADLINE_MS, () => {
     const writer = openFile(path)
     let reader: DatabaseSync | undefined
     try {
@@ -216,7 +227,10 @@ function makeFolder(path: string): void {
 }
 
 function openFile(path: string): DatabaseSync {
-  return new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true })
+  const database = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true })
+  // macOS answers a plain fsync before the disk has it; elsewhere these change nothing.
+  database.exec('PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON')
+  return database
 }
 
 /** Not opened `readOnly`: a reader that comes first after a crash has to recover the log. */
@@ -240,14 +254,23 @@ function requireFullText(): void {
   }
 }
 
+function tooLong(path: string, deadline_ms: number, cause: unknown): AppError {
+  return unavailable(
+    `${path} was locked by other processes for more than ${deadline_ms / 1000} seconds, so nothing was written. Try ` +
+      'again; if it stays so, close the process that hangs on it (a backup tool, a stopped Loci, a database browser).',
+    cause,
+  )
+}
+
 /** Repeats while SQLite is busy, with growing random pauses that leave the event loop free. */
-async function retryWhileBusy<T>(path: string, attempt: () => T): Promise<T> {
-  const deadline = performance.now() + LOCK_DEADLINE_MS
+async function retryWhileBusy<T>(path: string, deadline_ms: number, attempt: () => T): Promise<T> {
+  const deadline = performance.now() + deadline_ms
   for (let tries = 0; ; tries++) {
     try {
       return attempt()
     } catch (error) {
-      if (!isBusy(error) || performance.now() > deadline) throw asStoreError(error, path)
+      if (isBusy(error) && performance.now() > deadline) throw tooLong(path, deadline_ms, error)
+      if (!isBusy(error)) throw asStoreError(error, path)
     }
     await pause(1 + Math.random() * Math.min(2 ** tries, 25))
   }

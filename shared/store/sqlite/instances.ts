@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Database, Transaction } from './database.ts'
 import { isBusy } from './errors.ts'
+import { makePrivate } from './private-file.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 
@@ -48,6 +49,7 @@ export class Instance {
   /** Takes the lock file; before the first lease only, so that a process that just reads leaves no trace. */
   lock(): void {
     if (this.#lock) return
+    makePrivate(this.#file(this.id))
     const lock = new DatabaseSync(this.#file(this.id), { timeout: 2_000 })
     try {
       lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { AppError } from '../../schema/errors.ts'
 import { first } from './migrations/0001-first.ts'
+import { makePrivate } from './private-file.ts'
 
 /** The migrations in order; `user_version` of a database counts those it has. Released ones are never changed. */
 export const MIGRATIONS: readonly string[] = [first]
@@ -62,7 +63,10 @@ function backup(reader: DatabaseSync, directory: string, from: number): void {
   const backups = join(directory, 'backups')
   mkdirSync(backups, { recursive: true, mode: 0o700 })
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-')
-  reader.prepare('VACUUM INTO ?').run(join(backups, `${stamp}-schema-${from}.db`))
+  const copy = join(backups, `${stamp}-schema-${from}.db`)
+  // An empty file is taken over with its rights.
+  makePrivate(copy)
+  reader.prepare('VACUUM INTO ?').run(copy)
   const copies = readdirSync(backups)
     .filter((name) => /^\d{4}-.*-schema-\d+\.db$/.test(name))
     .sort()

@@ -20,6 +20,8 @@ export interface SqliteStoreOptions {
   version?: string
   /** Milliseconds after which a process that holds its lock but does nothing counts as gone; 30,000 by default. */
   stale_after_ms?: number
+  /** Open a directory on a network or shared file system, where SQLite's locks do not hold; false by default. */
+  allow_network_fs?: boolean
 }
 
 /**
@@ -29,7 +31,8 @@ export interface SqliteStoreOptions {
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const version = options.version ?? VERSION
-  const database = await openDatabase({ directory: options.directory, version })
+  const { directory, allow_network_fs = false } = options
+  const database = await openDatabase({ directory, version, allow_network_fs })
   const instance = new Instance(database, {
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
