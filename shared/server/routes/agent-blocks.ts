@@ -31,6 +31,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/agents/:agent_id/core-memory',
+    operation: 'retrieve_agent_memory',
     summary: "Read an agent's core memory",
     params,
     answer: agentState.shape.memory,
@@ -40,6 +41,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/agents/:agent_id/core-memory/blocks',
+    operation: 'list_core_memory_blocks',
     summary: "List an agent's memory blocks",
     params,
     query: z.object({
@@ -56,6 +58,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/agents/:agent_id/core-memory/blocks/:block_label',
+    operation: 'retrieve_core_memory_block',
     summary: "Read an agent's memory block by its label",
     params: labelled,
     answer: block,
@@ -65,6 +68,7 @@ export const routes = [
   route({
     method: 'PATCH',
     path: '/v1/agents/:agent_id/core-memory/blocks/:block_label',
+    operation: 'modify_core_memory_block',
     summary: "Change an agent's memory block by its label",
     params: labelled,
     body: updateBlock,
@@ -79,6 +83,7 @@ export const routes = [
   route({
     method: 'PATCH',
     path: '/v1/agents/:agent_id/core-memory/blocks/attach/:block_id',
+    operation: 'attach_core_memory_block',
     summary: 'Attach a memory block to an agent',
     params: linked,
     answer: agentState,
@@ -90,6 +95,7 @@ export const routes = [
   route({
     method: 'PATCH',
     path: '/v1/agents/:agent_id/core-memory/blocks/detach/:block_id',
+    operation: 'detach_core_memory_block',
     summary: 'Detach a memory block from an agent',
     params: linked,
     answer: agentState,

@@ -24,6 +24,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/agents/:agent_id/tools',
+    operation: 'list_tools_for_agent',
     summary: "List an agent's tools",
     params,
     query: z.object({
@@ -40,6 +41,7 @@ export const routes = [
   route({
     method: 'PATCH',
     path: '/v1/agents/:agent_id/tools/attach/:tool_id',
+    operation: 'attach_tool_to_agent',
     summary: 'Attach a tool to an agent',
     params: linked,
     answer: agentState.nullable(),
@@ -51,6 +53,7 @@ export const routes = [
   route({
     method: 'PATCH',
     path: '/v1/agents/:agent_id/tools/detach/:tool_id',
+    operation: 'detach_tool_from_agent',
     summary: 'Detach a tool from an agent',
     params: linked,
     answer: agentState.nullable(),

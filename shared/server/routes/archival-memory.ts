@@ -47,6 +47,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/agents/:agent_id/archival-memory',
+    operation: 'list_passages',
     summary: "List an agent's archival memory",
     params,
     query: z.object({
@@ -70,6 +71,7 @@ export const routes = [
   route({
     method: 'POST',
     path: '/v1/agents/:agent_id/archival-memory',
+    operation: 'create_passage',
     summary: "Add to an agent's archival memory",
     params,
     body: createArchivalMemory,
@@ -90,6 +92,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/agents/:agent_id/archival-memory/search',
+    operation: 'search_archival_memory',
     summary: "Search an agent's archival memory",
     params,
     query: z.object({
@@ -124,6 +127,7 @@ export const routes = [
   route({
     method: 'DELETE',
     path: '/v1/agents/:agent_id/archival-memory/:memory_id',
+    operation: 'delete_passage',
     summary: "Delete from an agent's archival memory",
     params: params.extend({ memory_id: z.string() }),
     answer: z.object({ message: z.string() }),

@@ -30,6 +30,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/blocks',
+    operation: 'list_blocks',
     summary: 'List memory blocks',
     query: z.object({
       ...filter,
@@ -46,6 +47,7 @@ export const routes = [
   route({
     method: 'POST',
     path: '/v1/blocks',
+    operation: 'create_block',
     summary: 'Create a memory block',
     body: createBlock,
     answer: block,
@@ -55,6 +57,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/blocks/count',
+    operation: 'count_blocks',
     summary: 'Count memory blocks',
     query: z.object(filter),
     answer: z.number().int(),
@@ -64,6 +67,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/blocks/:block_id',
+    operation: 'retrieve_block',
     summary: 'Read a memory block',
     params,
     answer: block,
@@ -76,6 +80,7 @@ export const routes = [
   route({
     method: 'PATCH',
     path: '/v1/blocks/:block_id',
+    operation: 'modify_block',
     summary: 'Change a memory block',
     params,
     body: updateBlock,
@@ -89,6 +94,7 @@ export const routes = [
   route({
     method: 'DELETE',
     path: '/v1/blocks/:block_id',
+    operation: 'delete_block',
     summary: 'Delete a memory block and detach it from every agent',
     params,
     answer: z.null(),
@@ -101,6 +107,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/blocks/:block_id/history',
+    operation: 'list_block_versions',
     summary: 'List the versions of a memory block; cursors are version numbers',
     params,
     query: z.object(pageQuery({ limit: 50, order: 'desc' })),
@@ -114,6 +121,7 @@ export const routes = [
   route({
     method: 'POST',
     path: '/v1/blocks/:block_id/history/:version/restore',
+    operation: 'restore_block_version',
     summary: 'Give a memory block the value it had after a version',
     params: params.extend({ version: z.coerce.number().int().min(1) }),
     answer: block,
@@ -127,6 +135,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/blocks/:block_id/agents',
+    operation: 'list_agents_for_block',
     summary: 'List the agents that share a memory block',
     params,
     query: z.object({

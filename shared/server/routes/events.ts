@@ -10,6 +10,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/events',
+    operation: 'stream_events',
     summary: 'Changes of agents, blocks, tools and runs as they happen, by any process on this store',
     query: z.object({ after: z.coerce.number().int().min(0).optional() }),
     answer: 'event-stream',

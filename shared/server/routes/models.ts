@@ -7,6 +7,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/models',
+    operation: 'list_models',
     summary: 'Language models that can be used now',
     query: z.object({
       provider_category: listOf(z.enum(['base', 'byok'])),
@@ -28,6 +29,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/models/embedding',
+    operation: 'list_embedding_models',
     summary: 'Embedding models that can be used now',
     answer: z.array(z.unknown()),
     // No adapter embeds yet: a handle is stored with its agent, and search is by text.

@@ -42,6 +42,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/tools',
+    operation: 'list_tools',
     summary: 'List tools',
     query: z.object({
       ...filter,
@@ -54,6 +55,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/tools/count',
+    operation: 'count_tools',
     summary: 'Count tools',
     query: z.object(filter),
     answer: z.number().int(),
@@ -62,6 +64,7 @@ export const routes = [
   route({
     method: 'GET',
     path: '/v1/tools/:tool_id',
+    operation: 'retrieve_tool',
     summary: 'Read a tool',
     params: z.object({ tool_id: idSchema('tool') }),
     answer: tool,
