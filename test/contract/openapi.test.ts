@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
+import { openApiDocument } from '../../shared/server/openapi.ts'
 import { loadGoldenShapes } from '../support/contract-shapes.ts'
-import { type OwnOperation, ownOperations } from '../support/openapi-own.ts'
 import {
   type Contract,
   CONTRACT_FILE,
   loadContract,
+  type OpenApiDocument,
   type Operation,
+  operationsOf,
   type Schema,
 } from '../support/openapi.ts'
 import differences from './differences.json' with { type: 'json' }
@@ -25,7 +27,7 @@ function reasonsFor(list: Record<string, Reasons>, operation: string): Reasons {
   return { ...list['*'], ...list[operation] }
 }
 
-describe('routes compared with the contract', () => {
+describe('our OpenAPI document compared with the contract', () => {
   const contract = loadContract()
   if (!contract) {
     it('did not run: the contract is not there', function () {
@@ -37,10 +39,10 @@ describe('routes compared with the contract', () => {
     return
   }
   const theirs = new Map(contract.operations.map((operation) => [operation.name, operation]))
-  let own: OwnOperation[]
-  let pairs: { ours: OwnOperation; v1: Operation }[]
+  let own: Operation[]
+  let pairs: { ours: Operation; v1: Operation }[]
   before(async () => {
-    own = await ownOperations()
+    own = operationsOf((await openApiDocument()) as unknown as OpenApiDocument)
     pairs = own.flatMap((ours) => {
       const v1 = theirs.get(ours.name)
       return v1 ? [{ ours, v1 }] : []
@@ -54,11 +56,29 @@ describe('routes compared with the contract', () => {
     console.log(`      operations compared: ${pairs.length} of ${theirs.size}`)
   })
 
+  it('names its operations and writes their paths as V1 does, for clients made from the document', () => {
+    const different = pairs.flatMap(({ ours, v1 }) => [
+      ...(ours.id === v1.id ? [] : [`${ours.name}: operationId '${ours.id}', in V1 '${v1.id}'`]),
+      ...(ours.written === v1.written ? [] : [`${ours.written}, in V1 ${v1.written}`]),
+    ])
+    assert.deepEqual(different, [])
+    assert.equal(new Set(own.map((o) => o.id)).size, own.length, 'no id is used twice')
+  })
+
+  it('requires no query parameter that V1 does not', () => {
+    const required = pairs.flatMap(({ ours, v1 }) =>
+      ours.query
+        .filter((p) => p.required && !parameter(v1, p.name)?.required)
+        .map((p) => `${ours.name}: ${p.name}`),
+    )
+    assert.deepEqual(required, [])
+  })
+
   it('reads every query parameter of V1, or says why not', () => {
     const missing = pairs.flatMap(({ ours, v1 }) => {
       const reasons = reasonsFor(KNOWN.query, ours.name)
       return v1.query
-        .filter((p) => !Object.hasOwn(ours.query, p.name) && !Object.hasOwn(reasons, p.name))
+        .filter((p) => !parameter(ours, p.name) && !Object.hasOwn(reasons, p.name))
         .map((p) => `${ours.name}: ${p.name}`)
     })
     assert.deepEqual(missing, [])
@@ -67,7 +87,7 @@ describe('routes compared with the contract', () => {
   it('has the default limits and orders of V1', () => {
     const different = pairs.flatMap(({ ours, v1 }) =>
       v1.query.flatMap(({ name, default: wanted }) => {
-        const schema = ours.query[name]
+        const schema = parameter(ours, name)
         if (!schema || (name !== 'limit' && name !== 'order' && schema.default === undefined)) return []
         const reasons = reasonsFor(KNOWN.query, ours.name)
         return schema.default === (wanted ?? undefined) || Object.hasOwn(reasons, name)
@@ -80,9 +100,9 @@ describe('routes compared with the contract', () => {
 
   it('takes every field of the bodies of V1, or says why not, and asks for none that V1 does not', () => {
     const problems = pairs.flatMap(({ ours, v1 }) => {
-      if (!v1.body) return ours.body?.required?.length ? [`${ours.name}: V1 reads no body`] : []
+      if (!v1.body) return ours.body?.schema.required?.length ? [`${ours.name}: V1 reads no body`] : []
       const wanted = fieldsOf(contract, v1.body.schema)
-      const taken = ours.body ? fieldsOf(contract, ours.body) : { all: new Set(), required: new Set() }
+      const taken = ours.body ? fieldsOf(contract, ours.body.schema) : { all: new Set(), required: new Set() }
       const reasons = reasonsFor(KNOWN.body, ours.name)
       return [
         ...[...wanted.all]
@@ -114,12 +134,12 @@ describe('routes compared with the contract', () => {
   function lacks({ ours, v1 }: (typeof pairs)[number], what: 'query' | 'body', field: string): boolean {
     if (what === 'query') {
       const wanted = v1.query.find((p) => p.name === field)
-      const got = ours.query[field]
+      const got = parameter(ours, field)
       return wanted !== undefined && (got === undefined || got.default !== (wanted.default ?? undefined))
     }
     const has = (schema: Schema | null | undefined) =>
       schema ? fieldsOf(contract!, schema).all.has(field) : false
-    return has(v1.body?.schema) && !has(ours.body)
+    return has(v1.body?.schema) && !has(ours.body?.schema)
   }
 
   it('has golden shapes with the fields of the schemas of V1, or a reason for each difference', () => {
@@ -140,6 +160,10 @@ describe('routes compared with the contract', () => {
     assert.deepEqual(problems, [])
   })
 })
+
+function parameter(operation: Operation, name: string) {
+  return operation.query.find((p) => p.name === name)
+}
 
 /** Properties of a schema; of a union, all of any member, and as required those that every member requires. */
 function fieldsOf(contract: Contract, schema: Schema): { all: Set<string>; required: Set<string> } {

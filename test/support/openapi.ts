@@ -32,6 +32,10 @@ export interface Operation {
   path: string
   /** `METHOD path`, which names the operation in lists and messages. */
   name: string
+  /** `operationId`, which generated clients name their methods after. */
+  id: string
+  /** The template as it is written: roots of nouns end in a slash. */
+  written: string
   deprecated: boolean
   query: { name: string; required: boolean; default: unknown }[]
   /** Schema of the JSON body, and whether one must be sent. */
@@ -54,11 +58,13 @@ export interface Contract {
   resolve(schema: Schema): Schema
 }
 
-interface Document {
+/** The parts of an OpenAPI document that are read here. */
+export interface OpenApiDocument {
   paths: Record<string, Record<string, RawOperation>>
   components: { schemas: Record<string, Schema> }
 }
 interface RawOperation {
+  operationId?: string
   deprecated?: boolean
   parameters?: { name: string; in: string; required?: boolean; schema?: Schema }[]
   requestBody?: { required?: boolean; content?: Record<string, { schema?: Schema }> }
@@ -71,7 +77,7 @@ let loaded: Contract | null | undefined
 export function loadContract(): Contract | null {
   if (loaded === undefined) {
     const text = readIfThere(CONTRACT_FILE)
-    loaded = text === null ? null : createContract(JSON.parse(text) as Document)
+    loaded = text === null ? null : createContract(JSON.parse(text) as OpenApiDocument)
   }
   return loaded
 }
@@ -86,7 +92,7 @@ function readIfThere(file: string): string | null {
 }
 
 /** Operations of an OpenAPI document, as `Contract.operations`. */
-export function operationsOf(document: Pick<Document, 'paths'>): Operation[] {
+export function operationsOf(document: Pick<OpenApiDocument, 'paths'>): Operation[] {
   return Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, raw]) => operationOf(method.toUpperCase(), path, raw)),
   )
@@ -99,6 +105,8 @@ function operationOf(method: string, template: string, raw: RawOperation): Opera
     method,
     path,
     name: `${method} ${path}`,
+    id: raw.operationId ?? '',
+    written: template,
     deprecated: raw.deprecated ?? false,
     query: (raw.parameters ?? [])
       .filter((p) => p.in === 'query')
@@ -113,7 +121,7 @@ function operationOf(method: string, template: string, raw: RawOperation): Opera
   }
 }
 
-function createContract(document: Document): Contract {
+function createContract(document: OpenApiDocument): Contract {
   const operations = operationsOf(document)
   const schemas = document.components.schemas
   const ajv = new Ajv2020({ strict: false, allErrors: true, verbose: true })
