@@ -152,7 +152,9 @@ describe('archival memory over the official client', () => {
     const returns = answer.messages.flatMap((m) =>
       m.message_type === 'tool_return_message' ? (m.tool_returns ?? []) : [],
     )
-    const [found] = JSON.parse(String(returns[2]?.tool_return)) as Record<string, unknown>[]
+    const search = returns[2]?.tool_return
+    assert.ok(typeof search === 'string')
+    const [found] = JSON.parse(search) as Record<string, unknown>[]
     assert.deepEqual(
       { ...found, id: null, timestamp: null },
       {

@@ -193,7 +193,7 @@ describe('the files of SqliteStore', () => {
     const old = await openSqliteStore({ directory: root, version: '0.1.0' })
     const migrations = [...MIGRATIONS, 'CREATE TABLE later (id TEXT)']
     const newer = await openDatabase({ directory: root, version: '9.9.9', migrations })
-    newer.close()
+    await newer.close()
     const meets = { code: 'store_newer', message: /updated by Loci 9\.9\.9.*restart/ }
     await assert.rejects(old.blocks.create(ADA, aBlock('human', '')), meets)
     await assert.rejects(old.ready(), meets)
@@ -211,7 +211,7 @@ describe('the files of SqliteStore', () => {
     for (let i = 0; i < 5; i++) {
       migrations.push(`CREATE TABLE later_${i} (id TEXT)`)
       const database = await openDatabase({ directory: root, version: '1.0.0', migrations })
-      database.close()
+      await database.close()
     }
     const copies = (await readdir(join(root, 'backups'))).toSorted()
     assert.deepEqual(

@@ -209,6 +209,86 @@ export function describeTurns(subject: Subject): void {
       assert.deepEqual(refused, { status: 'conflict', blocks: [] })
     })
 
+    it('make, attach, rename, describe and detach blocks with the step, each with its history', async () => {
+      const { store } = subject
+      const agent = await store.agents.create(
+        ADA,
+        anAgent('ada', { new_blocks: [aBlock('a', '1'), aBlock('b', '2'), aBlock('c', '3')] }),
+      )
+      const [a, b, c] = agent.blocks
+      const { run, opened } = await begin(agent.id, 'one')
+      const id = newId('block')
+      const last = await store.events.lastId()
+      const outcome = await store.turns.commit(
+        ADA,
+        aCommit(opened, run, {
+          block_edits: [
+            { block_id: a!.id, base_version: 1, label: 'b' },
+            { block_id: b!.id, base_version: 1, label: 'a', value: 'two', description: 'second' },
+            { block_id: c!.id, base_version: 1, detach: true },
+            { block_id: id, create: aBlock('c', 'new') },
+          ],
+        }),
+      )
+      assert.deepEqual(outcome, { status: 'committed' })
+      const after = await store.agents.get(ADA, agent.id, ['agent.blocks'])
+      assert.deepEqual(
+        after?.blocks.map((block) => [block.id, block.label, block.value, block.description, block.version]),
+        [
+          [a!.id, 'b', '1', null, 2],
+          [b!.id, 'a', 'two', 'second', 2],
+          [id, 'c', 'new', null, 1],
+        ],
+      )
+      assert.ok(await store.blocks.get(ADA, c!.id), 'a detached block still exists')
+      const [made] = (await store.blocks.history(ADA, id, page)) ?? []
+      assert.deepEqual([made?.before, made?.agent_id, made?.run_id], [null, agent.id, run.id])
+      const types: string[] = []
+      const stop = new AbortController()
+      for await (const event of store.events.watch(ADA, last, { signal: stop.signal })) {
+        types.push(event.type)
+        if (types.length === 4) stop.abort()
+      }
+      assert.deepEqual(types, ['block.detached', 'block.updated', 'block.updated', 'block.created'])
+    })
+
+    it('refuse a step whose new label was taken meanwhile', async () => {
+      const { store } = subject
+      const agent = await store.agents.create(ADA, anAgent('ada', { new_blocks: [aBlock('a', '1')] }))
+      const { run, opened } = await begin(agent.id, 'one')
+      const rival = await store.blocks.create(ADA, aBlock('plan', ''))
+      await store.agents.attachBlock(ADA, agent.id, rival.id)
+      const present = [agent.blocks[0], rival]
+      for (const edit of [
+        { block_id: newId('block'), create: aBlock('plan', 'mine') },
+        { block_id: agent.blocks[0]!.id, base_version: 1, label: 'plan' },
+      ]) {
+        const refused = await store.turns.commit(ADA, aCommit(opened, run, { block_edits: [edit] }))
+        assert.deepEqual(refused, { status: 'conflict', blocks: present })
+      }
+      assert.equal(await store.blocks.count(ADA, {}), 2)
+    })
+
+    it('refuse a label that another agent with the same block uses for another one', async () => {
+      const { store } = subject
+      const agent = await store.agents.create(ADA, anAgent('ada', { new_blocks: [aBlock('a', '1')] }))
+      const shared = agent.blocks[0]!
+      await store.agents.create(
+        ADA,
+        anAgent('b', { block_ids: [shared.id], new_blocks: [aBlock('plan', '')] }),
+      )
+      const { run, opened } = await begin(agent.id, 'one')
+      const edit = { block_id: shared.id, base_version: 1, label: 'plan' }
+      assert.deepEqual(await store.turns.commit(ADA, aCommit(opened, run, { block_edits: [edit] })), {
+        status: 'conflict',
+        blocks: [shared],
+        refused_labels: [{ block_id: shared.id, label: 'plan' }],
+      })
+      const other = { block_id: shared.id, base_version: 1, label: 'goal' }
+      await store.turns.commit(ADA, aCommit(opened, run, { block_edits: [other] }))
+      assert.equal((await store.blocks.get(ADA, shared.id))?.label, 'goal')
+    })
+
     it('that fail are closed with the reason, and leave the conversation free', async () => {
       const { store } = subject
       const agent = await store.agents.create(ADA, anAgent('ada'))
