@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const PROBE_FILE = new URL('./probe.mjs', import.meta.url).href
+
+/** Long enough for a busy machine, in milliseconds. */
+const DEADLINE = 60_000
+
+/** What a process used since its start; the stall is the longest since it was last asked. */
+export interface Probed {
+  cpu_ms: number
+  rss_mb: number
+  longest_stall_ms: number
+}
+
+/** A Node process that a benchmark started; disposing of it ends it. */
+export interface Child extends AsyncDisposable {
+  readonly process: ChildProcess
+  /** First match on stdout. Rejects when the process ends without, or at the deadline. */
+  waitFor(pattern: RegExp): Promise<RegExpExecArray>
+  /** Its numbers so far; of a process started with `probe` only. */
+  probe(): Promise<Probed>
+  /** Asks it to end, by force when it does not. */
+  stop(): Promise<void>
+}
+
+export interface ChildOptions {
+  env?: Record<string, string>
+  /** Let it tell what it uses; `stalls` also watches its event loop, which costs a little. */
+  probe?: boolean | 'stalls'
+}
+
+/** Runs `node FILE ARGS` on this Node, with nothing of the environment but PATH and what `env` names. */
+export function startNode(file: URL, args: readonly string[], options: ChildOptions = {}): Child {
+  const probe = options.probe ?? false
+  const preload = probe === false ? [] : ['--import', PROBE_FILE]
+  const child = spawn(process.execPath, [...preload, fileURLToPath(file), ...args], {
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      ...(probe === 'stalls' ? { BENCH_STALLS: '1' } : {}),
+      ...options.env,
+    },
+    stdio: probe === false ? ['pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe', 'ipc'],
+  })
+  let stdout = ''
+  let stderr = ''
+  let ended = false
+  const listeners = new Set<() => void>()
+  const look = () => listeners.forEach((listener) => listener())
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+    look()
+  })
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  child.stdin?.on('error', () => undefined) // it may end without reading
+  const exited = new Promise<void>((resolve) =>
+    child.once('close', () => {
+      ended = true
+      look()
+      resolve()
+    }),
+  )
+  const name = `node ${file.pathname.split('/').at(-1)} ${args.join(' ')}`
+
+  async function stop(): Promise<void> {
+    if (ended) return
+    child.kill('SIGTERM')
+    const force = setTimeout(() => child.kill('SIGKILL'), 10_000)
+    await exited
+    clearTimeout(force)
+  }
+  return {
+    process: child,
+    waitFor(pattern) {
+      const found = Promise.withResolvers<RegExpExecArray>()
+      const listener = () => {
+        const match = pattern.exec(stdout)
+        if (match) found.resolve(match)
+        else if (ended) found.reject(new Error(`${name} ended without ${pattern}: ${stdout}${stderr}`))
+      }
+      const late = () =>
+        found.reject(new Error(`${name}: no ${pattern} in ${DEADLINE} ms: ${stdout}${stderr}`))
+      const timer = setTimeout(late, DEADLINE)
+      listeners.add(listener)
+      listener()
+      return found.promise.finally(() => {
+        clearTimeout(timer)
+        listeners.delete(listener)
+      })
+    },
+    async probe() {
+      const answer = Promise.withResolvers<Probed>()
+      const gone = () => answer.reject(new Error(`${name} ended while it was measured: ${stderr}`))
+      child.once('message', (message) => answer.resolve(message as Probed)).once('close', gone)
+      child.send('loci-bench-probe')
+      return answer.promise.finally(() => child.off('close', gone))
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+}

@@ -1,0 +1,71 @@
+import type { Store } from '../../shared/core/ports.ts'
+import { DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID } from '../../shared/schema/ids.ts'
+import type { StoredMessage } from '../../shared/schema/message.ts'
+import { aBlock, aCommit, aMessage, anAgent, aRun, aStep, DONE } from '../../test/contracts/store/samples.ts'
+import { MODEL } from './servers.ts'
+
+/** Whom a server acts for. */
+export const ACTOR = { organization_id: DEFAULT_ORGANIZATION_ID, user_id: DEFAULT_USER_ID }
+
+const WORDS = [
+  'harbour boat lighthouse captain anchor tide storm sail rope deck compass island coast gull net',
+  'train ticket station platform window seat bridge tunnel valley timetable engine carriage',
+  'garden seed tomato basil rain spade soil bed path apple ladder autumn root leaf compost',
+  'invoice meeting budget deadline project customer contract report draft answer question plan',
+]
+  .join(' ')
+  .split(' ')
+
+/** A sentence of so many words; the same number gives the same sentence. */
+export function sentence(seed: number, words = 12): string {
+  let state = (seed * 2_654_435_761 + 1) >>> 0
+  const next = () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0)
+  return Array.from({ length: words }, () => WORDS[(next() >>> 8) % WORDS.length]).join(' ')
+}
+
+/** An agent with one memory block, made through the Store port; gives its id. */
+export async function fillAgent(store: Store, name: string): Promise<string> {
+  const now = new Date().toISOString()
+  const sample = anAgent(name)
+  const agent = await store.agents.create(ACTOR, {
+    ...sample,
+    agent: {
+      ...sample.agent,
+      model: MODEL,
+      created_at: now,
+      updated_at: now,
+      llm_config: { ...sample.agent.llm_config, model: 'bench', handle: MODEL, context_window: 1_000_000 },
+    },
+    new_blocks: [aBlock('human', `Knows ${sentence(name.length)}.`)],
+  })
+  return agent.id
+}
+
+/** One turn that leaves `count` messages with the agent, half of them the user's: opened, committed, over. */
+export async function fillTurn(store: Store, agent_id: string, count: number, seed: number): Promise<void> {
+  const run = aRun(agent_id)
+  const message = (i: number): StoredMessage =>
+    aMessage(agent_id, i % 2 === 0 ? 'user' : 'assistant', sentence(seed + i), {
+      run_id: run.id,
+      created_at: new Date().toISOString(),
+    })
+  const messages = Array.from({ length: count }, (_, i) => message(i))
+  const turn = { run, conversation_id: agent_id, messages: messages.slice(0, 1) }
+  const opened = await store.turns.open(ACTOR, turn)
+  const step = { step: aStep(run), messages: messages.slice(1), finish: DONE }
+  const { status } = await store.turns.commit(ACTOR, aCommit(opened, run, step))
+  if (status !== 'committed') throw new Error(`a turn of ${agent_id} was not committed: ${status}`)
+}
+
+/** Does `work` for 0 … count-1, `width` at a time: writers that wait together share a flush. */
+export async function inParallel(
+  count: number,
+  width: number,
+  work: (index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0
+  const workers = Array.from({ length: width }, async () => {
+    while (next < count) await work(next++)
+  })
+  await Promise.all(workers)
+}

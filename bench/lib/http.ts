@@ -1,0 +1,59 @@
+import { Agent, type IncomingMessage, request } from 'node:http'
+
+const agent = new Agent({ keepAlive: true })
+
+/** In milliseconds; no answer of a benchmark takes as long. */
+const DEADLINE = 300_000
+
+/** Sends JSON, or nothing; gives the parsed answer. Throws for every status but 2xx, with the answer's text. */
+export async function call<T>(method: string, url: string, body?: unknown): Promise<T> {
+  const incoming = await open(method, url, body)
+  const text = await textOf(incoming)
+  return (text === '' ? null : JSON.parse(text)) as T
+}
+
+/** A streamed answer, read to its end. */
+export interface Streamed {
+  /** Milliseconds from the request to the first piece in which `token` stands. */
+  first_token_ms: number
+  text: string
+}
+
+/** Posts JSON and reads the event stream that answers; text is decoded after the end, so that reading costs little. */
+export async function stream(url: string, body: unknown, token: string): Promise<Streamed> {
+  const from = performance.now()
+  const incoming = await open('POST', url, body)
+  const pieces: Buffer[] = []
+  let first_token_ms = NaN
+  for await (const piece of incoming as AsyncIterable<Buffer>) {
+    if (Number.isNaN(first_token_ms) && piece.includes(token)) first_token_ms = performance.now() - from
+    pieces.push(piece)
+  }
+  const text = Buffer.concat(pieces).toString('utf8')
+  if (Number.isNaN(first_token_ms))
+    throw new Error(`${url}: no ${token} in the stream: ${text.slice(0, 500)}`)
+  return { first_token_ms, text }
+}
+
+/** Resolves with the answer once its headers are there. */
+async function open(method: string, url: string, body: unknown): Promise<IncomingMessage> {
+  const text = body === undefined ? undefined : JSON.stringify(body)
+  const headers: Record<string, string | number> =
+    text === undefined
+      ? {}
+      : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const outgoing = request(url, { method, agent, headers, timeout: DEADLINE }, resolve)
+  outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${url}: no answer in ${DEADLINE} ms`)))
+  outgoing.on('error', reject)
+  outgoing.end(text)
+  const incoming = await promise
+  const status = incoming.statusCode ?? 0
+  if (status >= 200 && status < 300) return incoming
+  const answer = await textOf(incoming)
+  throw new Error(`${method} ${url} answered ${status}: ${answer.slice(0, 500)}`)
+}
+
+async function textOf(incoming: IncomingMessage): Promise<string> {
+  return Buffer.concat((await incoming.toArray()) as Buffer[]).toString('utf8')
+}

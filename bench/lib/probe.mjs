@@ -1,0 +1,23 @@
+// Preloaded into a measured server (`--import`): tells the benchmark over the process channel what it used so far.
+// JavaScript, as the bare server is: stripping types would cost the measured process time and memory.
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+
+/** How often the event loop is looked at, in milliseconds: a stall is known to that precision. */
+const RESOLUTION = 1
+
+const delay = monitorEventLoopDelay({ resolution: RESOLUTION })
+if (process.env.BENCH_STALLS === '1') delay.enable()
+
+process.on('message', (message) => {
+  if (message !== 'loci-bench-probe') return
+  const cpu = process.cpuUsage()
+  process.send?.({
+    cpu_ms: (cpu.user + cpu.system) / 1000,
+    rss_mb: process.memoryUsage.rss() / 2 ** 20,
+    // The histogram counts from one tick of its timer to the next.
+    longest_stall_ms: Math.max(0, delay.max / 1e6 - RESOLUTION),
+  })
+  delay.reset()
+})
+// Listening keeps the process alive; it should end when it would without us.
+process.channel?.unref()

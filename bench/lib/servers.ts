@@ -1,0 +1,131 @@
+import { type Child, type ChildOptions, startNode } from './child.ts'
+import { call, type Streamed, stream } from './http.ts'
+
+/** The built command: what users run. */
+export const LOCI = new URL('../../dist/loci.js', import.meta.url)
+export const BARE = new URL('../bare-server.mjs', import.meta.url)
+const DOUBLE = new URL('../double.ts', import.meta.url)
+
+/** The handle of the double's model in Loci. */
+export const MODEL = 'openai/bench'
+
+const LISTENING = /http:\/\/127\.0\.0\.1:\d+/
+
+/** A server that passes messages on to a model. */
+export interface Target extends AsyncDisposable {
+  readonly name: 'loci' | 'bare'
+  readonly url: string
+  readonly child: Child
+  /** A conversation; `history` is whether the model sees the messages before the present one. */
+  converse(history: boolean): Promise<Conversation>
+}
+
+export interface Conversation {
+  send(text: string): Promise<unknown>
+  stream(text: string): Promise<Streamed>
+}
+
+/** The model of a benchmark, in a process of its own. */
+export interface Double extends AsyncDisposable {
+  readonly url: string
+  /** Milliseconds it had each request since it was last asked, in order. */
+  held(): Promise<number[]>
+  /** Raw bodies since it was last asked; kept from the first time on. */
+  bodies(): Promise<string[]>
+}
+
+export async function startDouble(): Promise<Double> {
+  const child = startNode(DOUBLE, [])
+  const [url] = await child.waitFor(LISTENING)
+  return {
+    url,
+    held: () => call('GET', `${url}/bench/held`),
+    bodies: () => call('GET', `${url}/bench/bodies`),
+    [Symbol.asyncDispose]: () => child.stop(),
+  }
+}
+
+/** The environment in which both servers find the double and nothing else. */
+export function modelEnvironment(double: Double, home: string): Record<string, string> {
+  return {
+    HOME: home,
+    OPENAI_API_KEY: 'bench',
+    OPENAI_BASE_URL: `${double.url}/v1`,
+    // Nothing listens there: a model server of this machine must not be looked at.
+    OLLAMA_BASE_URL: 'http://127.0.0.1:1',
+    LMSTUDIO_BASE_URL: 'http://127.0.0.1:1',
+  }
+}
+
+export async function startBare(double: Double, probe: ChildOptions['probe'] = true): Promise<Target> {
+  const child = startNode(BARE, [], { env: modelEnvironment(double, '/'), probe })
+  const [url] = await child.waitFor(LISTENING)
+  let conversations = 0
+  return {
+    name: 'bare',
+    url,
+    child,
+    converse(history) {
+      const conversation = history ? String(++conversations) : null
+      return Promise.resolve({
+        send: (text) => call('POST', `${url}/messages`, { conversation, text }),
+        stream: (text) => stream(`${url}/messages`, { conversation, text, streaming: true }, '"delta"'),
+      })
+    },
+    [Symbol.asyncDispose]: () => child.stop(),
+  }
+}
+
+/** `loci server` over this data directory. */
+export async function startLoci(
+  double: Double,
+  data: string,
+  probe: ChildOptions['probe'] = true,
+): Promise<Target> {
+  const args = ['server', '--port', '0', '--data', data]
+  const child = startNode(LOCI, args, { env: modelEnvironment(double, data), probe })
+  const [url] = await child.waitFor(LISTENING)
+  return {
+    name: 'loci',
+    url,
+    child,
+    async converse(history) {
+      return agentAt(url, await createAgent(url, { message_buffer_autoclear: !history }))
+    },
+    [Symbol.asyncDispose]: () => child.stop(),
+  }
+}
+
+/** A new agent of the double's model with the tools and memory that agents have by default; gives its id. */
+export async function createAgent(url: string, more: Record<string, unknown> = {}): Promise<string> {
+  const { id } = await call<{ id: string }>('POST', `${url}/v1/agents/`, {
+    model: MODEL,
+    context_window_limit: 1_000_000,
+    memory_blocks: [
+      { label: 'persona', value: 'I answer in few words.' },
+      { label: 'human', value: 'Works with numbers.' },
+    ],
+    ...more,
+  })
+  return id
+}
+
+/** The agent of this id as a conversation. */
+export function agentAt(url: string, id: string): Conversation {
+  const messages = `${url}/v1/agents/${id}/messages`
+  return {
+    async send(text) {
+      const { stop_reason } = await call<{ stop_reason: { stop_reason: string } }>('POST', messages, {
+        input: text,
+      })
+      if (stop_reason.stop_reason !== 'end_turn')
+        throw new Error(`a turn ended with ${stop_reason.stop_reason}: ${text}`)
+    },
+    stream: (text) =>
+      stream(
+        messages,
+        { input: text, streaming: true, stream_tokens: true, include_pings: false },
+        '"assistant_message"',
+      ),
+  }
+}

@@ -1,0 +1,98 @@
+import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
+import type { BenchContext, Scenario } from '../lib/context.ts'
+import { fillAgent, fillTurn } from '../lib/fill.ts'
+import { call } from '../lib/http.ts'
+import type { Row } from '../lib/report.ts'
+import { startBare, startDouble, startLoci, type Target } from '../lib/servers.ts'
+
+const AGENTS = 32
+
+/** How long nobody else is served: the longest stall of the server's event loop while 32 agents talk. */
+export const stalls: Scenario = async (context) => {
+  const size = context.quick ? { ms: 3_000, large: 5_000 } : { ms: 20_000, large: 100_000 }
+  await using double = await startDouble()
+  const data = await context.folder()
+  const large = await fillLargeAgent(data, size.large, context)
+  await using bare = await startBare(double, 'stalls')
+  await using loci = await startLoci(double, data, 'stalls')
+  context.progress('stalls: 32 agents talk')
+  const floor = await talk(bare, size.ms)
+  const own = await talk(loci, size.ms)
+  context.progress('stalls: 32 agents talk and a large one is deleted')
+  const deleting = await talk(loci, size.ms, () => call('DELETE', `${loci.url}/v1/agents/${large}`))
+  const stall = (what: string, value: number): Row => ({
+    scenario: 'stalls',
+    what: `longest stall while ${what}`,
+    unit: 'ms',
+    value,
+    floor: floor.stall,
+    target: '≤ 20 ms',
+  })
+  return [
+    {
+      scenario: 'stalls',
+      what: `${AGENTS} agents at once`,
+      unit: 'messages/s',
+      value: own.rate,
+      floor: floor.rate,
+      target: '≥ 0.7×',
+    },
+    stall(`${AGENTS} agents talk`, own.stall),
+    stall(`they talk and an agent with ${size.large} messages is deleted`, deleting.stall),
+    {
+      scenario: 'stalls',
+      what: `deleting that agent meanwhile`,
+      unit: 'ms',
+      value: deleting.beside,
+    },
+  ]
+}
+
+interface Talk {
+  rate: number
+  stall: number
+  /** Milliseconds that what was done beside took; it begins after a quarter of the time. */
+  beside: number
+}
+
+async function talk(target: Target, ms: number, beside?: () => Promise<unknown>): Promise<Talk> {
+  const conversations = await Promise.all(Array.from({ length: AGENTS }, () => target.converse(false)))
+  const send = async (i: number, n: number) => conversations[i]!.send(`Note ${n} of ${i}`)
+  // What is compiled and loaded at the first message is not what is asked here.
+  for (let n = 0; n < 5; n++) await Promise.all(conversations.map((_, i) => send(i, n)))
+  await target.child.probe()
+  const from = performance.now()
+  let messages = 0
+  let busy = beside !== undefined
+  const loops = conversations.map(async (_, i) => {
+    for (let n = 0; busy || performance.now() - from < ms; n++) {
+      await send(i, n)
+      messages++
+    }
+  })
+  let took = 0
+  const other = async () => {
+    if (!beside) return
+    await new Promise((resolve) => setTimeout(resolve, ms / 4))
+    const began = performance.now()
+    await beside().finally(() => (busy = false))
+    took = performance.now() - began
+  }
+  await Promise.all([...loops, other()])
+  const rate = messages / ((performance.now() - from) / 1000)
+  return { rate, stall: (await target.child.probe()).longest_stall_ms, beside: took }
+}
+
+async function fillLargeAgent(data: string, messages: number, context: BenchContext): Promise<string> {
+  const store = await openSqliteStore({ directory: data })
+  try {
+    const agent_id = await fillAgent(store, 'large')
+    for (let done = 0; done < messages; done += 100) {
+      context.progress(`stalls: filling a large agent, ${done} of ${messages} messages`)
+      await fillTurn(store, agent_id, 100, done)
+    }
+    return agent_id
+  } finally {
+    await store.close()
+  }
+}
