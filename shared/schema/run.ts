@@ -2,6 +2,9 @@ import * as z from 'zod'
 import { stopReason } from './message.ts'
 import { jsonObject, timestamp } from './page.ts'
 
+/** Nanoseconds since 1970, whole microseconds at best: more than an integer that JavaScript can count with. */
+const instantNs = z.number().meta({ type: 'integer' })
+
 export const runStatus = z.enum(['created', 'running', 'completed', 'failed', 'cancelled'])
 export type RunStatus = z.infer<typeof runStatus>
 
@@ -29,8 +32,8 @@ export type Run = z.infer<typeof run>
 
 /** When the parts of a step began (nanoseconds since 1970) and how long they took. */
 const stepTiming = z.object({
-  step_start_ns: z.number().int(),
-  llm_request_start_ns: z.number().int(),
+  step_start_ns: instantNs,
+  llm_request_start_ns: instantNs,
   llm_request_ns: z.number().int(),
   tool_execution_ns: z.number().int().nullable(),
   step_ns: z.number().int(),
@@ -88,8 +91,8 @@ export const stepMetrics = z.object({
   provider_id: z.null(),
   run_id: z.string(),
   agent_id: z.string(),
-  step_start_ns: z.number().int().nullable(),
-  llm_request_start_ns: z.number().int().nullable(),
+  step_start_ns: instantNs.nullable(),
+  llm_request_start_ns: instantNs.nullable(),
   llm_request_ns: z.number().int().nullable(),
   tool_execution_ns: z.number().int().nullable(),
   step_ns: z.number().int().nullable(),
@@ -103,7 +106,7 @@ export const runMetrics = z.object({
   id: z.string(),
   agent_id: z.string(),
   project_id: z.null(),
-  run_start_ns: z.number().int(),
+  run_start_ns: instantNs,
   run_ns: z.number().int().nullable(),
   num_steps: z.number().int(),
   tools_used: z.array(z.string()),

@@ -5,8 +5,9 @@
 import Letta from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
 import { type GoldenShapes, loadGoldenShapes } from './contract-shapes.ts'
+import { openApiDocument } from '../../shared/server/openapi.ts'
 import { SCRIPTED, startLoci, type TestLoci } from './loci.ts'
-import { type Contract, loadContract } from './openapi.ts'
+import { type Contract, createContract, loadContract, type OpenApiDocument } from './openapi.ts'
 import { type ScriptedModel, startScriptedModel } from './scripted-model.ts'
 
 /** One item of an event stream, as it came. */
@@ -36,11 +37,19 @@ export interface Recorder {
   verify(): Promise<void>
 }
 
-/** A `fetch` that checks what it answers; without the contract's file only the golden shapes are checked. */
-export function createRecorder(
-  contract: Contract | null = loadContract(),
-  golden: GoldenShapes = loadGoldenShapes(),
-): Recorder {
+let own: Promise<Contract> | undefined
+
+/** Our own OpenAPI document, which our answers must keep to as well. */
+function ownContract(): Promise<Contract> {
+  own ??= openApiDocument().then((document) => createContract(document as unknown as OpenApiDocument))
+  return own
+}
+
+/** A `fetch` that checks what it answers; without the contract's file only the other two are checked. */
+export async function createRecorder(): Promise<Recorder> {
+  const golden = loadGoldenShapes()
+  const contract = loadContract()
+  const ours = await ownContract()
   const calls: RecordedCall[] = []
   const problems: string[] = []
   const reading = new Set<Promise<void>>()
@@ -77,7 +86,7 @@ export function createRecorder(
       }
       const text = await copy.text()
       call.body = text === '' ? null : (JSON.parse(text) as unknown)
-      problems.push(...answerProblems(contract, golden, call))
+      problems.push(...answerProblems({ contract, ours, golden }, call))
       return response
     },
     async verify() {
@@ -88,7 +97,10 @@ export function createRecorder(
   }
 }
 
-function answerProblems(contract: Contract | null, golden: GoldenShapes, call: RecordedCall): string[] {
+function answerProblems(
+  { contract, ours, golden }: { contract: Contract | null; ours: Contract; golden: GoldenShapes },
+  call: RecordedCall,
+): string[] {
   const { pathname } = new URL(call.url, 'http://localhost')
   const at = `${call.method} ${call.url.slice(0, 120)} -> ${call.status}`
   if (call.status >= 400) return golden.check(errorShape(call), call.body, `${at}: error`)
@@ -97,9 +109,14 @@ function answerProblems(contract: Contract | null, golden: GoldenShapes, call: R
   const operation = contract?.find(call.method, pathname) ?? null
   const bySchema = operation ? contract?.check(operation, call.status, call.body) : null
   call.validated = bySchema != null
+  const described = ours.find(call.method, pathname)
+  const byOurs = described ? ours.check(described, call.status, call.body) : null
   return [
     ...golden.check(written.expression, call.body, `${at}: answer`),
     ...(bySchema ?? []).map((problem) => `${at}: by the schema: ${problem}`),
+    ...(byOurs ?? [`not described for ${call.status}`]).map(
+      (problem) => `${at}: by our document: ${problem}`,
+    ),
   ]
 }
 
@@ -208,7 +225,7 @@ export interface ContractTest {
 export async function startContractTest(): Promise<ContractTest> {
   const model = await startScriptedModel([])
   const loci = await startLoci({ model_url: model.url })
-  const recorder = createRecorder()
+  const recorder = await createRecorder()
   const called = new Set<string>()
   const plain = new Letta({ baseURL: loci.url, apiKey: null, maxRetries: 0, fetch: recorder.fetch })
   const letta = watchMethods(plain, (name) => called.add(name))

@@ -121,7 +121,8 @@ function operationOf(method: string, template: string, raw: RawOperation): Opera
   }
 }
 
-function createContract(document: OpenApiDocument): Contract {
+/** A contract from any OpenAPI document, also from our own. */
+export function createContract(document: OpenApiDocument): Contract {
   const operations = operationsOf(document)
   const schemas = document.components.schemas
   const ajv = new Ajv2020({ strict: false, allErrors: true, verbose: true })
