@@ -2,7 +2,7 @@ import Letta from '@letta-ai/letta-client'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { listen, type Loci, openLoci } from '../../shared/server/main.ts'
+import { listen, type Loci, openLoci, type ServeOptions } from '../../shared/server/main.ts'
 
 /** A Loci of this process on a free port over a fresh data directory, and the official client for it. */
 export interface TestLoci {
@@ -22,17 +22,28 @@ export interface TestLoci {
 }
 
 /** `model_url` is a scripted model's URL: it becomes the provider `openai`. `data` reuses a directory. */
-export async function startLoci(options: { model_url?: string; data?: string } = {}): Promise<TestLoci> {
+export async function startLoci(
+  options: {
+    model_url?: string
+    data?: string
+    env?: Record<string, string>
+    serve?: Partial<ServeOptions>
+  } = {},
+): Promise<TestLoci> {
   const data = options.data ?? (await mkdtemp(join(tmpdir(), 'loci-test-')))
   const failures: unknown[] = []
   const loci = await openLoci({
     data,
-    env:
-      options.model_url === undefined ? {} : { OPENAI_API_KEY: 'test', OPENAI_BASE_URL: options.model_url },
+    env: {
+      ...(options.model_url === undefined
+        ? {}
+        : { OPENAI_API_KEY: 'test', OPENAI_BASE_URL: options.model_url }),
+      ...options.env,
+    },
     discover_local: false,
     onFailure: (where, error) => failures.push(new Error(where, { cause: error })),
   })
-  const listening = await listen(loci, { host: '127.0.0.1', port: 0 })
+  const listening = await listen(loci, { host: '127.0.0.1', port: 0, ...options.serve })
   return {
     url: listening.url,
     data,
