@@ -60,7 +60,25 @@ export function randomAgentName(): string {
 
 /** Tools that come with `include_base_tools` (reference 2.4). */
 export function baseToolNames(type: AgentType): string[] {
-  return type === 'react_agent' || type === 'workflow_agent'
-    ? []
-    : ['conversation_search', 'memory_replace', 'memory_insert']
+  switch (type) {
+    case 'react_agent':
+    case 'workflow_agent':
+      return []
+    case 'sleeptime_agent':
+      return ['memory_replace', 'memory_insert', 'memory_rethink', 'memory_finish_edits']
+    case 'memgpt_agent':
+    case 'split_thread_agent':
+      return [
+        'conversation_search',
+        'core_memory_append',
+        'core_memory_replace',
+        'memory',
+        'memory_apply_patch',
+      ]
+    case 'letta_v1_agent':
+    case 'memgpt_v2_agent':
+    case 'voice_convo_agent':
+    case 'voice_sleeptime_agent':
+      return ['conversation_search', 'memory_replace', 'memory_insert']
+  }
 }

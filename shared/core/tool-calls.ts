@@ -1,8 +1,8 @@
 import type { Agent } from '../schema/agent.ts'
 import { isAppError, messageOf } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
-import type { StoredToolCall, StoredToolReturn } from '../schema/message.ts'
-import type { Tool } from '../schema/tool.ts'
+import type { ContentPart, StoredToolCall, StoredToolReturn } from '../schema/message.ts'
+import type { Tool, ToolSchema } from '../schema/tool.ts'
 import type { CallMemory, WorkingMemory } from './memory.ts'
 import { clip } from './messages.ts'
 import type { Actor, CoreDeps, NewPassage, ToolResult } from './ports.ts'
@@ -12,6 +12,9 @@ const MAX_ERROR_CHARS = 1000
 
 /** Tools whose return is never cut: they bound it themselves (reference 3.4). */
 const UNCUT = new Set(['conversation_search', 'archival_memory_search'])
+
+/** Arguments that belong to the loop, not to the tool (reference 3.2). */
+const LOOP_ARGUMENTS = new Set(['request_heartbeat', 'thinking', 'inner_thoughts'])
 
 /** One executed call, kept so that it can be run again when the memory it used has changed meanwhile. */
 export interface ExecutedCall {
@@ -101,7 +104,7 @@ async function execute(
     const result = await deps.tools.run(
       {
         tool,
-        arguments: parsed,
+        arguments: ownArguments(tool, parsed),
         agent,
         run_id,
         memory,
@@ -142,6 +145,15 @@ function findTool(agent: Agent, call: StoredToolCall): Tool | undefined {
   return agent.tools.find((tool) => tool.name === call.function.name)
 }
 
+/** Without what models of the older loops add to every call, unless the tool has an argument of that name. */
+function ownArguments(tool: Tool, given: Record<string, unknown>): Record<string, unknown> {
+  const parameters = tool.json_schema?.['parameters'] as ToolSchema['parameters'] | undefined
+  const own = Object.entries(given).filter(
+    ([name]) => !LOOP_ARGUMENTS.has(name) || Object.hasOwn(parameters?.properties ?? {}, name),
+  )
+  return Object.fromEntries(own)
+}
+
 /** The arguments object, or what is wrong with the text. An empty text is no arguments. */
 function parseArguments(text: string): Record<string, unknown> | string {
   if (text.trim() === '') return {}
@@ -163,9 +175,23 @@ function failed(name: string, text: string, kind = 'ToolError'): ToolResult {
   return { status: 'error', func_response: clip(message, MAX_ERROR_CHARS - 40) }
 }
 
+/** A return is cut to what its tool may say, with a note of the limit. */
 function cut(tool: Tool, result: ToolResult): ToolResult {
-  if (UNCUT.has(tool.name) || typeof result.func_response !== 'string') return result
-  if (result.func_response.length <= tool.return_char_limit) return result
-  const text = clip(result.func_response, tool.return_char_limit)
-  return { ...result, func_response: `${text} (this tool's limit is ${tool.return_char_limit} characters)` }
+  const limit = tool.return_char_limit
+  const { func_response } = result
+  if (UNCUT.has(tool.name)) return result
+  const note = ` (this tool's limit is ${limit} characters)`
+  if (typeof func_response === 'string') {
+    if (func_response.length <= limit) return result
+    return { ...result, func_response: clip(func_response, limit) + note }
+  }
+  let left = limit
+  const parts = func_response.flatMap((part): ContentPart[] => {
+    if (part.type !== 'text') return [part]
+    const room = left
+    left = Math.max(0, left - part.text.length)
+    if (part.text.length <= room) return [part]
+    return room === 0 ? [] : [{ ...part, text: clip(part.text, room) + note }]
+  })
+  return { ...result, func_response: parts }
 }

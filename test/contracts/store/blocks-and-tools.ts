@@ -125,10 +125,11 @@ export function describeBlocks(subject: Subject): void {
       assert.deepEqual([restored?.value, restored?.version, restored?.label], ['a', 4, 'user'])
       assert.deepEqual(await store.blocks.get(ADA, id), restored)
 
-      const user = { user_id: ADA.user_id, agent_id: null, run_id: null, block_id: id }
+      const user = { user_id: ADA.user_id, agent_id: null, run_id: null, block_id: id, created_at: '' }
       const history = await store.blocks.history(ADA, id, { limit: 10, order: 'desc' })
+      assert.ok(history)
       assert.deepEqual(
-        history?.map(({ created_at: _, ...row }) => row),
+        history.map((row) => ({ ...row, created_at: '' })),
         [
           { ...user, version: 4, before: 'b', after: 'a', changes: {} },
           {

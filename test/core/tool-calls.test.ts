@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { WorkingMemory } from '../../shared/core/memory.ts'
+import type { CoreDeps, Store, ToolCallInput, ToolResult } from '../../shared/core/ports.ts'
+import { runAgain, runToolCalls, type ToolCallScope } from '../../shared/core/tool-calls.ts'
+import type { Agent } from '../../shared/schema/agent.ts'
+import type { StoredToolCall } from '../../shared/schema/message.ts'
+import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
+import { aBlock, aBuiltin, ADA, anAgent } from '../contracts/store/samples.ts'
+
+type Run = (call: ToolCallInput, signal: AbortSignal) => Promise<ToolResult> | ToolResult
+
+describe('tool calls', () => {
+  let store: Store
+  let directory = ''
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'loci-calls-'))
+    store = await openSqliteStore({ directory })
+  })
+  after(async () => {
+    await store.close()
+    await rm(directory, { recursive: true })
+  })
+
+  /** An agent whose tools do this; those whose name begins with `free` may run side by side. */
+  async function scopeOf(tools: Record<string, Run>) {
+    const builtins = Object.keys(tools).map((name) => ({
+      ...aBuiltin(name),
+      enable_parallel_execution: name.startsWith('free'),
+    }))
+    await store.tools.seed(ADA, builtins)
+    const tool_ids = (await store.tools.list(ADA, { names: Object.keys(tools) }, page)).map((tool) => tool.id)
+    const agent: Agent = await store.agents.create(
+      ADA,
+      anAgent('ada', { tool_ids, new_blocks: [aBlock('human', 'a')] }),
+    )
+    const abort = new AbortController()
+    const deps: CoreDeps = {
+      store,
+      models: {
+        list: () => Promise.resolve({ models: [], problems: [] }),
+        resolve: () => Promise.reject(new Error('no model is asked here')),
+      },
+      tools: {
+        builtins,
+        run: async (call, { signal }) => (tools[call.tool.name] ?? assert.fail())(call, signal),
+      },
+      clock: { now: () => new Date(), monotonic: () => performance.now() },
+    }
+    const memory = new WorkingMemory(agent.blocks)
+    const scope: ToolCallScope = { actor: ADA, agent, run_id: 'run', memory, deps, signal: abort.signal }
+    return { scope, agent, memory, abort, deps }
+  }
+
+  const page = { limit: 50, order: 'asc' } as const
+  const ok = (text: ToolResult['func_response']): ToolResult => ({ status: 'success', func_response: text })
+  const aCall = (name: string, args: unknown = {}, id = 'c'): StoredToolCall => ({
+    id,
+    type: 'function',
+    function: { name, arguments: typeof args === 'string' ? args : JSON.stringify(args) },
+  })
+
+  it('that may run side by side do; the others wait their turn; returns keep the order of the calls', async () => {
+    const log: string[] = []
+    let release: () => void = () => undefined
+    const bothStarted = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let started = 0
+    const free: Run = async (call) => {
+      log.push(`${call.tool.name} begins`)
+      if (++started === 2) release()
+      await bothStarted
+      return ok(call.tool.name)
+    }
+    const alone: Run = (call) => {
+      log.push('alone')
+      return ok(call.tool.name)
+    }
+    const { scope } = await scopeOf({ free_a: free, free_b: free, alone })
+    const done = await runToolCalls([aCall('free_a'), aCall('alone'), aCall('free_b')], scope)
+    assert.deepEqual(
+      done.map((e) => e.result.func_response),
+      ['free_a', 'alone', 'free_b'],
+    )
+    assert.deepEqual(log, ['free_a begins', 'free_b begins', 'alone'])
+  })
+
+  it('with one id each get a return of their own', async () => {
+    const { scope } = await scopeOf({ free: (call) => ok(String(call.arguments['n'])) })
+    const done = await runToolCalls([aCall('free', { n: 1 }), aCall('free', { n: 2 })], scope)
+    assert.deepEqual(
+      done.map((e) => e.result.func_response),
+      ['1', '2'],
+    )
+  })
+
+  it('know which of them used memory, also while others run beside them', async () => {
+    const { scope, memory } = await scopeOf({
+      free_look: async () => {
+        await Promise.resolve()
+        return ok('looked')
+      },
+      edit: async (call) => {
+        call.memory.set('human', `${call.memory.get('human').value}+`)
+        await new Promise(setImmediate)
+        return ok('edited')
+      },
+    })
+    const done = await runToolCalls([aCall('edit'), aCall('free_look'), aCall('edit')], scope)
+    assert.deepEqual(
+      done.map((e) => e.touched_memory),
+      [true, false, true],
+    )
+    const [block] = memory.edits()
+    assert.deepEqual(block && 'value' in block && block.value, 'a++')
+    const present = scope.agent.blocks.map((b) => ({ ...b, value: 'theirs', version: 7 }))
+    memory.rebase({ status: 'conflict', blocks: present })
+    await runAgain(done, scope)
+    assert.deepEqual(memory.edits(), [{ block_id: present[0]!.id, base_version: 7, value: 'theirs++' }])
+  })
+
+  it('that fail half way leave no edit and no passage', async () => {
+    const { scope, memory } = await scopeOf({
+      half: (call) => {
+        call.memory.set('human', 'half')
+        call.memory.create({ label: 'new', value: '', description: null })
+        call.insertPassage({ text: 'half', tags: [] })
+        throw new RangeError('not further')
+      },
+    })
+    const [done] = await runToolCalls([aCall('half')], scope)
+    assert.equal(done?.result.func_response, 'Error executing function half: RangeError: not further')
+    assert.deepEqual([done.result.status, done.passages, memory.edits()], ['error', [], []])
+  })
+
+  it('are given the arguments of the tool, without those of older loops', async () => {
+    let seen: unknown
+    const { scope } = await scopeOf({
+      tool: (call) => {
+        seen = call.arguments
+        return ok('')
+      },
+    })
+    await runToolCalls([aCall('tool', { a: 1, request_heartbeat: true, thinking: 'hm' })], scope)
+    assert.deepEqual(seen, { a: 1 })
+    await runToolCalls([aCall('tool', '  ')], scope)
+    assert.deepEqual(seen, {})
+  })
+
+  it('with arguments that are no object are told so, and the tool is not run', async () => {
+    const { scope } = await scopeOf({ tool: () => assert.fail('was run') })
+    for (const [text, complaint] of [
+      ['{"a":', /^Error executing function tool: ToolError: the arguments are not valid JSON/],
+      ['[1]', /must be one JSON object/],
+      ['null', /must be one JSON object/],
+      ['"text"', /must be one JSON object/],
+    ] as const) {
+      const [done] = await runToolCalls([aCall('tool', text)], scope)
+      assert.equal(done?.result.status, 'error')
+      assert.match(done.result.func_response as string, complaint)
+    }
+    const [unknown] = await runToolCalls([aCall('__proto__')], scope)
+    assert.match(unknown?.result.func_response as string, /there is no tool '__proto__'; the tools are: tool/)
+  })
+
+  it('return at most what the tool may say, in text and in parts, and say the limit', async () => {
+    const long = 'x'.repeat(60_000)
+    const { scope } = await scopeOf({
+      text: () => ok(long),
+      parts: () => ok([textPart('y'.repeat(49_990)), textPart(long), textPart('more')]),
+      conversation_search: () => ok(long),
+      fails: () => {
+        throw new Error('🧠'.repeat(5000))
+      },
+    })
+    const [text, parts, search, fails] = (
+      await runToolCalls(
+        ['text', 'parts', 'conversation_search', 'fails'].map((name) => aCall(name)),
+        scope,
+      )
+    ).map((e) => e.result.func_response)
+    assert.match(
+      text as string,
+      /^x{50000}\.\.\. \[truncated 10000 chars\] \(this tool's limit is 50000 char/,
+    )
+    const cut = (parts as { text: string }[]).map((part) => part.text)
+    assert.equal(cut.length, 2)
+    assert.match(cut[1] ?? '', /^x{10}\.\.\. \[truncated 59990 chars\] \(this tool's limit is 50000 char/)
+    assert.equal(search, long, 'a search bounds itself')
+    assert.ok(typeof fails === 'string' && fails.length <= 1000 && fails.isWellFormed())
+  })
+
+  it('end with an abort at once, and leave no rejection that nobody hears', async () => {
+    const unheard: unknown[] = []
+    const hear = (error: unknown) => unheard.push(error)
+    process.on('unhandledRejection', hear)
+    try {
+      const { scope, abort } = await scopeOf({
+        free_wait: (_, signal) =>
+          new Promise((_resolve, reject) => {
+            signal.addEventListener('abort', () => reject(signal.reason as Error))
+          }),
+        alone: () => {
+          abort.abort(new Error('enough'))
+          return ok('')
+        },
+      })
+      const running = runToolCalls([aCall('alone'), aCall('free_wait'), aCall('free_wait')], scope)
+      await assert.rejects(running, { message: 'enough' })
+      await new Promise(setImmediate)
+      assert.deepEqual(unheard, [])
+    } finally {
+      process.off('unhandledRejection', hear)
+    }
+  })
+
+  function textPart(text: string) {
+    return { type: 'text' as const, text }
+  }
+})
