@@ -9,6 +9,7 @@ import { describeMachine, machineLine, type Row, tableOf } from './lib/report.ts
 /** Each loaded when it is asked for. */
 const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   start: async () => (await import('./scenarios/start.ts')).start,
+  create: async () => (await import('./scenarios/create.ts')).create,
   turns: async () => (await import('./scenarios/turns.ts')).turns,
   transactions: async () => (await import('./scenarios/transactions.ts')).transactions,
   stream: async () => (await import('./scenarios/stream.ts')).stream,

@@ -13,7 +13,7 @@ export const TOKEN = 'word '
 
 /** What the double passes to the tools it is told to call. */
 const TOOL_ARGUMENTS: Record<string, object> = {
-  conversation_search: { query: 'harbour' },
+  conversation_search: { query: 'lighthouse' },
   memory_insert: { label: 'human', new_string: 'Likes numbers.' },
 }
 

@@ -7,20 +7,30 @@ import { MODEL } from './servers.ts'
 /** Whom a server acts for. */
 export const ACTOR = { organization_id: DEFAULT_ORGANIZATION_ID, user_id: DEFAULT_USER_ID }
 
-const WORDS = [
-  'harbour boat lighthouse captain anchor tide storm sail rope deck compass island coast gull net',
-  'train ticket station platform window seat bridge tunnel valley timetable engine carriage',
-  'garden seed tomato basil rain spade soil bed path apple ladder autumn root leaf compost',
-  'invoice meeting budget deadline project customer contract report draft answer question plan',
-]
-  .join(' ')
-  .split(' ')
+const SYLLABLES = 'ka lo mi ren tu sa vel dor pin ga shi mo tar e lu nes bo ri fa qui'.split(' ')
+/** Words of the language that the filled messages are written in. */
+const VOCABULARY = 20_000
 
-/** A sentence of so many words; the same number gives the same sentence. */
+/**
+ * A sentence of so many words; the same number gives the same sentence. As in real text a few words are everywhere (the
+ * commonest is one in 27) and most are rare: full-text search costs what its words' lists cost.
+ */
 export function sentence(seed: number, words = 12): string {
-  let state = (seed * 2_654_435_761 + 1) >>> 0
-  const next = () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0)
-  return Array.from({ length: words }, () => WORDS[(next() >>> 8) % WORDS.length]).join(' ')
+  let state = Math.imul(seed, 0x9e3779b1) >>> 0
+  const next = () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+  next()
+  return Array.from({ length: words }, () => wordAt(Math.floor(VOCABULARY * next() ** 3))).join(' ')
+}
+
+function wordAt(index: number): string {
+  let word = ''
+  for (let rest = index; rest > 0 || word === ''; rest = Math.floor(rest / SYLLABLES.length)) {
+    word += SYLLABLES[rest % SYLLABLES.length]
+  }
+  return word
 }
 
 /** An agent with one memory block, made through the Store port; gives its id. */

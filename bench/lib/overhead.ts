@@ -1,13 +1,15 @@
 import type { Conversation, Double } from './servers.ts'
+import { sum } from './stats.ts'
 
 /**
- * Sends messages one after another and gives what each took without the time in the model, in milliseconds. Plain
- * messages only: one model request each. Nothing else may ask the double meanwhile.
+ * Sends messages one after another and gives what each took without the time in the model, in milliseconds. Each must ask
+ * the model `calls` times, and nothing else may ask it meanwhile.
  */
 export async function overheads(
   double: Double,
   conversation: Conversation,
   texts: readonly string[],
+  calls = 1,
 ): Promise<number[]> {
   await double.held()
   const took: number[] = []
@@ -17,14 +19,17 @@ export async function overheads(
     took.push(performance.now() - from)
   }
   const held = await double.held()
-  if (held.length !== took.length)
-    throw new Error(`${took.length} messages asked the model ${held.length} times: expected once each`)
-  return took.map((ms, i) => ms - (held[i] ?? 0))
+  if (held.length !== took.length * calls)
+    throw new Error(`${took.length} messages asked the model ${held.length} times: expected ${calls} each`)
+  return took.map((ms, i) => ms - sum(held.slice(i * calls, (i + 1) * calls)))
 }
 
-/** `count` short user messages, no two alike. */
+/** `count` short user messages, no two alike; one in 25 has the word that the double's tool call searches for. */
 export function texts(count: number, from = 0): string[] {
-  return Array.from({ length: count }, (_, i) => `Note ${from + i}: the harbour has ${(i * 37) % 101} boats.`)
+  return Array.from({ length: count }, (_, i) => {
+    const place = (from + i) % 25 === 7 ? 'lighthouse' : 'harbour'
+    return `Note ${from + i}: the ${place} has ${((from + i) * 37) % 101} boats.`
+  })
 }
 
 /** Lets several take turns in batches, so that what else the machine does falls on all alike. */

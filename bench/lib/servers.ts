@@ -16,6 +16,8 @@ export interface Target extends AsyncDisposable {
   readonly name: 'loci' | 'bare'
   readonly url: string
   readonly child: Child
+  /** Makes an agent with its memory, or what comes nearest; gives its id. */
+  create(): Promise<string>
   /** A conversation; `history` is whether the model sees the messages before the present one. */
   converse(history: boolean): Promise<Conversation>
 }
@@ -60,17 +62,21 @@ export function modelEnvironment(double: Double, home: string): Record<string, s
 export async function startBare(double: Double, probe: ChildOptions['probe'] = true): Promise<Target> {
   const child = startNode(BARE, [], { env: modelEnvironment(double, '/'), probe })
   const [url] = await child.waitFor(LISTENING)
-  let conversations = 0
+  const create = async () => {
+    const system = 'You answer in few words.'
+    return (await call<{ id: string }>('POST', `${url}/conversations`, { system })).id
+  }
   return {
     name: 'bare',
     url,
     child,
-    converse(history) {
-      const conversation = history ? String(++conversations) : null
-      return Promise.resolve({
+    create,
+    async converse(history) {
+      const conversation = history ? await create() : null
+      return {
         send: (text) => call('POST', `${url}/messages`, { conversation, text }),
         stream: (text) => stream(`${url}/messages`, { conversation, text, streaming: true }, '"delta"'),
-      })
+      }
     },
     [Symbol.asyncDispose]: () => child.stop(),
   }
@@ -89,6 +95,7 @@ export async function startLoci(
     name: 'loci',
     url,
     child,
+    create: () => createAgent(url),
     async converse(history) {
       return agentAt(url, await createAgent(url, { message_buffer_autoclear: !history }))
     },

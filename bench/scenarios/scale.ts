@@ -26,7 +26,7 @@ export const scale: Scenario = async (context) => {
   await using double = await startDouble()
   context.progress('scale: measuring')
   const actions = ['list', 'open', 'send', 'search'] as const
-  const took = { small: await ready(double, small, few), large: await ready(double, large, many) }
+  const took = { small: await ready(double, small, few, each), large: await ready(double, large, many, each) }
   await using _small = took.small
   await using _large = took.large
   const found = { small: {} as Record<string, number[]>, large: {} as Record<string, number[]> }
@@ -74,7 +74,7 @@ async function fill(
       for (let done = 0; done < each; done += PER_AGENT) {
         await fillTurn(store, id, Math.min(PER_AGENT, each - done), index * each + done)
       }
-      ids.push(id)
+      ids[index] = id
     })
   } finally {
     await store.close()
@@ -83,7 +83,7 @@ async function fill(
 }
 
 /** A server over a filled directory, and what is asked of it; the search goes to the store, as a tool's does. */
-async function ready(double: Double, data: string, ids: readonly string[]) {
+async function ready(double: Double, data: string, ids: readonly string[], each: number) {
   const server = await startLoci(double, data, false)
   const store = await openSqliteStore({ directory: data })
   const agent = (i: number) => ids[(i * 7919) % ids.length] as string
@@ -95,7 +95,8 @@ async function ready(double: Double, data: string, ids: readonly string[]) {
     },
     send: (i: number) => agentAt(server.url, agent(i)).send(`Note ${i}`),
     async search(i: number) {
-      const query = sentence(i, 3)
+      // Three words of a message that this agent has.
+      const query = sentence(((i * 7919) % ids.length) * each + 4, 3)
       const search = { agent_id: agent(i), query, roles: ['user', 'assistant'] as MessageRole[], limit: 10 }
       const found = await store.messages.search(ACTOR, search)
       if (found.length === 0) throw new Error(`nothing found for ${query}`)

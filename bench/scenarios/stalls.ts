@@ -63,22 +63,22 @@ async function talk(target: Target, ms: number, beside?: () => Promise<unknown>)
   await target.child.probe()
   const from = performance.now()
   let messages = 0
-  let busy = beside !== undefined
+  const other = { busy: beside !== undefined }
   const loops = conversations.map(async (_, i) => {
-    for (let n = 0; busy || performance.now() - from < ms; n++) {
+    for (let n = 0; other.busy || performance.now() - from < ms; n++) {
       await send(i, n)
       messages++
     }
   })
   let took = 0
-  const other = async () => {
+  const meanwhile = async () => {
     if (!beside) return
     await new Promise((resolve) => setTimeout(resolve, ms / 4))
     const began = performance.now()
-    await beside().finally(() => (busy = false))
+    await beside().finally(() => (other.busy = false))
     took = performance.now() - began
   }
-  await Promise.all([...loops, other()])
+  await Promise.all([...loops, meanwhile()])
   const rate = messages / ((performance.now() - from) / 1000)
   return { rate, stall: (await target.child.probe()).longest_stall_ms, beside: took }
 }

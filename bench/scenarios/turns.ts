@@ -18,6 +18,8 @@ export const turns: Scenario = async (context) => {
   }
   context.progress('turns: messages one after another')
   const rows = await plain(double, bare, loci, size.plain)
+  context.progress('turns: messages with a tool step')
+  rows.push(await toolStep(double, bare, loci, size.plain))
   rows.push(...(await growth(double, loci, size.growth, context.progress)))
   context.progress('turns: the whole history in context')
   rows.push(...(await history(double, bare, loci, size.history)))
@@ -51,6 +53,31 @@ async function plain(double: Double, bare: Target, loci: Target, count: number):
     row('overhead of a message, p95', percentile(own, 0.95), percentile(floor, 0.95)),
     row('CPU of a message', cpu.loci / own.length, cpu.bare / floor.length),
   ]
+}
+
+/** The model calls a tool, sees what it gave, and answers. */
+async function toolStep(double: Double, bare: Target, loci: Target, count: number): Promise<Row> {
+  const sides = await Promise.all(
+    [bare, loci].map(async (target) => {
+      const conversation = await target.converse(false)
+      return (some: string[]) =>
+        overheads(
+          double,
+          conversation,
+          some.map((text) => `${text} CALL conversation_search`),
+          2,
+        )
+    }),
+  )
+  const [floor = [], own = []] = await alternate(count, 25, sides)
+  return {
+    scenario: 'turns',
+    what: 'overhead of a message with a tool step (two model calls), p50',
+    unit: 'ms',
+    value: percentile(own, 0.5),
+    floor: percentile(floor, 0.5),
+    target: '≤ 2×',
+  }
 }
 
 /** The same context in every turn, while what is stored grows; at the end next to an agent that is new. */
