@@ -1,4 +1,4 @@
-import { AppError, messageOf } from '../schema/errors.ts'
+import { AppError, isAppError, messageOf } from '../schema/errors.ts'
 
 /** Largest JSON body, in bytes: room for a few images. */
 export const MAX_BODY = 32 * 1024 * 1024
@@ -12,7 +12,14 @@ const MAX_VALUES = 100_000
  * `invalid_argument` for bytes that are no UTF-8, `validation` for what is no JSON.
  */
 export async function readJson(request: Request): Promise<unknown> {
-  const text = decode(await readBytes(request))
+  const bytes = await readBytes(request).catch((error: unknown) => {
+    if (isAppError(error)) throw error
+    // The client left; there is nobody to read this.
+    throw new AppError('invalid_argument', `the request body did not arrive whole: ${messageOf(error)}`, {
+      cause: error,
+    })
+  })
+  const text = decode(bytes)
   if (text.trim() === '') return undefined
   refuseMonsters(text)
   let value: unknown

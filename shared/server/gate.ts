@@ -50,6 +50,7 @@ export function gate(fetch: Fetch, options: GateOptions): Fetch {
       return preflight(request, origin)
     const answer =
       OPEN_PATHS.test(pathOf(request)) || hasKey(headers) ? await fetch(request) : unauthorized(request)
+    answer.headers.set('x-request-id', requestId(request))
     if (!readable) return answer
     answer.headers.set('access-control-allow-origin', origin)
     answer.headers.set('access-control-expose-headers', EXPOSED)
@@ -82,9 +83,13 @@ function preflight(request: Request, origin: string): Response {
 
 /** `Authorization: Bearer <key>` or V1's `X-BARE-PASSWORD: password <key>`; takes the same time for every wrong key. */
 function keyCheck(key: string): (headers: Headers) => boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  const wanted = digest(key)
-  const fits = (given: string | undefined) => given !== undefined && timingSafeEqual(digest(given), wanted)
+  const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest()
+  const wanted = digest(Buffer.from(key))
+  // Headers are bytes: curl sends UTF-8, browsers Latin-1.
+  const fits = (given = '') =>
+    [Buffer.from(given, 'latin1'), Buffer.from(given)]
+      .map((bytes) => timingSafeEqual(digest(bytes), wanted))
+      .includes(true)
   return (headers) => {
     const bearer = /^bearer +(.+)$/i.exec(headers.get('authorization') ?? '')?.[1]
     const bare = /^password +(.+)$/.exec(headers.get('x-bare-password') ?? '')?.[1]

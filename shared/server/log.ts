@@ -9,7 +9,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** What the server says on stderr: never a header, a query, a body or a key. */
 export interface Log {
-  /** The same answers, with one line and an `x-request-id` each. */
+  /** The same answers, with one line each. */
   requests: (fetch: Fetch) => Fetch
   /** A failure of ours. */
   failure: (where: string, error: unknown, request_id?: string) => void
@@ -38,14 +38,12 @@ export function openLog(level: LogLevel): Log {
   return {
     requests: (fetch) => async (request) => {
       const began = performance.now()
-      const request_id = requestId(request)
       const answer = await fetch(request)
-      answer.headers.set('x-request-id', request_id)
       const path = pathOf(request)
       const at: Level = answer.status >= 500 ? 'error' : MONITORED.test(path) ? 'debug' : 'info'
       if (log.isLevelEnabled(at)) {
         const ms = Math.round((performance.now() - began) * 10) / 10
-        log[at]({ request_id, method: request.method, path, status: answer.status, ms })
+        log[at]({ request_id: requestId(request), method: request.method, path, status: answer.status, ms })
       }
       return answer
     },
