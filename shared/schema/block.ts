@@ -33,15 +33,22 @@ export const createBlock = z.object({
 })
 export type CreateBlock = z.infer<typeof createBlock>
 
+/** Null as V1's clients send it for "as it is". */
+const unchanged = <T extends z.ZodType>(schema: T) =>
+  schema
+    .nullable()
+    .transform((v) => v ?? undefined)
+    .optional()
+
 /** Body of a block PATCH; absent fields stay as they are. */
 export const updateBlock = z.object({
-  label: z.string().min(1).optional(),
+  label: unchanged(z.string().min(1)),
   value: z
     .string()
     .nullable()
     .transform((v) => (v ?? '').replaceAll('\0', ''))
     .optional(),
-  limit: z.number().int().min(1).optional(),
+  limit: unchanged(z.number().int().min(1)),
   read_only: z.boolean().optional(),
   is_template: z.boolean().optional(),
   description: z.string().nullish(),

@@ -32,6 +32,9 @@ const ENDPOINT_TYPES = [
   'zai',
   'zai_coding',
   'baseten',
+  'fireworks',
+  'moonshot',
+  'moonshot_coding',
   'openrouter',
   'chatgpt_oauth',
 ] as const
@@ -66,7 +69,7 @@ const PROVIDER_TYPES = [
 export const providerType = z.enum(PROVIDER_TYPES)
 export type ProviderType = z.infer<typeof providerType>
 export const endpointType = z.enum(ENDPOINT_TYPES)
-export type EndpointType = z.infer<typeof endpointType>
+export type EndpointType = z.infer<typeof model>['model_endpoint_type']
 
 const reasoningEffort = z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'])
 
@@ -87,7 +90,7 @@ export const llmConfig = z.object({
   enable_reasoner: z.boolean().default(true),
   reasoning_effort: reasoningEffort.nullish(),
   max_reasoning_tokens: z.number().int().default(0),
-  effort: z.enum(['low', 'medium', 'high', 'max']).nullish(),
+  effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).nullish(),
   frequency_penalty: z.number().nullish(),
   compatibility_type: z.enum(['gguf', 'mlx']).nullish(),
   verbosity: z.enum(['low', 'medium', 'high']).nullish(),
@@ -138,6 +141,8 @@ export type ModelSettings = z.infer<typeof modelSettings>
 
 /** A language model as `GET /v1/models/` lists it (V1 `Model`). */
 export const model = llmConfig.extend({
+  // V1 has one type more for configurations than for the models it lists.
+  model_endpoint_type: endpointType.exclude(['fireworks']),
   name: z.string(),
   provider_type: providerType,
   model_type: z.literal('llm'),

@@ -3,12 +3,17 @@
  * nothing to run: `npm run check` compiles this file, and a field that drifts fails there.
  */
 import type Letta from '@letta-ai/letta-client'
-import type { AgentState } from '../../shared/schema/agent.ts'
-import type { Block } from '../../shared/schema/block.ts'
-import type { LettaMessage, LettaResponse, StreamItem } from '../../shared/schema/message.ts'
+import type { AgentState, createAgent, updateAgent } from '../../shared/schema/agent.ts'
+import type { Block, createBlock, updateBlock } from '../../shared/schema/block.ts'
+import type { LettaMessage, LettaResponse, messageRequest, StreamItem } from '../../shared/schema/message.ts'
 import type { Model, ModelSettings } from '../../shared/schema/model.ts'
-import type { ArchivalMemorySearchResponse, Passage } from '../../shared/schema/passage.ts'
-import type { Run, Step } from '../../shared/schema/run.ts'
+import type {
+  ArchivalMemorySearchResponse,
+  createArchivalMemory,
+  Passage,
+} from '../../shared/schema/passage.ts'
+import type * as z from 'zod'
+import type { modifyFeedback, Run, runUsage, stepMetrics, StepState } from '../../shared/schema/run.ts'
 import type { Tool } from '../../shared/schema/tool.ts'
 
 /** A type as JSON carries it: an optional field is absent, never undefined. */
@@ -35,8 +40,33 @@ export type Contract = [
   Assignable<Wire<Tool>, Letta.Tool>,
   Assignable<Wire<Model>, Letta.Model>,
   Assignable<Wire<Run>, Letta.Agents.Run>,
-  Assignable<Wire<Step>, Letta.Step>,
+  Assignable<Wire<StepState>, Letta.Step>,
+  Assignable<Wire<z.output<typeof stepMetrics>>, Letta.Steps.MetricRetrieveResponse>,
+  Assignable<Wire<z.output<typeof runUsage>>, Letta.Runs.UsageRetrieveResponse>,
   Assignable<Wire<LettaMessage>, Letta.Agents.Message>,
   Assignable<Wire<LettaResponse>, Letta.Agents.LettaResponse>,
   Assignable<Wire<StreamItem>, Letta.Agents.LettaStreamingResponse>,
+]
+
+type Parts = (Letta.Agents.TextContent | Letta.Agents.ImageContent)[]
+
+/** Text and images: answers to approvals and client-side tools, and parts of other kinds, are not served yet. */
+type Plain<T> = Omit<T, 'messages' | 'input'> & {
+  messages?: (Omit<Letta.MessageCreate, 'content'> & { content: string | Parts })[] | null
+  input?: string | Parts | null
+}
+
+/** Without settings by provider type, of which the client has some that came after V1, and without messages. */
+type Settled<T> = Omit<T, 'model_settings' | 'compaction_settings' | 'initial_message_sequence'>
+
+/** What the client may send must be what our routes take. */
+export type Requests = [
+  Assignable<Wire<Settled<Letta.AgentCreateParams>>, z.input<typeof createAgent>>,
+  Assignable<Wire<Settled<Letta.AgentUpdateParams>>, z.input<typeof updateAgent>>,
+  Assignable<Wire<Letta.BlockCreateParams>, z.input<typeof createBlock>>,
+  Assignable<Wire<Letta.BlockUpdateParams>, z.input<typeof updateBlock>>,
+  Assignable<Wire<Plain<Letta.Agents.MessageCreateParamsNonStreaming>>, z.input<typeof messageRequest>>,
+  Assignable<Wire<Plain<Letta.Agents.MessageCreateParamsStreaming>>, z.input<typeof messageRequest>>,
+  Assignable<Wire<Letta.Agents.PassageCreateParams>, z.input<typeof createArchivalMemory>>,
+  Assignable<Wire<Letta.Steps.FeedbackCreateParams>, z.input<typeof modifyFeedback>>,
 ]

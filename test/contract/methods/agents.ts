@@ -25,6 +25,13 @@ export const agentMethods: Method[] = [
       assert.equal(agent.llm_config.context_window, 20_000)
       assert.equal(agent.timezone, 'Europe/London')
       assert.equal(agent.message_ids?.length, 1)
+      const config = { ...agent.llm_config, model_endpoint_type: 'fireworks' as const, context_window: 9_000 }
+      const configured = await t.newAgent({ llm_config: config })
+      assert.deepEqual(
+        [configured.llm_config.context_window, configured.llm_config.model_endpoint_type],
+        [9_000, 'fireworks'],
+        'the older way to name a model',
+      )
     },
   },
   {

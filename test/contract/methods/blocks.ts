@@ -38,6 +38,8 @@ export const blockMethods: Method[] = [
       const changed = await t.letta.blocks.update(id, { value: 'longer than\0 the limit', description: 'd' })
       assert.deepEqual([changed.value, changed.description], ['longer than the limit', 'd'])
       assert.equal((await t.letta.blocks.retrieve(id)).value, 'longer than the limit')
+      const same = await t.letta.blocks.update(id, { label: null, limit: null })
+      assert.deepEqual([same.label, same.limit], ['u', 10], 'null leaves them as they are')
     },
   },
   {
