@@ -93,9 +93,10 @@ export class SqliteMessages implements MessageStore {
     const blank = (search.query ?? '').trim() === ''
     const terms = queryTerms(search.query ?? '')
     if (search.roles.length === 0 || (!blank && terms.length === 0)) return Promise.resolve([])
+    // Ranked by their place first: whole rows would have to be sorted with their texts.
     let rows = sqlite
       .selectFrom('messages')
-      .select(MESSAGE_COLUMNS)
+      .select('messages.seq')
       .where('messages.organization_id', '=', actor.organization_id)
       .where('messages.agent_id', '=', search.agent_id)
       .where('messages.searchable', '=', 1)
@@ -113,8 +114,15 @@ export class SqliteMessages implements MessageStore {
         .where(sql<boolean>`messages_fts match ${matchText([search.agent_id], terms)}`)
         .orderBy(sql`bm25(messages_fts, 0.0, 1.0)`)
     }
-    const found = rows.orderBy('messages.seq', 'desc').limit(search.limit)
-    return this.#database.read((c) => c.all(found).map(messageOf))
+    const best = rows.orderBy('messages.seq', 'desc').limit(search.limit)
+    return this.#database.read((c) => {
+      const found = c.all(best).map((row) => row.seq)
+      const columns = sqlite.selectFrom('messages').select([...MESSAGE_COLUMNS, 'messages.seq'])
+      const bySeq = new Map(
+        c.all(columns.where('messages.seq', 'in', found)).map((row) => [row.seq, messageOf(row)]),
+      )
+      return found.flatMap((seq) => bySeq.get(seq) ?? [])
+    })
   }
 }
 

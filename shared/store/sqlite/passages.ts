@@ -47,33 +47,22 @@ export class SqlitePassages implements PassageStore {
   }
 
   search(actor: Actor, search: PassageSearch): Promise<PassageMatch[]> {
-    const query = search.query.trim()
-    if (query === '') return Promise.resolve([])
-    const terms = queryTerms(query)
     return this.#database.read((c) => {
-      const archives = idsOf(c, actor, search.agent_id)
-      if (archives.length === 0) return []
-      let rows = inArchives(actor, archives)
-      if (search.tags && search.tags.length > 0)
-        rows = rows.where(taggedWith(search.tags, search.tag_match_mode ?? 'any'))
-      if (search.start_date !== undefined)
-        rows = rows.where('passages.created_at', '>=', utc(search.start_date))
-      if (search.end_date !== undefined) rows = rows.where('passages.created_at', '<', utc(search.end_date))
-      // What has no letter or digit in it (an emoji) is in no word index.
-      rows =
-        terms.length === 0
-          ? rows.where(contains('passages.text', query))
-          : rows
-              .innerJoin('passages_fts', 'passages_fts.rowid', 'passages.seq')
-              .where(sql<boolean>`passages_fts match ${matchText(archives, terms)}`)
-              .orderBy(sql`bm25(passages_fts, 0.0, 1.0)`)
-      const found = c.all(rows.selectAll('passages').orderBy('passages.seq', 'desc').limit(search.limit))
-      return found.map((row, i) => ({
-        passage: passageOf(row),
-        rrf_score: 1 / (RRF_K + i + 1),
-        vector_rank: null,
-        fts_rank: i + 1,
-      }))
+      const found = bestOf(c, actor, search)
+      const rows = c.all(
+        sqlite
+          .selectFrom('passages')
+          .selectAll()
+          .where('seq', 'in', found)
+          .where('organization_id', '=', actor.organization_id),
+      )
+      const bySeq = new Map(rows.map((row) => [row.seq, passageOf(row)]))
+      return found.flatMap((seq, i) => {
+        const passage = bySeq.get(seq)
+        return passage
+          ? [{ passage, rrf_score: 1 / (RRF_K + i + 1), vector_rank: null, fts_rank: i + 1 }]
+          : []
+      })
     })
   }
 
@@ -84,6 +73,33 @@ export class SqlitePassages implements PassageStore {
 
 function idsOf(connection: Connection, actor: Actor, agent_id: string): string[] {
   return archivesOfAgent(connection, actor, agent_id).map((archive) => archive.id)
+}
+
+/** Places of the passages that fit a search best; whole rows would have to be sorted with their texts. */
+function bestOf(connection: Connection, actor: Actor, search: PassageSearch): number[] {
+  const query = search.query.trim()
+  const archives = idsOf(connection, actor, search.agent_id)
+  if (query === '' || archives.length === 0) return []
+  const terms = queryTerms(query)
+  const { tags = [], tag_match_mode = 'any', start_date, end_date } = search
+  const match = sql<boolean>`passages_fts match ${matchText(archives, terms)}`
+  const rank = sql`bm25(passages_fts, 0.0, 1.0)`
+  if (terms.length > 0 && tags.length === 0 && start_date === undefined && end_date === undefined) {
+    const texts = sqlite.selectFrom('passages_fts').select('rowid as seq').where(match)
+    return connection
+      .all(texts.orderBy(rank).orderBy('rowid', 'desc').limit(search.limit))
+      .map((row) => row.seq)
+  }
+  let rows = inArchives(actor, archives).select('passages.seq')
+  if (tags.length > 0) rows = rows.where(taggedWith(tags, tag_match_mode))
+  if (start_date !== undefined) rows = rows.where('passages.created_at', '>=', utc(start_date))
+  if (end_date !== undefined) rows = rows.where('passages.created_at', '<', utc(end_date))
+  // What has no letter or digit in it (an emoji) is in no word index.
+  rows =
+    terms.length === 0
+      ? rows.where(contains('passages.text', query))
+      : rows.innerJoin('passages_fts', 'passages_fts.rowid', 'passages.seq').where(match).orderBy(rank)
+  return connection.all(rows.orderBy('passages.seq', 'desc').limit(search.limit)).map((row) => row.seq)
 }
 
 function inArchives(actor: Actor, archives: readonly string[]) {
