@@ -20,7 +20,8 @@ if (isNewEnough(process.versions.node)) {
   delete process.env[LAUNCHED]
   hideSqliteWarning()
   keepCompiledCode()
-  await import('./main.ts')
+  if (isPlainMcp(process.argv.slice(2))) await import('./mcp-start.ts')
+  else await import('./main.ts')
 } else {
   const bundled = process.env[LAUNCHED] === '1' ? null : findBundledNode(dirname(self))
   if (bundled) runOn(bundled)
@@ -31,6 +32,12 @@ function isNewEnough(version: string): boolean {
   const parts = version.split('.').map(Number)
   const major = parts[0] || 0
   return major > NEEDED[0]! || (major === NEEDED[0]! && (parts[1] || 0) >= NEEDED[1]!)
+}
+
+/** `loci mcp`, alone or with one place in full: what hosts start. Everything else is parsed properly. */
+function isPlainMcp(args: string[]): boolean {
+  if (args[0] !== 'mcp' || args.length === 1) return args[0] === 'mcp'
+  return args.length === 3 && (args[1] === '--data' || args[1] === '--url') && !args[2]!.startsWith('-')
 }
 
 /** The Node of a platform package in a `node_modules` beside or above this file. */

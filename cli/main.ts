@@ -4,6 +4,7 @@ import type { ServerOptions } from './commands/server.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
 import { dataOption as data, item, section, table } from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
+import { endSoon, guardProcess } from './process-end.ts'
 import { bold, columns, wrap } from './terminal.ts'
 
 const url = ['--url <url>', 'a running Loci or Letta V1 server instead of the data directory'] as const
@@ -140,20 +141,8 @@ async function run(args: string[]): Promise<void> {
       process.exitCode = EXIT.failure
     }
   }
-  // Whatever a command left open (a socket in its keep-alive) does not hold the prompt back.
-  setTimeout(() => process.exit(), 1000).unref()
+  endSoon()
 }
 
-for (const stream of [process.stdout, process.stderr]) {
-  // `loci … | head` closes our stdout: there is nobody left to tell.
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
-}
-const crash = (error: unknown) => {
-  reportFailure(error)
-  process.exit(EXIT.failure)
-}
-process.on('uncaughtException', crash).on('unhandledRejection', crash)
-
+guardProcess()
 await run(process.argv.slice(2))

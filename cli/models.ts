@@ -36,10 +36,11 @@ export function describeModels(
   for (const { provider, message } of found.problems) lines.push(oneLine(`${provider}: ${message}`, Infinity))
   if (found.models.some((model) => handleOf(model) !== DEMO))
     return ['Models', ...lines.map((l) => `  ${l}`)].join('\n')
+  const problems = found.problems.length > 0
   return [
-    ...(found.problems.length > 0 ? ['Models', ...lines.map((l) => `  ${l}`)] : []),
+    ...(problems ? ['Models', ...lines.map((l) => `  ${l}`)] : []),
     wrap(
-      `No model provider found. ${DEMO} works without one: it is a script that shows how memory works. To connect a real model, start Ollama or LM Studio on this machine, or set OPENAI_API_KEY (and OPENAI_BASE_URL for any compatible server), and start Loci again.`,
+      `${problems ? 'No model can be reached' : 'No model provider found'}. ${DEMO} works without one: it is a script that shows how memory works. To connect a real model, start Ollama or LM Studio on this machine, or set OPENAI_API_KEY (and OPENAI_BASE_URL for any compatible server), and start Loci again.`,
       width,
     ),
   ].join('\n')

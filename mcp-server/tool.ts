@@ -3,20 +3,23 @@ import type * as z from 'zod'
 import type { LociClient } from '../shared/client/http.ts'
 
 /** What a tool works with during one call. */
-export interface ToolCall {
+export interface ToolCall extends Pick<ToolDeps, 'log' | 'hostIsGone' | 'finish'> {
   client: LociClient
   /** Aborts when the host cancels the call or goes away. */
   signal: AbortSignal
   /** Tells a host that asked for progress what happens; does nothing for the others. */
   progress: (message: string) => void
-  /** One line for the operator, on stderr. */
-  log: (text: string) => void
 }
 
 /** What every call needs from the process. `client` opens the core at the first call and answers with the same one. */
 export interface ToolDeps {
   client: () => Promise<LociClient>
+  /** One line for the operator, on stderr. */
   log: (text: string) => void
+  /** True when a call ended because the host left, not because it was cancelled. */
+  hostIsGone: () => boolean
+  /** The process does not end before this has. */
+  finish: (turn: Promise<unknown>) => void
 }
 
 interface ToolDefinition<Input extends z.ZodObject> {
@@ -53,6 +56,8 @@ export function defineTool<Input extends z.ZodObject>(definition: ToolDefinition
             signal: context.mcpReq.signal,
             progress: progressOf(context, deps),
             log: deps.log,
+            hostIsGone: deps.hostIsGone,
+            finish: deps.finish,
           })
           return { content: [{ type: 'text' as const, text }] }
         } catch (error) {

@@ -88,8 +88,13 @@ async function greet(loci: Loci, url: string, data: string | undefined, secured:
   if (secured) say(dim('With the key in it: curl -H "Authorization: Bearer $LOCI_API_KEY" …'))
   say(curlLines(url, found ? firstModel(found.models) : DEMO))
   const where = data === undefined ? '' : ` --data '${plain(data).replaceAll("'", "'\\''")}'`
-  say(`\n${wrap(`Then talk to it: loci chat first${where}`, columns())}`)
+  say(`\n${wrap(`Then talk to it: ${ownName()} chat first${where}`, columns())}`)
   say(dim('Ctrl-C stops the server.'))
+}
+
+/** How this command is called here: in a clone, after `npm start`, there is no `loci` on the PATH. */
+function ownName(): string {
+  return process.env['npm_lifecycle_event'] === 'start' ? 'npx loci' : 'loci'
 }
 
 /** The server answers itself before its address is told to anyone. */

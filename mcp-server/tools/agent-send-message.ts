@@ -28,17 +28,19 @@ export const agentSendMessage = defineTool({
     const { client, progress, signal } = call
     const timeUp = AbortSignal.timeout(wait_seconds * 1000)
     const agent = await client.findAgent(nameOrId, { signal: AbortSignal.any([signal, timeUp]) })
+    signal.throwIfAborted()
     const turn: Turn = { run_id: null, text: new Map(), tools: [], stop_reason: null }
     const stream = new AbortController()
     progress(`Sent to ${agent.name}`)
     const heartbeat = setInterval(() => progress(`${agent.name} is working`), HEARTBEAT)
     const reading = readTurn(client, agent, message, turn, { progress, signal: stream.signal })
+    call.finish(reading)
     try {
       const done = await Promise.race([reading.then(() => true), aborted(signal), aborted(timeUp)])
       if (done) return replyOf(agent.name, turn)
       // The turn belongs to the agent, not to this call: nobody waits for it, yet it is read to its end.
       reading.catch((error: unknown) => call.log(`${agent.name}: ${messageOf(error)}`))
-      if (signal.aborted) {
+      if (signal.aborted && !call.hostIsGone()) {
         stream.abort()
         await cancelTurn(agent, turn, call)
         return `Stopped waiting for ${agent.name}.`
