@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** Runs a Loci with a log in a process of its own, as stderr belongs to the process. */
+async function logOf(level: string, work: string): Promise<Record<string, unknown>[]> {
+  const data = await mkdtemp(join(tmpdir(), 'loci-log-'))
+  const main = new URL('../../shared/server/main.ts', import.meta.url).href
+  const code = `
+    import { listen, openLoci } from ${JSON.stringify(main)}
+    const loci = await openLoci({ data: ${JSON.stringify(data)}, env: {}, discover_local: false, log_level: ${JSON.stringify(level)} })
+    const { url, close } = await listen(loci, { host: '127.0.0.1', port: 0, key: 'top-secret' })
+    const call = async (method, path, body) => {
+      const headers = { authorization: 'Bearer top-secret', 'content-type': 'application/json', 'x-request-id': method + '-1' }
+      const answer = await fetch(url + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) })
+      return answer.json()
+    }
+    ${work}
+    await close()
+    await loci.close()
+  `
+  try {
+    const { stderr } = await run(process.execPath, ['--input-type=module', '-e', code], {
+      env: { ...process.env, NODE_NO_WARNINGS: '1' },
+    })
+    return stderr
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+  } finally {
+    await rm(data, { recursive: true, force: true })
+  }
+}
+
+describe('the log', () => {
+  it('has one line for each request: no query, key or text of a message', async () => {
+    const lines = await logOf(
+      'info',
+      `
+        const agent = await call('POST', '/v1/agents/', { model: 'loci/demo' })
+        await call('POST', '/v1/agents/' + agent.id + '/messages', { input: 'my-private-words' })
+        await call('GET', '/v1/agents/?name=token-in-query')
+        await call('GET', '/v1/health/')
+      `,
+    )
+    assert.deepEqual(
+      lines.map((line) => [line['request_id'], line['method'], line['status'], typeof line['ms']]),
+      [
+        ['POST-1', 'POST', 200, 'number'],
+        ['POST-1', 'POST', 200, 'number'],
+        ['GET-1', 'GET', 200, 'number'],
+      ],
+    )
+    assert.equal(lines[2]?.['path'], '/v1/agents')
+    assert.doesNotMatch(JSON.stringify(lines), /private-words|top-secret|token-in-query/)
+  })
+
+  it('names the request of a failure of ours, which is answered 500 with that id and nothing else', async () => {
+    const lines = await logOf(
+      'error',
+      `
+        await loci.fetch(new Request('http://localhost/v1/tags/'))
+        const { DatabaseSync } = await import('node:sqlite')
+        const { join } = await import('node:path')
+        const db = new DatabaseSync(join(loci.data, 'loci.db'))
+        db.exec('DROP TABLE block_tags')
+        db.close()
+        const answer = await call('GET', '/v1/tags/')
+        console.error(JSON.stringify({ answer }))
+      `,
+    )
+    const answer = lines.find((line) => line['answer'])?.['answer'] as { detail: string; request_id: string }
+    const failure = lines.find((line) => line['where'])
+    const request = lines.find((line) => line['status'])
+    assert.match(answer.detail, /under request GET-1/)
+    assert.doesNotMatch(JSON.stringify(answer), /block_tags|sqlite|\.ts/i)
+    assert.equal(failure?.['request_id'], 'GET-1')
+    assert.match(JSON.stringify(failure?.['err']), /block_tags/)
+    assert.deepEqual([request?.['status'], request?.['request_id']], [500, 'GET-1'])
+  })
+
+  it('says nothing below its level', async () => {
+    assert.deepEqual(await logOf('silent', `await call('GET', '/v1/nothing')`), [])
+    const lines = await logOf('debug', `await call('GET', '/v1/health/')`)
+    assert.equal(lines.length, 1)
+  })
+})
