@@ -216,10 +216,26 @@ async function* readWhole(
   call.answered = true
   const body = parse(place, text)
   if (body.error) throw streamedError(place, body.error)
-  if (!Array.isArray(body.choices)) throw garbageError(place, 'JSON that is no chat completion', text)
+  if (!isCompletion(body)) throw garbageError(place, 'JSON that is no chat completion', text)
   const events: ModelEvent[] = []
   answer.read(body, events)
   yield* events
+}
+
+/** `choices[0].message` with content that is text, parts or nothing, and calls that are a list. */
+function isCompletion(body: Chunk): boolean {
+  const choice = Array.isArray(body.choices) ? (body.choices[0] as Chunk | null | undefined) : undefined
+  const message = choice?.message
+  if (typeof message !== 'object' || message === null) return false
+  const { content, tool_calls } = message as Chunk
+  const known = ['content', 'tool_calls', 'refusal', 'reasoning', 'reasoning_content', 'role'].some(
+    (key) => key in message,
+  )
+  return (
+    known &&
+    (content == null || typeof content === 'string' || Array.isArray(content)) &&
+    (tool_calls == null || Array.isArray(tool_calls))
+  )
 }
 
 async function* readStream(
@@ -264,6 +280,7 @@ async function* readStream(
   if (!done) yield* take(reader.end())
   if (chunks === 0 && !done && sample.trim() !== '') throw garbageError(place, 'no event stream', sample)
   if (!done && !answer.finished) throw cutOffError(place)
+  if (!answer.spoke && !answer.finished) throw garbageError(place, 'a stream that says nothing', sample)
 }
 
 function parse(place: Place, text: string): Chunk {

@@ -121,7 +121,7 @@ export function garbageError(place: Place, what: string, sample: string): AppErr
   const shown = clean(sample, provider, 200)
   return new AppError(
     'llm_error',
-    `${provider.name} at ${url} answered ${what}: ${shown} Check base_url of provider '${provider.name}'.`,
+    `${provider.name} at ${url} answered ${what}${shown === '' ? '' : `: ${shown}`}. Check base_url of provider '${provider.name}'.`,
     { data: { provider: provider.name, url } },
   )
 }

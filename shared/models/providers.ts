@@ -84,7 +84,8 @@ export function providersFromEnv(env: Readonly<Record<string, string | undefined
     const key = read(preset.key_env)
     const url = read(preset.url_env)
     const base_url = url ?? preset.base_url
-    if (base_url === '' || (preset.local ? !url : !key)) return []
+    // A URL alone is enough: servers of one's own often want no key.
+    if (base_url === '' || !(preset.local ? url : (key ?? url))) return []
     const { name, provider_type } = preset
     return [
       {

@@ -6,7 +6,7 @@ import { ActiveRuns } from '../core/active-runs.ts'
 import type { CoreDeps, Models } from '../core/ports.ts'
 import { createModels } from '../models/catalog.ts'
 import { providersFromEnv } from '../models/providers.ts'
-import { messageOf } from '../schema/errors.ts'
+import { AppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { VERSION } from '../schema/version.ts'
@@ -81,6 +81,11 @@ export function resolveDataDirectory(env: Environment): string {
 /** Opens Loci. Throws `store_unavailable`, `store_newer` or `config_invalid` with what to do; the caller closes it. */
 export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const env = options.env ?? process.env
+  if (options.data?.trim() === '')
+    throw new AppError(
+      'invalid_argument',
+      'the data directory is empty text; name a folder, or leave --data out',
+    )
   const data = options.data === undefined ? resolveDataDirectory(env) : resolve(options.data)
   const log = options.log_level === undefined ? null : openLog(parseLogLevel(options.log_level))
   const onFailure = options.onFailure ?? (log ? log.failure : reportOnStderr)

@@ -247,6 +247,25 @@ describe('openai-compatible model in trouble', () => {
       assert.equal((await failureOf(ask())).code, 'llm_connection')
     })
 
+    const hollow = [
+      { choices: [] },
+      { choices: [{}] },
+      { choices: [{ message: {} }] },
+      { choices: [{ message: { content: 5 } }] },
+      { choices: [{ message: { content: 'x', tool_calls: 'y' } }] },
+    ]
+    for (const body of hollow)
+      it(`a completion that says nothing: ${JSON.stringify(body)}`, async () => {
+        await start({ reply: { raw: JSON.stringify(body), content_type: 'application/json' } })
+        const error = await failureOf(collect(modelAt(server.url), request('Hi'), { stream: false }))
+        assert.match(error.message, /answered JSON that is no chat completion/)
+      })
+
+    it('a stream that says nothing', async () => {
+      await start({ reply: { raw: `${event({ choices: [] })}data: [DONE]\n\n` } })
+      assert.match((await failureOf(ask())).message, /answered a stream that says nothing/)
+    })
+
     for (const stream of [true, false]) {
       it(`an HTML page where an answer should be (stream: ${stream})`, async () => {
         await start({ reply: { raw: '<html>Sign in</html>', content_type: 'text/html' } })
@@ -254,7 +273,7 @@ describe('openai-compatible model in trouble', () => {
         assert.equal(error.code, 'llm_error')
         assert.equal(
           error.message,
-          `${place()} answered an HTML page instead of JSON: <html>Sign in</html> Check base_url of provider 'openai'.`,
+          `${place()} answered an HTML page instead of JSON: <html>Sign in</html>. Check base_url of provider 'openai'.`,
         )
       })
 

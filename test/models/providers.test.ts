@@ -40,6 +40,11 @@ describe('providers', () => {
     for (const provider of found) assert.deepEqual(providerConfig.parse(provider), provider)
   })
 
+  it('openai needs no key where it has a URL of its own', () => {
+    const [own] = providersFromEnv({ OPENAI_BASE_URL: 'http://127.0.0.1:8080/v1' })
+    assert.deepEqual([own?.name, own?.api_key], ['openai', null])
+  })
+
   it('openai takes OPENAI_BASE_URL, else OPENAI_API_BASE', () => {
     const url = (env: Record<string, string>) =>
       providersFromEnv({ OPENAI_API_KEY: 'k', ...env })[0]?.base_url
