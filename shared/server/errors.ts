@@ -94,12 +94,27 @@ function json(status: number, body: unknown, headers: Record<string, string> = {
 
 /** Zod's complaint about a part of a request, as one readable sentence that names each place. */
 export function validationError(where: 'path' | 'query' | 'body', error: z.ZodError): AppError {
-  const issues = error.issues.slice(0, 10).map((issue) => {
+  const all = error.issues.flatMap(meantIssues)
+  const issues = all.slice(0, 10).map((issue) => {
     const place = [where, ...issue.path.map(String)].join('.')
     return `${place}: ${issue.message}`
   })
-  const more = error.issues.length > issues.length ? ` (and ${error.issues.length - issues.length} more)` : ''
+  const more = all.length > issues.length ? ` (and ${all.length - issues.length} more)` : ''
   return new AppError('validation', issues.join('; ') + more)
+}
+
+/** What is wrong inside a union: the complaints of the alternative that the value comes nearest to. */
+function meantIssues(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue]
+  const depth = (issues: z.core.$ZodIssue[]) => Math.max(...issues.map((inner) => inner.path.length))
+  const alternatives = issue.errors
+    .map((inner) => inner.flatMap(meantIssues))
+    .filter((inner) => inner.length > 0)
+    .toSorted((a, b) => depth(b) - depth(a) || a.length - b.length)
+  const [nearest] = alternatives
+  // Alternatives that all fail at once are told apart by none of them.
+  if (!nearest || depth(nearest) === 0) return [issue]
+  return nearest.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }))
 }
 
 /** For `catch`: whatever the store could not find is the agent, in V1's words. */

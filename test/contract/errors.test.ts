@@ -93,6 +93,19 @@ describe('errors have the status and the form of V1', () => {
       ['POST', `/v1/agents/${id}/messages`, {}, /messages/],
       ['POST', `/v1/agents/${id}/messages`, { messages: [] }, /messages/],
       ['POST', `/v1/agents/${id}/messages`, { messages: [{ role: 'robot', content: 'x' }] }, /role/],
+      [
+        'POST',
+        `/v1/agents/${id}/messages`,
+        { messages: [{ role: 'user', content: [{ type: 'image', source: { type: 'url' } }] }] },
+        /body\.messages\.0\.content\.0\.source\.url: /,
+      ],
+      [
+        'POST',
+        `/v1/agents/${id}/messages`,
+        { messages: [{ role: 'user', content: [{ type: 'x' }] }] },
+        /content/,
+      ],
+      ['POST', `/v1/agents/${id}/messages`, { input: 7 }, /body\.input: /],
       ['POST', `/v1/agents/${id}/messages`, { input: 'x', max_steps: 0 }, /max_steps/],
     ] as const) {
       const answer = await refused(method, path, body, 422, place)
