@@ -208,7 +208,7 @@ export interface AgentStore {
   count(actor: Actor, filter: AgentFilter): Promise<number>
   /** Answers with all relations. */
   update(actor: Actor, agent_id: string, patch: AgentPatch): Promise<Agent | null>
-  /** Deletes its conversations, messages, runs and steps too; blocks and tools stay. False when there was none. */
+  /** Deletes its conversations, messages, runs and steps too; blocks, tools and archives stay. False when there was none. */
   delete(actor: Actor, agent_id: string): Promise<boolean>
   /** Throws `not_found` for the agent or the block, `conflict` when the agent has a block of that label. */
   attachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
