@@ -1,4 +1,5 @@
 // `npm run bench`: measures Loci beside a bare server and prints what it found. See docs/performance.md.
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +21,7 @@ const SCENARIOS: Record<string, () => Promise<Scenario>> = {
 }
 
 const USAGE = `npm run bench [-- --quick] [--only NAME,NAME] [--json FILE]
-  --quick   small sizes: a few minutes instead of an hour
+  --quick   small sizes: half a minute, for a look; the full run takes about ten
   --only    some of: ${Object.keys(SCENARIOS).join(', ')}
   --json    also write the numbers to FILE`
 
@@ -47,6 +48,16 @@ const machine = describeMachine()
 console.log(`${machineLine(machine)}${values.quick ? ', --quick' : ''}\n`)
 const rows: Row[] = []
 const failed: string[] = []
+/** What the present scenario has on disk. */
+const folders = new Set<string>()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    process.once('exit', () =>
+      folders.forEach((path) => rmSync(path, { recursive: true, force: true, maxRetries: 5 })),
+    )
+    process.exit(signal === 'SIGINT' ? 130 : 143)
+  })
+}
 let quietUntil = performance.now() + 30_000
 for (const name of names) {
   try {
@@ -68,19 +79,19 @@ if (values.json !== undefined) {
 process.exitCode = failed.length > 0 ? 1 : 0
 
 async function measure(scenario: Scenario): Promise<Row[]> {
-  const folders: string[] = []
   try {
     return await scenario({
       quick: values.quick,
       progress,
       async folder() {
         const path = await mkdtemp(join(tmpdir(), 'loci-bench-'))
-        folders.push(path)
+        folders.add(path)
         return path
       },
     })
   } finally {
     for (const path of folders) await rm(path, { recursive: true, force: true, maxRetries: 5 })
+    folders.clear()
   }
 }
 

@@ -6,6 +6,10 @@ const PROBE_FILE = new URL('./probe.mjs', import.meta.url).href
 /** Long enough for a busy machine, in milliseconds. */
 const DEADLINE = 60_000
 
+/** Those that still run; none outlives the benchmark. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+
 /** What a process used since its start; the stall is the longest since it was last asked. */
 export interface Probed {
   cpu_ms: number
@@ -42,6 +46,7 @@ export function startNode(file: URL, args: readonly string[], options: ChildOpti
     },
     stdio: probe === false ? ['pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe', 'ipc'],
   })
+  running.add(child)
   let stdout = ''
   let stderr = ''
   let ended = false
@@ -56,6 +61,7 @@ export function startNode(file: URL, args: readonly string[], options: ChildOpti
   const exited = new Promise<void>((resolve) =>
     child.once('close', () => {
       ended = true
+      running.delete(child)
       look()
       resolve()
     }),

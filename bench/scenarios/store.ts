@@ -1,3 +1,5 @@
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Store } from '../../shared/core/ports.ts'
 import { newId } from '../../shared/schema/ids.ts'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
@@ -12,14 +14,32 @@ export const store: Scenario = async (context) => {
   const size = context.quick
     ? { turns: 200, passages: 5_000, searches: 50 }
     : { turns: 2_000, passages: 100_000, searches: 500 }
+  const flush = await flushes(await context.folder(), size.turns)
   const opened = await openSqliteStore({ directory: await context.folder() })
   try {
     return [
+      flush,
       ...(await turns(opened, size.turns, context)),
       ...(await archival(opened, size.passages, size.searches, context)),
     ]
   } finally {
     await opened.close()
+  }
+}
+
+/** What durability costs here before any of our code runs. */
+async function flushes(folder: string, count: number): Promise<Row> {
+  await using file = await open(join(folder, 'log'), 'w')
+  const page = Buffer.alloc(4096, 1)
+  const took = await sample(count, async () => {
+    await file.write(page)
+    await file.datasync()
+  })
+  return {
+    scenario: 'store',
+    what: 'the disk itself: a page appended and flushed, p50',
+    unit: 'ms',
+    value: percentile(took, 0.5),
   }
 }
 
@@ -29,8 +49,8 @@ async function turns(store: Store, count: number, { progress }: BenchContext): P
   const agents = await Promise.all(
     Array.from({ length: Math.ceil(count / each) }, (_, i) => fillAgent(store, `turns ${i}`)),
   )
-  const open: number[] = []
-  const commit: number[] = []
+  const opens: number[] = []
+  const commits: number[] = []
   for (let i = -20; i < count; i++) {
     if (i % 100 === 0) progress(`store: turn ${i} of ${count}`)
     const agent_id = agents[(i + agents.length * each) % agents.length]!
@@ -45,8 +65,8 @@ async function turns(store: Store, count: number, { progress }: BenchContext): P
       aCommit(opened, run, { step: aStep(run), messages: [answer], finish: DONE }),
     )
     if (i < 0) continue
-    open.push(between - from)
-    commit.push(performance.now() - between)
+    opens.push(between - from)
+    commits.push(performance.now() - between)
   }
   const row = (what: string, values: number[]): Row => ({
     scenario: 'store',
@@ -54,7 +74,7 @@ async function turns(store: Store, count: number, { progress }: BenchContext): P
     unit: 'ms',
     value: percentile(values, 0.5),
   })
-  return [row('open a turn', open), row('commit a turn', commit)]
+  return [row('open a turn', opens), row('commit a turn', commits)]
 }
 
 async function archival(

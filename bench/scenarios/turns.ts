@@ -7,14 +7,16 @@ import { percentile } from '../lib/stats.ts'
 /** What a message costs beside the model: once, as a conversation grows, and with all of it in the context. */
 export const turns: Scenario = async (context) => {
   const size = context.quick
-    ? { warm: 50, plain: 150, growth: 600, history: 150 }
-    : { warm: 300, plain: 1000, growth: 5000, history: 500 }
+    ? { warm: 300, plain: 200, growth: 600, history: 150 }
+    : { warm: 1500, plain: 1000, growth: 5000, history: 500 }
   await using double = await startDouble()
   await using bare = await startBare(double)
   await using loci = await startLoci(double, await context.folder())
   context.progress('turns: warming up')
   for (const target of [bare, loci]) {
-    await overheads(double, await target.converse(false), texts(size.warm))
+    const conversation = await target.converse(false)
+    await overheads(double, conversation, texts(size.warm))
+    for (const text of texts(size.warm / 5)) await conversation.send(`${text} CALL conversation_search`)
   }
   context.progress('turns: messages one after another')
   const rows = await plain(double, bare, loci, size.plain)
