@@ -1,7 +1,7 @@
 // Builds dist/: the command and server (ESM, split so that a command loads only its own code), the extension host
 // (one CommonJS file, as VS Code wants it) and the webviews (browser). `--watch` rebuilds; `--quiet` says nothing.
 import { context } from 'esbuild'
-import { readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
 const watch = process.argv.includes('--watch')
@@ -90,7 +90,8 @@ if (watch) {
   const results = await Promise.all(contexts.map((c) => c.rebuild()))
   await Promise.all(contexts.map((c) => c.dispose()))
   const built = results.flatMap((r) => Object.keys(r.metafile.outputs)).map((file) => resolve(file))
-  await removeStale(new Set([...built, await writeOpenApi()]))
+  const notices = await writeNotices(results.flatMap((r) => Object.keys(r.metafile.inputs)))
+  await removeStale(new Set([...built, notices, await writeOpenApi()]))
 }
 
 /** The API document, made from the routes themselves; also in the package. */
@@ -100,6 +101,25 @@ async function writeOpenApi() {
   await writeFile(`${file}.new`, JSON.stringify(await openApiDocument()))
   await rename(`${file}.new`, file)
   return file
+}
+
+/** The licences of everything that is bundled, as they ask for. Fails for a package that brings none. */
+async function writeNotices(inputs) {
+  const packages = new Set(
+    inputs.flatMap((input) => input.match(/^node_modules\/(?:@[^/]+\/)?[^/]+/)?.[0] ?? []),
+  )
+  const notices = []
+  for (const folder of [...packages].sort()) {
+    const { name, version, license } = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'))
+    const file = (await readdir(folder)).find((entry) => /^(licen[cs]e|copying)/i.test(entry))
+    if (!file && !license) throw new Error(`${name} is bundled and names no licence`)
+    const text = file ? await readFile(`${folder}/${file}`, 'utf8') : `Licensed under ${license}.`
+    notices.push(`${name} ${version}${license ? ` (${license})` : ''}\n\n${text.trim()}\n`)
+  }
+  const head = 'Loci contains the following packages, under the licences given.\n'
+  const target = resolve('dist/THIRD-PARTY-NOTICES.txt')
+  await writeFile(target, [head, ...notices].join(`\n${'-'.repeat(80)}\n\n`))
+  return target
 }
 
 /** Removes what an earlier build left, after the new files are there: dist is never without a working build. */

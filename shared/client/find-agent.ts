@@ -25,7 +25,7 @@ export async function findAgent(
   const [agent, second] = found
   if (agent && second) {
     const ids = found.map(({ id }) => id).join(', ')
-    throw new AppError('conflict', `Several agents are named '${nameOrId}'. Use an id: ${ids}.`)
+    throw new AppError('conflict', `Several agents are named '${nameOrId}'. Use an id (newest first): ${ids}.`)
   }
   if (agent) return agent
   const { items } = await letta.agents.list({ limit: CANDIDATES, order: 'desc' }, options)

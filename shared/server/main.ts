@@ -98,10 +98,11 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   })
   try {
     const config = await openConfig(data, { env })
+    const providers = [...config.value.providers, ...providersFromEnv(env)]
     const deps: CoreDeps = {
       store,
       models: createModels({
-        providers: [...config.value.providers, ...providersFromEnv(env)],
+        providers,
         default_handle: config.value.defaults.model ?? env['LETTA_DEFAULT_LLM_HANDLE'] ?? null,
         discover_local: options.discover_local ?? config.value.discover_local,
       }),
@@ -124,7 +125,9 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       closing: closing.signal,
     })
     const preload = setTimeout(() => {
-      app.preload().catch((error: unknown) => onFailure('loading the routes', error))
+      preloadAll(app.preload, providers.length > 0).catch((error: unknown) =>
+        onFailure('loading what may be needed', error),
+      )
     }, PRELOAD_AFTER_MS)
     preload.unref()
     return {
@@ -192,14 +195,23 @@ export async function loadMaintenance() {
 
 /** config.json and the providers as the local commands work on them. Loaded when asked for. */
 export async function loadSettings() {
-  const [{ referenceIn }, settings, { PRESETS }, { checkProvider }] = await Promise.all([
+  const [
+    { referenceIn },
+    { mask, masked, parseProvider, setValue, unknownKeys },
+    { PRESETS },
+    { checkProvider },
+  ] = await Promise.all([
     import('../config/config.ts'),
     import('../config/settings.ts'),
     import('../models/providers.ts'),
     import('./provider-check.ts'),
   ])
   return {
-    ...settings,
+    mask,
+    masked,
+    parseProvider,
+    setValue,
+    unknownKeys,
     openConfig,
     referenceIn,
     presets: PRESETS,

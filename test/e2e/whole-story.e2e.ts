@@ -82,7 +82,7 @@ async function story(modelHandle: string, provider: NodeJS.ProcessEnv): Promise<
       { label: 'persona', value: 'I am a friendly companion.' },
     ],
   })
-  const workbench = await openWorkbench({ vsix: VSIX, dataDirectory: data, env })
+  let workbench = await openWorkbench({ vsix: VSIX, dataDirectory: data, env })
   let host = await mcpHost(data, env)
   try {
     await workbench.openLoci()
@@ -111,6 +111,13 @@ async function story(modelHandle: string, provider: NodeJS.ProcessEnv): Promise<
     assert.deepEqual(running, [], 'no run was left running')
     host = await mcpHost(data, env)
     assert.match(await host.ask('Companion', 'Who is the user?'), /Ada/)
+    await workbench.close()
+    workbench = await openWorkbench({ vsix: VSIX, dataDirectory: data, env })
+    await workbench.openLoci()
+    await workbench.rows('Blocks').filter({ hasText: 'human' }).filter({ hasText: 'Ada' }).waitFor()
+    await workbench.rows('Agents').filter({ hasText: 'Companion' }).click()
+    const again = await workbench.chat('Companion')
+    await again.frame.locator('article.user').filter({ hasText: 'My name is Ada' }).waitFor()
   } finally {
     await Promise.allSettled([server.kill(), host.kill()])
     await workbench.close()
