@@ -25,7 +25,7 @@ export interface App {
   /** Answers a request. Never rejects. */
   fetch(request: Request): Promise<Response>
   /** Loads every route now: an update may replace the files that a long-running process would load later. */
-  preload(): Promise<void>
+  preload: () => Promise<void>
 }
 
 /** The REST API as a function from Request to Response: the same for sockets, the in-process client and tests. */

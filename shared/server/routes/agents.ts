@@ -19,6 +19,8 @@ import { routes as archivalRoutes } from './archival-memory.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
 
+const sortBy = z.enum(['created_at', 'updated_at', 'last_run_completion'])
+
 const filter = {
   name: z.string().optional(),
   tags: listOf(z.string()),
@@ -31,6 +33,13 @@ const filter = {
   created_by_id: z.string().optional(),
   ...identityFilter,
   show_hidden_agents: queryBoolean.optional(),
+  /** Identities come with a later version: no agent has one. */
+  identity_id: z.string().optional(),
+  identifier_keys: listOf(z.string()),
+}
+
+function ofIdentity(query: { identity_id?: string | undefined; identifier_keys?: string[] | undefined }) {
+  return query.identity_id !== undefined || (query.identifier_keys?.length ?? 0) > 0
 }
 
 export const routes = [
@@ -42,17 +51,22 @@ export const routes = [
     query: z.object({
       ...filter,
       include: listOf(z.enum(AGENT_RELATIONS)),
-      order_by: z.enum(['created_at', 'updated_at', 'last_run_completion']).optional(),
+      order_by: sortBy.optional(),
+      /** Older spellings of `order_by` and `order`. */
+      sort_by: sortBy.optional(),
+      ascending: queryBoolean.optional(),
       ...pageQuery({ limit: 50, order: 'desc' }),
     }),
     answer: z.array(agentState),
     async handle({ actor, context, query, request }) {
       if (asksForIdentity(query)) return []
+      if (ofIdentity(query)) return []
       const relations = relationsFor(request, query.include)
+      const { ascending, sort_by, order_by = sort_by } = query
       const agents = await context.deps.store.agents.list(
         actor,
-        { ...query, show_hidden: query.show_hidden_agents },
-        query,
+        { ...query, order_by, show_hidden: query.show_hidden_agents },
+        ascending === undefined ? query : { ...query, order: ascending ? 'asc' : 'desc' },
         relations,
       )
       return agents.map(toAgentState)
