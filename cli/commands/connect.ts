@@ -173,6 +173,7 @@ async function test(
     note(`${problem}.`)
     const answer = await ask('Save it all the same? [y/N] ')
     if (/^y(es)?$/i.test(answer)) return draft
+    throw new Failure('Nothing was saved.')
   }
   throw new Failure(`${problem}. Nothing was saved. Correct it, or save it without a test: --no-check`)
 }

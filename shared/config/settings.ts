@@ -109,7 +109,7 @@ function unknown(key: string, path: string): AppError {
 }
 
 /** Every key outside of `providers` that can be set, dotted. */
-export function knownKeys(schema: z.ZodType = configSchema, prefix = ''): string[] {
+function knownKeys(schema: z.ZodType = configSchema, prefix = ''): string[] {
   const inner = unwrap(schema)
   if (!(inner instanceof z.ZodObject)) return [prefix]
   return Object.entries(inner.shape as Record<string, z.ZodType>)
