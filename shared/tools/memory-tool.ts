@@ -112,7 +112,7 @@ function rename(call: ToolCallInput): ToolResult {
 /** The label that a path means. Blocks lie side by side: deeper slashes become underscores. */
 function labelArgument(call: ToolCallInput, name: string): string {
   const path = stringArgument(call, name)
-  const inside = path.startsWith(ROOT) ? path.slice(ROOT.length) : path
+  const inside = path.replace(/^\/?memories\//, '')
   const label = inside.replace(/^\/+|\/+$/g, '').replaceAll('/', '_')
   if (label === '' || label === 'memories')
     throw valueError(`${name} '${path}' names no memory block; it looks like ${ROOT}<label>`)

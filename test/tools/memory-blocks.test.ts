@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { LINE_NUMBER_WARNING } from '../../shared/core/prompt.ts'
 import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 
@@ -109,6 +110,12 @@ describe('tools that make, rename and remove blocks, as a model calls them', () 
       { human: start['human']!, goals_2026: '' },
     ],
     [
+      'memory',
+      { command: 'delete', path: 'memories/plan/' },
+      /'plan' was removed/,
+      { human: start['human']! },
+    ],
+    [
       'memory_apply_patch',
       { label: 'human', patch: ' one\n-two\n+2\n three' },
       'one\n2\nthree\ntwo',
@@ -167,6 +174,7 @@ describe('tools that make, rename and remove blocks, as a model calls them', () 
     ['core_memory_replace', { label: 'human', old_content: '', new_content: 'x' }, /old_content is empty/],
     ['memory_rethink', { label: 'law', new_memory: 'x' }, /read-only/],
     ['memory_rethink', { label: 'plan', new_memory: '1→ a' }, /line number prefixes/],
+    ['memory_rethink', { label: 'plan', new_memory: `a\n${LINE_NUMBER_WARNING}` }, /line number prefixes/],
     ['memory_rethink', { label: '', new_memory: 'x' }, /needs a label/],
     ['memory', { command: 'view', path: '/memories/human' }, /command 'view' is unknown; use create/],
     ['memory', { command: 'create', path: '/memories/human', description: 'd' }, /'human' already/],
