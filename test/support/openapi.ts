@@ -210,7 +210,7 @@ function forAjv(value: unknown): unknown {
     required: [propertyName],
     properties: { [propertyName]: { enum: Object.keys(mapping) } },
     allOf: Object.entries(mapping).map(([name, $ref]) => ({
-      if: { properties: { [propertyName]: { const: name } } },
+      if: { properties: { [propertyName]: { const: name } }, required: [propertyName] },
       // oxlint-disable-next-line unicorn/no-thenable -- `then` is a keyword of JSON Schema
       then: { $ref: $ref.replace(/^#/, 'contract#') },
     })),
