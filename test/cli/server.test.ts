@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
@@ -147,6 +147,51 @@ describe('loci server', () => {
       assert.ok(!server?.stdout.includes('Try it'))
     } finally {
       silent.close()
+    }
+  })
+
+  it('lets a running turn end on SIGTERM, and cancels it when its time is over', async () => {
+    const model = await startScriptedModel([])
+    try {
+      const more = { OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: model.url }
+      const send = async (url: string) => {
+        const json = { 'content-type': 'application/json' }
+        const made = await fetch(`${url}/v1/agents/`, {
+          method: 'POST',
+          headers: json,
+          body: JSON.stringify({ model: 'openai/test-model' }),
+        })
+        const { id } = (await made.json()) as { id: string }
+        const path = `${url}/v1/agents/${id}/messages`
+        return fetch(path, { method: 'POST', headers: json, body: '{"input":"hi"}' })
+      }
+      for (const [grace, stop_reason] of [
+        [60, 'end_turn'],
+        [0.2, 'cancelled'],
+      ] as const) {
+        const data = join(folder.path, `grace-${grace}`)
+        await mkdir(data)
+        const config = { server: { shutdown_grace_seconds: grace } }
+        await writeFile(join(data, 'config.json'), JSON.stringify(config), { mode: 0o600 })
+        const url = await startServer(['--data', data], more)
+        let open: () => void = () => undefined
+        const hold = new Promise<void>((resolve) => {
+          open = resolve
+        })
+        const index = model.requests.length
+        model.add({ reply: { text: 'done', hold } })
+        const sent = send(url)
+        await model.request(index)
+        server?.child.kill('SIGTERM')
+        if (grace > 1) open()
+        const answer = (await (await sent).json()) as { stop_reason: { stop_reason: string } }
+        assert.equal(answer.stop_reason.stop_reason, stop_reason)
+        assert.deepEqual(await withDeadline(server!.exited, 'the end'), { code: 0, signal: null })
+        open()
+      }
+      await model.done()
+    } finally {
+      await model.close()
     }
   })
 
