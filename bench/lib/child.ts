@@ -6,6 +6,9 @@ const PROBE_FILE = new URL('./probe.mjs', import.meta.url).href
 /** Long enough for a busy machine, in milliseconds. */
 const DEADLINE = 60_000
 
+/** Characters kept of what a process says: a server logs every request. */
+const KEPT = 2_000
+
 /** Those that still run; none outlives the benchmark. */
 const running = new Set<ChildProcess>()
 process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')))
@@ -53,10 +56,12 @@ export function startNode(file: URL, args: readonly string[], options: ChildOpti
   const listeners = new Set<() => void>()
   const look = () => listeners.forEach((listener) => listener())
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text
+    stdout = (stdout + text).slice(-KEPT)
     look()
   })
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-KEPT)
+  })
   child.stdin?.on('error', () => undefined) // it may end without reading
   const exited = new Promise<void>((resolve) =>
     child.once('close', () => {
@@ -96,7 +101,7 @@ export function startNode(file: URL, args: readonly string[], options: ChildOpti
     },
     async probe() {
       const answer = Promise.withResolvers<Probed>()
-      const gone = () => answer.reject(new Error(`${name} ended while it was measured: ${stderr}`))
+      const gone = () => answer.reject(new Error(`${name} ended while it was measured: …${stderr}`))
       child.once('message', (message) => answer.resolve(message as Probed)).once('close', gone)
       child.send('loci-bench-probe')
       return answer.promise.finally(() => child.off('close', gone))

@@ -27,17 +27,20 @@ export const store: Scenario = async (context) => {
   }
 }
 
-/** What durability costs here before any of our code runs. */
+/** What durability costs here before any of our code runs: the write-ahead log is a file that is written over. */
 async function flushes(folder: string, count: number): Promise<Row> {
+  const pages = 250
   await using file = await open(join(folder, 'log'), 'w')
+  await file.write(Buffer.alloc(pages * 4096))
+  await file.datasync()
   const page = Buffer.alloc(4096, 1)
-  const took = await sample(count, async () => {
-    await file.write(page)
+  const took = await sample(count, async (i) => {
+    await file.write(page, 0, page.length, (i % pages) * 4096)
     await file.datasync()
   })
   return {
     scenario: 'store',
-    what: 'the disk itself: a page appended and flushed, p50',
+    what: 'the disk itself: a page written and flushed, p50',
     unit: 'ms',
     value: percentile(took, 0.5),
   }
