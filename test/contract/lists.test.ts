@@ -160,6 +160,29 @@ describe('lists that follow their order', () => {
       await t.recorder.verify()
     })
 
+  it('agents.list pages in the order asked for, agents that never ran last', async () => {
+    const tags = ['a/b', '100 %', '😀', crypto.randomUUID()]
+    const ids: string[] = []
+    for (const _ of FIVE) ids.push((await t.newAgent({ tags })).id)
+    const [one = '', two = '', three = '', four = '', five = ''] = ids
+    for (const id of [three, one, five]) await t.say(id, 'Hi', 'Hello.')
+    await t.letta.agents.update(two, { description: 'changed last' })
+    const list = async (
+      order_by: 'created_at' | 'updated_at' | 'last_run_completion',
+      order: 'asc' | 'desc',
+    ) =>
+      (await collect(t.letta.agents.list({ tags, match_all_tags: true, order_by, order, limit: 2 }))).map(
+        (a) => a.id,
+      )
+    const byRun = await list('last_run_completion', 'desc')
+    assert.deepEqual(byRun.slice(0, 3), [five, one, three])
+    assert.deepEqual(byRun.slice(3).toSorted(), [two, four].toSorted())
+    assert.deepEqual(await list('last_run_completion', 'asc'), byRun.toReversed())
+    assert.equal((await list('updated_at', 'desc'))[0], two)
+    assert.deepEqual(await list('created_at', 'asc'), ids)
+    await t.recorder.verify()
+  })
+
   it('tags.list pages by tag, in the order of names', async () => {
     const at = crypto.randomUUID()
     const tags = FIVE.map((n) => `${at} ${n}`)
