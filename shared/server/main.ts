@@ -125,8 +125,9 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       closing: closing.signal,
     })
     const preload = setTimeout(() => {
-      preloadAll(app.preload, providers.length > 0).catch((error: unknown) =>
-        onFailure('loading what may be needed', error),
+      const adapters = providers.length > 0 ? [import('openai')] : []
+      Promise.all([app.preload(), ...adapters]).catch((error: unknown) =>
+        onFailure('loading the routes', error),
       )
     }, PRELOAD_AFTER_MS)
     preload.unref()
