@@ -148,6 +148,9 @@ describe('tool calls', () => {
     assert.deepEqual(seen, { a: 1 })
     await runToolCalls([aCall('tool', '  ')], scope)
     assert.deepEqual(seen, {})
+    const deep = `{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`
+    const [done] = await runToolCalls([aCall('tool', deep)], scope)
+    assert.equal(done?.result.status, 'success')
   })
 
   it('with arguments that are no object are told so, and the tool is not run', async () => {

@@ -74,6 +74,12 @@ describe('tools that make, rename and remove blocks, as a model calls them', () 
       { ...start, human: 'one\ntwo\nthree\ntwo\na' },
     ],
     [
+      'core_memory_append',
+      { label: 'plan', content: 'no \0 NUL, no \ud83e half' },
+      'no  NUL, no \ufffd half',
+      { ...start, plan: 'no  NUL, no \ufffd half' },
+    ],
+    [
       'core_memory_replace',
       { label: 'human', old_content: 'two', new_content: '$&' },
       'one\n$&\nthree\n$&',
