@@ -55,7 +55,11 @@ async function openLog(path: string): Promise<fs.FileHandle> {
   if (process.platform !== 'win32') {
     // The log is new: its name must be on disk too.
     const directory = await fs.open(dirname(path))
-    await directory.sync().finally(() => directory.close())
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
   }
   return file
 }

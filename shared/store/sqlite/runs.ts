@@ -155,12 +155,7 @@ export function readRuns(connection: Connection, actor: Actor, filter: RunFilter
 }
 
 /** A page of steps, by creation. */
-export function readSteps(
-  connection: Connection,
-  actor: Actor,
-  filter: StepFilter,
-  page: Page,
-): Step[] {
+export function readSteps(connection: Connection, actor: Actor, filter: StepFilter, page: Page): Step[] {
   const sorting = { table: 'steps', column: 'created_at' } as const
   const window = windowOf(connection, actor.organization_id, sorting, page)
   let rows = sqlite.selectFrom('steps').selectAll().where('organization_id', '=', actor.organization_id)

@@ -267,12 +267,7 @@ export class SqliteTurns implements TurnStore {
     })
   }
 
-  async reset(
-    actor: Actor,
-    agent_id: string,
-    conversation_id: string,
-    system: StoredMessage,
-  ): Promise<void> {
+  async reset(actor: Actor, agent_id: string, conversation_id: string, system: StoredMessage): Promise<void> {
     const before = await this.#database.write((tx) => {
       const conversation = this.#existing(tx, actor, agent_id, conversation_id)
       if (conversation.run_id !== null) this.#takeOver(tx, conversation, conversation.run_id)
