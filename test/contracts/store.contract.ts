@@ -5,6 +5,7 @@ import { describeEvents } from './store/events.ts'
 import { describeMessages } from './store/messages.ts'
 import { describeOrganizations } from './store/organizations.ts'
 import { describePassages } from './store/passages.ts'
+import { describeRuns } from './store/runs.ts'
 import { describeTurns } from './store/turns.ts'
 
 /** A fresh, empty store for one test. */
@@ -49,6 +50,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeMessages(subject)
     describePassages(subject)
     describeTurns(subject)
+    describeRuns(subject)
     describeEvents(subject)
     describeOrganizations(subject)
   })
