@@ -40,7 +40,7 @@ export function describeModels(
   return [
     ...(problems ? ['Models', ...lines.map((l) => `  ${l}`)] : []),
     wrap(
-      `${problems ? 'No model can be reached' : 'No model provider found'}. ${DEMO} works without one: it is a script that shows how memory works. To connect a real model, start Ollama or LM Studio on this machine, or set OPENAI_API_KEY (and OPENAI_BASE_URL for any compatible server), and start Loci again.`,
+      `${problems ? 'No model can be reached' : 'No model provider found'}. ${DEMO} works without one: it is a script that shows how memory works. To connect a real model, start Ollama or LM Studio on this machine, run loci connect, or set OPENAI_API_KEY (and OPENAI_BASE_URL for any compatible server), and start Loci again.`,
       width,
     ),
   ].join('\n')

@@ -25,7 +25,10 @@ export async function findAgent(
   const [agent, second] = found
   if (agent && second) {
     const ids = found.map(({ id }) => id).join(', ')
-    throw new AppError('conflict', `Several agents are named '${nameOrId}'. Use an id (newest first): ${ids}.`)
+    throw new AppError(
+      'conflict',
+      `Several agents are named '${nameOrId}'. Use an id (newest first): ${ids}.`,
+    )
   }
   if (agent) return agent
   const { items } = await letta.agents.list({ limit: CANDIDATES, order: 'desc' }, options)

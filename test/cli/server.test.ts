@@ -46,7 +46,7 @@ describe('loci server', () => {
     assert.ok(server)
     await server.waitFor(/Ctrl-C stops the server/)
     assert.ok(server.stdout.includes(`Data in ${join(folder.path, 'loci')}`))
-    assert.match(server.stdout, /No model provider found\. loci\/demo works/)
+    assert.match(server.stdout, /No model can be reached\. loci\/demo works/)
     assert.deepEqual(await server.stop(), { code: 0, signal: null })
     assert.equal(server.stderr, '')
   })
