@@ -33,8 +33,11 @@ function wordAt(index: number): string {
   return word
 }
 
-/** An agent with one memory block, made through the Store port; gives its id. */
-export async function fillAgent(store: Store, name: string): Promise<string> {
+/**
+ * An agent with one memory block, made through the Store port; gives its id. With `forgets` its context holds the
+ * present turn only, however many messages it has.
+ */
+export async function fillAgent(store: Store, name: string, forgets = false): Promise<string> {
   const now = new Date().toISOString()
   const sample = anAgent(name)
   const agent = await store.agents.create(ACTOR, {
@@ -42,6 +45,7 @@ export async function fillAgent(store: Store, name: string): Promise<string> {
     agent: {
       ...sample.agent,
       model: MODEL,
+      message_buffer_autoclear: forgets,
       created_at: now,
       updated_at: now,
       llm_config: { ...sample.agent.llm_config, model: 'bench', handle: MODEL, context_window: 1_000_000 },

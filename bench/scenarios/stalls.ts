@@ -86,7 +86,7 @@ async function talk(target: Target, ms: number, beside?: () => Promise<unknown>)
 async function fillLargeAgent(data: string, messages: number, context: BenchContext): Promise<string> {
   const store = await openSqliteStore({ directory: data })
   try {
-    const agent_id = await fillAgent(store, 'large')
+    const agent_id = await fillAgent(store, 'large', true)
     for (let done = 0; done < messages; done += 100) {
       context.progress(`stalls: filling a large agent, ${done} of ${messages} messages`)
       await fillTurn(store, agent_id, 100, done)
