@@ -36,8 +36,9 @@ const timezone = z
 
 function isTimeZone(name: string): boolean {
   try {
+    new Intl.DateTimeFormat('en', { timeZone: name }).format()
     // Offsets such as '+01:00' are no names.
-    return /^[A-Za-z]/.test(name) && new Intl.DateTimeFormat('en', { timeZone: name }) !== null
+    return /^[A-Za-z]/.test(name)
   } catch {
     return false
   }

@@ -206,8 +206,9 @@ describe(`crashes under load (seed ${SEED})`, () => {
 /** Each text once: a `remember` message writes its own line, every message is answered with `re <message>`. */
 function answer(body: { messages: { role: string; content?: unknown }[] }) {
   const last = body.messages.at(-1)
-  const said = String(body.messages.findLast((message) => message.role === 'user')?.content ?? '')
-  const delay_ms = Number(said.length % 7)
+  const content = body.messages.findLast((message) => message.role === 'user')?.content
+  const said = typeof content === 'string' ? content : ''
+  const delay_ms = said.length % 7
   if (last?.role === 'user' && said.startsWith('remember'))
     return {
       delay_ms,
@@ -220,7 +221,8 @@ async function createTarget(server: ServerProcess): Promise<Target> {
   const create = async (path: string, body: object) => {
     const result = await request(server, 'POST', path, body)
     assert.equal(result?.status, 200, JSON.stringify(result?.body))
-    return (result?.body as { id: string }).id
+    const { id } = (result?.body ?? {}) as { id: string }
+    return id
   }
   const agent_ids: string[] = []
   for (let i = 0; i < AGENTS; i++)

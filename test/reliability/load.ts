@@ -37,16 +37,16 @@ export function startLoad(
     acknowledged.messages.set(id, new Set())
     acknowledged.lines.set(id, new Set())
   }
+  const stopping = new AbortController()
   const load: Load = {
     acknowledged,
     counts: { answered: 0, busy: 0, unavailable: 0, failed: 0, edits: 0 },
     unexpected: [],
     async stop() {
-      stopping = true
+      stopping.abort()
       await Promise.all(clients)
     },
   }
-  let stopping = false
   let number = 0
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T
 
@@ -84,7 +84,7 @@ export function startLoad(
   }
 
   const clients = target.block_ids.map(async (block_id) => {
-    while (!stopping) await (random() < 0.75 ? send() : edit(block_id))
+    while (!stopping.signal.aborted) await (random() < 0.75 ? send() : edit(block_id))
   })
   return load
 }
