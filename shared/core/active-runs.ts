@@ -73,12 +73,11 @@ export class ActiveRuns {
     this.#starting.add(started)
     const forget = () => void this.#starting.delete(started)
     started.then(forget, forget)
-    if (request.fingerprint !== null) this.#recent.add(request.fingerprint, started)
     return started
   }
 
   /** The run that an equal request began here, while it runs and for some minutes afterwards. */
-  join(fingerprint: string): Promise<ActiveRun> | null {
+  join(fingerprint: string): ActiveRun | null {
     return this.#recent.find(fingerprint)
   }
 
@@ -119,6 +118,7 @@ export class ActiveRuns {
       cancel: () => controller.abort(new AppError('cancelled', `run ${run.id} was cancelled`)),
     }
     this.#runs.set(run.id, active)
+    if (request.fingerprint !== null) this.#recent.add(request.fingerprint, active)
     this.#polling ??= setInterval(() => void this.#obeyOthers(), CANCEL_POLL_MS)
     return active
   }

@@ -10,7 +10,7 @@ const MAX_RUNS = 100
 const MAX_EVENTS = 20_000
 
 interface Entry {
-  run: Promise<ActiveRun>
+  run: ActiveRun
   /** Null while it runs. */
   ended: { events: number; expires: number } | null
   delivered: boolean
@@ -30,25 +30,16 @@ export class RecentRuns {
     this.#clock = clock
   }
 
-  /** Keeps a run from its start on; one that could not start is forgotten. */
-  add(fingerprint: string, run: Promise<ActiveRun>): void {
+  /** Keeps a run from its start on; what the same request began before is forgotten. */
+  add(fingerprint: string, run: ActiveRun): void {
     this.#forget(fingerprint)
     const entry: Entry = { run, ended: null, delivered: false }
     this.#entries.set(fingerprint, entry)
-    const forget = () => {
-      if (this.#entries.get(fingerprint) === entry) this.#forget(fingerprint)
-    }
-    const end = (events: number) => {
-      if (this.#entries.get(fingerprint) !== entry) return
-      entry.ended = { events, expires: this.#expiry(entry) }
-      this.#events += events
-      this.#sweep()
-    }
-    run.then((active) => active.done.finally(() => end(active.events())), forget).catch(forget)
+    void this.#keepAfter(fingerprint, entry)
   }
 
-  /** The run that this request began, when it is still known. Rejects as its start did. */
-  find(fingerprint: string): Promise<ActiveRun> | null {
+  /** The run that this request began, when it is still known. */
+  find(fingerprint: string): ActiveRun | null {
     this.#sweep()
     return this.#entries.get(fingerprint)?.run ?? null
   }
@@ -59,6 +50,15 @@ export class RecentRuns {
     if (!entry) return
     entry.delivered = true
     if (entry.ended) entry.ended.expires = this.#expiry(entry)
+  }
+
+  async #keepAfter(fingerprint: string, entry: Entry): Promise<void> {
+    await entry.run.done
+    if (this.#entries.get(fingerprint) !== entry) return
+    const events = entry.run.events()
+    entry.ended = { events, expires: this.#expiry(entry) }
+    this.#events += events
+    this.#sweep()
   }
 
   #expiry(entry: Entry): number {

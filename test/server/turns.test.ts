@@ -94,6 +94,25 @@ describe('turns and the processes that run them', () => {
     }
   })
 
+  it('still knows the run of a request when an impatient user said the same beside it', async () => {
+    const agent = await newAgent()
+    const { hold, open } = gateway()
+    const index = model.requests.length
+    const send = async (retry: string) =>
+      fetch(`${t.url}/v1/agents/${agent.id}/messages`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-stainless-retry-count': retry },
+        body: '{"input":"once"}',
+      })
+    model.add({ reply: { text: 'one answer', hold } })
+    const first = send('0')
+    await model.request(index)
+    assert.equal((await send('0')).status, 409)
+    const again = send('1')
+    open()
+    assert.equal(await (await again).text(), await (await first).text())
+  })
+
   it('begins a new turn for a first request that says the same', async () => {
     const agent = await newAgent()
     model.add({ reply: { text: 'one' } }, { reply: { text: 'two' } })

@@ -159,7 +159,7 @@ async function begin(
     if (fingerprint !== null) context.runs.delivered(fingerprint)
   }
   if (fingerprint !== null && Number(attempt) > 0) {
-    const known = await context.runs.join(fingerprint)
+    const known = context.runs.join(fingerprint)
     if (known) return { active: known, joined: true, delivered }
   }
   const starting = context.runs.start(actor, {
