@@ -47,9 +47,11 @@ export async function startDouble(): Promise<Double> {
   }
 }
 
-/** The environment in which both servers find the double and nothing else. */
+/** The environment in which both servers find the double and nothing else; the user's LOCI_LOG_LEVEL holds. */
 export function modelEnvironment(double: Double, home: string): Record<string, string> {
+  const level = process.env['LOCI_LOG_LEVEL']
   return {
+    ...(level === undefined ? {} : { LOCI_LOG_LEVEL: level }),
     HOME: home,
     OPENAI_API_KEY: 'bench',
     OPENAI_BASE_URL: `${double.url}/v1`,
