@@ -12,9 +12,16 @@ const TIMEOUT_MS = 10_000
 
 /**
  * Tells `url` how a run ended, once it has, and keeps with the run how that went. Sent once; redirects are not
- * followed. Never rejects.
+ * followed. Returns at once; the server waits for it when it closes.
  */
-export async function callBack(
+export function callBack(...args: Parameters<typeof tell>): void {
+  const { tasks } = args[0]
+  const task = tell(...args)
+  tasks.add(task)
+  void task.finally(() => tasks.delete(task))
+}
+
+async function tell(
   context: ServerContext,
   actor: Actor,
   run: ActiveRun,

@@ -10,6 +10,8 @@ export interface ServerContext {
   onFailure(where: string, error: unknown, request_id?: string): void
   /** Fetch images from this machine and private networks for a message that asks for it. */
   allow_private_images: boolean
+  /** What goes on after its answer was sent, and never rejects: the server waits for it before it closes the store. */
+  tasks: Set<Promise<void>>
   /** Aborted when the server shuts down: streams that never end by themselves end. */
   closing: AbortSignal
 }

@@ -116,12 +116,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     }, RECOVER_EVERY_MS)
     recovery.unref()
     const closing = new AbortController()
+    const tasks = new Set<Promise<void>>()
     const runs = new ActiveRuns(deps, onFailure)
     const app = createApp({
       deps,
       runs,
       onFailure,
       allow_private_images: env['LOCI_ALLOW_PRIVATE_IMAGES'] === '1',
+      tasks,
       closing: closing.signal,
     })
     const preload = setTimeout(() => {
@@ -145,6 +147,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         clearTimeout(preload)
         closing.abort()
         await runs.stop()
+        await Promise.allSettled(tasks)
         await store.close()
         log?.close()
       },

@@ -317,6 +317,38 @@ describe('the end of a server', () => {
     assert.deepEqual(t.failures, [])
   })
 
+  it('calls back before it closes its store', async () => {
+    const model = await startScriptedModel([])
+    const t = await startLoci({ model_url: model.url })
+    let called = 0
+    const receiver = createServer((incoming, response) => {
+      incoming.resume().on('end', () => {
+        called++
+        setTimeout(() => response.end(), 100)
+      })
+    })
+    await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
+    const reader = await startLoci({ model_url: model.url, data: t.data })
+    try {
+      const agent = await t.letta.agents.create({ model: SCRIPTED })
+      model.add({ reply: { text: 'never', hold: never() } })
+      const { port } = receiver.address() as AddressInfo
+      const callback_url = `http://127.0.0.1:${port}/`
+      const run = await t.letta.agents.messages.createAsync(agent.id, { input: 'x', callback_url })
+      await model.request(0)
+      await t.loci.close()
+      assert.equal(called, 1)
+      const kept = await reader.letta.runs.retrieve(run.id)
+      assert.deepEqual([kept.status, kept.callback_status_code], ['cancelled', 200])
+      assert.deepEqual(t.failures, [])
+    } finally {
+      await reader.close()
+      await t.close()
+      await model.close()
+      receiver.close()
+    }
+  })
+
   it('cancels what does not end in time, and leaves nothing running', async () => {
     const model = await startScriptedModel([])
     const t = await startLoci({ model_url: model.url, serve: { grace_ms: 50 } })

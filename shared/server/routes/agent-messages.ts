@@ -95,8 +95,7 @@ export const routes = [
       const { body, context, actor } = input
       const { active, joined } = await begin(input, { mode: 'async', stream_tokens: false })
       const url = body.callback_url
-      if (url != null && !joined)
-        void callBack(context, actor, active, url, (result) => toResponse(result, body))
+      if (url != null && !joined) callBack(context, actor, active, url, (result) => toResponse(result, body))
       return active.run
     },
   }),

@@ -66,6 +66,18 @@ export const routes = [
   }),
   route({
     method: 'GET',
+    path: '/v1/steps/:step_id/trace',
+    operation: 'retrieve_trace_for_step',
+    summary: 'Always null, as in V1 when requests to providers are not recorded',
+    params,
+    answer: z.null(),
+    async handle({ actor, context, params }) {
+      await existing(context, actor, params.step_id)
+      return null
+    },
+  }),
+  route({
+    method: 'GET',
     path: '/v1/steps/:step_id/messages',
     operation: 'list_messages_for_step',
     summary: 'List the messages of a step',
