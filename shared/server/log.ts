@@ -17,6 +17,9 @@ export interface Log {
   close(): void
 }
 
+/** How long a line about a request may be held back, in milliseconds. */
+const FLUSH_MS = 200
+
 /** Paths that monitors ask for all the time. */
 const MONITORED = /^\/v1\/(?:health|ready)$/
 
@@ -30,7 +33,15 @@ export function parseLogLevel(text: string): LogLevel {
 /** Logs as JSON lines on stderr, or as short lines to read when that is a terminal. The caller closes it. */
 export function openLog(level: LogLevel): Log {
   const terminal = process.stderr.isTTY
-  const file = terminal ? null : destination({ fd: 2, sync: false })
+  // A write for each line would cost more than the line.
+  const file = terminal ? null : destination({ fd: 2, sync: false, minLength: 4096 })
+  let flushing: NodeJS.Timeout | null = null
+  const flushSoon = () => {
+    flushing ??= setTimeout(() => {
+      flushing = null
+      file?.flush()
+    }, FLUSH_MS).unref()
+  }
   const log = pino(
     { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` },
     file ?? { write: (line: string) => void process.stderr.write(readable(line)) },
@@ -44,15 +55,18 @@ export function openLog(level: LogLevel): Log {
       if (log.isLevelEnabled(at)) {
         const ms = Math.round((performance.now() - began) * 10) / 10
         log[at]({ request_id: requestId(request), method: request.method, path, status: answer.status, ms })
+        flushSoon()
       }
       return answer
     },
     failure(where, error, request_id) {
       const err = error instanceof Error ? describe(error) : { message: String(error) }
       log.error({ ...(request_id === undefined ? {} : { request_id }), where, err })
+      file?.flush()
     },
     close() {
       // The end of a process does not wait for writes.
+      if (flushing) clearTimeout(flushing)
       file?.flushSync()
     },
   }

@@ -135,6 +135,15 @@ export const runMethods: Method[] = [
     },
   },
   {
+    name: 'steps.trace.retrieve',
+    shows: 'null: requests to providers are not recorded',
+    async run(t) {
+      const { run_id } = await turn(t)
+      const [step] = (await t.letta.runs.steps.list(run_id)).items
+      assert.equal(await t.letta.steps.trace.retrieve(step?.id ?? ''), null)
+    },
+  },
+  {
     name: 'steps.feedback.create',
     shows: 'a step with its feedback',
     async run(t) {
