@@ -1,8 +1,7 @@
 import type { Agent } from '../schema/agent.ts'
-import { AppError, isAppError, messageOf } from '../schema/errors.ts'
+import { AppError, isAppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
 import type { Logprobs, StopReason, StoredMessage, UsageStatistics } from '../schema/message.ts'
-import { COMPLETED_REASONS } from '../schema/message.ts'
 import type { Run, Step } from '../schema/run.ts'
 import type { ToolSchema } from '../schema/tool.ts'
 import { type Answer, readAnswer } from './answer.ts'
@@ -11,7 +10,6 @@ import { WorkingMemory } from './memory.ts'
 import { assistantMessage, textOf, toModelMessages, toolMessage } from './messages.ts'
 import type {
   Actor,
-  Clock,
   CommitStep,
   CoreDeps,
   FinishRun,
@@ -20,7 +18,9 @@ import type {
   ResolvedModel,
 } from './ports.ts'
 import { compilePrompt, isCurrentPrompt, renderPrompt } from './prompt.ts'
+import { StepClock } from './step-clock.ts'
 import { type ExecutedCall, runAgain, runToolCalls, type ToolCallScope } from './tool-calls.ts'
+import { describeError, refuseNothing, statusOf, stopReasonOf } from './turn-end.ts'
 
 export interface TurnInput {
   actor: Actor
@@ -453,89 +453,5 @@ class Turn {
     })
     if (outcome.status === 'committed') this.#system = undefined
     return outcome
-  }
-}
-
-/** How long the parts of one step take, in nanoseconds. */
-class StepClock {
-  readonly #clock: Clock
-  readonly #began: number
-  readonly #epoch: number
-  #answered: number | null = null
-  #tools: number | null = null
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-    this.#epoch = clock.now().getTime() * 1e6
-    this.#began = clock.monotonic()
-  }
-
-  /** The model's answer is complete. */
-  answered(): void {
-    this.#answered = this.#clock.monotonic()
-  }
-
-  /** The tools that it called have returned. */
-  toolsRun(): void {
-    this.#tools = this.#clock.monotonic()
-  }
-
-  timing(): NonNullable<Step['timing']> {
-    const now = this.#clock.monotonic()
-    const answered = this.#answered ?? now
-    const ns = (ms: number) => Math.round(ms * 1e6)
-    return {
-      step_start_ns: this.#epoch,
-      llm_request_start_ns: this.#epoch,
-      llm_request_ns: ns(answered - this.#began),
-      tool_execution_ns: this.#tools === null ? null : ns(this.#tools - answered),
-      step_ns: ns(now - this.#began),
-    }
-  }
-}
-
-function statusOf(stop_reason: StopReason): 'completed' | 'failed' {
-  return COMPLETED_REASONS.includes(stop_reason) ? 'completed' : 'failed'
-}
-
-/** An answer without words or calls ends a turn in silence only when the model says that it meant to. */
-function refuseNothing(model: ResolvedModel, answer: Answer): void {
-  if (answer.text !== '') return
-  if (answer.finish_reason === 'unknown')
-    throw new AppError(
-      'llm_empty_response',
-      `the model ${model.handle} answered nothing, and not why; send the message again or choose another model`,
-    )
-  if (answer.finish_reason === 'content_filter')
-    throw new AppError(
-      'llm_bad_request',
-      `the content filter of the provider of ${model.handle} held its answer back; say it in other words`,
-    )
-}
-
-function stopReasonOf(error: unknown): StopReason {
-  if (!isAppError(error)) return 'error'
-  if (error.code === 'llm_empty_response') return 'invalid_llm_response'
-  if (error.code.startsWith('llm_') || error.code === 'model_not_found') return 'llm_api_error'
-  return 'error'
-}
-
-function describeError(error: unknown): TurnError & { cause: unknown } {
-  const known = isAppError(error)
-  const type =
-    known && error.code.startsWith('llm_')
-      ? error.code === 'llm_bad_request' ||
-        error.code === 'llm_connection' ||
-        error.code === 'llm_context_window'
-        ? 'llm_error'
-        : error.code
-      : known && error.code === 'model_not_found'
-        ? 'llm_error'
-        : 'internal_error'
-  return {
-    type,
-    message: known ? error.message : 'an unexpected error ended this turn; the server log has the details',
-    detail: known ? error.code : messageOf(error),
-    cause: error,
   }
 }
