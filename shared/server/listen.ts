@@ -42,7 +42,6 @@ export async function listenOn(fetch: Fetch, options: ListenOptions): Promise<Li
   const gated = gate(fetch, { ...options, allowed_hosts: [host, ...options.allowed_hosts] })
   const server = createAdaptorServer({
     fetch: options.around ? options.around(gated) : gated,
-    overrideGlobalObjects: false,
   }) as Server
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(describe(error, host, port)))
