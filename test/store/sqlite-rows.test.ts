@@ -64,6 +64,37 @@ describe('the rows of SqliteStore', () => {
     }
   })
 
+  it('share one transaction when they come at once, and one that fails is undone alone', async () => {
+    const agent = await store.agents.create(ADA, anAgent('ada', { new_blocks: [aBlock('human', '')] }))
+    const taken = await store.blocks.create(ADA, aBlock('human', 'another'))
+    const before = await commits()
+    const watched = await store.events.lastId()
+    const [first, refused, second, ...turns] = await Promise.allSettled([
+      store.blocks.create(ADA, aBlock('one', '1')),
+      store.agents.attachBlock(ADA, agent.id, taken.id),
+      store.blocks.create(ADA, aBlock('two', '2')),
+      ...[1, 2, 3].map((n) =>
+        store.turns.open(ADA, {
+          run: aRun(agent.id),
+          conversation_id: agent.id,
+          messages: [aMessage(agent.id, 'user', `hello ${n}`)],
+        }),
+      ),
+    ])
+    assert.equal((await commits()) - before, 1)
+    assert.deepEqual([first?.status, refused?.status, second?.status], ['fulfilled', 'rejected', 'fulfilled'])
+    assert.deepEqual(
+      turns.map((turn) => turn.status),
+      ['fulfilled', 'rejected', 'rejected'],
+    )
+    const labels = rows('SELECT label FROM blocks ORDER BY seq').map((row) => row['label'])
+    assert.deepEqual(labels, ['human', 'human', 'one', 'two'])
+    assert.equal(rows('SELECT count(*) AS n FROM agents_blocks')[0]?.['n'], 1)
+    assert.equal(rows(`SELECT count(*) AS n FROM messages WHERE role = 'user'`)[0]?.['n'], 1)
+    const events = rows(`SELECT type FROM events WHERE id > ${watched}`).map((row) => row['type'])
+    assert.deepEqual(events, ['block.created', 'block.created', 'run.created'])
+  })
+
   it('write nothing when the built-in tools, a block or a read change nothing', async () => {
     const block = await store.blocks.create(ADA, aBlock('human', 'a'))
     await store.tools.seed(ADA, [aBuiltin('look')])

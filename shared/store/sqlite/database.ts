@@ -14,6 +14,8 @@ import { Connection, query, sqlite } from './query.ts'
 
 /** How long a command waits for other processes before it gives up. */
 const LOCK_DEADLINE_MS = 10_000
+/** After how long a transaction takes up no more commands: others, and the event loop, wait meanwhile. */
+const WRITE_MS = 5
 
 const insertEvent = query<{
   org: string
@@ -27,9 +29,23 @@ const insertEvent = query<{
     .values({ organization_id: p.org, type: p.type, object_id: p.object, agent_id: p.agent, date: p.date }),
 )
 
+interface Command {
+  work: (transaction: Transaction) => unknown
+  /** When it came, on the monotonic clock. */
+  since: number
+  resolve: (value: unknown) => void
+  reject: (error: unknown) => void
+}
+
+interface Outcome {
+  value: unknown
+  failure?: { error: unknown }
+}
+
 /** A write in progress. What it does becomes visible at once, with its events, or not at all. */
 export class Transaction extends Connection {
-  readonly #effects: (() => void)[] = []
+  readonly #effects: { effect: () => void; undo: () => void }[] = []
+  readonly #undo: (() => void)[] = []
   events = 0
 
   /** Records a change for everybody who watches, in any process. */
@@ -44,19 +60,47 @@ export class Transaction extends Connection {
     this.events++
   }
 
-  /** Runs after the commit; not at all when the transaction is rolled back. */
-  afterCommit(effect: () => void): void {
-    this.#effects.push(effect)
+  /**
+   * Something beside the database that goes with this command: done when the command has succeeded, so that the next one
+   * of the same transaction finds it, and undone should the transaction fail after all.
+   */
+  alongside(effect: () => void, undo: () => void): void {
+    this.#effects.push({ effect, undo })
   }
 
-  /** Forgets what an earlier attempt collected. */
+  /** Runs one command's part. Of several, one that throws is undone alone. */
+  attempt(work: (transaction: Transaction) => unknown, alone: boolean): Outcome {
+    const { events } = this
+    if (!alone) this.statement('SAVEPOINT command').run()
+    try {
+      const value = work(this)
+      if (!alone) this.statement('RELEASE command').run()
+      for (const { effect, undo } of this.#effects.splice(0)) {
+        effect()
+        this.#undo.push(undo)
+      }
+      return { value }
+    } catch (error) {
+      this.#effects.length = 0
+      // Not one command has failed but the whole transaction.
+      if (alone || !this.database.isTransaction || isBusy(error)) throw error
+      this.statement('ROLLBACK TO command').run()
+      this.statement('RELEASE command').run()
+      this.events = events
+      return { value: undefined, failure: { error } }
+    }
+  }
+
+  /** Begins to collect anew. */
   reset(): void {
     this.#effects.length = 0
+    this.#undo.length = 0
     this.events = 0
   }
 
-  runEffects(): void {
-    for (const effect of this.#effects.splice(0)) effect()
+  /** The transaction failed: what went alongside is undone. */
+  undo(): void {
+    for (const undo of this.#undo.splice(0).toReversed()) undo()
   }
 }
 
@@ -81,6 +125,8 @@ export class Database {
   readonly #schema: number
   readonly #deadline: number
   readonly #listeners = new Set<() => void>()
+  #commands: Command[] = []
+  #writing: Promise<void> | null = null
   #closed = false
 
   constructor(options: DatabaseOptions, writer: DatabaseSync, reader: DatabaseSync) {
@@ -111,34 +157,74 @@ export class Database {
   }
 
   /**
-   * One write transaction, begun, done and committed in one synchronous go, so that no other command of this process
-   * comes between; a lock of another process is waited for without blocking. `work` may run again after a rollback.
-   * Resolves when it is on disk: see docs/decisions/0006. Throws `store_newer` when the schema has been migrated by a
-   * newer Loci meanwhile.
+   * A command that writes: `work` runs in one synchronous go, so that no other command of this process comes between,
+   * and all of it is committed or nothing. Commands that come in at the same time share a transaction, each undone
+   * alone when it throws; a lock of another process is waited for without blocking. `work` may run again after a
+   * rollback. Resolves when it is on disk: see docs/decisions/0006. Throws `store_newer` when the schema has been
+   * migrated by a newer Loci meanwhile.
    */
-  async write<T>(work: (transaction: Transaction) => T): Promise<T> {
-    const done = await retryWhileBusy(this.path, this.#deadline, () => this.#commit(work))
-    await this.#log.flush()
-    return done
+  write<T>(work: (transaction: Transaction) => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const since = performance.now()
+      this.#commands.push({ work, since, resolve: resolve as (value: unknown) => void, reject })
+      // What else comes in with this turn of the event loop goes into the same transaction.
+      this.#writing ??= new Promise(setImmediate).then(() => this.#writeAll())
+    })
   }
 
-  #commit<T>(work: (transaction: Transaction) => T): T {
+  async #writeAll(): Promise<void> {
+    while (this.#commands.length > 0) {
+      const batch = this.#commands
+      this.#commands = []
+      try {
+        const waited = performance.now() - (batch[0]?.since ?? 0)
+        const outcomes = await retryWhileBusy(this.path, this.#deadline, () => this.#commit(batch), waited)
+        // What had no time in this transaction comes first in the next.
+        this.#commands.unshift(...batch.slice(outcomes.length))
+        void this.#settle(batch, outcomes)
+      } catch (error) {
+        for (const command of batch) command.reject(error)
+      }
+      await new Promise(setImmediate)
+    }
+    this.#writing = null
+  }
+
+  /** Tells each command its outcome once the log is on disk. */
+  async #settle(batch: readonly Command[], outcomes: readonly Outcome[]): Promise<void> {
+    let lost: { error: unknown } | null = null
+    await this.#log.flush().catch((error: unknown) => {
+      lost = { error }
+    })
+    for (const [i, outcome] of outcomes.entries()) {
+      const failure = lost ?? outcome.failure
+      if (failure) batch[i]?.reject(asStoreError(failure.error, this.path))
+      else batch[i]?.resolve(outcome.value)
+    }
+  }
+
+  /** One transaction for as many of these commands as fit in its time, the first at least. */
+  #commit(batch: readonly Command[]): Outcome[] {
     const tx = this.#writer
+    const outcomes: Outcome[] = []
     tx.statement('BEGIN IMMEDIATE').run()
-    let done: T
     try {
       tx.reset()
       this.#checkSchema(tx)
-      done = work(tx)
+      const began = performance.now()
+      for (const command of batch) {
+        outcomes.push(tx.attempt(command.work, batch.length === 1))
+        if (performance.now() - began > WRITE_MS) break
+      }
       tx.statement('COMMIT').run()
     } catch (error) {
       // A full disk or a broken one ends the transaction by itself.
       if (tx.database.isTransaction) tx.statement('ROLLBACK').run()
+      tx.undo()
       throw error
     }
-    tx.runEffects()
     if (tx.events > 0) for (const listener of this.#listeners) listener()
-    return done
+    return outcomes
   }
 
   /** Calls back after each commit of this process that wrote events. */
@@ -161,6 +247,7 @@ export class Database {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    await this.#writing
     await this.#log.close()
     this.#reader.close()
     this.#writer.close()
@@ -263,8 +350,13 @@ function tooLong(path: string, deadline_ms: number, cause: unknown): AppError {
 }
 
 /** Repeats while SQLite is busy, with growing random pauses that leave the event loop free. */
-async function retryWhileBusy<T>(path: string, deadline_ms: number, attempt: () => T): Promise<T> {
-  const deadline = performance.now() + deadline_ms
+async function retryWhileBusy<T>(
+  path: string,
+  deadline_ms: number,
+  attempt: () => T,
+  waited_ms = 0,
+): Promise<T> {
+  const deadline = performance.now() + deadline_ms - waited_ms
   for (let tries = 0; ; tries++) {
     try {
       return attempt()

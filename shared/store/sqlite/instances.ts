@@ -65,9 +65,14 @@ export class Instance {
     const now = new Date().toISOString()
     if (this.#registered && this.#leases.size > 0) return
     if (!this.#registered || beat.run(tx, { id: this.id, now }).changes === 0) this.#insert(tx, now)
-    tx.afterCommit(() => {
-      this.#registered = true
-    })
+    tx.alongside(
+      () => {
+        this.#registered = true
+      },
+      () => {
+        this.#registered = false
+      },
+    )
   }
 
   /** A turn of this instance began; the heart beats while there is one. */

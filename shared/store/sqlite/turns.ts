@@ -178,10 +178,16 @@ export class SqliteTurns implements TurnStore {
         message_ids: context.map((message) => message.id),
       }
       const stored = storedCount.get(tx, { agent: row.id, org: actor.organization_id })?.n ?? 0
-      tx.afterCommit(() => {
-        this.#contexts.set(conversation.id, version, context)
-        this.#instance.leaseTaken(turn.run.id)
-      })
+      tx.alongside(
+        () => {
+          this.#contexts.set(conversation.id, version, context)
+          this.#instance.leaseTaken(turn.run.id)
+        },
+        () => {
+          this.#contexts.delete(conversation.id)
+          this.#instance.leaseReleased(turn.run.id)
+        },
+      )
       return {
         agent,
         epoch,
@@ -339,10 +345,14 @@ export class SqliteTurns implements TurnStore {
       })
     }
     const known = changed ? this.#contexts.get(conversation.id, conversation.context_version) : null
-    tx.afterCommit(() => {
-      if (known) this.#contexts.set(conversation.id, version, [...replaced(known, system), ...added])
-      if (step.finish) this.#instance.leaseReleased(step.run_id)
-    })
+    tx.alongside(
+      () => {
+        if (known) this.#contexts.set(conversation.id, version, [...replaced(known, system), ...added])
+        if (step.finish) this.#instance.leaseReleased(step.run_id)
+      },
+      // A turn that could not be closed stays given up: the next one takes its conversation over.
+      () => this.#contexts.delete(conversation.id),
+    )
     return { status: 'committed' }
   }
 
