@@ -47,10 +47,10 @@ export function describeModels(
 }
 
 /** Two commands for a POSIX shell with curl alone: create an agent, and tell it something. */
-export function curlLines(url: string, model: string): string {
+export function curlLines(url: string, model: string, name: string): string {
   const json = "-H 'content-type: application/json' -d"
   const agent = {
-    name: 'first',
+    name,
     model: plain(model),
     memory_blocks: [
       { label: 'human', value: '' },

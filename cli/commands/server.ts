@@ -86,10 +86,20 @@ async function greet(loci: Loci, url: string, data: string | undefined, secured:
   else say('Models: the providers have not all answered yet; GET /v1/models/ shows them.')
   say(`\n${wrap('Try it: this creates an agent and tells it something.', columns())}`)
   if (secured) say(dim('With the key in it: curl -H "Authorization: Bearer $LOCI_API_KEY" …'))
-  say(curlLines(url, found ? firstModel(found.models) : DEMO))
+  const name = await freeName(loci)
+  say(curlLines(url, found ? firstModel(found.models) : DEMO, name))
   const where = data === undefined ? '' : ` --data '${plain(data).replaceAll("'", "'\\''")}'`
-  say(`\n${wrap(`Then talk to it: ${ownName()} chat first${where}`, columns())}`)
+  say(`\n${wrap(`Then talk to it: ${ownName()} chat ${name}${where}`, columns())}`)
   say(dim('Ctrl-C stops the server.'))
+}
+
+/** `first`, or the next that no agent has: what is pasted again at the next start makes no second agent of one name. */
+async function freeName(loci: Loci): Promise<string> {
+  const response = await loci.fetch(new Request('http://127.0.0.1/v1/agents/?query_text=first&limit=1000'))
+  const taken = new Set(((await response.json()) as { name: string }[]).map((agent) => agent.name))
+  let name = 'first'
+  for (let n = 2; taken.has(name); n++) name = `first-${n}`
+  return name
 }
 
 /** How this command is called here: in a clone, after `npm start`, there is no `loci` on the PATH. */

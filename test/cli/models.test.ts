@@ -43,7 +43,7 @@ describe('the curl lines', () => {
       // In place of curl: shows each argument on a line, and answers the first call like the server.
       const script = [
         `curl() { for a in "$@"; do printf '%s\\n' "$a" >&2; done; printf '%s' '${answer}'; }`,
-        curlLines('http://h:1', handle),
+        curlLines('http://h:1', handle, 'first'),
       ].join('\n')
       const { code, stderr } = await run(shell, ['-c', script], { env: { PATH: process.env['PATH'] ?? '' } })
       assert.equal(code, 0)

@@ -195,6 +195,16 @@ describe('loci server', () => {
     }
   })
 
+  it('offers a name that no agent has, so that the pasted lines make no second one', async () => {
+    const url = await startServer()
+    const body = JSON.stringify({ name: 'first', model: 'loci/demo' })
+    const made = await fetch(`${url}/v1/agents/`, { method: 'POST', body })
+    assert.equal(made.status, 200)
+    await server?.stop()
+    await startServer()
+    await server?.waitFor(/"name":"first-2"[\s\S]*chat first-2/)
+  })
+
   it('names a taken port and the way out', async () => {
     const url = await startServer()
     const port = new URL(url).port
