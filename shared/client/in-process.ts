@@ -37,7 +37,8 @@ export async function openInProcess(options: InProcessOptions = {}): Promise<Loc
 export function abortable(app: (request: Request) => Promise<Response>): typeof globalThis.fetch {
   return async (input, init) => {
     const request = new Request(input, init)
-    const { signal } = request
+    // The caller's own: the request's follows it only as long as nobody collects the request, and a stream outlives it.
+    const signal = init?.signal ?? request.signal
     signal.throwIfAborted()
     const answer = app(request)
     const response = await new Promise<Response>((resolve, reject) => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describeFailure, type FeedItem, type LociClient } from '../../shared/client/http.ts'
 import { abortable, openInProcess } from '../../shared/client/in-process.ts'
 import { cleanEnvironment, temporaryFolder, withDeadline } from '../support/cli-process.ts'
@@ -150,6 +152,23 @@ describe('abortable', () => {
     stop.abort()
     await assert.rejects(pending, { name: 'AbortError' })
     await cancelled.promise
+  })
+
+  it('aborts a stream that has outlived everything but its reader', async () => {
+    const source = new ReadableStream<Uint8Array>({ start: () => undefined })
+    const headers = { 'content-type': 'text/event-stream' }
+    const stop = new AbortController()
+    const fetch = abortable(() => Promise.resolve(new Response(source, { headers })))
+    const reader = (await fetch('http://127.0.0.1/', { signal: stop.signal })).body!.getReader()
+    const pending = reader.read()
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    for (let i = 0; i < 5; i++) {
+      await new Promise(setImmediate)
+      collect()
+    }
+    stop.abort()
+    await withDeadline(assert.rejects(pending, { name: 'AbortError' }), 'the abort')
   })
 
   it('passes the end, a failure and a cancel of the reader on', async () => {

@@ -143,11 +143,8 @@ for (const [era, connect] of [
         { onprogress: ({ message }) => void seen.push(message ?? '') },
       )
       assert.match(taught.text, /Paris[^]*\[Ada used memory_\w+\]/)
+      // What comes together with the answer may be dropped by a client that has its answer: only the first is sure.
       assert.equal(seen[0], 'Sent to Ada')
-      assert.ok(
-        seen.some((text) => text.startsWith('Ada uses memory_')),
-        seen.join(),
-      )
       const memory = await host.call('memory_read', { agent: 'Ada' })
       assert.match(memory.text, /^## human \(\d+ of 100000 characters\)$/m)
       assert.match(memory.text, /Paris/)
