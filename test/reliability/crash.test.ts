@@ -231,6 +231,8 @@ async function createTarget(server: ServerProcess): Promise<Target> {
         name: `crash ${i}`,
         model: 'openai/test-model',
         memory_blocks: [{ label: 'notes', value: 'start' }],
+        // Half of them keep their whole history in context; the others keep a long run quick.
+        message_buffer_autoclear: i % 2 === 1,
       }),
     )
   const block_ids: string[] = []
