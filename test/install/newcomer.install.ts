@@ -58,7 +58,8 @@ function machine(tools: Toolchain, options: { clone: boolean }): Machine {
 const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim()
 
 function trackedFiles(): string[] {
-  const args = ['ls-files', '--cached', '--others', '--exclude-standard', '-z']
+  // A checkout may belong to another user than the one who tests it.
+  const args = ['-c', 'safe.directory=*', 'ls-files', '--cached', '--others', '--exclude-standard', '-z']
   return execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' })
     .split('\0')
     .filter((file) => file !== '')
