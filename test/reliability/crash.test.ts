@@ -19,13 +19,14 @@ const FREEZES = Number(process.env['LOCI_FREEZES'] ?? 20)
 const SEED = Number(process.env['LOCI_SEED'] ?? Date.now() % 1_000_000)
 const AGENTS = 4
 const CLIENTS = 6
+/** After so many a long run checks everything and goes on with new agents: it stays quick, and shows how far it is. */
+const ROUND = 100
 
 describe(`crashes under load (seed ${SEED})`, () => {
   const random = randomOf(SEED)
   let model: ScriptedModel
   let data: string
   let servers: [ServerProcess, ServerProcess]
-  let target: Target
   const firstAnswers: number[] = []
 
   before(async () => {
@@ -33,7 +34,6 @@ describe(`crashes under load (seed ${SEED})`, () => {
     data = await mkdtemp(join(tmpdir(), 'loci-crash-'))
     servers = [new ServerProcess(data, model.url), new ServerProcess(data, model.url)]
     await Promise.all(servers.map((server) => server.start()))
-    target = await createTarget(servers[0])
   })
   after(async () => {
     await Promise.all(servers.map((server) => server.kill()))
@@ -43,9 +43,14 @@ describe(`crashes under load (seed ${SEED})`, () => {
 
   it(`loses nothing in ${CRASHES} times kill -9`, async function () {
     this.timeout(60_000 + CRASHES * 10_000)
-    const load = startLoad(servers, target, { name: 'crash', random })
+    for (let done = 0; done < CRASHES; done += ROUND) await crash(done, Math.min(ROUND, CRASHES - done))
+  })
+
+  async function crash(done: number, times: number): Promise<void> {
+    const target = await createTarget(servers[0])
+    const load = startLoad(servers, target, { name: `crash${done}`, random })
     try {
-      for (let n = 0; n < CRASHES; n++) {
+      for (let n = 0; n < times; n++) {
         await pause(20 + random() * 250)
         const victim = servers[random() < 0.5 ? 0 : 1]
         const both = random() < 0.15
@@ -60,11 +65,12 @@ describe(`crashes under load (seed ${SEED})`, () => {
     }
     await everythingIsThere(load)
     assert.equal(load.counts.unavailable, 0, 'a killed process holds no lock')
-    report('kill -9', CRASHES, load)
-  })
+    report('kill -9', done + times, load)
+  }
 
   it(`loses nothing when a server is frozen past its lease ${FREEZES} times and wakes`, async function () {
     this.timeout(60_000 + FREEZES * 20_000)
+    const target = await createTarget(servers[0])
     const load = startLoad(servers, target, { name: 'freeze', random })
     let takenOver = 0
     try {
