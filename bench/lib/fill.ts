@@ -1,4 +1,4 @@
-import type { Store } from '../../shared/core/ports.ts'
+import type { Store } from '../../shared/core/ports/store.ts'
 import { DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID } from '../../shared/schema/ids.ts'
 import type { StoredMessage } from '../../shared/schema/message.ts'
 import { aBlock, aCommit, aMessage, anAgent, aRun, aStep, DONE } from '../../test/contracts/store/samples.ts'

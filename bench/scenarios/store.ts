@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Store } from '../../shared/core/ports.ts'
+import type { Store } from '../../shared/core/ports/store.ts'
 import { newId } from '../../shared/schema/ids.ts'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
 import { aCommit, aMessage, aRun, aStep, DONE } from '../../test/contracts/store/samples.ts'

@@ -12,7 +12,9 @@ import {
 } from './default-prompts.ts'
 import { draftBlock } from './memory.ts'
 import { systemMessage } from './messages.ts'
-import type { Actor, AgentPatch, CoreDeps } from './ports.ts'
+import type { Actor } from './ports/actor.ts'
+import type { AgentPatch } from './ports/agent-store.ts'
+import type { CoreDeps } from './ports/deps.ts'
 import { compilePrompt, renderPrompt } from './prompt.ts'
 
 /** The handle that stands for "whatever model is best here". */

@@ -2,7 +2,8 @@ import type { Block, CreateBlock } from '../schema/block.ts'
 import { createBlock } from '../schema/block.ts'
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
-import type { BlockChange, BlockConflict, BlockEdit, TurnMemory } from './ports.ts'
+import type { TurnMemory } from './ports/tools.ts'
+import type { BlockChange, BlockConflict, BlockEdit } from './ports/turn-store.ts'
 
 /**
  * The agent's blocks during a turn. Tools read and write here; the edits of a step are committed with it, and when

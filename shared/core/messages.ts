@@ -1,6 +1,6 @@
 import { newId } from '../schema/ids.ts'
 import type { ContentPart, MessageCreate, StoredMessage, StoredToolReturn } from '../schema/message.ts'
-import type { ModelMessage } from './ports.ts'
+import type { ModelMessage } from './ports/models.ts'
 import { formatLocalTime } from './prompt.ts'
 
 type Place = Pick<StoredMessage, 'agent_id' | 'conversation_id' | 'run_id' | 'step_id'>

@@ -1,5 +1,5 @@
 import type { ActiveRun } from './active-runs.ts'
-import type { Clock } from './ports.ts'
+import type { Clock } from './ports/actor.ts'
 
 /** How long a run whose answer reached nobody can be asked for again, in milliseconds. */
 const KEEP_MS = 10 * 60_000

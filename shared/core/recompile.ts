@@ -1,7 +1,8 @@
 import { AGENT_RELATIONS } from '../schema/agent.ts'
 import { agentNotFound } from '../schema/errors.ts'
 import { systemMessage, textOf } from './messages.ts'
-import type { Actor, CoreDeps } from './ports.ts'
+import type { Actor } from './ports/actor.ts'
+import type { CoreDeps } from './ports/deps.ts'
 import { compilePrompt, isCurrentPrompt, keepMetadata, renderPrompt } from './prompt.ts'
 
 /**

@@ -5,7 +5,10 @@ import type { ContentPart, StoredToolCall, StoredToolReturn } from '../schema/me
 import type { Tool, ToolSchema } from '../schema/tool.ts'
 import type { CallMemory, WorkingMemory } from './memory.ts'
 import { clip } from './messages.ts'
-import type { Actor, CoreDeps, NewPassage, ToolResult } from './ports.ts'
+import type { Actor } from './ports/actor.ts'
+import type { CoreDeps } from './ports/deps.ts'
+import type { NewPassage } from './ports/passage-store.ts'
+import type { ToolResult } from './ports/tools.ts'
 
 /** Characters of an error that reach the model (reference 3.4). */
 const MAX_ERROR_CHARS = 1000

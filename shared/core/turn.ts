@@ -8,15 +8,10 @@ import { type Answer, readAnswer } from './answer.ts'
 import type { AgentEvent, TurnError, TurnResult } from './events.ts'
 import { WorkingMemory } from './memory.ts'
 import { assistantMessage, textOf, toModelMessages, toolMessage } from './messages.ts'
-import type {
-  Actor,
-  CommitStep,
-  CoreDeps,
-  FinishRun,
-  ModelMessage,
-  OpenedTurn,
-  ResolvedModel,
-} from './ports.ts'
+import type { Actor } from './ports/actor.ts'
+import type { CoreDeps } from './ports/deps.ts'
+import type { ModelMessage, ResolvedModel } from './ports/models.ts'
+import type { CommitStep, FinishRun, OpenedTurn } from './ports/turn-store.ts'
 import { compilePrompt, isCurrentPrompt, renderPrompt } from './prompt.ts'
 import { StepClock } from './step-clock.ts'
 import { type ExecutedCall, runAgain, runToolCalls, type ToolCallScope } from './tool-calls.ts'

@@ -1,4 +1,4 @@
-import type { LanguageModel, Models, ResolvedModel } from '../core/ports.ts'
+import type { LanguageModel, Models, ResolvedModel } from '../core/ports/models.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'

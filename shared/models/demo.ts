@@ -2,7 +2,7 @@
  * `loci/demo`: a script, not a language model. It needs no key and no network, sees exactly what a model would see
  * (prompt, conversation, tools), and really edits memory and searches history through the agent's own tools.
  */
-import type { LanguageModel, ModelMessage, ModelRequest, ModelUsage } from '../core/ports.ts'
+import type { LanguageModel, ModelMessage, ModelRequest, ModelUsage } from '../core/ports/models.ts'
 import { AppError } from '../schema/errors.ts'
 
 const INTRODUCTION = [

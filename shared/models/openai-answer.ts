@@ -1,4 +1,4 @@
-import type { ModelEvent, ModelUsage } from '../core/ports.ts'
+import type { ModelEvent, ModelUsage } from '../core/ports/models.ts'
 import { type Logprobs, logprobs } from '../schema/message.ts'
 
 type Json = Record<string, unknown>

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { LanguageModel, ModelEvent } from '../core/ports.ts'
+import type { LanguageModel, ModelEvent } from '../core/ports/models.ts'
 import { isAppError } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
@@ -52,7 +52,7 @@ const LOCAL: Limits = {
 
 /**
  * A model behind any endpoint that speaks OpenAI's chat completions. One keep-alive client per provider object; the
- * package `openai` is loaded by the first request. `generate` throws as ports.ts says; what it read of a provider's
+ * package `openai` is loaded by the first request. `generate` throws as its port says; what it read of a provider's
  * error is repeated in the text, the key never.
  */
 export function createOpenAiModel(

@@ -1,4 +1,4 @@
-import type { ModelMessage, ModelRequest } from '../core/ports.ts'
+import type { ModelMessage, ModelRequest } from '../core/ports/models.ts'
 import type { ContentPart } from '../schema/message.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'

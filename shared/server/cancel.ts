@@ -1,4 +1,4 @@
-import type { Actor } from '../core/ports.ts'
+import type { Actor } from '../core/ports/actor.ts'
 import { AppError } from '../schema/errors.ts'
 import type { Run } from '../schema/run.ts'
 import type { ServerContext } from './context.ts'

@@ -1,5 +1,6 @@
 import type { ActiveRuns } from '../core/active-runs.ts'
-import type { Actor, CoreDeps } from '../core/ports.ts'
+import type { Actor } from '../core/ports/actor.ts'
+import type { CoreDeps } from '../core/ports/deps.ts'
 import { DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID } from '../schema/ids.ts'
 
 /** What every route is given. */

@@ -1,4 +1,5 @@
-import type { Actor, Models } from '../core/ports.ts'
+import type { Actor } from '../core/ports/actor.ts'
+import type { Models } from '../core/ports/models.ts'
 import { messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Actor } from '../core/ports.ts'
+import type { Actor } from '../core/ports/actor.ts'
 import type { ServerContext } from './context.ts'
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined

@@ -1,4 +1,4 @@
-import type { BuiltinTool, ToolCallInput, ToolResult } from '../core/ports.ts'
+import type { BuiltinTool, ToolCallInput, ToolResult } from '../core/ports/tools.ts'
 import { AppError } from '../schema/errors.ts'
 import type { ToolType } from '../schema/tool.ts'
 

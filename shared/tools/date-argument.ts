@@ -1,4 +1,4 @@
-import type { ToolCallInput } from '../core/ports.ts'
+import type { ToolCallInput } from '../core/ports/tools.ts'
 import { instantOf } from '../schema/time.ts'
 import { stringArgument, valueError } from './builtin.ts'
 

@@ -1,4 +1,4 @@
-import type { TurnMemory } from '../core/ports.ts'
+import type { TurnMemory } from '../core/ports/tools.ts'
 import { refuseDisplay } from './block-text.ts'
 import { valueError } from './builtin.ts'
 

@@ -1,4 +1,4 @@
-import type { ToolCallInput, ToolResult } from '../core/ports.ts'
+import type { ToolCallInput, ToolResult } from '../core/ports/tools.ts'
 import { insertLines, refuseDisplay, replaceOnce } from './block-text.ts'
 import { builtin, integerArgument, stringArgument, success, valueError } from './builtin.ts'
 

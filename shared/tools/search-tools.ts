@@ -1,4 +1,4 @@
-import type { ToolCallInput } from '../core/ports.ts'
+import type { ToolCallInput } from '../core/ports/tools.ts'
 import type { MessageRole, StoredMessage } from '../schema/message.ts'
 import { builtin, type Builtin, integerArgument, stringArgument, success, valueError } from './builtin.ts'
 import { dateArgument } from './date-argument.ts'

@@ -1,4 +1,4 @@
-import type { ToolRunner } from '../core/ports.ts'
+import type { ToolRunner } from '../core/ports/tools.ts'
 import { AppError } from '../schema/errors.ts'
 import { archivalTools } from './archival-tools.ts'
 import { memoryTool } from './memory-tool.ts'

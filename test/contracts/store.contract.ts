@@ -1,4 +1,4 @@
-import type { Store } from '../../shared/core/ports.ts'
+import type { Store } from '../../shared/core/ports/store.ts'
 import { describeAgents } from './store/agents.ts'
 import { describeBlocks, describeTools } from './store/blocks-and-tools.ts'
 import { describeEvents } from './store/events.ts'

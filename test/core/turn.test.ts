@@ -5,15 +5,11 @@ import { join } from 'node:path'
 import { createAgent } from '../../shared/core/agents.ts'
 import type { AgentEvent, TurnResult } from '../../shared/core/events.ts'
 import { ActiveRuns, type StartRun } from '../../shared/core/active-runs.ts'
-import type {
-  Actor,
-  CoreDeps,
-  LanguageModel,
-  ModelEvent,
-  ModelRequest,
-  Store,
-  ToolRunner,
-} from '../../shared/core/ports.ts'
+import type { Actor } from '../../shared/core/ports/actor.ts'
+import type { CoreDeps } from '../../shared/core/ports/deps.ts'
+import type { LanguageModel, ModelEvent, ModelRequest } from '../../shared/core/ports/models.ts'
+import type { Store } from '../../shared/core/ports/store.ts'
+import type { ToolRunner } from '../../shared/core/ports/tools.ts'
 import { createModels } from '../../shared/models/catalog.ts'
 import { createAgent as createAgentBody } from '../../shared/schema/agent.ts'
 import { AppError } from '../../shared/schema/errors.ts'

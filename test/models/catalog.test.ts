@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Actor } from '../../shared/core/ports.ts'
+import type { Actor } from '../../shared/core/ports/actor.ts'
 import { createModels } from '../../shared/models/catalog.ts'
 import type { ModelsOptions } from '../../shared/models/catalog.ts'
 import { isAppError } from '../../shared/schema/errors.ts'

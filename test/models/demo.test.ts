@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { ModelMessage, ModelRequest } from '../../shared/core/ports.ts'
+import type { ModelMessage, ModelRequest } from '../../shared/core/ports/models.ts'
 import { createDemoModel } from '../../shared/models/demo.ts'
 import { collect, failureOf, request, userSays } from '../support/model-fixtures.ts'
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { ModelMessage, ModelRequest } from '../../shared/core/ports.ts'
+import type { ModelMessage, ModelRequest } from '../../shared/core/ports/models.ts'
 import { describeModel } from '../../shared/models/describe.ts'
 import { toChatBody } from '../../shared/models/openai-request.ts'
 import type { ProviderConfig } from '../../shared/schema/provider.ts'

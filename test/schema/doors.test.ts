@@ -8,14 +8,15 @@ const ROOT = join(import.meta.dirname, '..', '..')
 
 /** A file of each room, an import that passes a door the wrong way, and one that may pass. */
 const DOORS: [file: string, wrong: string, right: string][] = [
-  ['shared/schema/a.ts', '../core/ports.ts', 'zod'],
+  ['shared/schema/a.ts', '../core/ports/store.ts', 'zod'],
   ['shared/core/a.ts', '../store/sqlite/sqlite-store.ts', '../schema/ids.ts'],
-  ['shared/core/a.ts', 'node:fs', './ports.ts'],
-  ['shared/store/sqlite/a.ts', '../../server/app.ts', '../../core/ports.ts'],
+  ['shared/core/a.ts', 'node:fs', './ports/store.ts'],
+  ['shared/core/ports/a.ts', '../../store/sqlite/sqlite-store.ts', '../../schema/ids.ts'],
+  ['shared/store/sqlite/a.ts', '../../server/app.ts', '../../core/ports/store.ts'],
   ['shared/models/a.ts', '../store/sqlite/sqlite-store.ts', 'openai'],
-  ['shared/tools/a.ts', '../models/demo.ts', '../core/ports.ts'],
-  ['shared/config/a.ts', '../core/ports.ts', 'lowdb'],
-  ['shared/server/routes/a.ts', '../../store/sqlite/sqlite-store.ts', '../../core/ports.ts'],
+  ['shared/tools/a.ts', '../models/demo.ts', '../core/ports/store.ts'],
+  ['shared/config/a.ts', '../core/ports/store.ts', 'lowdb'],
+  ['shared/server/routes/a.ts', '../../store/sqlite/sqlite-store.ts', '../../core/ports/store.ts'],
   ['shared/client/http.ts', '../server/main.ts', '@letta-ai/letta-client'],
   ['cli/commands/chat.ts', '../../shared/server/main.ts', '../../shared/client/http.ts'],
   ['cli/commands/a.ts', '../../shared/store/sqlite/sqlite-store.ts', 'commander'],

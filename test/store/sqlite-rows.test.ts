@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import type { Store } from '../../shared/core/ports.ts'
+import type { Store } from '../../shared/core/ports/store.ts'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
 import {
   aBlock,

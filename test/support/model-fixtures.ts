@@ -5,7 +5,7 @@ import type {
   ModelMessage,
   ModelRequest,
   ModelToolCall,
-} from '../../shared/core/ports.ts'
+} from '../../shared/core/ports/models.ts'
 import { describeModel } from '../../shared/models/describe.ts'
 import { createOpenAiModel } from '../../shared/models/openai-compatible.ts'
 import type { RetryPolicy } from '../../shared/models/openai-compatible.ts'
@@ -52,7 +52,7 @@ export function request(said: string | ModelMessage[], more: Partial<ModelReques
   }
 }
 
-/** Reads an answer to its end and puts its pieces together, checking the order that ports.ts promises. */
+/** Reads an answer to its end and puts its pieces together, checking the order that its port promises. */
 export async function collect(
   model: LanguageModel,
   asked: ModelRequest,

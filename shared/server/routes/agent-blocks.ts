@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
 import { block, updateBlock } from '../../schema/block.ts'
 import { idSchema } from '../../schema/ids.ts'

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import type { ActiveRun } from '../../core/active-runs.ts'
 import type { TurnResult } from '../../core/events.ts'
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import { AppError, isAppError } from '../../schema/errors.ts'
 import { idSchema } from '../../schema/ids.ts'
 import {

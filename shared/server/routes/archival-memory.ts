@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import { AppError } from '../../schema/errors.ts'
 import { idSchema, newId } from '../../schema/ids.ts'
 import { listOf, queryBoolean } from '../../schema/page.ts'

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import type { ServerContext } from '../context.ts'
 import { route } from '../route.ts'
 import { encodeEvent, eventStream } from '../sse.ts'

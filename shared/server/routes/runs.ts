@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import { lettaMessage, stopReason } from '../../schema/message.ts'
 import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { run, runMetrics, runStatus, runUsage, type Step, stepState } from '../../schema/run.ts'

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { lettaMessage } from '../../schema/message.ts'
 import { instant, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'

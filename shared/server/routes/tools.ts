@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { ToolFilter } from '../../core/ports.ts'
+import type { ToolFilter } from '../../core/ports/tool-store.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { TOOL_TYPES, tool, toolType, type ToolType } from '../../schema/tool.ts'

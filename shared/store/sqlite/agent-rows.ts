@@ -1,4 +1,4 @@
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import type { Agent } from '../../schema/agent.ts'
 import type { StopReason } from '../../schema/message.ts'
 import type { Connection } from './query.ts'

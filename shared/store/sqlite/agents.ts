@@ -1,5 +1,12 @@
 import { sql } from 'kysely'
-import type { Actor, AgentFilter, AgentPatch, AgentStore, NewAgent, TagFilter } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
+import type {
+  AgentFilter,
+  AgentPatch,
+  AgentStore,
+  NewAgent,
+  TagFilter,
+} from '../../core/ports/agent-store.ts'
 import type { Agent, AgentRelation } from '../../schema/agent.ts'
 import { agentNotFound } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'

@@ -1,4 +1,4 @@
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import type { BlockVersion } from '../../schema/block.ts'
 import type { Page } from '../../schema/page.ts'
 import { unknownCursor } from './page.ts'

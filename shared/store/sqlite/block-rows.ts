@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import type { Block, CreateBlock } from '../../schema/block.ts'
 import { AppError } from '../../schema/errors.ts'
 import { newId } from '../../schema/ids.ts'

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
-import type { Actor, BlockFilter, BlockStore } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
+import type { BlockFilter, BlockStore } from '../../core/ports/block-store.ts'
 import type { Block, BlockVersion, CreateBlock, UpdateBlock } from '../../schema/block.ts'
 import { AppError } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'

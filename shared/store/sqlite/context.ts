@@ -1,4 +1,4 @@
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import { newId } from '../../schema/ids.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import type { Transaction } from './database.ts'

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import type { AppError } from '../../schema/errors.ts'
 import type { EventType } from '../../schema/event.ts'
 import { pause } from '../pause.ts'

@@ -1,4 +1,5 @@
-import type { Actor, EventStore } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
+import type { EventStore } from '../../core/ports/event-store.ts'
 import type { Event, EventType } from '../../schema/event.ts'
 import { pause } from '../pause.ts'
 import type { Database } from './database.ts'

@@ -1,4 +1,4 @@
-import type { Actor } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import { AppError } from '../../schema/errors.ts'
 import type { Transaction } from './database.ts'
 import { isConstraint } from './errors.ts'

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
-import type { Actor, MessageFilter, MessageSearch, MessageStore } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
+import type { MessageFilter, MessageSearch, MessageStore } from '../../core/ports/message-store.ts'
 import type { ContentPart, StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import { indexText, queryTerms } from '../search-text.ts'

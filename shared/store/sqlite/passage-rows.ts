@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
-import type { Actor, NewPassage } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
+import type { NewPassage } from '../../core/ports/passage-store.ts'
 import { agentNotFound } from '../../schema/errors.ts'
 import { newId } from '../../schema/ids.ts'
 import type { Passage } from '../../schema/passage.ts'

@@ -1,12 +1,12 @@
 import { sql } from 'kysely'
+import type { Actor } from '../../core/ports/actor.ts'
 import type {
-  Actor,
   NewPassage,
   PassageFilter,
   PassageMatch,
   PassageSearch,
   PassageStore,
-} from '../../core/ports.ts'
+} from '../../core/ports/passage-store.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Passage } from '../../schema/passage.ts'
 import { queryTerms } from '../search-text.ts'

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
-import type { Actor, RunFilter, StepFilter } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
+import type { RunFilter, StepFilter } from '../../core/ports/run-store.ts'
 import type { StopReason } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Run, RunStatus, Step } from '../../schema/run.ts'

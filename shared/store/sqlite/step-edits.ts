@@ -1,4 +1,5 @@
-import type { Actor, BlockChange, BlockConflict, BlockEdit } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
+import type { BlockChange, BlockConflict, BlockEdit } from '../../core/ports/turn-store.ts'
 import type { Block, CreateBlock } from '../../schema/block.ts'
 import { blocksOfAgent, freeLabels, insertBlock, writeBlock } from './block-rows.ts'
 import type { Transaction } from './database.ts'

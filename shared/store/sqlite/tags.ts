@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
-import type { Actor, TagFilter } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
+import type { TagFilter } from '../../core/ports/agent-store.ts'
 import type { Page } from '../../schema/page.ts'
 import { contains } from './page.ts'
 import type { Connection } from './query.ts'

@@ -1,4 +1,6 @@
-import type { Actor, BuiltinTool, ToolFilter, ToolStore } from '../../core/ports.ts'
+import type { Actor } from '../../core/ports/actor.ts'
+import type { ToolFilter, ToolStore } from '../../core/ports/tool-store.ts'
+import type { BuiltinTool } from '../../core/ports/tools.ts'
 import { newId } from '../../schema/ids.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Tool, ToolType } from '../../schema/tool.ts'

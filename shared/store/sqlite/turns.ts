@@ -1,15 +1,14 @@
+import type { Actor } from '../../core/ports/actor.ts'
+import type { RunFilter, StepFilter } from '../../core/ports/run-store.ts'
 import type {
-  Actor,
   BlockConflict,
   CommitStep,
   ConversationContext,
   FinishRun,
   OpenedTurn,
   OpenTurn,
-  RunFilter,
-  StepFilter,
   TurnStore,
-} from '../../core/ports.ts'
+} from '../../core/ports/turn-store.ts'
 import type { Agent } from '../../schema/agent.ts'
 import { AppError, isAppError } from '../../schema/errors.ts'
 import type { StoredMessage } from '../../schema/message.ts'

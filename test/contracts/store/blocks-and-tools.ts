@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import type { BlockFilter, ToolFilter } from '../../../shared/core/ports.ts'
+import type { BlockFilter } from '../../../shared/core/ports/block-store.ts'
+import type { ToolFilter } from '../../../shared/core/ports/tool-store.ts'
 import { newId } from '../../../shared/schema/ids.ts'
 import type { Subject } from '../store.contract.ts'
 import { aBlock, aBuiltin, aCommit, ADA, anAgent, aRun, DONE } from './samples.ts'

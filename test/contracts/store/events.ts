@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import type { Actor, Store } from '../../../shared/core/ports.ts'
+import type { Actor } from '../../../shared/core/ports/actor.ts'
+import type { Store } from '../../../shared/core/ports/store.ts'
 import type { Event } from '../../../shared/schema/event.ts'
 import type { Subject } from '../store.contract.ts'
 import { aBlock, aBuiltin, aCommit, ADA, anAgent, aRun, DONE, EVE } from './samples.ts'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { MessageSearch } from '../../../shared/core/ports.ts'
+import type { MessageSearch } from '../../../shared/core/ports/message-store.ts'
 import { newId } from '../../../shared/schema/ids.ts'
 import type { StoredMessage } from '../../../shared/schema/message.ts'
 import type { Subject } from '../store.contract.ts'

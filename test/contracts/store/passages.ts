@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { NewPassage, PassageSearch } from '../../../shared/core/ports.ts'
+import type { NewPassage, PassageSearch } from '../../../shared/core/ports/passage-store.ts'
 import { newId } from '../../../shared/schema/ids.ts'
 import type { Subject } from '../store.contract.ts'
 import { aBlock, aCommit, ADA, anAgent, aRun, at, DONE } from './samples.ts'

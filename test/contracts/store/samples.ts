@@ -1,11 +1,7 @@
-import type {
-  Actor,
-  BuiltinTool,
-  CommitStep,
-  FinishRun,
-  NewAgent,
-  OpenedTurn,
-} from '../../../shared/core/ports.ts'
+import type { Actor } from '../../../shared/core/ports/actor.ts'
+import type { NewAgent } from '../../../shared/core/ports/agent-store.ts'
+import type { BuiltinTool } from '../../../shared/core/ports/tools.ts'
+import type { CommitStep, FinishRun, OpenedTurn } from '../../../shared/core/ports/turn-store.ts'
 import type { CreateBlock } from '../../../shared/schema/block.ts'
 import { createBlock } from '../../../shared/schema/block.ts'
 import { newId } from '../../../shared/schema/ids.ts'

@@ -1,0 +1,69 @@
+import type { Agent, AgentRelation } from '../../schema/agent.ts'
+import type { CreateBlock } from '../../schema/block.ts'
+import type { StoredMessage } from '../../schema/message.ts'
+import type { Page } from '../../schema/page.ts'
+import type { Actor } from './actor.ts'
+
+/** An agent before its first save: the row, and what is created and linked with it in the same transaction. */
+export interface NewAgent {
+  agent: Omit<Agent, 'blocks' | 'tools' | 'tags' | 'message_ids'>
+  tags: string[]
+  /** Created with the agent, in this order, before `block_ids`. Labels must be unique in the agent. */
+  new_blocks: CreateBlock[]
+  block_ids: string[]
+  tool_ids: string[]
+  /** First message of the default conversation. */
+  system_message: StoredMessage
+}
+
+export type AgentPatch = Partial<
+  Omit<Agent, 'id' | 'blocks' | 'tools' | 'message_ids' | 'created_at' | 'created_by_id'>
+> & {
+  /** Replace the whole set when given. */
+  block_ids?: string[]
+  tool_ids?: string[]
+}
+
+export interface AgentFilter {
+  name?: string | undefined
+  tags?: string[] | undefined
+  /** All of `tags` instead of any. */
+  match_all_tags?: boolean | undefined
+  /** Substring of the name, case-insensitive. */
+  query_text?: string | undefined
+  project_id?: string | undefined
+  template_id?: string | undefined
+  base_template_id?: string | undefined
+  last_stop_reason?: string | undefined
+  created_by_id?: string | undefined
+  block_id?: string | undefined
+  show_hidden?: boolean | undefined
+  order_by?: 'created_at' | 'updated_at' | 'last_run_completion' | undefined
+}
+
+export interface AgentStore {
+  /** Throws `not_found` for an unknown block or tool id, `conflict` for two blocks of one label. */
+  create(actor: Actor, agent: NewAgent): Promise<Agent>
+  get(actor: Actor, agent_id: string, relations: readonly AgentRelation[]): Promise<Agent | null>
+  list(actor: Actor, filter: AgentFilter, page: Page, relations: readonly AgentRelation[]): Promise<Agent[]>
+  count(actor: Actor, filter: AgentFilter): Promise<number>
+  /** Answers with all relations. */
+  update(actor: Actor, agent_id: string, patch: AgentPatch): Promise<Agent | null>
+  /** Deletes its conversations, messages, runs and steps too; blocks, tools and archives stay. False when there was none. */
+  delete(actor: Actor, agent_id: string): Promise<boolean>
+  /** Throws `not_found` for the agent or the block, `conflict` when the agent has a block of that label. */
+  attachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
+  detachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
+  /** Distinct tags of agents and blocks, sorted by code point. Cursors are tags. */
+  listTags(actor: Actor, filter: TagFilter, page: Page): Promise<string[]>
+  /** Attaching twice is the same as once. */
+  attachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void>
+  detachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void>
+}
+
+export interface TagFilter {
+  /** Exactly this one. */
+  name?: string | undefined
+  /** Substring, case-insensitive. */
+  query_text?: string | undefined
+}

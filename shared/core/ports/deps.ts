@@ -1,0 +1,12 @@
+import type { Clock } from './actor.ts'
+import type { Models } from './models.ts'
+import type { Store } from './store.ts'
+import type { ToolRunner } from './tools.ts'
+
+/** Everything the agent is given. */
+export interface CoreDeps {
+  store: Store
+  models: Models
+  tools: ToolRunner
+  clock: Clock
+}

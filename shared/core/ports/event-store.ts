@@ -1,0 +1,9 @@
+import type { Event } from '../../schema/event.ts'
+import type { Actor } from './actor.ts'
+
+export interface EventStore {
+  /** Id of the newest event of any organisation; 0 when there is none. */
+  lastId(): Promise<number>
+  /** Events after this id, oldest first, and then each new one as it is committed by any process. Ends on abort. */
+  watch(actor: Actor, after: number, options: { signal: AbortSignal }): AsyncIterable<Event>
+}

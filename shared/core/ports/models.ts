@@ -1,0 +1,81 @@
+import type { ContentPart, Logprobs } from '../../schema/message.ts'
+import type { LlmConfig, Model, ModelSettings } from '../../schema/model.ts'
+import type { ToolSchema } from '../../schema/tool.ts'
+import type { Actor } from './actor.ts'
+
+/** One message of a model request, in no vendor's shape. */
+export type ModelMessage =
+  | { role: 'system'; text: string }
+  | { role: 'user'; content: ContentPart[]; name: string | null }
+  | { role: 'assistant'; content: ContentPart[]; tool_calls: ModelToolCall[] }
+  | { role: 'tool'; tool_call_id: string; name: string; content: string | ContentPart[] }
+
+/** `arguments` is JSON text as the model wrote it: hostile until parsed. */
+export interface ModelToolCall {
+  id: string
+  name: string
+  arguments: string
+}
+
+export interface ModelRequest {
+  messages: ModelMessage[]
+  tools: ToolSchema[]
+  tool_choice: 'auto' | 'required' | 'none' | { name: string }
+  parallel_tool_calls: boolean
+  settings: Pick<LlmConfig, 'temperature' | 'max_tokens' | 'reasoning_effort'> &
+    Pick<ModelSettings, 'response_format'>
+  /** Ask for log probabilities of the answer, and of this many alternatives of each token. */
+  logprobs?: { top: number | null }
+}
+
+export interface ModelUsage {
+  prompt_tokens: number
+  completion_tokens: number
+  total_tokens: number
+  cached_input_tokens: number | null
+  cache_write_tokens: number | null
+  reasoning_tokens: number | null
+}
+
+/** What a model says, piece by piece. Exactly one `finish`, last; text and calls before it are deltas to concatenate. */
+export type ModelEvent =
+  | { type: 'text'; text: string }
+  | { type: 'reasoning'; text: string; signature?: string }
+  /** `index` tells parallel calls apart; `id` and `name` come with the first delta of a call. */
+  | { type: 'tool_call'; index: number; id?: string; name?: string; arguments: string }
+  | {
+      type: 'finish'
+      reason: 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'unknown'
+      /** Null when the provider reported none. */
+      usage: ModelUsage | null
+      /** Of the whole answer, when asked for and known. */
+      logprobs?: Logprobs
+    }
+
+export interface LanguageModel {
+  /**
+   * Asks the model once. With `stream: false` each part comes in one piece. An abort rejects promptly. Failures are
+   * `AppError` with an `llm_*` code whose text names provider, URL and cause; nothing is thrown after `finish`.
+   */
+  generate(
+    request: ModelRequest,
+    options: { signal: AbortSignal; stream: boolean },
+  ): AsyncIterable<ModelEvent>
+}
+
+/** A handle (`provider/model`) made callable. */
+export interface ResolvedModel {
+  handle: string
+  /** As `GET /v1/models/` lists it; `context_window` is the model's own maximum. */
+  info: Model
+  language_model: LanguageModel
+}
+
+export interface Models {
+  /** Every model that can be used now. A provider that does not answer contributes none; see `problems`. */
+  list(
+    actor: Actor,
+  ): Promise<{ models: Model[]; problems: { provider: string; url: string; message: string }[] }>
+  /** Throws `model_not_found` naming the handle and what is there. Accepts `letta/auto` for the default model. */
+  resolve(actor: Actor, handle: string): Promise<ResolvedModel>
+}

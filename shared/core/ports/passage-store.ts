@@ -1,0 +1,55 @@
+import type { Page } from '../../schema/page.ts'
+import type { Passage, TagMatchMode } from '../../schema/passage.ts'
+import type { Actor } from './actor.ts'
+
+export interface NewPassage {
+  id: string
+  text: string
+  tags: string[]
+  metadata: Record<string, unknown>
+  /** ISO 8601 in UTC. */
+  created_at: string
+}
+
+export interface PassageFilter {
+  /** Only passages of this agent's archives. */
+  agent_id: string
+  /** Substring of the text, case-insensitive. */
+  text?: string | undefined
+}
+
+export interface PassageSearch {
+  agent_id: string
+  /** Plain words; operators of the search engine are text. */
+  query: string
+  tags?: string[] | undefined
+  /** `any` by default. */
+  tag_match_mode?: TagMatchMode | undefined
+  limit: number
+  /** ISO 8601 instants; the end is exclusive. */
+  start_date?: string | undefined
+  end_date?: string | undefined
+}
+
+/** A passage and why it was found: its ranks count from 1; the score is that of reciprocal rank fusion. */
+export interface PassageMatch {
+  passage: Passage
+  rrf_score: number
+  vector_rank: number | null
+  fts_rank: number | null
+}
+
+/** Archival memory: passages in archives, which agents may share. */
+export interface PassageStore {
+  /**
+   * Stores passages in the agent's default archive, which is made with the first of them and named after the agent.
+   * Throws `not_found` for the agent.
+   */
+  create(actor: Actor, agent_id: string, passages: readonly NewPassage[]): Promise<Passage[]>
+  /** Sorted by creation. Throws `not_found` for an unknown cursor. */
+  list(actor: Actor, filter: PassageFilter, page: Page): Promise<Passage[]>
+  /** Best first; nothing for a query without text. */
+  search(actor: Actor, search: PassageSearch): Promise<PassageMatch[]>
+  /** False when the agent's archives have no such passage. */
+  delete(actor: Actor, agent_id: string, passage_id: string): Promise<boolean>
+}

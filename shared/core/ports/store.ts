@@ -1,0 +1,22 @@
+import type { AgentStore } from './agent-store.ts'
+import type { BlockStore } from './block-store.ts'
+import type { EventStore } from './event-store.ts'
+import type { MessageStore } from './message-store.ts'
+import type { PassageStore } from './passage-store.ts'
+import type { ToolStore } from './tool-store.ts'
+import type { TurnStore } from './turn-store.ts'
+
+/** Coarse commands: each method is one transaction of its adapter. */
+export interface Store {
+  readonly agents: AgentStore
+  readonly blocks: BlockStore
+  readonly passages: PassageStore
+  readonly tools: ToolStore
+  readonly messages: MessageStore
+  readonly turns: TurnStore
+  readonly events: EventStore
+  /** Throws `store_unavailable` when the store cannot answer now. */
+  ready(): Promise<void>
+  /** Releases locks and files. Turns still open are failed by the next instance that looks. */
+  close(): Promise<void>
+}

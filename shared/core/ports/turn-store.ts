@@ -1,0 +1,126 @@
+import type { Agent } from '../../schema/agent.ts'
+import type { Block, CreateBlock } from '../../schema/block.ts'
+import type { StopReason, StoredMessage } from '../../schema/message.ts'
+import type { Page } from '../../schema/page.ts'
+import type { Run, RunStatus, Step } from '../../schema/run.ts'
+import type { Actor } from './actor.ts'
+import type { NewPassage } from './passage-store.ts'
+import type { RunFilter, StepFilter } from './run-store.ts'
+
+/** A turn to begin. `messages` are stored in the same transaction, before any model is asked. */
+export interface OpenTurn {
+  run: Run
+  /** The agent's id for its default conversation. */
+  conversation_id: string
+  messages: StoredMessage[]
+}
+
+export interface OpenedTurn {
+  agent: Agent
+  /** Fences every write of this turn. */
+  epoch: number
+  /** What the model may see, in order: the system message, then the rest up to and with the turn's own input. */
+  context: StoredMessage[]
+  /** Messages of the agent that are stored but not in `context`. */
+  recall_count: number
+  /** Passages in the agent's archives, and their tags in order of the alphabet (the first hundred). */
+  archival: { count: number; tags: string[] }
+}
+
+/** New fields of a block that still has `base_version`; absent ones stay. */
+export interface BlockChange {
+  block_id: string
+  base_version: number
+  value?: string
+  label?: string
+  description?: string | null
+}
+
+/** What a step does to one block of its agent: change it, take it from the agent, or make it and attach it. */
+export type BlockEdit =
+  | BlockChange
+  | { block_id: string; base_version: number; detach: true }
+  | { block_id: string; create: CreateBlock }
+
+/** A step's block edits were made on blocks that have changed meanwhile: nothing of it was written. */
+export interface BlockConflict {
+  status: 'conflict'
+  /** The agent's blocks as they are now. */
+  blocks: Block[]
+  /** New labels that cannot be: another agent shares the block and has one of that label. */
+  refused_labels?: { block_id: string; label: string }[]
+}
+
+export interface FinishRun {
+  status: Exclude<RunStatus, 'created' | 'running'>
+  stop_reason: StopReason
+  completed_at: string
+  ttft_ns: number | null
+  total_duration_ns: number
+  metadata: Record<string, unknown> | null
+}
+
+/** One step, committed whole: messages, context, block edits, usage and, at the end, the run's outcome. */
+export interface CommitStep {
+  agent_id: string
+  conversation_id: string
+  run_id: string
+  epoch: number
+  step: Step | null
+  /** Appended to history and to the context, in order. */
+  messages: StoredMessage[]
+  /** New text of the system message, when the prompt was compiled again in this turn. */
+  system?: { message_id: string; text: string }
+  block_edits: BlockEdit[]
+  /** For the agent's default archive, as `PassageStore.create` stores them. */
+  passages?: NewPassage[]
+  /** Ends the run and releases the conversation. */
+  finish?: FinishRun
+}
+
+/** A conversation as its prompt is compiled from. */
+export interface ConversationContext {
+  /** What the model sees, the system message first. */
+  context: StoredMessage[]
+  /** Messages of the agent that are stored but not in `context`. */
+  recall_count: number
+  archival: OpenedTurn['archival']
+}
+
+export interface TurnStore {
+  /** Takes the conversation's lease. Throws `not_found` or `conversation_busy` with `data.run_id`. */
+  open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn>
+  /**
+   * Throws `lease_lost` when another instance took the conversation over. A block that was changed meanwhile, or a
+   * label that was taken, refuses the whole step: the caller applies its tools to the present blocks again.
+   */
+  commit(actor: Actor, step: CommitStep): Promise<{ status: 'committed' } | BlockConflict>
+  /** Fails the runs of instances that are gone and frees their conversations. Returns the run ids. */
+  recover(): Promise<string[]>
+  getRun(actor: Actor, run_id: string): Promise<Run | null>
+  listRuns(actor: Actor, filter: RunFilter, page: Page): Promise<Run[]>
+  /** Deletes a run and its steps; its messages stay. False when there is none; throws `conflict` while it runs. */
+  deleteRun(actor: Actor, run_id: string): Promise<boolean>
+  /** Keeps how the call of a run's `callback_url` went. */
+  saveCallback(
+    actor: Actor,
+    run_id: string,
+    outcome: Pick<Run, 'callback_sent_at' | 'callback_status_code' | 'callback_error'>,
+  ): Promise<void>
+  /** Asks whichever process runs it to cancel this run. False when it is not running. */
+  requestCancel(actor: Actor, run_id: string): Promise<boolean>
+  /** Runs of this process whose cancellation was asked for, by any process and any organisation. */
+  cancelRequests(): Promise<string[]>
+  listSteps(actor: Actor, filter: StepFilter, page: Page): Promise<Step[]>
+  getStep(actor: Actor, step_id: string): Promise<Step | null>
+  updateStep(actor: Actor, step_id: string, patch: Pick<Step, 'feedback' | 'tags'>): Promise<Step | null>
+  /** Null when there is no such conversation of this agent. */
+  getContext(actor: Actor, agent_id: string, conversation_id: string): Promise<ConversationContext | null>
+  /** Puts a new text in the conversation's system message, also while a turn runs, which keeps its own. */
+  setSystem(actor: Actor, agent_id: string, conversation_id: string, text: string): Promise<void>
+  /**
+   * Begins the conversation anew: its messages are deleted and `system` is all that is left. Throws `not_found`, and
+   * `conversation_busy` with `data.run_id` while a turn runs.
+   */
+  reset(actor: Actor, agent_id: string, conversation_id: string, system: StoredMessage): Promise<void>
+}
