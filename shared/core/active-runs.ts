@@ -8,7 +8,7 @@ import { inputMessage } from './messages.ts'
 import type { Actor } from './ports/actor.ts'
 import type { CoreDeps } from './ports/deps.ts'
 import { RecentRuns } from './recent-runs.ts'
-import { runTurn } from './turn.ts'
+import { runTurn } from './turn/turn.ts'
 
 /** How often a process looks whether another one has asked to cancel a turn of its own, in milliseconds. */
 const CANCEL_POLL_MS = 400

@@ -77,7 +77,8 @@ export function toModelMessages(messages: readonly StoredMessage[], options: Vie
   return messages.flatMap((message) => toModelMessage(message, options))
 }
 
-interface ViewOptions {
+/** For whom stored messages are rendered. */
+export interface ViewOptions {
   timezone: string
   max_return_chars: number
   /** The model that is asked, as messages name theirs. */

@@ -1,8 +1,8 @@
-import { AppError, isAppError, messageOf } from '../schema/errors.ts'
-import { COMPLETED_REASONS, type StopReason } from '../schema/message.ts'
+import { AppError, isAppError, messageOf } from '../../schema/errors.ts'
+import { COMPLETED_REASONS, type StopReason } from '../../schema/message.ts'
 import type { Answer } from './answer.ts'
-import type { TurnError } from './events.ts'
-import type { ResolvedModel } from './ports/models.ts'
+import type { TurnError } from '../events.ts'
+import type { ResolvedModel } from '../ports/models.ts'
 
 /** The status of a run that ended for this reason, without a cancellation. */
 export function statusOf(stop_reason: StopReason): 'completed' | 'failed' {

@@ -1,5 +1,5 @@
-import type { Step } from '../schema/run.ts'
-import type { Clock } from './ports/actor.ts'
+import type { Step } from '../../schema/run.ts'
+import type { Clock } from '../ports/actor.ts'
 
 /** How long the parts of one step take, from its making on, in nanoseconds. */
 export class StepClock {

@@ -1,8 +1,8 @@
-import { AppError } from '../schema/errors.ts'
-import { newId } from '../schema/ids.ts'
-import type { ContentPart, Logprobs, StoredToolCall } from '../schema/message.ts'
-import type { AgentEvent } from './events.ts'
-import type { LanguageModel, ModelEvent, ModelRequest, ModelUsage } from './ports/models.ts'
+import { AppError } from '../../schema/errors.ts'
+import { newId } from '../../schema/ids.ts'
+import type { ContentPart, Logprobs, StoredToolCall } from '../../schema/message.ts'
+import type { AgentEvent } from '../events.ts'
+import type { LanguageModel, ModelEvent, ModelRequest, ModelUsage } from '../ports/models.ts'
 
 /** One answer of the model, complete. */
 export interface Answer {

@@ -1,0 +1,28 @@
+import type { StopReason } from '../../schema/message.ts'
+import type { ModelRequest } from '../ports/models.ts'
+import type { Answer } from './answer.ts'
+import type { ExecutedCall } from './tool-calls.ts'
+
+/** What the model may do in the next step. */
+export type Offer = Pick<ModelRequest, 'tools' | 'tool_choice' | 'parallel_tool_calls'>
+
+/**
+ * How a turn goes on: it ends by `stop`, or asks the model again, with `say` as a user message before when it is not
+ * null (a heartbeat, say).
+ */
+export type Continuation = { stop: StopReason } | { stop: null; say: string | null }
+
+/**
+ * What tells one agent type's turn from another's. One object belongs to one turn and may keep its state; it asks no
+ * model, runs no tool and stores nothing. None of its methods throws.
+ */
+export interface AgentLoop {
+  /** What the model is shown in the next step. */
+  offer(): Offer
+  /** The answer as this loop means it: what is said, what is thought, which calls are to be run, in order. */
+  read(answer: Answer): Answer
+  /** After an answer without a call. */
+  afterText(answer: Answer): Continuation
+  /** After the calls of an answer were run, or refused; failed ones are among them. */
+  afterCalls(executed: readonly ExecutedCall[]): Continuation
+}

@@ -1,0 +1,55 @@
+import type { Agent } from '../../schema/agent.ts'
+import type { AgentEvent } from '../events.ts'
+import type { LanguageModel, ModelMessage, ModelRequest } from '../ports/models.ts'
+import type { Offer } from './agent-loop.ts'
+import { type Answer, readAnswer } from './answer.ts'
+import type { OpenStep, TurnRecords } from './records.ts'
+
+/** One exchange with the model: what went to it and what came back, whole. */
+export interface Exchange {
+  request: ModelRequest
+  answer: Answer
+}
+
+/** The request of one step. `messages` is copied: the conversation grows afterwards. */
+export function modelRequest(
+  agent: Agent,
+  messages: readonly ModelMessage[],
+  offer: Offer,
+  logprobs: { top: number | null } | null,
+): ModelRequest {
+  const config = agent.llm_config
+  const wanted = logprobs ?? (config.return_logprobs ? { top: config.top_logprobs ?? null } : null)
+  return {
+    messages: [...messages],
+    ...offer,
+    settings: {
+      temperature: config.temperature,
+      max_tokens: config.max_tokens,
+      reasoning_effort: config.reasoning_effort,
+      response_format: agent.response_format,
+    },
+    ...(wanted ? { logprobs: wanted } : {}),
+  }
+}
+
+/** Asks the model once, passing its deltas on when `stream` is set. */
+export async function* ask(
+  model: LanguageModel,
+  request: ModelRequest,
+  step: OpenStep,
+  records: TurnRecords,
+  options: { signal: AbortSignal; stream: boolean },
+): AsyncGenerator<AgentEvent, Exchange> {
+  const { id: step_id, message_id, partial } = step
+  const events = readAnswer(model, request, { ...options, step_id, message_id, partial })
+  for (;;) {
+    const next = await events.next()
+    records.answerBegan()
+    if (next.done) {
+      step.clock.answered()
+      return { request, answer: next.value }
+    }
+    yield next.value
+  }
+}

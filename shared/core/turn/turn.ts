@@ -1,0 +1,371 @@
+import type { Agent } from '../../schema/agent.ts'
+import { AppError, isAppError } from '../../schema/errors.ts'
+import type {
+  ContentPart,
+  Logprobs,
+  StopReason,
+  StoredMessage,
+  StoredToolCall,
+} from '../../schema/message.ts'
+import type { Run, Step } from '../../schema/run.ts'
+import type { AgentEvent, TurnResult } from '../events.ts'
+import { WorkingMemory } from '../memory.ts'
+import {
+  assistantMessage,
+  inputMessage,
+  toModelMessages,
+  toolMessage,
+  type ViewOptions,
+} from '../messages.ts'
+import type { Actor } from '../ports/actor.ts'
+import type { CoreDeps } from '../ports/deps.ts'
+import type { ModelMessage, ResolvedModel } from '../ports/models.ts'
+import type { CommitStep, OpenedTurn } from '../ports/turn-store.ts'
+import type { AgentLoop } from './agent-loop.ts'
+import type { Answer } from './answer.ts'
+import { ask, type Exchange, modelRequest } from './ask.ts'
+import { loopOf } from './loop-of.ts'
+import { orAbort } from './or-abort.ts'
+import { type OpenStep, type Place, TurnRecords } from './records.ts'
+import { type ExecutedCall, runAgain, runToolCalls, type ToolCallScope } from './tool-calls.ts'
+import { turnContext } from './turn-context.ts'
+import { describeError, refuseNothing, statusOf, stopReasonOf } from './turn-end.ts'
+
+export interface TurnInput {
+  actor: Actor
+  run: Run
+  conversation_id: string
+  /** Its context may end with new input, or with nothing new: then the model is asked to go on from there. */
+  opened: OpenedTurn
+  /** Model calls at the most; the last one may still run its tools. */
+  max_steps: number
+  /** Pass the model's deltas on as they come. */
+  stream_tokens: boolean
+  /** Instead of the agent's model, for this turn. */
+  override_model: string | null
+  /** Instead of the agent's system message, for this turn. */
+  override_system: string | null
+  /** Ask for log probabilities, whatever the agent's settings say. */
+  logprobs: { top: number | null } | null
+}
+
+/** How often a step may be applied again because somebody else changed the same block. */
+const MAX_CONFLICTS = 20
+
+/** How often a request may be sent again with a shorter conversation because the provider calls it too long. */
+const MAX_OVERFLOWS = 3
+
+/**
+ * One turn of an agent whose input is already stored: ask the model, run the tools it calls, commit the step,
+ * repeat. Read to the end it commits or closes the run exactly once. Expected failures (the model, an abort, a
+ * lost lease) end in a `run_end` with a reason; only a failing store throws.
+ */
+export async function* runTurn(
+  input: TurnInput,
+  deps: CoreDeps,
+  options: { signal: AbortSignal },
+): AsyncGenerator<AgentEvent, TurnResult> {
+  const turn = new Turn(input, deps, options.signal)
+  yield { type: 'run_start', run: input.run }
+  let result: TurnResult
+  try {
+    const stop_reason = yield* turn.steps()
+    result = turn.result(statusOf(stop_reason), stop_reason)
+  } catch (error) {
+    result = yield* turn.close(error)
+  }
+  yield { type: 'run_end', result }
+  return result
+}
+
+class Turn {
+  readonly #input: TurnInput
+  readonly #deps: CoreDeps
+  readonly #signal: AbortSignal
+  readonly #agent: Agent
+  readonly #memory: WorkingMemory
+  readonly #records: TurnRecords
+  readonly #produced: StoredMessage[] = []
+  /** What the model is shown; each committed step is appended. */
+  #conversation: ModelMessage[] = []
+  #system: CommitStep['system']
+  #model: ResolvedModel | null = null
+  #logprobs: Logprobs | null = null
+  /** The step that is under way. */
+  #step: OpenStep | null = null
+
+  constructor(input: TurnInput, deps: CoreDeps, signal: AbortSignal) {
+    this.#input = input
+    this.#deps = deps
+    this.#signal = signal
+    this.#agent = input.opened.agent
+    this.#memory = new WorkingMemory(input.opened.agent.blocks)
+    this.#records = new TurnRecords(this.#agent, input.run.id, deps.clock)
+  }
+
+  /** The loop. Returns once the step that ends the run is committed. */
+  async *steps(): AsyncGenerator<AgentEvent, StopReason> {
+    const handle = this.#input.override_model ?? this.#agent.model ?? 'letta/auto'
+    const model = await this.#orAbort(this.#deps.models.resolve(this.#input.actor, handle))
+    this.#model = model
+    this.#buildContext(model)
+    const loop = loopOf(this.#agent)
+    for (let n = 1; ; n++) {
+      this.#signal.throwIfAborted()
+      const last = n >= this.#input.max_steps
+      const step = (this.#step = this.#records.openStep())
+      yield { type: 'step_start', step_id: step.id, message_id: step.message_id }
+      const exchange = yield* this.#ask(model, loop, step)
+      const answer = loop.read(exchange.answer)
+      const stop =
+        answer.tool_calls.length === 0
+          ? yield* this.#speak(model, loop, step, answer, last)
+          : yield* this.#act(model, loop, step, answer, last)
+      if (stop) return stop
+      await this.#afterStep()
+    }
+  }
+
+  result(status: TurnResult['status'], stop_reason: StopReason): TurnResult {
+    return {
+      run_id: this.#input.run.id,
+      status,
+      stop_reason,
+      usage: this.#records.usage,
+      messages: this.#produced,
+      logprobs: this.#logprobs,
+    }
+  }
+
+  /** The turn stopped before its end: what the user saw stays, the run is closed, the conversation is free. */
+  async *close(error: unknown): AsyncGenerator<AgentEvent, TurnResult> {
+    const cancelled = this.#signal.aborted
+    const status = cancelled ? 'cancelled' : 'failed'
+    const reason: StopReason = cancelled ? 'cancelled' : stopReasonOf(error)
+    const result = this.result(status, reason)
+    if (!cancelled) result.error = describeError(error)
+    if (isAppError(error, 'lease_lost')) return result
+    const messages: StoredMessage[] = []
+    let row: Step | null = null
+    const step = this.#step
+    if (step && this.#model) {
+      const said: ContentPart[] = [{ type: 'text', text: step.partial.text }]
+      if (step.partial.text !== '') messages.push(this.#assistant(this.#model, step, said, []))
+      const failure = result.error ? { error: result.error } : {}
+      row = this.#records.step(step, this.#model, { status, stop_reason: reason, usage: null, ...failure })
+    }
+    try {
+      await this.#commit({
+        step: row,
+        messages,
+        keep_edits: false,
+        finish: this.#records.finish(status, reason, result.error),
+      })
+    } catch (failure) {
+      // Whoever took the conversation over has closed this run already.
+      if (isAppError(failure, 'lease_lost')) return result
+      throw failure
+    }
+    for (const message of messages) {
+      this.#produced.push(message)
+      if (!this.#input.stream_tokens) yield { type: 'message', message }
+    }
+    return result
+  }
+
+  // ---- asking ------------------------------------------------------------------------------------------------
+
+  #buildContext(model: ResolvedModel): void {
+    const { messages, system } = turnContext(this.#input.opened, {
+      view: this.#view(model),
+      conversation_id: this.#input.conversation_id,
+      override_system: this.#input.override_system,
+      now: this.#deps.clock.now(),
+    })
+    this.#conversation = messages
+    this.#system = system
+  }
+
+  /** Asks the model, again when its provider calls the conversation too long and it could be made shorter. */
+  async *#ask(model: ResolvedModel, loop: AgentLoop, step: OpenStep): AsyncGenerator<AgentEvent, Exchange> {
+    for (let attempt = 0; ; attempt++) {
+      const request = modelRequest(this.#agent, this.#conversation, loop.offer(), this.#input.logprobs)
+      try {
+        const exchange = yield* ask(model.language_model, request, step, this.#records, {
+          signal: this.#signal,
+          stream: this.#input.stream_tokens,
+        })
+        this.#logprobs = exchange.answer.logprobs
+        return exchange
+      } catch (error) {
+        if (!isAppError(error, 'llm_context_window') || attempt >= MAX_OVERFLOWS) throw error
+        await this.#recoverOverflow(error)
+      }
+    }
+  }
+
+  /** Makes `#conversation` shorter after its provider has called it too long; throws when it cannot. */
+  async #recoverOverflow(error: AppError): Promise<void> {
+    throw error
+  }
+
+  /** Between a committed step and the next request. */
+  async #afterStep(): Promise<void> {}
+
+  // ---- what an answer leads to -------------------------------------------------------------------------------
+
+  /** An answer without a call: it ends the turn, or the model is asked to go on. */
+  async *#speak(
+    model: ResolvedModel,
+    loop: AgentLoop,
+    step: OpenStep,
+    answer: Answer,
+    last: boolean,
+  ): AsyncGenerator<AgentEvent, StopReason | null> {
+    refuseNothing(model, answer)
+    const { stop, say } = this.#continuation(loop.afterText(answer), last)
+    const messages = answer.text === '' ? [] : [this.#assistant(model, step, answer.content, [])]
+    const row = this.#answered(model, step, answer, stop)
+    const all = [...messages, ...say]
+    await this.#commit({ step: row, messages: all, ...this.#ending(stop) })
+    yield* this.#report(all, row)
+    this.#conversation.push(...toModelMessages(all, this.#view(model)))
+    return stop
+  }
+
+  /** Runs the calls, commits them with their returns, and extends the conversation. Returns a reason to stop. */
+  async *#act(
+    model: ResolvedModel,
+    loop: AgentLoop,
+    step: OpenStep,
+    answer: Answer,
+    last: boolean,
+  ): AsyncGenerator<AgentEvent, StopReason | null> {
+    const asked = this.#assistant(model, step, answer.content, answer.tool_calls)
+    yield { type: 'message', message: asked }
+    const scope = this.#scope()
+    let executed: ExecutedCall[] = await this.#orAbort(runToolCalls(answer.tool_calls, scope))
+    step.clock.toolsRun()
+    const { stop, say } = this.#continuation(loop.afterCalls(executed), last)
+    const row = this.#answered(model, step, answer, stop)
+    const returned = toolMessage([], this.#place(step), this.#deps.clock.now())
+    for (let attempt = 0; ; attempt++) {
+      returned.tool_returns = executed.map((e) => e.result)
+      const outcome = await this.#commit({
+        step: row,
+        messages: [asked, returned, ...say],
+        passages: executed.flatMap((e) => e.passages),
+        ...this.#ending(stop),
+      })
+      if (outcome.status === 'committed') break
+      if (attempt >= MAX_CONFLICTS)
+        throw new AppError(
+          'conflict',
+          'a memory block of this agent was changed by others faster than it could be edited',
+        )
+      this.#memory.rebase(outcome)
+      executed = await this.#orAbort(runAgain(executed, scope))
+    }
+    this.#memory.committed()
+    this.#produced.push(asked)
+    yield* this.#report([returned, ...say], row)
+    this.#conversation.push(...toModelMessages([asked, returned, ...say], this.#view(model)))
+    return stop
+  }
+
+  /** What the loop wants, unless this was the last step it may take. */
+  #continuation(
+    wanted: ReturnType<AgentLoop['afterText']>,
+    last: boolean,
+  ): { stop: StopReason | null; say: StoredMessage[] } {
+    if (wanted.stop !== null) return { stop: wanted.stop, say: [] }
+    if (last) return { stop: 'max_steps', say: [] }
+    if (wanted.say === null) return { stop: null, say: [] }
+    const content = wanted.say
+    return {
+      stop: null,
+      say: [inputMessage({ role: 'user', content }, this.#place(this.#step), this.#deps.clock.now())],
+    }
+  }
+
+  #ending(stop: StopReason | null): Pick<CommitStep, 'finish'> {
+    return stop ? { finish: this.#records.finish(statusOf(stop), stop) } : {}
+  }
+
+  /** The step is committed: nothing of it is under way any more. */
+  *#report(messages: StoredMessage[], row: Step): Generator<AgentEvent> {
+    this.#step = null
+    for (const message of messages) {
+      this.#produced.push(message)
+      yield { type: 'message', message }
+    }
+    yield { type: 'step_end', step: row }
+  }
+
+  // ---- records -----------------------------------------------------------------------------------------------
+
+  #orAbort<T>(promise: Promise<T>): Promise<T> {
+    return orAbort(promise, this.#signal)
+  }
+
+  #view(model: ResolvedModel): ViewOptions {
+    return {
+      timezone: this.#agent.timezone,
+      max_return_chars: Math.max(5000, Math.floor(this.#agent.llm_config.context_window * 0.2 * 4)),
+      model: model.info.model,
+    }
+  }
+
+  #scope(): ToolCallScope {
+    return {
+      actor: this.#input.actor,
+      agent: this.#agent,
+      run_id: this.#input.run.id,
+      memory: this.#memory,
+      deps: this.#deps,
+      signal: this.#signal,
+    }
+  }
+
+  #place(step: OpenStep | null): Place {
+    return {
+      agent_id: this.#agent.id,
+      conversation_id: this.#input.conversation_id,
+      run_id: this.#input.run.id,
+      step_id: step?.id ?? null,
+    }
+  }
+
+  #assistant(
+    model: ResolvedModel,
+    step: OpenStep,
+    content: ContentPart[],
+    calls: StoredToolCall[],
+  ): StoredMessage {
+    const now = this.#deps.clock.now()
+    return assistantMessage(step.message_id, content, calls, model.info.model, this.#place(step), now)
+  }
+
+  /** The row of a step whose model has answered; counts its usage. */
+  #answered(model: ResolvedModel, step: OpenStep, answer: Answer, stop_reason: StopReason | null): Step {
+    this.#records.count(answer.usage)
+    return this.#records.step(step, model, { status: 'success', stop_reason, usage: answer.usage })
+  }
+
+  async #commit({
+    keep_edits = true,
+    ...part
+  }: Pick<CommitStep, 'step' | 'messages' | 'passages' | 'finish'> & { keep_edits?: boolean }) {
+    const outcome = await this.#deps.store.turns.commit(this.#input.actor, {
+      agent_id: this.#agent.id,
+      conversation_id: this.#input.conversation_id,
+      run_id: this.#input.run.id,
+      epoch: this.#input.opened.epoch,
+      ...part,
+      ...(this.#system ? { system: this.#system } : {}),
+      block_edits: keep_edits ? this.#memory.edits() : [],
+    })
+    if (outcome.status === 'committed') this.#system = undefined
+    return outcome
+  }
+}
