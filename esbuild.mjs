@@ -61,6 +61,19 @@ const builds = [
   },
   {
     ...common,
+    // Started as a thread by the tool `fetch_webpage`.
+    entryPoints: { 'page-worker': 'shared/tools/web/page-worker.ts' },
+    outdir: 'dist',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    external: ['canvas'],
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+  },
+  {
+    ...common,
     entryPoints: { extension: 'extension/host/extension.ts', client: 'shared/client/http.ts' },
     outdir: 'dist',
     outExtension: { '.js': '.cjs' },

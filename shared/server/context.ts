@@ -1,6 +1,7 @@
 import type { ActiveRuns } from '../core/active-runs.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
+import type { Download } from './images.ts'
 import { DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID } from '../schema/ids.ts'
 
 /** What every route is given. */
@@ -9,8 +10,8 @@ export interface ServerContext {
   runs: ActiveRuns
   /** Hears of failures that are ours, with the id of the request they belong to; must not throw. */
   onFailure(where: string, error: unknown, request_id?: string): void
-  /** Fetch images from this machine and private networks for a message that asks for it. */
-  allow_private_images: boolean
+  /** Fetches the images of messages. */
+  download: Download
   /** What goes on after its answer was sent, and never rejects: the server waits for it before it closes the store. */
   tasks: Set<Promise<void>>
   /** Aborted when the server shuts down: streams that never end by themselves end. */

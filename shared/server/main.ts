@@ -100,6 +100,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   try {
     const config = await openConfig(data, { env })
     const providers = [...config.value.providers, ...providersFromEnv(env)]
+    const allow_private = env['LOCI_ALLOW_PRIVATE_URLS'] === '1'
     const deps: CoreDeps = {
       store,
       models: createModels({
@@ -107,7 +108,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         default_handle: config.value.defaults.model ?? env['LETTA_DEFAULT_LLM_HANDLE'] ?? null,
         discover_local: options.discover_local ?? config.value.discover_local,
       }),
-      tools: createToolRunner(),
+      tools: createToolRunner({
+        allow_private,
+        exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
+      }),
       clock: { now: () => new Date(), monotonic: () => performance.now() },
     }
     await store.tools.seed(DEFAULT_ACTOR, deps.tools.builtins)
@@ -123,7 +127,8 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       deps,
       runs,
       onFailure,
-      allow_private_images: env['LOCI_ALLOW_PRIVATE_IMAGES'] === '1',
+      download: async (url, options) =>
+        (await import('../tools/web/download.ts')).download(url, { ...options, allow_private }),
       tasks,
       closing: closing.signal,
     })

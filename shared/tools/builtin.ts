@@ -4,7 +4,7 @@ import type { ToolType } from '../schema/tool.ts'
 
 /** A built-in tool and what it does. A thrown error is what the model reads. */
 export interface Builtin extends BuiltinTool {
-  run(call: ToolCallInput): Promise<ToolResult> | ToolResult
+  run(call: ToolCallInput, options: { signal: AbortSignal }): Promise<ToolResult> | ToolResult
 }
 
 /** A property of a tool's arguments, as JSON schema. */

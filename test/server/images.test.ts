@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { isPrivate } from '../../shared/server/images.ts'
+import { isPrivate } from '../../shared/tools/web/download.ts'
 import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 
@@ -20,7 +20,7 @@ describe('images in messages', () => {
 
   before(async () => {
     model = await startScriptedModel([])
-    open = await startLoci({ model_url: model.url, env: { LOCI_ALLOW_PRIVATE_IMAGES: '1' } })
+    open = await startLoci({ model_url: model.url, env: { LOCI_ALLOW_PRIVATE_URLS: '1' } })
     strict = await startLoci({ model_url: model.url })
     web = createServer((request, response) => {
       hits++
@@ -108,7 +108,7 @@ describe('images in messages', () => {
       [
         '/file',
         (_, r) => r.writeHead(302, { location: 'file:///etc/passwd' }).end(),
-        /only http:, https:/,
+        /only http: and https:/,
         1,
       ],
       ['/cut', (_, r) => r.destroy(), /could not be fetched/, 2],
@@ -166,7 +166,7 @@ describe('images in messages', () => {
     ]) {
       const { status, detail } = await send(strict, url)
       assert.equal(status, 400, url)
-      assert.match(detail, /LOCI_ALLOW_PRIVATE_IMAGES=1/, url)
+      assert.match(detail, /LOCI_ALLOW_PRIVATE_URLS=1/, url)
     }
     assert.equal(hits, 0)
   })

@@ -62,6 +62,19 @@ export const routes = [
     handle: async ({ actor, context, query }) => context.deps.store.tools.count(actor, toFilter(query)),
   }),
   route({
+    method: 'POST',
+    path: '/v1/tools/add-base-tools',
+    operation: 'add_base_tools',
+    summary: 'Make sure that the built-in tools are there',
+    answer: z.array(tool),
+    async handle({ actor, context }) {
+      const { store, tools } = context.deps
+      await store.tools.seed(actor, tools.builtins)
+      const names = tools.builtins.map((builtin) => builtin.name)
+      return store.tools.list(actor, { names }, { limit: names.length, order: 'asc' })
+    },
+  }),
+  route({
     method: 'GET',
     path: '/v1/tools/:tool_id',
     operation: 'retrieve_tool',
