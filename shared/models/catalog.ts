@@ -6,7 +6,7 @@ import { createDemoModel } from './demo.ts'
 import { describeModel } from './describe.ts'
 import { fetchModels, ListError } from './model-lists.ts'
 import { createOpenAiModel } from './openai-compatible.ts'
-import { displayUrl } from './openai-errors.ts'
+import { displayUrl } from './model-errors.ts'
 import { apiBase, PRESETS } from './providers.ts'
 
 const DEMO_MODEL = describeModel(

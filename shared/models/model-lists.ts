@@ -1,7 +1,7 @@
 import { messageOf } from '../schema/errors.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import type { ListedModel } from './describe.ts'
-import { displayUrl } from './openai-errors.ts'
+import { displayUrl } from './model-errors.ts'
 import { apiBase, serverRoot } from './providers.ts'
 import { readText, send } from './transport.ts'
 

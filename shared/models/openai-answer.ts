@@ -1,11 +1,15 @@
 import type { ModelEvent, ModelUsage } from '../core/ports/models.ts'
 import { type Logprobs, logprobs } from '../schema/message.ts'
+import type { AnswerDecoder } from './answer-stream.ts'
 
 type Json = Record<string, unknown>
 type Finish = ModelEvent & { type: 'finish' }
 
-/** Turns the pieces of one answer, in whatever state providers send them, into model events. */
-export class AnswerReader {
+/** Reads a chat completion. */
+export class ChatDecoder implements AnswerDecoder {
+  readonly name = 'chat completion'
+  /** Only `[DONE]` tells: usage comes after the reason. */
+  readonly ended = false
   /** Something that counts as an answer was said. */
   spoke = false
   #calls = 0
@@ -23,7 +27,16 @@ export class AnswerReader {
     return this.#finish !== null
   }
 
-  /** Events of one chunk of a stream, or of a whole `chat.completion`; appended to `out`. */
+  errorOf(chunk: Json): unknown {
+    return chunk.error
+  }
+
+  readWhole(body: Json, out: ModelEvent[]): boolean {
+    if (!isCompletion(body)) return false
+    this.read(body, out)
+    return true
+  }
+
   read(chunk: Json, out: ModelEvent[]): void {
     const usage = chunk.usage ?? (chunk.x_groq as Json | undefined)?.usage
     if (usage) this.#usage = toUsage(usage as Json)
@@ -36,7 +49,6 @@ export class AnswerReader {
       this.#finish = choice.finish_reason
   }
 
-  /** The last event. */
   finish(): Finish {
     const known = this.#logprobs
     return { type: 'finish', reason: this.#reason(), usage: this.#usage, ...(known && { logprobs: known }) }
@@ -101,6 +113,7 @@ export class AnswerReader {
     const id = typeof call.id === 'string' && call.id !== '' ? call.id : undefined
     const name = typeof fn.name === 'string' && fn.name !== '' ? fn.name : undefined
     const text = argumentsText(fn.arguments)
+    const signature = signatureOf(call)
     const slot = typeof call.index === 'number' ? call.index : (id ?? (name ? `new ${this.#calls}` : null))
     let index = slot === null ? (this.#last < 0 ? position : this.#last) : this.#index.get(slot)
     const known = index === undefined ? undefined : this.#ids[index]
@@ -114,14 +127,37 @@ export class AnswerReader {
       if (slot !== null) this.#index.set(slot, index)
       this.#last = index
       this.spoke = true
-      out.push({ type: 'tool_call', index, id: given, name: name ?? '', arguments: text })
+      out.push({ type: 'tool_call', index, id: given, name: name ?? '', arguments: text, ...signature })
       return
     }
     this.#last = index
-    if (text === '') return
+    if (text === '' && !signature) return
     this.#arguments[index] += text
-    out.push({ type: 'tool_call', index, arguments: text })
+    out.push({ type: 'tool_call', index, arguments: text, ...signature })
   }
+}
+
+/** Gemini signs its calls, and refuses the next request without the signature. */
+function signatureOf(call: Json): { signature: string } | null {
+  const google = (call.extra_content as Json | null | undefined)?.google as Json | null | undefined
+  const signature = google?.thought_signature
+  return typeof signature === 'string' && signature !== '' ? { signature } : null
+}
+
+/** `choices[0].message` with content that is text, parts or nothing, and calls that are a list. */
+function isCompletion(body: Json): boolean {
+  const choice = Array.isArray(body.choices) ? (body.choices[0] as Json | null | undefined) : undefined
+  const message = choice?.message
+  if (typeof message !== 'object' || message === null) return false
+  const { content, tool_calls } = message as Json
+  const known = ['content', 'tool_calls', 'refusal', 'reasoning', 'reasoning_content', 'role'].some(
+    (key) => key in message,
+  )
+  return (
+    known &&
+    (content == null || typeof content === 'string' || Array.isArray(content)) &&
+    (tool_calls == null || Array.isArray(tool_calls))
+  )
 }
 
 function isJson(text: string): boolean {

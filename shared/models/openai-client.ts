@@ -3,22 +3,20 @@ import type { OpenAI } from 'openai'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { apiBase, serverRoot } from './providers.ts'
-import { send } from './transport.ts'
+import { NO_LIMIT, SdkTransport } from './sdk-transport.ts'
 
 /** A client of package `openai` for one provider, made at the first request. */
-export interface ChatClient {
-  /** Where chat completions go. */
-  url: string
-  /** Asks; resolves with the headers, whatever the status. The signal reaches into the body. */
-  post(body: Record<string, unknown>, signal: AbortSignal): Promise<IncomingMessage>
+interface ApiClient {
+  /** What the paths are added to. */
+  base: string
+  /** Posts JSON; resolves with the headers, whatever the status. The signal reaches into the body. */
+  post(path: string, body: Record<string, unknown>, signal: AbortSignal): Promise<IncomingMessage>
 }
 
-const clients = new WeakMap<ProviderConfig, Map<string, ChatClient>>()
-/** Larger than any of our limits, so that the package's own timer never speaks first. */
-const NO_LIMIT = 2_147_483_647
+const clients = new WeakMap<ProviderConfig, Map<string, ApiClient>>()
 
 /** The client for this provider and, on Azure, this deployment; the same one for the same configuration object. */
-export function clientFor(provider: ProviderConfig, model: Model, connect_ms: number): ChatClient {
+export function clientFor(provider: ProviderConfig, model: Model, connect_ms: number): ApiClient {
   let own = clients.get(provider)
   if (!own) clients.set(provider, (own = new Map()))
   const base = chatBase(provider, model)
@@ -36,8 +34,8 @@ function chatBase(provider: ProviderConfig, model: Model): string {
     : `${root}/openai/v1`
 }
 
-function createClient(provider: ProviderConfig, base: string, connect_ms: number): ChatClient {
-  const answers = new WeakMap<Response, IncomingMessage>()
+function createClient(provider: ProviderConfig, base: string, connect_ms: number): ApiClient {
+  const transport = new SdkTransport(connect_ms)
   let sdk: Promise<OpenAI> | undefined
 
   const load = async () => {
@@ -61,33 +59,16 @@ function createClient(provider: ProviderConfig, base: string, connect_ms: number
         ...provider.headers,
       },
       ...(azure && provider.api_version ? { defaultQuery: { 'api-version': provider.api_version } } : {}),
-      fetch: async (url, init) => {
-        const incoming = await send(new URL(url instanceof Request ? url.url : url), {
-          method: init?.method ?? 'POST',
-          headers: Object.fromEntries(new Headers(init?.headers as Headers | undefined)),
-          body: init?.body as string | undefined,
-          signal: init?.signal ?? new AbortController().signal,
-          connect_ms,
-        })
-        // Every status goes through as 200: what a failure means is decided in openai-errors.ts, from the real body.
-        const response = new Response(null)
-        answers.set(response, incoming)
-        return response
-      },
+      fetch: transport.fetch,
     })
   }
   return {
-    url: `${base}/chat/completions`,
-    async post(body, signal) {
+    base,
+    async post(path, body, signal) {
       const client = await (sdk ??= load())
-      const asked = client.post('/chat/completions', { body, signal, stream: body.stream === true })
-      const response = await asked.asResponse().catch((error: unknown) => {
-        // The package wraps what the transport threw.
-        throw error instanceof Error && error.cause instanceof Error ? error.cause : error
-      })
-      const incoming = answers.get(response)
-      if (!incoming) throw new Error('the openai package answered with a response that is not ours')
-      return incoming
+      return transport.incoming(
+        client.post(path, { body, signal, stream: body.stream === true }).asResponse(),
+      )
     },
   }
 }

@@ -286,10 +286,13 @@ describe('openai-compatible model in trouble', () => {
 
       it(`an error inside a 200 (stream: ${stream})`, async () => {
         const text = JSON.stringify({ error: { message: 'Overloaded', code: 503 } })
-        await start({ reply: { raw: stream ? `data: ${text}\n\n` : text } })
-        const error = await failureOf(collect(modelAt(server.url), request('Hi'), { stream }))
+        const reply = { raw: stream ? `data: ${text}\n\n` : text }
+        await start({ reply }, { reply })
+        const model = modelAt(server.url, {}, { overload_tries: 2 })
+        const error = await failureOf(collect(model, request('Hi'), { stream }))
         assert.equal(error.code, 'llm_error')
         assert.equal(error.message, `${place()} broke off with an error: Overloaded. Try again later.`)
+        await server.done()
       })
     }
 

@@ -8,7 +8,7 @@ import type {
 } from '../../shared/core/ports/models.ts'
 import { describeModel } from '../../shared/models/describe.ts'
 import { createOpenAiModel } from '../../shared/models/openai-compatible.ts'
-import type { RetryPolicy } from '../../shared/models/openai-compatible.ts'
+import type { RetryPolicy } from '../../shared/models/model-call.ts'
 import { AppError } from '../../shared/schema/errors.ts'
 import type { ProviderConfig } from '../../shared/schema/provider.ts'
 

@@ -7,7 +7,8 @@ import type { Actor } from './actor.ts'
 export type ModelMessage =
   | { role: 'system'; text: string }
   | { role: 'user'; content: ContentPart[]; name: string | null }
-  | { role: 'assistant'; content: ContentPart[]; tool_calls: ModelToolCall[] }
+  /** `model` names the one that said it: only that one is shown its reasoning again. */
+  | { role: 'assistant'; content: ContentPart[]; tool_calls: ModelToolCall[]; model?: string | null }
   | { role: 'tool'; tool_call_id: string; name: string; content: string | ContentPart[] }
 
 /** `arguments` is JSON text as the model wrote it: hostile until parsed. */
@@ -15,15 +16,26 @@ export interface ModelToolCall {
   id: string
   name: string
   arguments: string
+  /** What the provider wants to see again with the call (Gemini's thought signature). */
+  signature?: string
 }
+
+/** What an agent's settings ask of a model; each adapter takes what its provider knows. */
+export type RequestSettings = Pick<LlmConfig, 'temperature' | 'max_tokens' | 'reasoning_effort'> &
+  Partial<
+    Pick<
+      LlmConfig,
+      'enable_reasoner' | 'max_reasoning_tokens' | 'effort' | 'verbosity' | 'strict' | 'frequency_penalty'
+    >
+  > &
+  Pick<ModelSettings, 'response_format'>
 
 export interface ModelRequest {
   messages: ModelMessage[]
   tools: ToolSchema[]
   tool_choice: 'auto' | 'required' | 'none' | { name: string }
   parallel_tool_calls: boolean
-  settings: Pick<LlmConfig, 'temperature' | 'max_tokens' | 'reasoning_effort'> &
-    Pick<ModelSettings, 'response_format'>
+  settings: RequestSettings
   /** Ask for log probabilities of the answer, and of this many alternatives of each token. */
   logprobs?: { top: number | null }
 }
@@ -40,9 +52,12 @@ export interface ModelUsage {
 /** What a model says, piece by piece. Exactly one `finish`, last; text and calls before it are deltas to concatenate. */
 export type ModelEvent =
   | { type: 'text'; text: string }
+  /** A signature ends a thought; one without text belongs to a thought that is not shown. */
   | { type: 'reasoning'; text: string; signature?: string }
+  /** A thought that only the provider can read. */
+  | { type: 'redacted_reasoning'; data: string }
   /** `index` tells parallel calls apart; `id` and `name` come with the first delta of a call. */
-  | { type: 'tool_call'; index: number; id?: string; name?: string; arguments: string }
+  | { type: 'tool_call'; index: number; id?: string; name?: string; arguments: string; signature?: string }
   | {
       type: 'finish'
       reason: 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'unknown'
@@ -55,11 +70,12 @@ export type ModelEvent =
 export interface LanguageModel {
   /**
    * Asks the model once. With `stream: false` each part comes in one piece. An abort rejects promptly. Failures are
-   * `AppError` with an `llm_*` code whose text names provider, URL and cause; nothing is thrown after `finish`.
+   * `AppError` with an `llm_*` code whose text names provider, URL and cause; nothing is thrown after `finish`. With
+   * `fail_fast` an overloaded provider is not waited for: another model stands by.
    */
   generate(
     request: ModelRequest,
-    options: { signal: AbortSignal; stream: boolean },
+    options: { signal: AbortSignal; stream: boolean; fail_fast?: boolean },
   ): AsyncIterable<ModelEvent>
 }
 

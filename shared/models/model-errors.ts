@@ -10,6 +10,8 @@ const MAX_DETAIL = 600
 export interface Failure {
   error: AppError
   retry: boolean
+  /** The provider has too much to do, or limits the rate: it will pass. */
+  overload: boolean
   /** What the provider asked us to wait. */
   retry_after_ms: number | null
 }
@@ -52,12 +54,13 @@ export function statusFailure(
       data: { provider: place.provider.name, url: place.url, status },
     }),
     retry,
+    overload: retry && (status === 429 || status === 503 || status === 529),
     retry_after_ms: retryAfter(headers),
   }
 }
 
 /** The provider sent an error object where a piece of the answer was due. */
-export function streamedError(place: Place, error: unknown): AppError {
+export function streamedFailure(place: Place, error: unknown): Failure {
   const detail = explain(JSON.stringify({ error }))
   const number = Number(detail.code)
   const status = number >= 400 && number < 600 ? number : 0
@@ -66,9 +69,18 @@ export function streamedError(place: Place, error: unknown): AppError {
     `${place.provider.name} at ${place.url} broke off with an error`,
     clean(detail.text, place.provider),
   )
-  return new AppError(code, `${text} ${advice(code, place.provider, status)}`.trim(), {
-    data: { provider: place.provider.name, url: place.url },
-  })
+  const overload =
+    code === 'llm_rate_limit' || /overloaded/i.test(`${detail.code} ${detail.type} ${detail.text}`)
+  return {
+    error: new AppError(code, `${text} ${advice(code, place.provider, status)}`.trim(), {
+      data: { provider: place.provider.name, url: place.url },
+    }),
+    retry:
+      overload ||
+      (code === 'llm_error' && /api_error|server_error|timeout/i.test(`${detail.code} ${detail.type}`)),
+    overload,
+    retry_after_ms: null,
+  }
 }
 
 /** The connection could not be made, or broke. */
@@ -79,7 +91,12 @@ export function connectionFailure(place: Place, cause: unknown, answered: boolea
   const code = codeIn(cause)
   if (cause instanceof Error && cause.name === 'ConnectTimeout') {
     const text = `${at} cannot be reached: ${cause.message}. Check base_url of provider '${provider.name}' and the network.`
-    return { error: new AppError('llm_timeout', text, { data, cause }), retry: true, retry_after_ms: null }
+    return {
+      error: new AppError('llm_timeout', text, { data, cause }),
+      retry: true,
+      overload: false,
+      retry_after_ms: null,
+    }
   }
   const why = clean(WHY[code] ?? messageOf(cause), provider)
   const running = isLocal(provider) ? 'Is it running? Start it, or correct' : 'Check'
@@ -89,7 +106,12 @@ export function connectionFailure(place: Place, cause: unknown, answered: boolea
     ? `${at} cut the connection in the middle of its answer (${why}). Try again.`
     : `${at} cannot be reached: ${why}. ${running} base_url of provider '${provider.name}'.`
   const retry = !answered && code !== 'ENOTFOUND' && !/CERT|SSL|TLS|ERR_INVALID/.test(code)
-  return { error: new AppError('llm_connection', text, { data, ...kept }), retry, retry_after_ms: null }
+  return {
+    error: new AppError('llm_connection', text, { data, ...kept }),
+    retry,
+    overload: false,
+    retry_after_ms: null,
+  }
 }
 
 const WHY: Record<string, string> = {
@@ -122,6 +144,16 @@ export function garbageError(place: Place, what: string, sample: string): AppErr
   return new AppError(
     'llm_error',
     `${provider.name} at ${url} answered ${what}${shown === '' ? '' : `: ${shown}`}. Check base_url of provider '${provider.name}'.`,
+    { data: { provider: provider.name, url } },
+  )
+}
+
+/** The answer is longer than any that makes sense: a model that repeats itself, or a server that never ends. */
+export function tooLongError(place: Place, limit: number): AppError {
+  const { provider, url } = place
+  return new AppError(
+    'llm_error',
+    `${provider.name} at ${url} sent an answer of more than ${Math.round(limit / 1024 / 1024)} MB; it was cut off. Set a limit with max_output_tokens, or choose another model.`,
     { data: { provider: provider.name, url } },
   )
 }
