@@ -70,8 +70,8 @@ export function textOf(content: readonly ContentPart[]): string {
 
 /**
  * Stored messages as the model is shown them. Tool returns are packed as V1 does (`{status, message, time}`, local
- * time of the agent) and clipped to `max_return_chars` with a note. Reasoning is shown only to the model that
- * reasoned. The result depends on nothing but its arguments, so that the prefix of a request stays byte-identical.
+ * time of the agent) and clipped to `max_return_chars` with a note. Each
+ * answer names its model, whose adapter alone sends its reasoning back. The result depends on nothing but its arguments, so that the prefix of a request stays byte-identical.
  */
 export function toModelMessages(messages: readonly StoredMessage[], options: ViewOptions): ModelMessage[] {
   return messages.flatMap((message) => toModelMessage(message, options))
@@ -81,8 +81,6 @@ export function toModelMessages(messages: readonly StoredMessage[], options: Vie
 export interface ViewOptions {
   timezone: string
   max_return_chars: number
-  /** The model that is asked, as messages name theirs. */
-  model: string
 }
 
 function toModelMessage(message: StoredMessage, options: ViewOptions): ModelMessage[] {
@@ -96,11 +94,13 @@ function toModelMessage(message: StoredMessage, options: ViewOptions): ModelMess
       return [
         {
           role: 'assistant',
-          content:
-            message.model === options.model
-              ? message.content
-              : message.content.filter((part) => !part.type.endsWith('reasoning')),
-          tool_calls: message.tool_calls.map((call) => ({ id: call.id, ...call.function })),
+          content: message.content,
+          tool_calls: message.tool_calls.map(({ id, function: fn, signature }) => ({
+            id,
+            ...fn,
+            ...(signature === undefined ? {} : { signature }),
+          })),
+          model: message.model,
         },
       ]
     case 'tool':

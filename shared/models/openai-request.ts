@@ -3,6 +3,7 @@ import type { ContentPart } from '../schema/message.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { isOpenAiReasoner } from './known-models.ts'
+import { ownContent } from './own-reasoning.ts'
 
 type Json = Record<string, unknown>
 
@@ -19,7 +20,7 @@ export function toChatBody(
   const { settings, tools } = request
   const official = isOpenAi(provider)
   const reasoner = isOpenAiReasoner(model.name)
-  const body: Json = { model: model.name, messages: toMessages(request.messages, provider) }
+  const body: Json = { model: model.name, messages: toMessages(request.messages, provider, model) }
   if (tools.length > 0) {
     body.tools = tools.map(({ name, description, parameters }) => ({
       type: 'function',
@@ -56,7 +57,11 @@ function isOpenAi(provider: ProviderConfig): boolean {
   return URL.parse(provider.base_url)?.hostname.endsWith('.openai.com') ?? false
 }
 
-function toMessages(messages: ModelMessage[], provider: ProviderConfig): Json[] {
+function isGoogle(provider: ProviderConfig): boolean {
+  return provider.provider_type === 'google_ai' || provider.provider_type === 'google_vertex'
+}
+
+function toMessages(messages: ModelMessage[], provider: ProviderConfig, model: Model): Json[] {
   const out: Json[] = []
   // A tool message can only hold text, and the answers of parallel calls must stay together.
   let images: Json[] = []
@@ -81,7 +86,7 @@ function toMessages(messages: ModelMessage[], provider: ProviderConfig): Json[] 
         break
       }
       case 'assistant':
-        out.push(toAssistant(message, provider))
+        out.push(toAssistant(message, provider, model))
         break
       case 'tool': {
         const { content, tool_call_id } = message
@@ -100,20 +105,30 @@ function toMessages(messages: ModelMessage[], provider: ProviderConfig): Json[] 
   return out
 }
 
-function toAssistant(message: ModelMessage & { role: 'assistant' }, provider: ProviderConfig): Json {
+function toAssistant(
+  message: ModelMessage & { role: 'assistant' },
+  provider: ProviderConfig,
+  model: Model,
+): Json {
   const text = textOf(message.content)
   const calls = message.tool_calls
   const out: Json = { role: 'assistant', content: text === '' && calls.length > 0 ? null : text }
   if (calls.length === 0) return out
   // DeepSeek refuses the rest of a tool turn without the thoughts that led to the call.
   if (provider.provider_type === 'deepseek') {
-    const thoughts = message.content.flatMap((part) => (part.type === 'reasoning' ? [part.reasoning] : []))
+    const thoughts = ownContent(message, model).flatMap((part) =>
+      part.type === 'reasoning' ? [part.reasoning] : [],
+    )
     if (thoughts.length > 0) out.reasoning_content = thoughts.join('')
   }
   out.tool_calls = calls.map((call) => ({
     id: call.id,
     type: 'function',
     function: { name: call.name, arguments: call.arguments === '' ? '{}' : call.arguments },
+    // Gemini refuses a call of its own without its signature; others refuse a field that they do not know.
+    ...(call.signature !== undefined && isGoogle(provider)
+      ? { extra_content: { google: { thought_signature: call.signature } } }
+      : {}),
   }))
   return out
 }

@@ -56,6 +56,8 @@ export interface StoredToolCall {
   id: string
   type: 'function'
   function: { name: string; arguments: string }
+  /** What its provider wants to see again with the call. */
+  signature?: string
 }
 
 /** What a tool gave back. `func_response` is text, or parts when the tool returns images. */

@@ -30,20 +30,24 @@ export async function* readAnswer(
   },
 ): AsyncGenerator<AgentEvent, Answer> {
   const { step_id, message_id } = options
-  const calls = new Map<number, { id: string; name: string; arguments: string }>()
+  const calls = new Map<number, Call>()
   let text = ''
-  const thoughts: { type: 'reasoning'; is_native: true; reasoning: string; signature: string | null }[] = []
+  const content: ContentPart[] = []
   for await (const event of model.generate(request, { signal: options.signal, stream: options.stream })) {
     switch (event.type) {
       case 'text':
         text += event.text
         options.partial.text = text
+        speak(content, event.text)
         if (options.stream) yield { type: 'text_delta', step_id, message_id, text: event.text }
         break
       case 'reasoning':
-        think(thoughts, event.text, event.signature)
+        think(content, event.text, event.signature)
         if (options.stream && event.text !== '')
           yield { type: 'reasoning_delta', step_id, message_id, text: event.text }
+        break
+      case 'redacted_reasoning':
+        content.push({ type: 'redacted_reasoning', data: event.data })
         break
       case 'tool_call': {
         let call = calls.get(event.index)
@@ -57,6 +61,7 @@ export async function* readAnswer(
           calls.set(event.index, call)
         } else if (event.name !== undefined && call.name === '') call.name = event.name
         call.arguments += event.arguments
+        if (event.signature !== undefined) call.signature = event.signature
         if (options.stream)
           yield {
             type: 'tool_call_delta',
@@ -70,7 +75,7 @@ export async function* readAnswer(
       }
       case 'finish':
         return {
-          content: [...thoughts, ...(text === '' ? [] : [{ type: 'text' as const, text }])],
+          content: content.map(shown),
           text,
           tool_calls: withUniqueIds([...calls.values()]),
           finish_reason: event.reason,
@@ -82,27 +87,43 @@ export async function* readAnswer(
   throw new AppError('llm_empty_response', 'the model ended its answer without finishing it')
 }
 
-/** A signature ends a thought: the provider checks each against its own when it is shown them again. */
-function think(
-  thoughts: { type: 'reasoning'; is_native: true; reasoning: string; signature: string | null }[],
-  text: string,
-  signature: string | undefined,
-): void {
-  let last = thoughts.at(-1)
-  if (!last || last.signature !== null) {
+interface Call {
+  id: string
+  name: string
+  arguments: string
+  signature?: string
+}
+
+function speak(content: ContentPart[], text: string): void {
+  const last = content.at(-1)
+  if (last?.type === 'text') last.text += text
+  else content.push({ type: 'text', text })
+}
+
+/** A signature ends a thought: the provider checks each against its own when it is shown them again, in their order. */
+function think(content: ContentPart[], text: string, signature: string | undefined): void {
+  let last = content.at(-1)
+  if (last?.type !== 'reasoning' || last.signature != null) {
     last = { type: 'reasoning', is_native: true, reasoning: '', signature: null }
-    thoughts.push(last)
+    content.push(last)
   }
   last.reasoning += text
   last.signature = signature ?? null
 }
 
+/** A thought that was only signed is one that the provider keeps to itself. */
+function shown(part: ContentPart): ContentPart {
+  if (part.type !== 'reasoning' || part.reasoning !== '') return part
+  return { type: 'omitted_reasoning', signature: part.signature ?? null }
+}
+
 /** A model may repeat a call id; returns are matched by id, so each call gets its own. */
-function withUniqueIds(calls: { id: string; name: string; arguments: string }[]): StoredToolCall[] {
+function withUniqueIds(calls: Call[]): StoredToolCall[] {
   const seen = new Set<string>()
-  return calls.map((call) => {
+  return calls.map(({ name, signature, ...call }) => {
     const id = seen.has(call.id) ? newId('tool').replace('tool-', 'call-') : call.id
     seen.add(id)
-    return { id, type: 'function', function: { name: call.name, arguments: call.arguments } }
+    const fn = { name, arguments: call.arguments }
+    return { id, type: 'function', function: fn, ...(signature === undefined ? {} : { signature }) }
   })
 }

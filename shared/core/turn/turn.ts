@@ -177,7 +177,7 @@ class Turn {
 
   #buildContext(model: ResolvedModel): void {
     const { messages, system } = turnContext(this.#input.opened, {
-      view: this.#view(model),
+      view: this.#view(),
       conversation_id: this.#input.conversation_id,
       override_system: this.#input.override_system,
       now: this.#deps.clock.now(),
@@ -229,7 +229,7 @@ class Turn {
     const all = [...messages, ...say]
     await this.#commit({ step: row, messages: all, ...this.#ending(stop) })
     yield* this.#report(all, row)
-    this.#conversation.push(...toModelMessages(all, this.#view(model)))
+    this.#conversation.push(...toModelMessages(all, this.#view()))
     return stop
   }
 
@@ -269,7 +269,7 @@ class Turn {
     this.#memory.committed()
     this.#produced.push(asked)
     yield* this.#report([returned, ...say], row)
-    this.#conversation.push(...toModelMessages([asked, returned, ...say], this.#view(model)))
+    this.#conversation.push(...toModelMessages([asked, returned, ...say], this.#view()))
     return stop
   }
 
@@ -308,11 +308,10 @@ class Turn {
     return orAbort(promise, this.#signal)
   }
 
-  #view(model: ResolvedModel): ViewOptions {
+  #view(): ViewOptions {
     return {
       timezone: this.#agent.timezone,
       max_return_chars: Math.max(5000, Math.floor(this.#agent.llm_config.context_window * 0.2 * 4)),
-      model: model.info.model,
     }
   }
 
