@@ -17,6 +17,10 @@ import {
   DONE,
 } from '../contracts/store/samples.ts'
 
+function has(block: unknown, text: string): boolean {
+  return block instanceof Uint8Array && Buffer.from(block).includes(text)
+}
+
 /** What the port does not show yet, read from the database itself. */
 describe('the rows of SqliteStore', () => {
   let directory = ''
@@ -171,6 +175,38 @@ describe('the rows of SqliteStore', () => {
     }
     assert.deepEqual(left(), [{ n: 10_000, oldest: 2501 }])
     assert.equal(await store.events.lastId(), 12_500)
+  })
+
+  it('of a deleted agent go in short transactions, and the search index keeps nothing of them', async () => {
+    const agent = await store.agents.create(ADA, anAgent('ada'))
+    for (let turn = 0; turn < 10; turn++) {
+      const run = aRun(agent.id)
+      const messages = Array.from({ length: 200 }, (_, i) => aMessage(agent.id, 'user', `secret${turn}x${i}`))
+      const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages })
+      await store.turns.commit(ADA, aCommit(opened, run, { step: aStep(run), finish: DONE }))
+    }
+    const indexed = () =>
+      rows('SELECT block FROM messages_fts_data').filter(({ block }) => has(block, 'secret'))
+    assert.notEqual(indexed().length, 0)
+    const before = await commits()
+    assert.equal(await store.agents.delete(ADA, agent.id), true)
+    assert.deepEqual(indexed(), [])
+    assert.ok((await commits()) - before > 5, 'of 2,000 messages, at most 500 a transaction')
+  })
+
+  it('of the search index stay few segments, however many commits there are', async () => {
+    const agent = await store.agents.create(ADA, anAgent('ada'))
+    for (let turn = 0; turn < 60; turn++) {
+      const run = aRun(agent.id)
+      const messages = [aMessage(agent.id, 'user', `word${turn}`)]
+      const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages })
+      await store.turns.commit(ADA, aCommit(opened, run, { step: aStep(run), finish: DONE }))
+    }
+    await store.close()
+    const segments = rows('SELECT DISTINCT segid FROM messages_fts_idx').length
+    assert.ok(segments < 30, `${segments} segments`)
+    assert.equal(rows("SELECT rowid FROM messages_fts WHERE messages_fts MATCH 'word7'").length, 1)
+    store = await openSqliteStore({ directory })
   })
 
   it('of an agent whose deletion was interrupted go with the next recovery', async () => {

@@ -125,6 +125,7 @@ export class Database {
   readonly #schema: number
   readonly #deadline: number
   readonly #listeners = new Set<() => void>()
+  readonly #commitListeners = new Set<() => void>()
   #commands: Command[] = []
   #writing: Promise<void> | null = null
   #closed = false
@@ -224,6 +225,7 @@ export class Database {
       throw error
     }
     if (tx.events > 0) for (const listener of this.#listeners) listener()
+    for (const listener of this.#commitListeners) listener()
     return outcomes
   }
 
@@ -231,6 +233,12 @@ export class Database {
   onEvents(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Calls back after each commit of this process; it must not throw. */
+  onCommit(listener: () => void): () => void {
+    this.#commitListeners.add(listener)
+    return () => this.#commitListeners.delete(listener)
   }
 
   /** A read-only connection of its own, for the caller to close. */

@@ -1,9 +1,12 @@
-import { pause } from '../pause.ts'
 import type { Database, Transaction } from './database.ts'
+import { mergeIndexes } from './index-upkeep.ts'
 import { sqlite } from './query.ts'
+import { inSlices } from './slices.ts'
 
-/** Rows that one transaction removes: it must stay far under 20 ms. */
-const BATCH = 250
+/** Rows that one transaction removes, the first and any. */
+const ROWS = { first: 50, most: 500 }
+/** Rows after which the full-text index drops what was deleted: it must not have to skip much of it at once. */
+const MERGE_AFTER = 500
 
 /** An agent that is gone, whose rows may not all be. */
 interface Deletion {
@@ -19,8 +22,37 @@ export async function finishDeletion(
   database: Database,
   { agent_id, organization_id }: Deletion,
 ): Promise<void> {
-  while (await database.write((tx) => deleteSome(tx, agent_id, organization_id))) await pause(0)
+  await deleteInSlices(database, (tx, rows) => deleteSome(tx, agent_id, organization_id, rows))
   await database.write((tx) => tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', agent_id)))
+}
+
+/**
+ * Deletes rows in many short transactions, merging the full-text indexes in between. `work` deletes so many at the most
+ * and answers how many it did; 0 ends it.
+ */
+export async function deleteInSlices(
+  database: Database,
+  work: (tx: Transaction, rows: number) => number,
+): Promise<void> {
+  let unmerged = 0
+  const between = async () => {
+    if (unmerged < MERGE_AFTER) return
+    unmerged = 0
+    await mergeIndexes(database)
+  }
+  await inSlices(database, { ...ROWS, between }, (tx, rows) => {
+    const deleted = work(tx, rows)
+    unmerged += deleted
+    return deleted > 0
+  })
+  await mergeIndexes(database)
+}
+
+/** Deletes these messages with their search texts; answers how many there were. */
+export function deleteMessageRows(tx: Transaction, seqs: readonly number[]): number {
+  if (seqs.length === 0) return 0
+  tx.run(sqlite.deleteFrom('messages_fts').where('rowid', 'in', seqs))
+  return tx.run(sqlite.deleteFrom('messages').where('seq', 'in', seqs))
 }
 
 /** Agents whose deletion was interrupted. */
@@ -28,37 +60,32 @@ export function unfinishedDeletions(database: Database): Promise<Deletion[]> {
   return database.read((c) => c.all(sqlite.selectFrom('deletions').select(['agent_id', 'organization_id'])))
 }
 
-function deleteSome(tx: Transaction, agent_id: string, organization_id: string): boolean {
+function deleteSome(tx: Transaction, agent_id: string, organization_id: string, rows: number): number {
   const seqs = tx
-    .all(sqlite.selectFrom('messages').select('seq').where('agent_id', '=', agent_id).limit(BATCH))
+    .all(sqlite.selectFrom('messages').select('seq').where('agent_id', '=', agent_id).limit(rows))
     .map((row) => row.seq)
-  if (seqs.length > 0) {
-    tx.run(sqlite.deleteFrom('messages_fts').where('rowid', 'in', seqs))
-    tx.run(sqlite.deleteFrom('messages').where('seq', 'in', seqs))
-    return true
-  }
+  if (seqs.length > 0) return deleteMessageRows(tx, seqs)
   const conversation = tx.get(
     sqlite.selectFrom('conversations').select('id').where('agent_id', '=', agent_id).limit(1),
   )
   if (conversation) {
-    const positions = tx.all(
-      sqlite
-        .selectFrom('context_messages')
-        .select('position')
-        .where('conversation_id', '=', conversation.id)
-        .orderBy('position')
-        .limit(4 * BATCH),
-    )
-    const last = positions.at(-1)
-    if (last) {
-      tx.run(
+    const last = tx
+      .all(
         sqlite
-          .deleteFrom('context_messages')
+          .selectFrom('context_messages')
+          .select('position')
           .where('conversation_id', '=', conversation.id)
-          .where('position', '<=', last.position),
+          .orderBy('position')
+          .limit(rows),
       )
-    } else tx.run(sqlite.deleteFrom('conversations').where('id', '=', conversation.id))
-    return true
+      .at(-1)
+    if (!last) return tx.run(sqlite.deleteFrom('conversations').where('id', '=', conversation.id))
+    return tx.run(
+      sqlite
+        .deleteFrom('context_messages')
+        .where('conversation_id', '=', conversation.id)
+        .where('position', '<=', last.position),
+    )
   }
   for (const table of ['steps', 'runs'] as const) {
     const some = sqlite
@@ -66,8 +93,9 @@ function deleteSome(tx: Transaction, agent_id: string, organization_id: string):
       .select('id')
       .where('organization_id', '=', organization_id)
       .where('agent_id', '=', agent_id)
-      .limit(BATCH)
-    if (tx.run(sqlite.deleteFrom(table).where('id', 'in', some)) > 0) return true
+      .limit(rows)
+    const deleted = tx.run(sqlite.deleteFrom(table).where('id', 'in', some))
+    if (deleted > 0) return deleted
   }
-  return false
+  return 0
 }

@@ -3,10 +3,11 @@ import type { Actor } from '../../core/ports/actor.ts'
 import type { MessageFilter, MessageSearch, MessageStore } from '../../core/ports/message-store.ts'
 import type { ContentPart, StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
-import { indexText, queryTerms } from '../search-text.ts'
+import { indexText, queryTerms, type Term } from '../search-text.ts'
 import type { Database, Transaction } from './database.ts'
 import { matchText, ownerWord, utc } from './full-text.ts'
 import { unknownCursor } from './page.ts'
+import { bestMatches, perTerm } from './ranking.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import type { MessageRow } from './tables.ts'
@@ -56,6 +57,14 @@ const seqOf = query<{ id: string; org: string }>()((p) =>
   sqlite.selectFrom('messages').select('seq').where('id', '=', p.id).where('organization_id', '=', p.org),
 )
 
+const storedBy = query<{ agent: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('conversations')
+    .select((eb) => eb.fn.sum<number>('message_count').as('n'))
+    .where('agent_id', '=', p.agent)
+    .where('organization_id', '=', p.org),
+)
+
 /** Reads of the stored messages: lists in the order they were written, and full-text search. */
 export class SqliteMessages implements MessageStore {
   readonly #database: Database
@@ -94,10 +103,8 @@ export class SqliteMessages implements MessageStore {
     const blank = (search.query ?? '').trim() === ''
     const terms = queryTerms(search.query ?? '')
     if (search.roles.length === 0 || (!blank && terms.length === 0)) return Promise.resolve([])
-    // Ranked by their place first: whole rows would have to be sorted with their texts.
     let rows = sqlite
       .selectFrom('messages')
-      .select('messages.seq')
       .where('messages.organization_id', '=', actor.organization_id)
       .where('messages.agent_id', '=', search.agent_id)
       .where('messages.searchable', '=', 1)
@@ -109,15 +116,22 @@ export class SqliteMessages implements MessageStore {
       rows = rows.where('messages.created_at', '>=', utc(search.start_date))
     }
     if (search.end_date !== undefined) rows = rows.where('messages.created_at', '<', utc(search.end_date))
-    if (!blank) {
-      rows = rows
+    const newest = rows.select('messages.seq').orderBy('messages.seq', 'desc').limit(search.limit)
+    const having = (term: Term) =>
+      rows
         .innerJoin('messages_fts', 'messages_fts.rowid', 'messages.seq')
-        .where(sql<boolean>`messages_fts match ${matchText([search.agent_id], terms)}`)
-        .orderBy(sql`bm25(messages_fts, 0.0, 1.0)`)
-    }
-    const best = rows.orderBy('messages.seq', 'desc').limit(search.limit)
+        .where(sql<boolean>`messages_fts match ${matchText([search.agent_id], [term])}`)
+        .select(['messages.seq', sql<number>`octet_length(messages.data)`.as('length')])
+        .orderBy('messages_fts.rowid', 'desc')
+        .limit(perTerm(terms.length))
     return this.#database.read((c) => {
-      const found = c.all(best).map((row) => row.seq)
+      const found = blank
+        ? c.all(newest).map((row) => row.seq)
+        : bestMatches(
+            terms.map((term) => c.all(having(term))),
+            storedBy.get(c, { agent: search.agent_id, org: actor.organization_id })?.n ?? 0,
+            search.limit,
+          )
       const columns = sqlite.selectFrom('messages').select([...MESSAGE_COLUMNS, 'messages.seq'])
       const bySeq = new Map(
         c.all(columns.where('messages.seq', 'in', found)).map((row) => [row.seq, messageOf(row)]),

@@ -9,10 +9,11 @@ import type {
 } from '../../core/ports/passage-store.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Passage } from '../../schema/passage.ts'
-import { queryTerms } from '../search-text.ts'
+import { queryTerms, type Term } from '../search-text.ts'
 import type { Database } from './database.ts'
 import { matchText, utc } from './full-text.ts'
 import { contains, windowOf } from './page.ts'
+import { bestMatches, perTerm } from './ranking.ts'
 import { archivesOfAgent, deletePassage, insertPassages, passageOf, taggedWith } from './passage-rows.ts'
 import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
@@ -78,28 +79,32 @@ function idsOf(connection: Connection, actor: Actor, agent_id: string): string[]
 /** Places of the passages that fit a search best; whole rows would have to be sorted with their texts. */
 function bestOf(connection: Connection, actor: Actor, search: PassageSearch): number[] {
   const query = search.query.trim()
-  const archives = idsOf(connection, actor, search.agent_id)
-  if (query === '' || archives.length === 0) return []
+  const attached = archivesOfAgent(connection, actor, search.agent_id)
+  if (query === '' || attached.length === 0) return []
+  const archives = attached.map((archive) => archive.id)
   const terms = queryTerms(query)
   const { tags = [], tag_match_mode = 'any', start_date, end_date } = search
-  const match = sql<boolean>`passages_fts match ${matchText(archives, terms)}`
-  const rank = sql`bm25(passages_fts, 0.0, 1.0)`
-  if (terms.length > 0 && tags.length === 0 && start_date === undefined && end_date === undefined) {
-    const texts = sqlite.selectFrom('passages_fts').select('rowid as seq').where(match)
-    return connection
-      .all(texts.orderBy(rank).orderBy('rowid', 'desc').limit(search.limit))
-      .map((row) => row.seq)
-  }
-  let rows = inArchives(actor, archives).select('passages.seq')
+  let rows = inArchives(actor, archives)
   if (tags.length > 0) rows = rows.where(taggedWith(tags, tag_match_mode))
   if (start_date !== undefined) rows = rows.where('passages.created_at', '>=', utc(start_date))
   if (end_date !== undefined) rows = rows.where('passages.created_at', '<', utc(end_date))
   // What has no letter or digit in it (an emoji) is in no word index.
-  rows =
-    terms.length === 0
-      ? rows.where(contains('passages.text', query))
-      : rows.innerJoin('passages_fts', 'passages_fts.rowid', 'passages.seq').where(match).orderBy(rank)
-  return connection.all(rows.orderBy('passages.seq', 'desc').limit(search.limit)).map((row) => row.seq)
+  if (terms.length === 0) {
+    const having = rows.select('passages.seq').where(contains('passages.text', query))
+    return connection.all(having.orderBy('passages.seq', 'desc').limit(search.limit)).map((row) => row.seq)
+  }
+  const having = (term: Term) =>
+    rows
+      .innerJoin('passages_fts', 'passages_fts.rowid', 'passages.seq')
+      .where(sql<boolean>`passages_fts match ${matchText(archives, [term])}`)
+      .select(['passages.seq', sql<number>`octet_length(passages.text)`.as('length')])
+      .orderBy('passages_fts.rowid', 'desc')
+      .limit(perTerm(terms.length))
+  return bestMatches(
+    terms.map((term) => connection.all(having(term))),
+    attached.reduce((sum, archive) => sum + archive.passage_count, 0),
+    search.limit,
+  )
 }
 
 function inArchives(actor: Actor, archives: readonly string[]) {

@@ -1,9 +1,6 @@
-import { pause } from '../pause.ts'
 import type { Database, Transaction } from './database.ts'
+import { deleteInSlices, deleteMessageRows } from './deletions.ts'
 import { sqlite } from './query.ts'
-
-/** Rows that one transaction removes: it must stay far under 20 ms. */
-const BATCH = 250
 
 /** Empties the context of a conversation; the messages stay. */
 export function clearContext(tx: Transaction, conversation_id: string): void {
@@ -43,22 +40,16 @@ export async function deleteMessages(
   conversation_id: string,
   up_to: number,
 ): Promise<void> {
-  while (await database.write((tx) => deleteSome(tx, conversation_id, up_to))) await pause(0)
-}
-
-function deleteSome(tx: Transaction, conversation_id: string, up_to: number): boolean {
-  const seqs = tx
-    .all(
-      sqlite
-        .selectFrom('messages')
-        .select('seq')
-        .where('conversation_id', '=', conversation_id)
-        .where('seq', '<=', up_to)
-        .limit(BATCH),
+  await deleteInSlices(database, (tx, rows) => {
+    const some = sqlite
+      .selectFrom('messages')
+      .select('seq')
+      .where('conversation_id', '=', conversation_id)
+      .where('seq', '<=', up_to)
+      .limit(rows)
+    return deleteMessageRows(
+      tx,
+      tx.all(some).map((row) => row.seq),
     )
-    .map((row) => row.seq)
-  if (seqs.length === 0) return false
-  tx.run(sqlite.deleteFrom('messages_fts').where('rowid', 'in', seqs))
-  tx.run(sqlite.deleteFrom('messages').where('seq', 'in', seqs))
-  return true
+  })
 }

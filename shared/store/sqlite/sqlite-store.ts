@@ -4,6 +4,7 @@ import { SqliteAgents } from './agents.ts'
 import { SqliteBlocks } from './blocks.ts'
 import { openDatabase } from './database.ts'
 import { SqliteEvents } from './events.ts'
+import { IndexUpkeep } from './index-upkeep.ts'
 import { Instance } from './instances.ts'
 import { SqliteMessages } from './messages.ts'
 import { SqlitePassages } from './passages.ts'
@@ -38,6 +39,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
   })
   const events = new SqliteEvents(database)
+  const upkeep = new IndexUpkeep(database)
   let pruningFailed: unknown = null
   const pruning = events.prune().catch((error: unknown) => {
     pruningFailed = error
@@ -53,12 +55,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     async ready() {
       await database.check()
       instance.check()
+      upkeep.check()
       if (pruningFailed !== null) throw pruningFailed
     },
     async close() {
       if (database.closed) return
       events.close()
       await pruning
+      await upkeep.close()
       instance.close()
       await database.close()
     },

@@ -122,6 +122,17 @@ export function describeMessages(subject: Subject): void {
       assert.equal(newest?.id, last?.id)
     })
 
+    it('finds the oldest text with a rare word, though thousands share a common one', async () => {
+      const { agent_id } = await withHistory(subject, (id) => [
+        aMessage(id, 'user', 'a walrus by the sea'),
+        ...Array.from({ length: 2_100 }, (_, i) => aMessage(id, 'user', `the sea, wave ${1_000 + i}`)),
+      ])
+      const both = await found(agent_id, 'sea walrus', { limit: 3 })
+      assert.deepEqual(both, ['a walrus by the sea', 'the sea, wave 3099', 'the sea, wave 3098'])
+      assert.deepEqual(await found(agent_id, 'sea', { limit: 2 }), both.slice(1))
+      assert.deepEqual(await found(agent_id, 'wave 1007 sea', { limit: 1 }), ['the sea, wave 1007'])
+    })
+
     it('takes quoted text as a phrase', async () => {
       const { agent_id } = await withHistory(subject, (id) => [
         aMessage(id, 'user', 'the red house'),

@@ -206,6 +206,12 @@ CREATE VIRTUAL TABLE messages_fts USING fts5 (
   owner, text, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
 );
 
+-- Segments are merged by store/sqlite/index-upkeep.ts; one of which two fifths are deleted is due.
+INSERT INTO messages_fts (messages_fts, rank) VALUES ('automerge', 0);
+INSERT INTO messages_fts (messages_fts, rank) VALUES ('deletemerge', 40);
+INSERT INTO passages_fts (passages_fts, rank) VALUES ('automerge', 0);
+INSERT INTO passages_fts (passages_fts, rank) VALUES ('deletemerge', 40);
+
 CREATE TABLE context_messages (
   conversation_id TEXT NOT NULL,
   position INTEGER NOT NULL,

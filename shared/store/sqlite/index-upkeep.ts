@@ -1,0 +1,65 @@
+import type { Database } from './database.ts'
+import { inSlices } from './slices.ts'
+
+/** Commits after which the indexes are looked at: each leaves a segment or two, and FTS5 itself merges at sixteen. */
+const COMMITS = 12
+const INDEXES = ['messages_fts', 'passages_fts'] as const
+
+/**
+ * Merges the segments of the full-text indexes outside of anybody's commit. FTS5's own `automerge` is off: it works
+ * inside a commit, for as long as it takes (docs/decisions/0008).
+ */
+export class IndexUpkeep {
+  readonly #database: Database
+  readonly #stopListening: () => void
+  #commits = 0
+  #running: Promise<void> | null = null
+  #problem: unknown = null
+  #closing = false
+
+  constructor(database: Database) {
+    this.#database = database
+    this.#stopListening = database.onCommit(() => {
+      this.#commits++
+      if (this.#commits >= COMMITS) this.#running ??= this.#run()
+    })
+  }
+
+  /** Throws what kept the last merge from being written. */
+  check(): void {
+    if (this.#problem !== null) throw this.#problem
+  }
+
+  /** Begins nothing more; resolves when the slice under way has ended. To be called before the database is closed. */
+  async close(): Promise<void> {
+    this.#closing = true
+    this.#stopListening()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await mergeIndexes(this.#database, () => this.#closing)
+      this.#problem = null
+    } catch (error) {
+      // The indexes are right as they are; the next commits try again, and until then `check` says why not.
+      this.#problem = error
+    }
+    this.#commits = 0
+    this.#running = null
+  }
+}
+
+/** Merges what is due in the full-text indexes, in short transactions; stops after any of them when told so. */
+export async function mergeIndexes(database: Database, stopped = () => false): Promise<void> {
+  for (const index of INDEXES) {
+    await inSlices(database, { first: 8, most: 64 }, (tx, pages) => {
+      const merge = tx.statement(`INSERT INTO ${index} (${index}, rank) VALUES ('merge', ?)`)
+      const changes = tx.statement('SELECT total_changes() AS n')
+      const before = Number(changes.get()?.['n'])
+      merge.run(pages)
+      // The command itself counts as one change: sqlite.org/fts5.html#the_merge_command
+      return Number(changes.get()?.['n']) - before > 1 && !stopped()
+    })
+  }
+}
