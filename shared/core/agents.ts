@@ -1,15 +1,13 @@
-import type { Agent, CreateAgent, UpdateAgent } from '../schema/agent.ts'
+import type { Agent, AgentType, CreateAgent, UpdateAgent } from '../schema/agent.ts'
 import { DEFAULT_CONTEXT_WINDOW_LIMIT } from '../schema/agent.ts'
 import type { CreateBlock } from '../schema/block.ts'
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
 import { type LlmConfig, type Model, type ModelSettings, SETTINGS_TYPES } from '../schema/model.ts'
-import {
-  baseToolNames,
-  defaultBlockDescription,
-  defaultSystemPrompt,
-  randomAgentName,
-} from './default-prompts.ts'
+import type { Tool } from '../schema/tool.ts'
+import { baseToolNames, MULTI_AGENT_TOOLS, rulesOf, runsOlderLoop, wantsBaseRules } from './agent-tools.ts'
+import { defaultBlockDescription, defaultSystemPrompt, randomAgentName } from './default-prompts.ts'
+import { firstMessages } from './first-messages.ts'
 import { draftBlock } from './memory.ts'
 import { systemMessage } from './messages.ts'
 import type { Actor } from './ports/actor.ts'
@@ -27,8 +25,9 @@ export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgen
   const model = await deps.models.resolve(actor, body.model ?? body.llm_config?.handle ?? AUTO_MODEL)
   const new_blocks = (body.memory_blocks ?? []).map(withDescription)
   const block_ids = unique(body.block_ids ?? [])
-  const tool_ids = unique([...(await toolIds(deps, actor, body)), ...(body.tool_ids ?? [])])
-  const llm_config = llmConfigOf(model.info, body)
+  const tools = await toolsOf(deps, actor, body)
+  const tool_ids = unique([...tools.map((tool) => tool.id), ...(body.tool_ids ?? [])])
+  const llm_config = llmConfigOf(model.info, body.agent_type, body)
   const agent: Omit<Agent, 'blocks' | 'tools' | 'tags' | 'message_ids'> = {
     id,
     name: body.name ?? randomAgentName(),
@@ -43,8 +42,11 @@ export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgen
     model_settings: modelSettingsOf(model.info, llm_config, body.model_settings),
     compaction_settings: body.compaction_settings ?? null,
     response_format: body.response_format ?? body.model_settings?.response_format ?? null,
-    tool_rules: body.tool_rules ?? [],
-    message_buffer_autoclear: body.message_buffer_autoclear ?? body.agent_type === 'workflow_agent',
+    tool_rules: rulesOf(body.tool_rules ?? [], tools, {
+      base: wantsBaseRules(body.agent_type, llm_config.model, body.include_base_tool_rules),
+    }),
+    message_buffer_autoclear:
+      body.agent_type === 'workflow_agent' || (body.message_buffer_autoclear ?? false),
     enable_sleeptime: body.enable_sleeptime ?? null,
     timezone: body.timezone ?? 'UTC',
     ...fileLimits(llm_config.context_window, body),
@@ -86,6 +88,7 @@ export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgen
       { agent_id: id, conversation_id: id, run_id: null, step_id: null },
       now,
     ),
+    first_messages: firstMessages(agent, tools, body.initial_message_sequence, now),
   })
 }
 
@@ -128,7 +131,10 @@ export async function updateAgent(
   if (touchesModel.some((value) => value != null)) {
     const handle = model ?? llm_config?.handle ?? present.model ?? AUTO_MODEL
     const info = (await deps.models.resolve(actor, handle)).info
-    const keep = model == null || model === present.model ? present.llm_config : llmConfigOf(info, {})
+    const keep =
+      model == null || model === present.model
+        ? present.llm_config
+        : llmConfigOf(info, present.agent_type, {})
     const asked = {
       llm_config,
       model_settings,
@@ -144,21 +150,31 @@ export async function updateAgent(
   return deps.store.agents.update(actor, agent_id, patch)
 }
 
-async function toolIds(deps: CoreDeps, actor: Actor, body: CreateAgent): Promise<string[]> {
-  const base = body.include_base_tools ? baseToolNames(body.agent_type) : []
-  const names = unique([...base, ...(body.tools ?? [])])
-  if (names.length === 0) return []
-  const found = await deps.store.tools.list(actor, { names }, { limit: names.length, order: 'asc' })
-  const byName = new Map(found.map((tool) => [tool.name, tool.id]))
-  return names.map((name) => {
-    const id = byName.get(name)
-    if (id === undefined)
+/** The tools that a new agent gets, in order: those of its type, those asked for by name, those asked for by id. */
+async function toolsOf(deps: CoreDeps, actor: Actor, body: CreateAgent): Promise<Tool[]> {
+  const base = body.include_base_tools
+    ? baseToolNames(body.agent_type, { sleeptime: body.enable_sleeptime === true })
+    : []
+  const asked = unique([...base, ...(body.tools ?? [])])
+  const extra = body.include_multi_agent_tools ? MULTI_AGENT_TOOLS : []
+  const byName = new Map<string, Tool>()
+  const names = unique([...asked, ...extra])
+  if (names.length > 0) {
+    const page = { limit: names.length, order: 'asc' } as const
+    for (const tool of await deps.store.tools.list(actor, { names }, page)) byName.set(tool.name, tool)
+  }
+  for (const name of asked)
+    if (!byName.has(name))
       throw new AppError(
         'invalid_argument',
         `there is no tool named '${name}'; list them with GET /v1/tools/`,
       )
-    return id
-  })
+  const tools = names.flatMap((name) => byName.get(name) ?? [])
+  const tool_ids = unique(body.tool_ids ?? []).filter((id) => !tools.some((tool) => tool.id === id))
+  if (tool_ids.length === 0) return tools
+  // An id that is not there is refused by the store, which names it.
+  const page = { limit: tool_ids.length, order: 'asc' } as const
+  return [...tools, ...(await deps.store.tools.list(actor, { tool_ids }, page))]
 }
 
 function withDescription(block: CreateBlock): CreateBlock {
@@ -175,13 +191,19 @@ type ModelOptions = Pick<
   | 'reasoning'
 >
 
-function llmConfigOf(info: Model, asked: Partial<ModelOptions>): LlmConfig {
+/** Models whose thoughts come beside their answer, whether or not they are asked to think. */
+const THINKS_BY_ITSELF = /(^|\/)(o[1-9]|gpt-5|gpt-oss|codex)|deepseek-r|reasoner|-r1|qwq|magistral|thinking/i
+
+function llmConfigOf(info: Model, type: AgentType, asked: Partial<ModelOptions>): LlmConfig {
   const { name: _name, provider_type: _type, model_type: _kind, max_context_window, ...config } = info
   const base = {
     ...config,
     context_window: Math.min(max_context_window, DEFAULT_CONTEXT_WINDOW_LIMIT),
     // Model lists say false as V1's do; V1's agents answer true in `model_settings`, and that is what is meant.
     parallel_tool_calls: true,
+    // Models that do not think by themselves are given room for it in each call.
+    put_inner_thoughts_in_kwargs:
+      runsOlderLoop(type) && asked.reasoning !== false && !THINKS_BY_ITSELF.test(info.name),
   }
   return applySettings(asked.llm_config ? { ...base, ...asked.llm_config, handle: info.handle } : base, {
     ...asked,

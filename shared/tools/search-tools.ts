@@ -1,5 +1,6 @@
 import type { ToolCallInput } from '../core/ports/tools.ts'
 import type { MessageRole, StoredMessage } from '../schema/message.ts'
+import { wordsOf } from '../schema/message-text.ts'
 import { builtin, type Builtin, integerArgument, stringArgument, success, valueError } from './builtin.ts'
 import { dateArgument } from './date-argument.ts'
 
@@ -68,11 +69,10 @@ export const searchTools: Builtin[] = [
 ]
 
 function contentOf(message: StoredMessage): string {
-  const texts = message.content.map((part) => (part.type === 'text' ? part.text : ''))
   const returns = message.tool_returns.map((r) =>
     typeof r.func_response === 'string' ? r.func_response : '',
   )
-  return [...texts, ...returns].join('\n').trim()
+  return [wordsOf(message), ...returns].join('\n').trim()
 }
 
 function rolesArgument(call: ToolCallInput): MessageRole[] {

@@ -4,13 +4,23 @@ import { archivalTools } from './archival-tools.ts'
 import { memoryTool } from './memory-tool.ts'
 import { memoryTools } from './memory-tools.ts'
 import { searchTools } from './search-tools.ts'
+import { speakingTools } from './speaking-tools.ts'
+import { voiceTools } from './voice-tools.ts'
 import { type WebOptions, webTools } from './web/web-tools.ts'
 
 const OFFLINE: WebOptions = { allow_private: false, exa: { api_key: null, base_url: null } }
 
 /** The tools that ship with Loci. Custom tools run behind the operating system's wall and are not here yet. */
 export function createToolRunner(options: WebOptions = OFFLINE): ToolRunner {
-  const builtins = [...memoryTools, memoryTool, ...archivalTools, ...searchTools, ...webTools(options)]
+  const builtins = [
+    ...speakingTools,
+    ...memoryTools,
+    memoryTool,
+    ...archivalTools,
+    ...searchTools,
+    ...voiceTools,
+    ...webTools(options),
+  ]
   const byName = new Map(builtins.map((builtin) => [builtin.name, builtin]))
   return {
     builtins,

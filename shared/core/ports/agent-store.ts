@@ -14,6 +14,8 @@ export interface NewAgent {
   tool_ids: string[]
   /** First message of the default conversation. */
   system_message: StoredMessage
+  /** Those that follow it, in order. */
+  first_messages?: StoredMessage[]
 }
 
 export type AgentPatch = Partial<

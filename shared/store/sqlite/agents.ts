@@ -32,19 +32,19 @@ import type { AgentRow } from './tables.ts'
 import { readTags } from './tags.ts'
 import { toolsOfAgent } from './tools.ts'
 
-const addConversation = query<{ id: string; org: string; agent: string; now: string }>()((p) =>
-  sqlite.insertInto('conversations').values({
-    id: p.id,
-    organization_id: p.org,
-    agent_id: p.agent,
-    created_at: p.now,
-    run_id: null,
-    instance_id: null,
-    // The system message.
-    context_length: 1,
-    context_end: 1,
-    message_count: 1,
-  }),
+const addConversation = query<{ id: string; org: string; agent: string; now: string; messages: number }>()(
+  (p) =>
+    sqlite.insertInto('conversations').values({
+      id: p.id,
+      organization_id: p.org,
+      agent_id: p.agent,
+      created_at: p.now,
+      run_id: null,
+      instance_id: null,
+      context_length: p.messages,
+      context_end: p.messages,
+      message_count: p.messages,
+    }),
 )
 
 const ALL: readonly AgentRelation[] = ['agent.blocks', 'agent.tools', 'agent.tags']
@@ -59,7 +59,7 @@ export class SqliteAgents implements AgentStore {
 
   create(
     actor: Actor,
-    { agent, tags, new_blocks, block_ids, tool_ids, system_message }: NewAgent,
+    { agent, tags, new_blocks, block_ids, tool_ids, system_message, first_messages = [] }: NewAgent,
   ): Promise<Agent> {
     return this.#database.write((tx) => {
       insertAgent(tx, actor, agent)
@@ -77,8 +77,9 @@ export class SqliteAgents implements AgentStore {
         org: actor.organization_id,
         agent: agent.id,
         now: agent.created_at,
+        messages: 1 + first_messages.length,
       })
-      appendMessages(tx, actor, agent.id, 0, [system_message])
+      appendMessages(tx, actor, agent.id, 0, [system_message, ...first_messages])
       return withRelations(tx, actor, agent, ALL)
     })
   }

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { MessageFilter, MessageSearch, MessageStore } from '../../core/ports/message-store.ts'
 import type { ContentPart, StoredMessage } from '../../schema/message.ts'
+import { SEND_MESSAGE, wordsOf } from '../../schema/message-text.ts'
 import type { Page } from '../../schema/page.ts'
 import { indexText, queryTerms, type Term } from '../search-text.ts'
 import type { Database, Transaction } from './database.ts'
@@ -32,8 +33,8 @@ export const MESSAGE_COLUMNS = [
   'messages.data',
 ] as const
 
-/** A tool whose returns repeat other messages, and so are not found again. */
-const NOT_SEARCHED = 'conversation_search'
+/** Tools whose returns repeat other messages, or say nothing, and so are not found again. */
+const NOT_SEARCHED: ReadonlySet<string> = new Set(['conversation_search', 'search_memory', SEND_MESSAGE])
 
 const insert = query<Omit<MessageRow, 'seq'> & { seq?: never }>()((p) =>
   sqlite.insertInto('messages').values({
@@ -203,10 +204,10 @@ function searchText(message: StoredMessage): string {
   switch (message.role) {
     case 'user':
     case 'assistant':
-      return textOf(message.content)
+      return wordsOf(message)
     case 'tool':
       return message.tool_returns
-        .filter((result) => result.name !== NOT_SEARCHED)
+        .filter((result) => !NOT_SEARCHED.has(result.name))
         .map(({ func_response }) =>
           typeof func_response === 'string' ? func_response : textOf(func_response),
         )
