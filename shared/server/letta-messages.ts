@@ -85,7 +85,7 @@ export function toLettaMessages(
   }
 }
 
-/** The fields of a tool_return_message for one or several returns; the legacy ones are those of the first. */
+/** The fields of a tool_return_message for one or several returns; the legacy ones, and `name`, are those of the first. */
 export function toolReturnFields(returns: readonly StoredToolReturn[]) {
   const tool_returns = returns.map((result) => ({
     type: 'tool' as const,
@@ -98,6 +98,7 @@ export function toolReturnFields(returns: readonly StoredToolReturn[]) {
   const first = tool_returns[0]
   return {
     message_type: 'tool_return_message' as const,
+    name: returns[0]?.name ?? null,
     tool_return: first?.tool_return ?? '',
     status: first?.status ?? ('success' as const),
     tool_call_id: first?.tool_call_id ?? '',
@@ -228,7 +229,15 @@ function assistantParts(message: StoredMessage, speaking: SpeakingTool): LettaMe
     tool_call_id: call.id,
   }))
   const first = calls[0]
-  if (first) out.push({ ...common(), message_type: 'tool_call_message', tool_call: first, tool_calls: calls })
+  // The Vercel provider takes the tool's name from here.
+  if (first)
+    out.push({
+      ...common(),
+      name: first.name,
+      message_type: 'tool_call_message',
+      tool_call: first,
+      tool_calls: calls,
+    })
   return out
 }
 
