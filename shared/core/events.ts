@@ -29,7 +29,14 @@ export interface TurnResult {
 export type AgentEvent =
   | { type: 'run_start'; run: Run }
   | { type: 'step_start'; step_id: string; message_id: string }
-  | { type: 'reasoning_delta'; step_id: string; message_id: string; text: string }
+  | {
+      type: 'reasoning_delta'
+      step_id: string
+      message_id: string
+      text: string
+      /** False for thoughts that the model wrote as text or as an argument, because it was asked to. */
+      is_native?: false
+    }
   | { type: 'text_delta'; step_id: string; message_id: string; text: string }
   | {
       type: 'tool_call_delta'

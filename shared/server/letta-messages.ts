@@ -6,7 +6,9 @@ import type {
   StoredMessage,
   StoredToolReturn,
 } from '../schema/message.ts'
+import { spokenText, unpackText } from '../schema/message-text.ts'
 import type { Page } from '../schema/page.ts'
+import type { Run } from '../schema/run.ts'
 
 /** V1's `date`: ISO 8601 to the second with an offset. */
 export function wireDate(created_at: string): string {
@@ -48,6 +50,20 @@ const SEND_MESSAGE: SpeakingTool = {
   assistant_message_tool_kwarg: 'message',
 }
 
+/** How the request that began a run wants its messages shown. */
+export function speakingOf(run: Pick<Run, 'request_config'>): SpeakingTool {
+  const config = run.request_config ?? {}
+  const use = config['use_assistant_message']
+  const name = config['assistant_message_tool_name']
+  const kwarg = config['assistant_message_tool_kwarg']
+  return {
+    use_assistant_message: typeof use === 'boolean' ? use : SEND_MESSAGE.use_assistant_message,
+    assistant_message_tool_name: typeof name === 'string' ? name : SEND_MESSAGE.assistant_message_tool_name,
+    assistant_message_tool_kwarg:
+      typeof kwarg === 'string' ? kwarg : SEND_MESSAGE.assistant_message_tool_kwarg,
+  }
+}
+
 /** One stored message as the API shows it: reasoning, then text, then tool calls (reference 5.2). */
 export function toLettaMessages(
   message: StoredMessage,
@@ -75,7 +91,7 @@ export function toLettaMessages(
       return assistantParts(message, speaking)
     case 'tool':
       return message.tool_returns
-        .filter((result) => !speaks(speaking, result.name))
+        .filter((result) => !isSent(speaking, result))
         .map((result, i) => ({
           ...commonFields(message, partOtid(message.id, i)),
           ...toolReturnFields([result]),
@@ -175,18 +191,14 @@ export function onlyTypes<T extends { message_type: string }>(
   return messages.filter((message) => wanted.has(message.message_type))
 }
 
-function speaks(tool: SpeakingTool, name: string): boolean {
+/** Whether a tool of this name is shown as what it says. */
+export function speaks(tool: SpeakingTool, name: string): boolean {
   return tool.use_assistant_message && name === tool.assistant_message_tool_name
 }
 
-/** What a call of the speaking tool says; null when its arguments cannot be read. */
-function spokenText(tool: SpeakingTool, text: string): string | null {
-  try {
-    const value = (JSON.parse(text) as Record<string, unknown> | null)?.[tool.assistant_message_tool_kwarg]
-    return typeof value === 'string' ? value : null
-  } catch {
-    return null
-  }
+/** Whether this return only says that a message was sent. That one was not is shown, as its call is. */
+export function isSent(tool: SpeakingTool, result: StoredToolReturn): boolean {
+  return result.status === 'success' && speaks(tool, result.name)
 }
 
 function assistantParts(message: StoredMessage, speaking: SpeakingTool): LettaMessage[] {
@@ -219,7 +231,9 @@ function assistantParts(message: StoredMessage, speaking: SpeakingTool): LettaMe
   const text = plainText(message)
   if (text !== '') out.push({ ...common(), message_type: 'assistant_message', content: text })
   const silent = message.tool_calls.filter((call) => {
-    const said = speaks(speaking, call.function.name) ? spokenText(speaking, call.function.arguments) : null
+    const said = speaks(speaking, call.function.name)
+      ? spokenText(call, speaking.assistant_message_tool_kwarg)
+      : null
     if (said !== null) out.push({ ...common(), message_type: 'assistant_message', content: said })
     return said === null
   })
@@ -249,7 +263,10 @@ function userContent(message: StoredMessage) {
   const parts = message.content.flatMap((part) =>
     part.type === 'text' || part.type === 'image' ? [part] : [],
   )
-  return parts.some((part) => part.type === 'image') ? parts : plainText(message)
+  if (parts.some((part) => part.type === 'image')) return parts
+  const text = plainText(message)
+  const packed = unpackText(text)
+  return packed?.type === 'user_message' ? (packed.message ?? text) : text
 }
 
 function returnText(result: StoredToolReturn): string {

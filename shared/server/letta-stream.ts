@@ -1,12 +1,15 @@
 import type { ActiveRun } from '../core/active-runs.ts'
 import type { AgentEvent } from '../core/events.ts'
-import type { MessageType, StreamItem } from '../schema/message.ts'
+import { ArgumentStream } from '../core/turn/argument-stream.ts'
+import type { LettaMessage, MessageType, StoredMessage, StreamItem } from '../schema/message.ts'
 import { messageOf } from '../schema/errors.ts'
 import {
   commonFields,
+  isSent,
   onlyTypes,
   partOtid,
   type SpeakingTool,
+  speaks,
   toLettaMessages,
   toolReturnFields,
   wireDate,
@@ -57,6 +60,8 @@ class StreamMapper {
   readonly #options: LettaStreamOptions
   readonly #wanted: ReadonlySet<string> | null
   #parts: string[] = []
+  /** Calls of the speaking tool, by their id, and whether any text of them was sent. */
+  readonly #speeches = new Map<string, { text: ArgumentStream; begun: boolean }>()
   #date = ''
 
   constructor(run_id: string, options: LettaStreamOptions) {
@@ -72,17 +77,25 @@ class StreamMapper {
         return ''
       case 'step_start':
         this.#parts = []
+        this.#speeches.clear()
         this.#date = wireDate(new Date().toISOString())
         return ''
       case 'text_delta':
         return this.#delta(event, 'assistant_message', { content: event.text })
       case 'reasoning_delta':
-        return this.#delta(event, 'reasoning_message', {
-          source: 'reasoner_model',
-          reasoning: event.text,
-          signature: null,
-        })
+        return this.#delta(
+          event,
+          'reasoning_message',
+          {
+            source: event.is_native === false ? 'non_reasoner_model' : 'reasoner_model',
+            reasoning: event.text,
+            signature: null,
+          },
+          event.is_native === false ? 'written reasoning' : 'reasoning',
+        )
       case 'tool_call_delta': {
+        const speech = this.#speech(event)
+        if (speech !== null) return speech
         const delta = { name: event.name, arguments: event.arguments, tool_call_id: event.tool_call_id }
         // V1 puts the same single object in both fields of a streamed delta; clients rely on it.
         return this.#delta(event, 'tool_call_message', { tool_call: delta, tool_calls: delta })
@@ -94,14 +107,34 @@ class StreamMapper {
     }
   }
 
+  /** What a delta of a call of the speaking tool says (reference 6.3); null for other calls. */
+  #speech(event: Extract<AgentEvent, { type: 'tool_call_delta' }>): string | null {
+    const { tool_call_id: id } = event
+    const { speaking } = this.#options
+    if (event.name !== null && speaks(speaking, event.name))
+      this.#speeches.set(id, {
+        text: new ArgumentStream([speaking.assistant_message_tool_kwarg]),
+        begun: false,
+      })
+    const speech = this.#speeches.get(id)
+    if (!speech) return null
+    const content = speech.text
+      .push(event.arguments)
+      .taken.map((part) => part.text)
+      .join('')
+    if (content === '') return ''
+    speech.begun = true
+    return this.#delta(event, 'assistant_message', { content }, `said by ${id}`)
+  }
+
   #delta(
     event: { message_id: string; step_id: string },
     message_type: MessageType,
     fields: Record<string, unknown>,
+    part: string = message_type,
   ): string {
+    const index = this.#part(part)
     if (this.#wanted && !this.#wanted.has(message_type)) return ''
-    let index = this.#parts.indexOf(message_type)
-    if (index < 0) index = this.#parts.push(message_type) - 1
     return encodeData({
       id: event.message_id,
       date: this.#date,
@@ -116,13 +149,36 @@ class StreamMapper {
     })
   }
 
+  #part(name: string): number {
+    const index = this.#parts.indexOf(name)
+    return index < 0 ? this.#parts.push(name) - 1 : index
+  }
+
   #message({ message }: Extract<AgentEvent, { type: 'message' }>): string {
-    if (this.#options.stream_tokens && message.role === 'assistant') return ''
-    const items =
-      this.#options.stream_tokens && message.role === 'tool'
-        ? [{ ...commonFields(message, partOtid(message.id, 0)), ...toolReturnFields(message.tool_returns) }]
-        : toLettaMessages(message, this.#options.speaking)
-    return onlyTypes(items, this.#options.types).map(encodeItem).join('')
+    return onlyTypes(this.#items(message), this.#options.types).map(encodeItem).join('')
+  }
+
+  #items(message: StoredMessage): LettaMessage[] {
+    const { speaking, stream_tokens } = this.#options
+    // What the program says to the model between two steps (heartbeats) is in history only.
+    if (message.role === 'user') return []
+    if (!stream_tokens) return toLettaMessages(message, speaking)
+    if (message.role === 'assistant') return this.#unspoken(message)
+    if (message.role !== 'tool') return toLettaMessages(message, speaking)
+    const shown = message.tool_returns.filter((result) => !isSent(speaking, result))
+    if (shown.length === 0) return []
+    return [{ ...commonFields(message, partOtid(message.id, 0)), ...toolReturnFields(shown) }]
+  }
+
+  /** Calls of the speaking tool whose arguments say nothing: their deltas were held back, so they are sent whole. */
+  #unspoken(message: StoredMessage): LettaMessage[] {
+    const tool_calls = message.tool_calls.filter((call) => this.#speeches.get(call.id)?.begun === false)
+    if (tool_calls.length === 0) return []
+    const otid = partOtid(message.id, this.#part('unspoken'))
+    return toLettaMessages({ ...message, content: [], tool_calls }, this.#options.speaking).map((item) => ({
+      ...item,
+      otid,
+    }))
   }
 
   #end({ result }: Extract<AgentEvent, { type: 'run_end' }>): string {

@@ -109,7 +109,10 @@ function fingerprintOf(actor: Actor, conversation_id: string, mode: string, body
 
 /** How a turn went, as V1 answers it. */
 function toResponse(result: TurnResult, body: MessageRequest | AsyncRequest): LettaResponse {
-  const messages = result.messages.flatMap((message) => toLettaMessages(message, body))
+  // What the program said to the model between two steps (heartbeats) is in history only.
+  const messages = result.messages
+    .filter((message) => message.role !== 'user')
+    .flatMap((message) => toLettaMessages(message, body))
   return {
     messages: onlyTypes(messages, body.include_return_message_types),
     stop_reason: { message_type: 'stop_reason', stop_reason: result.stop_reason },

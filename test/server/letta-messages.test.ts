@@ -48,6 +48,26 @@ describe('stored messages as the API shows them', () => {
     )
   })
 
+  it('shows what the user said of a message that was packed for the model, and other packed ones as they are', () => {
+    const shown = (text: string) => {
+      const [message] = toLettaMessages({ ...stored, role: 'user', content: [{ type: 'text', text }] })
+      assert.ok(message?.message_type === 'user_message')
+      return message.content
+    }
+    const time = '2026-01-31 10:00:00 AM UTC+0000'
+    assert.equal(shown(JSON.stringify({ type: 'user_message', message: 'hi', time })), 'hi')
+    const heartbeat = JSON.stringify({ type: 'heartbeat', reason: 'go on', time })
+    for (const text of [
+      heartbeat,
+      '{"type":"user_message","message":"hi"}',
+      '{"a":1}',
+      '{',
+      'null',
+      '{"type":',
+    ])
+      assert.equal(shown(text), text)
+  })
+
   it('shows what agents of the older types say through a tool as what it is, unless told not to', () => {
     const said = { ...stored, tool_calls: [call('send_message', '{"message":"hi"}'), call('look', '{}')] }
     const shown = toLettaMessages(said)
@@ -78,6 +98,8 @@ describe('stored messages as the API shows them', () => {
       ['tool_call_message'],
     )
     assert.equal(toLettaMessages(returned, plain).length, 2)
+    const failed = returned.tool_returns.map((result) => ({ ...result, status: 'error' as const }))
+    assert.equal(toLettaMessages({ ...returned, tool_returns: failed }).length, 2, 'an error is not hidden')
     const own = { ...plain, use_assistant_message: true, assistant_message_tool_name: 'look' }
     assert.deepEqual(
       toLettaMessages({ ...stored, tool_calls: [call('look', '{"message":')] }, own).map(

@@ -5,7 +5,7 @@ import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { run, runMetrics, runStatus, runUsage, type Step, stepState } from '../../schema/run.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
-import { listMessages } from '../letta-messages.ts'
+import { listMessages, speakingOf } from '../letta-messages.ts'
 import { route } from '../route.ts'
 import { toRunMetrics, toStepState, usageOf } from '../step-state.ts'
 
@@ -130,10 +130,10 @@ export const routes = [
     }),
     answer: z.array(lettaMessage),
     async handle({ actor, context, params, query }) {
-      await existing(context, actor, params.run_id)
+      const speaking = speakingOf(await existing(context, actor, params.run_id))
       const filter = { run_id: params.run_id, include_err: true }
       const stored = await context.deps.store.messages.list(actor, filter, query)
-      return listMessages(stored, { order: query.order })
+      return listMessages(stored, { order: query.order, speaking })
     },
   }),
   route({
