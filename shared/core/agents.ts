@@ -7,6 +7,7 @@ import { type LlmConfig, type Model, type ModelSettings, SETTINGS_TYPES } from '
 import type { Tool } from '../schema/tool.ts'
 import { baseToolNames, MULTI_AGENT_TOOLS, rulesOf, runsOlderLoop, wantsBaseRules } from './agent-tools.ts'
 import { defaultBlockDescription, defaultSystemPrompt, randomAgentName } from './default-prompts.ts'
+import { changedCompactionSettings, newCompactionSettings } from './context/compaction-settings.ts'
 import { firstMessages } from './first-messages.ts'
 import { draftBlock } from './memory.ts'
 import { systemMessage } from './messages.ts'
@@ -40,7 +41,7 @@ export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgen
     llm_config,
     embedding_config: body.embedding_config ?? null,
     model_settings: modelSettingsOf(model.info, llm_config, body.model_settings),
-    compaction_settings: body.compaction_settings ?? null,
+    compaction_settings: newCompactionSettings(body.compaction_settings, llm_config),
     response_format: body.response_format ?? body.model_settings?.response_format ?? null,
     tool_rules: rulesOf(body.tool_rules ?? [], tools, {
       base: wantsBaseRules(body.agent_type, llm_config.model, body.include_base_tool_rules),
@@ -113,6 +114,7 @@ export async function updateAgent(
     tags,
     embedding,
     identity_ids,
+    compaction_settings,
     ...plain
   } = body
   for (const [key, value] of Object.entries(plain)) if (value != null) Object.assign(patch, { [key]: value })
@@ -146,6 +148,14 @@ export async function updateAgent(
     patch.model = info.handle ?? handle
     patch.llm_config = applySettings(keep, asked)
     patch.model_settings = modelSettingsOf(info, patch.llm_config, model_settings)
+  }
+  if (compaction_settings != null || patch.llm_config) {
+    const models = { before: present.llm_config, now: patch.llm_config ?? present.llm_config }
+    patch.compaction_settings = changedCompactionSettings(
+      present.compaction_settings,
+      compaction_settings,
+      models,
+    )
   }
   return deps.store.agents.update(actor, agent_id, patch)
 }
@@ -194,7 +204,8 @@ type ModelOptions = Pick<
 /** Models whose thoughts come beside their answer, whether or not they are asked to think. */
 const THINKS_BY_ITSELF = /(^|\/)(o[1-9]|gpt-5|gpt-oss|codex)|deepseek-r|reasoner|-r1|qwq|magistral|thinking/i
 
-function llmConfigOf(info: Model, type: AgentType, asked: Partial<ModelOptions>): LlmConfig {
+/** How an agent of this type uses the model, with what was asked for. */
+export function llmConfigOf(info: Model, type: AgentType, asked: Partial<ModelOptions>): LlmConfig {
   const { name: _name, provider_type: _type, model_type: _kind, max_context_window, ...config } = info
   const base = {
     ...config,
@@ -212,8 +223,8 @@ function llmConfigOf(info: Model, type: AgentType, asked: Partial<ModelOptions>)
 }
 
 /** `model_settings` overrides `llm_config`, and the explicit fields override both (reference 2.2). */
-function applySettings(config: LlmConfig, asked: Partial<ModelOptions>): LlmConfig {
-  const next: LlmConfig = { ...config, ...asked.llm_config }
+export function applySettings<C extends Partial<LlmConfig>>(config: C, asked: Partial<ModelOptions>): C {
+  const next: C = { ...config, ...asked.llm_config }
   const settings = asked.model_settings
   if (settings?.temperature !== undefined) next.temperature = settings.temperature
   if (settings?.max_output_tokens !== undefined) next.max_tokens = settings.max_output_tokens
@@ -229,7 +240,8 @@ function applySettings(config: LlmConfig, asked: Partial<ModelOptions>): LlmConf
   return next
 }
 
-function modelSettingsOf(
+/** V1's `model_settings` of an agent with this model. */
+export function modelSettingsOf(
   info: Model,
   config: LlmConfig,
   asked: ModelSettings | null | undefined,

@@ -1,4 +1,5 @@
 import type { Logprobs, StopReason, StoredMessage, UsageStatistics } from '../schema/message.ts'
+import type { CompactionTrigger } from '../schema/compaction.ts'
 import type { Run, Step } from '../schema/run.ts'
 
 /** Why a turn failed, as clients are told. */
@@ -46,6 +47,20 @@ export type AgentEvent =
       /** Only in the first delta of a call. */
       name: string | null
       arguments: string
+      /** The call will wait for an approval, or for the client; `message_id` is that of the message that asks. */
+      waits: boolean
+    }
+  /** The context is about to be made shorter; the summary follows as a message of role `summary`, unless it fails. */
+  | {
+      type: 'compaction_start'
+      /** A UUID. */
+      id: string
+      date: string
+      run_id: string
+      step_id: string | null
+      trigger: CompactionTrigger
+      context_tokens: number
+      context_window: number
     }
   /** A complete message. Its parts were sent as deltas before when tokens are streamed, but tool returns never are. */
   | { type: 'message'; message: StoredMessage }

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { block, createBlock } from './block.ts'
+import { compactionSettings, compactionSettingsInput } from './compaction.ts'
 import { idSchema } from './ids.ts'
 import { messageCreate, stopReason } from './message.ts'
 import { embeddingConfig, llmConfig, modelSettings, responseFormat } from './model.ts'
@@ -58,7 +59,7 @@ const settings = {
   llm_config: llmConfig.nullish(),
   embedding_config: embeddingConfig.nullish(),
   model_settings: modelSettings.nullish(),
-  compaction_settings: jsonObject.nullish(),
+  compaction_settings: compactionSettingsInput.nullish(),
   context_window_limit: z.number().int().min(1).nullish(),
   response_format: responseFormat.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
@@ -115,7 +116,7 @@ export const agent = z.object({
   llm_config: llmConfig,
   embedding_config: embeddingConfig.nullable(),
   model_settings: modelSettings.nullable(),
-  compaction_settings: jsonObject.nullable(),
+  compaction_settings: compactionSettings.nullable(),
   response_format: responseFormat.nullable(),
   tool_rules: z.array(toolRule),
   message_buffer_autoclear: z.boolean(),

@@ -30,6 +30,7 @@ export function refuseNothing(model: ResolvedModel, answer: Answer): void {
 /** The stop reason of a turn that ended by this failure. */
 export function stopReasonOf(error: unknown): StopReason {
   if (!isAppError(error)) return 'error'
+  if (error.code === 'context_window_overflow_in_system_prompt') return error.code
   if (error.code === 'llm_empty_response') return 'invalid_llm_response'
   if (error.code.startsWith('llm_') || error.code === 'model_not_found') return 'llm_api_error'
   return 'error'
@@ -47,7 +48,9 @@ export function describeError(error: unknown): TurnError & { cause: unknown } {
         : error.code
       : known && error.code === 'model_not_found'
         ? 'llm_error'
-        : 'internal_error'
+        : known && error.code === 'context_window_overflow_in_system_prompt'
+          ? error.code
+          : 'internal_error'
   return {
     type,
     message: known ? error.message : 'an unexpected error ended this turn; the server log has the details',
