@@ -1,0 +1,76 @@
+import * as z from 'zod'
+import type { Actor } from '../../core/ports/actor.ts'
+import {
+  conversationMessageRequest,
+  type ConversationMessageRequest,
+  conversationRef,
+} from '../../schema/conversation.ts'
+import { idSchema } from '../../schema/ids.ts'
+import { lettaMessage, lettaResponse, messageType } from '../../schema/message.ts'
+import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import type { ServerContext } from '../context.ts'
+import { conversationOf } from '../conversation-of.ts'
+import { listShown } from '../letta-messages.ts'
+import { route } from '../route.ts'
+import { answerTurn, streamTurn } from '../turn-response.ts'
+
+const params = z.object({ conversation_id: conversationRef })
+
+/** Messages of conversations; they answer as those of agents do. */
+export const routes = [
+  route({
+    method: 'GET',
+    path: '/v1/conversations/:conversation_id/messages',
+    operation: 'list_conversation_messages',
+    summary: 'List the messages of a conversation; `after` is newer and `before` older, whatever the order',
+    params,
+    query: z.object({
+      ...pageQuery({ limit: 100, order: 'desc' }),
+      agent_id: idSchema('agent').optional(),
+      order_by: z.literal('created_at').optional(),
+      group_id: z.string().optional(),
+      include_err: queryBoolean.optional(),
+      include_return_message_types: listOf(messageType),
+      /** Only those that the model sees now. */
+      in_context: queryBoolean.optional(),
+    }),
+    answer: z.array(lettaMessage),
+    async handle({ actor, context, params, query }) {
+      const { target } = await conversationOf(context, actor, params.conversation_id, query.agent_id)
+      // Groups come with a later version: no message belongs to one.
+      if (query.group_id !== undefined) return []
+      const { include_err, in_context } = query
+      return listShown(
+        (page, roles) =>
+          context.deps.store.messages.list(actor, { ...target, include_err, in_context, roles }, page),
+        query,
+        { types: query.include_return_message_types },
+      )
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/conversations/:conversation_id/messages',
+    operation: 'send_conversation_message',
+    summary: 'Send a message to a conversation; the answer is an event stream unless `streaming` is false',
+    params,
+    body: conversationMessageRequest,
+    answer: lettaResponse,
+    async handle(input) {
+      const turn = await turnOf(input)
+      return input.body.streaming ? streamTurn(turn) : answerTurn(turn)
+    },
+  }),
+]
+
+async function turnOf(input: {
+  actor: Actor
+  context: ServerContext
+  params: z.output<typeof params>
+  body: ConversationMessageRequest
+  request: Request
+}) {
+  const { actor, context, params, body, request } = input
+  const { target } = await conversationOf(context, actor, params.conversation_id, body.agent_id)
+  return { actor, context, request, body, ...target }
+}

@@ -1,0 +1,171 @@
+import type { Actor } from '../../core/ports/actor.ts'
+import type { Block, CreateBlock } from '../../schema/block.ts'
+import { AppError } from '../../schema/errors.ts'
+import type { By } from './block-rows.ts'
+import { blocksOfAgent, insertBlock, readBlock } from './block-rows.ts'
+import type { Transaction } from './database.ts'
+import { linkBlock, unlinkBlock } from './links.ts'
+import type { Connection } from './query.ts'
+import { query, sqlite } from './query.ts'
+
+const links = query<{ conversation: string }>()((p) =>
+  sqlite
+    .selectFrom('conversations_blocks')
+    .select(['block_id', 'label', 'detached'])
+    .where('conversation_id', '=', p.conversation)
+    .orderBy('position'),
+)
+const addLink = query<{
+  conversation: string
+  block: string
+  org: string
+  position: number
+  label: string
+}>()((p) =>
+  sqlite.insertInto('conversations_blocks').values({
+    conversation_id: p.conversation,
+    block_id: p.block,
+    organization_id: p.org,
+    position: p.position,
+    label: p.label,
+  }),
+)
+const detach = query<{ conversation: string; block: string; detached: number }>()((p) =>
+  sqlite
+    .updateTable('conversations_blocks')
+    .set({ detached: p.detached })
+    .where('conversation_id', '=', p.conversation)
+    .where('block_id', '=', p.block),
+)
+const linked = query<{ agent: string; label: string }>()((p) =>
+  sqlite
+    .selectFrom('agents_blocks')
+    .select('block_id')
+    .where('agent_id', '=', p.agent)
+    .where('label', '=', p.label),
+)
+
+/** The conversation whose blocks are meant. */
+export interface BlockScope {
+  agent_id: string
+  /** The agent's id for its default conversation, which has no blocks of its own. */
+  conversation_id: string
+}
+
+/** The private blocks of a conversation that are in it. */
+export function isolatedBlockIds(connection: Connection, conversation_id: string): string[] {
+  return links
+    .all(connection, { conversation: conversation_id })
+    .filter((link) => link.detached === 0)
+    .map((link) => link.block_id)
+}
+
+/**
+ * The blocks as a conversation sees them: the agent's, in their order, with its private ones in place of those whose
+ * label they stand for.
+ */
+export function blocksInConversation(connection: Connection, actor: Actor, scope: BlockScope): Block[] {
+  const shared = blocksOfAgent(connection, actor, scope.agent_id)
+  if (scope.conversation_id === scope.agent_id) return shared
+  const own = links.all(connection, { conversation: scope.conversation_id })
+  if (own.length === 0) return shared
+  const present = own
+    .filter((link) => link.detached === 0)
+    .flatMap((link) => {
+      const block = readBlock(connection, actor, link.block_id)
+      return block ? [{ label: link.label, block }] : []
+    })
+  const masked = new Set(own.map((link) => link.label))
+  const labels = new Set(present.map(({ block }) => block.label))
+  const placed = new Set<string>()
+  const seen = shared.flatMap((block) => {
+    if (block.label === null) return [block]
+    if (masked.has(block.label)) {
+      const instead = present.filter(({ label }) => label === block.label).map((item) => item.block)
+      for (const { id } of instead) placed.add(id)
+      return instead
+    }
+    return labels.has(block.label) ? [] : [block]
+  })
+  return [...seen, ...present.map(({ block }) => block).filter(({ id }) => !placed.has(id))]
+}
+
+/** Gives a new conversation copies of the agent's blocks of these labels. Throws `invalid_argument` for an unknown one. */
+export function isolateBlocks(
+  tx: Transaction,
+  actor: Actor,
+  scope: BlockScope,
+  labels: readonly string[],
+): void {
+  if (labels.length === 0) return
+  const blocks = blocksOfAgent(tx, actor, scope.agent_id)
+  for (const [position, label] of [...new Set(labels)].entries()) {
+    const block = blocks.find((b) => b.label === label)
+    if (!block) {
+      const known = blocks.map((b) => b.label).join(', ')
+      throw new AppError(
+        'invalid_argument',
+        `The agent has no block with the label '${label}' to isolate; its blocks are: ${known === '' ? 'none' : known}.`,
+      )
+    }
+    addOwn(tx, actor, scope, { ...copyOf(block, label) }, position)
+  }
+}
+
+/** Takes a block from what a conversation sees: a private one from it alone, another from the agent. */
+export function detachInConversation(tx: Transaction, scope: BlockScope, block_id: string): void {
+  const { conversation_id: conversation, agent_id } = scope
+  if (conversation !== agent_id && detach.run(tx, { conversation, block: block_id, detached: 1 }).changes > 0)
+    return
+  unlinkBlock(tx, agent_id, block_id)
+}
+
+/**
+ * Makes a block for the agent; for this conversation alone when the agent has one of that label, which it does not see.
+ */
+export function createInConversation(
+  tx: Transaction,
+  actor: Actor,
+  scope: BlockScope,
+  input: CreateBlock,
+  made: { id: string; by: By },
+): void {
+  if (hidesLabel(tx, scope, input.label)) {
+    const position = links.all(tx, { conversation: scope.conversation_id }).length
+    addOwn(tx, actor, scope, input, position, made)
+    return
+  }
+  insertBlock(tx, actor, input, scope.agent_id, made)
+  linkBlock(tx, actor, scope.agent_id, made.id)
+}
+
+/** Whether the agent has a block of this label; asked for one that the conversation does not see. */
+export function hidesLabel(connection: Connection, scope: BlockScope, label: string): boolean {
+  return (
+    scope.conversation_id !== scope.agent_id &&
+    linked.get(connection, { agent: scope.agent_id, label }) !== undefined
+  )
+}
+
+function addOwn(
+  tx: Transaction,
+  actor: Actor,
+  scope: BlockScope,
+  input: CreateBlock,
+  position: number,
+  made?: { id: string; by: By },
+): void {
+  const { id } = insertBlock(tx, actor, input, scope.agent_id, made)
+  addLink.run(tx, {
+    conversation: scope.conversation_id,
+    block: id,
+    org: actor.organization_id,
+    position,
+    label: input.label,
+  })
+}
+
+function copyOf(block: Block, label: string): CreateBlock {
+  const { id: _id, version: _version, created_by_id: _by, last_updated_by_id: _last, ...fields } = block
+  return { ...fields, label }
+}
