@@ -1,4 +1,3 @@
-import { AGENT_RELATIONS } from '../schema/agent.ts'
 import { agentNotFound } from '../schema/errors.ts'
 import { systemMessage, textOf } from './messages.ts'
 import type { Actor } from './ports/actor.ts'
@@ -16,10 +15,10 @@ export async function recompilePrompt(
   options: { update_timestamp: boolean; dry_run: boolean },
 ): Promise<string> {
   const { agent_id, conversation_id } = target
-  const agent = await deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
   const conversation = await deps.store.turns.getContext(actor, agent_id, conversation_id)
   const system = conversation?.context[0]
-  if (!agent || !system) throw agentNotFound()
+  if (!system) throw agentNotFound()
+  const { agent } = conversation
   const before = textOf(system.content)
   const prompt = compilePrompt(agent)
   const kept = options.update_timestamp ? null : keepMetadata(prompt, before)
@@ -45,8 +44,9 @@ export async function resetMessages(
   target: { agent_id: string; conversation_id: string },
 ): Promise<void> {
   const { agent_id, conversation_id } = target
-  const agent = await deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
-  if (!agent) throw agentNotFound()
+  const conversation = await deps.store.turns.getContext(actor, agent_id, conversation_id)
+  if (!conversation) throw agentNotFound()
+  const { agent } = conversation
   const now = deps.clock.now()
   const text = renderPrompt(compilePrompt(agent), {
     agent_id,

@@ -15,6 +15,9 @@ export const EVENT_TYPES = [
   'tool.deleted',
   'tool.attached',
   'tool.detached',
+  'conversation.created',
+  'conversation.updated',
+  'conversation.deleted',
   'run.created',
   'run.updated',
 ] as const
@@ -28,7 +31,7 @@ export type EventType = z.infer<typeof eventType>
 export const event = z.object({
   id: z.number().int(),
   type: eventType,
-  /** The id of the agent, block, tool or run that changed. */
+  /** The id of the agent, block, tool, conversation or run that changed. */
   object_id: z.string(),
   /** The agent concerned, when there is exactly one. */
   agent_id: z.string().nullable(),

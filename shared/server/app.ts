@@ -11,6 +11,7 @@ import type { Route } from './route.ts'
 export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   agents: () => import('./routes/agents.ts'),
   blocks: () => import('./routes/blocks.ts'),
+  conversations: () => import('./routes/conversations.ts'),
   events: () => import('./routes/events.ts'),
   health: () => import('./routes/health.ts'),
   models: () => import('./routes/models.ts'),

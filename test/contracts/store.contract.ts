@@ -1,6 +1,7 @@
 import type { Store } from '../../shared/core/ports/store.ts'
 import { describeAgents } from './store/agents.ts'
 import { describeBlocks, describeTools } from './store/blocks-and-tools.ts'
+import { describeConversations } from './store/conversations.ts'
 import { describeEvents } from './store/events.ts'
 import { describeMessages } from './store/messages.ts'
 import { describeOrganizations } from './store/organizations.ts'
@@ -50,6 +51,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeMessages(subject)
     describePassages(subject)
     describeTurns(subject)
+    describeConversations(subject)
     describeRuns(subject)
     describeEvents(subject)
     describeOrganizations(subject)

@@ -4,8 +4,10 @@ import type { Actor } from './actor.ts'
 
 export interface MessageFilter {
   agent_id?: string | undefined
-  /** The agent's id for its default conversation. */
+  /** The agent's id for its default conversation. A fork's history begins with what it shares. */
   conversation_id?: string | undefined
+  /** Only what the conversation's context holds now; with `conversation_id`. */
+  in_context?: boolean | undefined
   run_id?: string | undefined
   step_id?: string | undefined
   roles?: readonly MessageRole[] | undefined

@@ -104,6 +104,15 @@ const addHistory = query<{
 const agentsOf = query<{ block: string }>()((p) =>
   sqlite.selectFrom('agents_blocks').select('agent_id').where('block_id', '=', p.block).limit(2),
 )
+/** Whose conversation has it for itself. */
+const ownerOf = query<{ block: string }>()((p) =>
+  sqlite
+    .selectFrom('conversations_blocks')
+    .innerJoin('conversations', 'conversations.id', 'conversations_blocks.conversation_id')
+    .select('conversations.agent_id')
+    .where('conversations_blocks.block_id', '=', p.block)
+    .limit(1),
+)
 
 /** One block of the actor's organisation. */
 export function readBlock(connection: Connection, actor: Actor, id: string): Block | null {
@@ -236,7 +245,8 @@ function relabel(tx: Transaction, block: Block, label: string | null): void {
 /** The agent that has this block, when exactly one has it. */
 export function soleAgent(connection: Connection, block_id: string): string | null {
   const agents = agentsOf.all(connection, { block: block_id })
-  return agents.length === 1 ? (agents[0]?.agent_id ?? null) : null
+  const [only] = agents.length === 0 ? ownerOf.all(connection, { block: block_id }) : agents
+  return agents.length > 1 ? null : (only?.agent_id ?? null)
 }
 
 /** Writes every field of a block but its value and tags. */

@@ -60,6 +60,16 @@ export function unfinishedDeletions(database: Database): Promise<Deletion[]> {
   return database.read((c) => c.all(sqlite.selectFrom('deletions').select(['agent_id', 'organization_id'])))
 }
 
+/** Its private blocks go with it: nobody else has them. */
+function deleteConversation(tx: Transaction, id: string, rows: number): number {
+  const contexts = sqlite.selectFrom('earlier_contexts').select('id').where('conversation_id', '=', id)
+  const earlier = tx.run(sqlite.deleteFrom('earlier_contexts').where('id', 'in', contexts.limit(rows)))
+  if (earlier > 0) return earlier
+  const blocks = sqlite.selectFrom('conversations_blocks').select('block_id').where('conversation_id', '=', id)
+  tx.run(sqlite.deleteFrom('blocks').where('id', 'in', blocks))
+  return tx.run(sqlite.deleteFrom('conversations').where('id', '=', id))
+}
+
 function deleteSome(tx: Transaction, agent_id: string, organization_id: string, rows: number): number {
   const seqs = tx
     .all(sqlite.selectFrom('messages').select('seq').where('agent_id', '=', agent_id).limit(rows))
@@ -79,7 +89,7 @@ function deleteSome(tx: Transaction, agent_id: string, organization_id: string, 
           .limit(rows),
       )
       .at(-1)
-    if (!last) return tx.run(sqlite.deleteFrom('conversations').where('id', '=', conversation.id))
+    if (!last) return deleteConversation(tx, conversation.id, rows)
     return tx.run(
       sqlite
         .deleteFrom('context_messages')

@@ -1,3 +1,5 @@
+import { sql } from 'kysely'
+import { dataOf } from './conversation-rows.ts'
 import type { Database, Transaction } from './database.ts'
 import { deleteInSlices, deleteMessageRows } from './deletions.ts'
 import { sqlite } from './query.ts'
@@ -31,20 +33,54 @@ export function newestSeq(tx: Transaction, conversation_id: string): number {
   return newest?.seq ?? 0
 }
 
+/** The newest message of a conversation that a fork of it shares; 0 when there is none. */
+export function newestShared(tx: Transaction, agent_id: string, conversation_id: string): number {
+  const others = tx.all(
+    sqlite
+      .selectFrom('conversations')
+      .select('data')
+      .where('agent_id', '=', agent_id)
+      .where('deleted_at', 'is', null)
+      .where('data', 'like', `%"${conversation_id}"%`),
+  )
+  const shared = others.flatMap((row) => dataOf(row).shared ?? [])
+  return Math.max(
+    0,
+    ...shared.filter((part) => part.conversation_id === conversation_id).map((part) => part.up_to),
+  )
+}
+
+/** The history of a conversation begins after this message; contexts from before it cannot be had again. */
+export function beginHistory(tx: Transaction, conversation_id: string, after: number): void {
+  tx.run(sqlite.deleteFrom('earlier_contexts').where('conversation_id', '=', conversation_id))
+  tx.run(
+    sqlite
+      .updateTable('conversations')
+      .set({
+        history_start: after,
+        // What it shared with the conversation it was forked from is no longer its own.
+        data: sql`json_remove(data, '$.shared')`,
+      })
+      .where('id', '=', conversation_id),
+  )
+}
+
 /**
- * Deletes the messages of a conversation up to this one, in many short transactions, so that no other process waits
- * for a big one. A crash in between leaves the rest in the history, out of the context: reset again.
+ * Deletes the messages of a conversation between these two, the second included, in many short transactions, so that no
+ * other process waits for a big one. A crash in between leaves the rest out of the conversation's history and context,
+ * and reset again deletes it.
  */
 export async function deleteMessages(
   database: Database,
   conversation_id: string,
-  up_to: number,
+  { after, up_to }: { after: number; up_to: number },
 ): Promise<void> {
   await deleteInSlices(database, (tx, rows) => {
     const some = sqlite
       .selectFrom('messages')
       .select('seq')
       .where('conversation_id', '=', conversation_id)
+      .where('seq', '>', after)
       .where('seq', '<=', up_to)
       .limit(rows)
     return deleteMessageRows(

@@ -1,9 +1,16 @@
 import type { Actor } from '../../core/ports/actor.ts'
 import type { BlockChange, BlockConflict, BlockEdit } from '../../core/ports/turn-store.ts'
 import type { Block, CreateBlock } from '../../schema/block.ts'
-import { blocksOfAgent, freeLabels, insertBlock, writeBlock } from './block-rows.ts'
+import { freeLabels, writeBlock } from './block-rows.ts'
+import {
+  blocksInConversation,
+  type BlockScope,
+  createInConversation,
+  detachInConversation,
+  hidesLabel,
+  isolatedBlockIds,
+} from './conversation-blocks.ts'
 import type { Transaction } from './database.ts'
-import { linkBlock, unlinkBlock } from './links.ts'
 import { query, sqlite } from './query.ts'
 
 /** Another agent that has the block, and another block of this label. */
@@ -33,22 +40,25 @@ export function applyEdits(
   tx: Transaction,
   actor: Actor,
   edits: readonly BlockEdit[],
-  by: { agent_id: string; run_id: string },
+  by: BlockScope & { run_id: string },
 ): BlockConflict | null {
   if (edits.length === 0) return null
-  const present = blocksOfAgent(tx, actor, by.agent_id)
+  const present = blocksInConversation(tx, actor, by)
   const plan = planOf(present, edits)
   if (!plan) return { status: 'conflict', blocks: present }
   const relabelled = plan.changed.flatMap(({ before, after }) =>
     after.label === before.label || after.label === null ? [] : [{ block_id: before.id, label: after.label }],
   )
-  const refused_labels = relabelled.filter(({ block_id, label }) =>
-    sharedLabel.get(tx, { block: block_id, label, agent: by.agent_id }),
+  const isPrivate = new Set(by.conversation_id === by.agent_id ? [] : isolatedBlockIds(tx, by.conversation_id))
+  const refused_labels = relabelled.filter(
+    ({ block_id, label }) =>
+      sharedLabel.get(tx, { block: block_id, label, agent: by.agent_id }) ??
+      (!isPrivate.has(block_id) && hidesLabel(tx, by, label)),
   )
   if (refused_labels.length > 0) return { status: 'conflict', blocks: present, refused_labels }
 
   for (const block of plan.detached) {
-    unlinkBlock(tx, by.agent_id, block.id)
+    detachInConversation(tx, by, block.id)
     tx.event(actor, 'block.detached', block.id, by.agent_id)
   }
   freeLabels(
@@ -57,8 +67,7 @@ export function applyEdits(
   )
   for (const { before, after } of plan.changed) writeBlock(tx, actor, before, after, by)
   for (const { id, create } of plan.created) {
-    insertBlock(tx, actor, create, by.agent_id, { id, by })
-    linkBlock(tx, actor, by.agent_id, id)
+    createInConversation(tx, actor, by, create, { id, by })
   }
   return null
 }
