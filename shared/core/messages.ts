@@ -1,6 +1,12 @@
 import { newId } from '../schema/ids.ts'
-import type { ContentPart, MessageCreate, StoredMessage, StoredToolReturn } from '../schema/message.ts'
-import type { ModelMessage } from './ports/models.ts'
+import type {
+  ContentPart,
+  MessageCreate,
+  StoredApproval,
+  StoredMessage,
+  StoredToolReturn,
+} from '../schema/message.ts'
+import type { ModelMessage, ModelToolCall } from './ports/models.ts'
 import { formatLocalTime } from './prompt.ts'
 
 type Place = Pick<StoredMessage, 'agent_id' | 'conversation_id' | 'run_id' | 'step_id'>
@@ -58,6 +64,57 @@ export function toolMessage(tool_returns: StoredToolReturn[], place: Place, at: 
   return { ...blank(place, at), id: newId('message'), role: 'tool', content: [], tool_returns }
 }
 
+/** Calls that wait for an approval, or for the client that runs them. */
+export function approvalMessage(
+  id: string,
+  tool_calls: StoredMessage['tool_calls'],
+  model: string,
+  place: Place,
+  at: Date,
+): StoredMessage {
+  return { ...blank(place, at), id, role: 'approval', content: [], tool_calls, model, otid: id }
+}
+
+/** The answer to a request for approval: what was decided of each of its calls. */
+export function decisionMessage(
+  request_id: string,
+  decisions: StoredApproval[],
+  given: { otid?: string | null | undefined; group_id?: string | null | undefined },
+  place: Place,
+  at: Date,
+): StoredMessage {
+  const id = newId('message')
+  return {
+    ...blank(place, at),
+    id,
+    role: 'approval',
+    content: [],
+    otid: given.otid ?? id.slice('message-'.length),
+    group_id: given.group_id ?? null,
+    approval: { request_id, decisions: decisions.map(storable) },
+  }
+}
+
+/** Without what not every engine can store. */
+function storable(decision: StoredApproval): StoredApproval {
+  if (decision.type === 'approval')
+    return { ...decision, reason: decision.reason === null ? null : clean(decision.reason) }
+  const { tool_return } = decision
+  return {
+    ...decision,
+    tool_return:
+      typeof tool_return === 'string'
+        ? clean(tool_return)
+        : tool_return.map((part) => (part.type === 'text' ? { ...part, text: clean(part.text) } : part)),
+  }
+}
+
+/** A summary that stands for the older part of a context; `packed` is V1's JSON around it (reference 7.4). */
+export function summaryMessage(packed: string, place: Place, at: Date): StoredMessage {
+  const id = newId('message')
+  return { ...blank(place, at), id, role: 'summary', content: [{ type: 'text', text: packed }] }
+}
+
 /** NUL cannot be stored as text by every engine. */
 function clean(text: string): string {
   return text.replaceAll('\0', '')
@@ -74,7 +131,24 @@ export function textOf(content: readonly ContentPart[]): string {
  * answer names its model, whose adapter alone sends its reasoning back. The result depends on nothing but its arguments, so that the prefix of a request stays byte-identical.
  */
 export function toModelMessages(messages: readonly StoredMessage[], options: ViewOptions): ModelMessage[] {
-  return messages.flatMap((message) => toModelMessage(message, options))
+  const shown: ModelMessage[] = []
+  for (const [i, message] of messages.entries()) {
+    const before = shown.at(-1)
+    // Calls that may run at once and those that wait are stored apart, but were one answer.
+    if (message.role === 'approval' && before?.role === 'assistant' && isOneAnswer(messages[i - 1], message))
+      shown[shown.length - 1] = { ...before, tool_calls: [...before.tool_calls, ...callsOf(message)] }
+    else shown.push(...toModelMessage(message, options))
+  }
+  return shown
+}
+
+function isOneAnswer(before: StoredMessage | undefined, message: StoredMessage): boolean {
+  return before?.role === 'assistant' && message.step_id !== null && before.step_id === message.step_id
+}
+
+/** Characters of one tool return that a model with this context window is shown (reference 3.2). */
+export function maxReturnChars(context_window: number): number {
+  return Math.max(5000, Math.floor(context_window * 0.2 * 4))
 }
 
 /** For whom stored messages are rendered. */
@@ -95,11 +169,7 @@ function toModelMessage(message: StoredMessage, options: ViewOptions): ModelMess
         {
           role: 'assistant',
           content: message.content,
-          tool_calls: message.tool_calls.map(({ id, function: fn, signature }) => ({
-            id,
-            ...fn,
-            ...(signature === undefined ? {} : { signature }),
-          })),
+          tool_calls: callsOf(message),
           model: message.model,
         },
       ]
@@ -111,8 +181,17 @@ function toModelMessage(message: StoredMessage, options: ViewOptions): ModelMess
         content: packReturn(result, new Date(message.created_at), options),
       }))
     case 'approval':
-      return []
+      if (message.tool_calls.length === 0) return []
+      return [{ role: 'assistant', content: [], tool_calls: callsOf(message), model: message.model }]
   }
+}
+
+function callsOf(message: StoredMessage): ModelToolCall[] {
+  return message.tool_calls.map(({ id, function: fn, signature }) => ({
+    id,
+    ...fn,
+    ...(signature === undefined ? {} : { signature }),
+  }))
 }
 
 function packReturn(result: StoredToolReturn, at: Date, options: ViewOptions): string | ContentPart[] {

@@ -129,7 +129,8 @@ function toolRulesSection(rules: readonly ToolRule[]): string {
   ].join('\n')
 }
 
-function ruleText(rule: ToolRule): string | null {
+/** A tool rule in words for the model; null for those that it is told nothing of (reference 3.1). */
+export function ruleText(rule: ToolRule): string | null {
   switch (rule.type) {
     case 'constrain_child_tools':
       return `After using ${rule.tool_name}, you must use one of these tools: ${rule.children.join(', ')}.`

@@ -14,6 +14,12 @@ export const ERROR_CODES = [
   'conflict',
   /** Another turn runs in this conversation; `data.run_id` names it. */
   'conversation_busy',
+  /** A tool call waits for an approval; `data.pending_request_id` names the message that asks for it. */
+  'pending_approval',
+  /** The same request has begun a run before; `data.run_id` names it. */
+  'already_started',
+  /** What was asked for is kept for a time only, and that is over. */
+  'gone',
   /** A turn's lease was taken over: what it tried to write was refused. */
   'lease_lost',
   'unauthorized',
@@ -27,6 +33,8 @@ export const ERROR_CODES = [
   'llm_rate_limit',
   'llm_bad_request',
   'llm_context_window',
+  /** The system message and the tools alone are larger than the context window. */
+  'context_window_overflow_in_system_prompt',
   'llm_timeout',
   'llm_connection',
   'llm_error',

@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import { timestamp } from './page.ts'
+import { compactionStats } from './compaction.ts'
+import { jsonObject, timestamp } from './page.ts'
 
 // ---- content -------------------------------------------------------------------------------------------------
 
@@ -68,7 +69,17 @@ export interface StoredToolReturn {
   func_response: string | ContentPart[]
   stdout?: string[]
   stderr?: string[]
+  /** The call was not made: a tool rule refused it, the user denied it, or it could not be read. */
+  not_made?: true
 }
+
+/** What was decided about a call that waited: to run it or not, or what it returned where the client ran it. */
+export type StoredApproval =
+  | { type: 'approval'; tool_call_id: string; approve: boolean; reason: string | null }
+  | ({ type: 'tool'; tool_call_id: string; tool_return: string | ContentPart[] } & Pick<
+      StoredToolReturn,
+      'status' | 'stdout' | 'stderr'
+    >)
 
 export type MessageRole = 'system' | 'user' | 'assistant' | 'tool' | 'approval' | 'summary'
 
@@ -91,6 +102,8 @@ export interface StoredMessage {
   model: string | null
   tool_calls: StoredToolCall[]
   tool_returns: StoredToolReturn[]
+  /** Of a message that answers a request for approval: which one, and what was decided of each of its calls. */
+  approval?: { request_id: string; decisions: StoredApproval[] }
   is_err: boolean
   /** ISO 8601, UTC, milliseconds. */
   created_at: string
@@ -113,6 +126,82 @@ export const messageCreate = z.object({
 })
 export type MessageCreate = z.infer<typeof messageCreate>
 
+const outputLines = z.array(z.string()).nullish()
+/** What a tool returned that the client ran itself. */
+const clientReturn = z
+  .object({
+    type: z.literal('tool').default('tool'),
+    tool_call_id: z.string(),
+    tool_return: z.union([z.string(), inputParts]),
+    status: z.enum(['success', 'error']),
+    stdout: outputLines,
+    stderr: outputLines,
+  })
+  .transform(({ stdout, stderr, ...result }) => ({
+    ...result,
+    ...(stdout ? { stdout } : {}),
+    ...(stderr ? { stderr } : {}),
+  }))
+const approvalReturn = z.object({
+  type: z.literal('approval').default('approval'),
+  tool_call_id: z.string(),
+  approve: z.boolean(),
+  reason: z
+    .string()
+    .nullish()
+    .transform((reason) => reason ?? null),
+})
+const answerFields = { otid: z.string().nullish(), group_id: z.string().nullish() }
+
+/** An answer to a request for approval (reference 3.6). */
+const approvalCreate = z
+  .object({
+    ...answerFields,
+    type: z.literal('approval').default('approval'),
+    approvals: z.array(z.union([approvalReturn, clientReturn])).nullish(),
+    approve: z.boolean().nullish(),
+    approval_request_id: z.string().nullish(),
+    reason: z.string().nullish(),
+  })
+  .refine((answer) => answer.approvals != null || answer.approve != null, {
+    error: "an approval needs 'approvals'",
+    path: ['approvals'],
+  })
+/** The returns of tools that the client has run itself. */
+const toolReturnCreate = z.object({
+  ...answerFields,
+  type: z.literal('tool_return').default('tool_return'),
+  tool_returns: z.array(clientReturn),
+})
+/** Either form of an answer to a request for approval. */
+export interface ApprovalInput {
+  type: 'approval' | 'tool_return'
+  otid?: string | null | undefined
+  group_id?: string | null | undefined
+  approvals?: StoredApproval[] | null | undefined
+  tool_returns?: StoredApproval[] | undefined
+  /** Older form, for all pending calls at once. */
+  approve?: boolean | null | undefined
+  approval_request_id?: string | null | undefined
+  reason?: string | null | undefined
+}
+
+/** One message of a request for a turn. */
+export const turnMessage = z.union([messageCreate, approvalCreate, toolReturnCreate])
+export type TurnMessage = MessageCreate | ApprovalInput
+
+/** A tool that the client of one request runs itself; it is not stored. */
+export const clientTool = z.object({
+  name: z.string().min(1),
+  description: z.string().nullish(),
+  parameters: z.record(z.string(), z.unknown()).nullish(),
+})
+export type ClientTool = z.infer<typeof clientTool>
+
+/** A skill of the client's environment that the agent is told of in one request. */
+export const clientSkill = z.object({ name: z.string(), description: z.string(), location: z.string() })
+export type ClientSkill = z.infer<typeof clientSkill>
+
 export const MESSAGE_TYPES = [
   'system_message',
   'user_message',
@@ -130,7 +219,9 @@ export const messageType = z.enum(MESSAGE_TYPES)
 export type MessageType = z.infer<typeof messageType>
 
 const turnRequest = {
-  messages: z.array(messageCreate).min(1).max(1000).nullish(),
+  messages: z.array(turnMessage).min(1).max(1000).nullish(),
+  client_tools: z.array(clientTool).max(1000).nullish(),
+  client_skills: z.array(clientSkill).max(1000).nullish(),
   input: z.union([z.string(), inputParts]).nullish(),
   max_steps: z.number().int().min(1).default(50),
   use_assistant_message: z.boolean().default(true),
@@ -205,6 +296,14 @@ const toolReturn = z.object({
   stderr: z.array(z.string()).nullable(),
 })
 
+/** Calls that wait for an approval, or for the client that runs them. */
+export const approvalRequestMessage = z.object({
+  ...common,
+  message_type: z.literal('approval_request_message'),
+  tool_call: z.union([toolCall, toolCallDelta]),
+  tool_calls: z.union([z.array(toolCall), toolCallDelta]),
+})
+
 /** One message as routes show it (V1 `LettaMessageUnion`, reference 5.1). Several may share one stored message's id. */
 export const lettaMessage = z.discriminatedUnion('message_type', [
   z.object({ ...common, message_type: z.literal('system_message'), content: z.string() }),
@@ -242,6 +341,37 @@ export const lettaMessage = z.discriminatedUnion('message_type', [
     stdout: z.array(z.string()).nullable(),
     stderr: z.array(z.string()).nullable(),
     tool_returns: z.array(toolReturn),
+  }),
+  approvalRequestMessage,
+  z.object({
+    ...common,
+    message_type: z.literal('approval_response_message'),
+    approvals: z.array(
+      z.union([
+        z.object({
+          type: z.literal('approval'),
+          tool_call_id: z.string(),
+          approve: z.boolean(),
+          reason: z.string().nullable(),
+        }),
+        toolReturn,
+      ]),
+    ),
+    approve: z.boolean().nullable(),
+    approval_request_id: z.string().nullable(),
+    reason: z.string().nullable(),
+  }),
+  z.object({
+    ...common,
+    message_type: z.literal('summary_message'),
+    summary: z.string(),
+    compaction_stats: compactionStats.nullable(),
+  }),
+  z.object({
+    ...common,
+    message_type: z.literal('event_message'),
+    event_type: z.literal('compaction'),
+    event_data: jsonObject,
   }),
 ])
 export type LettaMessage = z.infer<typeof lettaMessage>

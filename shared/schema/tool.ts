@@ -61,27 +61,32 @@ export interface ToolSchema {
 const base = { tool_name: z.string(), prompt_template: z.string().nullish() }
 const toolCallNode = z.object({ name: z.string(), args: jsonObject.nullish() })
 
-/** The nine tool rules (reference 3.5). */
+/** The nine tool rules (reference 3.5). As in V1 a rule has no fields but its own. */
 export const toolRule = z.discriminatedUnion('type', [
-  z.object({ ...base, type: z.literal('run_first'), args: jsonObject.nullish() }),
-  z.object({ ...base, type: z.literal('exit_loop') }),
-  z.object({ ...base, type: z.literal('continue_loop') }),
-  z.object({
-    ...base,
-    type: z.literal('constrain_child_tools'),
-    children: z.array(z.string()),
-    child_arg_nodes: z.array(toolCallNode).nullish(),
-  }),
-  z.object({
+  z.strictObject({ ...base, type: z.literal('run_first'), args: jsonObject.nullish() }),
+  z.strictObject({ ...base, type: z.literal('exit_loop') }),
+  z.strictObject({ ...base, type: z.literal('continue_loop') }),
+  z
+    .strictObject({
+      ...base,
+      type: z.literal('constrain_child_tools'),
+      children: z.array(z.string()),
+      child_arg_nodes: z.array(toolCallNode).nullish(),
+    })
+    .refine((rule) => (rule.child_arg_nodes ?? []).every((node) => rule.children.includes(node.name)), {
+      error: 'each of them must name one of the children',
+      path: ['child_arg_nodes'],
+    }),
+  z.strictObject({
     ...base,
     type: z.literal('conditional'),
     child_output_mapping: z.record(z.string(), z.string()),
     default_child: z.string().nullish(),
     require_output_mapping: z.boolean().default(false),
   }),
-  z.object({ ...base, type: z.literal('max_count_per_step'), max_count_limit: z.number().int() }),
-  z.object({ ...base, type: z.literal('parent_last_tool'), children: z.array(z.string()) }),
-  z.object({ ...base, type: z.literal('required_before_exit') }),
-  z.object({ ...base, type: z.literal('requires_approval') }),
+  z.strictObject({ ...base, type: z.literal('max_count_per_step'), max_count_limit: z.number().int() }),
+  z.strictObject({ ...base, type: z.literal('parent_last_tool'), children: z.array(z.string()) }),
+  z.strictObject({ ...base, type: z.literal('required_before_exit') }),
+  z.strictObject({ ...base, type: z.literal('requires_approval') }),
 ])
 export type ToolRule = z.infer<typeof toolRule>

@@ -9,6 +9,9 @@ const STATUS: Record<ErrorCode, number> = {
   not_allowed: 405,
   conflict: 409,
   conversation_busy: 409,
+  pending_approval: 409,
+  already_started: 409,
+  gone: 410,
   lease_lost: 409,
   unauthorized: 401,
   forbidden: 403,
@@ -19,6 +22,7 @@ const STATUS: Record<ErrorCode, number> = {
   llm_rate_limit: 429,
   llm_bad_request: 400,
   llm_context_window: 400,
+  context_window_overflow_in_system_prompt: 400,
   llm_timeout: 504,
   llm_connection: 502,
   llm_error: 502,
@@ -68,6 +72,9 @@ export function errorResponse(
       { error: { type: error.code, message: error.message, detail: error.message }, detail: error.message },
       headers,
     )
+  // The one error of V1's whose detail is an object (reference 1.7).
+  if (error.code === 'pending_approval')
+    return json(status, { detail: { code: 'PENDING_APPROVAL', message: error.message, ...error.data } }, headers)
   const prefix = PREFIX[error.code]
   const detail =
     error.code === 'not_found' && error.data['bare'] === true

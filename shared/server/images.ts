@@ -1,5 +1,5 @@
 import { AppError, messageOf } from '../schema/errors.ts'
-import type { MessageCreate } from '../schema/message.ts'
+import type { ContentPart, StoredApproval, TurnMessage } from '../schema/message.ts'
 
 /** Bounds of one image (reference 5.3): milliseconds for an attempt, bytes. */
 const TIMEOUT_MS = 5_000
@@ -11,32 +11,47 @@ export type Download = (
   options: { accept: string; timeout_ms: number; max_bytes: number },
 ) => Promise<{ content_type: string; bytes: Buffer }>
 
-type Part = Exclude<MessageCreate['content'], string>[number]
-type Image = Part & { type: 'image' }
+type Image = Extract<ContentPart, { type: 'image' }>
 
 /**
  * The messages with every image URL (http, https, data) replaced by what is behind it. Throws `invalid_argument` that
  * names the URL when it cannot be had.
  */
-export async function loadImages(messages: MessageCreate[], download: Download): Promise<MessageCreate[]> {
-  if (!messages.some(({ content }) => typeof content !== 'string' && content.some(isRemote))) return messages
+export async function loadImages(messages: TurnMessage[], download: Download): Promise<TurnMessage[]> {
+  return Promise.all(messages.map((message) => loadMessage(message, download)))
+}
+
+async function loadMessage(message: TurnMessage, download: Download): Promise<TurnMessage> {
+  if ('content' in message) return { ...message, content: await loadParts(message.content, download) }
+  const { approvals, tool_returns } = message
+  return {
+    ...message,
+    ...(approvals ? { approvals: await loadReturns(approvals, download) } : {}),
+    ...(tool_returns ? { tool_returns: await loadReturns(tool_returns, download) } : {}),
+  }
+}
+
+function loadReturns(decisions: StoredApproval[], download: Download): Promise<StoredApproval[]> {
   return Promise.all(
-    messages.map(async (message) =>
-      typeof message.content === 'string'
-        ? message
-        : {
-            ...message,
-            content: await Promise.all(message.content.map((part) => loadPart(part, download))),
-          },
+    decisions.map(async (one) =>
+      one.type === 'tool' ? { ...one, tool_return: await loadParts(one.tool_return, download) } : one,
     ),
   )
 }
 
-function isRemote(part: Part): boolean {
+async function loadParts<T extends ContentPart>(
+  content: string | T[],
+  download: Download,
+): Promise<string | (T | Image)[]> {
+  if (typeof content === 'string' || !content.some(isRemote)) return content
+  return Promise.all(content.map((part) => loadPart(part, download)))
+}
+
+function isRemote(part: ContentPart): boolean {
   return part.type === 'image' && part.source.type === 'url'
 }
 
-async function loadPart(part: Part, download: Download): Promise<Part> {
+async function loadPart<T extends ContentPart>(part: T, download: Download): Promise<T | Image> {
   if (part.type !== 'image' || part.source.type !== 'url') return part
   const { url } = part.source
   const { media_type, bytes } = url.startsWith('data:') ? readDataUrl(url) : await fetchImage(url, download)

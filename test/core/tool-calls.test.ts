@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { ToolRules } from '../../shared/core/turn/tool-rules.ts'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,7 +53,19 @@ describe('tool calls', () => {
       clock: { now: () => new Date(), monotonic: () => performance.now() },
     }
     const memory = new WorkingMemory(agent.blocks)
-    const scope: ToolCallScope = { actor: ADA, agent, run_id: 'run', memory, deps, signal: abort.signal }
+    const rules = new ToolRules(
+      [],
+      agent.tools.map((tool) => tool.name),
+    )
+    const scope: ToolCallScope = {
+      actor: ADA,
+      agent,
+      run_id: 'run',
+      memory,
+      rules,
+      deps,
+      signal: abort.signal,
+    }
     return { scope, agent, memory, abort, deps }
   }
 

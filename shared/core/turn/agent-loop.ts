@@ -23,6 +23,6 @@ export interface AgentLoop {
   read(answer: Answer): Answer
   /** After an answer without a call. */
   afterText(answer: Answer): Continuation
-  /** After the calls of an answer were run, or refused; failed ones are among them. */
+  /** After the calls of an answer were run, refused or denied; the rules do not know of them yet. */
   afterCalls(executed: readonly ExecutedCall[]): Continuation
 }

@@ -27,6 +27,10 @@ export async function* readAnswer(
     step_id: string
     message_id: string
     partial: { text: string }
+    /** Pass on the deltas of the first call alone. */
+    single_call: boolean
+    /** The message that will ask for approval of a call of this tool; null when it needs none. */
+    approvalOf: (name: string) => string | null
   },
 ): AsyncGenerator<AgentEvent, Answer> {
   const { step_id, message_id } = options
@@ -53,31 +57,30 @@ export async function* readAnswer(
         let call = calls.get(event.index)
         const first = call === undefined
         if (!call) {
-          call = {
-            id: event.id ?? newId('tool').replace('tool-', 'call-'),
-            name: event.name ?? '',
-            arguments: '',
-          }
+          call = { id: unusedId(event.id, calls), name: event.name ?? '', arguments: '' }
           calls.set(event.index, call)
         } else if (event.name !== undefined && call.name === '') call.name = event.name
         call.arguments += event.arguments
         if (event.signature !== undefined) call.signature = event.signature
-        if (options.stream)
+        if (options.stream && (calls.size === 1 || !options.single_call)) {
+          const request = options.approvalOf(call.name)
           yield {
             type: 'tool_call_delta',
             step_id,
-            message_id,
+            message_id: request ?? message_id,
             tool_call_id: call.id,
             name: first ? call.name : null,
             arguments: event.arguments,
+            waits: request !== null,
           }
+        }
         break
       }
       case 'finish':
         return {
           content: content.map(shown),
           text,
-          tool_calls: withUniqueIds([...calls.values()]),
+          tool_calls: [...calls.values()].map(storedCall),
           finish_reason: event.reason,
           usage: event.usage,
           logprobs: event.logprobs ?? null,
@@ -117,13 +120,17 @@ function shown(part: ContentPart): ContentPart {
   return { type: 'omitted_reasoning', signature: part.signature ?? null }
 }
 
-/** A model may repeat a call id; returns are matched by id, so each call gets its own. */
-function withUniqueIds(calls: Call[]): StoredToolCall[] {
-  const seen = new Set<string>()
-  return calls.map(({ name, signature, ...call }) => {
-    const id = seen.has(call.id) ? newId('tool').replace('tool-', 'call-') : call.id
-    seen.add(id)
-    const fn = { name, arguments: call.arguments }
-    return { id, type: 'function', function: fn, ...(signature === undefined ? {} : { signature }) }
-  })
+function storedCall({ id, name, arguments: text, signature }: Call): StoredToolCall {
+  return {
+    id,
+    type: 'function',
+    function: { name, arguments: text },
+    ...(signature === undefined ? {} : { signature }),
+  }
+}
+
+/** A model may repeat a call id, or give none; returns are matched by id, so each call gets its own. */
+function unusedId(id: string | undefined, calls: ReadonlyMap<number, Call>): string {
+  const taken = id === undefined || id === '' || [...calls.values()].some((call) => call.id === id)
+  return taken ? newId('tool').replace('tool-', 'call-') : id
 }

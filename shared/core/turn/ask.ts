@@ -3,6 +3,7 @@ import type { AgentEvent } from '../events.ts'
 import type { LanguageModel, ModelMessage, ModelRequest } from '../ports/models.ts'
 import type { Offer } from './agent-loop.ts'
 import { type Answer, readAnswer } from './answer.ts'
+import { approvalIdOf } from './approvals.ts'
 import type { OpenStep, TurnRecords } from './records.ts'
 
 /** One exchange with the model: what went to it and what came back, whole. */
@@ -33,16 +34,24 @@ export function modelRequest(
   }
 }
 
-/** Asks the model once, passing its deltas on when `stream` is set. */
+/** Asks the model once, passing its deltas on when `stream` is set. `waits`: calls of this tool need an approval. */
 export async function* ask(
   model: LanguageModel,
   request: ModelRequest,
   step: OpenStep,
   records: TurnRecords,
-  options: { signal: AbortSignal; stream: boolean },
+  options: { signal: AbortSignal; stream: boolean; waits: (name: string) => boolean },
 ): AsyncGenerator<AgentEvent, Exchange> {
   const { id: step_id, message_id, partial } = step
-  const events = readAnswer(model, request, { ...options, step_id, message_id, partial })
+  const { waits, ...rest } = options
+  const events = readAnswer(model, request, {
+    ...rest,
+    step_id,
+    message_id,
+    partial,
+    single_call: !request.parallel_tool_calls,
+    approvalOf: (name) => (waits(name) ? approvalIdOf(message_id) : null),
+  })
   for (;;) {
     const next = await events.next()
     records.answerBegan()

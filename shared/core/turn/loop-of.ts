@@ -1,8 +1,11 @@
 import type { Agent } from '../../schema/agent.ts'
+import type { Clock } from '../ports/actor.ts'
 import type { AgentLoop } from './agent-loop.ts'
 import { LettaV1Loop } from './letta-v1-loop.ts'
+import type { TurnTools } from './turn-tools.ts'
 
 /** The loop of one turn of this agent. */
-export function loopOf(agent: Agent): AgentLoop {
-  return new LettaV1Loop(agent)
+export function loopOf(agent: Agent, tools: TurnTools, clock: Clock): AgentLoop {
+  const now = () => ({ date: clock.now(), timezone: agent.timezone })
+  return new LettaV1Loop(tools, { parallel: agent.llm_config.parallel_tool_calls === true, now })
 }

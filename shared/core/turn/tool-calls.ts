@@ -1,14 +1,18 @@
 import type { Agent } from '../../schema/agent.ts'
 import { isAppError, messageOf } from '../../schema/errors.ts'
 import { newId } from '../../schema/ids.ts'
-import type { ContentPart, StoredToolCall, StoredToolReturn } from '../../schema/message.ts'
+import type { ContentPart, StoredApproval, StoredToolCall, StoredToolReturn } from '../../schema/message.ts'
 import type { Tool, ToolSchema } from '../../schema/tool.ts'
 import type { CallMemory, WorkingMemory } from '../memory.ts'
-import { clip } from '../messages.ts'
+import { clip, maxReturnChars } from '../messages.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import type { NewPassage } from '../ports/passage-store.ts'
 import type { ToolResult } from '../ports/tools.ts'
+import { decidedResult, isApproved } from '../ports/open-calls.ts'
+import { ruleText } from '../prompt.ts'
+import { wrongPrefilled } from './prefilled.ts'
+import type { ToolRules } from './tool-rules.ts'
 
 /** Characters of an error that reach the model (reference 3.4). */
 const MAX_ERROR_CHARS = 1000
@@ -19,10 +23,18 @@ const UNCUT = new Set(['conversation_search', 'archival_memory_search'])
 /** Arguments that belong to the loop, not to the tool (reference 3.2). */
 const LOOP_ARGUMENTS = new Set(['request_heartbeat', 'thinking', 'inner_thoughts'])
 
+/**
+ * What became of a call: it was made (whether or not its tool failed), its name or arguments mean nothing, a tool rule
+ * refused it, the user denied it, or the agent's own rules make it unusable (prefilled arguments that its tool does not
+ * take).
+ */
+export type CallOutcome = 'made' | 'unreadable' | 'refused' | 'denied' | 'unusable'
+
 /** One executed call, kept so that it can be run again when the memory it used has changed meanwhile. */
 export interface ExecutedCall {
   call: StoredToolCall
   result: StoredToolReturn
+  outcome: CallOutcome
   touched_memory: boolean
   /** For archival memory, stored with the step. */
   passages: NewPassage[]
@@ -33,6 +45,9 @@ export interface ToolCallScope {
   agent: Agent
   run_id: string
   memory: WorkingMemory
+  rules: ToolRules
+  /** What was decided about calls of a step that waited for it, by call id. */
+  decisions?: ReadonlyMap<string, StoredApproval>
   deps: CoreDeps
   signal: AbortSignal
 }
@@ -74,63 +89,111 @@ export async function runAgain(
 async function runToolCall(call: StoredToolCall, scope: ToolCallScope): Promise<ExecutedCall> {
   const memory = scope.memory.forCall()
   const passages: NewPassage[] = []
-  const result = await execute(call, scope, memory, passages)
+  const { outcome, ...result } = await execute(call, scope, memory, passages)
   scope.signal.throwIfAborted()
   // A call that failed half way leaves nothing behind.
   const failed = result.status === 'error'
   if (failed) memory.undo()
   return {
     call,
-    result: { tool_call_id: call.id, name: call.function.name, ...result },
+    result: {
+      tool_call_id: call.id,
+      name: call.function.name,
+      ...result,
+      ...(outcome === 'made' ? {} : { not_made: true as const }),
+    },
+    outcome,
     touched_memory: memory.touched,
     passages: failed ? [] : passages,
   }
 }
 
+/** Finds the tool and what speaks against the call, then runs it. */
 async function execute(
   call: StoredToolCall,
   scope: ToolCallScope,
   memory: CallMemory,
   passages: NewPassage[],
-): Promise<ToolResult> {
+): Promise<ToolResult & { outcome: CallOutcome }> {
   const name = call.function.name
-  const { actor, agent, deps, run_id, signal } = scope
+  const { agent, rules, decisions, signal } = scope
+  const decided = decisions?.get(call.id)
+  if (decided && !isApproved(decided)) {
+    const result = cut(decidedResult(decided), maxReturnChars(agent.llm_config.context_window))
+    return { ...result, outcome: decided.type === 'tool' ? 'made' : 'denied' }
+  }
   const tool = findTool(agent, call)
   if (!tool) {
     const names = agent.tools.map((t) => t.name).join(', ')
-    return failed(name, `there is no tool '${name}'; the tools are: ${names === '' ? 'none' : names}`)
+    const text = `there is no tool '${name}'; the tools are: ${names === '' ? 'none' : names}`
+    return { ...failed(name, text), outcome: 'unreadable' }
+  }
+  // A call that waited for approval was held against the rules when it was asked for.
+  const valid = rules.valid()
+  if (!decisions && !valid.includes(name)) {
+    return { ...failed(name, refusal(name, valid, rules), 'ToolRuleError'), outcome: 'refused' }
   }
   const parsed = parseArguments(call.function.arguments)
-  if (typeof parsed === 'string') return failed(name, parsed)
-  const now = deps.clock.now()
+  if (typeof parsed === 'string') return { ...failed(name, parsed), outcome: 'unreadable' }
+  const prefilled = rules.prefilled(name)
+  const wrong = prefilled && wrongPrefilled(tool, prefilled)
+  if (wrong) {
+    const text = `a tool rule of this agent gives this tool arguments that it does not take: ${wrong}`
+    return { ...failed(name, text, 'ToolRuleError'), outcome: 'unusable' }
+  }
   try {
-    const result = await deps.tools.run(
-      {
-        tool,
-        arguments: ownArguments(tool, parsed),
-        agent,
-        run_id,
-        memory,
-        searchMessages: (query) => deps.store.messages.search(actor, query),
-        insertPassage: ({ text, tags }) => {
-          passages.push({
-            id: newId('passage'),
-            text: storable(text),
-            tags: tags.map(storable),
-            metadata: {},
-            created_at: now.toISOString(),
-          })
-        },
-        searchPassages: (search) => deps.store.passages.search(actor, { ...search, agent_id: agent.id }),
-        now,
-      },
-      { signal },
+    const result = await runTool(
+      tool,
+      { ...ownArguments(tool, parsed), ...prefilled },
+      scope,
+      memory,
+      passages,
     )
-    return cut(tool, result)
+    const whole = UNCUT.has(tool.name)
+    return { ...(whole ? result : cut(result, tool.return_char_limit)), outcome: 'made' }
   } catch (error) {
     if (signal.aborted) throw error
-    return failed(name, messageOf(error), kindOf(error))
+    return { ...failed(name, messageOf(error), kindOf(error)), outcome: 'made' }
   }
+}
+
+function runTool(
+  tool: Tool,
+  args: Record<string, unknown>,
+  { actor, agent, deps, run_id, signal }: ToolCallScope,
+  memory: CallMemory,
+  passages: NewPassage[],
+): Promise<ToolResult> {
+  const now = deps.clock.now()
+  return deps.tools.run(
+    {
+      tool,
+      arguments: args,
+      agent,
+      run_id,
+      memory,
+      searchMessages: (query) => deps.store.messages.search(actor, query),
+      insertPassage: ({ text, tags }) => {
+        passages.push({
+          id: newId('passage'),
+          text: storable(text),
+          tags: tags.map(storable),
+          metadata: {},
+          created_at: now.toISOString(),
+        })
+      },
+      searchPassages: (search) => deps.store.passages.search(actor, { ...search, agent_id: agent.id }),
+      now,
+    },
+    { signal },
+  )
+}
+
+/** What the model is told of a call that its rules do not allow now. */
+function refusal(name: string, valid: readonly string[], rules: ToolRules): string {
+  const instead = valid.length === 0 ? 'no tool can be called any more' : `call one of: ${valid.join(', ')}`
+  const hints = rules.concerning(name).flatMap((rule) => ruleText(rule) ?? [])
+  return [`${name} cannot be called now; ${instead}.`, ...hints].join(' ')
 }
 
 /** Text as every engine can store it. */
@@ -158,7 +221,7 @@ function ownArguments(tool: Tool, given: Record<string, unknown>): Record<string
 }
 
 /** The arguments object, or what is wrong with the text. An empty text is no arguments. */
-function parseArguments(text: string): Record<string, unknown> | string {
+export function parseArguments(text: string): Record<string, unknown> | string {
   if (text.trim() === '') return {}
   let value: unknown
   try {
@@ -179,10 +242,8 @@ function failed(name: string, text: string, kind = 'ToolError'): ToolResult {
 }
 
 /** A return is cut to what its tool may say, with a note of the limit. */
-function cut(tool: Tool, result: ToolResult): ToolResult {
-  const limit = tool.return_char_limit
+function cut(result: ToolResult, limit: number): ToolResult {
   const { func_response } = result
-  if (UNCUT.has(tool.name)) return result
   const note = ` (this tool's limit is ${limit} characters)`
   if (typeof func_response === 'string') {
     if (func_response.length <= limit) return result

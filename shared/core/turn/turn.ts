@@ -1,8 +1,11 @@
 import type { Agent } from '../../schema/agent.ts'
 import { AppError, isAppError } from '../../schema/errors.ts'
 import type {
+  ClientSkill,
+  ClientTool,
   ContentPart,
   Logprobs,
+  StoredApproval,
   StopReason,
   StoredMessage,
   StoredToolCall,
@@ -13,6 +16,7 @@ import { WorkingMemory } from '../memory.ts'
 import {
   assistantMessage,
   inputMessage,
+  maxReturnChars,
   toModelMessages,
   toolMessage,
   type ViewOptions,
@@ -20,15 +24,25 @@ import {
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import type { ModelMessage, ResolvedModel } from '../ports/models.ts'
+import { missingReturns, type OpenCalls, openCalls } from '../ports/open-calls.ts'
 import type { CommitStep, OpenedTurn } from '../ports/turn-store.ts'
-import type { AgentLoop } from './agent-loop.ts'
+import type { AgentLoop, Continuation } from './agent-loop.ts'
 import type { Answer } from './answer.ts'
 import { ask, type Exchange, modelRequest } from './ask.ts'
+import { approvalRequest } from './approvals.ts'
 import { loopOf } from './loop-of.ts'
 import { orAbort } from './or-abort.ts'
+import { pastCalls, returned as returnedText } from './past-calls.ts'
 import { type OpenStep, type Place, TurnRecords } from './records.ts'
-import { type ExecutedCall, runAgain, runToolCalls, type ToolCallScope } from './tool-calls.ts'
+import {
+  type ExecutedCall,
+  parseArguments,
+  runAgain,
+  runToolCalls,
+  type ToolCallScope,
+} from './tool-calls.ts'
 import { turnContext } from './turn-context.ts'
+import { type TurnTools, turnTools } from './turn-tools.ts'
 import { describeError, refuseNothing, statusOf, stopReasonOf } from './turn-end.ts'
 
 export interface TurnInput {
@@ -47,6 +61,12 @@ export interface TurnInput {
   override_system: string | null
   /** Ask for log probabilities, whatever the agent's settings say. */
   logprobs: { top: number | null } | null
+  /** Tools that the client runs itself; a call of one ends the turn until its return is sent. */
+  client_tools: readonly ClientTool[]
+  /** Told in the system message of this turn's requests. */
+  client_skills: readonly ClientSkill[]
+  /** Input that follows the calls which the turn was allowed to run; stored with their returns. */
+  follow_ups: readonly StoredMessage[]
 }
 
 /** How often a step may be applied again because somebody else changed the same block. */
@@ -93,6 +113,10 @@ class Turn {
   #logprobs: Logprobs | null = null
   /** The step that is under way. */
   #step: OpenStep | null = null
+  readonly #tools: TurnTools
+  readonly #loop: AgentLoop
+  /** Calls of the turn before that were decided about and have no return yet. */
+  #decided: OpenCalls | null
 
   constructor(input: TurnInput, deps: CoreDeps, signal: AbortSignal) {
     this.#input = input
@@ -101,6 +125,11 @@ class Turn {
     this.#agent = input.opened.agent
     this.#memory = new WorkingMemory(input.opened.agent.blocks)
     this.#records = new TurnRecords(this.#agent, input.run.id, deps.clock)
+    this.#tools = turnTools(this.#agent, input.client_tools)
+    for (const call of pastCalls(input.opened.context, input.run.id)) this.#tools.rules.record(call)
+    this.#loop = loopOf(this.#agent, this.#tools, deps.clock)
+    const open = openCalls(input.opened.context)
+    this.#decided = open?.decisions ? open : null
   }
 
   /** The loop. Returns once the step that ends the run is committed. */
@@ -108,19 +137,19 @@ class Turn {
     const handle = this.#input.override_model ?? this.#agent.model ?? 'letta/auto'
     const model = await this.#orAbort(this.#deps.models.resolve(this.#input.actor, handle))
     this.#model = model
-    this.#buildContext(model)
-    const loop = loopOf(this.#agent)
+    this.#buildContext()
+    if (this.#decided) {
+      const stop = yield* this.#carryOut(this.#decided)
+      if (stop) return stop
+    } else await this.#commitFollowUps()
     for (let n = 1; ; n++) {
       this.#signal.throwIfAborted()
       const last = n >= this.#input.max_steps
       const step = (this.#step = this.#records.openStep())
       yield { type: 'step_start', step_id: step.id, message_id: step.message_id }
-      const exchange = yield* this.#ask(model, loop, step)
-      const answer = loop.read(exchange.answer)
-      const stop =
-        answer.tool_calls.length === 0
-          ? yield* this.#speak(model, loop, step, answer, last)
-          : yield* this.#act(model, loop, step, answer, last)
+      const exchange = yield* this.#ask(model, step)
+      const answer = this.#loop.read(exchange.answer)
+      const stop = yield* this.#follow(model, step, answer, last)
       if (stop) return stop
       await this.#afterStep()
     }
@@ -154,6 +183,7 @@ class Turn {
       const failure = result.error ? { error: result.error } : {}
       row = this.#records.step(step, this.#model, { status, stop_reason: reason, usage: null, ...failure })
     }
+    if (this.#decided) messages.push(...this.#abandon())
     try {
       await this.#commit({
         step: row,
@@ -166,20 +196,21 @@ class Turn {
       if (isAppError(failure, 'lease_lost')) return result
       throw failure
     }
-    for (const message of messages) {
+    for (const message of messages.filter(isOurs)) {
       this.#produced.push(message)
-      if (!this.#input.stream_tokens) yield { type: 'message', message }
+      if (!this.#input.stream_tokens || message.role === 'tool') yield { type: 'message', message }
     }
     return result
   }
 
   // ---- asking ------------------------------------------------------------------------------------------------
 
-  #buildContext(model: ResolvedModel): void {
+  #buildContext(): void {
     const { messages, system } = turnContext(this.#input.opened, {
       view: this.#view(),
       conversation_id: this.#input.conversation_id,
       override_system: this.#input.override_system,
+      client_skills: this.#input.client_skills,
       now: this.#deps.clock.now(),
     })
     this.#conversation = messages
@@ -187,13 +218,14 @@ class Turn {
   }
 
   /** Asks the model, again when its provider calls the conversation too long and it could be made shorter. */
-  async *#ask(model: ResolvedModel, loop: AgentLoop, step: OpenStep): AsyncGenerator<AgentEvent, Exchange> {
+  async *#ask(model: ResolvedModel, step: OpenStep): AsyncGenerator<AgentEvent, Exchange> {
     for (let attempt = 0; ; attempt++) {
-      const request = modelRequest(this.#agent, this.#conversation, loop.offer(), this.#input.logprobs)
+      const request = modelRequest(this.#agent, this.#conversation, this.#loop.offer(), this.#input.logprobs)
       try {
         const exchange = yield* ask(model.language_model, request, step, this.#records, {
           signal: this.#signal,
           stream: this.#input.stream_tokens,
+          waits: (name) => this.#waits(name),
         })
         this.#logprobs = exchange.answer.logprobs
         return exchange
@@ -214,48 +246,155 @@ class Turn {
 
   // ---- what an answer leads to -------------------------------------------------------------------------------
 
+  async *#follow(
+    model: ResolvedModel,
+    step: OpenStep,
+    answer: Answer,
+    last: boolean,
+  ): AsyncGenerator<AgentEvent, StopReason | null> {
+    if (answer.tool_calls.length === 0) return yield* this.#speak(model, step, answer, last)
+    const waiting = answer.tool_calls.filter(
+      (call) => this.#waits(call.function.name) && isReadable(call.function.arguments),
+    )
+    if (waiting.length > 0) return yield* this.#wait(model, step, answer, waiting)
+    return yield* this.#act(model, step, answer, last)
+  }
+
   /** An answer without a call: it ends the turn, or the model is asked to go on. */
   async *#speak(
     model: ResolvedModel,
-    loop: AgentLoop,
     step: OpenStep,
     answer: Answer,
     last: boolean,
   ): AsyncGenerator<AgentEvent, StopReason | null> {
     refuseNothing(model, answer)
-    const { stop, say } = this.#continuation(loop.afterText(answer), last)
+    const { stop, say } = this.#continuation(this.#loop.afterText(answer), step.id, last)
     const messages = answer.text === '' ? [] : [this.#assistant(model, step, answer.content, [])]
     const row = this.#answered(model, step, answer, stop)
     const all = [...messages, ...say]
     await this.#commit({ step: row, messages: all, ...this.#ending(stop) })
-    yield* this.#report(all, row)
     this.#conversation.push(...toModelMessages(all, this.#view()))
+    yield* this.#report(all, row)
     return stop
   }
 
-  /** Runs the calls, commits them with their returns, and extends the conversation. Returns a reason to stop. */
+  /** Runs the calls, commits them with their returns, and extends the conversation. */
   async *#act(
     model: ResolvedModel,
-    loop: AgentLoop,
     step: OpenStep,
     answer: Answer,
     last: boolean,
   ): AsyncGenerator<AgentEvent, StopReason | null> {
     const asked = this.#assistant(model, step, answer.content, answer.tool_calls)
     yield { type: 'message', message: asked }
-    const scope = this.#scope()
-    let executed: ExecutedCall[] = await this.#orAbort(runToolCalls(answer.tool_calls, scope))
+    const executed = await this.#orAbort(runToolCalls(answer.tool_calls, this.#scope()))
     step.clock.toolsRun()
-    const { stop, say } = this.#continuation(loop.afterCalls(executed), last)
+    const { stop, say } = this.#continuation(this.#loop.afterCalls(executed), step.id, last)
     const row = this.#answered(model, step, answer, stop)
-    const returned = toolMessage([], this.#place(step), this.#deps.clock.now())
+    const returned = await this.#commitReturns(executed, this.#scope(), {
+      step: row,
+      step_id: step.id,
+      before: [asked],
+      after: say,
+      stop,
+    })
+    this.#produced.push(asked)
+    yield* this.#report([returned, ...say], row)
+    return stop
+  }
+
+  /** Ends the turn until calls are approved or run by the client. Nothing of the answer is run before. */
+  async *#wait(
+    model: ResolvedModel,
+    step: OpenStep,
+    answer: Answer,
+    waiting: readonly StoredToolCall[],
+  ): AsyncGenerator<AgentEvent, StopReason> {
+    const stop: StopReason = 'requires_approval'
+    const others = answer.tool_calls.filter((call) => !waiting.includes(call))
+    const messages: StoredMessage[] = []
+    if (answer.content.length > 0 || others.length > 0)
+      messages.push(this.#assistant(model, step, answer.content, others))
+    messages.push(
+      approvalRequest(
+        step.message_id,
+        [...waiting],
+        model.info.model,
+        this.#place(step.id),
+        this.#deps.clock.now(),
+      ),
+    )
+    const row = this.#answered(model, step, answer, stop)
+    await this.#commit({ step: row, messages, ...this.#ending(stop) })
+    yield* this.#report(messages, row)
+    return stop
+  }
+
+  /** Does what was decided about the calls that the turn before waited for (reference 3.6). */
+  async *#carryOut(open: OpenCalls): AsyncGenerator<AgentEvent, StopReason | null> {
+    const { step_id } = open.asked
+    const follow_ups = [...this.#input.follow_ups]
+    const scope = { ...this.#scope(), decisions: open.decisions ?? new Map<string, StoredApproval>() }
+    const executed = await this.#orAbort(runToolCalls(open.calls, scope))
+    const wanted = this.#loop.afterCalls(executed)
+    const { stop, say } =
+      follow_ups.length > 0 ? { stop: null, say: follow_ups } : this.#continuation(wanted, step_id, false)
+    const returned = await this.#commitReturns(executed, scope, {
+      step: null,
+      step_id,
+      before: [],
+      after: say,
+      stop,
+    })
+    this.#decided = null
+    this.#produced.push(returned)
+    yield { type: 'message', message: returned }
+    return stop
+  }
+
+  /** Stores what was to follow calls that another process carried out, or gave up. */
+  async #commitFollowUps(): Promise<void> {
+    const known = new Set(this.#input.opened.context.map((message) => message.id))
+    const messages = this.#input.follow_ups.filter((message) => !known.has(message.id))
+    if (messages.length === 0) return
+    await this.#commit({ step: null, messages })
+    this.#conversation.push(...toModelMessages(messages, this.#view()))
+  }
+
+  /** What is stored of decided calls when the turn ends before they were carried out. */
+  #abandon(): StoredMessage[] {
+    const now = this.#deps.clock.now().toISOString()
+    const { conversation_id, opened } = this.#input
+    const returns = missingReturns(opened.context, conversation_id, now)
+    const run_id = this.#input.run.id
+    return [...returns.map((message) => ({ ...message, run_id })), ...this.#input.follow_ups]
+  }
+
+  /**
+   * Commits the returns of calls between other messages, running those again whose memory somebody else has changed,
+   * and extends the conversation.
+   */
+  async #commitReturns(
+    calls: readonly ExecutedCall[],
+    scope: ToolCallScope,
+    part: {
+      step: Step | null
+      step_id: string | null
+      before: readonly StoredMessage[]
+      after: readonly StoredMessage[]
+      stop: StopReason | null
+    },
+  ): Promise<StoredMessage> {
+    const returned = toolMessage([], this.#place(part.step_id), this.#deps.clock.now())
+    const messages = [...part.before, returned, ...part.after]
+    let executed = calls
     for (let attempt = 0; ; attempt++) {
       returned.tool_returns = executed.map((e) => e.result)
       const outcome = await this.#commit({
-        step: row,
-        messages: [asked, returned, ...say],
+        step: part.step,
+        messages,
         passages: executed.flatMap((e) => e.passages),
-        ...this.#ending(stop),
+        ...this.#ending(part.stop),
       })
       if (outcome.status === 'committed') break
       if (attempt >= MAX_CONFLICTS)
@@ -267,15 +406,24 @@ class Turn {
       executed = await this.#orAbort(runAgain(executed, scope))
     }
     this.#memory.committed()
-    this.#produced.push(asked)
-    yield* this.#report([returned, ...say], row)
-    this.#conversation.push(...toModelMessages([asked, returned, ...say], this.#view()))
-    return stop
+    for (const { outcome, result } of executed)
+      if (outcome === 'made')
+        this.#tools.rules.record({ name: result.name, text: returnedText(result.func_response) })
+    this.#conversation.push(...toModelMessages(messages, this.#view()))
+    return returned
+  }
+
+  /** Whether a call of this tool is put before the user, or left to the client, instead of being run. */
+  #waits(name: string): boolean {
+    const { client, rules, schemas } = this.#tools
+    if (!client.has(name) && !rules.needsApproval(name)) return false
+    return schemas.some((schema) => schema.name === name) && rules.valid().includes(name)
   }
 
   /** What the loop wants, unless this was the last step it may take. */
   #continuation(
-    wanted: ReturnType<AgentLoop['afterText']>,
+    wanted: Continuation,
+    step_id: string | null,
     last: boolean,
   ): { stop: StopReason | null; say: StoredMessage[] } {
     if (wanted.stop !== null) return { stop: wanted.stop, say: [] }
@@ -284,7 +432,7 @@ class Turn {
     const content = wanted.say
     return {
       stop: null,
-      say: [inputMessage({ role: 'user', content }, this.#place(this.#step), this.#deps.clock.now())],
+      say: [inputMessage({ role: 'user', content }, this.#place(step_id), this.#deps.clock.now())],
     }
   }
 
@@ -295,7 +443,7 @@ class Turn {
   /** The step is committed: nothing of it is under way any more. */
   *#report(messages: StoredMessage[], row: Step): Generator<AgentEvent> {
     this.#step = null
-    for (const message of messages) {
+    for (const message of messages.filter(isOurs)) {
       this.#produced.push(message)
       yield { type: 'message', message }
     }
@@ -311,7 +459,7 @@ class Turn {
   #view(): ViewOptions {
     return {
       timezone: this.#agent.timezone,
-      max_return_chars: Math.max(5000, Math.floor(this.#agent.llm_config.context_window * 0.2 * 4)),
+      max_return_chars: maxReturnChars(this.#agent.llm_config.context_window),
     }
   }
 
@@ -321,17 +469,18 @@ class Turn {
       agent: this.#agent,
       run_id: this.#input.run.id,
       memory: this.#memory,
+      rules: this.#tools.rules,
       deps: this.#deps,
       signal: this.#signal,
     }
   }
 
-  #place(step: OpenStep | null): Place {
+  #place(step_id: string | null): Place {
     return {
       agent_id: this.#agent.id,
       conversation_id: this.#input.conversation_id,
       run_id: this.#input.run.id,
-      step_id: step?.id ?? null,
+      step_id,
     }
   }
 
@@ -342,7 +491,7 @@ class Turn {
     calls: StoredToolCall[],
   ): StoredMessage {
     const now = this.#deps.clock.now()
-    return assistantMessage(step.message_id, content, calls, model.info.model, this.#place(step), now)
+    return assistantMessage(step.message_id, content, calls, model.info.model, this.#place(step.id), now)
   }
 
   /** The row of a step whose model has answered; counts its usage. */
@@ -367,4 +516,13 @@ class Turn {
     if (outcome.status === 'committed') this.#system = undefined
     return outcome
   }
+}
+
+/** What a turn shows of its messages: not those that it says in the user's place. */
+function isOurs(message: StoredMessage): boolean {
+  return message.role !== 'user'
+}
+
+function isReadable(text: string): boolean {
+  return typeof parseArguments(text) !== 'string'
 }

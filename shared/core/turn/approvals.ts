@@ -1,0 +1,165 @@
+import { AppError } from '../../schema/errors.ts'
+import type {
+  ApprovalInput,
+  StoredApproval,
+  StoredMessage,
+  StoredToolCall,
+  TurnMessage,
+} from '../../schema/message.ts'
+import { approvalMessage, decisionMessage, inputMessage } from '../messages.ts'
+import type { Actor } from '../ports/actor.ts'
+import type { CoreDeps } from '../ports/deps.ts'
+import { openCalls, pendingApproval } from '../ports/open-calls.ts'
+import { agentNotFound } from '../../schema/errors.ts'
+import type { Place } from './records.ts'
+
+/** How far back a repeated approval is recognised by the returns of its calls (reference 3.6). */
+const RETRY_MESSAGES = 10
+
+/** Said in the name of a client that repeats an approval which was carried out already, and adds nothing to it. */
+const GO_ON = 'The tool returns above have arrived. Go on from where you stopped.'
+
+/** The input of a turn as it is stored. */
+export interface TurnStart {
+  /** Stored as the turn opens. */
+  messages: StoredMessage[]
+  /** Stored after the returns of the calls that `messages` decides about. */
+  follow_ups: StoredMessage[]
+  /** The request for approval that `messages` answers. */
+  approval: string | null
+}
+
+/**
+ * Reads the input of a turn: plain messages, or one answer to a pending approval with messages after it. Throws
+ * `invalid_argument` for an answer that does not fit what is pending, `not_found`.
+ */
+export async function readInput(
+  deps: CoreDeps,
+  actor: Actor,
+  input: readonly TurnMessage[],
+  place: Place,
+): Promise<TurnStart> {
+  const now = deps.clock.now()
+  const plain = input.flatMap((message) => (isAnswer(message) ? [] : [inputMessage(message, place, now)]))
+  const [answer] = input
+  if (plain.length === input.length) return { messages: plain, follow_ups: [], approval: null }
+  if (!answer || !isAnswer(answer) || plain.length !== input.length - 1)
+    throw new AppError(
+      'invalid_argument',
+      'an approval or tool return must be the first message of a request, and the only one of its kind',
+    )
+  const found = await deps.store.turns.getContext(actor, place.agent_id, place.conversation_id)
+  if (!found) throw agentNotFound()
+  const pending = pendingApproval(found.context)
+  if (!pending) {
+    if (!isRepeated(found.context, answer)) throw nothingPending()
+    const again = [inputMessage({ role: 'user', content: GO_ON }, place, now)]
+    return { messages: plain.length > 0 ? plain : again, follow_ups: [], approval: null }
+  }
+  const decisions = decide(pending, answer)
+  const message = decisionMessage(pending.id, decisions, answer, place, now)
+  return { messages: [message], follow_ups: plain, approval: pending.id }
+}
+
+/** Denies everything that is pending. */
+export function denial(pending: StoredMessage, reason: string, place: Place, now: Date): StoredMessage {
+  return decisionMessage(pending.id, denyAll(pending.tool_calls, reason), {}, place, now)
+}
+
+/**
+ * The message that asks for approval of calls. Its id is the one before that of the answer they belong to, so that a
+ * stream can name it as soon as the first call begins (reference 3.6).
+ */
+export function approvalRequest(
+  assistant_id: string,
+  calls: StoredToolCall[],
+  model: string,
+  place: Place,
+  now: Date,
+): StoredMessage {
+  return approvalMessage(approvalIdOf(assistant_id), calls, model, place, now)
+}
+
+/** The id of the message that asks for approval of calls of this answer. */
+export function approvalIdOf(message_id: string): string {
+  const at = message_id.indexOf('-') + 1
+  const hex = message_id.slice(at).replaceAll('-', '')
+  const before = (BigInt(`0x${hex}`) - 1n).toString(16).padStart(32, '0')
+  return (
+    message_id.slice(0, at) +
+    [
+      before.slice(0, 8),
+      before.slice(8, 12),
+      before.slice(12, 16),
+      before.slice(16, 20),
+      before.slice(20),
+    ].join('-')
+  )
+}
+
+function isAnswer(message: TurnMessage): message is ApprovalInput {
+  return message.type === 'approval' || message.type === 'tool_return'
+}
+
+/** The decision about each pending call, in their order. */
+function decide(pending: StoredMessage, answer: ApprovalInput): StoredApproval[] {
+  const calls = pending.tool_calls
+  const given = decisionsOf(answer)
+  if (!given) {
+    const { approval_request_id } = answer
+    if (approval_request_id != null && approval_request_id !== pending.id)
+      throw new AppError(
+        'invalid_argument',
+        `Invalid approval request ID. Expected '${pending.id}', but received '${approval_request_id}'`,
+      )
+    return calls.map((call) => ({
+      type: 'approval',
+      tool_call_id: call.id,
+      approve: answer.approve === true,
+      reason: answer.reason ?? null,
+    }))
+  }
+  const byId = new Map(given.map((one) => [one.tool_call_id, one]))
+  const fits = given.length === calls.length && calls.every((call) => byId.has(call.id))
+  if (!fits)
+    throw new AppError(
+      'invalid_argument',
+      `Invalid tool call IDs. Expected ${list(calls.map((call) => call.id))}, but received ` +
+        `${list(given.map((one) => one.tool_call_id))}; answer each pending call once, all in one message`,
+    )
+  return calls.flatMap((call) => byId.get(call.id) ?? [])
+}
+
+function decisionsOf(answer: ApprovalInput): StoredApproval[] | null {
+  return answer.tool_returns ?? answer.approvals ?? null
+}
+
+/** Whether the calls that this answers were answered a moment ago, by the same request sent twice. */
+function isRepeated(context: readonly StoredMessage[], answer: ApprovalInput): boolean {
+  const recent = context.slice(-RETRY_MESSAGES)
+  const given = decisionsOf(answer)
+  if (!given) {
+    const id = answer.approval_request_id
+    return id != null && recent.some((message) => message.approval?.request_id === id)
+  }
+  const returned = new Set([
+    ...recent.flatMap((message) => message.tool_returns.map((result) => result.tool_call_id)),
+    ...(openCalls(context)?.decisions?.keys() ?? []),
+  ])
+  return given.length > 0 && given.every((one) => returned.has(one.tool_call_id))
+}
+
+function denyAll(calls: readonly StoredToolCall[], reason: string): StoredApproval[] {
+  return calls.map((call) => ({ type: 'approval', tool_call_id: call.id, approve: false, reason }))
+}
+
+function nothingPending(): AppError {
+  return new AppError(
+    'invalid_argument',
+    'Cannot process approval response: No tool call is currently awaiting approval',
+  )
+}
+
+function list(ids: readonly string[]): string {
+  return `[${ids.map((id) => `'${id}'`).join(', ')}]`
+}
