@@ -1,12 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { ModelEvent } from '../core/ports/models.ts'
+import type { Json } from './json.ts'
 import { cutOffError, garbageError, streamedFailure, tooLongError } from './model-errors.ts'
 import type { Failure, Place } from './model-errors.ts'
 import { SseReader } from './sse.ts'
 import { readText } from './transport.ts'
-
-/** A JSON object of a provider's answer, as it came. */
-export type Chunk = Record<string, unknown>
 
 /** Turns what a provider sends, in whatever state it is, into model events. One for each answer. */
 export interface AnswerDecoder {
@@ -19,11 +17,11 @@ export interface AnswerDecoder {
   /** Nothing more will come, whether or not the stream has ended. */
   readonly ended: boolean
   /** The error that this chunk is; null when it is none. */
-  errorOf(chunk: Chunk): unknown
+  errorOf(chunk: Json): unknown
   /** Appends the events of one chunk of a stream to `out`. */
-  read(chunk: Chunk, out: ModelEvent[]): void
+  read(chunk: Json, out: ModelEvent[]): void
   /** The same for an answer that came in one piece; false when it is no such answer. */
-  readWhole(body: Chunk, out: ModelEvent[]): boolean
+  readWhole(body: Json, out: ModelEvent[]): boolean
   /** The last event. */
   finish(): ModelEvent & { type: 'finish' }
 }
@@ -144,7 +142,7 @@ function pushed(reader: SseReader, bytes: Buffer, place: Place): string[] {
   }
 }
 
-function parse(place: Place, text: string, decoder: AnswerDecoder): Chunk {
+function parse(place: Place, text: string, decoder: AnswerDecoder): Json {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -152,6 +150,6 @@ function parse(place: Place, text: string, decoder: AnswerDecoder): Chunk {
     const html = /^\s*</.test(text)
     throw garbageError(place, html ? 'an HTML page instead of JSON' : 'something that is not JSON', text)
   }
-  if (typeof value === 'object' && value !== null) return value as Chunk
+  if (typeof value === 'object' && value !== null) return value as Json
   throw garbageError(place, `JSON that is no ${decoder.name}`, text)
 }

@@ -2,10 +2,10 @@ import type { LanguageModel, Models, ResolvedModel } from '../core/ports/models.
 import { AppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
+import { createModel } from './adapters.ts'
 import { createDemoModel } from './demo.ts'
 import { describeModel } from './describe.ts'
 import { fetchModels, ListError } from './model-lists.ts'
-import { createOpenAiModel } from './openai-compatible.ts'
 import { displayUrl } from './model-errors.ts'
 import { apiBase, PRESETS } from './providers.ts'
 
@@ -27,7 +27,7 @@ export interface ModelsOptions {
   list_ttl_ms?: number
   /** When a list is given up. Default 4 s; local discovery 2 s. */
   list_timeout_ms?: number
-  /** The adapter to make for a model. Default: OpenAI-compatible. */
+  /** The adapter to make for a model. Default: that of its provider's protocol. */
   create_model?: (provider: ProviderConfig, model: Model) => LanguageModel
 }
 
@@ -51,7 +51,7 @@ interface Entry {
 export function createModels(options: ModelsOptions): Models {
   const ttl = options.list_ttl_ms ?? 30_000
   const timeout = options.list_timeout_ms ?? 4000
-  const create = options.create_model ?? createOpenAiModel
+  const create = options.create_model ?? createModel
   const entries = entriesOf(options)
   const resolved = new Map<string, ResolvedModel>()
   const demo: ResolvedModel = { handle: 'loci/demo', info: DEMO_MODEL, language_model: createDemoModel() }

@@ -24,6 +24,7 @@ const KNOWN: Partial<Record<ProviderType, [RegExp, number, number | null][]>> = 
     [/^claude-3-(opus|sonnet|haiku)/, 200_000, 4096],
     [/^claude-3-5/, 200_000, 8192],
     [/^claude-opus-4(-0|-1|-2025)/, 200_000, 32_000],
+    [/^claude-(instant|2)/, 100_000, 4096],
     [/^claude/, 200_000, 64_000],
   ],
   google_ai: [
@@ -52,4 +53,16 @@ export function knownModel(
 /** OpenAI's models that think before they answer: no temperature of their own, but a `reasoning_effort`. */
 export function isOpenAiReasoner(id: string): boolean {
   return /^(o[134]|codex-mini|gpt-5)/.test(id) && !/-chat/.test(id)
+}
+
+/**
+ * How a model of Anthropic is asked to think: not at all, with a budget of tokens, or as much as it sees fit (all since
+ * Claude 4.6, the only way since 4.7).
+ */
+export function anthropicThinking(id: string): 'none' | 'budget' | 'adaptive' {
+  const name = id.replace(/^.*[/.](?=claude)/, '')
+  if (!name.startsWith('claude')) return 'none'
+  if (/^claude-(instant|2|3-(opus|sonnet|haiku|5))/.test(name)) return 'none'
+  if (/^claude-(3-7|(opus|sonnet|haiku)-4(-[0-5])?(-\d{6,}|-latest|@.*)?$)/.test(name)) return 'budget'
+  return 'adaptive'
 }

@@ -71,8 +71,9 @@ export function streamedFailure(place: Place, error: unknown): Failure {
   )
   const overload =
     code === 'llm_rate_limit' || /overloaded/i.test(`${detail.code} ${detail.type} ${detail.text}`)
+  const hint = advice(code, place.provider, overload ? 529 : status)
   return {
-    error: new AppError(code, `${text} ${advice(code, place.provider, status)}`.trim(), {
+    error: new AppError(code, `${text} ${hint}`.trim(), {
       data: { provider: place.provider.name, url: place.url },
     }),
     retry:

@@ -33,6 +33,8 @@ export async function fetchModels(provider: ProviderConfig, timeout_ms: number):
       return lmStudioModels(provider, ask)
     case 'azure':
       return azureModels(provider, ask)
+    case 'anthropic':
+      return anthropicModels(provider, ask)
     default:
       return openAiModels(await ask(`${apiBase(provider)}/models`), `${apiBase(provider)}/models`)
   }
@@ -92,6 +94,18 @@ async function azureModels(provider: ProviderConfig, ask: Ask): Promise<ListedMo
   return items(list, 'data').flatMap((item) => {
     const id = text(item.id)
     return id && !isNoChatModel(text(item.model) ?? id) ? { id } : []
+  })
+}
+
+/** All on one page; sizes and limits are told for each, for newer ones at least. */
+async function anthropicModels(provider: ProviderConfig, ask: Ask): Promise<ListedModel[]> {
+  const url = `${apiBase(provider)}/models`
+  const list = await ask(`${url}?limit=1000`)
+  const limits = new Map(items(list, 'data').map((item) => [text(item.id), item]))
+  return openAiModels(list, url).flatMap((model) => {
+    const item = limits.get(model.id)
+    if (item?.lifecycle === 'retired') return []
+    return { ...model, max_output_tokens: model.max_output_tokens ?? size(item?.max_tokens) }
   })
 }
 

@@ -1,8 +1,8 @@
 import type { ModelEvent, ModelUsage } from '../core/ports/models.ts'
 import { type Logprobs, logprobs } from '../schema/message.ts'
 import type { AnswerDecoder } from './answer-stream.ts'
+import { count, type Json } from './json.ts'
 
-type Json = Record<string, unknown>
 type Finish = ModelEvent & { type: 'finish' }
 
 /** Reads a chat completion. */
@@ -12,6 +12,8 @@ export class ChatDecoder implements AnswerDecoder {
   readonly ended = false
   /** Something that counts as an answer was said. */
   spoke = false
+  /** It came in one piece: what it holds is complete. */
+  #whole = false
   #calls = 0
   #index = new Map<number | string, number>()
   #ids: string[] = []
@@ -33,6 +35,7 @@ export class ChatDecoder implements AnswerDecoder {
 
   readWhole(body: Json, out: ModelEvent[]): boolean {
     if (!isCompletion(body)) return false
+    this.#whole = true
     this.read(body, out)
     return true
   }
@@ -106,7 +109,8 @@ export class ChatDecoder implements AnswerDecoder {
 
   /**
    * Calls are told apart by index; some providers leave it out, and some use one index for several calls, where only a
-   * new id, or a new name, begins the next call.
+   * new id, a new name, or a new object after one that is complete, begins the next call. In an answer in one piece every
+   * item is a call of its own.
    */
   #readCall(call: Json, position: number, out: ModelEvent[]): void {
     const fn = (call.function ?? {}) as Json
@@ -118,7 +122,8 @@ export class ChatDecoder implements AnswerDecoder {
     let index = slot === null ? (this.#last < 0 ? position : this.#last) : this.#index.get(slot)
     const known = index === undefined ? undefined : this.#ids[index]
     const complete = () => index !== undefined && isJson(this.#arguments[index] ?? '')
-    const other = name !== undefined && (id === undefined ? text !== '' && complete() : id !== known)
+    const next = () => (id === undefined ? text !== '' : /^\s*\{/.test(text)) && complete()
+    const other = this.#whole || (name !== undefined && ((id !== undefined && id !== known) || next()))
     if (index === undefined || known === undefined || other) {
       index = this.#calls++
       const given = id ?? `call_${crypto.randomUUID().replaceAll('-', '').slice(0, 24)}`
@@ -202,8 +207,4 @@ function toUsage(usage: Json): ModelUsage {
     cache_write_tokens: count(prompt.cache_write_tokens) ?? count(prompt.cache_creation_tokens),
     reasoning_tokens: count(completion.reasoning_tokens),
   }
-}
-
-function count(value: unknown): number | null {
-  return typeof value === 'number' && Number.isFinite(value) ? Math.max(0, Math.trunc(value)) : null
 }

@@ -107,9 +107,11 @@ export function serverRoot(provider: ProviderConfig): string {
   return provider.base_url.replace(/\/+$/, '').replace(/\/v1$/, '')
 }
 
-/** Base URL of the OpenAI-compatible API, no slash at the end. Local servers may be named with or without `/v1`. */
+/** Base URL of the API, no slash at the end. Local servers and Anthropic may be named with or without `/v1`. */
 export function apiBase(provider: ProviderConfig): string {
-  if (ROOTED.includes(provider.provider_type)) return `${serverRoot(provider)}/v1`
+  // ANTHROPIC_BASE_URL is written without it by everybody else.
+  if (ROOTED.includes(provider.provider_type) || provider.provider_type === 'anthropic')
+    return `${serverRoot(provider)}/v1`
   return provider.base_url.replace(/\/+$/, '')
 }
 

@@ -24,6 +24,11 @@ export const providerConfig = z.object({
   /** Root of the API, for example `https://api.openai.com/v1`. */
   base_url: z.url({ protocol: /^https?$/, error: 'expected a URL that begins with http:// or https://' }),
   api_key: z.string().nullish(),
+  /**
+   * The protocol: OpenAI's chat completions or Responses, or Anthropic's messages. Default: the one that the provider is
+   * known for, else chat completions.
+   */
+  api: z.enum(['chat', 'responses', 'messages']).optional(),
   /** Azure's `api-version`. */
   api_version: z.string().nullish(),
   /** 'base' comes from the environment or this machine, 'byok' was added by a user. */

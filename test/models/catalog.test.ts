@@ -213,7 +213,7 @@ describe('catalog of models', () => {
         ],
       )
       const others = await serve({
-        'GET /v1/models': (_, { headers }) =>
+        'GET /v1/models?limit=1000': (_, { headers }) =>
           headers['x-api-key'] === 'sk-secret-key' && headers['anthropic-version']
             ? { json: { data: [{ id: 'claude-sonnet-4-5', display_name: 'Claude Sonnet 4.5' }] } }
             : { status: 401 },

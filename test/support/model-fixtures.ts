@@ -6,8 +6,10 @@ import type {
   ModelRequest,
   ModelToolCall,
 } from '../../shared/core/ports/models.ts'
+import { createAnthropicModel } from '../../shared/models/anthropic.ts'
 import { describeModel } from '../../shared/models/describe.ts'
 import { createOpenAiModel } from '../../shared/models/openai-compatible.ts'
+import { createResponsesModel } from '../../shared/models/openai-responses.ts'
 import type { RetryPolicy } from '../../shared/models/model-call.ts'
 import { AppError } from '../../shared/schema/errors.ts'
 import type { ProviderConfig } from '../../shared/schema/provider.ts'
@@ -36,6 +38,30 @@ export function modelAt(
   })
 }
 
+/** A model of Anthropic's protocol at this URL. */
+export function claudeAt(
+  base_url: string,
+  options: { id?: string; provider?: Partial<ProviderConfig>; retry?: Partial<RetryPolicy> } = {},
+): LanguageModel {
+  const provider = providerAt(base_url, {
+    name: 'anthropic',
+    provider_type: 'anthropic',
+    ...options.provider,
+  })
+  const model = describeModel(provider, { id: options.id ?? 'claude-sonnet-4-5' })
+  return createAnthropicModel(provider, model, { retry: { first_wait_ms: 1, ...options.retry } })
+}
+
+/** A model of OpenAI's Responses at this URL. */
+export function reasonerAt(
+  base_url: string,
+  options: { id?: string; provider?: Partial<ProviderConfig>; retry?: Partial<RetryPolicy> } = {},
+): LanguageModel {
+  const provider = providerAt(base_url, { api: 'responses', ...options.provider })
+  const model = describeModel(provider, { id: options.id ?? 'gpt-5-mini' })
+  return createResponsesModel(provider, model, { retry: { first_wait_ms: 1, ...options.retry } })
+}
+
 export function userSays(text: string): ModelMessage {
   return { role: 'user', content: [{ type: 'text', text }], name: null }
 }
@@ -56,26 +82,46 @@ export function request(said: string | ModelMessage[], more: Partial<ModelReques
 export async function collect(
   model: LanguageModel,
   asked: ModelRequest,
-  options: { signal?: AbortSignal; stream?: boolean; onEvent?: (event: ModelEvent) => void } = {},
+  options: {
+    signal?: AbortSignal
+    stream?: boolean
+    fail_fast?: boolean
+    onEvent?: (event: ModelEvent) => void
+  } = {},
 ) {
   const signal = options.signal ?? new AbortController().signal
   const events: ModelEvent[] = []
   const calls: ModelToolCall[] = []
+  const redacted: string[] = []
+  let signature = ''
   let text = ''
   let reasoning = ''
-  for await (const event of model.generate(asked, { signal, stream: options.stream ?? true })) {
+  for await (const event of model.generate(asked, { stream: true, ...options, signal })) {
     assert.notEqual(events.at(-1)?.type, 'finish', 'nothing comes after finish')
     events.push(event)
     options.onEvent?.(event)
     if (event.type === 'text') text += event.text
-    if (event.type === 'reasoning') reasoning += event.text
+    if (event.type === 'reasoning') {
+      reasoning += event.text
+      signature += event.signature ?? ''
+    }
+    if (event.type === 'redacted_reasoning') redacted.push(event.data)
     if (event.type !== 'tool_call') continue
     const call = (calls[event.index] ??= { id: event.id ?? '', name: event.name ?? '', arguments: '' })
     call.arguments += event.arguments
+    if (event.signature !== undefined) call.signature = event.signature
   }
   const last = events.at(-1)
   assert.equal(last?.type, 'finish', 'finish comes last')
-  return { events, text, reasoning, calls, finish: last?.type === 'finish' ? last : null }
+  return {
+    events,
+    text,
+    reasoning,
+    signature,
+    redacted,
+    calls,
+    finish: last?.type === 'finish' ? last : null,
+  }
 }
 
 /** The AppError a promise rejects with; fails when it resolves or rejects with anything else. */

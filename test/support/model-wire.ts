@@ -18,20 +18,28 @@ interface ChatMessage {
   [key: string]: unknown
 }
 
-interface ScriptedToolCall {
+export interface ScriptedToolCall {
   name: string
   /** An object is sent as JSON; a string as it is, also when it is not JSON. */
   arguments: Record<string, unknown> | string | null
   /** Default `call_<n>`; null sends none. */
   id?: string | null
+  /** Gemini's thought signature. */
+  signature?: string
 }
 
 /** An answer of the model. Text given as a list is streamed as exactly these deltas. */
 export interface ScriptedAnswer {
   text?: string | string[]
   reasoning?: string | string[]
+  /** What the thought is signed with (Anthropic), or encrypted as (Responses). */
+  signature?: string
+  /** A thought that only the provider can read (Anthropic). */
+  redacted?: string
   refusal?: string
   tool_calls?: ScriptedToolCall[]
+  /** Log probabilities of each delta, whether or not they were asked for. */
+  logprobs?: boolean
   /** Default 'tool_calls' or 'stop'; null sends none. */
   finish_reason?: string | null
   /** Default: counts by length. Null sends none. */
@@ -44,9 +52,9 @@ let calls = 0
 export function completionOf(answer: ScriptedAnswer, body: ChatBody): Record<string, unknown> {
   const message: Record<string, unknown> = {
     role: 'assistant',
-    content: answer.text ? join(answer.text) : null,
+    content: answer.text ? joined(answer.text) : null,
   }
-  if (answer.reasoning) message.reasoning_content = join(answer.reasoning)
+  if (answer.reasoning) message.reasoning_content = joined(answer.reasoning)
   if (answer.refusal) message.refusal = answer.refusal
   if (answer.tool_calls) message.tool_calls = answer.tool_calls.map(callOf)
   return {
@@ -62,11 +70,16 @@ export function completionOf(answer: ScriptedAnswer, body: ChatBody): Record<str
 /** The answer as SSE events (`data: …` and a blank line each), `[DONE]` last. */
 export function sseEventsOf(answer: ScriptedAnswer, body: ChatBody): string[] {
   const head = { id: 'chatcmpl-scripted', object: 'chat.completion.chunk', created: 0, model: body.model }
-  const chunk = (delta: unknown, finish_reason: string | null = null) =>
-    event({ ...head, choices: [{ index: 0, delta, finish_reason }] })
+  const chunk = (delta: unknown, finish_reason: string | null = null, token?: string) => {
+    const logprobs =
+      answer.logprobs && token !== undefined
+        ? { content: [{ token, logprob: -0.5, bytes: null, top_logprobs: [] }], refusal: null }
+        : null
+    return event({ ...head, choices: [{ index: 0, delta, logprobs, finish_reason }] })
+  }
   const events = [chunk({ role: 'assistant', content: '' })]
   for (const text of deltas(answer.reasoning)) events.push(chunk({ reasoning_content: text }))
-  for (const text of deltas(answer.text)) events.push(chunk({ content: text }))
+  for (const text of deltas(answer.text)) events.push(chunk({ content: text }, null, text))
   if (answer.refusal) events.push(chunk({ refusal: answer.refusal }))
   for (const [index, scripted] of (answer.tool_calls ?? []).entries()) {
     const call = callOf(scripted)
@@ -91,12 +104,27 @@ export function event(value: unknown): string {
 }
 
 function callOf(call: ScriptedToolCall) {
-  const text = call.arguments === null || typeof call.arguments === 'string' ? call.arguments : null
+  const id = callId(call)
   return {
-    ...(call.id === null ? {} : { id: call.id ?? `call_${++calls}` }),
+    ...(id === null ? {} : { id }),
     type: 'function',
-    function: { name: call.name, arguments: call.arguments && (text ?? JSON.stringify(call.arguments)) },
+    function: { name: call.name, arguments: argumentsOf(call) },
+    ...(call.signature === undefined
+      ? {}
+      : { extra_content: { google: { thought_signature: call.signature } } }),
   }
+}
+
+/** The id of a call, made up where the script gives none; null where it sends none. */
+export function callId(call: ScriptedToolCall): string | null {
+  return call.id === null ? null : (call.id ?? `call_${++calls}`)
+}
+
+/** The arguments as the text that is sent. */
+export function argumentsOf(call: ScriptedToolCall): string | null {
+  return call.arguments === null || typeof call.arguments === 'string'
+    ? call.arguments
+    : JSON.stringify(call.arguments)
 }
 
 function finishOf(answer: ScriptedAnswer): string | null {
@@ -104,11 +132,13 @@ function finishOf(answer: ScriptedAnswer): string | null {
   return answer.tool_calls?.length ? 'tool_calls' : 'stop'
 }
 
-function join(text: string | string[]): string {
+/** Text given as a list, in one piece. */
+export function joined(text: string | string[]): string {
   return Array.isArray(text) ? text.join('') : text
 }
 
-function deltas(text: string | string[] | undefined): string[] {
+/** The pieces in which a text is streamed. */
+export function deltas(text: string | string[] | undefined): string[] {
   return Array.isArray(text) ? text : (text?.match(/\s*\S+\s*$|\s*\S+/g) ?? (text ? [text] : []))
 }
 

@@ -1,6 +1,6 @@
 /**
- * A model provider that says what a test tells it to, over real HTTP on 127.0.0.1: OpenAI chat completions (streamed or
- * not, as the request asks) and `GET /v1/models`. It is strict: a call too many, an unused step or a failed
+ * A model provider that says what a test tells it to, over real HTTP on 127.0.0.1: OpenAI chat completions, OpenAI
+ * Responses or Anthropic messages, by the path (streamed or not, as the request asks), and `GET /v1/models`. It is strict: a call too many, an unused step or a failed
  * expectation makes `done()` throw.
  *
  *     const model = await startScriptedModel([
@@ -17,8 +17,23 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
+import { messageEventsOf, messageOf, refusedByAnthropic } from './anthropic-wire.ts'
 import { completionOf, sseEventsOf } from './model-wire.ts'
 import type { ChatBody, ScriptedAnswer } from './model-wire.ts'
+import { refusedByResponses, responseEventsOf, responseOf } from './responses-wire.ts'
+
+/** A protocol: what the real API would refuse, and how an answer is written. */
+interface Wire {
+  refused(body: ChatBody, headers: IncomingMessage['headers']): string | null
+  events(answer: ScriptedAnswer, body: ChatBody): string[]
+  whole(answer: ScriptedAnswer, body: ChatBody): unknown
+}
+
+const WIRES: Record<string, Wire> = {
+  '/v1/chat/completions': { refused: () => null, events: sseEventsOf, whole: completionOf },
+  '/v1/messages': { refused: refusedByAnthropic, events: messageEventsOf, whole: messageOf },
+  '/v1/responses': { refused: refusedByResponses, events: responseEventsOf, whole: responseOf },
+}
 
 /** When and in what pieces a reply is sent. */
 interface Pace {
@@ -101,14 +116,14 @@ export async function startScriptedModel(
 
   const server = createServer((incoming, response) => {
     const path = incoming.url ?? '/'
-    if (incoming.method === 'GET' && path === '/v1/models') {
+    if (incoming.method === 'GET' && path.split('?')[0] === '/v1/models') {
       const data = models.map((item) => (typeof item === 'string' ? { id: item } : item))
       sendJson(response, 200, {
         object: 'list',
         data: data.map((item) => ({ object: 'model', created: 0, owned_by: 'test', ...item })),
       })
-    } else if (incoming.method === 'POST' && path === '/v1/chat/completions') {
-      chat(incoming, response).catch((error: unknown) => {
+    } else if (incoming.method === 'POST' && WIRES[path]) {
+      chat(WIRES[path], incoming, response).catch((error: unknown) => {
         problems.push(`call ${calls - 1}: ${String(error)}`)
         response.destroy()
       })
@@ -117,7 +132,7 @@ export async function startScriptedModel(
     }
   })
 
-  async function chat(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function chat(wire: Wire, incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const pieces: Buffer[] = []
     for await (const piece of incoming) pieces.push(piece as Buffer)
     const index = calls++
@@ -131,14 +146,22 @@ export async function startScriptedModel(
       requests.push(request)
       for (const wake of waiting) wake()
     }
+    const refused = wire.refused(body, incoming.headers)
+    if (refused !== null) return refuse(response, `call ${index} would be refused: ${refused}`)
     const step = script[used]
     if (step) {
       used++
       const complaint = check(step.expect, request)
       if (complaint !== null) return refuse(response, `call ${index} is not the one expected: ${complaint}`)
-      return send(response, typeof step.reply === 'function' ? step.reply(body) : step.reply, body, ended)
+      return send(
+        wire,
+        response,
+        typeof step.reply === 'function' ? step.reply(body) : step.reply,
+        body,
+        ended,
+      )
     }
-    if (options.loop) return send(response, options.loop(body, index), body, ended)
+    if (options.loop) return send(wire, response, options.loop(body, index), body, ended)
     const last = JSON.stringify(body.messages?.at(-1))?.slice(0, 300)
     return refuse(
       response,
@@ -217,6 +240,7 @@ function check(expect: ScriptedStep['expect'], request: ScriptedRequest): string
 }
 
 async function send(
+  wire: Wire,
   response: ServerResponse,
   reply: ScriptedReply,
   body: ChatBody,
@@ -238,10 +262,10 @@ async function send(
       'content-type': reply.content_type ?? (body.stream ? 'text/event-stream' : 'application/json'),
     })
   } else if (body.stream) {
-    pieces = sseEventsOf(reply, body)
+    pieces = wire.events(reply, body)
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' })
   } else {
-    return sendJson(response, 200, completionOf(reply, body))
+    return sendJson(response, 200, wire.whole(reply, body))
   }
   const plain = reply.hold_after === undefined && reply.cut_after === undefined && !reply.chunk_bytes
   if (plain && !('raw' in reply)) return void response.end(pieces.join(''))

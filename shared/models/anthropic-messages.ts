@@ -1,0 +1,177 @@
+import type { Anthropic } from '@anthropic-ai/sdk'
+import type { ModelMessage } from '../core/ports/models.ts'
+import type { ContentPart } from '../schema/message.ts'
+import type { Model } from '../schema/model.ts'
+import { ownContent } from './own-reasoning.ts'
+
+type Param = Anthropic.MessageParam
+type Block = Anthropic.ContentBlockParam
+type Shown = Anthropic.TextBlockParam | Anthropic.ImageBlockParam
+type AssistantMessage = ModelMessage & { role: 'assistant' }
+type ToolMessage = ModelMessage & { role: 'tool' }
+
+/**
+ * A conversation as the Messages API takes it: user and assistant by turns, the user first and last, each call
+ * followed by its result, ids that are unique. What does not fit is said as text rather than left out. The first
+ * messages of a longer conversation are those of the shorter one, byte for byte.
+ */
+export function toAnthropicMessages(
+  messages: readonly ModelMessage[],
+  model: Model,
+): { system: string[]; messages: Param[] } {
+  const first = messages.findIndex((message) => message.role !== 'system')
+  const head = first < 0 ? messages : messages.slice(0, first)
+  const system = head.flatMap((message) =>
+    message.role === 'system' && message.text !== '' ? [message.text] : [],
+  )
+  const out = new Conversation()
+  const ids = new CallIds()
+  const rest = first < 0 ? [] : messages.slice(first)
+  for (const [i, message] of rest.entries()) {
+    switch (message.role) {
+      case 'system':
+        out.add('user', [{ type: 'text', text: `<system>\n${message.text}\n</system>` }])
+        break
+      case 'user':
+        out.add('user', message.content.flatMap(toShown))
+        break
+      case 'assistant':
+        out.add('assistant', toBlocks(message, model, ids))
+        if (message.tool_calls.length > 0) out.add('user', resultsOf(message, following(rest, i), ids))
+        break
+      case 'tool':
+        // Its call has taken it already; one that has none can only be told.
+        if (!ids.answered.has(message)) out.add('user', orphan(message))
+        break
+    }
+  }
+  return { system, messages: out.finished() }
+}
+
+/** Messages in the making: neighbours of one role become one. */
+class Conversation {
+  readonly #messages: { role: 'user' | 'assistant'; content: Block[] }[] = []
+
+  add(role: 'user' | 'assistant', blocks: Block[]): void {
+    if (blocks.length === 0) return
+    const last = this.#messages.at(-1)
+    if (last?.role === role) last.content.push(...blocks)
+    else {
+      if (!last && role === 'assistant')
+        this.add('user', [{ type: 'text', text: '(The conversation goes on.)' }])
+      this.#messages.push({ role, content: [...blocks] })
+    }
+  }
+
+  finished(): Param[] {
+    // An answer to be continued is refused by today's models.
+    if (this.#messages.at(-1)?.role !== 'user') this.add('user', [{ type: 'text', text: '(Go on.)' }])
+    return this.#messages
+  }
+}
+
+/** Ids as the API takes them, each once, however often a model repeats itself. */
+class CallIds {
+  readonly answered = new Set<ModelMessage>()
+  readonly #used = new Set<string>()
+  readonly #now = new Map<string, string>()
+
+  give(id: string): string {
+    const plain = id.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 128) || 'call'
+    let given = plain
+    for (let n = 2; this.#used.has(given); n++) given = `${plain}_${n}`
+    this.#used.add(given)
+    this.#now.set(id, given)
+    return given
+  }
+
+  of(id: string): string {
+    return this.#now.get(id) ?? id
+  }
+}
+
+/** The tool messages that come directly after this place. */
+function following(messages: readonly ModelMessage[], at: number): ToolMessage[] {
+  const found: ToolMessage[] = []
+  for (let i = at + 1; i < messages.length; i++) {
+    const message = messages[i]
+    if (message?.role !== 'tool') break
+    found.push(message)
+  }
+  return found
+}
+
+function resultsOf(asked: AssistantMessage, results: ToolMessage[], ids: CallIds): Block[] {
+  return asked.tool_calls.map((call): Block => {
+    const result = results.find((one) => one.tool_call_id === call.id && !ids.answered.has(one))
+    const tool_use_id = ids.of(call.id)
+    if (!result) return { type: 'tool_result', tool_use_id, content: '(no result)', is_error: true }
+    ids.answered.add(result)
+    const { content } = result
+    if (typeof content === 'string') return { type: 'tool_result', tool_use_id, content }
+    return { type: 'tool_result', tool_use_id, content: content.flatMap(toShown) }
+  })
+}
+
+function orphan({ name, content }: ToolMessage): Block[] {
+  const parts: Shown[] =
+    typeof content === 'string' ? [{ type: 'text', text: content }] : content.flatMap(toShown)
+  return [{ type: 'text', text: `Result of ${name}:` }, ...parts]
+}
+
+function toBlocks(message: AssistantMessage, model: Model, ids: CallIds): Block[] {
+  const said = ownContent(message, model).flatMap((part): Block[] => {
+    switch (part.type) {
+      case 'text':
+        return part.text.trim() === '' ? [] : [{ type: 'text', text: part.text }]
+      case 'reasoning':
+        // Without its signature a thought is refused.
+        return part.signature
+          ? [{ type: 'thinking', thinking: part.reasoning, signature: part.signature }]
+          : []
+      case 'omitted_reasoning':
+        return part.signature ? [{ type: 'thinking', thinking: '', signature: part.signature }] : []
+      case 'redacted_reasoning':
+        return [{ type: 'redacted_thinking', data: part.data }]
+      case 'image':
+        return []
+    }
+  })
+  const calls = message.tool_calls.map((call): Block => ({
+    type: 'tool_use',
+    id: ids.give(call.id),
+    name: call.name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 128) || 'unknown',
+    input: inputOf(call.arguments),
+  }))
+  // Thoughts alone are no answer.
+  return said.every((block) => block.type.endsWith('thinking')) && calls.length === 0
+    ? []
+    : [...said, ...calls]
+}
+
+/** The arguments as an object, which they must be; what is none is shown as it came. */
+function inputOf(text: string): Record<string, unknown> {
+  if (text.trim() === '') return {}
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>
+  } catch {
+    // Half a JSON, say: the model reads in the result what was wrong with it.
+  }
+  return { invalid_arguments: text }
+}
+
+function toShown(part: ContentPart): Shown[] {
+  if (part.type === 'text') return part.text.trim() === '' ? [] : [{ type: 'text', text: part.text }]
+  if (part.type !== 'image') return []
+  const { source } = part
+  if (source.type === 'url') return [{ type: 'image', source: { type: 'url', url: source.url } }]
+  const data = source.data ?? null
+  const media_type = IMAGE_TYPES.find((type) => type === (source.media_type ?? 'image/png'))
+  if (data === null || media_type === undefined)
+    return [{ type: 'text', text: `[image ${'file_id' in source ? source.file_id : source.media_type}]` }]
+  return [{ type: 'image', source: { type: 'base64', media_type, data } }]
+}
+
+const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const
