@@ -223,7 +223,7 @@ describe('anthropic model', () => {
 
     it('takes no more of an endless answer than anybody can keep', async () => {
       const piece = 'x'.repeat(1024 * 1024)
-      await start({ reply: { text: Array.from({ length: 12 }, () => piece) } })
+      await start({ reply: { text: Array.from({ length: 100 }, () => piece), chunk_bytes: 1024 * 1024 } })
       const error = await failureOf(ask())
       assert.equal(error.code, 'llm_error')
       assert.match(

@@ -150,6 +150,38 @@ describe('openai-compatible model', () => {
     assert.deepEqual(await read(), [['one', '{"x":1}']])
   })
 
+  for (const stream of [true, false]) {
+    it(`takes two calls of one id, without an index, for two (stream: ${stream})`, async () => {
+      const call = (label: string) => ({
+        id: 'call_same',
+        type: 'function',
+        function: { name: 'memory_insert', arguments: JSON.stringify({ label }) },
+      })
+      const delta = (tool_calls: unknown[]) => event({ choices: [{ index: 0, delta: { tool_calls } }] })
+      const end = event({ choices: [{ index: 0, delta: {}, finish_reason: 'tool_calls' }] })
+      const message = { role: 'assistant', content: null, tool_calls: [call('human'), call('persona')] }
+      const whole = JSON.stringify({ choices: [{ index: 0, message, finish_reason: 'tool_calls' }] })
+      const replies = stream
+        ? [
+            { raw: [delta([call('human'), call('persona')]), end, 'data: [DONE]\n\n'] },
+            { raw: [delta([call('human')]), delta([call('persona')]), end, 'data: [DONE]\n\n'] },
+          ]
+        : [{ raw: whole, content_type: 'application/json' }]
+      await start(replies.map((reply) => ({ reply })))
+      for (const _ of replies) {
+        const { calls } = await collect(modelAt(server.url), request('Hi'), { stream })
+        assert.deepEqual(
+          calls.map(({ name, arguments: text }) => [name, text]),
+          [
+            ['memory_insert', '{"label":"human"}'],
+            ['memory_insert', '{"label":"persona"}'],
+          ],
+        )
+      }
+      await server.done()
+    })
+  }
+
   it('reads calls without an index, and arguments that are an object', async () => {
     const call = (value: unknown) => delta({ tool_calls: [value] })
     await start([

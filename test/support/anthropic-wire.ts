@@ -122,8 +122,9 @@ function demand(holds: boolean, otherwise: string): void {
 }
 
 /** The whole answer as one message. */
-export function messageOf(answer: ScriptedAnswer, body: ChatBody): Anthropic.Message {
-  return { ...headOf(body), content: contentOf(answer), ...endOf(answer), usage: usageOf(answer, body) }
+export function messageOf(answer: ScriptedAnswer, body: ChatBody): Partial<Anthropic.Message> {
+  const usage = answer.usage === null ? {} : { usage: usageOf(answer, body) }
+  return { ...headOf(body), content: contentOf(answer), ...endOf(answer), ...usage }
 }
 
 /** The answer as SSE events. */
