@@ -1,6 +1,6 @@
 import * as z from 'zod'
 
-/** Prefixes of V1 identifiers: `<prefix>-<uuid4>` (behaviour reference 1.5). `source` serves folders and sources. */
+/** Prefixes of V1 identifiers: `<prefix>-<uuid>` (behaviour reference 1.5). `source` serves folders and sources. */
 export const ID_PREFIXES = [
   'agent',
   'message',
@@ -27,9 +27,13 @@ export type IdPrefix = (typeof ID_PREFIXES)[number]
 
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
 
-/** A new random identifier, for example `agent-3f0e…`. */
+/**
+ * A new identifier, for example `agent-019a…`: a UUID of version 7 (RFC 9562), random behind the milliseconds of its
+ * making. New rows then stand together in every index by id, where random ones would each touch a page of their own.
+ */
 export function newId(prefix: IdPrefix): string {
-  return `${prefix}-${crypto.randomUUID()}`
+  const time = Date.now().toString(16).padStart(12, '0')
+  return `${prefix}-${time.slice(0, 8)}-${time.slice(8)}-7${crypto.randomUUID().slice(15)}`
 }
 
 /** Schema of an identifier with this prefix; anything else is a validation error (422 on the wire). */

@@ -71,7 +71,7 @@ export class SqliteAgents implements AgentStore {
       for (const id of block_ids) {
         if (linkBlock(tx, actor, agent.id, id)) tx.event(actor, 'block.attached', id, agent.id)
       }
-      for (const id of tool_ids) linkTool(tx, actor, agent.id, id)
+      for (const [position, id] of tool_ids.entries()) linkTool(tx, actor, agent.id, id, position)
       addConversation.run(tx, {
         id: agent.id,
         org: actor.organization_id,

@@ -53,6 +53,9 @@ const blockIds = query<{ agent: string }>()((p) =>
 const toolIds = query<{ agent: string }>()((p) =>
   sqlite.selectFrom('agents_tools').select('tool_id').where('agent_id', '=', p.agent).orderBy('position'),
 )
+const removeTags = query<{ agent: string }>()((p) =>
+  sqlite.deleteFrom('agent_tags').where('agent_id', '=', p.agent),
+)
 
 /**
  * Attaches a block to an agent as its last one; again is the same as once. Throws `not_found` for the block and
@@ -92,11 +95,16 @@ export function unlinkBlock(tx: Transaction, agent_id: string, block_id: string)
 }
 
 /** Attaches a tool to an agent as its last one; again is the same as once. Throws `not_found` for the tool. */
-export function linkTool(tx: Transaction, actor: Actor, agent_id: string, tool_id: string): boolean {
+export function linkTool(
+  tx: Transaction,
+  actor: Actor,
+  agent_id: string,
+  tool_id: string,
+  position = nextTool.get(tx, { agent: agent_id })?.position ?? 0,
+): boolean {
   if (!toolExists.get(tx, { id: tool_id, org: actor.organization_id })) {
     throw new AppError('not_found', `There is no tool '${tool_id}'.`)
   }
-  const position = nextTool.get(tx, { agent: agent_id })?.position ?? 0
   return addTool.run(tx, { agent: agent_id, tool: tool_id, org: actor.organization_id, position }).changes > 0
 }
 
@@ -134,7 +142,7 @@ export function replaceAgentTags(
   agent_id: string,
   tags: readonly string[],
 ): void {
-  tx.run(sqlite.deleteFrom('agent_tags').where('agent_id', '=', agent_id))
+  removeTags.run(tx, { agent: agent_id })
   for (const [position, tag] of [...new Set(tags)].entries()) {
     tx.run(
       sqlite

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { ToolFilter, ToolStore } from '../../core/ports/tool-store.ts'
 import type { BuiltinTool } from '../../core/ports/tools.ts'
@@ -24,6 +25,17 @@ const ofAgent = query<{ agent: string; org: string }>()((p) =>
     .where('agents_tools.agent_id', '=', p.agent)
     .where('tools.organization_id', '=', p.org)
     .orderBy('agents_tools.position'),
+)
+
+const byNames = query<{ org: string; names: string; limit: number }>()((p) =>
+  sqlite
+    .selectFrom('tools')
+    .selectAll()
+    .where('organization_id', '=', p.org)
+    .where('name', 'in', sql<string>`(select value from json_each(${p.names}))`)
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(p.limit),
 )
 
 /** Tools of an organisation; the built-in ones are seeded. */
@@ -55,6 +67,13 @@ export class SqliteTools implements ToolStore {
 
   list(actor: Actor, filter: ToolFilter, page: Page): Promise<Tool[]> {
     return this.#database.read((c) => {
+      const { names, ...others } = filter
+      const { limit, order, ...cursors } = page
+      // Every new agent asks for its tools by name.
+      if (names && order === 'asc' && isEmpty(others) && isEmpty(cursors)) {
+        const rows = byNames.all(c, { org: actor.organization_id, names: JSON.stringify(names), limit })
+        return rows.map(toolOf)
+      }
       const sorting = { table: 'tools', column: 'created_at' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('tools')
@@ -69,6 +88,10 @@ export class SqliteTools implements ToolStore {
       (c) => c.get(filtered(actor, filter).select((eb) => eb.fn.countAll<number>().as('n')))?.n ?? 0,
     )
   }
+}
+
+function isEmpty(fields: object): boolean {
+  return Object.values(fields).every((value) => value === undefined)
 }
 
 /** The tools attached to an agent, in the order they were attached. */
@@ -173,7 +196,7 @@ function filtered(actor: Actor, filter: ToolFilter) {
 }
 
 function toolOf(row: ToolRow): Tool {
-  const data = JSON.parse(row.data) as Data
+  const data = parsed(row)
   return {
     id: row.id,
     tool_type: row.tool_type as ToolType,
@@ -183,4 +206,27 @@ function toolOf(row: ToolRow): Tool {
     created_by_id: row.created_by_id,
     last_updated_by_id: row.last_updated_by_id,
   }
+}
+
+/** Tools whose data is kept parsed; beyond this the first is dropped. */
+const MAX_PARSED = 500
+const parsedTools = new Map<string, { text: string; data: Data }>()
+
+/** The data of a row, parsed when it has changed: every turn reads all tools of its agent. Shared, and so frozen. */
+function parsed({ id, data: text }: ToolRow): Data {
+  const known = parsedTools.get(id)
+  if (known?.text === text) return known.data
+  const data = frozen(JSON.parse(text) as Data)
+  if (parsedTools.size >= MAX_PARSED) {
+    const [first] = parsedTools.keys()
+    if (first !== undefined) parsedTools.delete(first)
+  }
+  parsedTools.set(id, { text, data })
+  return data
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const inner of Object.values(value)) frozen(inner)
+  return Object.freeze(value)
 }

@@ -56,7 +56,6 @@ CREATE TABLE blocks (
   last_updated_by_id TEXT,
   data TEXT NOT NULL
 );
-CREATE INDEX blocks_by_creation ON blocks (organization_id, seq);
 CREATE INDEX blocks_by_label ON blocks (organization_id, label);
 
 CREATE TABLE block_tags (
@@ -164,7 +163,6 @@ CREATE TABLE agents_tools (
   position INTEGER NOT NULL,
   PRIMARY KEY (agent_id, tool_id)
 ) WITHOUT ROWID;
-CREATE INDEX agents_tools_by_tool ON agents_tools (tool_id);
 
 CREATE TABLE conversations (
   id TEXT PRIMARY KEY,
