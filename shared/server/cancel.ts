@@ -1,3 +1,4 @@
+import { denyPending } from '../core/turn/approvals.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import { AppError } from '../schema/errors.ts'
 import type { Run } from '../schema/run.ts'
@@ -9,7 +10,8 @@ const LOOK_MS = 50
 
 /**
  * Cancels turns of an agent wherever they run: those named, or the ones that run in `conversation_id`. Answers what
- * became of each. Throws `conflict` when none of them runs.
+ * became of each. Where none runs but one waits for an approval, its calls are denied. Throws `conflict` when there is
+ * nothing to cancel.
  */
 export async function cancelRuns(
   context: ServerContext,
@@ -26,13 +28,17 @@ export async function cancelRuns(
         { limit: 100, order: 'desc' },
       )
   const runs = named.filter((run) => run !== null).filter((run) => run.agent_id === agent_id)
-  if (!runs.some(isActive))
+  if (!runs.some(isActive)) {
+    // What waits for an approval runs no more, but is what there is to cancel (reference 6.5).
+    const asked = await denyPending(context.deps, actor, target)
+    if (asked !== null) return { [asked]: 'cancelled' }
     throw new AppError(
       'conflict',
       target.run_ids
         ? `none of these runs of agent ${agent_id} is running`
         : `agent ${agent_id} has no turn that could be cancelled: none is running`,
     )
+  }
   const results = runs.map(async (run) => [run.id, await cancelRun(context, actor, run)] as const)
   return Object.fromEntries(await Promise.all(results))
 }

@@ -9,7 +9,7 @@ import type {
 import { approvalMessage, decisionMessage, inputMessage } from '../messages.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
-import { openCalls, pendingApproval } from '../ports/open-calls.ts'
+import { missingReturns, openCalls, pendingApproval } from '../ports/open-calls.ts'
 import { agentNotFound } from '../../schema/errors.ts'
 import type { Place } from './records.ts'
 
@@ -18,6 +18,9 @@ const RETRY_MESSAGES = 10
 
 /** Said in the name of a client that repeats an approval which was carried out already, and adds nothing to it. */
 const GO_ON = 'The tool returns above have arrived. Go on from where you stopped.'
+
+/** Why the calls of a cancelled request for approval are denied. */
+const CANCELLED = 'The request was cancelled.'
 
 /** The input of a turn as it is stored. */
 export interface TurnStart {
@@ -61,9 +64,30 @@ export async function readInput(
   return { messages: [message], follow_ups: plain, approval: pending.id }
 }
 
-/** Denies everything that is pending. */
-export function denial(pending: StoredMessage, reason: string, place: Place, now: Date): StoredMessage {
-  return decisionMessage(pending.id, denyAll(pending.tool_calls, reason), {}, place, now)
+/**
+ * Denies every call that waits in a conversation, for whom nobody will answer any more. Answers the run that asked; null
+ * when nothing waits, or not for one of `run_ids`. Throws `not_found`, `conversation_busy`.
+ */
+export async function denyPending(
+  deps: CoreDeps,
+  actor: Actor,
+  target: { agent_id: string; conversation_id: string; run_ids: readonly string[] | null },
+): Promise<string | null> {
+  const { agent_id, conversation_id, run_ids } = target
+  const context = (await deps.store.turns.getContext(actor, agent_id, conversation_id))?.context
+  if (!context) throw agentNotFound()
+  const pending = pendingApproval(context)
+  const run_id = pending?.run_id ?? null
+  if (!pending || run_id === null || (run_ids && !run_ids.includes(run_id))) return null
+  const now = deps.clock.now()
+  const place = { agent_id, conversation_id, run_id, step_id: pending.step_id }
+  const denied = decisionMessage(pending.id, denyAll(pending.tool_calls, CANCELLED), {}, place, now)
+  const returns = missingReturns([...context, denied], conversation_id, now.toISOString())
+  await deps.store.turns.answerApproval(actor, { agent_id, conversation_id, approval: pending.id }, [
+    denied,
+    ...returns,
+  ])
+  return run_id
 }
 
 /**

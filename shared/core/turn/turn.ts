@@ -1,4 +1,5 @@
 import type { Agent } from '../../schema/agent.ts'
+import type { CompactionTrigger } from '../../schema/compaction.ts'
 import { AppError, isAppError } from '../../schema/errors.ts'
 import type {
   ClientSkill,
@@ -11,19 +12,13 @@ import type {
   StoredToolCall,
 } from '../../schema/message.ts'
 import type { Run, Step } from '../../schema/run.ts'
+import { TurnWindow } from '../context/turn-window.ts'
 import type { AgentEvent, TurnResult } from '../events.ts'
 import { WorkingMemory } from '../memory.ts'
-import {
-  assistantMessage,
-  inputMessage,
-  maxReturnChars,
-  toModelMessages,
-  toolMessage,
-  type ViewOptions,
-} from '../messages.ts'
+import { assistantMessage, inputMessage, maxReturnChars, toolMessage, type ViewOptions } from '../messages.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
-import type { ModelMessage, ResolvedModel } from '../ports/models.ts'
+import type { ModelRequest, ResolvedModel } from '../ports/models.ts'
 import { missingReturns, type OpenCalls, openCalls } from '../ports/open-calls.ts'
 import type { CommitStep, OpenedTurn } from '../ports/turn-store.ts'
 import type { AgentLoop, Continuation } from './agent-loop.ts'
@@ -106,9 +101,11 @@ class Turn {
   readonly #memory: WorkingMemory
   readonly #records: TurnRecords
   readonly #produced: StoredMessage[] = []
-  /** What the model is shown; each committed step is appended. */
-  #conversation: ModelMessage[] = []
+  /** What the model is shown; each committed step is added. */
+  #window: TurnWindow | null = null
   #system: CommitStep['system']
+  /** The step that ends the run is committed, but its context is too full to leave it at that. */
+  #unfinished = false
   #model: ResolvedModel | null = null
   #logprobs: Logprobs | null = null
   /** The step that is under way. */
@@ -139,7 +136,7 @@ class Turn {
     this.#model = model
     this.#buildContext()
     if (this.#decided) {
-      const stop = yield* this.#carryOut(this.#decided)
+      const stop = yield* this.#afterStep(yield* this.#carryOut(this.#decided))
       if (stop) return stop
     } else await this.#commitFollowUps()
     for (let n = 1; ; n++) {
@@ -149,9 +146,8 @@ class Turn {
       yield { type: 'step_start', step_id: step.id, message_id: step.message_id }
       const exchange = yield* this.#ask(model, step)
       const answer = this.#loop.read(exchange.answer)
-      const stop = yield* this.#follow(model, step, answer, last)
+      const stop = yield* this.#afterStep(yield* this.#follow(model, step, answer, last))
       if (stop) return stop
-      await this.#afterStep()
     }
   }
 
@@ -189,6 +185,8 @@ class Turn {
         step: row,
         messages,
         keep_edits: false,
+        // Input that is too long for any model must not stand in the way of what is said next.
+        ...(isAppError(error, 'llm_context_window') ? { drop: this.#unansweredIds() } : {}),
         finish: this.#records.finish(status, reason, result.error),
       })
     } catch (failure) {
@@ -213,14 +211,30 @@ class Turn {
       client_skills: this.#input.client_skills,
       now: this.#deps.clock.now(),
     })
-    this.#conversation = messages
     this.#system = system
+    this.#window = new TurnWindow(
+      {
+        actor: this.#input.actor,
+        run_id: this.#input.run.id,
+        conversation_id: this.#input.conversation_id,
+        opened: this.#input.opened,
+        model,
+        view: this.#view(),
+        tools: this.#tools.schemas,
+        messages,
+        system,
+        override_system: this.#input.override_system,
+      },
+      this.#deps,
+    )
   }
 
   /** Asks the model, again when its provider calls the conversation too long and it could be made shorter. */
   async *#ask(model: ResolvedModel, step: OpenStep): AsyncGenerator<AgentEvent, Exchange> {
+    const window = this.#window
+    if (window && window.tokens > window.size) yield* this.#compact('context_window_exceeded', 0, step.id)
     for (let attempt = 0; ; attempt++) {
-      const request = modelRequest(this.#agent, this.#conversation, this.#loop.offer(), this.#input.logprobs)
+      const request = this.#request()
       try {
         const exchange = yield* ask(model.language_model, request, step, this.#records, {
           signal: this.#signal,
@@ -230,19 +244,64 @@ class Turn {
         this.#logprobs = exchange.answer.logprobs
         return exchange
       } catch (error) {
-        if (!isAppError(error, 'llm_context_window') || attempt >= MAX_OVERFLOWS) throw error
-        await this.#recoverOverflow(error)
+        if (!window || !isAppError(error, 'llm_context_window')) throw error
+        const shorter =
+          attempt < MAX_OVERFLOWS && (yield* this.#compact('context_window_exceeded', attempt, step.id))
+        if (!shorter) throw window.overflow(error)
       }
     }
   }
 
-  /** Makes `#conversation` shorter after its provider has called it too long; throws when it cannot. */
-  async #recoverOverflow(error: AppError): Promise<void> {
-    throw error
+  #request(): ModelRequest {
+    const messages = this.#window?.messages ?? []
+    return modelRequest(this.#agent, messages, this.#loop.offer(), this.#input.logprobs)
   }
 
-  /** Between a committed step and the next request. */
-  async #afterStep(): Promise<void> {}
+  // ---- the context window ------------------------------------------------------------------------------------
+
+  /**
+   * Between a committed step and the next request: makes a full context shorter. Answers the reason to stop; the run is
+   * closed then.
+   */
+  async *#afterStep(stop: StopReason | null): AsyncGenerator<AgentEvent, StopReason | null> {
+    const window = this.#window
+    if (!window || (stop !== null && !this.#unfinished)) return stop
+    if (!this.#unfinished && !window.isFull()) return null
+    const stuck = () => window.systemTokens >= window.size
+    const end = (): StopReason | null => (stuck() ? 'context_window_overflow_in_system_prompt' : stop)
+    this.#unfinished = false
+    const done = yield* this.#compact('post_step_context_check', 0, null, end)
+    const reason = end()
+    if (!done && reason) await this.#commit({ step: null, messages: [], ...this.#finishing(reason) })
+    return reason
+  }
+
+  /** Makes the context shorter and stores it so. False when there is nothing that could go. */
+  async *#compact(
+    trigger: CompactionTrigger,
+    attempt: number,
+    step_id: string | null,
+    end: () => StopReason | null = () => null,
+  ): AsyncGenerator<AgentEvent, boolean> {
+    const blocks = this.#memory.forCall().blocks
+    const how = { trigger, attempt, step_id, blocks, request: this.#request() }
+    const part = this.#window ? yield* this.#window.compact(how, { signal: this.#signal }) : null
+    if (!part) return false
+    const { system, ...rest } = part
+    if (system) this.#system = system
+    const reason = end()
+    await this.#commit({ step: null, messages: [], ...rest, ...(reason ? this.#finishing(reason) : {}) })
+    const { summary } = part.compaction
+    this.#produced.push(summary)
+    yield { type: 'message', message: summary }
+    return true
+  }
+
+  #unansweredIds(): string[] {
+    const run_id = this.#input.run.id
+    const own = this.#window?.unanswered().filter((message) => message.run_id === run_id)
+    return (own ?? []).map((message) => message.id)
+  }
 
   // ---- what an answer leads to -------------------------------------------------------------------------------
 
@@ -270,10 +329,10 @@ class Turn {
     refuseNothing(model, answer)
     const { stop, say } = this.#continuation(this.#loop.afterText(answer), step.id, last)
     const messages = answer.text === '' ? [] : [this.#assistant(model, step, answer.content, [])]
-    const row = this.#answered(model, step, answer, stop)
+    const row = this.#answered(model, step, answer, messages, stop)
     const all = [...messages, ...say]
-    await this.#commit({ step: row, messages: all, ...this.#ending(stop) })
-    this.#conversation.push(...toModelMessages(all, this.#view()))
+    await this.#commit({ step: row, messages: all, ...this.#ending(stop, all) })
+    this.#window?.add(all)
     yield* this.#report(all, row)
     return stop
   }
@@ -290,7 +349,7 @@ class Turn {
     const executed = await this.#orAbort(runToolCalls(answer.tool_calls, this.#scope()))
     step.clock.toolsRun()
     const { stop, say } = this.#continuation(this.#loop.afterCalls(executed), step.id, last)
-    const row = this.#answered(model, step, answer, stop)
+    const row = this.#answered(model, step, answer, [asked], stop)
     const returned = await this.#commitReturns(executed, this.#scope(), {
       step: row,
       step_id: step.id,
@@ -324,8 +383,8 @@ class Turn {
         this.#deps.clock.now(),
       ),
     )
-    const row = this.#answered(model, step, answer, stop)
-    await this.#commit({ step: row, messages, ...this.#ending(stop) })
+    const row = this.#answered(model, step, answer, messages, stop)
+    await this.#commit({ step: row, messages, ...this.#finishing(stop) })
     yield* this.#report(messages, row)
     return stop
   }
@@ -358,7 +417,7 @@ class Turn {
     const messages = this.#input.follow_ups.filter((message) => !known.has(message.id))
     if (messages.length === 0) return
     await this.#commit({ step: null, messages })
-    this.#conversation.push(...toModelMessages(messages, this.#view()))
+    this.#window?.add(messages)
   }
 
   /** What is stored of decided calls when the turn ends before they were carried out. */
@@ -394,7 +453,7 @@ class Turn {
         step: part.step,
         messages,
         passages: executed.flatMap((e) => e.passages),
-        ...this.#ending(part.stop),
+        ...this.#ending(part.stop, messages),
       })
       if (outcome.status === 'committed') break
       if (attempt >= MAX_CONFLICTS)
@@ -409,7 +468,7 @@ class Turn {
     for (const { outcome, result } of executed)
       if (outcome === 'made')
         this.#tools.rules.record({ name: result.name, text: returnedText(result.func_response) })
-    this.#conversation.push(...toModelMessages(messages, this.#view()))
+    this.#window?.add(messages)
     return returned
   }
 
@@ -436,8 +495,14 @@ class Turn {
     }
   }
 
-  #ending(stop: StopReason | null): Pick<CommitStep, 'finish'> {
-    return stop ? { finish: this.#records.finish(statusOf(stop), stop) } : {}
+  /** What a step that brings these messages ends: not the run yet when the context is to be made shorter first. */
+  #ending(stop: StopReason | null, messages: readonly StoredMessage[]): Pick<CommitStep, 'finish'> {
+    this.#unfinished = stop !== null && (this.#window?.isFull(messages) ?? false)
+    return stop && !this.#unfinished ? this.#finishing(stop) : {}
+  }
+
+  #finishing(stop: StopReason): Required<Pick<CommitStep, 'finish'>> {
+    return { finish: this.#records.finish(statusOf(stop), stop) }
   }
 
   /** The step is committed: nothing of it is under way any more. */
@@ -494,21 +559,36 @@ class Turn {
     return assistantMessage(step.message_id, content, calls, model.info.model, this.#place(step.id), now)
   }
 
-  /** The row of a step whose model has answered; counts its usage. */
-  #answered(model: ResolvedModel, step: OpenStep, answer: Answer, stop_reason: StopReason | null): Step {
+  /** The row of a step whose model has answered, by these messages; counts its usage. */
+  #answered(
+    model: ResolvedModel,
+    step: OpenStep,
+    answer: Answer,
+    messages: readonly StoredMessage[],
+    stop_reason: StopReason | null,
+  ): Step {
     this.#records.count(answer.usage)
+    this.#window?.answered(answer.usage, messages)
     return this.#records.step(step, model, { status: 'success', stop_reason, usage: answer.usage })
   }
 
   async #commit({
     keep_edits = true,
     ...part
-  }: Pick<CommitStep, 'step' | 'messages' | 'passages' | 'finish'> & { keep_edits?: boolean }) {
+  }: Pick<
+    CommitStep,
+    'step' | 'messages' | 'passages' | 'finish' | 'compaction' | 'drop' | 'context_usage'
+  > & {
+    keep_edits?: boolean
+  }) {
+    // A context that loses something is counted anew.
+    const usage = part.drop ? undefined : this.#window?.usageWith(part.messages)
     const outcome = await this.#deps.store.turns.commit(this.#input.actor, {
       agent_id: this.#agent.id,
       conversation_id: this.#input.conversation_id,
       run_id: this.#input.run.id,
       epoch: this.#input.opened.epoch,
+      ...(usage ? { context_usage: usage } : {}),
       ...part,
       ...(this.#system ? { system: this.#system } : {}),
       block_edits: keep_edits ? this.#memory.edits() : [],
