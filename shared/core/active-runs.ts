@@ -129,6 +129,11 @@ export class ActiveRuns {
     return this.#runs.get(run_id) ?? null
   }
 
+  /** The agent was deleted: its turns here have nothing left to say. Those of other processes find out by themselves. */
+  agentDeleted(agent_id: string): void {
+    for (const active of this.#runs.values()) if (active.run.agent_id === agent_id) active.cancel()
+  }
+
   /**
    * Begins no more turns, gives those that run this many milliseconds to end by themselves, cancels the rest, and waits
    * until each is closed on disk.

@@ -154,6 +154,18 @@ describe('turns and the processes that run them', () => {
     assert.equal(named.status, 409)
   })
 
+  for (const where of ['this', 'another'] as const)
+    it(`ends the turn of an agent that is deleted in ${where} process, and frees the model`, async () => {
+      const agent = await newAgent()
+      const asked = model.requests.length
+      model.add({ reply: { text: 'never', hold: never() } })
+      const waiting = t.letta.agents.messages.create(agent.id, { input: 'slow' })
+      const request = await model.request(asked)
+      await (where === 'this' ? t : other).letta.agents.delete(agent.id)
+      assert.equal(await request.ended, 'aborted')
+      assert.equal((await waiting).stop_reason.stop_reason, 'cancelled')
+    })
+
   it('answers an async message with its run at once, and calls back with the outcome', async () => {
     const calls: { path: string | undefined; body: unknown }[] = []
     const receiver = createServer((incoming: IncomingMessage, response) => {

@@ -109,7 +109,10 @@ export interface TurnStore {
   ): Promise<void>
   /** Asks whichever process runs it to cancel this run. False when it is not running. */
   requestCancel(actor: Actor, run_id: string): Promise<boolean>
-  /** Runs of this process whose cancellation was asked for, by any process and any organisation. */
+  /**
+   * Runs of this process that are to stop: their cancellation was asked for, or their agent or conversation deleted, by any
+   * process and any organisation.
+   */
   cancelRequests(): Promise<string[]>
   listSteps(actor: Actor, filter: StepFilter, page: Page): Promise<Step[]>
   getStep(actor: Actor, step_id: string): Promise<Step | null>

@@ -132,6 +132,7 @@ export const routes = [
     async handle({ actor, context, params }) {
       if (!(await context.deps.store.agents.delete(actor, params.agent_id)))
         throw notFound('Agent', params.agent_id)
+      context.runs.agentDeleted(params.agent_id)
       return { message: `Agent ${params.agent_id} was deleted` }
     },
   }),

@@ -94,6 +94,11 @@ export class Instance {
     return this.#leases.has(run_id)
   }
 
+  /** The runs that this process works on. */
+  held(): string[] {
+    return [...this.#leases]
+  }
+
   /** Whether the instance may still be working: `dead` has lost its lock, `stale` keeps it but stands still. */
   stateOf(connection: Connection, id: string): 'alive' | 'dead' | 'stale' {
     if (id === this.id) return 'alive'

@@ -34,6 +34,15 @@ const askedToCancel = query<{ instance: string }>()((p) =>
     .where(sql`json_extract(data, '$.cancel_requested')`, '=', sql.lit(1)),
 )
 
+const homeOf = query<{ id: string }>()((p) =>
+  sqlite
+    .selectFrom('runs')
+    .innerJoin('agents', 'agents.id', 'runs.agent_id')
+    .innerJoin('conversations', 'conversations.id', 'runs.conversation_id')
+    .select('runs.id')
+    .where('runs.id', '=', p.id),
+)
+
 /** Deletes a run that has ended, with its steps. */
 export function deleteRun(tx: Transaction, actor: Actor, id: string): boolean {
   const row = runRow.get(tx, { id, org: actor.organization_id })
@@ -67,9 +76,11 @@ export function requestCancel(tx: Transaction, actor: Actor, id: string): boolea
   return true
 }
 
-/** Runs of this instance with such a note. */
-export function cancelRequests(connection: Connection, instance: string): string[] {
-  return askedToCancel.all(connection, { instance }).map((row) => row.id)
+/** Runs of this instance with such a note, and those of `held` whose agent or conversation was deleted. */
+export function cancelRequests(connection: Connection, instance: string, held: readonly string[]): string[] {
+  const asked = askedToCancel.all(connection, { instance }).map((row) => row.id)
+  const homeless = held.filter((id) => !homeOf.get(connection, { id }))
+  return [...new Set([...asked, ...homeless])]
 }
 
 /** One step of the actor's organisation. */

@@ -233,7 +233,7 @@ export class SqliteTurns implements TurnStore {
   }
 
   cancelRequests(): Promise<string[]> {
-    return this.#database.read((c) => cancelRequests(c, this.#instance.id))
+    return this.#database.read((c) => cancelRequests(c, this.#instance.id, this.#instance.held()))
   }
 
   listSteps(actor: Actor, filter: StepFilter, page: Page): Promise<Step[]> {

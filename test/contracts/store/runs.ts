@@ -74,6 +74,29 @@ export function describeRuns(subject: Subject): void {
       assert.equal(await store.turns.requestCancel(ADA, run.id), false)
     })
 
+    it('are to stop when their agent is deleted, in the process that holds them', async () => {
+      const { store } = subject
+      const [agent, stays] = [
+        await store.agents.create(ADA, anAgent('ada')),
+        await store.agents.create(ADA, anAgent('eve')),
+      ]
+      const { run, opened } = await begin(agent.id, 'a')
+      const other = await begin(stays.id, 'b')
+      assert.deepEqual(await store.turns.cancelRequests(), [])
+      const deleting = (await subject.reopen?.()) ?? store
+      try {
+        assert.equal(await deleting.agents.delete(ADA, agent.id), true)
+        if (deleting !== store) assert.deepEqual(await deleting.turns.cancelRequests(), [])
+      } finally {
+        if (deleting !== store) await deleting.close()
+      }
+      assert.deepEqual(await store.turns.cancelRequests(), [run.id])
+      const finish = store.turns.commit(ADA, aCommit(opened, run, { finish: DONE }))
+      await assert.rejects(finish, (e) => isAppError(e, 'lease_lost'))
+      assert.deepEqual(await store.turns.cancelRequests(), [])
+      await store.turns.commit(ADA, aCommit(other.opened, other.run, { finish: DONE }))
+    })
+
     it('of many agents are listed together', async () => {
       const { store } = subject
       const agents = await Promise.all(['a', 'b', 'c'].map((name) => store.agents.create(ADA, anAgent(name))))
