@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { block, createBlock } from './block.ts'
 import { compactionSettings, compactionSettingsInput } from './compaction.ts'
 import { idSchema } from './ids.ts'
-import { messageCreate, stopReason } from './message.ts'
+import { approvalRequestMessage, messageCreate, stopReason, type StoredMessage } from './message.ts'
 import { embeddingConfig, llmConfig, modelSettings, responseFormat } from './model.ts'
 import { jsonObject, timestamp } from './page.ts'
 import { tool, toolRule } from './tool.ts'
@@ -143,7 +143,10 @@ export const agent = z.object({
   tags: z.array(z.string()),
   message_ids: z.array(z.string()),
 })
-export type Agent = z.infer<typeof agent>
+export type Agent = z.infer<typeof agent> & {
+  /** The message that asks for an approval in the default conversation; when the read asks for it. */
+  pending_approval?: StoredMessage | null
+}
 
 /** V1's `AgentState`: the stored agent and the deprecated fields that older clients still read. */
 export const agentState = agent.extend({
@@ -158,7 +161,7 @@ export const agentState = agent.extend({
   secrets: z.array(z.never()),
   tool_exec_environment_variables: z.array(z.never()),
   identities: z.array(z.never()),
-  pending_approval: z.null(),
+  pending_approval: approvalRequestMessage.nullable(),
   managed_group: z.null(),
   multi_agent_group: z.null(),
 })

@@ -1,5 +1,6 @@
 import type { Agent, AgentRelation, AgentState } from '../schema/agent.ts'
 import { AGENT_RELATIONS } from '../schema/agent.ts'
+import { approvalRequest } from './approval-messages.ts'
 
 /** The stored agent with the deprecated fields that V1's clients still read. */
 export function toAgentState(agent: Agent): AgentState {
@@ -16,7 +17,7 @@ export function toAgentState(agent: Agent): AgentState {
     secrets: [],
     tool_exec_environment_variables: [],
     identities: [],
-    pending_approval: null,
+    pending_approval: (agent.pending_approval && approvalRequest(agent.pending_approval)[0]) ?? null,
     managed_group: null,
     multi_agent_group: null,
   }

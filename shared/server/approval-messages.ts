@@ -1,5 +1,5 @@
 import type { LettaMessage, StoredApproval, StoredMessage } from '../schema/message.ts'
-import { commonFields, returnText } from './letta-messages.ts'
+import { commonFields, returnText } from './message-fields.ts'
 
 type Shown<T extends LettaMessage['message_type']> = Extract<LettaMessage, { message_type: T }>
 

@@ -58,9 +58,11 @@ export interface AgentStore {
   detachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
   /** Distinct tags of agents and blocks, sorted by code point. Cursors are tags. */
   listTags(actor: Actor, filter: TagFilter, page: Page): Promise<string[]>
-  /** Attaching twice is the same as once. */
+  /** Attaching twice is the same as once. A tool that asks for approval by itself brings its rule along. */
   attachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void>
   detachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void>
+  /** Adds or removes the rule that calls of a tool wait for an approval. Throws `not_found` for the agent or its tool. */
+  setToolApproval(actor: Actor, agent_id: string, tool_name: string, required: boolean): Promise<void>
 }
 
 export interface TagFilter {

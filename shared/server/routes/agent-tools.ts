@@ -1,8 +1,9 @@
 import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
 import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
+import { AppError } from '../../schema/errors.ts'
 import { idSchema } from '../../schema/ids.ts'
-import { pageQuery } from '../../schema/page.ts'
+import { pageQuery, queryBoolean } from '../../schema/page.ts'
 import { tool } from '../../schema/tool.ts'
 import { isModernClient, toAgentState } from '../agent-state.ts'
 import type { ServerContext } from '../context.ts'
@@ -59,6 +60,24 @@ export const routes = [
     answer: agentState.nullable(),
     async handle({ actor, context, params, request }) {
       await context.deps.store.agents.detachTool(actor, params.agent_id, params.tool_id)
+      return attachAnswer(context, actor, params.agent_id, request)
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/agents/:agent_id/tools/approval/:tool_name',
+    operation: 'modify_approval_for_tool',
+    summary: 'Say whether calls of a tool of the agent wait for an approval',
+    params: params.extend({ tool_name: z.string() }),
+    query: z.object({ requires_approval: queryBoolean.optional() }),
+    body: z.strictObject({ requires_approval: z.boolean() }).partial(),
+    optional_body: true,
+    answer: agentState.nullable(),
+    async handle({ actor, context, params, query, body, request }) {
+      const required = body.requires_approval ?? query.requires_approval
+      if (required === undefined)
+        throw new AppError('validation', 'body.requires_approval: say true or false')
+      await context.deps.store.agents.setToolApproval(actor, params.agent_id, params.tool_name, required)
       return attachAnswer(context, actor, params.agent_id, request)
     },
   }),

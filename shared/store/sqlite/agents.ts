@@ -8,7 +8,7 @@ import type {
   TagFilter,
 } from '../../core/ports/agent-store.ts'
 import type { Agent, AgentRelation } from '../../schema/agent.ts'
-import { agentNotFound } from '../../schema/errors.ts'
+import { agentNotFound, AppError } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
 import type { BareAgent } from './agent-rows.ts'
 import { agentOfRow, insertAgent, readAgentRow, rowOfAgent, tagsOfAgent } from './agent-rows.ts'
@@ -30,6 +30,7 @@ import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import type { AgentRow } from './tables.ts'
 import { readTags } from './tags.ts'
+import { pendingApprovalOf, requireApprovals, setToolApproval } from './tool-approvals.ts'
 import { toolsOfAgent } from './tools.ts'
 
 const addConversation = query<{ id: string; org: string; agent: string; now: string; messages: number }>()(
@@ -48,6 +49,7 @@ const addConversation = query<{ id: string; org: string; agent: string; now: str
 )
 
 const ALL: readonly AgentRelation[] = ['agent.blocks', 'agent.tools', 'agent.tags']
+const CHANGED: readonly AgentRelation[] = [...ALL, 'agent.pending_approval']
 
 /** Agents with their blocks, tools, tags and default conversation. */
 export class SqliteAgents implements AgentStore {
@@ -133,9 +135,14 @@ export class SqliteAgents implements AgentStore {
       )
       if (tags) replaceAgentTags(tx, actor, agent_id, tags)
       if (block_ids) replaceBlocks(tx, actor, agent_id, block_ids)
-      if (tool_ids) replaceTools(tx, actor, agent_id, tool_ids)
+      if (tool_ids) {
+        const before = toolsOfAgent(tx, actor, agent_id)
+        replaceTools(tx, actor, agent_id, tool_ids)
+        requireApprovals(tx, actor, agent_id, before)
+      }
       tx.event(actor, 'agent.updated', agent_id, agent_id)
-      return withRelations(tx, actor, next, ALL)
+      const stored = readAgentRow(tx, actor, agent_id)
+      return stored ? withRelations(tx, actor, agentOfRow(stored), CHANGED) : null
     })
   }
 
@@ -177,7 +184,18 @@ export class SqliteAgents implements AgentStore {
 
   attachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void> {
     return this.#change(actor, agent_id, (tx) => {
-      if (linkTool(tx, actor, agent_id, tool_id)) tx.event(actor, 'tool.attached', tool_id, agent_id)
+      const before = toolsOfAgent(tx, actor, agent_id)
+      if (!linkTool(tx, actor, agent_id, tool_id)) return
+      requireApprovals(tx, actor, agent_id, before)
+      tx.event(actor, 'tool.attached', tool_id, agent_id)
+    })
+  }
+
+  setToolApproval(actor: Actor, agent_id: string, tool_name: string, required: boolean): Promise<void> {
+    return this.#change(actor, agent_id, (tx) => {
+      if (!toolsOfAgent(tx, actor, agent_id).some((tool) => tool.name === tool_name))
+        throw new AppError('not_found', `The agent '${agent_id}' has no tool named '${tool_name}'.`)
+      setToolApproval(tx, actor, agent_id, tool_name, required)
     })
   }
 
@@ -209,6 +227,9 @@ function withRelations(
     tags: wants('agent.tags') ? tagsOfAgent(connection, actor, agent.id) : [],
     // No relation of V1's: an agent always names its messages.
     message_ids: readContextIds(connection, actor, agent.id),
+    ...(wants('agent.pending_approval')
+      ? { pending_approval: pendingApprovalOf(connection, actor, agent.id) }
+      : {}),
   }
 }
 
