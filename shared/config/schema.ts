@@ -34,6 +34,16 @@ export const configSchema = z.looseObject({
       allowed_hosts: z.array(z.string().min(1)).default([]),
       /** How long turns that run may go on when the server is told to stop. */
       shutdown_grace_seconds: z.number().min(0).max(3600).default(10),
+      /** Go on with background runs whose process has ended or died. */
+      resume_background_runs: z.boolean().default(true),
+      /** How long the stream of a background run is stored after its end. */
+      stream_retention_hours: z
+        .number()
+        .min(0)
+        .max(24 * 365)
+        .default(3),
+      /** Chunks that are stored of one run; the oldest go first. */
+      stream_max_chunks: z.number().int().min(1000).default(100_000),
     })
     .prefault({}),
   /** Look for Ollama and LM Studio on this machine. */

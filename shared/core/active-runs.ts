@@ -1,23 +1,46 @@
 import { AppError, isAppError, messageOf } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
-import type { MessageCreate } from '../schema/message.ts'
+import type { ClientSkill, ClientTool, StoredMessage, TurnMessage } from '../schema/message.ts'
 import type { Run } from '../schema/run.ts'
 import { EventLog } from './event-log.ts'
 import type { AgentEvent, TurnResult } from './events.ts'
-import { inputMessage } from './messages.ts'
 import type { Actor } from './ports/actor.ts'
 import type { CoreDeps } from './ports/deps.ts'
+import type { Store } from './ports/store.ts'
+import type { TakenOver, TurnStore } from './ports/turn-store.ts'
 import { RecentRuns } from './recent-runs.ts'
-import { runTurn } from './turn/turn.ts'
+import { readInput } from './turn/approvals.ts'
+import { type FollowOptions, followRun, type StreamPart } from './runs/follow.ts'
+import { type ChunkEncoder, RESUME_GAP, RunRecording } from './runs/recording.ts'
+import { usageOfSteps } from './runs/usage.ts'
+import { runTurn, type TurnInput } from './turn/turn.ts'
 
 /** How often a process looks whether another one has asked to cancel a turn of its own, in milliseconds. */
 const CANCEL_POLL_MS = 400
+/** How often a run is taken over without a step between, before it is given up: it may be what ends its processes. */
+const MAX_ATTEMPTS = 3
+/** Providers whose models live in one process and are never asked by another. */
+const BOUND_PROVIDERS = ['vscode']
+/** Steps, and messages, of a resumed run that its result counts. */
+const MAX_STEPS_READ = 1000
+
+export interface ActiveRunsOptions {
+  /** Background runs that this process leaves behind are gone on with by others. */
+  resume: boolean
+  /** Chunks that are stored of one run. */
+  max_chunks: number
+}
+
+const DEFAULTS: ActiveRunsOptions = { resume: true, max_chunks: 100_000 }
 
 export interface StartRun {
   agent_id: string
   /** The agent's id for its default conversation. */
   conversation_id: string
-  messages: MessageCreate[]
+  messages: TurnMessage[]
+  /** As `TurnInput` has them. */
+  client_tools: ClientTool[]
+  client_skills: ClientSkill[]
   max_steps: number
   stream_tokens: boolean
   override_model: string | null
@@ -26,6 +49,12 @@ export interface StartRun {
   logprobs: { top: number | null } | null
   /** Nobody waits for it. */
   background: boolean
+  /** Its stream is stored: how its chunks are made, and what another process needs to make them. */
+  recording?: { encoder: (run_id: string) => ChunkEncoder; wire: Record<string, unknown> } | null
+  /** Ids that its client gave the input: a second run with the same ones does not begin. */
+  otids?: string[] | null
+  /** `messages` stand in the place of this one of a user, and of all that came after it. */
+  edit?: { message_id: string } | null
   callback_url: string | null
   /** What tells this request from all others but its own repetitions; null when it cannot be repeated. */
   fingerprint: string | null
@@ -36,6 +65,12 @@ export interface StartRun {
 /** A turn that runs in this process, whoever listens. */
 export interface ActiveRun {
   run: Run
+  /** Whose it is. */
+  actor: Actor
+  /** The stream of a background run; it has no events to follow. */
+  recording: RunRecording | null
+  /** Left to another process when this one stopped; `done` is not its end then. */
+  handedOver(): boolean
   /** Everything from `run_start` on, in batches. */
   follow(signal: AbortSignal): AsyncIterable<readonly AgentEvent[]>
   /** How many events there have been. */
@@ -52,6 +87,7 @@ export interface ActiveRun {
 export class ActiveRuns {
   readonly #deps: CoreDeps
   readonly #onFailure: (where: string, error: unknown) => void
+  readonly #options: ActiveRunsOptions
   readonly #runs = new Map<string, ActiveRun>()
   readonly #recent: RecentRuns
   #polling: ReturnType<typeof setInterval> | null = null
@@ -59,15 +95,20 @@ export class ActiveRuns {
   #stopping = false
 
   /** `onFailure` hears of turns that ended by a failure of ours; it must not throw. */
-  constructor(deps: CoreDeps, onFailure: (where: string, error: unknown) => void) {
+  constructor(
+    deps: CoreDeps,
+    onFailure: (where: string, error: unknown) => void,
+    options: Partial<ActiveRunsOptions> = {},
+  ) {
     this.#deps = deps
     this.#onFailure = onFailure
+    this.#options = { ...DEFAULTS, ...options }
     this.#recent = new RecentRuns(deps.clock)
   }
 
   /**
    * Stores the input, takes the conversation and begins. Throws before anything has begun: `not_found`,
-   * `conversation_busy`, `store_unavailable` while this process stops, or what the store says.
+   * `conversation_busy`, `already_started`, `store_unavailable` while this process stops, or what the store says.
    */
   start(actor: Actor, request: StartRun): Promise<ActiveRun> {
     const started = this.#start(actor, request)
@@ -101,27 +142,141 @@ export class ActiveRuns {
       run_id: run.id,
       step_id: null,
     }
-    const messages = request.messages.map((message) => inputMessage(message, place, now))
+    const { messages, follow_ups, approval } = await readInput(this.#deps, actor, request.messages, place)
+    const { recording = null } = request
+    const resumable = recording !== null && this.#options.resume
     const opened = await this.#deps.store.turns.open(actor, {
       run,
       conversation_id: request.conversation_id,
       messages,
+      ...(approval === null ? {} : { approval }),
+      recorded: recording !== null,
+      ...(request.otids ? { otids: request.otids } : {}),
+      ...(request.edit ? { edit: request.edit } : {}),
+      ...(resumable ? { resume: toResume(actor, request, recording.wire, follow_ups) } : {}),
     })
+    const active = this.#run(
+      actor,
+      { ...request, run, opened, follow_ups },
+      recording && { encoder: recording.encoder(run.id), first_seq: 1 },
+    )
+    if (request.fingerprint !== null) this.#recent.add(request.fingerprint, active)
+    return active
+  }
+
+  /**
+   * Goes on with a run whose process is gone, from its last committed step. Null when it needs nobody (any more); throws
+   * what the store says.
+   */
+  async resume(
+    run_id: string,
+    encoderOf: (run_id: string, wire: Record<string, unknown>) => ChunkEncoder,
+  ): Promise<ActiveRun | null> {
+    if (this.#stopping) return null
+    const taken = await this.#deps.store.turns.takeOver(run_id, { max_attempts: MAX_ATTEMPTS })
+    if (!taken) return null
+    const { run, opened, conversation_id } = taken
+    const { user_id, request, wire, follow_ups } = taken.resume as unknown as Resume
+    const actor = { user_id, organization_id: taken.organization_id }
+    const handle = request.override_model ?? opened.agent.model ?? ''
+    if (BOUND_PROVIDERS.includes(handle.slice(0, handle.indexOf('/')))) {
+      await this.#giveUp(actor, taken, handle)
+      return null
+    }
+    const max_steps = Math.max(1, request.max_steps - taken.steps)
+    const input = { ...request, run, opened, conversation_id, max_steps, follow_ups }
+    const recording = {
+      encoder: encoderOf(run.id, wire),
+      first_seq: taken.last_seq + RESUME_GAP + 1,
+    }
+    return this.#run(actor, input, recording, { resumed: true, cancelled: taken.cancel_requested })
+  }
+
+  /** A recorded run's stream, here or elsewhere: see `followRun`. */
+  followRecorded(actor: Actor, run_id: string, options: FollowOptions): AsyncGenerator<StreamPart> {
+    const recordingOf = (id: string) => this.#runs.get(id)?.recording ?? null
+    return followRun(this.#deps.store, recordingOf, actor, run_id, options)
+  }
+
+  /** Starts the turn of a run that this process holds. */
+  #run(
+    actor: Actor,
+    input: Omit<TurnInput, 'actor'>,
+    recorded: { encoder: ChunkEncoder; first_seq: number } | null,
+    { resumed = false, cancelled = false } = {},
+  ): ActiveRun {
+    const { run, conversation_id, opened } = input
+    const { store } = this.#deps
+    const recording = recorded
+      ? new RunRecording(
+          {
+            ...recorded,
+            actor,
+            run_id: run.id,
+            conversation_id,
+            epoch: opened.epoch,
+            max_chunks: this.#options.max_chunks,
+            onFailure: this.#onFailure,
+          },
+          store,
+        )
+      : null
     const controller = new AbortController()
-    const log = new EventLog<AgentEvent>()
-    const turn = runTurn({ actor, run, opened, ...request }, this.#deps, { signal: controller.signal })
-    const done = this.#drive(run, turn, log)
+    const cancel = () => controller.abort(new AppError('cancelled', `run ${run.id} was cancelled`))
+    if (cancelled) cancel()
+    const log = new EventLog<AgentEvent>(joinDeltas)
+    const deps = recording ? { ...this.#deps, store: recordedStore(store, recording) } : this.#deps
+    const turn = runTurn({ ...input, actor }, deps, { signal: controller.signal })
+    const whole = resumed ? (result: TurnResult) => this.#wholeResult(actor, result) : null
+    const done = this.#drive(run, turn, { log, recording, whole })
     const active: ActiveRun = {
       run,
+      actor,
+      recording,
+      handedOver: () => recording?.handedOver ?? false,
       follow: (signal) => log.follow(signal),
       events: () => log.length,
       done,
-      cancel: () => controller.abort(new AppError('cancelled', `run ${run.id} was cancelled`)),
+      cancel,
     }
     this.#runs.set(run.id, active)
-    if (request.fingerprint !== null) this.#recent.add(request.fingerprint, active)
     this.#polling ??= setInterval(() => void this.#obeyOthers(), CANCEL_POLL_MS)
     return active
+  }
+
+  /** A resumed turn knows its own part only; what the run did before is in the store. */
+  async #wholeResult(actor: Actor, result: TurnResult): Promise<TurnResult> {
+    const { turns, messages } = this.#deps.store
+    const { run_id } = result
+    const page = { limit: MAX_STEPS_READ, order: 'asc' as const }
+    const [steps, stored] = await Promise.all([
+      turns.listSteps(actor, { run_id }, page),
+      messages.list(actor, { run_id, roles: ['assistant', 'tool', 'approval'] }, page),
+    ])
+    return { ...result, usage: usageOfSteps(run_id, steps), messages: stored }
+  }
+
+  /** Its model lived in the process that is gone. */
+  async #giveUp(actor: Actor, taken: TakenOver, handle: string): Promise<void> {
+    const { run, opened, conversation_id } = taken
+    const message = `The model ${handle} belonged to a process that is gone, so this turn could not go on.`
+    await this.#deps.store.turns.commit(actor, {
+      agent_id: run.agent_id,
+      conversation_id,
+      run_id: run.id,
+      epoch: opened.epoch,
+      step: null,
+      messages: [],
+      block_edits: [],
+      finish: {
+        status: 'failed',
+        stop_reason: 'error',
+        completed_at: this.#deps.clock.now().toISOString(),
+        ttft_ns: null,
+        total_duration_ns: Math.max(0, this.#deps.clock.now().getTime() - Date.parse(run.created_at)) * 1e6,
+        metadata: { error: { type: 'internal_error', message, detail: 'interrupted' } },
+      },
+    })
   }
 
   /** Null when the run has ended or runs in another process. */
@@ -150,7 +305,11 @@ export class ActiveRuns {
       await Promise.race([ended(), grace])
       clearTimeout(timer)
     }
-    for (const active of this.#runs.values()) active.cancel()
+    for (const active of this.#runs.values()) {
+      // The next process goes on with it: nothing of it is lost but the step under way.
+      if (this.#options.resume) await active.recording?.handOver()
+      active.cancel()
+    }
     await ended()
   }
 
@@ -166,7 +325,7 @@ export class ActiveRuns {
   async #drive(
     run: Run,
     turn: AsyncGenerator<AgentEvent, TurnResult>,
-    log: EventLog<AgentEvent>,
+    { log, recording, whole }: Listeners,
   ): Promise<TurnResult> {
     try {
       for (;;) {
@@ -174,24 +333,70 @@ export class ActiveRuns {
         if (next.done) {
           const cause = next.value.error?.cause
           if (cause !== undefined && !isAppError(cause)) this.#onFailure(`run ${run.id}`, cause)
-          return next.value
+          return whole ? await whole(next.value) : next.value
         }
-        log.append(next.value)
+        if (recording) await recording.add(next.value)
+        else log.append(next.value)
       }
     } catch (error) {
       this.#onFailure(`run ${run.id}`, error)
       const result = brokenResult(run.id, error)
-      log.append({ type: 'run_end', result })
+      if (!recording) log.append({ type: 'run_end', result })
       return result
     } finally {
       log.end()
+      // Before its readers look for it elsewhere.
       this.#runs.delete(run.id)
+      recording?.end()
       if (this.#runs.size === 0 && this.#polling) {
         clearInterval(this.#polling)
         this.#polling = null
       }
     }
   }
+}
+
+interface Listeners {
+  log: EventLog<AgentEvent>
+  recording: RunRecording | null
+  whole: ((result: TurnResult) => Promise<TurnResult>) | null
+}
+
+/** What is kept of a request so that another process can go on with its run. */
+interface Resume {
+  user_id: string
+  request: Omit<StartRun, Kept>
+  wire: Record<string, unknown>
+  follow_ups: StoredMessage[]
+}
+type Kept = 'messages' | 'fingerprint' | 'recording' | 'otids'
+
+function toResume(
+  actor: Actor,
+  start: StartRun,
+  wire: Record<string, unknown>,
+  follow_ups: StoredMessage[],
+): Record<string, unknown> {
+  const { messages: _m, fingerprint: _f, recording: _r, otids: _o, ...request } = start
+  const resume: Resume = { user_id: actor.user_id, request, wire, follow_ups }
+  return { ...resume }
+}
+
+/** The store as the turn of a recorded run sees it: what it commits takes its part of the stream along. */
+function recordedStore(store: Store, recording: RunRecording): Store {
+  const turns: TurnStore = Object.create(store.turns) as TurnStore
+  turns.commit = (actor, step) => recording.commit(actor, step)
+  return { ...store, turns }
+}
+
+/** Two deltas of one part in one, so that what nobody reads takes no more memory than the answer itself. */
+function joinDeltas(a: AgentEvent, b: AgentEvent): AgentEvent | null {
+  if (a.type !== b.type || !('message_id' in a) || !('message_id' in b) || a.message_id !== b.message_id)
+    return null
+  if (a.type === 'text_delta' && b.type === 'text_delta') return { ...a, text: a.text + b.text }
+  if (a.type === 'reasoning_delta' && b.type === 'reasoning_delta' && a.is_native === b.is_native)
+    return { ...a, text: a.text + b.text }
+  return null
 }
 
 /** The store failed at the end of a turn: nothing more can be saved, and the caller must hear it. */

@@ -74,7 +74,11 @@ export function errorResponse(
     )
   // The one error of V1's whose detail is an object (reference 1.7).
   if (error.code === 'pending_approval')
-    return json(status, { detail: { code: 'PENDING_APPROVAL', message: error.message, ...error.data } }, headers)
+    return json(
+      status,
+      { detail: { code: 'PENDING_APPROVAL', message: error.message, ...error.data } },
+      headers,
+    )
   const prefix = PREFIX[error.code]
   const detail =
     error.code === 'not_found' && error.data['bare'] === true

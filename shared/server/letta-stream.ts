@@ -1,29 +1,33 @@
 import type { ActiveRun } from '../core/active-runs.ts'
-import type { AgentEvent } from '../core/events.ts'
+import type { ChunkEncoder } from '../core/runs/recording.ts'
+import type { AgentEvent, TurnError, TurnResult } from '../core/events.ts'
 import { ArgumentStream } from '../core/turn/argument-stream.ts'
 import type { LettaMessage, MessageType, StoredMessage, StreamItem } from '../schema/message.ts'
 import { messageOf } from '../schema/errors.ts'
 import {
-  commonFields,
   isSent,
   onlyTypes,
-  partOtid,
   type SpeakingTool,
   speaks,
   toLettaMessages,
   toolReturnFields,
-  wireDate,
 } from './letta-messages.ts'
+import { compactionEvent } from './compaction-messages.ts'
+import { commonFields, partOtid, wireDate } from './message-fields.ts'
 import { encodeEvent, eventStream } from './sse.ts'
 
 /** Silence after which a ping is sent (reference 6.1). */
-const KEEP_ALIVE_MS = 20_000
+export const KEEP_ALIVE_MS = 20_000
 
-export interface LettaStreamOptions {
+/** What the items of a stream depend on. */
+export interface StreamShape {
   stream_tokens: boolean
-  include_pings: boolean
   types: readonly MessageType[] | null | undefined
   speaking: SpeakingTool
+}
+
+export interface LettaStreamOptions extends StreamShape {
+  include_pings: boolean
   /** Hears that the stream was read to its end. */
   onDelivered?: () => void
 }
@@ -35,8 +39,13 @@ export function streamRun(run: ActiveRun, options: LettaStreamOptions): Response
     abort,
     keepAliveMs: KEEP_ALIVE_MS,
     keepAlive: () => (options.include_pings ? encodeItem(ping(run.run.id)) : ': keep-alive\n\n'),
-    onError: (error) => encodeFailure(run.run.id, 'internal_error', 'the stream broke off', messageOf(error)),
+    onError: (error) => encodeFailure(run.run.id, brokenOff(error)),
   })
+}
+
+/** A failure of the stream itself. */
+export function brokenOff(error: unknown): TurnError {
+  return { type: 'internal_error', message: 'the stream broke off', detail: messageOf(error) }
 }
 
 async function* encodeRun(
@@ -48,29 +57,40 @@ async function* encodeRun(
   if (options.include_pings) yield encodeItem(ping(run.run.id))
   for await (const batch of run.follow(signal)) {
     let text = ''
-    for (const event of batch) text += mapper.encode(event)
+    for (const event of batch) text += mapper.text(event)
     if (text !== '') yield text
   }
   if (!signal.aborted) options.onDelivered?.()
 }
 
 /** Turns agent events into stream items, keeping one otid for each part of a message. */
-class StreamMapper {
+export class StreamMapper implements ChunkEncoder {
   readonly #run_id: string
-  readonly #options: LettaStreamOptions
+  readonly #options: StreamShape
   readonly #wanted: ReadonlySet<string> | null
   #parts: string[] = []
+  /** Calls whose deltas have asked for approval. */
+  readonly #asked = new Set<string>()
   /** Calls of the speaking tool, by their id, and whether any text of them was sent. */
   readonly #speeches = new Map<string, { text: ArgumentStream; begun: boolean }>()
   #date = ''
+  /** The number of the next chunk; null in a stream that is not stored. */
+  #seq: number | null = null
 
-  constructor(run_id: string, options: LettaStreamOptions) {
+  constructor(run_id: string, options: StreamShape) {
     this.#run_id = run_id
     this.#options = options
     this.#wanted = options.types ? new Set(options.types) : null
   }
 
-  encode(event: AgentEvent): string {
+  encode(event: AgentEvent, seq: number): { text: string; count: number } {
+    this.#seq = seq
+    const text = this.text(event)
+    return { text, count: this.#seq - seq }
+  }
+
+  /** The chunks of an event. */
+  text(event: AgentEvent): string {
     switch (event.type) {
       case 'run_start':
       case 'step_end':
@@ -98,8 +118,14 @@ class StreamMapper {
         if (speech !== null) return speech
         const delta = { name: event.name, arguments: event.arguments, tool_call_id: event.tool_call_id }
         // V1 puts the same single object in both fields of a streamed delta; clients rely on it.
-        return this.#delta(event, 'tool_call_message', { tool_call: delta, tool_calls: delta })
+        if (!event.waits)
+          return this.#delta(event, 'tool_call_message', { tool_call: delta, tool_calls: delta })
+        this.#asked.add(event.tool_call_id)
+        const otid = event.message_id
+        return this.#delta(event, 'approval_request_message', { tool_call: delta, tool_calls: delta, otid })
       }
+      case 'compaction_start':
+        return this.#compaction(event)
       case 'message':
         return this.#message(event)
       case 'run_end':
@@ -143,10 +169,14 @@ class StreamMapper {
       sender_id: null,
       step_id: event.step_id,
       run_id: this.#run_id,
-      seq_id: null,
+      seq_id: this.#nextSeq(),
       message_type,
       ...fields,
     })
+  }
+
+  #nextSeq(): number | null {
+    return this.#seq === null ? null : this.#seq++
   }
 
   #part(name: string): number {
@@ -155,15 +185,28 @@ class StreamMapper {
   }
 
   #message({ message }: Extract<AgentEvent, { type: 'message' }>): string {
-    return onlyTypes(this.#items(message), this.#options.types).map(encodeItem).join('')
+    return onlyTypes(this.#items(message), this.#options.types)
+      .map((item) => encodeItem({ ...item, seq_id: this.#nextSeq() }))
+      .join('')
+  }
+
+  #compaction(event: Extract<AgentEvent, { type: 'compaction_start' }>): string {
+    if (!this.#options.speaking.include_compaction_messages) return ''
+    return onlyTypes([compactionEvent({ ...event, date: wireDate(event.date) })], this.#options.types)
+      .map((item) => encodeItem({ ...item, seq_id: this.#nextSeq() }))
+      .join('')
   }
 
   #items(message: StoredMessage): LettaMessage[] {
     const { speaking, stream_tokens } = this.#options
     // What the program says to the model between two steps (heartbeats) is in history only.
     if (message.role === 'user') return []
+    // The event was sent when it began.
+    if (message.role === 'summary')
+      return toLettaMessages(message, speaking).filter((item) => item.message_type !== 'event_message')
     if (!stream_tokens) return toLettaMessages(message, speaking)
     if (message.role === 'assistant') return this.#unspoken(message)
+    if (message.role === 'approval' && message.tool_calls.every((call) => this.#asked.has(call.id))) return []
     if (message.role !== 'tool') return toLettaMessages(message, speaking)
     const shown = message.tool_returns.filter((result) => !isSent(speaking, result))
     if (shown.length === 0) return []
@@ -182,11 +225,26 @@ class StreamMapper {
   }
 
   #end({ result }: Extract<AgentEvent, { type: 'run_end' }>): string {
-    const stop = encodeItem({ message_type: 'stop_reason', stop_reason: result.stop_reason })
-    if (result.error)
-      return stop + encodeFailure(this.#run_id, result.error.type, result.error.message, result.error.detail)
-    return stop + (result.status === 'cancelled' ? '' : encodeItem(result.usage)) + 'data: [DONE]\n\n'
+    return encodeEnd({ ...result, error: result.error ?? null }, null)
   }
+}
+
+/** How a run ended, as the last items of its stream say it; numbered from `seq` on in a stream that is stored. */
+export function encodeEnd(
+  end: Pick<TurnResult, 'run_id' | 'status' | 'stop_reason' | 'usage'> & { error: TurnError | null },
+  seq: number | null,
+): string {
+  const { run_id, error } = end
+  const place = (offset: number) => (seq === null ? {} : { run_id, seq_id: seq + offset })
+  const stop = encodeData({ message_type: 'stop_reason', stop_reason: end.stop_reason, ...place(0) })
+  if (error) return stop + encodeFailure(run_id, error, place(1))
+  const usage = end.status === 'cancelled' ? '' : encodeData({ ...end.usage, ...place(1) })
+  return stop + usage + 'data: [DONE]\n\n'
+}
+
+/** The first item of a stream that is kept alive by pings, and what is sent in silence. */
+export function encodePing(run_id: string): string {
+  return encodeItem(ping(run_id))
 }
 
 function ping(run_id: string): StreamItem {
@@ -202,13 +260,15 @@ function encodeData(item: object): string {
   return `data: ${JSON.stringify(item)}\n\n`
 }
 
-function encodeFailure(run_id: string, error_type: string, message: string, detail: string): string {
+/** The end of a stream that failed. */
+export function encodeFailure(run_id: string, error: TurnError, place: { seq_id?: number } = {}): string {
   const item: StreamItem = {
     message_type: 'error_message',
     run_id,
-    error_type,
-    message,
-    detail,
+    error_type: error.type,
+    message: error.message,
+    detail: error.detail,
+    ...place,
   }
   return `${encodeEvent({ event: 'error', data: JSON.stringify(item) })}data: [DONE]\n\n`
 }

@@ -14,10 +14,11 @@ import { VERSION } from '../schema/version.ts'
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { createApp } from './app.ts'
-import { DEFAULT_ACTOR } from './context.ts'
+import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { withDocs } from './docs.ts'
 import { type Fetch, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
+import { repeat } from './repeat.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -68,7 +69,9 @@ export interface Loci {
 }
 
 /** How often runs of instances that are gone are looked for, in milliseconds. */
-const RECOVER_EVERY_MS = 5_000
+const RECOVER_EVERY_MS = 1_000
+/** How often streams past their retention are looked for, in milliseconds. */
+const PRUNE_EVERY_MS = 10 * 60_000
 
 /** When the routes that nobody has asked for yet are loaded, in milliseconds after the start. */
 const PRELOAD_AFTER_MS = 2_000
@@ -116,14 +119,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     }
     await store.tools.seed(DEFAULT_ACTOR, deps.tools.builtins)
     await store.turns.recover()
-    const recovery = setInterval(() => {
-      store.turns.recover().catch((error: unknown) => onFailure('looking for interrupted runs', error))
-    }, RECOVER_EVERY_MS)
-    recovery.unref()
     const closing = new AbortController()
     const tasks = new Set<Promise<void>>()
-    const runs = new ActiveRuns(deps, onFailure)
-    const app = createApp({
+    const { server } = config.value
+    const runs = new ActiveRuns(deps, onFailure, {
+      resume: server.resume_background_runs,
+      max_chunks: server.stream_max_chunks,
+    })
+    const context: ServerContext = {
       deps,
       runs,
       onFailure,
@@ -131,8 +134,21 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         (await import('../tools/web/download.ts')).download(url, { ...options, allow_private }),
       tasks,
       closing: closing.signal,
+    }
+    const app = createApp(context)
+    const unlessClosing = (error: unknown) => {
+      if (!closing.signal.aborted) onFailure('looking after runs', error)
+    }
+    const recovery = repeat(RECOVER_EVERY_MS, unlessClosing, async () => {
+      await store.turns.recover()
+      const left = await store.turns.interrupted()
+      if (left.length > 0) await (await import('./resume-runs.ts')).resumeRuns(context, left)
     })
+    const pruning = repeat(PRUNE_EVERY_MS, unlessClosing, () =>
+      store.streams.prune(new Date(Date.now() - server.stream_retention_hours * 3_600_000)),
+    )
     const preload = setTimeout(() => {
+      pruning.now()
       const adapters = providers.length > 0 ? [import('openai')] : []
       Promise.all([app.preload(), ...adapters]).catch((error: unknown) =>
         onFailure('loading the routes', error),
@@ -149,9 +165,9 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       endStreams: () => closing.abort(),
       drain: (grace_ms) => runs.stop(grace_ms),
       async close() {
-        clearInterval(recovery)
         clearTimeout(preload)
         closing.abort()
+        await Promise.all([recovery.stop(), pruning.stop()])
         await runs.stop()
         await Promise.allSettled(tasks)
         await store.close()

@@ -3,14 +3,15 @@ import type { ActiveRun } from '../core/active-runs.ts'
 import type { TurnResult } from '../core/events.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import { AppError, isAppError } from '../schema/errors.ts'
-import type { AsyncRequest, LettaResponse, MessageCreate, MessageRequest } from '../schema/message.ts'
+import type { AsyncRequest, LettaResponse, MessageRequest, TurnMessage } from '../schema/message.ts'
 import type { Run } from '../schema/run.ts'
 import { callBack } from './callback.ts'
 import type { ServerContext } from './context.ts'
 import { asAgentNotFound, notFound } from './errors.ts'
 import { loadImages } from './images.ts'
 import { onlyTypes, toLettaMessages } from './letta-messages.ts'
-import { streamRun } from './letta-stream.ts'
+import { StreamMapper, streamRun, type StreamShape } from './letta-stream.ts'
+import { BATCH_SIZE, streamRecorded } from './run-stream.ts'
 
 /** A request for a turn, of whichever route. */
 export interface TurnRequest<B = MessageRequest> {
@@ -21,79 +22,145 @@ export interface TurnRequest<B = MessageRequest> {
   /** The agent's id for its default conversation. */
   conversation_id: string
   body: B
+  /** The message of a user that is sent again in other words. */
+  edit?: { message_id: string }
 }
 
-/** Begins the turn and answers with its event stream. */
+/** Begins the turn and answers with its event stream; that of a background run is stored on the way. */
 export async function streamTurn(turn: TurnRequest): Promise<Response> {
-  const { body } = turn
-  const { stream_tokens, include_pings, include_return_message_types: types } = body
-  const { active, delivered } = await begin(turn, { mode: 'stream', stream_tokens })
-  return streamRun(active, { stream_tokens, include_pings, types, speaking: body, onDelivered: delivered })
+  const { actor, body, context } = turn
+  const { include_pings, stream_tokens, background } = body
+  const { run_id, active, delivered: onDelivered } = await begin(turn, background ? 'background' : 'stream')
+  if (!active || active.recording)
+    return streamRecorded(context, actor, run_id, {
+      starting_after: 0,
+      batch_size: BATCH_SIZE,
+      include_pings,
+      onDelivered,
+    })
+  return streamRun(active, { ...shapeOf(body, stream_tokens), include_pings, onDelivered })
 }
 
 /** Begins the turn and answers when it has ended. Throws what ended it early. */
 export async function answerTurn(turn: TurnRequest): Promise<LettaResponse> {
-  const { active, delivered } = await begin(turn, { mode: 'send', stream_tokens: false })
+  if (turn.body.background)
+    throw new AppError(
+      'validation',
+      'body.background: a background run answers with its stream; set `streaming` to true, or use messages/async',
+    )
+  const { active, delivered, run_id } = await begin(turn, 'send')
+  if (!active) throw new AppError('conflict', `run ${run_id} is not one of this process`)
   const result = await active.done
   if (!turn.request.signal.aborted) delivered()
   if (result.error) throw turnFailure(result)
-  return toResponse(result, turn.body)
+  return toResponse(result, shapeOf(turn.body, false))
 }
 
 /** Begins the turn and answers with its run at once; `callback_url` is told of its end. */
 export async function startTurn(turn: TurnRequest<AsyncRequest>): Promise<Run> {
-  const { body, context, actor } = turn
-  const { active, joined } = await begin(turn, { mode: 'async', stream_tokens: false })
-  const url = body.callback_url
-  if (url != null && !joined) callBack(context, actor, active, url, (result) => toResponse(result, body))
-  return active.run
+  const { actor, body, context } = turn
+  const { run_id, active, joined } = await begin(turn, 'async')
+  if (active && !joined && body.callback_url != null)
+    callBack(context, active, body.callback_url, (result) => toResponse(result, shapeOf(body, false)))
+  const run = active?.run ?? (await context.deps.store.turns.getRun(actor, run_id))
+  if (!run) throw notFound('Run', run_id)
+  return run
+}
+
+type Mode = 'send' | 'stream' | 'background' | 'async'
+
+interface Begun {
+  run_id: string
+  /** Null when another process runs it, or it has ended. */
+  active: ActiveRun | null
+  /** The same request has begun it before. */
+  joined: boolean
+  /** Is told that the answer has reached its client. */
+  delivered: () => void
 }
 
 /**
- * Begins the turn, or finds the one that the same request has begun before (DESIGN decision 8): the official client
- * asks again, with the same body, when an answer does not come within its time limit.
+ * Begins the turn, or finds the one that the same request has begun before: the official client asks again, with the
+ * same body, when an answer does not come within its time limit (DESIGN decision 8), and a client that gives its messages
+ * ids of its own may repeat them (reference 6.4).
  */
-async function begin(
-  { actor, context, agent_id, conversation_id, body, request }: TurnRequest<MessageRequest | AsyncRequest>,
-  how: { mode: 'send' | 'stream' | 'async'; stream_tokens: boolean },
-): Promise<{ active: ActiveRun; joined: boolean; delivered: () => void }> {
-  if ('background' in body && body.background)
-    throw new AppError(
-      'not_implemented',
-      'background runs are not served by this version of Loci; leave `background` out',
-    )
+async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mode): Promise<Begun> {
+  const { actor, context, agent_id, conversation_id, body, request } = turn
+  const { runs } = context
   const attempt = request.headers.get('x-stainless-retry-count')
-  const fingerprint = attempt === null ? null : fingerprintOf(actor, conversation_id, how.mode, body)
+  const otids = otidsOf(body)
+  const sayable = otids ?? (attempt === null ? null : body)
+  const fingerprint = sayable === null ? null : fingerprintOf(actor, conversation_id, mode, [sayable, turn.edit])
   const delivered = () => {
-    if (fingerprint !== null) context.runs.delivered(fingerprint)
+    if (fingerprint !== null) runs.delivered(fingerprint)
   }
-  if (fingerprint !== null && Number(attempt) > 0) {
-    const known = context.runs.join(fingerprint)
-    if (known) return { active: known, joined: true, delivered }
+  const joinable = () => {
+    const known = fingerprint === null ? null : runs.join(fingerprint)
+    if (!known || (Number(attempt ?? 0) === 0 && (otids === null || !runs.get(known.run.id)))) return null
+    return { run_id: known.run.id, active: known, joined: true, delivered }
   }
-  const starting = context.runs.start(actor, {
-    agent_id,
-    conversation_id,
-    messages: await loadImages(inputOf(body), context.download),
-    max_steps: body.max_steps,
-    stream_tokens: how.stream_tokens,
-    override_model: body.override_model ?? null,
-    override_system: body.override_system ?? body.system ?? null,
-    logprobs: body.return_logprobs ? { top: body.top_logprobs ?? null } : null,
-    background: how.mode === 'async',
-    callback_url: ('callback_url' in body ? body.callback_url : null) ?? null,
-    fingerprint,
-    request_config: {
+  const known = joinable()
+  if (known) return known
+  const recorded = mode === 'background' || mode === 'async'
+  const shape = shapeOf(body, mode !== 'async' && 'stream_tokens' in body && body.stream_tokens)
+  try {
+    const active = await runs.start(actor, {
+      agent_id,
+      conversation_id,
+      messages: await loadImages(inputOf(body), context.download),
+      max_steps: body.max_steps,
+      stream_tokens: mode !== 'send' && shape.stream_tokens,
+      override_model: body.override_model ?? null,
+      override_system: body.override_system ?? body.system ?? null,
+      logprobs: body.return_logprobs ? { top: body.top_logprobs ?? null } : null,
+      client_tools: body.client_tools ?? [],
+      client_skills: body.client_skills ?? [],
+      background: recorded,
+      recording: recorded
+        ? { encoder: (run_id) => new StreamMapper(run_id, shape), wire: { ...shape } }
+        : null,
+      otids: recorded ? otids : null,
+      edit: turn.edit ?? null,
+      callback_url: ('callback_url' in body ? body.callback_url : null) ?? null,
+      fingerprint,
+      request_config: {
+        use_assistant_message: body.use_assistant_message,
+        assistant_message_tool_name: body.assistant_message_tool_name,
+        assistant_message_tool_kwarg: body.assistant_message_tool_kwarg,
+        include_return_message_types: body.include_return_message_types ?? null,
+      },
+    })
+    return { run_id: active.run.id, active, joined: false, delivered }
+  } catch (error) {
+    if (isAppError(error, 'already_started')) {
+      const run_id = String(error.data['run_id'])
+      return { run_id, active: runs.get(run_id), joined: true, delivered }
+    }
+    const same = isAppError(error, 'conversation_busy') ? joinable() : null
+    if (same) return same
+    return (
+      conversation_id === agent_id ? asAgentNotFound(agent_id) : asConversationNotFound(conversation_id)
+    )(error)
+  }
+}
+
+/** What the items of a turn's answer depend on. */
+function shapeOf(body: MessageRequest | AsyncRequest, stream_tokens: boolean): StreamShape {
+  return {
+    stream_tokens,
+    types: body.include_return_message_types ?? null,
+    speaking: {
       use_assistant_message: body.use_assistant_message,
       assistant_message_tool_name: body.assistant_message_tool_name,
       assistant_message_tool_kwarg: body.assistant_message_tool_kwarg,
-      include_return_message_types: body.include_return_message_types ?? null,
     },
-  })
-  const active = await starting.catch(
-    conversation_id === agent_id ? asAgentNotFound(agent_id) : asConversationNotFound(conversation_id),
-  )
-  return { active, joined: false, delivered }
+  }
+}
+
+/** The ids that a client gave all of its messages; null when one has none. */
+function otidsOf({ messages }: MessageRequest | AsyncRequest): string[] | null {
+  const otids = (messages ?? []).flatMap(({ otid }) => (otid == null || otid === '' ? [] : [otid]))
+  return otids.length > 0 && otids.length === messages?.length ? otids : null
 }
 
 function asConversationNotFound(id: string): (error: unknown) => never {
@@ -108,13 +175,10 @@ function fingerprintOf(actor: Actor, conversation_id: string, mode: string, body
 }
 
 /** How a turn went, as V1 answers it. */
-function toResponse(result: TurnResult, body: MessageRequest | AsyncRequest): LettaResponse {
-  // What the program said to the model between two steps (heartbeats) is in history only.
-  const messages = result.messages
-    .filter((message) => message.role !== 'user')
-    .flatMap((message) => toLettaMessages(message, body))
+export function toResponse(result: TurnResult, { types, speaking }: StreamShape): LettaResponse {
+  const messages = result.messages.flatMap((message) => toLettaMessages(message, speaking))
   return {
-    messages: onlyTypes(messages, body.include_return_message_types),
+    messages: onlyTypes(messages, types),
     stop_reason: { message_type: 'stop_reason', stop_reason: result.stop_reason },
     usage: result.usage,
     logprobs: result.logprobs,
@@ -127,7 +191,7 @@ function turnFailure({ error }: TurnResult): unknown {
   return isAppError(cause) ? cause : new AppError('internal', error?.message ?? 'the turn failed')
 }
 
-function inputOf(body: MessageRequest | AsyncRequest): MessageCreate[] {
+function inputOf(body: MessageRequest | AsyncRequest): TurnMessage[] {
   if (body.messages != null) return body.messages
   return [{ role: 'user', content: body.input ?? '' }]
 }

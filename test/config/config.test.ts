@@ -41,7 +41,15 @@ describe('config', () => {
     assert.deepEqual(value, {
       providers: [],
       defaults: { model: null, embedding: null },
-      server: { host: '127.0.0.1', port: 8283, allowed_hosts: [], shutdown_grace_seconds: 10 },
+      server: {
+        host: '127.0.0.1',
+        port: 8283,
+        allowed_hosts: [],
+        shutdown_grace_seconds: 10,
+        resume_background_runs: true,
+        stream_retention_hours: 3,
+        stream_max_chunks: 100_000,
+      },
       discover_local: true,
     })
     assert.deepEqual(await files(), [])

@@ -6,4 +6,6 @@ export interface EventStore {
   lastId(): Promise<number>
   /** Events after this id, oldest first, and then each new one as it is committed by any process. Ends on abort. */
   watch(actor: Actor, after: number, options: { signal: AbortSignal }): AsyncIterable<Event>
+  /** Calls back soon after anything was committed by any process, once for many commits. Returns how to stop. */
+  onChange(listener: () => void): () => void
 }

@@ -1,8 +1,11 @@
 import type { AgentStore } from './agent-store.ts'
 import type { BlockStore } from './block-store.ts'
+import type { CompactionStore } from './compaction-store.ts'
+import type { ConversationStore } from './conversation-store.ts'
 import type { EventStore } from './event-store.ts'
 import type { MessageStore } from './message-store.ts'
 import type { PassageStore } from './passage-store.ts'
+import type { RunStreamStore } from './run-stream-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TurnStore } from './turn-store.ts'
 
@@ -10,10 +13,13 @@ import type { TurnStore } from './turn-store.ts'
 export interface Store {
   readonly agents: AgentStore
   readonly blocks: BlockStore
+  readonly conversations: ConversationStore
   readonly passages: PassageStore
   readonly tools: ToolStore
   readonly messages: MessageStore
   readonly turns: TurnStore
+  readonly compactions: CompactionStore
+  readonly streams: RunStreamStore
   readonly events: EventStore
   /** Throws `store_unavailable` when the store cannot answer now. */
   ready(): Promise<void>

@@ -4,8 +4,10 @@ import type { StopReason, StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Run, RunStatus, Step } from '../../schema/run.ts'
 import type { Actor } from './actor.ts'
+import type { ContextCompaction, ContextUsage } from './compaction-store.ts'
 import type { NewPassage } from './passage-store.ts'
 import type { RunFilter, StepFilter } from './run-store.ts'
+import type { RunChunks } from './run-stream-store.ts'
 
 /** A turn to begin. `messages` are stored in the same transaction, before any model is asked. */
 export interface OpenTurn {
@@ -13,14 +15,28 @@ export interface OpenTurn {
   /** The agent's id for its default conversation. */
   conversation_id: string
   messages: StoredMessage[]
+  /** The request for approval that `messages` answers; without it none may be pending. */
+  approval?: string
+  /** What another process needs to go on with the run should this one die; without it the run is failed then. */
+  resume?: Record<string, unknown>
+  /** Its stream is stored (`RunStreamStore`). */
+  recorded?: boolean
+  /** Ids that a client gave its input, to say it twice and be heard once. */
+  otids?: readonly string[]
+  /** Cuts the context before this message of a user first: `messages` stand in its place. Nothing leaves the history. */
+  edit?: { message_id: string }
 }
 
 export interface OpenedTurn {
+  /** As the conversation sees it: with its private blocks, its model and settings. */
   agent: Agent
   /** Fences every write of this turn. */
   epoch: number
   /** What the model may see, in order: the system message, then the rest up to and with the turn's own input. */
   context: StoredMessage[]
+  /** The size of `context` without its last `added` messages, which came with this turn. */
+  context_usage: ContextUsage | null
+  added: number
   /** Messages of the agent that are stored but not in `context`. */
   recall_count: number
   /** Passages in the agent's archives, and their tags in order of the alphabet (the first hundred). */
@@ -74,29 +90,78 @@ export interface CommitStep {
   block_edits: BlockEdit[]
   /** For the agent's default archive, as `PassageStore.create` stores them. */
   passages?: NewPassage[]
+  /** Puts a summary in the place of the older part of the context, after `messages` are in it. */
+  compaction?: ContextCompaction
+  /** Messages that leave the context and stay in the history: input that no model can be shown. */
+  drop?: string[]
+  /** How large the context is with this step; absent: as it was. */
+  context_usage?: ContextUsage
   /** Ends the run and releases the conversation. */
   finish?: FinishRun
+  /** What clients were sent of it, for a run whose stream is stored. */
+  chunks?: RunChunks
+}
+
+/** A run of a process that is gone, held by this one from now on. */
+export interface TakenOver {
+  run: Run
+  conversation_id: string
+  organization_id: string
+  /** As `OpenTurn.resume` gave it. */
+  resume: Record<string, unknown>
+  opened: OpenedTurn
+  /** The last chunk of its stream that was stored; 0 when there is none. */
+  last_seq: number
+  /** Model calls it has committed. */
+  steps: number
+  cancel_requested: boolean
 }
 
 /** A conversation as its prompt is compiled from. */
 export interface ConversationContext {
+  /** As the conversation sees it, with all relations. */
+  agent: Agent
   /** What the model sees, the system message first. */
   context: StoredMessage[]
+  context_usage: ContextUsage | null
   /** Messages of the agent that are stored but not in `context`. */
   recall_count: number
   archival: OpenedTurn['archival']
 }
 
 export interface TurnStore {
-  /** Takes the conversation's lease. Throws `not_found` or `conversation_busy` with `data.run_id`. */
+  /**
+   * Takes the conversation's lease. Throws `not_found`, `conversation_busy` with `data.run_id`,
+   * `pending_approval` with `data.pending_request_id`, `conflict` when `approval` is not pending, or `already_started` with
+   * `data.run_id` when a run with the same otids is active or has been completed.
+   */
   open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn>
   /**
    * Throws `lease_lost` when another instance took the conversation over. A block that was changed meanwhile, or a
    * label that was taken, refuses the whole step: the caller applies its tools to the present blocks again.
    */
   commit(actor: Actor, step: CommitStep): Promise<{ status: 'committed' } | BlockConflict>
-  /** Fails the runs of instances that are gone and frees their conversations. Returns the run ids. */
+  /**
+   * Fails the runs of instances that are gone and frees their conversations. Returns the run ids. Runs that can be gone on
+   * with are left to `takeOver`.
+   */
   recover(): Promise<string[]>
+  /** Runs of instances that are gone and that can be gone on with, of every organisation. */
+  interrupted(): Promise<string[]>
+  /**
+   * Makes such a run one of this instance, with a new epoch; open tool calls get an error return. Null when it is not
+   * interrupted (any more), or has been taken over `max_attempts` times since its last committed step: then it is failed.
+   */
+  takeOver(run_id: string, options: { max_attempts: number }): Promise<TakenOver | null>
+  /**
+   * Stores the answer to a request for approval without a turn that acts on it. Throws `not_found`, `conversation_busy`,
+   * and as `open` when that request is not pending.
+   */
+  answerApproval(
+    actor: Actor,
+    target: { agent_id: string; conversation_id: string; approval: string },
+    messages: readonly StoredMessage[],
+  ): Promise<void>
   getRun(actor: Actor, run_id: string): Promise<Run | null>
   listRuns(actor: Actor, filter: RunFilter, page: Page): Promise<Run[]>
   /** Deletes a run and its steps; its messages stay. False when there is none; throws `conflict` while it runs. */

@@ -17,11 +17,13 @@ import { conversationOf } from '../conversation-of.ts'
 import { asAgentNotFound, notFound } from '../errors.ts'
 import { route } from '../route.ts'
 import { routes as messageRoutes } from './conversation-messages.ts'
+import { conversationStreamRoutes } from './run-stream.ts'
 
 const params = z.object({ conversation_id: conversationRef })
 const ofAgent = z.object({ agent_id: idSchema('agent').optional() })
 
 export const routes = [
+  ...conversationStreamRoutes,
   route({
     method: 'POST',
     path: '/v1/conversations',

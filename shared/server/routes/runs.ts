@@ -7,6 +7,7 @@ import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { listMessages, speakingOf } from '../letta-messages.ts'
 import { route } from '../route.ts'
+import { runStreamRoutes } from './run-stream.ts'
 import { toRunMetrics, toStepState, usageOf } from '../step-state.ts'
 
 const params = z.object({ run_id: z.string() })
@@ -58,6 +59,7 @@ const filter = {
 }
 
 export const routes = [
+  ...runStreamRoutes,
   route({
     method: 'GET',
     path: '/v1/runs',

@@ -82,6 +82,13 @@ export class SqliteEvents implements EventStore {
     }
   }
 
+  onChange(listener: () => void): () => void {
+    // Several listeners may be one function.
+    const changed = () => listener()
+    this.#add(changed)
+    return () => this.#remove(changed)
+  }
+
   /** Drops events past their retention, a few at a time, until there are none or the store is closed. */
   async prune(): Promise<void> {
     const before = new Date(Date.now() - KEEP_DAYS * 86_400_000).toISOString()

@@ -1,12 +1,21 @@
+import { sql } from 'kysely'
 import type { Database, Transaction } from './database.ts'
 import { finishDeletion, unfinishedDeletions } from './deletions.ts'
 import type { Instance } from './instances.ts'
 import { sqlite } from './query.ts'
 import { failRun } from './runs.ts'
 
+const ACTIVE_RESUMABLE = sqlite
+  .selectFrom('runs')
+  .select(['id', 'instance_id'])
+  .where(sql<boolean>`status in ('created', 'running')`)
+  .where('resume', 'is not', null)
+  .orderBy('created_at')
+
 /**
- * Cleans up after instances that are gone, and after turns of this one that could not be closed: their runs are failed, their conversations free, their rows and lock files
- * removed, interrupted deletions finished. Answers the ids of the failed runs.
+ * Cleans up after instances that are gone, and after turns of this one that could not be closed: their runs are failed
+ * unless somebody can go on with them, their conversations freed, their rows and lock files removed, interrupted
+ * deletions finished. Answers the ids of the failed runs.
  */
 export async function recover(database: Database, instance: Instance): Promise<string[]> {
   const [instances, holders] = await database.read((c) => [
@@ -44,7 +53,8 @@ async function releaseAbandoned(database: Database, instance: Instance): Promise
         .selectFrom('runs')
         .select('id')
         .where('instance_id', '=', instance.id)
-        .where('status', 'in', ['created', 'running']),
+        .where('status', 'in', ['created', 'running'])
+        .where('resume', 'is', null),
     ),
   )
   const abandoned = own.map((run) => run.id).filter((id) => !instance.holds(id))
@@ -66,15 +76,54 @@ function release(tx: Transaction, instance_id: string, state: 'dead' | 'stale'):
       .selectFrom('runs')
       .select('id')
       .where('instance_id', '=', instance_id)
-      .where('status', 'in', ['created', 'running']),
+      .where('status', 'in', ['created', 'running'])
+      .where('resume', 'is', null),
   )
   const failed = runs.map((run) => run.id).filter((id) => failRun(tx, id))
   tx.run(
     sqlite
       .updateTable('conversations')
       .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
-      .where('instance_id', '=', instance_id),
+      .where('instance_id', '=', instance_id)
+      // What can be gone on with keeps its conversation until somebody does.
+      .where('run_id', 'not in', resumable(instance_id)),
   )
   if (state === 'dead') tx.run(sqlite.deleteFrom('instances').where('id', '=', instance_id))
   return failed
+}
+
+/** Runs of an instance, or of any, that were not ended and that another instance can go on with. */
+function resumable(instance_id: string) {
+  return sqlite
+    .selectFrom('runs')
+    .select('id')
+    .where('instance_id', '=', instance_id)
+    .where('status', 'in', ['created', 'running'])
+    .where('resume', 'is not', null)
+}
+
+/** Runs that can be gone on with because nobody works on them any more. */
+export async function interruptedRuns(database: Database, instance: Instance): Promise<string[]> {
+  const runs = await database.read((c) => c.all(ACTIVE_RESUMABLE))
+  if (runs.length === 0) return []
+  return await database.read((c) => {
+    const alive = new Map<string, boolean>()
+    return runs.flatMap(({ id, instance_id: holder }) => {
+      if (holder === instance.id) return instance.holds(id) ? [] : [id]
+      if (holder === null) return [id]
+      const lives = alive.get(holder) ?? instance.stateOf(c, holder) === 'alive'
+      alive.set(holder, lives)
+      return lives ? [] : [id]
+    })
+  })
+}
+
+/** A run was ended without its process: its conversation is free. */
+export function freeConversationOf(tx: Transaction, run_id: string): void {
+  tx.run(
+    sqlite
+      .updateTable('conversations')
+      .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
+      .where('run_id', '=', run_id),
+  )
 }

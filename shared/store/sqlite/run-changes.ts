@@ -54,6 +54,8 @@ export function deleteRun(tx: Transaction, actor: Actor, id: string): boolean {
   tx.run(
     sqlite.deleteFrom('steps').where('run_id', '=', id).where('organization_id', '=', actor.organization_id),
   )
+  tx.run(sqlite.deleteFrom('run_chunks').where('run_id', '=', id))
+  tx.run(sqlite.deleteFrom('run_otids').where('run_id', '=', id))
   tx.run(sqlite.deleteFrom('runs').where('id', '=', id))
   tx.event(actor, 'run.updated', id, row.agent_id)
   return true

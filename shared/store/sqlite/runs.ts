@@ -21,6 +21,9 @@ export type RunData = Pick<
 >
 export type StepData = Omit<Step, 'id' | 'run_id' | 'agent_id' | 'created_at'>
 
+const INTERRUPTED =
+  'The process that ran this turn stopped before the turn was finished. What it had committed is kept.'
+
 const runById = query<{ id: string; org: string }>()((p) =>
   sqlite.selectFrom('runs').selectAll().where('id', '=', p.id).where('organization_id', '=', p.org),
 )
@@ -39,6 +42,9 @@ const addRun = query<RunRow>()((p) =>
     ttft_ns: p.ttft_ns,
     total_duration_ns: p.total_duration_ns,
     metadata: p.metadata,
+    stream: p.stream,
+    resume: p.resume,
+    attempts: p.attempts,
     data: p.data,
   }),
 )
@@ -58,7 +64,7 @@ export function insertRun(
   tx: Transaction,
   actor: Actor,
   run: Run,
-  place: { conversation_id: string; instance_id: string },
+  place: { conversation_id: string; instance_id: string; stream: number; resume: string | null },
 ): void {
   const data: RunData = {
     request_config: run.request_config,
@@ -82,6 +88,9 @@ export function insertRun(
     ttft_ns: run.ttft_ns,
     total_duration_ns: run.total_duration_ns,
     metadata: json(run.metadata),
+    stream: place.stream,
+    resume: place.resume,
+    attempts: 0,
     data: JSON.stringify(data),
   })
 }
@@ -104,7 +113,7 @@ export function insertStep(tx: Transaction, actor: Actor, step: Step): void {
  * Ends a run whose process is gone, with a reason that a user can read; false when it had ended already. It crosses
  * organisations on purpose: whoever finds the dead cleans up, and the event goes to the run's own organisation.
  */
-export function failRun(tx: Transaction, run_id: string): boolean {
+export function failRun(tx: Transaction, run_id: string, reason = INTERRUPTED): boolean {
   const run = tx.get(
     sqlite
       .selectFrom('runs')
@@ -115,8 +124,7 @@ export function failRun(tx: Transaction, run_id: string): boolean {
   if (!run) return false
   const metadata = {
     ...(run.metadata === null ? {} : (JSON.parse(run.metadata) as Record<string, unknown>)),
-    error:
-      'The process that ran this turn stopped before the turn was finished. What it had committed is kept.',
+    error: reason,
   }
   tx.run(
     sqlite

@@ -2,12 +2,15 @@ import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SqliteAgents } from './agents.ts'
 import { SqliteBlocks } from './blocks.ts'
+import { SqliteCompactions } from './compactions.ts'
+import { SqliteConversations } from './conversations.ts'
 import { openDatabase } from './database.ts'
 import { SqliteEvents } from './events.ts'
 import { IndexUpkeep } from './index-upkeep.ts'
 import { Instance } from './instances.ts'
 import { SqliteMessages } from './messages.ts'
 import { SqlitePassages } from './passages.ts'
+import { SqliteRunStreams } from './run-chunks.ts'
 import { SqliteTools } from './tools.ts'
 import { SqliteTurns } from './turns.ts'
 
@@ -47,10 +50,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   return {
     agents: new SqliteAgents(database),
     blocks: new SqliteBlocks(database),
+    conversations: new SqliteConversations(database, instance),
     passages: new SqlitePassages(database),
     tools: new SqliteTools(database),
     messages: new SqliteMessages(database),
     turns: new SqliteTurns(database, instance),
+    compactions: new SqliteCompactions(database, instance),
+    streams: new SqliteRunStreams(database, instance),
     events,
     async ready() {
       await database.check()

@@ -53,6 +53,19 @@ export interface Tables {
     /** Position of the next context message; positions only grow. */
     context_end: Generated<number>
     message_count: Generated<number>
+    /** Null where nothing but turns has changed it. */
+    updated_at: string | null
+    last_message_at: string | null
+    last_run_completion: string | null
+    summary: string | null
+    hidden: Generated<number>
+    /** A conversation that was deleted keeps its messages and runs. */
+    deleted_at: string | null
+    /** Messages up to this one belong to forks alone: the conversation was reset since. */
+    history_start: Generated<number>
+    /** How large the context is, as JSON: see compactions.ts. */
+    context_usage: string | null
+    /** `ConversationData` of conversation-rows.ts. */
     data: Generated<string>
   }
   messages: MessageRow
@@ -64,8 +77,41 @@ export interface Tables {
     message_seq: number
     organization_id: string
   }
+  /** Contexts that were cut or compacted, so that a rewind finds them again: a JSON list of message numbers. */
+  earlier_contexts: {
+    id: Generated<number>
+    organization_id: string
+    conversation_id: string
+    created_at: string
+    message_seqs: string
+  }
+  /** The record of each compaction: `data` without the ids of the messages that went, which are in `evicted`. */
+  compactions: {
+    id: string
+    organization_id: string
+    agent_id: string
+    conversation_id: string
+    created_at: string
+    data: string
+    evicted: string
+  }
+  /** Blocks that a conversation has instead of its agent's blocks of these labels. */
+  conversations_blocks: {
+    conversation_id: string
+    block_id: string
+    organization_id: string
+    position: number
+    /** The label of the agent's block that it stands for, whatever its own is now. */
+    label: string
+    /** Taken away in this conversation, which then has no block of this label. */
+    detached: Generated<number>
+  }
   runs: RunRow
   steps: StepRow
+  /** The streams of background runs, some chunks a row. */
+  run_chunks: { run_id: string; first_seq: number; last_seq: number; text: string }
+  /** The newest run whose input had this id of its client. */
+  run_otids: { conversation_id: string; otid: string; run_id: string }
   events: {
     id: Generated<number>
     organization_id: string
@@ -189,6 +235,12 @@ export interface RunRow {
   ttft_ns: number | null
   total_duration_ns: number | null
   metadata: string | null
+  /** Its stream: 0 not stored, 1 stored, 2 no longer, 3 stored but for its oldest chunks. */
+  stream: number
+  /** What another process needs to go on with it, as JSON; null when it is to be failed. */
+  resume: string | null
+  /** How often it was taken over since its last committed step. */
+  attempts: number
   data: string
 }
 

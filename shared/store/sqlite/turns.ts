@@ -1,4 +1,6 @@
+import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
+import { approvalPending, missingReturns, pendingApproval } from '../../core/ports/open-calls.ts'
 import type { RunFilter, StepFilter } from '../../core/ports/run-store.ts'
 import type {
   BlockConflict,
@@ -7,6 +9,7 @@ import type {
   FinishRun,
   OpenedTurn,
   OpenTurn,
+  TakenOver,
   TurnStore,
 } from '../../core/ports/turn-store.ts'
 import type { Agent } from '../../schema/agent.ts'
@@ -15,14 +18,26 @@ import type { StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Run, Step } from '../../schema/run.ts'
 import { agentOfRow, readAgentRow, tagsOfAgent } from './agent-rows.ts'
-import { blocksOfAgent } from './block-rows.ts'
-import { appendMessages, ContextCache, missingReturns, readContext, rewriteText } from './context.ts'
+import {
+  compactedContext,
+  contextUsageOf,
+  dropFromContext,
+  putCompaction,
+  saveContextUsage,
+} from './compactions.ts'
+import { cutContext, messagesOfSeqs, rememberContext, replaceContext } from './context-cuts.ts'
+import { blocksInConversation } from './conversation-blocks.ts'
+import { agentSeenBy, readConversationRow } from './conversation-rows.ts'
+import { appendMessages, ContextCache, readContext, rewriteText } from './context.ts'
 import type { Database, Transaction } from './database.ts'
 import type { Instance } from './instances.ts'
+import { takeOver } from './lease.ts'
 import { archivalSummary, insertPassages } from './passage-rows.ts'
+import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
-import { recover } from './recovery.ts'
-import { clearContext, deleteMessages, keepFirst, newestSeq } from './reset.ts'
+import { freeConversationOf, interruptedRuns, recover } from './recovery.ts'
+import { beginHistory, clearContext, deleteMessages, keepFirst, newestSeq, newestShared } from './reset.ts'
+import { appendChunks, keepOtids, refuseRepetition } from './run-chunks.ts'
 import {
   type CallbackOutcome,
   cancelRequests,
@@ -34,6 +49,7 @@ import {
 } from './run-changes.ts'
 import { failRun, insertRun, insertStep, json, readRun, readRuns, readSteps } from './runs.ts'
 import { applyEdits } from './step-edits.ts'
+import { holdRun, madeProgress, readInterrupted } from './take-over.ts'
 import { toolsOfAgent } from './tools.ts'
 
 const conversationById = query<{ id: string; org: string }>()((p) =>
@@ -55,10 +71,15 @@ const updateConversation = query<{
   length: number
   end: number
   count: number
+  /** When a message came, and when a run ended; absent: as it was. */
+  message_at?: string
+  completed_at?: string
 }>()((p) =>
   sqlite
     .updateTable('conversations')
     .set({
+      last_message_at: sql`coalesce(${p.message_at}, last_message_at)`,
+      last_run_completion: sql`coalesce(${p.completed_at}, last_run_completion)`,
       epoch: p.epoch,
       run_id: p.run,
       instance_id: p.instance,
@@ -125,76 +146,151 @@ export class SqliteTurns implements TurnStore {
 
   async open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn> {
     // A long context that is not in the cache is read before the lock is taken, not under it.
-    await this.#database.read((c) => {
-      const conversation = conversationById.get(c, { id: turn.conversation_id, org: actor.organization_id })
+    const planned = await this.#database.read((c) => {
+      const conversation = readConversationRow(c, actor, turn.conversation_id)
+      if (conversation && turn.edit) return this.#planEdit(c, actor, conversation, turn.edit.message_id)
       if (!conversation || this.#contexts.get(conversation.id, conversation.context_version)) return
       const context = readContext(c, actor, conversation.id)
       this.#contexts.set(conversation.id, conversation.context_version, context)
     })
     return await this.#database.write((tx) => {
       this.#instance.lock()
-      const conversation = conversationById.get(tx, { id: turn.conversation_id, org: actor.organization_id })
+      const conversation = readConversationRow(tx, actor, turn.conversation_id)
       const row = conversation && readAgentRow(tx, actor, conversation.agent_id)
       if (!conversation || !row || row.id !== turn.run.agent_id) throw noConversation(turn)
+      if (turn.otids) refuseRepetition(tx, actor, conversation.id, turn.otids)
       if (conversation.run_id !== null) this.#takeOver(tx, conversation, conversation.run_id)
       this.#instance.register(tx)
-
-      const known = this.#contexts.get(conversation.id, conversation.context_version)
-      const agentRow = agentOfRow(row)
-      const whole = known ?? readContext(tx, actor, conversation.id)
-      const cleared = agentRow.message_buffer_autoclear && whole.length > 1
-      if (cleared) keepFirst(tx, conversation.id)
-      const before = cleared ? whole.slice(0, 1) : whole
-      const healed = missingReturns(before, turn.run.created_at)
-      const added = appendMessages(tx, actor, conversation.id, conversation.context_end, [
-        ...healed,
-        ...turn.messages,
-      ])
-      const context = [...before, ...added]
-      const epoch = conversation.epoch + 1
-      const version = conversation.context_version + 1
-      updateConversation.run(tx, {
-        id: conversation.id,
-        epoch,
-        run: turn.run.id,
-        instance: this.#instance.id,
-        version,
-        length: before.length + added.length,
-        end: conversation.context_end + added.length,
-        count: conversation.message_count + added.length,
+      const edited = turn.edit ? this.#edit(tx, actor, conversation, turn.edit.message_id, planned) : null
+      const agent = agentOfRow(row)
+      const opened = this.#begin(tx, actor, edited?.conversation ?? conversation, agent, {
+        run_id: turn.run.id,
+        messages: turn.messages,
+        now: turn.run.created_at,
+        // What answers a request for approval needs the request before it.
+        autoclear: agent.message_buffer_autoclear && turn.approval === undefined,
+        approval: turn.approval ?? null,
+        ...(edited ? { context: edited.context } : {}),
       })
       insertRun(tx, actor, turn.run, {
         conversation_id: conversation.id,
         instance_id: this.#instance.id,
+        stream: Number(turn.recorded ?? false),
+        resume: json(turn.resume ?? null),
       })
+      if (turn.otids) keepOtids(tx, conversation.id, turn.otids, turn.run.id)
       tx.event(actor, 'run.created', turn.run.id, row.id)
-
-      const agent: Agent = {
-        ...agentRow,
-        blocks: blocksOfAgent(tx, actor, row.id),
-        tools: toolsOfAgent(tx, actor, row.id),
-        tags: tagsOfAgent(tx, actor, row.id),
-        message_ids: context.map((message) => message.id),
-      }
-      const stored = storedCount.get(tx, { agent: row.id, org: actor.organization_id })?.n ?? 0
-      tx.alongside(
-        () => {
-          this.#contexts.set(conversation.id, version, context)
-          this.#instance.leaseTaken(turn.run.id)
-        },
-        () => {
-          this.#contexts.delete(conversation.id)
-          this.#instance.leaseReleased(turn.run.id)
-        },
-      )
-      return {
-        agent,
-        epoch,
-        context: [...context],
-        recall_count: stored - context.length,
-        archival: archivalSummary(tx, actor, row.id),
-      }
+      return opened
     })
+  }
+
+  takeOver(run_id: string, { max_attempts }: { max_attempts: number }): Promise<TakenOver | null> {
+    return this.#database.write((tx) => {
+      this.#instance.lock()
+      const isGone = (holder: string | null) =>
+        holder === this.#instance.id
+          ? !this.#instance.holds(run_id)
+          : holder === null || this.#instance.stateOf(tx, holder) !== 'alive'
+      const found = readInterrupted(tx, run_id, { max_attempts, isGone })
+      if (!found) return null
+      if (found === 'given up') {
+        freeConversationOf(tx, run_id)
+        return null
+      }
+      const { actor, conversation_id, ...left } = found
+      const conversation = conversationById.get(tx, { id: conversation_id, org: actor.organization_id })
+      const row = conversation && readAgentRow(tx, actor, conversation.agent_id)
+      if (!conversation || !row || conversation.run_id !== run_id) {
+        // Its conversation went on without it, or is gone.
+        failRun(tx, run_id)
+        return null
+      }
+      this.#instance.register(tx)
+      holdRun(tx, run_id, this.#instance.id)
+      const opened = this.#begin(tx, actor, conversation, agentOfRow(row), {
+        run_id,
+        messages: [],
+        now: new Date().toISOString(),
+        autoclear: false,
+      })
+      return { ...left, conversation_id, organization_id: actor.organization_id, opened }
+    })
+  }
+
+  interrupted(): Promise<string[]> {
+    return interruptedRuns(this.#database, this.#instance)
+  }
+
+  /** Gives the conversation to a run of this instance and reads what its turn begins with. */
+  #begin(
+    tx: Transaction,
+    actor: Actor,
+    conversation: Conversation,
+    agentRow: ReturnType<typeof agentOfRow>,
+    turn: {
+      run_id: string
+      messages: readonly StoredMessage[]
+      now: string
+      autoclear: boolean
+      /** The request for approval that is answered, null when none is; absent when it does not matter. */
+      approval?: string | null
+      /** What is in context, when that has just been changed. */
+      context?: readonly StoredMessage[]
+    },
+  ): OpenedTurn {
+    const known = turn.context ?? this.#contexts.get(conversation.id, conversation.context_version)
+    const whole = known ?? readContext(tx, actor, conversation.id)
+    if (turn.approval !== undefined) checkApproval(whole, turn.approval)
+    const cleared = turn.autoclear && whole.length > 1
+    if (cleared) keepFirst(tx, conversation.id)
+    const before = cleared ? whole.slice(0, 1) : whole
+    const healed = missingReturns(before, conversation.id, turn.now)
+    const added = appendMessages(tx, actor, conversation.id, conversation.context_end, [
+      ...healed,
+      ...turn.messages,
+    ])
+    const context = [...before, ...added]
+    const epoch = conversation.epoch + 1
+    const version = conversation.context_version + 1
+    updateConversation.run(tx, {
+      id: conversation.id,
+      epoch,
+      run: turn.run_id,
+      instance: this.#instance.id,
+      version,
+      length: before.length + added.length,
+      end: conversation.context_end + added.length,
+      count: conversation.message_count + added.length,
+      ...(turn.messages.length > 0 ? { message_at: turn.now } : {}),
+    })
+    const scope = { agent_id: agentRow.id, conversation_id: conversation.id }
+    const agent: Agent = {
+      ...agentSeenBy(conversation, agentRow),
+      blocks: blocksInConversation(tx, actor, scope),
+      tools: toolsOfAgent(tx, actor, agentRow.id),
+      tags: tagsOfAgent(tx, actor, agentRow.id),
+      message_ids: context.map((message) => message.id),
+    }
+    const stored = storedCount.get(tx, { agent: agentRow.id, org: actor.organization_id })?.n ?? 0
+    tx.alongside(
+      () => {
+        this.#contexts.set(conversation.id, version, context)
+        this.#instance.leaseTaken(turn.run_id)
+      },
+      () => {
+        this.#contexts.delete(conversation.id)
+        this.#instance.leaseReleased(turn.run_id)
+      },
+    )
+    return {
+      agent,
+      epoch,
+      context: [...context],
+      context_usage: cleared || turn.context ? null : contextUsageOf(conversation),
+      added: added.length,
+      recall_count: stored - context.length,
+      archival: archivalSummary(tx, actor, agentRow.id),
+    }
   }
 
   async commit(actor: Actor, step: CommitStep): Promise<{ status: 'committed' } | BlockConflict> {
@@ -206,6 +302,29 @@ export class SqliteTurns implements TurnStore {
       if (step.finish || isAppError(error, 'lease_lost')) this.#instance.leaseReleased(step.run_id)
       throw error
     }
+  }
+
+  answerApproval(
+    actor: Actor,
+    { agent_id, conversation_id, approval }: { agent_id: string; conversation_id: string; approval: string },
+    messages: readonly StoredMessage[],
+  ): Promise<void> {
+    return this.#database.write((tx) => {
+      const conversation = this.#existing(tx, actor, agent_id, conversation_id)
+      if (conversation.run_id !== null) this.#takeOver(tx, conversation, conversation.run_id)
+      checkApproval(readContext(tx, actor, conversation_id), approval)
+      appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
+      updateConversation.run(tx, {
+        ...rowOf(conversation),
+        run: null,
+        instance: null,
+        version: conversation.context_version + 1,
+        length: conversation.context_length + messages.length,
+        end: conversation.context_end + messages.length,
+        count: conversation.message_count + messages.length,
+      })
+      tx.event(actor, 'agent.updated', agent_id, agent_id)
+    })
   }
 
   recover(): Promise<string[]> {
@@ -250,12 +369,21 @@ export class SqliteTurns implements TurnStore {
 
   getContext(actor: Actor, agent_id: string, conversation_id: string): Promise<ConversationContext | null> {
     return this.#database.read((c) => {
-      const conversation = conversationById.get(c, { id: conversation_id, org: actor.organization_id })
-      if (conversation?.agent_id !== agent_id) return null
+      const conversation = readConversationRow(c, actor, conversation_id)
+      const row = readAgentRow(c, actor, agent_id)
+      if (!row || conversation?.agent_id !== agent_id) return null
       const context = readContext(c, actor, conversation_id)
       const stored = storedCount.get(c, { agent: agent_id, org: actor.organization_id })?.n ?? 0
       const archival = archivalSummary(c, actor, agent_id)
-      return { context, recall_count: stored - context.length, archival }
+      const agent: Agent = {
+        ...agentSeenBy(conversation, agentOfRow(row)),
+        blocks: blocksInConversation(c, actor, { agent_id, conversation_id }),
+        tools: toolsOfAgent(c, actor, agent_id),
+        tags: tagsOfAgent(c, actor, agent_id),
+        message_ids: context.map((message) => message.id),
+      }
+      const context_usage = contextUsageOf(conversation)
+      return { agent, context, context_usage, recall_count: stored - context.length, archival }
     })
   }
 
@@ -273,11 +401,13 @@ export class SqliteTurns implements TurnStore {
   }
 
   async reset(actor: Actor, agent_id: string, conversation_id: string, system: StoredMessage): Promise<void> {
-    const before = await this.#database.write((tx) => {
+    const gone = await this.#database.write((tx) => {
       const conversation = this.#existing(tx, actor, agent_id, conversation_id)
       if (conversation.run_id !== null) this.#takeOver(tx, conversation, conversation.run_id)
       clearContext(tx, conversation_id)
       const newest = newestSeq(tx, conversation_id)
+      const shared = newestShared(tx, agent_id, conversation_id)
+      beginHistory(tx, conversation_id, newest)
       appendMessages(tx, actor, conversation_id, conversation.context_end, [system])
       updateConversation.run(tx, {
         ...rowOf(conversation),
@@ -290,14 +420,40 @@ export class SqliteTurns implements TurnStore {
         end: conversation.context_end + 1,
         count: 1,
       })
-      tx.event(actor, 'agent.updated', agent_id, agent_id)
-      return newest
+      const type = conversation_id === agent_id ? 'agent.updated' : 'conversation.updated'
+      tx.event(actor, type, conversation_id, agent_id)
+      return { after: shared, up_to: newest }
     })
-    await deleteMessages(this.#database, conversation_id, before)
+    await deleteMessages(this.#database, conversation_id, gone)
+  }
+
+  /** The context that an edit begins from, with its messages, so that the write need not read a long one. */
+  #planEdit(c: Connection, actor: Actor, conversation: Conversation, message_id: string): PlannedEdit {
+    const seqs = cutContext(c, actor, conversation, { message_id, end: 'before' })
+    return { version: conversation.context_version, seqs, context: messagesOfSeqs(c, actor, seqs) }
+  }
+
+  #edit(
+    tx: Transaction,
+    actor: Actor,
+    conversation: Conversation,
+    message_id: string,
+    planned: PlannedEdit | undefined,
+  ): { conversation: Conversation; context: readonly StoredMessage[] } {
+    const plan =
+      planned?.version === conversation.context_version
+        ? planned
+        : this.#planEdit(tx, actor, conversation, message_id)
+    rememberContext(tx, actor, conversation.id)
+    const { length, end } = replaceContext(tx, actor, conversation, plan.seqs)
+    return {
+      conversation: { ...conversation, context_length: length, context_end: end },
+      context: plan.context,
+    }
   }
 
   #existing(tx: Transaction, actor: Actor, agent_id: string, conversation_id: string): Conversation {
-    const conversation = conversationById.get(tx, { id: conversation_id, org: actor.organization_id })
+    const conversation = readConversationRow(tx, actor, conversation_id)
     if (conversation?.agent_id === agent_id) return conversation
     throw noConversation({ conversation_id, run: { agent_id } })
   }
@@ -319,7 +475,7 @@ export class SqliteTurns implements TurnStore {
       )
     }
     const { agent_id, run_id } = step
-    const conflict = applyEdits(tx, actor, step.block_edits, { agent_id, run_id })
+    const conflict = applyEdits(tx, actor, step.block_edits, { agent_id, conversation_id: conversation.id, run_id })
     if (conflict) return conflict
     insertPassages(tx, actor, agent_id, step.passages ?? [])
 
@@ -328,9 +484,17 @@ export class SqliteTurns implements TurnStore {
       ? rewriteText(tx, actor, conversation.id, step.system.message_id, step.system.text)
       : null
     if (step.step) insertStep(tx, actor, step.step)
+    if (step.chunks) {
+      appendChunks(tx, step.run_id, step.chunks)
+      madeProgress(tx, step.run_id)
+    }
+    const compacted = step.compaction ? putCompaction(tx, actor, conversation, step.compaction) : null
+    const dropped = dropFromContext(tx, actor, conversation.id, step.drop ?? [])
     if (step.finish) this.#finish(tx, actor, step, step.finish)
-    const changed = added.length > 0 || system !== null
+    const changed = added.length > 0 || system !== null || compacted !== null || dropped > 0
     const version = conversation.context_version + Number(changed)
+    const summaries = Number(compacted !== null)
+    const removed = dropped + (compacted?.removed ?? 0)
     if (changed || step.finish) {
       updateConversation.run(tx, {
         id: conversation.id,
@@ -338,15 +502,24 @@ export class SqliteTurns implements TurnStore {
         run: step.finish ? null : step.run_id,
         instance: step.finish ? null : this.#instance.id,
         version,
-        length: conversation.context_length + added.length,
+        length: conversation.context_length + added.length + summaries - removed,
         end: conversation.context_end + added.length,
-        count: conversation.message_count + added.length,
+        count: conversation.message_count + added.length + summaries,
+        ...(step.finish ? { completed_at: step.finish.completed_at } : {}),
       })
     }
+    if (step.context_usage) saveContextUsage(tx, conversation.id, step.context_usage, version)
     const known = changed ? this.#contexts.get(conversation.id, conversation.context_version) : null
+    const { compaction, drop } = step
     tx.alongside(
       () => {
-        if (known) this.#contexts.set(conversation.id, version, [...replaced(known, system), ...added])
+        if (known) {
+          const grown = [...replaced(known, system), ...added]
+          const left = drop ? grown.filter((message) => !drop.includes(message.id)) : grown
+          const context =
+            compaction && compacted ? compactedContext(left, compaction.through, compacted.stored) : left
+          this.#contexts.set(conversation.id, version, context)
+        }
         if (step.finish) this.#instance.leaseReleased(step.run_id)
       },
       // A turn that could not be closed stays given up: the next one takes its conversation over.
@@ -376,17 +549,15 @@ export class SqliteTurns implements TurnStore {
 
   /** Fails the run that holds the conversation if its process is gone; throws `conversation_busy` if it is not. */
   #takeOver(tx: Transaction, conversation: Conversation, run_id: string): void {
-    const holder = conversation.instance_id
-    const mine = holder === this.#instance.id
-    if (mine ? this.#instance.holds(run_id) : holder && this.#instance.stateOf(tx, holder) === 'alive') {
-      throw new AppError(
-        'conversation_busy',
-        `Another message is being answered in this conversation (run '${run_id}'). Wait until it ends, or cancel it.`,
-        { data: { run_id } },
-      )
-    }
-    failRun(tx, run_id)
+    takeOver(tx, this.#instance, { run_id, instance_id: conversation.instance_id })
   }
+}
+
+interface PlannedEdit {
+  /** Of the context it was planned for. */
+  version: number
+  seqs: number[]
+  context: StoredMessage[]
 }
 
 function replaced(
@@ -413,4 +584,11 @@ function noConversation(turn: { conversation_id: string; run: { agent_id: string
   const of =
     turn.conversation_id === turn.run.agent_id ? '' : `conversation '${turn.conversation_id}' of the `
   return new AppError('not_found', `There is no ${of}agent '${turn.run.agent_id}'.`)
+}
+
+function checkApproval(context: readonly StoredMessage[], answered: string | null): void {
+  const pending = pendingApproval(context)
+  if (pending && pending.id !== answered) throw approvalPending(pending)
+  if (!pending && answered !== null)
+    throw new AppError('conflict', `the request for approval '${answered}' was answered in the meantime`)
 }

@@ -176,9 +176,18 @@ CREATE TABLE conversations (
   context_length INTEGER NOT NULL DEFAULT 0,
   context_end INTEGER NOT NULL DEFAULT 0,
   message_count INTEGER NOT NULL DEFAULT 0,
+  updated_at TEXT,
+  last_message_at TEXT,
+  last_run_completion TEXT,
+  summary TEXT,
+  hidden INTEGER NOT NULL DEFAULT 0,
+  deleted_at TEXT,
+  history_start INTEGER NOT NULL DEFAULT 0,
+  context_usage TEXT,
   data TEXT NOT NULL DEFAULT '{}'
 );
-CREATE INDEX conversations_by_agent ON conversations (agent_id);
+CREATE INDEX conversations_by_agent ON conversations (agent_id, created_at, id);
+CREATE INDEX conversations_by_creation ON conversations (organization_id, created_at, id) WHERE id <> agent_id;
 CREATE INDEX conversations_leased ON conversations (instance_id) WHERE instance_id IS NOT NULL;
 
 CREATE TABLE messages (
@@ -218,6 +227,37 @@ CREATE TABLE context_messages (
   PRIMARY KEY (conversation_id, position)
 ) WITHOUT ROWID;
 
+CREATE TABLE earlier_contexts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  organization_id TEXT NOT NULL,
+  conversation_id TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  message_seqs TEXT NOT NULL
+);
+CREATE INDEX earlier_contexts_by_conversation ON earlier_contexts (conversation_id, id);
+
+CREATE TABLE compactions (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  conversation_id TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  data TEXT NOT NULL,
+  evicted TEXT NOT NULL
+);
+CREATE INDEX compactions_by_agent ON compactions (organization_id, agent_id, created_at, id);
+
+CREATE TABLE conversations_blocks (
+  conversation_id TEXT NOT NULL,
+  block_id TEXT NOT NULL REFERENCES blocks (id) ON DELETE CASCADE,
+  organization_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  label TEXT NOT NULL,
+  detached INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (conversation_id, block_id)
+) WITHOUT ROWID;
+CREATE INDEX conversations_blocks_by_block ON conversations_blocks (block_id);
+
 CREATE TABLE runs (
   id TEXT PRIMARY KEY,
   organization_id TEXT NOT NULL,
@@ -232,11 +272,32 @@ CREATE TABLE runs (
   ttft_ns INTEGER,
   total_duration_ns INTEGER,
   metadata TEXT,
+  stream INTEGER NOT NULL DEFAULT 0,
+  resume TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
   data TEXT NOT NULL
 );
 CREATE INDEX runs_by_creation ON runs (organization_id, created_at, id);
 CREATE INDEX runs_by_agent ON runs (organization_id, agent_id, created_at, id);
 CREATE INDEX runs_active ON runs (instance_id) WHERE status IN ('created', 'running');
+
+CREATE INDEX runs_streams ON runs (completed_at) WHERE stream IN (1, 3);
+
+CREATE TABLE run_chunks (
+  run_id TEXT NOT NULL,
+  first_seq INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (run_id, first_seq)
+) WITHOUT ROWID;
+
+CREATE TABLE run_otids (
+  conversation_id TEXT NOT NULL,
+  otid TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  PRIMARY KEY (conversation_id, otid)
+) WITHOUT ROWID;
+CREATE INDEX run_otids_by_run ON run_otids (run_id);
 
 CREATE TABLE steps (
   id TEXT PRIMARY KEY,

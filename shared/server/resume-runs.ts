@@ -1,0 +1,37 @@
+import * as z from 'zod'
+import { messageType } from '../schema/message.ts'
+import { callBack } from './callback.ts'
+import type { ServerContext } from './context.ts'
+import { StreamMapper, type StreamShape } from './letta-stream.ts'
+import { toResponse } from './turn-response.ts'
+
+/** `StreamShape` as it was stored with a run, perhaps by another version. */
+const storedShape = z.object({
+  stream_tokens: z.boolean().default(false),
+  types: z.array(messageType).nullable().default(null),
+  speaking: z
+    .object({
+      use_assistant_message: z.boolean().default(true),
+      assistant_message_tool_name: z.string().default('send_message'),
+      assistant_message_tool_kwarg: z.string().default('message'),
+    })
+    .prefault({}),
+})
+
+/** Goes on with background runs whose processes are gone. Never rejects. */
+export async function resumeRuns(context: ServerContext, run_ids: readonly string[]): Promise<void> {
+  for (const run_id of run_ids) {
+    try {
+      let shape: StreamShape = storedShape.parse({})
+      const active = await context.runs.resume(run_id, (id, wire) => {
+        shape = storedShape.parse(wire)
+        return new StreamMapper(id, shape)
+      })
+      const url = active?.run.callback_url
+      if (active && url != null && active.run.callback_sent_at === null)
+        callBack(context, active, url, (result) => toResponse(result, shape))
+    } catch (error) {
+      context.onFailure(`going on with run ${run_id}`, error)
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import type { TurnError } from '../core/events.ts'
+import type { Actor } from '../core/ports/actor.ts'
+import { usageOfSteps } from '../core/runs/usage.ts'
+import { AppError } from '../schema/errors.ts'
+import type { Run, Step } from '../schema/run.ts'
+import type { ServerContext } from './context.ts'
+import { notFound } from './errors.ts'
+import { brokenOff, encodeEnd, encodeFailure, encodePing, KEEP_ALIVE_MS } from './letta-stream.ts'
+import { eventStream } from './sse.ts'
+
+/** Chunks that are read at once when nobody says otherwise. */
+export const BATCH_SIZE = 100
+/** Steps that are read at once. */
+const BATCH = 1000
+
+export interface RecordedStreamOptions {
+  /** Chunks after this number. */
+  starting_after: number
+  include_pings: boolean
+  /** About how many chunks are read at once. */
+  batch_size: number
+  /** Hears that the stream was read to its end. */
+  onDelivered?: () => void
+}
+
+/**
+ * The stored stream of a background run from any chunk on, and what comes until the run ends, whichever process it runs
+ * in. Throws `not_found`, `invalid_argument` for a run without a stored stream, and `gone` when it is stored no longer.
+ */
+export async function streamRecorded(
+  context: ServerContext,
+  actor: Actor,
+  run_id: string,
+  options: RecordedStreamOptions,
+): Promise<Response> {
+  await checkStored(context, actor, run_id, options.starting_after)
+  const abort = new AbortController()
+  return eventStream(encodeRecorded(context, actor, run_id, options, abort.signal), {
+    abort,
+    keepAliveMs: KEEP_ALIVE_MS,
+    keepAlive: () => (options.include_pings ? encodePing(run_id) : ': keep-alive\n\n'),
+    onError: (error) => encodeFailure(run_id, brokenOff(error)),
+  })
+}
+
+async function checkStored(
+  context: ServerContext,
+  actor: Actor,
+  run_id: string,
+  after: number,
+): Promise<void> {
+  const stored = await context.deps.store.streams.read(actor, run_id, after, 1)
+  if (!stored) throw notFound('Run', run_id)
+  if (stored.state === 'none')
+    throw new AppError(
+      'invalid_argument',
+      `run ${run_id} was not started in the background, so its stream is not stored; read /v1/runs/${run_id}/messages`,
+    )
+  if (stored.state === 'pruned')
+    throw new AppError(
+      'gone',
+      `the stream of run ${run_id} is stored no longer: it has ended too long ago; read /v1/runs/${run_id}/messages`,
+    )
+  if (stored.trimmed && stored.first_seq > after + 1)
+    throw new AppError(
+      'gone',
+      `the first ${stored.first_seq - 1} chunks of run ${run_id} are stored no longer; begin with ` +
+        `starting_after ${stored.first_seq - 1}, or read /v1/runs/${run_id}/messages`,
+    )
+}
+
+async function* encodeRecorded(
+  context: ServerContext,
+  actor: Actor,
+  run_id: string,
+  options: RecordedStreamOptions,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const { starting_after: after, batch_size } = options
+  if (options.include_pings) yield encodePing(run_id)
+  const parts = context.runs.followRecorded(actor, run_id, {
+    after,
+    batch_size,
+    signal,
+    closing: context.closing,
+  })
+  for await (const part of parts) {
+    if (part.type === 'chunks') yield part.text
+    else {
+      yield await endOf(context, actor, part.run, Math.max(part.last_seq, after) + 1)
+      options.onDelivered?.()
+    }
+  }
+}
+
+async function endOf(context: ServerContext, actor: Actor, run: Run, seq: number): Promise<string> {
+  const status = run.status === 'created' || run.status === 'running' ? 'failed' : run.status
+  const steps: Step[] = []
+  for (;;) {
+    const page = { limit: BATCH, order: 'asc' as const, after: steps.at(-1)?.id }
+    const next = await context.deps.store.turns.listSteps(actor, { run_id: run.id }, page)
+    steps.push(...next)
+    if (next.length < BATCH) break
+  }
+  const usage = usageOfSteps(run.id, steps)
+  const stop_reason = run.stop_reason ?? 'error'
+  return encodeEnd({ run_id: run.id, status, stop_reason, usage, error: errorOf(run) }, seq)
+}
+
+/** Why a run failed, as its row tells it: what the turn said, or a sentence when its process died. */
+function errorOf(run: Run): TurnError | null {
+  if (run.status !== 'failed') return null
+  const error = run.metadata?.['error']
+  if (typeof error === 'string') return { type: 'internal_error', message: error, detail: 'interrupted' }
+  if (typeof error !== 'object' || error === null) return null
+  const { type, message, detail } = error as Partial<TurnError>
+  return { type: type ?? 'internal_error', message: message ?? 'the turn failed', detail: detail ?? '' }
+}
