@@ -1,16 +1,15 @@
-import type { Agent, AgentType, CreateAgent, UpdateAgent } from '../schema/agent.ts'
-import { DEFAULT_CONTEXT_WINDOW_LIMIT } from '../schema/agent.ts'
+import type { Agent, CreateAgent, UpdateAgent } from '../schema/agent.ts'
 import type { CreateBlock } from '../schema/block.ts'
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
-import { type LlmConfig, type Model, type ModelSettings, SETTINGS_TYPES } from '../schema/model.ts'
 import type { Tool } from '../schema/tool.ts'
-import { baseToolNames, MULTI_AGENT_TOOLS, rulesOf, runsOlderLoop, wantsBaseRules } from './agent-tools.ts'
+import { baseToolNames, MULTI_AGENT_TOOLS, rulesOf, wantsBaseRules } from './agent-tools.ts'
 import { defaultBlockDescription, defaultSystemPrompt, randomAgentName } from './default-prompts.ts'
 import { changedCompactionSettings, newCompactionSettings } from './context/compaction-settings.ts'
 import { firstMessages } from './first-messages.ts'
 import { draftBlock } from './memory.ts'
 import { systemMessage } from './messages.ts'
+import { applySettings, checkFallbacks, llmConfigOf, modelSettingsOf } from './model-settings.ts'
 import type { Actor } from './ports/actor.ts'
 import type { AgentPatch } from './ports/agent-store.ts'
 import type { CoreDeps } from './ports/deps.ts'
@@ -24,6 +23,7 @@ export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgen
   const now = deps.clock.now()
   const id = newId('agent')
   const model = await deps.models.resolve(actor, body.model ?? body.llm_config?.handle ?? AUTO_MODEL)
+  await checkFallbacks(deps.models, actor, model.handle, body.model_settings)
   const new_blocks = (body.memory_blocks ?? []).map(withDescription)
   const block_ids = unique(body.block_ids ?? [])
   const tools = await toolsOf(deps, actor, body)
@@ -42,7 +42,7 @@ export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgen
     embedding_config: body.embedding_config ?? null,
     model_settings: modelSettingsOf(model.info, llm_config, body.model_settings),
     compaction_settings: newCompactionSettings(body.compaction_settings, llm_config),
-    response_format: body.response_format ?? body.model_settings?.response_format ?? null,
+    response_format: llm_config.response_format ?? null,
     tool_rules: rulesOf(body.tool_rules ?? [], tools, {
       base: wantsBaseRules(body.agent_type, llm_config.model, body.include_base_tool_rules),
     }),
@@ -111,6 +111,7 @@ export async function updateAgent(
     parallel_tool_calls,
     max_tokens,
     reasoning,
+    response_format,
     tags,
     embedding,
     identity_ids,
@@ -129,6 +130,7 @@ export async function updateAgent(
     parallel_tool_calls,
     max_tokens,
     reasoning,
+    response_format,
   ]
   if (touchesModel.some((value) => value != null)) {
     const handle = model ?? llm_config?.handle ?? present.model ?? AUTO_MODEL
@@ -144,10 +146,13 @@ export async function updateAgent(
       parallel_tool_calls,
       max_tokens,
       reasoning,
+      response_format,
     }
+    await checkFallbacks(deps.models, actor, info.handle ?? handle, model_settings)
     patch.model = info.handle ?? handle
     patch.llm_config = applySettings(keep, asked)
-    patch.model_settings = modelSettingsOf(info, patch.llm_config, model_settings)
+    patch.model_settings = modelSettingsOf(info, patch.llm_config, model_settings, present.model_settings)
+    patch.response_format = patch.llm_config.response_format ?? null
   }
   if (compaction_settings != null || patch.llm_config) {
     const models = { before: present.llm_config, now: patch.llm_config ?? present.llm_config }
@@ -189,75 +194,6 @@ async function toolsOf(deps: CoreDeps, actor: Actor, body: CreateAgent): Promise
 
 function withDescription(block: CreateBlock): CreateBlock {
   return { ...block, description: block.description ?? defaultBlockDescription(block.label) }
-}
-
-type ModelOptions = Pick<
-  CreateAgent,
-  | 'llm_config'
-  | 'model_settings'
-  | 'context_window_limit'
-  | 'parallel_tool_calls'
-  | 'max_tokens'
-  | 'reasoning'
->
-
-/** Models whose thoughts come beside their answer, whether or not they are asked to think. */
-const THINKS_BY_ITSELF = /(^|\/)(o[1-9]|gpt-5|gpt-oss|codex)|deepseek-r|reasoner|-r1|qwq|magistral|thinking/i
-
-/** How an agent of this type uses the model, with what was asked for. */
-export function llmConfigOf(info: Model, type: AgentType, asked: Partial<ModelOptions>): LlmConfig {
-  const { name: _name, provider_type: _type, model_type: _kind, max_context_window, ...config } = info
-  const base = {
-    ...config,
-    context_window: Math.min(max_context_window, DEFAULT_CONTEXT_WINDOW_LIMIT),
-    // Model lists say false as V1's do; V1's agents answer true in `model_settings`, and that is what is meant.
-    parallel_tool_calls: true,
-    // Models that do not think by themselves are given room for it in each call.
-    put_inner_thoughts_in_kwargs:
-      runsOlderLoop(type) && asked.reasoning !== false && !THINKS_BY_ITSELF.test(info.name),
-  }
-  return applySettings(asked.llm_config ? { ...base, ...asked.llm_config, handle: info.handle } : base, {
-    ...asked,
-    llm_config: null,
-  })
-}
-
-/** `model_settings` overrides `llm_config`, and the explicit fields override both (reference 2.2). */
-export function applySettings<C extends Partial<LlmConfig>>(config: C, asked: Partial<ModelOptions>): C {
-  const next: C = { ...config, ...asked.llm_config }
-  const settings = asked.model_settings
-  if (settings?.temperature !== undefined) next.temperature = settings.temperature
-  if (settings?.max_output_tokens !== undefined) next.max_tokens = settings.max_output_tokens
-  if (settings?.parallel_tool_calls !== undefined) next.parallel_tool_calls = settings.parallel_tool_calls
-  if (settings?.reasoning?.reasoning_effort !== undefined)
-    next.reasoning_effort = settings.reasoning.reasoning_effort
-  if (settings?.response_format !== undefined) next.response_format = settings.response_format
-  if (settings?.strict !== undefined) next.strict = settings.strict
-  if (asked.context_window_limit != null) next.context_window = asked.context_window_limit
-  if (asked.parallel_tool_calls != null) next.parallel_tool_calls = asked.parallel_tool_calls
-  if (asked.max_tokens != null) next.max_tokens = asked.max_tokens
-  if (asked.reasoning != null) next.enable_reasoner = asked.reasoning
-  return next
-}
-
-/** V1's `model_settings` of an agent with this model. */
-export function modelSettingsOf(
-  info: Model,
-  config: LlmConfig,
-  asked: ModelSettings | null | undefined,
-): ModelSettings {
-  const provider_type = SETTINGS_TYPES.find((type) => type === info.provider_type) ?? 'openai'
-  return {
-    provider_type,
-    max_output_tokens: config.max_tokens ?? 4096,
-    parallel_tool_calls: config.parallel_tool_calls ?? false,
-    temperature: config.temperature,
-    ...(provider_type === 'openai'
-      ? { reasoning: { reasoning_effort: config.reasoning_effort ?? 'minimal' }, strict: config.strict }
-      : {}),
-    response_format: config.response_format ?? null,
-    ...asked,
-  }
 }
 
 /** How much of its files an agent may have open, by its context window (reference 2.2). */

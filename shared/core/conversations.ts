@@ -3,7 +3,7 @@ import type { Conversation, CreateConversation, UpdateConversation } from '../sc
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
 import type { ModelSettings } from '../schema/model.ts'
-import { applySettings, llmConfigOf, modelSettingsOf } from './agents.ts'
+import { applySettings, llmConfigOf, modelSettingsOf } from './model-settings.ts'
 import { systemMessage } from './messages.ts'
 import type { Actor } from './ports/actor.ts'
 import type { AgentOverride, ConversationPatch } from './ports/conversation-store.ts'

@@ -1,10 +1,13 @@
 import type { EndpointType, Model, ProviderType } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
-import { knownModel } from './known-models.ts'
+import { anthropicThinking, knownModel } from './known-models.ts'
 import { apiBase } from './providers.ts'
 
 /** Context window of a model nobody knows (reference 2.7). */
 const UNKNOWN_CONTEXT_WINDOW = 30_000
+
+/** Tokens that Claude may think before it answers, where nobody says (V1's default). */
+const DEFAULT_BUDGET = 1024
 
 /** What a provider's list says about one model. */
 export interface ListedModel {
@@ -21,6 +24,7 @@ export interface ListedModel {
 export function describeModel(provider: ProviderConfig, listed: ListedModel): Model {
   const known = knownModel(provider.provider_type, listed.id)
   const context_window = listed.context_window ?? known?.context_window ?? UNKNOWN_CONTEXT_WINDOW
+  const thinking = provider.provider_type === 'anthropic' ? anthropicThinking(listed.id) : null
   return {
     handle: `${provider.name}/${listed.id}`,
     name: listed.id,
@@ -38,9 +42,9 @@ export function describeModel(provider: ProviderConfig, listed: ListedModel): Mo
     put_inner_thoughts_in_kwargs: false,
     temperature: 1,
     max_tokens: listed.max_output_tokens ?? known?.max_output_tokens ?? null,
-    enable_reasoner: true,
+    enable_reasoner: thinking !== 'none',
     reasoning_effort: null,
-    max_reasoning_tokens: 0,
+    max_reasoning_tokens: thinking === 'budget' ? DEFAULT_BUDGET : 0,
     effort: null,
     frequency_penalty: null,
     compatibility_type: listed.compatibility_type ?? null,

@@ -129,13 +129,35 @@ export const SETTINGS_TYPES = [
  * carried rather than refused. What the agent loop reads is named.
  */
 export const modelSettings = z.looseObject({
-  provider_type: z.enum(SETTINGS_TYPES).optional(),
+  /** One of `SETTINGS_TYPES`, or of a client that came after V1. */
+  provider_type: z.string().optional(),
   max_output_tokens: z.number().int().optional(),
   parallel_tool_calls: z.boolean().optional(),
   temperature: z.number().optional(),
   reasoning: z.object({ reasoning_effort: reasoningEffort.optional() }).optional(),
   response_format: responseFormat.nullish(),
   strict: z.boolean().optional(),
+  effort: llmConfig.shape.effort,
+  verbosity: llmConfig.shape.verbosity,
+  tool_call_parser: z.string().nullish(),
+  /** Of Anthropic and Z.ai. */
+  thinking: z
+    .looseObject({
+      type: z.enum(['enabled', 'disabled']).optional(),
+      budget_tokens: z.number().int().min(0).optional(),
+    })
+    .optional(),
+  /** Of Google. */
+  thinking_config: z
+    .looseObject({
+      include_thoughts: z.boolean().optional(),
+      thinking_budget: z.number().int().optional(),
+    })
+    .optional(),
+  /** Of Google, what `response_format` is to the others. */
+  response_schema: responseFormat.nullish(),
+  /** Ours: handles of models that are asked, in this order, when the agent's own cannot answer. */
+  fallback_models: z.array(z.string()).max(5).optional(),
 })
 export type ModelSettings = z.infer<typeof modelSettings>
 

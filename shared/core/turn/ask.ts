@@ -1,5 +1,6 @@
 import type { Agent } from '../../schema/agent.ts'
 import type { AgentEvent } from '../events.ts'
+import { requestSettings } from '../model-settings.ts'
 import type { LanguageModel, ModelMessage, ModelRequest } from '../ports/models.ts'
 import type { Offer } from './agent-loop.ts'
 import { type Answer, readAnswer } from './answer.ts'
@@ -24,12 +25,7 @@ export function modelRequest(
   return {
     messages: [...messages],
     ...offer,
-    settings: {
-      temperature: config.temperature,
-      max_tokens: config.max_tokens,
-      reasoning_effort: config.reasoning_effort,
-      response_format: agent.response_format,
-    },
+    settings: requestSettings(config),
     ...(wanted ? { logprobs: wanted } : {}),
   }
 }
