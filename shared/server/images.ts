@@ -14,14 +14,15 @@ export type Download = (
 type Image = Extract<ContentPart, { type: 'image' }>
 
 /**
- * The messages with every image URL (http, https, data) replaced by what is behind it. Throws `invalid_argument` that
- * names the URL when it cannot be had.
+ * The messages with every image URL (http, https, data) replaced by what is behind it, and every image that came along
+ * checked: one that its provider refuses would stop the conversation for good. Throws `invalid_argument` that names the
+ * URL when it cannot be had, or says what is wrong.
  */
-export async function loadImages(messages: TurnMessage[], download: Download): Promise<TurnMessage[]> {
+export async function loadImages<T extends TurnMessage>(messages: T[], download: Download): Promise<T[]> {
   return Promise.all(messages.map((message) => loadMessage(message, download)))
 }
 
-async function loadMessage(message: TurnMessage, download: Download): Promise<TurnMessage> {
+async function loadMessage<T extends TurnMessage>(message: T, download: Download): Promise<T> {
   if ('content' in message) return { ...message, content: await loadParts(message.content, download) }
   const { approvals, tool_returns } = message
   return {
@@ -43,17 +44,19 @@ async function loadParts<T extends ContentPart>(
   content: string | T[],
   download: Download,
 ): Promise<string | (T | Image)[]> {
-  if (typeof content === 'string' || !content.some(isRemote)) return content
+  if (typeof content === 'string' || !content.some((part) => part.type === 'image')) return content
   return Promise.all(content.map((part) => loadPart(part, download)))
 }
 
-function isRemote(part: ContentPart): boolean {
-  return part.type === 'image' && part.source.type === 'url'
-}
-
 async function loadPart<T extends ContentPart>(part: T, download: Download): Promise<T | Image> {
-  if (part.type !== 'image' || part.source.type !== 'url') return part
-  const { url } = part.source
+  if (part.type !== 'image') return part
+  const { source } = part
+  if (source.type !== 'url') {
+    if (source.data == null) return part
+    const { media_type, bytes } = readSent(source.media_type ?? '', source.data)
+    return { ...part, source: { ...source, media_type, data: bytes.toString('base64') } }
+  }
+  const { url } = source
   const { media_type, bytes } = url.startsWith('data:') ? readDataUrl(url) : await fetchImage(url, download)
   const image: Image = {
     type: 'image',
@@ -67,15 +70,22 @@ interface Loaded {
   bytes: Buffer
 }
 
+/** An image that came in the message itself. */
+function readSent(declared: string, data: string): Loaded {
+  const compact = data.replaceAll(/\s/g, '')
+  if (!BASE64.test(compact)) throw unusable('its data is not base64')
+  return checked(declared, Buffer.from(compact, 'base64'), unusable)
+}
+
 function readDataUrl(url: string): Loaded {
   const comma = url.indexOf(',')
   const [declared = '', ...attributes] = url.slice('data:'.length, comma).split(';')
   if (comma < 0) throw failure(url, 'it has no comma before its data')
   const data = url.slice(comma + 1)
   const encoded = attributes.includes('base64')
-  if (encoded && !/^[\w+/-]*={0,2}$/.test(data)) throw failure(url, 'its data is not base64')
+  if (encoded && !BASE64.test(data)) throw failure(url, 'its data is not base64')
   const bytes = encoded ? Buffer.from(data, 'base64') : percentDecoded(data)
-  return checked(url, declared, bytes)
+  return checked(declared, bytes, (reason) => refused(url, reason))
 }
 
 /** Bytes of percent-encoded data; what is no valid escape stands for itself. */
@@ -95,7 +105,7 @@ async function fetchImage(url: string, download: Download): Promise<Loaded> {
         timeout_ms: TIMEOUT_MS,
         max_bytes: MAX_BYTES,
       })
-      return checked(url, content_type, bytes)
+      return checked(content_type, bytes, (reason) => refused(url, reason))
     } catch (error) {
       if (error instanceof AppError || attempt === 2 || !mayPass(error))
         throw error instanceof AppError ? error : failure(url, reasonOf(error), error)
@@ -115,13 +125,20 @@ function reasonOf(error: unknown): string {
 }
 
 /** What the bytes are is believed before what they are said to be. */
-function checked(url: string, declared: string, bytes: Buffer): Loaded {
+function checked(declared: string, bytes: Buffer, refuse: (reason: string) => AppError): Loaded {
   const said = declared.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  const media_type = sniff(bytes) ?? (said.startsWith('image/') ? said : null)
-  if (media_type === null) throw refused(url, `it is no image but ${said === '' ? 'of no known type' : said}`)
-  if (bytes.length === 0) throw refused(url, 'it is empty')
+  const found = sniff(bytes)
+  const media_type = found ?? (/^image\/[\w.+-]+$/.test(said) ? said : null)
+  if (media_type === null) throw refuse(`it is no image but ${said === '' ? 'of no known type' : said}`)
+  if (bytes.length === 0) throw refuse('it is empty')
+  if (found === null && SNIFFED.has(media_type)) throw refuse(`it is said to be ${media_type} and is not`)
   return { media_type, bytes }
 }
+
+const BASE64 = /^[\w+/-]*={0,2}$/
+
+/** Types whose first bytes tell them; a model takes no others, or converts them. */
+const SNIFFED = new Set(['image/png', 'image/jpeg', 'image/jpg', 'image/gif', 'image/webp'])
 
 function sniff(bytes: Buffer): string | null {
   const head = bytes.toString('latin1', 0, 12)
@@ -135,6 +152,10 @@ function sniff(bytes: Buffer): string | null {
 function text(url: string, reason: string): string {
   const shown = url.length > 200 ? `${url.slice(0, 200)}…` : url
   return `the image ${shown} could not be fetched: ${reason}`
+}
+
+function unusable(reason: string): AppError {
+  return new AppError('invalid_argument', `an image in this message cannot be used: ${reason}`)
 }
 
 function failure(url: string, reason: string, cause?: unknown): AppError {

@@ -134,6 +134,47 @@ describe('images in messages', () => {
       assert.equal((await send(open, url)).status, 400, url)
   })
 
+  it('checks an image that came along, and stores nothing of a bad one', async () => {
+    const agent = await open.letta.agents.create({ model: SCRIPTED, include_base_tools: false })
+    const post = (source: object) =>
+      open.http('POST', `/v1/agents/${agent.id}/messages`, {
+        messages: [{ role: 'user', content: [{ type: 'image', source }] }],
+      })
+    const data = PNG.toString('base64')
+    const bad: [object, RegExp][] = [
+      [{ type: 'base64', media_type: 'image/png', data: '***' }, /not base64/],
+      [{ type: 'base64', media_type: 'image/png', data: '' }, /is empty/],
+      [{ type: 'base64', media_type: 'image/png', data: 'aGVsbG8=' }, /said to be image\/png and is not/],
+      [{ type: 'base64', media_type: 'text/html', data: 'PHA+aGk8L3A+' }, /no image but text\/html/],
+      [{ type: 'letta', file_id: 'file-1', media_type: 'image/png', data: '***' }, /not base64/],
+    ]
+    for (const [source, reason] of bad) {
+      const { status, body } = await post(source)
+      assert.equal(status, 400, JSON.stringify(source))
+      assert.match((body as { detail: string }).detail, reason)
+    }
+    const input = { role: 'user', content: [{ type: 'image', source: bad[0]?.[0] }] }
+    const first = await open.http('POST', '/v1/agents/', { initial_message_sequence: [input] })
+    assert.equal(first.status, 400)
+    model.add({
+      expect: (body) =>
+        assert.deepEqual(body.messages.at(-1)?.content, [
+          { type: 'image_url', image_url: { url: `data:image/png;base64,${data}` } },
+        ]),
+      reply: { text: 'a picture' },
+    })
+    const said = {
+      type: 'base64',
+      media_type: 'application/octet-stream',
+      data: `${data.slice(0, 8)}\n${data.slice(8)}`,
+    }
+    assert.equal((await post(said)).status, 200, 'its bytes tell what it is')
+    const { items } = await open.letta.agents.messages.list(agent.id, {
+      include_return_message_types: ['user_message'],
+    })
+    assert.equal(items.length, 1)
+  })
+
   it('stops reading an image that is too large', async () => {
     let sent = 0
     handle = (_, response) => {

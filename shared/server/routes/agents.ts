@@ -11,6 +11,7 @@ import { idSchema } from '../../schema/ids.ts'
 import { asksForIdentity, identityFilter, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { isModernClient, relationsFor, toAgentState } from '../agent-state.ts'
 import { asAgentNotFound, notFound } from '../errors.ts'
+import { loadImages } from '../images.ts'
 import { route } from '../route.ts'
 import { routes as blockRoutes } from './agent-blocks.ts'
 import { routes as messageRoutes } from './agent-messages.ts'
@@ -79,7 +80,11 @@ export const routes = [
     summary: 'Create an agent',
     body: createAgentBody,
     answer: agentState,
-    handle: async ({ actor, context, body }) => toAgentState(await createAgent(context.deps, actor, body)),
+    async handle({ actor, context, body }) {
+      const sequence = body.initial_message_sequence
+      const initial_message_sequence = sequence && (await loadImages(sequence, context.download))
+      return toAgentState(await createAgent(context.deps, actor, { ...body, initial_message_sequence }))
+    },
   }),
   route({
     method: 'GET',
