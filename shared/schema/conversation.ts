@@ -67,6 +67,14 @@ export const conversationMessageRequest = messageRequest.safeExtend({
 })
 export type ConversationMessageRequest = z.infer<typeof conversationMessageRequest>
 
+/** Body of `…/messages/{message_id}/edit-and-resend`: without `input` and `messages` the message is sent as it was. */
+export const editRequest = z
+  .object({ ...messageRequest.shape, agent_id: defaultOf, streaming: z.boolean().default(true) })
+  .refine((body) => body.messages == null || body.input == null, {
+    message: "give one of 'messages' and 'input', or neither to send the message as it was",
+    path: ['messages'],
+  })
+
 /** Answer to a rewind. */
 export const rewound = z.object({
   conversation,

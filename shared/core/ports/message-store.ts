@@ -3,6 +3,7 @@ import type { Page } from '../../schema/page.ts'
 import type { Actor } from './actor.ts'
 
 export interface MessageFilter {
+  ids?: readonly string[] | undefined
   agent_id?: string | undefined
   /** The agent's id for its default conversation. A fork's history begins with what it shares. */
   conversation_id?: string | undefined

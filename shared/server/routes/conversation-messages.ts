@@ -4,12 +4,20 @@ import {
   conversationMessageRequest,
   type ConversationMessageRequest,
   conversationRef,
+  editRequest,
 } from '../../schema/conversation.ts'
 import { idSchema } from '../../schema/ids.ts'
-import { lettaMessage, lettaResponse, messageType } from '../../schema/message.ts'
+import {
+  lettaMessage,
+  lettaResponse,
+  type MessageCreate,
+  messageType,
+  type StoredMessage,
+} from '../../schema/message.ts'
 import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import type { ServerContext } from '../context.ts'
 import { conversationOf } from '../conversation-of.ts'
+import { notFound } from '../errors.ts'
 import { listShown } from '../letta-messages.ts'
 import { route } from '../route.ts'
 import { answerTurn, streamTurn } from '../turn-response.ts'
@@ -61,7 +69,45 @@ export const routes = [
       return input.body.streaming ? streamTurn(turn) : answerTurn(turn)
     },
   }),
+  route({
+    method: 'POST',
+    path: '/v1/conversations/:conversation_id/messages/:message_id/edit-and-resend',
+    summary:
+      'Send a message of the user in other words, or as it was: the answer takes the place of all that followed it',
+    params: params.extend({ message_id: idSchema('message') }),
+    body: editRequest,
+    optional_body: true,
+    answer: lettaResponse,
+    async handle(input) {
+      const { message_id } = input.params
+      const { target } = await conversationOf(
+        input.context,
+        input.actor,
+        input.params.conversation_id,
+        input.body.agent_id,
+      )
+      const [message] = await input.context.deps.store.messages.list(
+        input.actor,
+        { ids: [message_id], agent_id: target.agent_id, include_err: true },
+        { limit: 1, order: 'asc' },
+      )
+      if (!message) throw notFound('Message', message_id)
+      const body = { ...input.body, ...(isInput(input.body) ? {} : { messages: [sameAgain(message)] }) }
+      const turn = { ...(await turnOf({ ...input, body })), edit: { message_id } }
+      return body.streaming ? streamTurn(turn) : answerTurn(turn)
+    },
+  }),
 ]
+
+function isInput(body: { messages?: unknown; input?: unknown }): boolean {
+  return body.messages != null || body.input != null
+}
+
+/** A stored message of a user, to be sent once more. */
+function sameAgain({ content, name, sender_id }: StoredMessage): MessageCreate {
+  const parts = content.filter((part) => part.type === 'text' || part.type === 'image')
+  return { role: 'user', content: parts, name, sender_id }
+}
 
 async function turnOf(input: {
   actor: Actor

@@ -16,6 +16,7 @@ import { cancelRuns } from '../cancel.ts'
 import { conversationOf } from '../conversation-of.ts'
 import { asAgentNotFound, notFound } from '../errors.ts'
 import { route } from '../route.ts'
+import { conversationRoutes as compactionRoutes } from './compactions.ts'
 import { routes as messageRoutes } from './conversation-messages.ts'
 import { conversationStreamRoutes } from './run-stream.ts'
 
@@ -95,9 +96,17 @@ export const routes = [
       const deleted = await context.deps.store.conversations.delete(actor, target.conversation_id)
       if (!deleted) throw notFound('Conversation', target.conversation_id)
       // Nobody will read what it would still say.
-      await cancelRuns(context, actor, { ...target, run_ids: null }).catch((error: unknown) => {
-        if (!isAppError(error, 'conflict')) throw error
-      })
+      const running = await context.deps.store.turns.listRuns(
+        actor,
+        { ...target, statuses: ['created', 'running'] },
+        { limit: 10, order: 'desc' },
+      )
+      const run_ids = running.map((run) => run.id)
+      if (run_ids.length > 0)
+        await cancelRuns(context, actor, { ...target, run_ids }).catch((error: unknown) => {
+          // It has ended in the meantime.
+          if (!isAppError(error, 'conflict') && !isAppError(error, 'not_found')) throw error
+        })
       return null
     },
   }),
@@ -184,4 +193,5 @@ export const routes = [
     },
   }),
   ...messageRoutes,
+  ...compactionRoutes,
 ]

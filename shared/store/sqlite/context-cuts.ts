@@ -101,7 +101,7 @@ export function cutContext(
       `Message '${cut.message_id}' is no message of a user: only those can be edited. To go on after it, rewind to it.`,
     )
   let end = at + Number(cut.end === 'with')
-  if (cut.end === 'with') while (isAnswer(connection, actor, whole[end])) end++
+  if (cut.end === 'with') while (belongsTo(connection, actor, whole[end], whole[end - 1])) end++
   const [system] = present
   return system === undefined ? whole.slice(0, end) : [system, ...whole.slice(1, end)]
 }
@@ -126,12 +126,26 @@ function earlierWith(
   )
 }
 
-/** Whether the message answers tool calls, or a question for approval, of one before it. */
-function isAnswer(connection: Connection, actor: Actor, seq: number | undefined): boolean {
-  if (seq === undefined) return false
-  const row = messageAt.get(connection, { seq, org: actor.organization_id })
-  if (!row) return false
-  return row.role === 'tool' || (row.role === 'approval' && messageOf(row).tool_calls.length === 0)
+/**
+ * Whether a message may not be parted from the one before it: it answers tool calls, or it asks for approval of calls of
+ * the same step.
+ */
+function belongsTo(
+  connection: Connection,
+  actor: Actor,
+  seq: number | undefined,
+  before: number | undefined,
+): boolean {
+  const read = (at: number | undefined) => {
+    const row =
+      at === undefined ? undefined : messageAt.get(connection, { seq: at, org: actor.organization_id })
+    return row && messageOf(row)
+  }
+  const message = read(seq)
+  if (message?.role !== 'approval') return message?.role === 'tool'
+  if (message.tool_calls.length === 0) return true
+  const asked = read(before)
+  return message.step_id !== null && asked?.step_id === message.step_id && asked.tool_calls.length > 0
 }
 
 /** Remembers the present context before it is cut, compacted or replaced: `cutContext` finds it again. */

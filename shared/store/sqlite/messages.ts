@@ -7,6 +7,7 @@ import type { Page } from '../../schema/page.ts'
 import { indexText, queryTerms, type Term } from '../search-text.ts'
 import type { Database, Transaction } from './database.ts'
 import { matchText, ownerWord, utc } from './full-text.ts'
+import { historyOf, inHistory, inStretch } from './history.ts'
 import { unknownCursor } from './page.ts'
 import { bestMatches, perTerm } from './ranking.ts'
 import type { Connection } from './query.ts'
@@ -15,7 +16,7 @@ import type { MessageRow } from './tables.ts'
 
 type Data = Pick<
   StoredMessage,
-  'content' | 'name' | 'otid' | 'sender_id' | 'group_id' | 'model' | 'tool_calls' | 'tool_returns'
+  'content' | 'name' | 'otid' | 'sender_id' | 'group_id' | 'model' | 'tool_calls' | 'tool_returns' | 'approval'
 >
 /** A message row as the readers of this room select it. */
 export type StoredRow = Omit<MessageRow, 'seq' | 'searchable' | 'organization_id'>
@@ -80,10 +81,8 @@ export class SqliteMessages implements MessageStore {
         .selectFrom('messages')
         .select(MESSAGE_COLUMNS)
         .where('organization_id', '=', actor.organization_id)
+      if (filter.ids) rows = rows.where('id', 'in', filter.ids)
       if (filter.agent_id !== undefined) rows = rows.where('agent_id', '=', filter.agent_id)
-      if (filter.conversation_id !== undefined) {
-        rows = rows.where('conversation_id', '=', filter.conversation_id)
-      }
       if (filter.run_id !== undefined) rows = rows.where('run_id', '=', filter.run_id)
       if (filter.step_id !== undefined) rows = rows.where('step_id', '=', filter.step_id)
       if (filter.roles) rows = rows.where('role', 'in', filter.roles)
@@ -95,7 +94,21 @@ export class SqliteMessages implements MessageStore {
         (page.after === undefined) === (page.before === undefined)
           ? page.order === 'asc'
           : page.after !== undefined
-      const messages = c.all(rows.orderBy('seq', upward ? 'asc' : 'desc').limit(page.limit)).map(messageOf)
+      const { conversation_id } = filter
+      if (filter.in_context && conversation_id !== undefined) {
+        const context = sqlite.selectFrom('context_messages').select('message_seq')
+        rows = rows.where('seq', 'in', context.where('conversation_id', '=', conversation_id))
+      }
+      const stretches =
+        conversation_id === undefined || filter.in_context ? [null] : historyOf(c, actor, conversation_id)
+      const messages: StoredMessage[] = []
+      // One after the other: each is read through its index.
+      for (const stretch of upward ? stretches : stretches.toReversed()) {
+        const some = stretch ? rows.where(inStretch(stretch)) : rows
+        const wanted = page.limit - messages.length
+        if (wanted > 0)
+          messages.push(...c.all(some.orderBy('seq', upward ? 'asc' : 'desc').limit(wanted)).map(messageOf))
+      }
       return upward === (page.order === 'asc') ? messages : messages.toReversed()
     })
   }
@@ -110,22 +123,22 @@ export class SqliteMessages implements MessageStore {
       .where('messages.agent_id', '=', search.agent_id)
       .where('messages.searchable', '=', 1)
       .where('messages.role', 'in', search.roles)
-    if (search.conversation_id !== undefined) {
-      rows = rows.where('messages.conversation_id', '=', search.conversation_id)
-    }
     if (search.start_date !== undefined) {
       rows = rows.where('messages.created_at', '>=', utc(search.start_date))
     }
     if (search.end_date !== undefined) rows = rows.where('messages.created_at', '<', utc(search.end_date))
-    const newest = rows.select('messages.seq').orderBy('messages.seq', 'desc').limit(search.limit)
-    const having = (term: Term) =>
-      rows
-        .innerJoin('messages_fts', 'messages_fts.rowid', 'messages.seq')
-        .where(sql<boolean>`messages_fts match ${matchText([search.agent_id], [term])}`)
-        .select(['messages.seq', sql<number>`octet_length(messages.data)`.as('length')])
-        .orderBy('messages_fts.rowid', 'desc')
-        .limit(perTerm(terms.length))
+    const { conversation_id } = search
     return this.#database.read((c) => {
+      const mine =
+        conversation_id === undefined ? rows : rows.where(inHistory(historyOf(c, actor, conversation_id)))
+      const newest = mine.select('messages.seq').orderBy('messages.seq', 'desc').limit(search.limit)
+      const having = (term: Term) =>
+        mine
+          .innerJoin('messages_fts', 'messages_fts.rowid', 'messages.seq')
+          .where(sql<boolean>`messages_fts match ${matchText([search.agent_id], [term])}`)
+          .select(['messages.seq', sql<number>`octet_length(messages.data)`.as('length')])
+          .orderBy('messages_fts.rowid', 'desc')
+          .limit(perTerm(terms.length))
       const found = blank
         ? c.all(newest).map((row) => row.seq)
         : bestMatches(
@@ -158,6 +171,7 @@ export function insertMessage(
     model: message.model,
     tool_calls: message.tool_calls,
     tool_returns: message.tool_returns,
+    ...(message.approval ? { approval: message.approval } : {}),
   }
   const row = {
     id: message.id,
@@ -195,6 +209,7 @@ export function messageOf(row: StoredRow): StoredMessage {
     model: data.model,
     tool_calls: data.tool_calls,
     tool_returns: data.tool_returns,
+    ...(data.approval ? { approval: data.approval } : {}),
     is_err: row.is_err === 1,
     created_at: row.created_at,
   }
