@@ -29,6 +29,8 @@ export interface TurnResult {
  */
 export type AgentEvent =
   | { type: 'run_start'; run: Run }
+  /** A model could not answer; before anything of the answer, another one is asked in the same step. */
+  | { type: 'model_fallback'; step_id: string; from: string; to: string; code: string; reason: string }
   | { type: 'step_start'; step_id: string; message_id: string }
   | {
       type: 'reasoning_delta'

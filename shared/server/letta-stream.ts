@@ -94,6 +94,8 @@ export class StreamMapper implements ChunkEncoder {
     switch (event.type) {
       case 'run_start':
       case 'step_end':
+      // V1's clients know no such item: the step names the model that answered, and why.
+      case 'model_fallback':
         return ''
       case 'step_start':
         this.#parts = []

@@ -58,6 +58,8 @@ export type ModelEvent =
   | { type: 'redacted_reasoning'; data: string }
   /** `index` tells parallel calls apart; `id` and `name` come with the first delta of a call. */
   | { type: 'tool_call'; index: number; id?: string; name?: string; arguments: string; signature?: string }
+  /** Before anything else: a model could not answer, and another is asked instead. */
+  | { type: 'fallback'; from: string; to: string; code: string; reason: string }
   | {
       type: 'finish'
       reason: 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'unknown'
@@ -81,10 +83,19 @@ export interface LanguageModel {
 
 /** A handle (`provider/model`) made callable. */
 export interface ResolvedModel {
-  handle: string
+  readonly handle: string
   /** As `GET /v1/models/` lists it; `context_window` is the model's own maximum. */
-  info: Model
+  readonly info: Model
   language_model: LanguageModel
+  /** Models that were to be asked before this one, and could not answer. */
+  readonly skipped?: readonly SkippedModel[]
+}
+
+/** A model that could not answer, and why. */
+export interface SkippedModel {
+  model: string
+  code: string
+  message: string
 }
 
 export interface Models {

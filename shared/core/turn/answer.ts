@@ -50,6 +50,9 @@ export async function* readAnswer(
         if (options.stream && event.text !== '')
           yield { type: 'reasoning_delta', step_id, message_id, text: event.text }
         break
+      case 'fallback':
+        yield { ...event, type: 'model_fallback', step_id }
+        break
       case 'redacted_reasoning':
         content.push({ type: 'redacted_reasoning', data: event.data })
         break

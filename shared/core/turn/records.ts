@@ -80,6 +80,8 @@ export class TurnRecords {
     outcome: Pick<Step, 'status' | 'stop_reason'> & { usage: ModelUsage | null; error?: TurnError },
   ): Step {
     const { status, stop_reason, usage, error } = outcome
+    const told = error ? { message: error.message, detail: error.detail } : {}
+    const skipped = model.skipped?.length ? { fallback_from: [...model.skipped] } : null
     return {
       id: open.id,
       run_id: this.#run_id,
@@ -98,7 +100,7 @@ export class TurnRecords {
       cache_write_tokens: usage?.cache_write_tokens ?? null,
       reasoning_tokens: usage?.reasoning_tokens ?? null,
       error_type: error?.type ?? null,
-      error_data: error ? { message: error.message, detail: error.detail } : null,
+      error_data: error || skipped ? { ...told, ...skipped } : null,
       created_at: this.#clock.now().toISOString(),
       timing: open.clock.timing(),
     }

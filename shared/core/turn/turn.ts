@@ -14,6 +14,7 @@ import type {
 import type { Run, Step } from '../../schema/run.ts'
 import { TurnWindow } from '../context/turn-window.ts'
 import type { AgentEvent, TurnResult } from '../events.ts'
+import { withFallbacks } from '../fallback-model.ts'
 import { WorkingMemory } from '../memory.ts'
 import { assistantMessage, inputMessage, maxReturnChars, toolMessage, type ViewOptions } from '../messages.ts'
 import type { Actor } from '../ports/actor.ts'
@@ -132,9 +133,12 @@ class Turn {
   /** The loop. Returns once the step that ends the run is committed. */
   async *steps(): AsyncGenerator<AgentEvent, StopReason> {
     const handle = this.#input.override_model ?? this.#agent.model ?? 'letta/auto'
-    const model = await this.#orAbort(this.#deps.models.resolve(this.#input.actor, handle))
+    const { models } = this.#deps
+    const { actor } = this.#input
+    const chosen = await this.#orAbort(models.resolve(actor, handle))
+    const model = withFallbacks(chosen, this.#agent.model_settings?.fallback_models ?? [], models, actor)
     this.#model = model
-    this.#buildContext()
+    this.#buildContext(model)
     if (this.#decided) {
       const stop = yield* this.#afterStep(yield* this.#carryOut(this.#decided))
       if (stop) return stop
@@ -203,7 +207,7 @@ class Turn {
 
   // ---- asking ------------------------------------------------------------------------------------------------
 
-  #buildContext(): void {
+  #buildContext(model: ResolvedModel): void {
     const { messages, system } = turnContext(this.#input.opened, {
       view: this.#view(),
       conversation_id: this.#input.conversation_id,
