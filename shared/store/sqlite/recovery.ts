@@ -86,20 +86,10 @@ function release(tx: Transaction, instance_id: string, state: 'dead' | 'stale'):
       .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
       .where('instance_id', '=', instance_id)
       // What can be gone on with keeps its conversation until somebody does.
-      .where('run_id', 'not in', resumable(instance_id)),
+      .where('run_id', 'not in', ACTIVE_RESUMABLE.clearSelect().clearOrderBy().select('id')),
   )
   if (state === 'dead') tx.run(sqlite.deleteFrom('instances').where('id', '=', instance_id))
   return failed
-}
-
-/** Runs of an instance, or of any, that were not ended and that another instance can go on with. */
-function resumable(instance_id: string) {
-  return sqlite
-    .selectFrom('runs')
-    .select('id')
-    .where('instance_id', '=', instance_id)
-    .where('status', 'in', ['created', 'running'])
-    .where('resume', 'is not', null)
 }
 
 /** Runs that can be gone on with because nobody works on them any more. */
