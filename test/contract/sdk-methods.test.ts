@@ -5,15 +5,21 @@ import { CONTRACT_FILE, loadContract, withoutSlash } from '../support/openapi.ts
 import differences from './differences.json' with { type: 'json' }
 import { agentMethods } from './methods/agents.ts'
 import { blockMethods } from './methods/blocks.ts'
+import { conversationMethods, plainConversationOperations } from './methods/conversations.ts'
 import { messageMethods } from './methods/messages.ts'
 import { otherMethods } from './methods/others.ts'
 import { plainOperations } from './methods/plain.ts'
 import { runMethods } from './methods/runs.ts'
 
 const TO_COME = Object.values(differences.methods_to_come).flat()
-const METHODS = [...agentMethods, ...blockMethods, ...messageMethods, ...runMethods, ...otherMethods].filter(
-  ({ name }) => !TO_COME.includes(name),
-)
+const METHODS = [
+  ...agentMethods,
+  ...blockMethods,
+  ...conversationMethods,
+  ...messageMethods,
+  ...runMethods,
+  ...otherMethods,
+].filter(({ name }) => !TO_COME.includes(name))
 
 /** Methods whose routes only the hosted service has (reference 12): every method of these resources. */
 const HOSTED_ONLY = /^(templates|accessTokens|environments|agents\.schedule)\./
@@ -54,7 +60,7 @@ describe('every method of the official client, called for its effect and held ag
       covered.add(name)
     })
 
-  for (const operation of plainOperations)
+  for (const operation of [...plainOperations, ...plainConversationOperations])
     it(`${operation.name}: ${operation.shows}`, async () => {
       const from = t.recorder.calls.length
       await operation.run(t)
