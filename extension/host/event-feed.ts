@@ -31,6 +31,7 @@ export async function followEvents(
       for await (const item of client.events(cursor, { signal })) {
         if (item.type === 'ready') {
           backoff.reset()
+          if (item.reset) cursor = undefined
           handlers.ready(cursor !== undefined)
           // A resumed feed has the missed events still to come: `ready` must not skip them.
           cursor ??= item.id

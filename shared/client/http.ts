@@ -10,6 +10,8 @@ import { readSse } from './sse.ts'
 interface FeedReady {
   type: 'ready'
   id: number
+  /** The server does not know the cursor, as after a restored backup: anything may have changed. */
+  reset?: true
 }
 export type FeedItem = FeedReady | Event
 
@@ -160,7 +162,10 @@ function rootCause(error: unknown): string {
 
 function feedItem(name: string, data: string): FeedItem {
   const value: unknown = JSON.parse(data)
-  if (name === 'ready') return { type: 'ready', id: event.shape.id.parse((value as { id?: unknown }).id) }
+  if (name === 'ready') {
+    const { id, reset } = value as { id?: unknown; reset?: unknown }
+    return { type: 'ready', id: event.shape.id.parse(id), ...(reset === true ? { reset } : {}) }
+  }
   return event.parse(value)
 }
 

@@ -96,6 +96,24 @@ describe('following the changes of a server', () => {
     assert.deepEqual(asked, [null, '8'])
   })
 
+  it('begins anew when the server does not know where it stopped', async () => {
+    follow()
+    await until('the feed is ready', 'ready')
+    send(8)
+    await until('a change', 'ready', [8])
+    serve = (response) => {
+      open = response
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('event: ready\ndata: {"id":3,"reset":true}\n\n')
+      send(4)
+    }
+    open?.destroy()
+    await until('what is new since the restore', 'ready', [8], 'lost', 'ready', [4])
+    open?.destroy()
+    await until('the feed is there', 'ready', [8], 'lost', 'ready', [4], 'lost', 'ready', [4])
+    assert.deepEqual(asked, [null, '8', '4'])
+  })
+
   it('keeps trying while it is refused, and does not claim to have missed nothing', async () => {
     let refusals = 3
     serve = (response) => {

@@ -296,6 +296,21 @@ describe('the event feed', () => {
       while (!replay.includes('block.updated')) replay += (await again?.read())?.value ?? ''
       assert.match(replay, /agent\.created[\s\S]*block\.updated/)
       await again?.cancel()
+      const newest = ids.at(-1)
+      for (const [path, headers] of [
+        ['/v1/events?after=999999999', {}],
+        ['/v1/events', { 'last-event-id': '999999999' }],
+      ] as const) {
+        const future = await fetch(t.url + path, { headers })
+        const feed = future.body?.pipeThrough(new TextDecoderStream()).getReader()
+        let said = ''
+        while (!said.includes('\n\n')) said += (await feed?.read())?.value ?? ''
+        assert.equal(said, `event: ready\nid: ${newest}\ndata: {"id":${newest},"reset":true}\n\n`, path)
+        await feed?.cancel()
+      }
+      const junk = await fetch(`${t.url}/v1/events`, { headers: { 'last-event-id': 'junk' } })
+      assert.equal(junk.status, 422)
+      assert.match(((await junk.json()) as { detail: string }).detail, /Last-Event-ID.*'junk'/)
     } finally {
       await t.close()
     }

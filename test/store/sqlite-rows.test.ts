@@ -175,6 +175,7 @@ describe('the rows of SqliteStore', () => {
     }
     assert.deepEqual(left(), [{ n: 10_000, oldest: 2501 }])
     assert.equal(await store.events.lastId(), 12_500)
+    assert.deepEqual([await store.events.reaches(100), await store.events.reaches(12_000)], [false, true])
   })
 
   it('of a deleted agent go in short transactions, and the search index keeps nothing of them', async () => {

@@ -15,6 +15,7 @@ const KEEP_DAYS = 7
 const KEEP_NEWEST = 10_000
 
 const newest = query<object>()(() => sqlite.selectFrom('events').select((eb) => eb.fn.max('id').as('id')))
+const oldest = query<object>()(() => sqlite.selectFrom('events').select((eb) => eb.fn.min('id').as('id')))
 const following = query<{ org: string; after: number }>()((p) =>
   sqlite
     .selectFrom('events')
@@ -38,6 +39,12 @@ export class SqliteEvents implements EventStore {
 
   constructor(database: Database) {
     this.#database = database
+  }
+
+  reaches(after: number): Promise<boolean> {
+    return this.#database.read(
+      (c) => after <= (newest.get(c, {})?.id ?? 0) && after >= (oldest.get(c, {})?.id ?? 0) - 1,
+    )
   }
 
   lastId(): Promise<number> {

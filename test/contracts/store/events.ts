@@ -83,7 +83,11 @@ export function describeEvents(subject: Subject): void {
         events.map((e) => e.id),
         events.map((e) => e.id).toSorted((a, b) => a - b),
       )
-      assert.equal(await store.events.lastId(), events.at(-1)?.id)
+      const last = events.at(-1)?.id ?? 0
+      assert.equal(await store.events.lastId(), last)
+      assert.equal(await store.events.reaches(0), true)
+      assert.equal(await store.events.reaches(last), true)
+      assert.equal(await store.events.reaches(last + 1), false)
       const rest = await take(store, ADA, events[9]!.id, 5)
       assert.deepEqual(rest, events.slice(10))
     })
