@@ -10,7 +10,7 @@ import { packText } from './packed-text.ts'
 /** What send_message returns (reference 4.1). */
 const SENT = 'Sent message successfully.'
 
-type NewAgent = Pick<Agent, 'id' | 'agent_type' | 'timezone' | 'llm_config'>
+type NewAgent = Pick<Agent, 'id' | 'agent_type' | 'timezone' | 'llm_config' | 'message_buffer_autoclear'>
 
 /**
  * The messages that a new agent begins with after its system message (reference 2.2, 3.7). `sequence` is what the
@@ -24,7 +24,8 @@ export function firstMessages(
   now: Date,
 ): StoredMessage[] {
   const speaks = runsOlderLoop(agent.agent_type) && tools.some((tool) => tool.name === SEND_MESSAGE)
-  if (sequence == null) return speaks ? bootMessages(agent, now) : []
+  // One that forgets everything with each request would not keep them.
+  if (sequence == null) return speaks && !agent.message_buffer_autoclear ? bootMessages(agent, now) : []
   const place = placeOf(agent)
   return sequence.flatMap((input) => {
     const message = inputMessage(input, place, now)

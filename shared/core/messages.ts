@@ -6,6 +6,7 @@ import type {
   StoredMessage,
   StoredToolReturn,
 } from '../schema/message.ts'
+import { type OlderView, shownToOlder } from './older-view.ts'
 import type { ModelMessage, ModelToolCall } from './ports/models.ts'
 import { formatLocalTime } from './prompt.ts'
 
@@ -130,7 +131,9 @@ export function textOf(content: readonly ContentPart[]): string {
  * time of the agent) and clipped to `max_return_chars` with a note. Each
  * answer names its model, whose adapter alone sends its reasoning back. The result depends on nothing but its arguments, so that the prefix of a request stays byte-identical.
  */
-export function toModelMessages(messages: readonly StoredMessage[], options: ViewOptions): ModelMessage[] {
+export function toModelMessages(stored: readonly StoredMessage[], options: ViewOptions): ModelMessage[] {
+  const { older, timezone } = options
+  const messages = older ? stored.map((message, i) => shownToOlder(message, i, older, timezone)) : stored
   const shown: ModelMessage[] = []
   for (const [i, message] of messages.entries()) {
     const before = shown.at(-1)
@@ -155,6 +158,8 @@ export function maxReturnChars(context_window: number): number {
 export interface ViewOptions {
   timezone: string
   max_return_chars: number
+  /** For an agent of an older type. */
+  older?: OlderView | undefined
 }
 
 function toModelMessage(message: StoredMessage, options: ViewOptions): ModelMessage[] {

@@ -2,7 +2,7 @@ import type { Agent } from '../../schema/agent.ts'
 import type { AgentEvent } from '../events.ts'
 import { requestSettings } from '../model-settings.ts'
 import type { LanguageModel, ModelMessage, ModelRequest } from '../ports/models.ts'
-import type { Offer } from './agent-loop.ts'
+import type { DeltaFilter, Offer } from './agent-loop.ts'
 import { type Answer, readAnswer } from './answer.ts'
 import { approvalIdOf } from './approvals.ts'
 import type { OpenStep, TurnRecords } from './records.ts'
@@ -36,10 +36,15 @@ export async function* ask(
   request: ModelRequest,
   step: OpenStep,
   records: TurnRecords,
-  options: { signal: AbortSignal; stream: boolean; waits: (name: string) => boolean },
+  options: {
+    signal: AbortSignal
+    stream: boolean
+    waits: (name: string) => boolean
+    filter: DeltaFilter | null
+  },
 ): AsyncGenerator<AgentEvent, Exchange> {
   const { id: step_id, message_id, partial } = step
-  const { waits, ...rest } = options
+  const { waits, filter, ...rest } = options
   const events = readAnswer(model, request, {
     ...rest,
     step_id,
@@ -53,8 +58,10 @@ export async function* ask(
     records.answerBegan()
     if (next.done) {
       step.clock.answered()
+      if (filter && options.stream) yield* filter.end()
       return { request, answer: next.value }
     }
-    yield next.value
+    if (filter) yield* filter.pass(next.value)
+    else yield next.value
   }
 }

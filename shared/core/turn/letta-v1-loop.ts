@@ -45,6 +45,10 @@ export class LettaV1Loop implements AgentLoop {
     return this.#parallel ? answer : { ...answer, tool_calls: answer.tool_calls.slice(0, 1) }
   }
 
+  deltas(): null {
+    return null
+  }
+
   afterText(answer: Answer): Continuation {
     if (answer.finish_reason === 'length') return { stop: 'max_tokens_exceeded' }
     return this.#unlessMissing('end_turn')

@@ -17,6 +17,7 @@ import type { AgentEvent, TurnResult } from '../events.ts'
 import { withFallbacks } from '../fallback-model.ts'
 import { WorkingMemory } from '../memory.ts'
 import { assistantMessage, inputMessage, maxReturnChars, toolMessage, type ViewOptions } from '../messages.ts'
+import { olderViewOf } from '../older-view.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import type { ModelRequest, ResolvedModel } from '../ports/models.ts'
@@ -244,6 +245,7 @@ class Turn {
           signal: this.#signal,
           stream: this.#input.stream_tokens,
           waits: (name) => this.#waits(name),
+          filter: this.#loop.deltas(step),
         })
         this.#logprobs = exchange.answer.logprobs
         return exchange
@@ -529,6 +531,7 @@ class Turn {
     return {
       timezone: this.#agent.timezone,
       max_return_chars: maxReturnChars(this.#agent.llm_config.context_window),
+      older: olderViewOf(this.#agent),
     }
   }
 
