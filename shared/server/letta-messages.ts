@@ -1,5 +1,4 @@
 import type {
-  ContentPart,
   LettaMessage,
   MessageRole,
   MessageType,
@@ -8,40 +7,18 @@ import type {
 } from '../schema/message.ts'
 import { spokenText, unpackText } from '../schema/message-text.ts'
 import type { Page } from '../schema/page.ts'
+import { approvalRequest, approvalResponse } from './approval-messages.ts'
+import { compactionMessages } from './compaction-messages.ts'
+import { commonFields, partOtid, returnText } from './message-fields.ts'
 import type { Run } from '../schema/run.ts'
-
-/** V1's `date`: ISO 8601 to the second with an offset. */
-export function wireDate(created_at: string): string {
-  return `${created_at.slice(0, 19)}+00:00`
-}
-
-/** Tells the parts of one stored message apart: its uuid with the low 7 bits replaced (reference 3.8). */
-export function partOtid(message_id: string, index: number): string {
-  const uuid = message_id.slice(message_id.indexOf('-') + 1)
-  const last = (Number.parseInt(uuid.slice(-2), 16) & 0x80) | (index & 0x7f)
-  return uuid.slice(0, -2) + last.toString(16).padStart(2, '0')
-}
-
-/** What is common to the API messages of one stored message. */
-export function commonFields(message: StoredMessage, otid: string | null) {
-  return {
-    id: message.id,
-    date: wireDate(message.created_at),
-    name: message.name,
-    otid,
-    sender_id: message.sender_id,
-    step_id: message.step_id,
-    run_id: message.run_id,
-    seq_id: null,
-    ...(message.is_err ? { is_err: true as const } : {}),
-  }
-}
 
 /** How agents of the older types speak: through a tool, whose calls are shown as what they say (reference 5.2). */
 export interface SpeakingTool {
   use_assistant_message: boolean
   assistant_message_tool_name: string
   assistant_message_tool_kwarg: string
+  /** Show summaries of what left the context as such, not as the user messages that the model sees. */
+  include_compaction_messages?: boolean | undefined
 }
 
 const SEND_MESSAGE: SpeakingTool = {
@@ -61,6 +38,7 @@ export function speakingOf(run: Pick<Run, 'request_config'>): SpeakingTool {
     assistant_message_tool_name: typeof name === 'string' ? name : SEND_MESSAGE.assistant_message_tool_name,
     assistant_message_tool_kwarg:
       typeof kwarg === 'string' ? kwarg : SEND_MESSAGE.assistant_message_tool_kwarg,
+    include_compaction_messages: config['include_compaction_messages'] === true,
   }
 }
 
@@ -78,15 +56,12 @@ export function toLettaMessages(
           content: plainText(message),
         },
       ]
-    case 'user':
     case 'summary':
-      return [
-        {
-          ...commonFields(message, message.otid),
-          message_type: 'user_message',
-          content: userContent(message),
-        },
-      ]
+      return speaking.include_compaction_messages
+        ? compactionMessages(message, commonFields(message, partOtid(message.id, 0)))
+        : [asUserMessage(message)]
+    case 'user':
+      return [asUserMessage(message)]
     case 'assistant':
       return assistantParts(message, speaking)
     case 'tool':
@@ -97,7 +72,15 @@ export function toLettaMessages(
           ...toolReturnFields([result]),
         }))
     case 'approval':
-      return []
+      return message.approval ? approvalResponse(message) : approvalRequest(message)
+  }
+}
+
+function asUserMessage(message: StoredMessage): LettaMessage {
+  return {
+    ...commonFields(message, message.otid),
+    message_type: 'user_message',
+    content: userContent(message),
   }
 }
 
@@ -106,7 +89,7 @@ export function toolReturnFields(returns: readonly StoredToolReturn[]) {
   const tool_returns = returns.map((result) => ({
     type: 'tool' as const,
     tool_call_id: result.tool_call_id,
-    tool_return: returnText(result),
+    tool_return: returnText(result.func_response),
     status: result.status,
     stdout: result.stdout ?? null,
     stderr: result.stderr ?? null,
@@ -267,10 +250,4 @@ function userContent(message: StoredMessage) {
   const text = plainText(message)
   const packed = unpackText(text)
   return packed?.type === 'user_message' ? (packed.message ?? text) : text
-}
-
-function returnText(result: StoredToolReturn): string {
-  return typeof result.func_response === 'string'
-    ? result.func_response
-    : result.func_response.map((part: ContentPart) => (part.type === 'text' ? part.text : '')).join('')
 }

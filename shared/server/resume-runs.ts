@@ -14,6 +14,7 @@ const storedShape = z.object({
       use_assistant_message: z.boolean().default(true),
       assistant_message_tool_name: z.string().default('send_message'),
       assistant_message_tool_kwarg: z.string().default('message'),
+      include_compaction_messages: z.boolean().default(false),
     })
     .prefault({}),
 })

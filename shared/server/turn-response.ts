@@ -104,6 +104,8 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
   const recorded = mode === 'background' || mode === 'async'
   const shape = shapeOf(body, mode !== 'async' && 'stream_tokens' in body && body.stream_tokens)
   try {
+    // A model that is not there is the caller's mistake, not the end of a run.
+    if (body.override_model != null) await context.deps.models.resolve(actor, body.override_model)
     const active = await runs.start(actor, {
       agent_id,
       conversation_id,
@@ -127,6 +129,7 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
         use_assistant_message: body.use_assistant_message,
         assistant_message_tool_name: body.assistant_message_tool_name,
         assistant_message_tool_kwarg: body.assistant_message_tool_kwarg,
+        include_compaction_messages: body.include_compaction_messages,
         include_return_message_types: body.include_return_message_types ?? null,
       },
     })
@@ -153,6 +156,7 @@ function shapeOf(body: MessageRequest | AsyncRequest, stream_tokens: boolean): S
       use_assistant_message: body.use_assistant_message,
       assistant_message_tool_name: body.assistant_message_tool_name,
       assistant_message_tool_kwarg: body.assistant_message_tool_kwarg,
+      include_compaction_messages: body.include_compaction_messages,
     },
   }
 }

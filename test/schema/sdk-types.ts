@@ -13,6 +13,7 @@ import type {
   Passage,
 } from '../../shared/schema/passage.ts'
 import type * as z from 'zod'
+import type { CompactionSettings } from '../../shared/schema/compaction.ts'
 import type { modifyFeedback, Run, runUsage, stepMetrics, StepState } from '../../shared/schema/run.ts'
 import type { Tool } from '../../shared/schema/tool.ts'
 
@@ -28,7 +29,14 @@ type SettingsOf<Type> = Omit<ModelSettings, 'provider_type'> & { provider_type: 
 type Assignable<Ours extends Theirs, Theirs> = Ours
 
 export type Contract = [
-  Assignable<Wire<Omit<AgentState, 'model_settings'>>, Omit<Letta.AgentState, 'model_settings'>>,
+  Assignable<
+    Wire<Omit<AgentState, 'model_settings' | 'compaction_settings'>>,
+    Omit<Letta.AgentState, 'model_settings' | 'compaction_settings'>
+  >,
+  Assignable<
+    Omit<CompactionSettings, 'model_settings'>,
+    Omit<NonNullable<Letta.AgentState['compaction_settings']>, 'model_settings'>
+  >,
   // The client's union has one shape for each provider type; TypeScript relates them one by one.
   Assignable<Wire<SettingsOf<'openai'>>, Letta.OpenAIModelSettings>,
   Assignable<Wire<SettingsOf<'anthropic'>>, Letta.AnthropicModelSettings>,
@@ -45,7 +53,11 @@ export type Contract = [
   Assignable<Wire<z.output<typeof runUsage>>, Letta.Runs.UsageRetrieveResponse>,
   Assignable<Wire<LettaMessage>, Letta.Agents.Message>,
   Assignable<Wire<LettaResponse>, Letta.Agents.LettaResponse>,
-  Assignable<Wire<StreamItem>, Letta.Agents.LettaStreamingResponse>,
+  // The client's type of a stream leaves out the two kinds that the server sends when it is asked to.
+  Assignable<
+    Wire<Exclude<StreamItem, { message_type: 'summary_message' | 'event_message' }>>,
+    Letta.Agents.LettaStreamingResponse
+  >,
 ]
 
 type Parts = (Letta.Agents.TextContent | Letta.Agents.ImageContent)[]

@@ -57,33 +57,47 @@ export interface CompactionOutcome {
   summary: string
 }
 
+/** What goes: everything after the system message and before `cut`. */
+export interface CompactionPlan {
+  mode: CompactionMode
+  cut: number
+}
+
+/** What a compaction would begin with; null when there is nothing that could go, or nothing would be won. */
+export function planCompaction(input: CompactionInput): CompactionPlan | null {
+  const { settings, context, attempt, trigger } = input
+  const wanted = attempt === 0 ? settings.mode : ALL[settings.mode]
+  const sliding = wanted.endsWith('sliding_window') ? slidingCut(input) : null
+  const plan = sliding === null ? { mode: ALL[wanted], cut: wholeCut(input) } : { mode: wanted, cut: sliding }
+  // One message for one summary is not shorter, and a summary of a short summary not either.
+  if (plan.cut < (trigger === 'manual' ? 3 : 2)) return null
+  const only = plan.cut === 2 ? context[1] : undefined
+  const size = only ? input.estimate(messageTokens(only, input.max_return_chars)) : Infinity
+  return size < 0.25 * limitOf(input) ? null : plan
+}
+
 /**
  * Makes a context shorter: its older part becomes a summary, [system, summary, kept…]. What must stay together stays:
- * calls and their returns, calls that wait for an approval, and input that nobody has answered if it fits at all.
- * Stores nothing. Null when there is nothing that could go. Rejects only when it is aborted.
+ * calls and their returns, calls that wait for an approval, and input that nobody has answered. Stores nothing. Rejects
+ * only when it is aborted.
  */
 export async function compactContext(
   input: CompactionInput,
+  plan: CompactionPlan,
   deps: CoreDeps,
   options: { signal: AbortSignal },
-): Promise<CompactionOutcome | null> {
-  const { settings, context, attempt, trigger } = input
+): Promise<CompactionOutcome> {
+  const { settings, context, attempt } = input
   const started = deps.clock.monotonic()
-  const wanted = attempt === 0 ? settings.mode : ALL[settings.mode]
-  const cut = wanted.endsWith('sliding_window') ? slidingCut(input) : null
-  const first = cut === null ? { mode: ALL[wanted], cut: wholeCut(input) } : { mode: wanted, cut }
-  const enough = trigger === 'manual' ? 3 : 2
-  if (first.cut < enough) return null
-  let done = await replaceUpTo(first)
+  const done = await replaceUpTo(plan)
   // A summary that turned out long, or messages that were not enough: everything goes.
-  const all = wholeCut(input)
-  if (done.tokens >= FULL * input.window && all > first.cut)
-    done = await replaceUpTo({ mode: ALL[wanted], cut: all })
-  return done
+  const whole = wholeCut(input)
+  const helps = input.estimate(input.fixed) < FULL * input.window
+  if (done.tokens < FULL * input.window || whole <= plan.cut || !helps) return done
+  return replaceUpTo({ mode: ALL[plan.mode], cut: whole })
 
-  async function replaceUpTo({ mode, cut: end }: { mode: CompactionMode; cut: number }) {
+  async function replaceUpTo({ mode, cut: end }: CompactionPlan) {
     const evicted = context.slice(1, end)
-    const own = input.requestUpTo(end)
     const fits = input.estimate(input.fixed + tokensOf(evicted, input.max_return_chars)) < 0.95 * input.window
     const summary = await summarise(
       {
@@ -93,7 +107,7 @@ export async function compactContext(
         evicted,
         max_tokens: (SUMMARY_SHARE * limitOf(input)) / input.estimate(1),
         model: input.model,
-        own: fits ? own : null,
+        own: fits ? input.requestUpTo(end) : null,
         extract: attempt >= 2,
       },
       deps,
@@ -136,11 +150,11 @@ function slidingCut(input: CompactionInput): number | null {
   return null
 }
 
-/** Everything but what must stay, and the unanswered input as long as it fits. */
+/** Everything but what must stay, and the unanswered input: in the end only that of this turn. */
 function wholeCut(input: CompactionInput): number {
-  const { context, max_return_chars } = input
+  const { context, max_return_chars, attempt, run_id } = input
   const pending = pendingFrom(context)
-  const from = Math.min(pending, unansweredFrom(context))
+  const from = Math.min(pending, unansweredFrom(context, attempt > 0 ? run_id : null))
   const kept = tokensOf(context.slice(from), max_return_chars)
   const fits = input.estimate(input.fixed + kept) < 0.9 * limitOf(input)
   return fits || input.trigger === 'context_window_exceeded' ? from : pending

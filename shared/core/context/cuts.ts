@@ -33,9 +33,16 @@ export function pendingFrom(context: readonly StoredMessage[]): number {
   return Math.max(1, outside + 1)
 }
 
-/** Where the input that nobody has answered yet begins at the end of a context; its length when there is none. */
-export function unansweredFrom(context: readonly StoredMessage[]): number {
-  let from = context.length
-  while (from > 1 && (context[from - 1]?.role === 'user' || context[from - 1]?.role === 'system')) from--
-  return from
+/**
+ * Where the input that nobody has answered yet begins at the end of a context, of one run only when it is named; the
+ * length of the context when there is none.
+ */
+export function unansweredFrom(context: readonly StoredMessage[], run_id: string | null = null): number {
+  const last = context.findLastIndex(
+    (message, i) =>
+      i === 0 ||
+      (message.role !== 'user' && message.role !== 'system') ||
+      (run_id !== null && message.run_id !== run_id),
+  )
+  return last + 1
 }

@@ -6,7 +6,7 @@ import { tokensOf } from './message-tokens.ts'
 /** The provider's count is compared with ours again when a context has become so many times as large, or as small. */
 const GROWTH = 1.25
 /** A provider that says less than this share of our count, or more than its inverse, is not believed. */
-const LEAST_RATIO = 0.2
+const LEAST_RATIO = 0.4
 
 /** What the meter counts when it has to: the whole request as it stands. */
 export interface Metered {

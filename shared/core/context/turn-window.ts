@@ -12,7 +12,7 @@ import type { ContextUsage } from '../ports/compaction-store.ts'
 import type { ModelMessage, ModelRequest, ModelUsage, ResolvedModel } from '../ports/models.ts'
 import type { CommitStep, OpenedTurn } from '../ports/turn-store.ts'
 import { compilePrompt, renderPrompt } from '../prompt.ts'
-import { compactContext, FULL } from './compact.ts'
+import { compactContext, type CompactionInput, FULL, planCompaction } from './compact.ts'
 import { newCompactionSettings } from './compaction-settings.ts'
 import { unansweredFrom } from './cuts.ts'
 import { repeatedTokens, toolTokens } from './message-tokens.ts'
@@ -54,6 +54,8 @@ export class TurnWindow {
   #counted: readonly StoredMessage[] = []
   /** What left the context in this turn. */
   #hidden = 0
+  /** What the requests of this turn add to the stored system message. */
+  readonly #suffix: string
 
   constructor(input: TurnWindowInput, deps: CoreDeps) {
     const { opened, model, view } = input
@@ -69,9 +71,11 @@ export class TurnWindow {
       messages: () => this.#stored.slice(1),
       max_return_chars: view.max_return_chars,
     })
-    const before = context[0] ? repeatedTokens(textOf(context[0].content)) : 0
-    if (input.system || input.override_system !== null)
-      this.#meter.systemChanged(before, repeatedTokens(this.#systemText()))
+    const stored = context[0] ? textOf(context[0].content) : ''
+    const shown = this.#systemText()
+    const base = input.system?.text ?? stored
+    this.#suffix = shown.startsWith(base) ? shown.slice(base.length) : ''
+    if (shown !== stored) this.#meter.systemChanged(repeatedTokens(stored), repeatedTokens(shown))
   }
 
   /** To be sent: copy it, it grows. */
@@ -94,6 +98,11 @@ export class TurnWindow {
   /** The system message and the tools alone. */
   get systemTokens(): number {
     return Math.round(this.#meter.estimate(this.#fixed()))
+  }
+
+  /** Whether the system message and the tools alone fill the window: nothing that can be summarised helps then. */
+  get isStuck(): boolean {
+    return this.systemTokens >= this.size
   }
 
   /** An answer came: what the provider counted, and the messages that it becomes. */
@@ -120,9 +129,9 @@ export class TurnWindow {
     this.#messages.push(...toModelMessages(messages, this.#input.view))
   }
 
-  /** The turn's input that no model has answered, when nothing else came since. */
+  /** The turn's input, while no model has answered it. */
   unanswered(): StoredMessage[] {
-    return this.#stored.slice(unansweredFrom(this.#stored))
+    return this.#stored.slice(unansweredFrom(this.#stored, this.#input.run_id))
   }
 
   /**
@@ -143,7 +152,29 @@ export class TurnWindow {
   ): AsyncGenerator<AgentEvent, CompactionPart | null> {
     const { actor, conversation_id, run_id, model, view, override_system, opened } = this.#input
     const { trigger, attempt, step_id } = how
-    if (this.#stored.length < 2) return null
+    const compaction: CompactionInput = {
+      actor,
+      agent: this.#agent,
+      conversation_id,
+      run_id,
+      step_id,
+      context: this.#stored,
+      settings: compactionSettingsOf(this.#agent),
+      trigger,
+      attempt,
+      model,
+      window: this.size,
+      tokens: this.tokens,
+      estimate: (count) => this.#meter.estimate(count),
+      fixed: this.#fixed(),
+      max_return_chars: view.max_return_chars,
+      requestUpTo: (index) => ({
+        ...how.request,
+        messages: this.#messages.slice(0, toModelMessages(this.#stored.slice(0, index), view).length),
+      }),
+    }
+    const plan = planCompaction(compaction)
+    if (!plan) return null
     yield {
       type: 'compaction_start',
       id: crypto.randomUUID(),
@@ -154,38 +185,14 @@ export class TurnWindow {
       context_tokens: this.tokens,
       context_window: this.size,
     }
-    const outcome = await compactContext(
-      {
-        actor,
-        agent: this.#agent,
-        conversation_id,
-        run_id,
-        step_id,
-        context: this.#stored,
-        settings: compactionSettingsOf(this.#agent),
-        trigger,
-        attempt,
-        model,
-        window: this.size,
-        tokens: this.tokens,
-        estimate: (count) => this.#meter.estimate(count),
-        fixed: this.#fixed(),
-        max_return_chars: view.max_return_chars,
-        requestUpTo: (index) => ({
-          ...how.request,
-          messages: this.#messages.slice(0, toModelMessages(this.#stored.slice(0, index), view).length),
-        }),
-      },
-      this.#deps,
-      options,
-    )
-    if (!outcome) return null
+    const outcome = await compactContext(compaction, plan, this.#deps, options)
+    const shown = this.#systemText()
     this.#hidden += outcome.compaction.record.evicted_count
     this.#stored = outcome.context
     this.#messages = toModelMessages(this.#stored, view)
     const first = this.#stored[0]
     let system: CommitStep['system']
-    if (override_system !== null) this.#messages[0] = { role: 'system', text: override_system }
+    if (override_system !== null) this.#messages[0] = { role: 'system', text: shown }
     else if (first) {
       const text = renderPrompt(compilePrompt({ ...this.#agent, blocks: [...how.blocks] }), {
         agent_id: this.#agent.id,
@@ -196,7 +203,7 @@ export class TurnWindow {
         archival: opened.archival,
       })
       system = { message_id: first.id, text }
-      this.#messages[0] = { role: 'system', text }
+      this.#messages[0] = { role: 'system', text: text + this.#suffix }
     }
     this.#meter.replaced()
     return {
@@ -206,22 +213,23 @@ export class TurnWindow {
     }
   }
 
-  /** Why the context does not fit and cannot be made to, in numbers. */
-  overflow(cause?: unknown): AppError {
+  /** Why the context does not fit and cannot be made to, in numbers; `cause` is what the provider said. */
+  overflow(cause?: AppError): AppError {
     const system = this.systemTokens
     const { handle } = this.#input.model
     const window = `the context window of ${this.size} tokens (model ${handle})`
     const options = cause === undefined ? {} : { cause }
-    if (system >= this.size)
+    const said = cause === undefined ? '' : ` ${cause.message}`
+    if (this.isStuck)
       return new AppError(
         'context_window_overflow_in_system_prompt',
-        `The system prompt and the tools of this agent alone are about ${system} tokens and do not fit into ${window}. Shorten a memory block or the system text, detach tools, or raise context_window_limit; then send the message again.`,
+        `The system prompt and the tools of this agent alone are about ${system} tokens and do not fit into ${window}. Shorten a memory block or the system text, detach tools, or raise context_window_limit; then send the message again.${said}`,
         options,
       )
     const input = Math.max(0, this.tokens - system)
     return new AppError(
       'llm_context_window',
-      `The message is about ${input} tokens; with the system prompt and the tools (about ${system}) it does not fit into ${window}. Nothing is left that could be summarised. Send it in smaller parts, or raise context_window_limit.`,
+      `The message is about ${input} tokens; with the system prompt and the tools (about ${system}) it does not fit into ${window}. Nothing is left that could be summarised. Send it in smaller parts, or raise context_window_limit.${said}`,
       options,
     )
   }

@@ -273,8 +273,7 @@ class Turn {
     const window = this.#window
     if (!window || (stop !== null && !this.#unfinished)) return stop
     if (!this.#unfinished && !window.isFull()) return null
-    const stuck = () => window.systemTokens >= window.size
-    const end = (): StopReason | null => (stuck() ? 'context_window_overflow_in_system_prompt' : stop)
+    const end = () => (window.isStuck ? 'context_window_overflow_in_system_prompt' : stop)
     this.#unfinished = false
     const done = yield* this.#compact('post_step_context_check', 0, null, end)
     const reason = end()
@@ -291,7 +290,8 @@ class Turn {
   ): AsyncGenerator<AgentEvent, boolean> {
     const blocks = this.#memory.forCall().blocks
     const how = { trigger, attempt, step_id, blocks, request: this.#request() }
-    const part = this.#window ? yield* this.#window.compact(how, { signal: this.#signal }) : null
+    const window = this.#window
+    const part = window && !window.isStuck ? yield* window.compact(how, { signal: this.#signal }) : null
     if (!part) return false
     const { system, ...rest } = part
     if (system) this.#system = system

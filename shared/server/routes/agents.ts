@@ -17,6 +17,7 @@ import { routes as blockRoutes } from './agent-blocks.ts'
 import { routes as messageRoutes } from './agent-messages.ts'
 import { routes as toolRoutes } from './agent-tools.ts'
 import { routes as archivalRoutes } from './archival-memory.ts'
+import { agentRoutes as compactionRoutes } from './compactions.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
 
@@ -179,6 +180,7 @@ export const routes = [
     }),
   ),
   ...messageRoutes,
+  ...compactionRoutes,
   ...blockRoutes,
   ...archivalRoutes,
   ...toolRoutes,
