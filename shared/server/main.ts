@@ -5,6 +5,7 @@ import { openConfig } from '../config/config.ts'
 import { ActiveRuns } from '../core/active-runs.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
 import type { Models } from '../core/ports/models.ts'
+import { preloadAdapters } from '../models/adapters.ts'
 import { createModels } from '../models/catalog.ts'
 import { providersFromEnv } from '../models/providers.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
@@ -149,8 +150,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     )
     const preload = setTimeout(() => {
       pruning.now()
-      const adapters = providers.length > 0 ? [import('openai')] : []
-      Promise.all([app.preload(), ...adapters]).catch((error: unknown) =>
+      Promise.all([app.preload(), preloadAdapters(providers)]).catch((error: unknown) =>
         onFailure('loading the routes', error),
       )
     }, PRELOAD_AFTER_MS)

@@ -90,7 +90,8 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
   const attempt = request.headers.get('x-stainless-retry-count')
   const otids = otidsOf(body)
   const sayable = otids ?? (attempt === null ? null : body)
-  const fingerprint = sayable === null ? null : fingerprintOf(actor, conversation_id, mode, [sayable, turn.edit])
+  const fingerprint =
+    sayable === null ? null : fingerprintOf(actor, conversation_id, mode, [sayable, turn.edit])
   const delivered = () => {
     if (fingerprint !== null) runs.delivered(fingerprint)
   }
