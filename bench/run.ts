@@ -14,6 +14,7 @@ const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   turns: async () => (await import('./scenarios/turns.ts')).turns,
   transactions: async () => (await import('./scenarios/transactions.ts')).transactions,
   stream: async () => (await import('./scenarios/stream.ts')).stream,
+  conversations: async () => (await import('./scenarios/conversations.ts')).conversations,
   stalls: async () => (await import('./scenarios/stalls.ts')).stalls,
   prefix: async () => (await import('./scenarios/prefix.ts')).prefix,
   store: async () => (await import('./scenarios/store.ts')).store,
