@@ -28,12 +28,13 @@ export type IdPrefix = (typeof ID_PREFIXES)[number]
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
 
 /**
- * A new identifier, for example `agent-019a…`: a UUID of version 7 (RFC 9562), random behind the milliseconds of its
- * making. New rows then stand together in every index by id, where random ones would each touch a page of their own.
+ * A new identifier, for example `agent-019a…`: random behind the milliseconds of its making, so that new rows stand
+ * together in every index by id, where random ones would each touch a page of their own. It is marked as version 4,
+ * the only one that V1's contract allows.
  */
 export function newId(prefix: IdPrefix): string {
   const time = Date.now().toString(16).padStart(12, '0')
-  return `${prefix}-${time.slice(0, 8)}-${time.slice(8)}-7${crypto.randomUUID().slice(15)}`
+  return `${prefix}-${time.slice(0, 8)}-${time.slice(8)}-${crypto.randomUUID().slice(14)}`
 }
 
 /** Schema of an identifier with this prefix; anything else is a validation error (422 on the wire). */
