@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -108,6 +109,12 @@ describe('backup and restore', () => {
     await writeFile(file, 'precious')
     assert.equal(await codeOf(backUp({ directory, file }), /mine\.db exists already/), 'conflict')
     assert.equal(await readFile(file, 'utf8'), 'precious')
+    const nowhere = join(root, 'nope', 'x.db')
+    assert.equal(
+      await codeOf(backUp({ directory, file: nowhere }), /no folder .*nope for the backup/),
+      'not_found',
+    )
+    assert.equal(existsSync(join(root, 'nope')), false)
     const empty = join(root, 'empty')
     assert.equal(await codeOf(backUp({ directory: empty }), /nothing to back up: .*empty/), 'not_found')
   })

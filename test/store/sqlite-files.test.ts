@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { backUp } from '../../shared/store/sqlite/backup.ts'
 import { openDatabase } from '../../shared/store/sqlite/database.ts'
 import { fileSystemOf, fuseKind, isShared, refuseShared } from '../../shared/store/sqlite/file-system.ts'
 import { MIGRATIONS } from '../../shared/store/sqlite/migrate.ts'
@@ -86,6 +87,9 @@ describe('the files of SqliteStore', () => {
     const { kind, shared } = fileSystemOf(root)
     if (process.platform === 'linux') assert.ok(kind)
     refuseShared(root, { kind, shared }, false)
+    const missing = join(root, 'not', 'yet', 'there')
+    assert.equal(fileSystemOf(missing).kind, kind, 'known before anything is made')
+    assert.deepEqual(await readdir(root), [])
   })
 
   it('tell the kinds of FUSE apart by the mount that holds the directory', () => {
@@ -187,6 +191,30 @@ describe('the files of SqliteStore', () => {
       }
     }
     await assert.rejects(damaged(), { code: 'store_unavailable', message: /loci\.db.*damaged.*backups/ })
+  })
+
+  it('with an emptied loci.db beside backups: the error names the newest of them', async () => {
+    await (await openSqliteStore({ directory: root })).close()
+    const { path } = await backUp({ directory: root })
+    const database = join(root, 'loci.db')
+    await writeFile(database, '')
+    await refused(root, 'is empty', path, 'loci restore')
+    assert.equal((await stat(database)).size, 0)
+    await rm(path)
+    await (await openSqliteStore({ directory: root })).close()
+  })
+
+  it('with the database of another program in their place: it is refused, and not changed', async () => {
+    for (const version of [0, MIGRATIONS.length]) {
+      const path = join(root, `v${version}`, 'loci.db')
+      await mkdir(join(root, `v${version}`))
+      const other = new DatabaseSync(path)
+      other.exec(`CREATE TABLE bookmarks (url TEXT); PRAGMA user_version = ${version}`)
+      other.close()
+      const before = await readFile(path)
+      await refused(join(root, `v${version}`), 'of another program', "'bookmarks'", '--data')
+      assert.deepEqual(await readFile(path), before)
+    }
   })
 
   it('of a newer Loci: neither opened nor written, and the error says which', async () => {

@@ -45,6 +45,10 @@ export async function backUp(
   if (existsSync(file)) {
     throw new AppError('conflict', `${file} exists already and was left alone. Give another name.`)
   }
+  if (options.file !== undefined && !existsSync(dirname(file))) {
+    const text = `There is no folder ${dirname(file)} for the backup. Make it first, or name another.`
+    throw new AppError('not_found', text)
+  }
   const draft = `${file}.${process.pid}.tmp`
   try {
     await fs.mkdir(dirname(file), { recursive: true, mode: 0o700 })

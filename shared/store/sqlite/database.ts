@@ -9,6 +9,7 @@ import { DurableLog } from './durable-log.ts'
 import { asStoreError, isBusy, unavailable } from './errors.ts'
 import { fileSystemOf, refuseShared } from './file-system.ts'
 import { MIGRATIONS, migrate, newerStore, schemaVersion } from './migrate.ts'
+import { refuseEmptied, refuseForeign } from './present-file.ts'
 import { makePrivate } from './private-file.ts'
 import { Connection, query, sqlite } from './query.ts'
 
@@ -276,10 +277,12 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const { directory } = options
   const path = join(directory, 'loci.db')
   try {
+    // Before anything is made there.
+    refuseShared(directory, fileSystemOf(directory), options.allow_network_fs ?? false)
+    await refuseEmptied(directory)
     for (const folder of [directory, join(directory, 'instances'), join(directory, 'backups')]) {
       makeFolder(folder)
     }
-    refuseShared(directory, fileSystemOf(directory), options.allow_network_fs ?? false)
     makePrivate(path)
   } catch (error) {
     throw asStoreError(error, directory)
@@ -290,6 +293,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     const writer = openFile(path)
     let reader: DatabaseSync | undefined
     try {
+      refuseForeign(writer, path)
       // NORMAL keeps the file whole; that a commit is on disk before it is acknowledged is the business of DurableLog.
       writer.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;')
       reader = openFile(path)

@@ -1,4 +1,5 @@
-import { readFileSync, realpathSync, statfsSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, statfsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { unavailable } from './errors.ts'
 
 /** Magic numbers of statfs(2), Linux. */
@@ -40,8 +41,9 @@ export interface FileSystem {
   free_bytes: number
 }
 
-/** What an existing folder lies on. Throws what the system says. */
-export function fileSystemOf(path: string): FileSystem {
+/** What a folder lies on, or would lie on if it were made. Throws what the system says. */
+export function fileSystemOf(folder: string): FileSystem {
+  const path = nearestThere(resolve(folder))
   const { type, bavail, bsize } = statfsSync(path)
   // UNC paths are the only sign on Windows.
   if (process.platform === 'win32') {
@@ -54,6 +56,10 @@ export function fileSystemOf(path: string): FileSystem {
   const name = NAMES.get(type >>> 0) ?? `0x${(type >>> 0).toString(16)}`
   const kind = name === 'fuse' ? (fuseKind(realpathSync(path), readMounts()) ?? name) : name
   return { kind, shared: isShared(kind), free_bytes }
+}
+
+function nearestThere(path: string): string {
+  return existsSync(path) || dirname(path) === path ? path : nearestThere(dirname(path))
 }
 
 /** Whether a file system of this kind is reached over a network or shared with another machine. */
