@@ -13,7 +13,7 @@ async function say(t: ContractTest, id: string, input: string, reply: string): P
   t.model.add({ reply: { text: reply } })
   const types: string[] = []
   for await (const item of await t.letta.conversations.messages.create(id, { input }))
-    types.push(item.message_type)
+    types.push(String(item.message_type))
   return types
 }
 
@@ -123,7 +123,7 @@ export const conversationMethods: Method[] = [
       assert.deepEqual(Object.values(await t.letta.conversations.cancel(id)), ['cancelled'])
       gate.resolve()
       const types: string[] = []
-      for await (const item of stream) types.push(item.message_type)
+      for await (const item of stream) types.push(String(item.message_type))
       assert.equal(types.at(-1), 'stop_reason')
     },
   },
