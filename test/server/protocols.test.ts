@@ -136,7 +136,8 @@ for (const protocol of PROTOCOLS)
       const seen: Record<string, number> = {}
       let text = ''
       for await (const item of stream) {
-        seen[item.message_type] = (seen[item.message_type] ?? 0) + 1
+        const type = String(item.message_type)
+        seen[type] = (seen[type] ?? 0) + 1
         if (item.message_type === 'assistant_message' && typeof item.content === 'string')
           text += item.content
       }
@@ -156,9 +157,12 @@ for (const protocol of PROTOCOLS)
         { reply: { text: 'Better.' } },
       )
       const agent = await newAgent()
-      const first = await loci.letta.agents.messages.create(agent.id, { input: 'Tea?' })
-      assert.equal(first.stop_reason.stop_reason, 'end_turn')
-      const returns = first.messages.flatMap((m) =>
+      const stream = await loci.letta.agents.messages.stream(agent.id, { input: 'Tea?', stream_tokens: true })
+      const ends: string[] = []
+      for await (const item of stream) if (item.message_type === 'stop_reason') ends.push(item.stop_reason)
+      assert.deepEqual(ends, ['end_turn'])
+      const listed = await loci.letta.agents.messages.list(agent.id, { order: 'asc' })
+      const returns = listed.items.flatMap((m) =>
         m.message_type === 'tool_return_message' ? [m.status] : [],
       )
       assert.deepEqual(returns, ['error', 'success', 'error'])
