@@ -1,4 +1,5 @@
 import { agentNotFound } from '../schema/errors.ts'
+import { firstMessages } from './first-messages.ts'
 import { systemMessage, textOf } from './messages.ts'
 import type { Actor } from './ports/actor.ts'
 import type { CoreDeps } from './ports/deps.ts'
@@ -37,11 +38,15 @@ export async function recompilePrompt(
   return text
 }
 
-/** Forgets a conversation: its messages are deleted and it begins with a fresh system message. Throws `not_found`, `conversation_busy`. */
+/**
+ * Forgets a conversation: its messages are deleted and it begins with a fresh system message, and with
+ * `first_messages` with those of a new agent. Throws `not_found`, `conversation_busy`.
+ */
 export async function resetMessages(
   deps: CoreDeps,
   actor: Actor,
   target: { agent_id: string; conversation_id: string },
+  options: { first_messages?: boolean } = {},
 ): Promise<void> {
   const { agent_id, conversation_id } = target
   const conversation = await deps.store.turns.getContext(actor, agent_id, conversation_id)
@@ -56,5 +61,12 @@ export async function resetMessages(
     recall_count: 0,
   })
   const place = { agent_id, conversation_id, run_id: null, step_id: null }
-  await deps.store.turns.reset(actor, agent_id, conversation_id, systemMessage(text, place, now))
+  const more = options.first_messages ? firstMessages(agent, agent.tools, null, now) : []
+  await deps.store.turns.reset(
+    actor,
+    agent_id,
+    conversation_id,
+    systemMessage(text, place, now),
+    more.map((message) => ({ ...message, conversation_id })),
+  )
 }

@@ -187,8 +187,14 @@ export interface TurnStore {
   /** Puts a new text in the conversation's system message, also while a turn runs, which keeps its own. */
   setSystem(actor: Actor, agent_id: string, conversation_id: string, text: string): Promise<void>
   /**
-   * Begins the conversation anew: its messages are deleted and `system` is all that is left. Throws `not_found`, and
+   * Begins the conversation anew: its messages are deleted and `system`, then `more`, is all that is left. Throws `not_found`, and
    * `conversation_busy` with `data.run_id` while a turn runs.
    */
-  reset(actor: Actor, agent_id: string, conversation_id: string, system: StoredMessage): Promise<void>
+  reset(
+    actor: Actor,
+    agent_id: string,
+    conversation_id: string,
+    system: StoredMessage,
+    more?: readonly StoredMessage[],
+  ): Promise<void>
 }

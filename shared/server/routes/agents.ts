@@ -151,9 +151,14 @@ export const routes = [
     body: z.object({ add_default_initial_messages: z.boolean().default(false) }),
     optional_body: true,
     answer: agentState.nullable(),
-    async handle({ actor, context, params, request }) {
+    async handle({ actor, context, params, body, request }) {
       const { agent_id } = params
-      const reset = resetMessages(context.deps, actor, { agent_id, conversation_id: agent_id })
+      const reset = resetMessages(
+        context.deps,
+        actor,
+        { agent_id, conversation_id: agent_id },
+        { first_messages: body?.add_default_initial_messages ?? false },
+      )
       await reset.catch(asAgentNotFound(agent_id))
       if (isModernClient(request.headers)) return null
       const found = await context.deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)

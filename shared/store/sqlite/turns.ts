@@ -400,7 +400,14 @@ export class SqliteTurns implements TurnStore {
     })
   }
 
-  async reset(actor: Actor, agent_id: string, conversation_id: string, system: StoredMessage): Promise<void> {
+  async reset(
+    actor: Actor,
+    agent_id: string,
+    conversation_id: string,
+    system: StoredMessage,
+    more: readonly StoredMessage[] = [],
+  ): Promise<void> {
+    const messages = [system, ...more]
     const gone = await this.#database.write((tx) => {
       const conversation = this.#existing(tx, actor, agent_id, conversation_id)
       if (conversation.run_id !== null) this.#takeOver(tx, conversation, conversation.run_id)
@@ -408,7 +415,7 @@ export class SqliteTurns implements TurnStore {
       const newest = newestSeq(tx, conversation_id)
       const shared = newestShared(tx, agent_id, conversation_id)
       beginHistory(tx, conversation_id, newest)
-      appendMessages(tx, actor, conversation_id, conversation.context_end, [system])
+      appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
       updateConversation.run(tx, {
         ...rowOf(conversation),
         // A turn that was taken over must not write into the new beginning.
@@ -416,9 +423,9 @@ export class SqliteTurns implements TurnStore {
         run: null,
         instance: null,
         version: conversation.context_version + 1,
-        length: 1,
-        end: conversation.context_end + 1,
-        count: 1,
+        length: messages.length,
+        end: conversation.context_end + messages.length,
+        count: messages.length,
       })
       const type = conversation_id === agent_id ? 'agent.updated' : 'conversation.updated'
       tx.event(actor, type, conversation_id, agent_id)
@@ -475,7 +482,11 @@ export class SqliteTurns implements TurnStore {
       )
     }
     const { agent_id, run_id } = step
-    const conflict = applyEdits(tx, actor, step.block_edits, { agent_id, conversation_id: conversation.id, run_id })
+    const conflict = applyEdits(tx, actor, step.block_edits, {
+      agent_id,
+      conversation_id: conversation.id,
+      run_id,
+    })
     if (conflict) return conflict
     insertPassages(tx, actor, agent_id, step.passages ?? [])
 

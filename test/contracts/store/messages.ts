@@ -223,6 +223,30 @@ export function describeMessages(subject: Subject): void {
       assert.deepEqual(await found(agent_id, '  \n'), ['three', 'two', 'one'])
     })
 
+    it('finds what an agent said by its tool, and nothing that only the program said', async () => {
+      const spoken = (message: string) => ({
+        id: 'c',
+        type: 'function' as const,
+        function: { name: 'send_message', arguments: JSON.stringify({ message }) },
+      })
+      const packed = (type: string, fields: object) =>
+        JSON.stringify({ type, ...fields, time: '2026-01-31 10:00:00 AM UTC+0000' })
+      const { agent_id, messages } = await withHistory(subject, (id) => [
+        aMessage(id, 'assistant', '', { tool_calls: [spoken('green tea')] }),
+        aReturn(id, 'c', 'tea sent', 'send_message'),
+        aMessage(id, 'user', packed('heartbeat', { reason: 'tea' })),
+        aMessage(id, 'user', packed('user_message', { message: 'black tea' })),
+      ])
+      const search = { agent_id, roles: ['user', 'assistant', 'tool'] as const, limit: 10 }
+      const ids = async (query: string) =>
+        (await subject.store.messages.search(ADA, { ...search, roles: [...search.roles], query })).map(
+          (message) => messages.findIndex(({ id }) => id === message.id),
+        )
+      assert.deepEqual((await ids('tea')).toSorted(), [0, 3])
+      assert.deepEqual(await ids('heartbeat'), [])
+      assert.deepEqual(await ids('user_message'), [])
+    })
+
     it('keeps to the roles, times, conversation and agent asked for', async () => {
       const { agent_id } = await withHistory(subject, (id) => [
         aMessage(id, 'user', 'tea one', { created_at: at(1) }),

@@ -192,6 +192,23 @@ export function describeRuns(subject: Subject): void {
       assert.equal(next.opened.recall_count, 0)
     })
 
+    it('begin, and begin anew, with the messages that are given, in order', async () => {
+      const { store } = subject
+      const sample = anAgent('ada')
+      const { id } = sample.agent
+      const more = () => [aMessage(id, 'assistant', 'I am here'), aMessage(id, 'user', 'hello')]
+      const agent = await store.agents.create(ADA, { ...sample, first_messages: more() })
+      assert.equal(agent.message_ids.length, 3)
+      assert.deepEqual(await context(id), ['You remember.', 'I am here', 'hello'])
+      await aTurn(id, 'a')
+      assert.deepEqual((await context(id))?.slice(0, 4), ['You remember.', 'I am here', 'hello', 'a'])
+      await store.turns.reset(ADA, id, id, aMessage(id, 'system', 'You are new.'), more())
+      assert.deepEqual(await context(id), ['You are new.', 'I am here', 'hello'])
+      const next = await begin(id, 'b')
+      assert.deepEqual(next.opened.context.map(text), ['You are new.', 'I am here', 'hello', 'b'])
+      assert.equal(next.opened.recall_count, 0)
+    })
+
     it('are cleared before each turn of an agent that wants it, and keep their history', async () => {
       const { store } = subject
       const sample = anAgent('ada')
