@@ -5,6 +5,7 @@ import { CONTRACT_FILE, loadContract, withoutSlash } from '../support/openapi.ts
 import differences from './differences.json' with { type: 'json' }
 import { agentMethods } from './methods/agents.ts'
 import { blockMethods } from './methods/blocks.ts'
+import { compactionMethods, compactionOperations } from './methods/compactions.ts'
 import { conversationMethods, plainConversationOperations } from './methods/conversations.ts'
 import { messageMethods } from './methods/messages.ts'
 import { otherMethods } from './methods/others.ts'
@@ -15,6 +16,7 @@ const TO_COME = Object.values(differences.methods_to_come).flat()
 const METHODS = [
   ...agentMethods,
   ...blockMethods,
+  ...compactionMethods,
   ...conversationMethods,
   ...messageMethods,
   ...runMethods,
@@ -60,7 +62,7 @@ describe('every method of the official client, called for its effect and held ag
       covered.add(name)
     })
 
-  for (const operation of [...plainOperations, ...plainConversationOperations])
+  for (const operation of [...plainOperations, ...plainConversationOperations, ...compactionOperations])
     it(`${operation.name}: ${operation.shows}`, async () => {
       const from = t.recorder.calls.length
       await operation.run(t)
