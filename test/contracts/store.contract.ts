@@ -7,6 +7,7 @@ import { describeMessages } from './store/messages.ts'
 import { describeOrganizations } from './store/organizations.ts'
 import { describePassages } from './store/passages.ts'
 import { describeRuns } from './store/runs.ts'
+import { describeRunStreams } from './store/run-streams.ts'
 import { describeTurns } from './store/turns.ts'
 
 /** A fresh, empty store for one test. */
@@ -53,6 +54,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeTurns(subject)
     describeConversations(subject)
     describeRuns(subject)
+    describeRunStreams(subject)
     describeEvents(subject)
     describeOrganizations(subject)
   })

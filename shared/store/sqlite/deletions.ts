@@ -1,6 +1,7 @@
 import type { Database, Transaction } from './database.ts'
 import { mergeIndexes } from './index-upkeep.ts'
 import { sqlite } from './query.ts'
+import { deleteChunks } from './run-chunks.ts'
 import { inSlices } from './slices.ts'
 
 /** Rows that one transaction removes, the first and any. */
@@ -65,7 +66,10 @@ function deleteConversation(tx: Transaction, id: string, rows: number): number {
   const contexts = sqlite.selectFrom('earlier_contexts').select('id').where('conversation_id', '=', id)
   const earlier = tx.run(sqlite.deleteFrom('earlier_contexts').where('id', 'in', contexts.limit(rows)))
   if (earlier > 0) return earlier
-  const blocks = sqlite.selectFrom('conversations_blocks').select('block_id').where('conversation_id', '=', id)
+  const blocks = sqlite
+    .selectFrom('conversations_blocks')
+    .select('block_id')
+    .where('conversation_id', '=', id)
   tx.run(sqlite.deleteFrom('blocks').where('id', 'in', blocks))
   return tx.run(sqlite.deleteFrom('conversations').where('id', '=', id))
 }
@@ -97,6 +101,18 @@ function deleteSome(tx: Transaction, agent_id: string, organization_id: string, 
         .where('position', '<=', last.position),
     )
   }
+  const runs = tx.all(
+    sqlite
+      .selectFrom('runs')
+      .select('id')
+      .where('organization_id', '=', organization_id)
+      .where('agent_id', '=', agent_id)
+      .limit(rows),
+  )
+  const ids = runs.map((run) => run.id)
+  const ofStreams = deleteChunks(tx, ids, rows)
+  if (ofStreams > 0) return ofStreams
+  if (ids.length > 0) tx.run(sqlite.deleteFrom('run_otids').where('run_id', 'in', ids))
   for (const table of ['steps', 'runs'] as const) {
     const some = sqlite
       .selectFrom(table)

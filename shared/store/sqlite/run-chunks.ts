@@ -186,6 +186,7 @@ export function lastSeq(connection: Connection, run_id: string): number {
 
 /** Removes rows of the streams of these runs; answers how many it did. */
 export function deleteChunks(tx: Transaction, run_ids: readonly string[], rows: number): number {
+  if (run_ids.length === 0) return 0
   const some = tx.all(
     sqlite
       .selectFrom('run_chunks')

@@ -19,7 +19,55 @@ async function turn(t: ContractTest) {
   return { agent, answer, run_id }
 }
 
+async function all<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of stream) items.push(item)
+  return items
+}
+
+/** A background run, and what its client was sent. */
+async function backgroundRun(t: ContractTest) {
+  t.model.add({ reply: { text: ['Good ', 'morning.'] } })
+  const agent = await t.newAgent()
+  const live = await t.letta.agents.messages.create(agent.id, {
+    input: 'Hello',
+    streaming: true,
+    stream_tokens: true,
+    background: true,
+    include_pings: false,
+  })
+  const chunks = await all(live)
+  const run_id = chunks.flatMap((chunk) => ('run_id' in chunk && chunk.run_id ? [chunk.run_id] : []))[0] ?? ''
+  return { agent, chunks, run_id }
+}
+
 export const runMethods: Method[] = [
+  {
+    name: 'runs.messages.stream',
+    shows: 'the stream of a background run once more, from any chunk on',
+    async run(t) {
+      const { chunks, run_id } = await backgroundRun(t)
+      const again = async (starting_after: number) =>
+        all(await t.letta.runs.messages.stream(run_id, { starting_after, include_pings: false }))
+      assert.ok(chunks.length >= 4)
+      assert.deepEqual(await again(0), chunks)
+      assert.deepEqual(await again(1), chunks.slice(1))
+      await assert.rejects(t.letta.runs.messages.stream(`run-${crypto.randomUUID()}`), { status: 404 })
+    },
+  },
+  {
+    name: 'conversations.messages.stream',
+    shows: 'the stream of a run of a conversation, which may be named by its agent',
+    async run(t) {
+      const { agent, chunks, run_id } = await backgroundRun(t)
+      for (const id of [agent.id, 'default']) {
+        const body = { run_id, agent_id: agent.id, include_pings: false }
+        const again = await t.letta.conversations.messages.stream(id, body)
+        assert.deepEqual(await all(again), chunks)
+      }
+      await assert.rejects(t.letta.conversations.messages.stream(agent.id), { status: 400 })
+    },
+  },
   {
     name: 'runs.list',
     shows: 'runs by agent, status, stop reason and activity',
