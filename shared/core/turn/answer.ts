@@ -3,6 +3,7 @@ import { newId } from '../../schema/ids.ts'
 import type { ContentPart, Logprobs, StoredToolCall } from '../../schema/message.ts'
 import type { AgentEvent } from '../events.ts'
 import type { LanguageModel, ModelEvent, ModelRequest, ModelUsage } from '../ports/models.ts'
+import { StreamText, wellFormed } from './stream-text.ts'
 
 /** One answer of the model, complete. */
 export interface Answer {
@@ -37,19 +38,25 @@ export async function* readAnswer(
   const calls = new Map<number, Call>()
   let text = ''
   const content: ContentPart[] = []
+  const spoken = new StreamText()
+  const thought = new StreamText()
   for await (const event of model.generate(request, { signal: options.signal, stream: options.stream })) {
     switch (event.type) {
-      case 'text':
-        text += event.text
+      case 'text': {
+        const piece = spoken.next(event.text)
+        text += piece
         options.partial.text = text
-        speak(content, event.text)
-        if (options.stream) yield { type: 'text_delta', step_id, message_id, text: event.text }
+        speak(content, piece)
+        if (options.stream) yield { type: 'text_delta', step_id, message_id, text: piece }
         break
-      case 'reasoning':
-        think(content, event.text, event.signature)
-        if (options.stream && event.text !== '')
-          yield { type: 'reasoning_delta', step_id, message_id, text: event.text }
+      }
+      case 'reasoning': {
+        const piece = thought.next(event.text)
+        think(content, piece, event.signature)
+        if (options.stream && piece !== '')
+          yield { type: 'reasoning_delta', step_id, message_id, text: piece }
         break
+      }
       case 'fallback':
         yield { ...event, type: 'model_fallback', step_id }
         break
@@ -60,10 +67,12 @@ export async function* readAnswer(
         let call = calls.get(event.index)
         const first = call === undefined
         if (!call) {
-          call = { id: unusedId(event.id, calls), name: event.name ?? '', arguments: '' }
+          const name = wellFormed(event.name ?? '')
+          call = { id: unusedId(event.id, calls), name, arguments: '', written: new StreamText() }
           calls.set(event.index, call)
-        } else if (event.name !== undefined && call.name === '') call.name = event.name
-        call.arguments += event.arguments
+        } else if (event.name !== undefined && call.name === '') call.name = wellFormed(event.name)
+        const piece = call.written.next(event.arguments)
+        call.arguments += piece
         if (event.signature !== undefined) call.signature = event.signature
         if (options.stream && (calls.size === 1 || !options.single_call)) {
           const request = options.approvalOf(call.name)
@@ -73,7 +82,7 @@ export async function* readAnswer(
             message_id: request ?? message_id,
             tool_call_id: call.id,
             name: first ? call.name : null,
-            arguments: event.arguments,
+            arguments: piece,
             waits: request !== null,
           }
         }
@@ -97,6 +106,7 @@ interface Call {
   id: string
   name: string
   arguments: string
+  written: StreamText
   signature?: string
 }
 
@@ -133,7 +143,8 @@ function storedCall({ id, name, arguments: text, signature }: Call): StoredToolC
 }
 
 /** A model may repeat a call id, or give none; returns are matched by id, so each call gets its own. */
-function unusedId(id: string | undefined, calls: ReadonlyMap<number, Call>): string {
+function unusedId(given: string | undefined, calls: ReadonlyMap<number, Call>): string {
+  const id = given === undefined ? undefined : wellFormed(given)
   const taken = id === undefined || id === '' || [...calls.values()].some((call) => call.id === id)
   return taken ? newId('tool').replace('tool-', 'call-') : id
 }

@@ -12,6 +12,7 @@ import type { ToolResult } from '../ports/tools.ts'
 import { decidedResult, isApproved } from '../ports/open-calls.ts'
 import { ruleText } from '../prompt.ts'
 import { wrongPrefilled } from './prefilled.ts'
+import { wellFormed } from './stream-text.ts'
 import type { ToolRules } from './tool-rules.ts'
 
 /** Characters of an error that reach the model (reference 3.4). */
@@ -46,6 +47,8 @@ export interface ToolCallScope {
   run_id: string
   memory: WorkingMemory
   rules: ToolRules
+  /** Names of tools that the client runs. */
+  client?: ReadonlySet<string>
   /** What was decided about calls of a step that waited for it, by call id. */
   decisions?: ReadonlyMap<string, StoredApproval>
   deps: CoreDeps
@@ -100,6 +103,7 @@ async function runToolCall(call: StoredToolCall, scope: ToolCallScope): Promise<
       tool_call_id: call.id,
       name: call.function.name,
       ...result,
+      func_response: readable(result.func_response),
       ...(outcome === 'made' ? {} : { not_made: true as const }),
     },
     outcome,
@@ -122,9 +126,10 @@ async function execute(
     const result = cut(decidedResult(decided), maxReturnChars(agent.llm_config.context_window))
     return { ...result, outcome: decided.type === 'tool' ? 'made' : 'denied' }
   }
-  const tool = findTool(agent, call)
-  if (!tool) {
-    const names = agent.tools.map((t) => t.name).join(', ')
+  const remote = scope.client?.has(name) === true
+  const tool = remote ? undefined : findTool(agent, call)
+  if (!tool && !remote) {
+    const names = [...agent.tools.map((t) => t.name), ...(scope.client ?? [])].join(', ')
     const text = `there is no tool '${name}'; the tools are: ${names === '' ? 'none' : names}`
     return { ...failed(name, text), outcome: 'unreadable' }
   }
@@ -135,6 +140,10 @@ async function execute(
   }
   const parsed = parseArguments(call.function.arguments)
   if (typeof parsed === 'string') return { ...failed(name, parsed), outcome: 'unreadable' }
+  if (!tool) {
+    const text = 'it runs where the client is, which sent no return for it'
+    return { ...failed(name, text), outcome: 'unreadable' }
+  }
   const prefilled = rules.prefilled(name)
   const wrong = prefilled && wrongPrefilled(tool, prefilled)
   if (wrong) {
@@ -176,8 +185,8 @@ function runTool(
       insertPassage: ({ text, tags }) => {
         passages.push({
           id: newId('passage'),
-          text: storable(text),
-          tags: tags.map(storable),
+          text: wellFormed(text),
+          tags: tags.map(wellFormed),
           metadata: {},
           created_at: now.toISOString(),
         })
@@ -196,9 +205,10 @@ function refusal(name: string, valid: readonly string[], rules: ToolRules): stri
   return [`${name} cannot be called now; ${instead}.`, ...hints].join(' ')
 }
 
-/** Text as every engine can store it. */
-function storable(text: string): string {
-  return text.replaceAll('\0', '').toWellFormed()
+/** What a tool returned as every engine can store it. */
+function readable(response: ToolResult['func_response']): ToolResult['func_response'] {
+  if (typeof response === 'string') return wellFormed(response)
+  return response.map((part) => (part.type === 'text' ? { ...part, text: wellFormed(part.text) } : part))
 }
 
 /** The exception type that the error text names. */

@@ -542,6 +542,7 @@ class Turn {
       run_id: this.#input.run.id,
       memory: this.#memory,
       rules: this.#tools.rules,
+      client: this.#tools.client,
       deps: this.#deps,
       signal: this.#signal,
     }

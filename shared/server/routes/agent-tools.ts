@@ -70,11 +70,12 @@ export const routes = [
     summary: 'Say whether calls of a tool of the agent wait for an approval',
     params: params.extend({ tool_name: z.string() }),
     query: z.object({ requires_approval: queryBoolean.optional() }),
-    body: z.strictObject({ requires_approval: z.boolean() }).partial(),
+    // The TypeScript client sends the name of its own parameter.
+    body: z.strictObject({ requires_approval: z.boolean(), body_requires_approval: z.boolean() }).partial(),
     optional_body: true,
     answer: agentState.nullable(),
     async handle({ actor, context, params, query, body, request }) {
-      const required = body.requires_approval ?? query.requires_approval
+      const required = body.requires_approval ?? body.body_requires_approval ?? query.requires_approval
       if (required === undefined)
         throw new AppError('validation', 'body.requires_approval: say true or false')
       await context.deps.store.agents.setToolApproval(actor, params.agent_id, params.tool_name, required)
