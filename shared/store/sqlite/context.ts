@@ -1,5 +1,4 @@
 import type { Actor } from '../../core/ports/actor.ts'
-import { newId } from '../../schema/ids.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import type { Transaction } from './database.ts'
 import { MESSAGE_COLUMNS, insertMessage, messageOf } from './messages.ts'
@@ -169,39 +168,4 @@ export function rewriteText(
   const data = JSON.stringify({ ...(JSON.parse(row.data) as object), content: [{ type: 'text', text }] })
   rewrite.run(tx, { ...key, data })
   return messageOf({ ...row, data })
-}
-
-/**
- * Returns for the tool calls at the end of a context that a crash left without one. Providers refuse a history in
- * which a call is not followed by its return.
- */
-export function missingReturns(context: readonly StoredMessage[], now: string): StoredMessage[] {
-  let i = context.length - 1
-  while (i >= 0 && context[i]?.role === 'tool') i--
-  const asked = context[i]
-  if (asked?.role !== 'assistant' || asked.tool_calls.length === 0) return []
-  const answered = new Set(
-    context.slice(i + 1).flatMap((message) => message.tool_returns.map((result) => result.tool_call_id)),
-  )
-  const missing = asked.tool_calls.filter((call) => !answered.has(call.id))
-  if (missing.length === 0) return []
-  return [
-    {
-      ...asked,
-      id: newId('message'),
-      role: 'tool',
-      content: [],
-      name: null,
-      otid: null,
-      tool_calls: [],
-      tool_returns: missing.map((call) => ({
-        tool_call_id: call.id,
-        name: call.function.name,
-        status: 'error',
-        func_response: 'The call was interrupted before it finished; it may or may not have had an effect.',
-      })),
-      is_err: false,
-      created_at: now,
-    },
-  ]
 }
