@@ -38,6 +38,43 @@ describe('a turn', () => {
     await t.closed(agent.id, result)
   })
 
+  it('makes what the model says well-formed, also where a character is cut apart', async () => {
+    const agent = await t.newAgent()
+    const call = { id: 'c\0', name: 'no\0tool', arguments: '{"query":"\0\ud83d' }
+    t.script = [
+      [
+        { type: 'tool_call', index: 0, ...call },
+        { type: 'tool_call', index: 0, arguments: '\ude00"}' },
+        finish('tool_calls'),
+      ],
+      [
+        { type: 'reasoning', text: 'h\0m \ud800' },
+        text('a\0b \ud83d'),
+        text('\ude00 \udc00c \ud83d'),
+        text('d'),
+        text('\ud83d'),
+        finish(),
+      ],
+    ]
+    const active = await t.start(agent.id)
+    const deltas: string[] = []
+    for await (const batch of active.follow(new AbortController().signal))
+      for (const event of batch) if (event.type === 'text_delta') deltas.push(event.text)
+    const { messages } = await active.done
+    assert.equal(deltas.join(''), 'ab 😀 \ufffdc \ufffdd')
+    const [asked, returned, answer] = messages
+    assert.deepEqual(asked?.tool_calls[0], {
+      id: 'c',
+      type: 'function',
+      function: { name: 'notool', arguments: '{"query":"😀"}' },
+    })
+    assert.match(String(returned?.tool_returns[0]?.func_response), /no tool 'notool'/)
+    assert.deepEqual(answer?.content, [
+      { type: 'reasoning', is_native: true, reasoning: 'hm ', signature: null },
+      { type: 'text', text: 'ab 😀 \ufffdc \ufffdd' },
+    ])
+  })
+
   it('stops with end_turn and nothing stored when the model says nothing on purpose', async () => {
     const agent = await t.newAgent()
     const result = await t.turn(agent.id, [[finish('stop')]])

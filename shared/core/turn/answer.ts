@@ -44,6 +44,7 @@ export async function* readAnswer(
     switch (event.type) {
       case 'text': {
         const piece = spoken.next(event.text)
+        if (piece === '') break
         text += piece
         options.partial.text = text
         speak(content, piece)
