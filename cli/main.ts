@@ -55,12 +55,13 @@ function createProgram(): Command {
     .description('talk to an agent, by its name or id')
     .option('--create', 'create the agent when there is none of that name')
     .option('--model <handle>', 'with --create: the model it uses (default: the first one found)')
+    .option('--conversation <id>', "one of its conversations, or 'new' (default: the one it always has)")
     .option(...url)
     .option(...data)
     .action(
       async (
         agent: string,
-        options: { create?: boolean; model?: string; url?: string; data?: string },
+        options: { create?: boolean; model?: string; conversation?: string; url?: string; data?: string },
         command: Command,
       ) => {
         onlyOne(command, options)
@@ -69,7 +70,11 @@ function createProgram(): Command {
       },
     )
     .addHelpText('after', () =>
-      section('Examples', ['loci chat Ada --create', 'echo "Who am I?" | loci chat Ada']),
+      section('Examples', [
+        'loci chat Ada --create',
+        'loci chat Ada --conversation new',
+        'echo "Who am I?" | loci chat Ada',
+      ]),
     )
   program
     .command('mcp')

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import { connect, describeFailure, type LociClient } from '../../shared/client/http.ts'
 import { isAppError } from '../../shared/schema/errors.ts'
+import { isId } from '../../shared/schema/ids.ts'
 import { Answer } from '../answer.ts'
 import { complain, EXIT, Failure, logFailure } from '../failure.ts'
 import { firstModel } from '../models.ts'
@@ -9,6 +10,8 @@ import { bold, dim, plain } from '../terminal.ts'
 export interface ChatOptions {
   create?: boolean
   model?: string
+  /** The id of one of the agent's conversations, or `new`; its default one when absent. */
+  conversation?: string
   url?: string
   data?: string
 }
@@ -16,6 +19,13 @@ export interface ChatOptions {
 interface Agent {
   id: string
   name: string
+}
+
+/** Whom the user talks to, and where. */
+interface Talk {
+  agent: Agent
+  /** Null for the agent's default conversation. */
+  conversation: string | null
 }
 
 /**
@@ -28,8 +38,9 @@ export async function runChat(nameOrId: string, options: ChatOptions): Promise<v
     // Says at once, without retries, that nothing is there, or something else.
     if (options.url !== undefined) await client.health()
     const agent = await findOrCreate(client, nameOrId, options)
-    if (process.stdin.isTTY && process.stdout.isTTY) await converse(client, agent)
-    else await answerLines(client, agent)
+    const talk = { agent, conversation: await findConversation(client, agent, options.conversation) }
+    if (process.stdin.isTTY && process.stdout.isTTY) await converse(client, talk)
+    else await answerLines(client, talk)
   } catch (error) {
     throw new Failure(describeFailure(error, client.url), { cause: error })
   } finally {
@@ -66,7 +77,27 @@ async function findOrCreate(client: LociClient, nameOrId: string, options: ChatO
   return agent
 }
 
-async function answerLines(client: LociClient, agent: Agent): Promise<void> {
+/** The conversation that is asked for. Throws a `Failure` for one that is not there, or of another agent. */
+async function findConversation(
+  client: LociClient,
+  agent: Agent,
+  wanted: string | undefined,
+): Promise<string | null> {
+  if (wanted === undefined || wanted === 'default' || wanted === agent.id) return null
+  if (wanted === 'new') {
+    const { id } = await client.letta.conversations.create({ agent_id: agent.id })
+    const text = `Conversation ${id}; to go on with it: --conversation ${id}`
+    process.stderr.write(`${dim(plain(text), process.stderr)}\n`)
+    return id
+  }
+  const list = `loci chat takes 'new' or the id of a conversation of ${agent.name}`
+  if (!isId('conv', wanted)) throw new Failure(`'${wanted}' is no conversation: ${list}.`)
+  const { agent_id } = await client.letta.conversations.retrieve(wanted)
+  if (agent_id !== agent.id) throw new Failure(`Conversation '${wanted}' is one of another agent: ${list}.`)
+  return wanted
+}
+
+async function answerLines(client: LociClient, talk: Talk): Promise<void> {
   const stop = new AbortController()
   const interrupt = () => {
     stop.abort()
@@ -77,7 +108,7 @@ async function answerLines(client: LociClient, agent: Agent): Promise<void> {
   try {
     for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
       if (stop.signal.aborted) break
-      if (line.trim() !== '') await ask(client, agent, line, stop.signal, process.stderr)
+      if (line.trim() !== '') await ask(client, talk, line, stop.signal, process.stderr)
     }
   } catch (error) {
     if (!stop.signal.aborted) throw error
@@ -86,7 +117,7 @@ async function answerLines(client: LociClient, agent: Agent): Promise<void> {
   }
 }
 
-async function converse(client: LociClient, agent: Agent): Promise<void> {
+async function converse(client: LociClient, talk: Talk): Promise<void> {
   const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: bold('> ') })
   let answering: AbortController | null = null
   // Raw mode: Ctrl-C is a key here, not a signal.
@@ -97,7 +128,7 @@ async function converse(client: LociClient, agent: Agent): Promise<void> {
       terminal.close()
     }
   })
-  process.stdout.write(`${dim(plain(`Talking to ${agent.name}. /exit or Ctrl-C leaves.`))}\n`)
+  process.stdout.write(`${dim(plain(`Talking to ${talk.agent.name}. /exit or Ctrl-C leaves.`))}\n`)
   terminal.prompt()
   for await (const line of terminal) {
     const text = line.trim()
@@ -105,7 +136,7 @@ async function converse(client: LociClient, agent: Agent): Promise<void> {
     if (text !== '') {
       answering = new AbortController()
       try {
-        await ask(client, agent, text, answering.signal, process.stdout)
+        await ask(client, talk, text, answering.signal, process.stdout)
       } catch (error) {
         complain(describeFailure(error, client.url))
       } finally {
@@ -120,7 +151,7 @@ async function converse(client: LociClient, agent: Agent): Promise<void> {
 /** Streams one answer to stdout, what the agent does meanwhile to `notes`. An abort stops the turn, too. */
 async function ask(
   client: LociClient,
-  agent: Agent,
+  talk: Talk,
   message: string,
   signal: AbortSignal,
   notes: NodeJS.WriteStream,
@@ -128,11 +159,14 @@ async function ask(
   const answer = new Answer(process.stdout, notes)
   let run: string | null = null
   try {
-    const stream = await client.letta.agents.messages.create(
-      agent.id,
-      { messages: [{ role: 'user', content: message }], streaming: true, stream_tokens: true },
-      { signal, maxRetries: 0 },
-    )
+    const { agent, conversation } = talk
+    const { agents, conversations } = client.letta
+    const body = { input: message, streaming: true, stream_tokens: true } as const
+    const once = { signal, maxRetries: 0 }
+    const stream =
+      conversation === null
+        ? await agents.messages.create(agent.id, body, once)
+        : await conversations.messages.create(conversation, body, once)
     for await (const item of stream) {
       if ('run_id' in item && item.run_id) run = item.run_id
       answer.add(item)
@@ -142,12 +176,15 @@ async function ask(
   } finally {
     answer.end(signal.aborted ? 'stopped' : null)
   }
-  if (signal.aborted) await cancel(client, agent, run)
+  if (signal.aborted) await cancel(client, talk, run)
 }
 
-async function cancel(client: LociClient, agent: Agent, run: string | null): Promise<void> {
+async function cancel(client: LociClient, talk: Talk, run: string | null): Promise<void> {
+  const { agent, conversation } = talk
+  const once = { maxRetries: 0 }
   try {
-    await client.letta.agents.messages.cancel(agent.id, run ? { run_ids: [run] } : {}, { maxRetries: 0 })
+    if (conversation !== null) await client.letta.conversations.cancel(conversation, {}, once)
+    else await client.letta.agents.messages.cancel(agent.id, run ? { run_ids: [run] } : {}, once)
   } catch (error) {
     complain(`The turn goes on in the background: ${describeFailure(error, client.url)}`)
   }

@@ -49,6 +49,28 @@ describe('loci chat', () => {
     }
   })
 
+  it('talks in a conversation of its own, which shares what the agent remembers', async () => {
+    await loci(['chat', 'Ada', '--create'], { env, input: 'My name is Ada.\n' })
+    const args = ['chat', 'Ada', '--conversation']
+    const first = await loci([...args, 'new'], { env, input: 'What is my name?\n' })
+    assert.equal(first.code, 0, first.stderr)
+    assert.match(first.stdout, /Ada/)
+    const id = /--conversation (conv-[0-9a-f-]{36})/.exec(first.stderr)?.[1] ?? ''
+    const again = await loci([...args, id], { env, input: 'What is my name?\n' })
+    assert.deepEqual([again.code, again.stderr], [0, ''])
+    await loci(['chat', 'Bo', '--create'], { env })
+    for (const [agent, wanted, message] of [
+      ['Bo', id, /one of another agent/],
+      ['Ada', 'nonsense', /'nonsense' is no conversation/],
+      ['Ada', 'conv-00000000-0000-4000-8000-000000000000', /not found/],
+    ] as const) {
+      const failed = await loci(['chat', agent, '--conversation', wanted], { env, input: 'Hi\n' })
+      assert.equal(failed.code, 1)
+      assert.match(failed.stderr, message)
+      assertReadable(failed.stderr)
+    }
+  })
+
   it('suggests a near name, or the command that creates the agent', async () => {
     const none = await loci(['chat', 'Ada'], { env })
     assert.equal(none.code, 1)
