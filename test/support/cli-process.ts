@@ -50,8 +50,13 @@ export interface Running {
 }
 
 /** Starts a program; the caller stops it. */
-export function start(command: string, args: string[], env: Record<string, string>): Running {
-  const child = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+export function start(
+  command: string,
+  args: string[],
+  env: Record<string, string>,
+  { cwd = process.cwd() } = {},
+): Running {
+  const child = spawn(command, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] })
   let stdout = ''
   let stderr = ''
   const watchers = new Set<() => void>()
