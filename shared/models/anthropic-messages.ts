@@ -26,6 +26,7 @@ export function toAnthropicMessages(
   )
   const out = new Conversation()
   const ids = new CallIds()
+  const answered = new Set<ModelMessage>()
   const rest = first < 0 ? [] : messages.slice(first)
   for (const [i, message] of rest.entries()) {
     switch (message.role) {
@@ -35,13 +36,15 @@ export function toAnthropicMessages(
       case 'user':
         out.add('user', message.content.flatMap(toShown))
         break
-      case 'assistant':
-        out.add('assistant', toBlocks(message, model, ids))
-        if (message.tool_calls.length > 0) out.add('user', resultsOf(message, following(rest, i), ids))
+      case 'assistant': {
+        const given = message.tool_calls.map((call) => ids.give(call.id))
+        out.add('assistant', toBlocks(message, model, given))
+        if (given.length > 0) out.add('user', resultsOf(message, following(rest, i), given, answered))
         break
+      }
       case 'tool':
         // Its call has taken it already; one that has none can only be told.
-        if (!ids.answered.has(message)) out.add('user', orphan(message))
+        if (!answered.has(message)) out.add('user', orphan(message))
         break
     }
   }
@@ -72,21 +75,14 @@ class Conversation {
 
 /** Ids as the API takes them, each once, however often a model repeats itself. */
 class CallIds {
-  readonly answered = new Set<ModelMessage>()
   readonly #used = new Set<string>()
-  readonly #now = new Map<string, string>()
 
   give(id: string): string {
     const plain = id.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 128) || 'call'
     let given = plain
     for (let n = 2; this.#used.has(given); n++) given = `${plain}_${n}`
     this.#used.add(given)
-    this.#now.set(id, given)
     return given
-  }
-
-  of(id: string): string {
-    return this.#now.get(id) ?? id
   }
 }
 
@@ -101,12 +97,17 @@ function following(messages: readonly ModelMessage[], at: number): ToolMessage[]
   return found
 }
 
-function resultsOf(asked: AssistantMessage, results: ToolMessage[], ids: CallIds): Block[] {
-  return asked.tool_calls.map((call): Block => {
-    const result = results.find((one) => one.tool_call_id === call.id && !ids.answered.has(one))
-    const tool_use_id = ids.of(call.id)
+function resultsOf(
+  asked: AssistantMessage,
+  results: ToolMessage[],
+  ids: string[],
+  answered: Set<ModelMessage>,
+): Block[] {
+  return asked.tool_calls.map((call, i): Block => {
+    const result = results.find((one) => one.tool_call_id === call.id && !answered.has(one))
+    const tool_use_id = ids[i] ?? call.id
     if (!result) return { type: 'tool_result', tool_use_id, content: '(no result)', is_error: true }
-    ids.answered.add(result)
+    answered.add(result)
     const { content } = result
     if (typeof content === 'string') return { type: 'tool_result', tool_use_id, content }
     return { type: 'tool_result', tool_use_id, content: content.flatMap(toShown) }
@@ -119,7 +120,7 @@ function orphan({ name, content }: ToolMessage): Block[] {
   return [{ type: 'text', text: `Result of ${name}:` }, ...parts]
 }
 
-function toBlocks(message: AssistantMessage, model: Model, ids: CallIds): Block[] {
+function toBlocks(message: AssistantMessage, model: Model, ids: string[]): Block[] {
   const said = ownContent(message, model).flatMap((part): Block[] => {
     switch (part.type) {
       case 'text':
@@ -137,9 +138,9 @@ function toBlocks(message: AssistantMessage, model: Model, ids: CallIds): Block[
         return []
     }
   })
-  const calls = message.tool_calls.map((call): Block => ({
+  const calls = message.tool_calls.map((call, i): Block => ({
     type: 'tool_use',
-    id: ids.give(call.id),
+    id: ids[i] ?? call.id,
     name: call.name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 128) || 'unknown',
     input: inputOf(call.arguments),
   }))

@@ -60,7 +60,7 @@ export function isOpenAiReasoner(id: string): boolean {
  * Claude 4.6, the only way since 4.7).
  */
 export function anthropicThinking(id: string): 'none' | 'budget' | 'adaptive' {
-  const name = id.replace(/^.*[/.](?=claude)/, '')
+  const name = id.replace(/^.*[/.](?=claude)/, '').replace(/(\d)\.(\d)/, '$1-$2')
   if (!name.startsWith('claude')) return 'none'
   if (/^claude-(instant|2|3-(opus|sonnet|haiku|5))/.test(name)) return 'none'
   if (/^claude-(3-7|(opus|sonnet|haiku)-4(-[0-5])?(-\d{6,}|-latest|@.*)?$)/.test(name)) return 'budget'
