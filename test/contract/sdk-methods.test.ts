@@ -4,6 +4,7 @@ import { clientMethods, type ContractTest, startContractTest } from '../support/
 import { CONTRACT_FILE, loadContract, withoutSlash } from '../support/openapi.ts'
 import differences from './differences.json' with { type: 'json' }
 import { agentMethods } from './methods/agents.ts'
+import { approvalMethods } from './methods/approvals.ts'
 import { blockMethods } from './methods/blocks.ts'
 import { compactionMethods, compactionOperations } from './methods/compactions.ts'
 import { conversationMethods, plainConversationOperations } from './methods/conversations.ts'
@@ -15,6 +16,7 @@ import { runMethods } from './methods/runs.ts'
 const TO_COME = Object.values(differences.methods_to_come).flat()
 const METHODS = [
   ...agentMethods,
+  ...approvalMethods,
   ...blockMethods,
   ...compactionMethods,
   ...conversationMethods,
