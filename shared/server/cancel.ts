@@ -9,14 +9,14 @@ const WAIT_MS = 10_000
 const LOOK_MS = 50
 
 /**
- * Cancels turns of an agent wherever they run: those named, or the ones that run in `conversation_id`. Answers what
- * became of each. Where none runs but one waits for an approval, its calls are denied. Throws `conflict` when there is
- * nothing to cancel.
+ * Cancels turns of an agent wherever they run: those named, or the ones that run in `conversation_id`, or with `all` in
+ * any of its conversations. Answers what became of each. Where none runs but one waits for an approval, its calls are
+ * denied. Throws `conflict` when there is nothing to cancel.
  */
 export async function cancelRuns(
   context: ServerContext,
   actor: Actor,
-  target: { agent_id: string; conversation_id: string; run_ids: readonly string[] | null },
+  target: { agent_id: string; conversation_id: string; run_ids: readonly string[] | null; all?: boolean },
 ): Promise<Record<string, 'cancelled' | 'failed'>> {
   const { agent_id, conversation_id } = target
   const { turns } = context.deps.store
@@ -24,8 +24,8 @@ export async function cancelRuns(
     ? await Promise.all(target.run_ids.map((id) => turns.getRun(actor, id)))
     : await turns.listRuns(
         actor,
-        { agent_id, conversation_id, statuses: ['created', 'running'] },
-        { limit: 100, order: 'desc' },
+        { agent_id, ...(target.all ? {} : { conversation_id }), statuses: ['created', 'running'] },
+        { limit: 1000, order: 'desc' },
       )
   const runs = named.filter((run) => run !== null).filter((run) => run.agent_id === agent_id)
   if (!runs.some(isActive)) {

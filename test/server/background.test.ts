@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
-import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
+import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 
 interface Chunk {
@@ -39,6 +39,10 @@ describe('background runs over the official client', () => {
     })
   const replay = async (run_id: string, starting_after = 0, at = t) =>
     all(await at.letta.runs.messages.stream(run_id, { starting_after, include_pings: false }))
+  const active = async (agent_id: string) => {
+    const runs = await t.http('GET', `/v1/runs/?agent_id=${agent_id}&active=true`)
+    return (runs.body as unknown[]).length
+  }
   /** A run that stands still after some words. */
   async function held(agent_id: string, more: object = {}) {
     const { promise: hold, resolve: open } = Promise.withResolvers<void>()
@@ -200,6 +204,57 @@ describe('background runs over the official client', () => {
       chunks.map((chunk) => chunk.stop_reason),
       ['cancelled'],
     )
+  })
+
+  it('is cancelled with all turns of its agent, or with those of one conversation, and no others', async () => {
+    const agent = await newAgent()
+    const stranger = await held((await newAgent()).id)
+    const begin = async (conversation: string) => {
+      const index = model.requests.length
+      model.add({ reply: { text: 'never', hold: new Promise(() => {}) } })
+      const body = { input: 'x', background: true, include_pings: false, stream_tokens: true }
+      const stream = await t.letta.conversations.messages.create(conversation, { ...body, streaming: true })
+      await model.request(index)
+      return all(stream)
+    }
+    const first = await t.letta.conversations.create({ agent_id: agent.id })
+    const second = await t.letta.conversations.create({ agent_id: agent.id })
+    const inFirst = begin(first.id)
+    await eventually('the first turn runs', async () => (await active(agent.id)) === 1 || null)
+    const inSecond = begin(second.id)
+    await eventually('the second turn runs', async () => (await active(agent.id)) === 2 || null)
+    const inDefault = begin(agent.id)
+    await eventually('the third turn runs', async () => (await active(agent.id)) === 3 || null)
+    const alone = await other.letta.conversations.cancel(second.id)
+    assert.deepEqual(Object.values(alone), ['cancelled'])
+    assert.equal((await inSecond).at(-1)?.stop_reason, 'cancelled')
+    assert.equal(await active(agent.id), 2)
+    const rest = await other.letta.agents.messages.cancel(agent.id)
+    assert.deepEqual(Object.values(rest), ['cancelled', 'cancelled'])
+    for (const turn of [inFirst, inDefault]) assert.equal((await turn).at(-1)?.stop_reason, 'cancelled')
+    stranger.open()
+    assert.deepEqual(ends(await stranger.live.rest()), ['stop_reason', 'usage_statistics'])
+  })
+
+  it('may be cancelled at any moment of its end: run, stream and answer tell the same', async () => {
+    const agent = await newAgent()
+    for (let i = 0; i < 12; i++) {
+      model.add({ reply: { text: words(5) } })
+      const stream = new Reader(await send(agent.id, { include_pings: false }))
+      const at = i % 2 === 0 ? t : other
+      await stream.until((chunk) => chunk.content === `w${i % 5} `)
+      const answer = await at.http('POST', `/v1/agents/${agent.id}/messages/cancel`)
+      const chunks = await stream.rest()
+      const run_id = chunks[0]?.run_id ?? ''
+      const run = await t.letta.runs.retrieve(run_id)
+      const stop = chunks.find((chunk) => chunk.message_type === 'stop_reason')
+      assert.equal(stop?.stop_reason, run.stop_reason)
+      assert.equal(run.status, run.stop_reason === 'cancelled' ? 'cancelled' : 'completed')
+      if (answer.status === 200)
+        assert.deepEqual(answer.body, { [run_id]: run.status === 'cancelled' ? 'cancelled' : 'failed' })
+      else assert.deepEqual([answer.status, run.status], [409, 'completed'])
+      assert.deepEqual(await replay(run_id, 0, other), chunks)
+    }
   })
 
   it('serves the stream of an async run by its steps', async () => {

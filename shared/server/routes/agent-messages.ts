@@ -9,14 +9,14 @@ import {
   messageRequest,
   messageType,
 } from '../../schema/message.ts'
-import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import { jsonObject, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { run } from '../../schema/run.ts'
 import { cancelRuns } from '../cancel.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { listShown } from '../letta-messages.ts'
 import { route } from '../route.ts'
-import { answerTurn, startTurn, streamTurn, type TurnRequest } from '../turn-response.ts'
+import { answerTurn, previewTurn, startTurn, streamTurn, type TurnRequest } from '../turn-response.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
 
@@ -86,9 +86,20 @@ export const routes = [
   }),
   route({
     method: 'POST',
+    path: '/v1/agents/:agent_id/messages/preview-raw-payload',
+    operation: 'preview_model_request',
+    summary: 'The request that a message would send to the model; nothing is stored or sent',
+    params,
+    body: messageRequest,
+    answer: jsonObject,
+    handle: async (input) => previewTurn(turnOf(input)),
+  }),
+  route({
+    method: 'POST',
     path: '/v1/agents/:agent_id/messages/cancel',
     operation: 'cancel_message',
-    summary: "Cancel an agent's turn, in whichever process it runs",
+    summary:
+      "Cancel an agent's turns in all of its conversations, or some of them, in whichever process they run",
     params,
     body: z.object({ run_ids: z.array(z.string()).max(100).nullish() }),
     optional_body: true,
@@ -97,7 +108,7 @@ export const routes = [
       const { agent_id } = params
       if (!(await context.deps.store.agents.get(actor, agent_id, []))) throw notFound('Agent', agent_id)
       const run_ids = body.run_ids ?? null
-      return cancelRuns(context, actor, { agent_id, conversation_id: agent_id, run_ids })
+      return cancelRuns(context, actor, { agent_id, conversation_id: agent_id, run_ids, all: true })
     },
   }),
   route({
