@@ -6,6 +6,7 @@ import { displayUrl, type Place } from './model-errors.ts'
 import { ChatDecoder } from './openai-answer.ts'
 import { clientFor } from './openai-client.ts'
 import { toChatBody } from './openai-request.ts'
+import { withPossibleChoice } from './tool-choice.ts'
 
 /**
  * A model behind any endpoint that speaks OpenAI's chat completions. One keep-alive client per provider object; the
@@ -19,7 +20,7 @@ export function createOpenAiModel(
 ): LanguageModel {
   const client = clientFor(provider, model, limitsOf(provider).connect_ms)
   const place: Place = { provider, url: displayUrl(`${client.base}/chat/completions`) }
-  return {
+  return withPossibleChoice(provider, model.name, {
     generate(request, { signal, stream, fail_fast = false }) {
       const body = toChatBody(request, provider, model, stream)
       const post = (inner: AbortSignal) => client.post('/chat/completions', body, inner)
@@ -29,5 +30,5 @@ export function createOpenAiModel(
         { signal, stream, fail_fast, ...options },
       )
     },
-  }
+  })
 }
