@@ -1,7 +1,9 @@
 import type { Store } from '../../shared/core/ports/store.ts'
+import { describeApprovals } from './store/approvals.ts'
 import { describeAgents } from './store/agents.ts'
 import { describeBlocks, describeTools } from './store/blocks-and-tools.ts'
 import { describeConversations } from './store/conversations.ts'
+import { describeCompactions } from './store/compactions.ts'
 import { describeEvents } from './store/events.ts'
 import { describeMessages } from './store/messages.ts'
 import { describeOrganizations } from './store/organizations.ts'
@@ -51,7 +53,9 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeTools(subject)
     describeMessages(subject)
     describePassages(subject)
+    describeApprovals(subject)
     describeTurns(subject)
+    describeCompactions(subject)
     describeConversations(subject)
     describeRuns(subject)
     describeRunStreams(subject)

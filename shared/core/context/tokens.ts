@@ -60,9 +60,9 @@ function runTokens(kind: number, length: number): number {
     case MARK:
       return length === 1 ? 0.85 : 1 + (length - 2) * 0.3
     case OTHER:
-      return 0.25 + length * 0.24
+      return 0.25 + length * 0.27
     case WIDE:
-      return length * 0.72
+      return length * 0.82
     default:
       return length * 0.8
   }

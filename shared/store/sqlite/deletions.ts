@@ -113,7 +113,7 @@ function deleteSome(tx: Transaction, agent_id: string, organization_id: string, 
   const ofStreams = deleteChunks(tx, ids, rows)
   if (ofStreams > 0) return ofStreams
   if (ids.length > 0) tx.run(sqlite.deleteFrom('run_otids').where('run_id', 'in', ids))
-  for (const table of ['steps', 'runs'] as const) {
+  for (const table of ['compactions', 'steps', 'runs'] as const) {
     const some = sqlite
       .selectFrom(table)
       .select('id')
