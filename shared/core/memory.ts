@@ -2,6 +2,7 @@ import type { Block, CreateBlock } from '../schema/block.ts'
 import { createBlock } from '../schema/block.ts'
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
+import { labelProblem } from '../schema/names.ts'
 import type { TurnMemory } from './ports/tools.ts'
 import type { BlockChange, BlockConflict, BlockEdit } from './ports/turn-store.ts'
 
@@ -217,7 +218,8 @@ function clean(text: string): string {
 
 function usableLabel(label: string): string {
   const name = clean(label)
-  if (name.trim() === '') throw toolError('ValueError', 'a memory block needs a label')
+  const problem = labelProblem(name)
+  if (problem !== null) throw toolError('ValueError', problem)
   return name
 }
 

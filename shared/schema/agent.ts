@@ -4,6 +4,7 @@ import { compactionSettings, compactionSettingsInput } from './compaction.ts'
 import { idSchema } from './ids.ts'
 import { approvalRequestMessage, messageCreate, stopReason, type StoredMessage } from './message.ts'
 import { embeddingConfig, llmConfig, modelSettings, responseFormat } from './model.ts'
+import { MAX_NAME, tag } from './names.ts'
 import { jsonObject, timestamp } from './page.ts'
 import { tool, toolRule } from './tool.ts'
 
@@ -27,8 +28,9 @@ export const DEFAULT_CONTEXT_WINDOW_LIMIT = 128_000
 /** Unicode word characters, space, apostrophe, underscore and hyphen (reference 1.7). */
 export const agentName = z
   .string()
-  .min(1)
-  .regex(/^[\p{L}\p{M}\p{N}_ '-]+$/u, 'letters, digits, spaces, apostrophes, underscores and hyphens only')
+  .max(MAX_NAME)
+  .refine((name) => name.trim() !== '', 'an agent needs a name of more than spaces')
+  .regex(/^[\p{L}\p{M}\p{N}_ '-]*$/u, 'letters, digits, spaces, apostrophes, underscores and hyphens only')
 
 /** A name of the IANA time zone database, as `Europe/London` or `UTC`. */
 const timezone = z
@@ -50,7 +52,7 @@ const settings = {
   system: z.string().nullish(),
   description: z.string().nullish(),
   metadata: jsonObject.nullish(),
-  tags: z.array(z.string().min(1)).nullish(),
+  tags: z.array(tag.min(1)).nullish(),
   tool_rules: z.array(toolRule).nullish(),
   tool_ids: z.array(idSchema('tool')).nullish(),
   block_ids: z.array(idSchema('block')).nullish(),

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { idSchema } from './ids.ts'
+import { blockLabel, tag } from './names.ts'
 import { jsonObject, timestamp } from './page.ts'
 
 /** Characters a block holds by default; advisory, shown to the model, never enforced on write (reference 2.8). */
@@ -18,12 +19,12 @@ const blockFields = {
   description: z.string().nullish(),
   metadata: jsonObject.nullish(),
   hidden: z.boolean().nullish(),
-  tags: z.array(z.string()).nullish(),
+  tags: z.array(tag).nullish(),
 }
 
 /** Body of `POST /v1/blocks/` and of each of an agent's `memory_blocks`. */
 export const createBlock = z.object({
-  label: z.string().min(1),
+  label: blockLabel,
   value: z
     .string()
     .nullish()
@@ -42,7 +43,7 @@ const unchanged = <T extends z.ZodType>(schema: T) =>
 
 /** Body of a block PATCH; absent fields stay as they are. */
 export const updateBlock = z.object({
-  label: unchanged(z.string().min(1)),
+  label: unchanged(blockLabel),
   value: z
     .string()
     .nullable()
@@ -61,7 +62,7 @@ export const updateBlock = z.object({
   entity_id: z.string().nullish(),
   preserve_on_migration: z.boolean().nullish(),
   hidden: z.boolean().nullish(),
-  tags: z.array(z.string()).nullish(),
+  tags: z.array(tag).nullish(),
 })
 export type UpdateBlock = z.infer<typeof updateBlock>
 

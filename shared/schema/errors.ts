@@ -28,6 +28,8 @@ export const ERROR_CODES = [
   'host_refused',
   /** The request body is larger than the server takes. */
   'too_large',
+  /** The request body comes in an encoding that the server does not read. */
+  'unsupported_media_type',
   'model_not_found',
   'llm_authentication',
   'llm_rate_limit',

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { idSchema } from './ids.ts'
 import { embeddingConfig } from './model.ts'
+import { tag } from './names.ts'
 import { instant, jsonObject, timestamp } from './page.ts'
 
 export const tagMatchMode = z.enum(['any', 'all'])
@@ -8,8 +9,8 @@ export type TagMatchMode = z.infer<typeof tagMatchMode>
 
 /** Body of `POST /v1/agents/{id}/archival-memory` (V1 `CreateArchivalMemory`). */
 export const createArchivalMemory = z.object({
-  text: z.string(),
-  tags: z.array(z.string()).nullish(),
+  text: z.string().refine((text) => text.trim() !== '', 'there is nothing in this text to remember'),
+  tags: z.array(tag).nullish(),
   created_at: instant.nullish(),
 })
 

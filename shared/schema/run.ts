@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { stopReason } from './message.ts'
+import { tag } from './names.ts'
 import { jsonObject, timestamp } from './page.ts'
 
 /** Nanoseconds since 1970, whole microseconds at best: more than an integer that JavaScript can count with. */
@@ -132,5 +133,5 @@ export const runUsage = z.object({
 /** Body of `PATCH /v1/steps/{id}/feedback`; absent fields stay as they are. */
 export const modifyFeedback = z.object({
   feedback: feedback.nullish(),
-  tags: z.array(z.string()).nullish(),
+  tags: z.array(tag).nullish(),
 })

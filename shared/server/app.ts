@@ -65,7 +65,7 @@ function buildNoun(routes: Route[], context: ServerContext): Hono {
   for (const route of routes)
     app.on(route.method, route.path, async (c) => {
       const answer = await route.handle({
-        params: parse('path', route.params, c.req.param()),
+        params: parse('path', route.params, cleaned(c.req.param())),
         query: route.query ? parse('query', route.query, queryOf(c.req.queries())) : undefined,
         body: route.body ? parse('body', route.body, await bodyOf(c.req.raw, route)) : undefined,
         actor: DEFAULT_ACTOR,
@@ -120,6 +120,11 @@ function patternOf(path: string): RegExp {
   return new RegExp(`^${source}$`)
 }
 
+/** As bodies are cleaned, so that what was created with a name is found by it. */
+function cleaned(params: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(params).map(([key, value]) => [key, cleanText(value)]))
+}
+
 function queryOf(queries: Record<string, string[]>): Record<string, string | string[]> {
   return Object.fromEntries(
     Object.entries(queries).map(([key, values]) => {
@@ -140,5 +145,5 @@ function parse(where: 'path' | 'query' | 'body', schema: z.ZodType | undefined, 
   if (!schema) return undefined
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  throw validationError(where, result.error)
+  throw validationError(where, result.error, value)
 }

@@ -7,12 +7,12 @@ import { AppError } from '../schema/errors.ts'
  */
 export function ifVersion(request: Request): { if_version?: number } {
   const header = request.headers.get('if-match')?.trim()
-  if (header === undefined || header === '' || header === '*') return {}
+  if (header === undefined || header === '*') return {}
   const version = /^(?:W\/)?"?(\d{1,15})"?$/.exec(header)?.[1]
   if (version === undefined)
     throw new AppError(
       'invalid_argument',
-      `the header If-Match is ${header}; give the block's version, for example If-Match: "3"`,
+      `the header If-Match is ${header === '' ? 'empty' : header}; give the block's version, for example If-Match: "3"`,
     )
   return { if_version: Number(version) }
 }

@@ -8,10 +8,17 @@ const MAX_VALUES = 100_000
 
 /**
  * The JSON of a request's body, whatever its content type says; undefined for an empty one. Lone surrogates are replaced
- * and NUL is left out, as neither can be stored by every engine. Throws `too_large` as soon as too much has come,
+ * and NUL is left out, as neither can be stored by every engine. Throws `unsupported_media_type` for a compressed one,
+ * `too_large` as soon as too much has come,
  * `invalid_argument` for bytes that are no UTF-8, `validation` for what is no JSON.
  */
 export async function readJson(request: Request): Promise<unknown> {
+  const encoding = request.headers.get('content-encoding')?.trim() ?? ''
+  if (encoding !== '' && encoding.toLowerCase() !== 'identity')
+    throw new AppError(
+      'unsupported_media_type',
+      `the request body is encoded as ${encoding}, which this server does not read; send it without Content-Encoding`,
+    )
   const bytes = await readBytes(request).catch((error: unknown) => {
     if (isAppError(error)) throw error
     // The client left; there is nobody to read this.

@@ -17,6 +17,7 @@ const STATUS: Record<ErrorCode, number> = {
   forbidden: 403,
   host_refused: 403,
   too_large: 413,
+  unsupported_media_type: 415,
   model_not_found: 404,
   llm_authentication: 401,
   llm_rate_limit: 429,
@@ -104,14 +105,29 @@ function json(status: number, body: unknown, headers: Record<string, string> = {
 }
 
 /** Zod's complaint about a part of a request, as one readable sentence that names each place. */
-export function validationError(where: 'path' | 'query' | 'body', error: z.ZodError): AppError {
+export function validationError(
+  where: 'path' | 'query' | 'body',
+  error: z.ZodError,
+  given: unknown,
+): AppError {
   const all = error.issues.flatMap(meantIssues)
   const issues = all.slice(0, 10).map((issue) => {
     const place = [where, ...issue.path.map(String)].join('.')
-    return `${place}: ${issue.message}`
+    return `${place}: ${where === 'body' ? issue.message : namingText(issue, given)}`
   })
   const more = all.length > issues.length ? ` (and ${all.length - issues.length} more)` : ''
   return new AppError('validation', issues.join('; ') + more)
+}
+
+/** Of a path or query everything is text: "received NaN" is not what the user wrote. */
+function namingText(issue: z.core.$ZodIssue, given: unknown): string {
+  const text = issue.path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown>)?.[key],
+    given,
+  )
+  if (issue.code !== 'invalid_type' || typeof text !== 'string') return issue.message
+  const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text
+  return issue.message.replace(/received .*$/, `received '${shown}'`)
 }
 
 /** What is wrong inside a union: the complaints of the alternative that the value comes nearest to. */

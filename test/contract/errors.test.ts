@@ -195,9 +195,9 @@ describe('errors have the status and the form of V1', () => {
   })
 
   it('finds blocks by labels that need encoding', async () => {
-    const labels = ['a/b', '100 %', 'Größe 😀', '%2F', 'a?b#c', '..']
+    const labels = ['a/b', '100 %', 'Größe 😀', '%2F', 'a?b#c', '...']
     const { id } = await t.newAgent({ memory_blocks: labels.map((label) => ({ label, value: label })) })
-    for (const label of labels.filter((l) => l !== '..')) {
+    for (const label of labels) {
       const block = await t.letta.agents.blocks.retrieve(label, { agent_id: id })
       assert.deepEqual([block.label, block.value], [label, label])
       const changed = await t.letta.agents.blocks.update(label, { agent_id: id, value: 'new' })

@@ -101,6 +101,8 @@ describe('blocks over the official client', () => {
     const wrong = await send('PATCH', `/v1/blocks/${id}`, { value: 'x' }, { 'if-match': '"abc"' })
     assert.equal(wrong.status, 400)
     assert.match(String((await json(wrong))['detail']), /If-Match is "abc"/)
+    const empty = await send('PATCH', `/v1/blocks/${id}`, { value: 'x' }, { 'if-match': '' })
+    assert.equal(empty.status, 400, 'not an unconditional change')
     assert.equal((await t.letta.blocks.retrieve(id)).value, 'v3')
   })
 
@@ -129,6 +131,9 @@ describe('blocks over the official client', () => {
     }
     const none = `/v1/agents/${agent.id}/core-memory/blocks/nobody%00`
     assert.equal((await send('GET', none)).status, 404)
+    const withNul = `/v1/agents/${agent.id}/core-memory/blocks/a%00%20b`
+    assert.equal((await send('GET', withNul)).status, 200, 'NUL is left out of paths as it is of bodies')
+    assert.equal((await send('PATCH', withNul, { value: 'by path' })).status, 200)
   })
 
   it('are stored without NUL, and never without a label', async () => {
@@ -137,7 +142,15 @@ describe('blocks over the official client', () => {
     assert.deepEqual([block.label, block.value, block.description, block.tags], ['ab', 'xy', 'd', ['t']])
     assert.deepEqual(await t.letta.blocks.retrieve(block.id), block)
     assert.equal((await t.letta.blocks.update(block.id, { value: '\0z' })).value, 'z')
-    assert.equal((await send('POST', '/v1/blocks/', { label: '\0', value: '' })).status, 422)
+    for (const label of ['\0', ' ', '.', '..', 'x'.repeat(1001)]) {
+      const refused = await send('POST', '/v1/blocks/', { label, value: '' })
+      assert.equal(refused.status, 422, label.slice(0, 10))
+      assert.match(String((await json(refused))['detail']), /^body\.label: a/)
+      assert.equal((await send('PATCH', `/v1/blocks/${block.id}`, { label })).status, 422)
+      const memory_blocks = [{ label, value: '' }]
+      assert.equal((await send('POST', '/v1/agents/', { model: SCRIPTED, memory_blocks })).status, 422)
+    }
+    assert.equal((await send('POST', '/v1/blocks/', { label: '...', value: '' })).status, 200)
   })
 
   it('refuse metadata too deep to be stored', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { startLoci, type TestLoci } from '../support/loci.ts'
 
 describe('input of every kind', () => {
@@ -83,6 +84,20 @@ describe('input of every kind', () => {
     const { status, detail } = await post('/v1/agents/', body)
     assert.equal(status, 400)
     assert.match(detail, /UTF-8/)
+  })
+
+  it('refuses a compressed body, and names its encoding', async () => {
+    const { status, detail } = await post(
+      '/v1/blocks/',
+      new Uint8Array(gzipSync('{"label":"a","value":""}')),
+      {
+        'content-encoding': 'gzip',
+      },
+    )
+    assert.equal(status, 415)
+    assert.match(detail, /gzip/)
+    const plain = { 'content-encoding': 'identity' }
+    assert.equal((await post('/v1/blocks/', '{"label":"a","value":""}', plain)).status, 200)
   })
 
   it('takes a byte order mark, and JSON of any content type', async () => {

@@ -8,6 +8,7 @@ import {
   updateAgent as updateAgentBody,
 } from '../../schema/agent.ts'
 import { idSchema } from '../../schema/ids.ts'
+import { stopReason } from '../../schema/message.ts'
 import { asksForIdentity, identityFilter, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { isModernClient, relationsFor, toAgentState } from '../agent-state.ts'
 import { asAgentNotFound, notFound } from '../errors.ts'
@@ -31,7 +32,7 @@ const filter = {
   project_id: z.string().optional(),
   template_id: z.string().optional(),
   base_template_id: z.string().optional(),
-  last_stop_reason: z.string().optional(),
+  last_stop_reason: stopReason.optional(),
   created_by_id: z.string().optional(),
   ...identityFilter,
   show_hidden_agents: queryBoolean.optional(),
