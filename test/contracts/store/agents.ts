@@ -164,6 +164,7 @@ export function describeAgents(subject: Subject): void {
       assert.notEqual(updated.updated_at, agent.updated_at)
       assert.deepEqual(updated, {
         ...agent,
+        pending_approval: null,
         name: 'eva',
         description: null,
         tags: ['y'],
