@@ -17,6 +17,7 @@ export function withPossibleChoice(
   language_model: LanguageModel,
 ): LanguageModel {
   return {
+    ...language_model,
     generate(request, options) {
       const most = learned.get(endpoint)?.get(model_name)
       const asked = { ...request, tool_choice: atMost(request.tool_choice, most) }
