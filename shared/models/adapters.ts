@@ -28,6 +28,10 @@ export function createModel(provider: ProviderConfig, model: Model): LanguageMod
         adapter = await load(api, provider, model)
         yield* adapter.generate(request, options)
       })(),
+    async preview(request, options) {
+      adapter ??= await load(api, provider, model)
+      return (await adapter.preview?.(request, options)) ?? {}
+    },
   }
 }
 

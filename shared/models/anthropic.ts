@@ -25,5 +25,6 @@ export function createAnthropicModel(
       const dialect = { post, decoder: () => new MessageDecoder() }
       return askModel(place, dialect, { signal, stream, fail_fast, ...options })
     },
+    preview: async (request, { stream }) => ({ ...toMessageBody(request, model, stream) }),
   }
 }

@@ -30,5 +30,6 @@ export function createOpenAiModel(
         { signal, stream, fail_fast, ...options },
       )
     },
+    preview: async (request, { stream }) => ({ ...toChatBody(request, provider, model, stream) }),
   })
 }

@@ -4,6 +4,7 @@ import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { isOpenAiReasoner } from './known-models.ts'
 import { ownContent } from './own-reasoning.ts'
+import { closedSchema } from './strict-schema.ts'
 
 type Json = Record<string, unknown>
 
@@ -22,10 +23,15 @@ export function toChatBody(
   const reasoner = isOpenAiReasoner(model.name)
   const body: Json = { model: model.name, messages: toMessages(request.messages, provider, model) }
   if (tools.length > 0) {
-    body.tools = tools.map(({ name, description, parameters }) => ({
-      type: 'function',
-      function: { name, description, parameters },
-    }))
+    body.tools = tools.map(({ name, description, parameters }) => {
+      // Elsewhere a field that is not known may be refused.
+      const closed = official && settings.strict ? closedSchema(parameters, { all_required: true }) : null
+      const strict = closed ? { strict: true } : {}
+      return {
+        type: 'function',
+        function: { name, description, parameters: closed ?? parameters, ...strict },
+      }
+    })
     const choice = request.tool_choice
     if (typeof choice === 'object') body.tool_choice = { type: 'function', function: { name: choice.name } }
     else if (choice !== 'auto') body.tool_choice = choice
@@ -38,6 +44,9 @@ export function toChatBody(
   if (settings.reasoning_effort != null && (reasoner || !/^(gpt-|chatgpt-)/.test(model.name))) {
     body.reasoning_effort = settings.reasoning_effort
   }
+  if (settings.frequency_penalty != null) body.frequency_penalty = settings.frequency_penalty
+  if (settings.verbosity != null && official && reasoner) body.verbosity = settings.verbosity
+  Object.assign(body, thinkingOf(settings, provider))
   const format = settings.response_format
   if (format && format.type !== 'text') body.response_format = format
   if (request.logprobs) {
@@ -49,6 +58,15 @@ export function toChatBody(
     if (provider.provider_type !== 'mistral') body.stream_options = { include_usage: true }
   }
   return body
+}
+
+/** Thinking as the providers that have a switch of their own for it want to be told; nothing where none is asked for. */
+function thinkingOf(settings: ModelRequest['settings'], provider: ProviderConfig): Json {
+  const budget = settings.max_reasoning_tokens ?? 0
+  if (isGoogle(provider) && budget > 0 && settings.reasoning_effort == null)
+    return { extra_body: { google: { thinking_config: { thinking_budget: budget } } } }
+  const zai = provider.provider_type === 'zai' || provider.provider_type === 'zai_coding'
+  return zai && settings.enable_reasoner === false ? { thinking: { type: 'disabled' } } : {}
 }
 
 /** OpenAI itself, also as Azure: not every server that speaks its protocol. */

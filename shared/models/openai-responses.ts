@@ -25,5 +25,6 @@ export function createResponsesModel(
       const dialect = { post, decoder: () => new ResponseDecoder() }
       return askModel(place, dialect, { signal, stream, fail_fast, ...options })
     },
+    preview: async (request, { stream }) => ({ ...toResponseBody(request, model, stream) }),
   }
 }

@@ -64,7 +64,8 @@ function refusedInput(input: Input[]): string | null {
 
 /** The whole answer as one response. */
 export function responseOf(answer: ScriptedAnswer, body: ChatBody): OpenAI.Responses.Response {
-  return { ...headOf(body), ...endOf(answer), output: itemsOf(answer), ...usageOf(answer, body) }
+  const output_text = joined(answer.text ?? '')
+  return { ...headOf(body), ...endOf(answer), output: itemsOf(answer), output_text, ...usageOf(answer, body) }
 }
 
 /** The answer as SSE events. */
@@ -84,36 +85,67 @@ export function responseEventsOf(answer: ScriptedAnswer, body: ChatBody): string
       output_index,
       item: emptied(item),
     })
-    if (item.type === 'reasoning')
-      for (const delta of deltas(answer.reasoning))
-        events.push({
-          type: 'response.reasoning_summary_text.delta',
-          sequence_number: n(),
-          summary_index: 0,
-          delta,
-          ...at,
-        })
-    if (item.type === 'message')
-      for (const delta of deltas(answer.text)) {
-        const logprobs = answer.logprobs ? [{ token: delta, logprob: -0.5, top_logprobs: [] }] : []
-        events.push({
-          type: 'response.output_text.delta',
-          sequence_number: n(),
-          content_index: 0,
-          delta,
-          logprobs,
-          ...at,
-        })
-      }
-    if (item.type === 'function_call')
-      for (const delta of item.arguments.match(/[^]{1,12}/g) ?? [])
-        events.push({ type: 'response.function_call_arguments.delta', sequence_number: n(), delta, ...at })
+    for (const said of saidOf(item, answer)) events.push({ ...said, ...at, sequence_number: n() })
     events.push({ type: 'response.output_item.done', sequence_number: n(), output_index, item })
   }
   const response = responseOf(answer, body)
   const type = response.status === 'incomplete' ? 'response.incomplete' : 'response.completed'
   events.push({ type, sequence_number: n(), response })
   return events.map((said) => `event: ${said.type}\n${event(said)}`)
+}
+
+type Said = Unplaced<
+  Extract<
+    OpenAI.Responses.ResponseStreamEvent,
+    {
+      item_id: string
+      type: `response.${'output_text' | 'reasoning_summary' | 'content_part' | 'function'}${string}`
+    }
+  >
+>
+type Unplaced<T> = T extends unknown ? Omit<T, 'item_id' | 'output_index' | 'sequence_number'> : never
+
+/** What comes between the beginning of an item and its end. */
+function saidOf(item: Item, answer: ScriptedAnswer): Said[] {
+  if (item.type === 'reasoning') {
+    const text = joined(answer.reasoning ?? '')
+    const at = { summary_index: 0 }
+    if (text === '') return []
+    return [
+      { type: 'response.reasoning_summary_part.added', part: { type: 'summary_text', text: '' }, ...at },
+      ...deltas(answer.reasoning).map((delta) => ({
+        type: 'response.reasoning_summary_text.delta' as const,
+        delta,
+        ...at,
+      })),
+      { type: 'response.reasoning_summary_text.done', text, ...at },
+      { type: 'response.reasoning_summary_part.done', part: { type: 'summary_text', text }, ...at },
+    ]
+  }
+  if (item.type === 'message') {
+    const at = { content_index: 0 }
+    const part = { type: 'output_text' as const, annotations: [] }
+    const text = joined(answer.text ?? '')
+    return [
+      { type: 'response.content_part.added', part: { ...part, text: '' }, ...at },
+      ...deltas(answer.text).map((delta) => ({
+        type: 'response.output_text.delta' as const,
+        delta,
+        logprobs: answer.logprobs ? [{ token: delta, logprob: -0.5, top_logprobs: [] }] : [],
+        ...at,
+      })),
+      { type: 'response.output_text.done', text, logprobs: [], ...at },
+      { type: 'response.content_part.done', part: { ...part, text }, ...at },
+    ]
+  }
+  if (item.type !== 'function_call') return []
+  return [
+    ...(item.arguments.match(/[^]{1,12}/g) ?? []).map((delta) => ({
+      type: 'response.function_call_arguments.delta' as const,
+      delta,
+    })),
+    { type: 'response.function_call_arguments.done', arguments: item.arguments },
+  ]
 }
 
 function emptied(item: Item): Item {
