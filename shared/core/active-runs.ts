@@ -12,6 +12,7 @@ import { RecentRuns } from './recent-runs.ts'
 import { readInput } from './turn/approvals.ts'
 import { type FollowOptions, followRun, type StreamPart } from './runs/follow.ts'
 import { type ChunkEncoder, RESUME_GAP, RunRecording } from './runs/recording.ts'
+import { runError } from './runs/run-error.ts'
 import { usageOfSteps } from './runs/usage.ts'
 import { runTurn, type TurnInput } from './turn/turn.ts'
 
@@ -242,6 +243,21 @@ export class ActiveRuns {
     this.#runs.set(run.id, active)
     this.#polling ??= setInterval(() => void this.#obeyOthers(), CANCEL_POLL_MS)
     return active
+  }
+
+  /** How a run of any process ended, as far as the store tells it; null while it has not. */
+  async endOf(actor: Actor, run: Run): Promise<TurnResult | null> {
+    if (run.status === 'created' || run.status === 'running') return null
+    const error = runError(run)
+    return this.#wholeResult(actor, {
+      run_id: run.id,
+      status: run.status,
+      stop_reason: run.stop_reason ?? 'error',
+      usage: usageOfSteps(run.id, []),
+      messages: [],
+      logprobs: null,
+      ...(error ? { error: { ...error, cause: undefined } } : {}),
+    })
   }
 
   /** A resumed turn knows its own part only; what the run did before is in the store. */

@@ -14,6 +14,9 @@ const CLOSING_TIMEOUT_MS = 3_000
 /** Pauses before it is called again, in milliseconds. */
 const PAUSES_MS = [1_000, 5_000, 20_000, 60_000]
 
+/** What is called back for: a turn of this process, or one that has ended elsewhere. */
+export type EndingRun = Pick<ActiveRun, 'run' | 'actor' | 'done' | 'handedOver'>
+
 /**
  * Tells `url` how a run ended, once it has, and keeps with the run how that went. A receiver that cannot be reached, or
  * answers 408, 425, 429 or 5xx, is called again with growing pauses, five times in all; redirects are not followed, and
@@ -21,7 +24,7 @@ const PAUSES_MS = [1_000, 5_000, 20_000, 60_000]
  */
 export function callBack(
   context: ServerContext,
-  run: ActiveRun,
+  run: EndingRun,
   url: string,
   answer: (result: TurnResult) => LettaResponse,
 ): void {
@@ -34,7 +37,7 @@ export function callBack(
 
 async function tell(
   context: ServerContext,
-  run: ActiveRun,
+  run: EndingRun,
   url: string,
   answer: (result: TurnResult) => LettaResponse,
 ): Promise<void> {
@@ -83,7 +86,7 @@ async function call(url: string, body: string, closing: AbortSignal): Promise<Ou
 
 async function keep(
   context: ServerContext,
-  run: ActiveRun,
+  run: EndingRun,
   { callback_sent_at, callback_status_code, callback_error }: Outcome,
 ): Promise<void> {
   const outcome = { callback_sent_at, callback_status_code, callback_error }

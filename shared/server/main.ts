@@ -144,6 +144,8 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       await store.turns.recover()
       const left = await store.turns.interrupted()
       if (left.length > 0) await (await import('./resume-runs.ts')).resumeRuns(context, left)
+      const uncalled = await store.turns.takeUncalled()
+      if (uncalled.length > 0) await (await import('./resume-runs.ts')).callBackLate(context, uncalled)
     })
     const pruning = repeat(PRUNE_EVERY_MS, unlessClosing, () =>
       store.streams.prune(new Date(Date.now() - server.stream_retention_hours * 3_600_000)),

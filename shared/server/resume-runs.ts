@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import type { UncalledRun } from '../core/ports/turn-store.ts'
 import { messageType } from '../schema/message.ts'
 import { callBack } from './callback.ts'
 import type { ServerContext } from './context.ts'
@@ -33,6 +34,30 @@ export async function resumeRuns(context: ServerContext, run_ids: readonly strin
         callBack(context, active, url, (result) => toResponse(result, shape))
     } catch (error) {
       context.onFailure(`going on with run ${run_id}`, error)
+    }
+  }
+}
+
+/** Calls back for ended runs whose process died before it did. Never rejects. */
+export async function callBackLate(context: ServerContext, uncalled: readonly UncalledRun[]): Promise<void> {
+  for (const { run, organization_id } of uncalled) {
+    try {
+      const actor = { user_id: '', organization_id }
+      const result = await context.runs.endOf(actor, run)
+      const config = run.request_config ?? {}
+      const shape = storedShape.parse({
+        types: config['include_return_message_types'] ?? null,
+        speaking: config,
+      })
+      if (result && run.callback_url !== null)
+        callBack(
+          context,
+          { run, actor, done: Promise.resolve(result), handedOver: () => false },
+          run.callback_url,
+          (end) => toResponse(end, shape),
+        )
+    } catch (error) {
+      context.onFailure(`calling back for run ${run.id}`, error)
     }
   }
 }

@@ -1,5 +1,5 @@
-import type { TurnError } from '../core/events.ts'
 import type { Actor } from '../core/ports/actor.ts'
+import { runError } from '../core/runs/run-error.ts'
 import { usageOfSteps } from '../core/runs/usage.ts'
 import { AppError } from '../schema/errors.ts'
 import type { Run, Step } from '../schema/run.ts'
@@ -104,15 +104,5 @@ async function endOf(context: ServerContext, actor: Actor, run: Run, seq: number
   }
   const usage = usageOfSteps(run.id, steps)
   const stop_reason = run.stop_reason ?? 'error'
-  return encodeEnd({ run_id: run.id, status, stop_reason, usage, error: errorOf(run) }, seq)
-}
-
-/** Why a run failed, as its row tells it: what the turn said, or a sentence when its process died. */
-function errorOf(run: Run): TurnError | null {
-  if (run.status !== 'failed') return null
-  const error = run.metadata?.['error']
-  if (typeof error === 'string') return { type: 'internal_error', message: error, detail: 'interrupted' }
-  if (typeof error !== 'object' || error === null) return null
-  const { type, message, detail } = error as Partial<TurnError>
-  return { type: type ?? 'internal_error', message: message ?? 'the turn failed', detail: detail ?? '' }
+  return encodeEnd({ run_id: run.id, status, stop_reason, usage, error: runError(run) }, seq)
 }

@@ -129,6 +129,12 @@ export interface ConversationContext {
   archival: OpenedTurn['archival']
 }
 
+/** An ended run whose `callback_url` was not called. */
+export interface UncalledRun {
+  run: Run
+  organization_id: string
+}
+
 export interface TurnStore {
   /**
    * Takes the conversation's lease. Throws `not_found`, `conversation_busy` with `data.run_id`,
@@ -166,6 +172,8 @@ export interface TurnStore {
   listRuns(actor: Actor, filter: RunFilter, page: Page): Promise<Run[]>
   /** Deletes a run and its steps; its messages stay. False when there is none; throws `conflict` while it runs. */
   deleteRun(actor: Actor, run_id: string): Promise<boolean>
+  /** Ended runs, of any organisation, whose process died before it called back: from now on this one is to do it. */
+  takeUncalled(): Promise<UncalledRun[]>
   /** Keeps how the call of a run's `callback_url` went. */
   saveCallback(
     actor: Actor,

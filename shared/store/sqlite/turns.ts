@@ -11,12 +11,14 @@ import type {
   OpenTurn,
   TakenOver,
   TurnStore,
+  UncalledRun,
 } from '../../core/ports/turn-store.ts'
 import type { Agent } from '../../schema/agent.ts'
 import { AppError, isAppError } from '../../schema/errors.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Run, Step } from '../../schema/run.ts'
+import { takeUncalled } from './callbacks.ts'
 import { agentOfRow, readAgentRow, tagsOfAgent } from './agent-rows.ts'
 import {
   compactedContext,
@@ -215,6 +217,10 @@ export class SqliteTurns implements TurnStore {
       })
       return { ...left, conversation_id, organization_id: actor.organization_id, opened }
     })
+  }
+
+  takeUncalled(): Promise<UncalledRun[]> {
+    return takeUncalled(this.#database, this.#instance)
   }
 
   interrupted(): Promise<string[]> {

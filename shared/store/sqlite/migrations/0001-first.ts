@@ -281,6 +281,8 @@ CREATE INDEX runs_by_creation ON runs (organization_id, created_at, id);
 CREATE INDEX runs_by_agent ON runs (organization_id, agent_id, created_at, id);
 CREATE INDEX runs_active ON runs (instance_id) WHERE status IN ('created', 'running');
 
+CREATE INDEX runs_to_call ON runs (completed_at) WHERE completed_at IS NOT NULL
+  AND json_extract(data, '$.callback_url') IS NOT NULL AND json_extract(data, '$.callback_sent_at') IS NULL;
 CREATE INDEX runs_streams ON runs (completed_at) WHERE stream IN (1, 3);
 
 CREATE TABLE run_chunks (
