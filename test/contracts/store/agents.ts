@@ -171,7 +171,8 @@ export function describeAgents(subject: Subject): void {
         blocks: [other],
         updated_at: updated.updated_at,
       })
-      assert.deepEqual(await store.agents.get(ADA, agent.id, ALL), updated)
+      const relations = [...ALL, 'agent.pending_approval'] as const
+      assert.deepEqual(await store.agents.get(ADA, agent.id, relations), updated)
       assert.ok(await store.blocks.get(ADA, agent.blocks[0]!.id), 'a block that was taken away still exists')
       assert.equal(await store.agents.update(ADA, newId('agent'), { name: 'x' }), null)
     })
