@@ -52,16 +52,15 @@ describe('a background run whose process is killed', function () {
     })
     const seen: Chunk[] = []
     for await (const chunk of stream) {
-      seen.push(chunk as Chunk)
-      if ((chunk as Chunk).content === until) break
+      seen.push(chunk)
+      if ('content' in chunk && chunk.content === until) break
     }
     return { agent, seen, run_id: seen[0]?.run_id ?? '' }
   }
   const follow = async (server: ServerProcess, run_id: string, starting_after: number) => {
     const chunks: Chunk[] = []
     const body = { starting_after, include_pings: false }
-    for await (const chunk of await clientOf(server).runs.messages.stream(run_id, body))
-      chunks.push(chunk as Chunk)
+    for await (const chunk of await clientOf(server).runs.messages.stream(run_id, body)) chunks.push(chunk)
     return chunks
   }
   const said = (chunks: readonly Chunk[]) => {

@@ -87,7 +87,12 @@ export class RunRecording {
     if (this.over) return
     this.#push(this.#encode(event, this.#next))
     if (event.type === 'message') this.#encoded.add(event.message.id)
-    while (this.#next - 1 - this.#stored > MAX_WAITING && !this.over) await this.#flush()
+    while (this.#next - 1 - this.#stored > MAX_WAITING && !this.over) {
+      const { length } = this.#unstored()
+      await this.#flush()
+      // A store that fails is not asked again at once.
+      if (this.#unstored().length === length) await new Promise((resolve) => setTimeout(resolve, FLUSH_MS))
+    }
   }
 
   /** Commits a step of the run together with its part of the stream. */
