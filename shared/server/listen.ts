@@ -1,8 +1,9 @@
-import { createAdaptorServer } from '@hono/node-server'
-import type { Server } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { AppError } from '../schema/errors.ts'
 import { gate, type GateOptions } from './gate.ts'
+import { answerGarbage, invalidRequest } from './no-request.ts'
 
 /** How long answers that are complete may take to be read when the server closes, in milliseconds. */
 const CLOSE_GRACE_MS = 2000
@@ -40,9 +41,15 @@ export async function listenOn(fetch: Fetch, options: ListenOptions): Promise<Li
         'start it with --auth, or listen on 127.0.0.1',
     )
   const gated = gate(fetch, { ...options, allowed_hosts: [host, ...options.allowed_hosts] })
-  const server = createAdaptorServer({
-    fetch: options.around ? options.around(gated) : gated,
-  }) as Server
+  const listener = getRequestListener(options.around ? options.around(gated) : gated, {
+    errorHandler: invalidRequest,
+  })
+  // A request without a Host reaches the listener, which has words for it.
+  const server = createServer(
+    { requireHostHeader: false },
+    (request, response) => void listener(request, response),
+  )
+  answerGarbage(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(describe(error, host, port)))
     server.listen(port, host, resolve)

@@ -178,6 +178,7 @@ describe('input of every kind', () => {
   })
 
   it('stays up under methods, headers and requests that are none', async () => {
+    const answered: string[] = []
     for (const request of [
       'TRACE /v1/agents/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
       'CONNECT example.com:443 HTTP/1.1\r\nHost: localhost\r\n\r\n',
@@ -187,11 +188,21 @@ describe('input of every kind', () => {
       'GET /v1/agents/ HTTP/1.1\r\nHost: local host\r\nConnection: close\r\n\r\n',
       `GET /v1/agents/ HTTP/1.1\r\nHost: localhost\r\n${Array.from({ length: 5000 }, (_, i) => `X-${i}: y\r\n`).join('')}\r\n`,
       `GET /v1/agents/?${'a=b&'.repeat(3000)} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+      `GET /v1/agents/?${'a=b&'.repeat(6000)} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+      '\x16\x03\x01\x02\x00\r\n\r\n',
       'POST /v1/agents/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n',
     ]) {
       const answer = await raw(request)
       assert.doesNotMatch(answer, /^HTTP\/1\.1 5/, request.slice(0, 80))
+      const [head = '', body = ''] = answer.split('\r\n\r\n')
+      answered.push(head.slice(9, 12))
+      if (!head.startsWith('HTTP/1.1 4') || request.startsWith('CONNECT')) continue
+      const chunked = /transfer-encoding: chunked/i.test(head)
+      const json = chunked ? (body.split('\r\n')[1] ?? '') : body
+      assert.equal(typeof (JSON.parse(json) as { detail: unknown }).detail, 'string', request.slice(0, 80))
     }
+    assert.equal(answered.filter((status) => status === '431').length, 2, answered.join())
+    assert.ok(answered.filter((status) => status === '400').length >= 5, answered.join())
     assert.equal((await fetch(`${t.url}/v1/health/`)).status, 200)
   })
 
