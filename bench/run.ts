@@ -15,6 +15,8 @@ const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   transactions: async () => (await import('./scenarios/transactions.ts')).transactions,
   stream: async () => (await import('./scenarios/stream.ts')).stream,
   conversations: async () => (await import('./scenarios/conversations.ts')).conversations,
+  resume: async () => (await import('./scenarios/resume.ts')).resume,
+  compaction: async () => (await import('./scenarios/compaction.ts')).compaction,
   stalls: async () => (await import('./scenarios/stalls.ts')).stalls,
   prefix: async () => (await import('./scenarios/prefix.ts')).prefix,
   store: async () => (await import('./scenarios/store.ts')).store,
