@@ -54,7 +54,10 @@ export function openLog(level: LogLevel): Log {
       const at: Level = answer.status >= 500 ? 'error' : MONITORED.test(path) ? 'debug' : 'info'
       if (log.isLevelEnabled(at)) {
         const ms = Math.round((performance.now() - began) * 10) / 10
-        log[at]({ request_id: requestId(request), method: request.method, path, status: answer.status, ms })
+        const { status } = answer
+        // The store's state, which only its owner can mend.
+        const reason = status === 503 ? await detailOf(answer) : undefined
+        log[at]({ request_id: requestId(request), method: request.method, path, status, ms, reason })
         flushSoon()
       }
       return answer
@@ -72,6 +75,12 @@ export function openLog(level: LogLevel): Log {
   }
 }
 
+/** What an error answer says. */
+async function detailOf(answer: Response): Promise<string | undefined> {
+  const { detail } = (await answer.clone().json()) as { detail?: unknown }
+  return typeof detail === 'string' ? detail : undefined
+}
+
 /** An error with its causes; not every field of it, which might be anything. */
 function describe(error: Error): Record<string, unknown> {
   const { name, message, stack, cause } = error
@@ -85,6 +94,7 @@ interface Line {
   path?: string
   status?: number
   ms?: number
+  reason?: string
   where?: string
   err?: { message?: string; stack?: string }
 }
@@ -92,7 +102,10 @@ interface Line {
 function readable(json: string): string {
   const line = JSON.parse(json) as Line
   const time = line.time.slice(11, 19)
-  if (line.method !== undefined) return `${time} ${line.method} ${line.path} ${line.status} ${line.ms} ms\n`
+  if (line.method !== undefined) {
+    const reason = line.reason === undefined ? '' : `: ${line.reason}`
+    return `${time} ${line.method} ${line.path} ${line.status} ${line.ms} ms${reason}\n`
+  }
   const request = line.request_id === undefined ? '' : ` (request ${line.request_id})`
   return `${time} ${line.where}${request}: ${line.err?.stack ?? line.err?.message}\n`
 }

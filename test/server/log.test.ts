@@ -84,6 +84,23 @@ describe('the log', () => {
     assert.deepEqual([request?.['status'], request?.['request_id']], [500, 'GET-1'])
   })
 
+  it('says why the store cannot be used', async () => {
+    const lines = await logOf(
+      'info',
+      `
+        const { DatabaseSync } = await import('node:sqlite')
+        const { join } = await import('node:path')
+        const db = new DatabaseSync(join(loci.data, 'loci.db'))
+        db.exec('PRAGMA user_version = 99')
+        db.close()
+        await call('POST', '/v1/blocks/', { label: 'a', value: 'private-words' })
+      `,
+    )
+    const refused = lines.find((line) => line['status'] === 503)
+    assert.match(String(refused?.['reason']), /was updated by Loci/)
+    assert.doesNotMatch(JSON.stringify(lines), /private-words/)
+  })
+
   it('says nothing below its level', async () => {
     assert.deepEqual(await logOf('silent', `await call('GET', '/v1/nothing')`), [])
     const lines = await logOf('debug', `await call('GET', '/v1/health/')`)
