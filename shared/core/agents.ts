@@ -135,10 +135,8 @@ export async function updateAgent(
   if (touchesModel.some((value) => value != null)) {
     const handle = model ?? llm_config?.handle ?? present.model ?? AUTO_MODEL
     const info = (await deps.models.resolve(actor, handle)).info
-    const keep =
-      model == null || model === present.model
-        ? present.llm_config
-        : llmConfigOf(info, present.agent_type, {})
+    const same = model == null || model === present.model
+    const keep = same ? present.llm_config : llmConfigOf(info, present.agent_type, {})
     const asked = {
       llm_config,
       model_settings,
@@ -151,7 +149,14 @@ export async function updateAgent(
     await checkFallbacks(deps.models, actor, info.handle ?? handle, model_settings)
     patch.model = info.handle ?? handle
     patch.llm_config = applySettings(keep, asked)
-    patch.model_settings = modelSettingsOf(info, patch.llm_config, model_settings, present.model_settings)
+    const before = present.model_settings
+    const provider_type = same ? before?.provider_type : undefined
+    patch.model_settings = modelSettingsOf(
+      info,
+      patch.llm_config,
+      provider_type === undefined ? model_settings : { provider_type, ...model_settings },
+      before,
+    )
     patch.response_format = patch.llm_config.response_format ?? null
   }
   if (compaction_settings != null || patch.llm_config) {

@@ -99,7 +99,7 @@ export function modelSettingsOf(
     max_output_tokens: config.max_tokens ?? (provider_type.startsWith('google_') ? 65_536 : 4096),
     parallel_tool_calls: config.parallel_tool_calls ?? false,
     temperature: config.temperature,
-    ...ownFields(provider_type, config, asked ?? kept),
+    ...ownFields(provider_type, config, { ...kept, ...asked }),
   }
 }
 
