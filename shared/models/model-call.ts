@@ -177,7 +177,8 @@ class Call {
     if (this.signal.aborted && isAppError(this.signal.reason)) return { ...final, error: this.signal.reason }
     if (thrown instanceof Refusal || thrown instanceof StreamFailure) return thrown.failure
     if (isAppError(thrown)) return { ...final, error: thrown }
-    return connectionFailure(this.#place, thrown, this.answered)
+    const began = this.#incoming !== undefined
+    return connectionFailure(this.#place, thrown, { began, retry: !this.answered })
   }
 
   /** Frees the connection; one that was read to its end goes back to the pool. */

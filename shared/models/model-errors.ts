@@ -84,8 +84,12 @@ export function streamedFailure(place: Place, error: unknown): Failure {
   }
 }
 
-/** The connection could not be made, or broke. */
-export function connectionFailure(place: Place, cause: unknown, answered: boolean): Failure {
+/** The connection could not be made, or broke after an answer `began`. `retry`: asking again does no harm. */
+export function connectionFailure(
+  place: Place,
+  cause: unknown,
+  { began, retry: repeatable }: { began: boolean; retry: boolean },
+): Failure {
   const { provider, url } = place
   const data = { provider: provider.name, url }
   const at = `${provider.name} at ${url}`
@@ -103,10 +107,10 @@ export function connectionFailure(place: Place, cause: unknown, answered: boolea
   const running = isLocal(provider) ? 'Is it running? Start it, or correct' : 'Check'
   // An error of the HTTP library's own may quote the header that holds the key: only the system's are kept.
   const kept = /^E[A-Z]+$/.test(code) ? { cause } : {}
-  const text = answered
+  const text = began
     ? `${at} cut the connection in the middle of its answer (${why}). Try again.`
     : `${at} cannot be reached: ${why}. ${running} base_url of provider '${provider.name}'.`
-  const retry = !answered && code !== 'ENOTFOUND' && !/CERT|SSL|TLS|ERR_INVALID/.test(code)
+  const retry = repeatable && code !== 'ENOTFOUND' && !/CERT|SSL|TLS|ERR_INVALID/.test(code)
   return {
     error: new AppError('llm_connection', text, { data, ...kept }),
     retry,

@@ -235,6 +235,17 @@ describe('openai-compatible model in trouble', () => {
       )
     })
 
+    it('an answer in one piece that breaks off, as broken and not as out of reach', async () => {
+      const half = {
+        reply: { raw: ['{"choices":[', '{}]}'], cut_after: 1, content_type: 'application/json' },
+      }
+      await start(half, half, half)
+      const error = await failureOf(collect(modelAt(server.url), request('Hi'), { stream: false }))
+      assert.equal(error.code, 'llm_connection')
+      assert.match(error.message, /cut the connection in the middle of its answer \(.+\)\. Try again\.$/)
+      await server.done()
+    })
+
     it('a stream that ends in the middle', async () => {
       await start({ reply: { raw: event({ choices: [{ delta: { content: 'half' } }] }) } })
       const error = await failureOf(ask())
