@@ -5,7 +5,17 @@ import { VERSION } from '../../shared/schema/version.ts'
 export interface Row {
   scenario: string
   what: string
-  unit: 'ms' | 'µs' | 'MB' | '%' | 'tokens/s' | 'transactions' | 'passages/s' | 'messages/s' | 'agents/s'
+  unit:
+    | 'ms'
+    | 'µs'
+    | 'MB'
+    | '%'
+    | 'tokens/s'
+    | 'transactions'
+    | 'passages/s'
+    | 'messages/s'
+    | 'agents/s'
+    | 'chunks/s'
   value: number
   /** The same of the bare server, or of whatever `what` says it stands next to. */
   floor?: number

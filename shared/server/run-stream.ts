@@ -49,7 +49,7 @@ async function checkStored(
   run_id: string,
   after: number,
 ): Promise<void> {
-  const stored = await context.deps.store.streams.read(actor, run_id, after, 1)
+  const stored = await context.deps.store.streams.read(actor, run_id, after, 0)
   if (!stored) throw notFound('Run', run_id)
   if (stored.state === 'none')
     throw new AppError(

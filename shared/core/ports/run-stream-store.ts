@@ -41,7 +41,7 @@ export interface RunStreamStore {
   /** Throws `lease_lost` when another instance has taken the run over. */
   append(actor: Actor, chunks: AppendChunks): Promise<void>
   /**
-   * Chunks after number `after`: about `limit` of them, and more when one write had more. When the run has ended, and
+   * Chunks after number `after`: about `limit` of them, and more when they were stored together; 0 for none. When the run has ended, and
    * nothing was read, there is nothing more to come. Null when there is no such run.
    */
   read(actor: Actor, run_id: string, after: number, limit: number): Promise<StoredStream | null>

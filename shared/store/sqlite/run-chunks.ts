@@ -14,9 +14,12 @@ import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import { readRun } from './runs.ts'
 
-/** Rows that one reading takes at the most, and characters after which it takes no more. */
-const MAX_ROWS = 500
-const MAX_CHARACTERS = 500_000
+/** Rows that a reading takes at first and then at the most at once, and characters after which it takes no more. */
+const FIRST_ROWS = 2
+const MAX_ROWS = 512
+const MAX_CHARACTERS = 250_000
+/** Characters after which a row is full. */
+const ROW_CHARACTERS = 30_000
 /** Rows that one transaction removes. */
 const PRUNED_ROWS = 500
 
@@ -74,14 +77,14 @@ const rowBefore = query<{ run: string; seq: number }>()((p) =>
     .orderBy('first_seq', 'desc')
     .limit(1),
 )
-const rowsFrom = query<{ run: string; first: number }>()((p) =>
+const rowsFrom = query<{ run: string; first: number; rows: number }>()((p) =>
   sqlite
     .selectFrom('run_chunks')
     .select(['first_seq', 'last_seq', 'text'])
     .where('run_id', '=', p.run)
     .where('first_seq', '>=', p.first)
     .orderBy('first_seq')
-    .limit(MAX_ROWS),
+    .limit(p.rows),
 )
 const runOfOtid = query<{ conversation: string; otid: string; org: string }>()((p) =>
   sqlite
@@ -173,10 +176,26 @@ export class SqliteRunStreams implements RunStreamStore {
 /** Stores chunks of a run that the caller holds. */
 export function appendChunks(tx: Transaction, run_id: string, chunks: RunChunks): void {
   if (chunks.count === 0) return
-  const { first_seq, count, text, keep_from } = chunks
-  addChunks.run(tx, { run: run_id, first: first_seq, last: first_seq + count - 1, text })
+  const { keep_from } = chunks
+  for (const { first_seq, count, text } of inRows(chunks))
+    addChunks.run(tx, { run: run_id, first: first_seq, last: first_seq + count - 1, text })
   if (keep_from === undefined) return
   if (forgetBefore.run(tx, { run: run_id, seq: keep_from }).changes > 0) setTrimmed.run(tx, { run: run_id })
+}
+
+/** In parts of which a reader need not read too much that it does not want. */
+function* inRows({ first_seq, count, text }: RunChunks): Generator<RunChunks> {
+  if (text.length <= ROW_CHARACTERS) return yield { first_seq, count, text }
+  let from = 0
+  let first = first_seq
+  let end = 0
+  for (let seq = first_seq; seq < first_seq + count; seq++) {
+    end = text.indexOf('\n\n', end) + 2
+    if (end - from < ROW_CHARACTERS && seq < first_seq + count - 1) continue
+    yield { first_seq: first, count: seq - first + 1, text: text.slice(from, end) }
+    from = end
+    first = seq + 1
+  }
 }
 
 /** The number of the last chunk stored; 0 when there is none. */
@@ -233,17 +252,24 @@ function readAfter(
   after: number,
   limit: number,
 ): { text: string; read_to: number } {
-  const first = rowBefore.get(connection, { run: run_id, seq: after + 1 })?.first_seq ?? 0
+  if (limit === 0) return { text: '', read_to: after }
+  let first = rowBefore.get(connection, { run: run_id, seq: after + 1 })?.first_seq ?? 0
   let text = ''
   let read_to = after
   let count = 0
-  for (const row of rowsFrom.all(connection, { run: run_id, first })) {
-    if (row.last_seq <= after) continue
-    const known = Math.max(0, after + 1 - row.first_seq)
-    text += known === 0 ? row.text : withoutFirst(row.text, known)
-    read_to = row.last_seq
-    count += row.last_seq - row.first_seq + 1 - known
-    if (count >= limit || text.length > MAX_CHARACTERS) break
+  // Rows are big or small, so more are read as it turns out that they are small.
+  for (let rows = FIRST_ROWS; rows <= MAX_ROWS; rows *= 4) {
+    const found = rowsFrom.all(connection, { run: run_id, first, rows })
+    for (const row of found) {
+      first = row.first_seq + 1
+      if (row.last_seq <= after) continue
+      const known = Math.max(0, after + 1 - row.first_seq)
+      text += known === 0 ? row.text : withoutFirst(row.text, known)
+      read_to = row.last_seq
+      count += row.last_seq - row.first_seq + 1 - known
+      if (count >= limit || text.length > MAX_CHARACTERS) return { text, read_to }
+    }
+    if (found.length < rows) break
   }
   return { text, read_to }
 }

@@ -62,6 +62,24 @@ export function describeRunStreams(subject: Subject): void {
       assert.deepEqual([numbers(end?.text ?? ''), end?.run.status], [[104, 105], 'completed'])
     })
 
+    it('are read in small parts also where much was stored at once', async () => {
+      const { store } = subject
+      const { run, place } = await begin()
+      await store.streams.append(ADA, { ...place, ...chunks(1, 20_000) })
+      let read = 0
+      for (let after = 0; after < 20_000;) {
+        const part = await store.streams.read(ADA, run.id, after, 100)
+        assert.ok(part && part.text.length < 100_000, `${part?.text.length} characters`)
+        assert.deepEqual(numbers(part.text), range(after + 1, part.read_to))
+        read += part.read_to - after
+        after = part.read_to
+      }
+      assert.equal(read, 20_000)
+      const tail = await store.streams.read(ADA, run.id, 19_990, 100)
+      assert.deepEqual(numbers(tail?.text ?? ''), range(19_991, 20_000))
+      assert.equal((await store.streams.read(ADA, run.id, 5, 0))?.text, '')
+    })
+
     it('are of runs that were opened so, and of their organisation', async () => {
       const { store } = subject
       const { run, place } = await begin({ recorded: false })
