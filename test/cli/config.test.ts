@@ -199,6 +199,26 @@ describe('loci config and loci connect', () => {
       assert.equal(provider?.['provider_type'], 'openai')
     })
 
+    it('asks Anthropic in its own protocol, and takes another one that the user sets', async () => {
+      models = await startModelServer({
+        'GET /v1/models?limit=1000': (_body, { headers }) =>
+          headers['x-api-key'] === KEY && headers['anthropic-version'] !== undefined
+            ? { json: { data: [{ type: 'model', id: 'claude-opus-5', max_input_tokens: 1_000_000 }] } }
+            : { status: 401 },
+      })
+      const { code, stderr } = await loci(['connect', 'anthropic', '--url', models.url], {
+        env: { ...env, ANTHROPIC_API_KEY: KEY },
+      })
+      assert.equal(code, 0, stderr)
+      assert.match(stderr, /1 model \(claude-opus-5\)/)
+      const read = async () => ((await saved())['providers'] as Record<string, unknown>[])[0]
+      assert.equal((await read())?.['provider_type'], 'anthropic')
+      assert.equal((await loci(['config', 'set', 'providers.anthropic.api', 'chat'], { env })).code, 0)
+      assert.equal((await read())?.['api'], 'chat')
+      const wrong = await loci(['config', 'set', 'providers.anthropic.api', 'telepathy'], { env })
+      assert.notEqual(wrong.code, 0)
+    })
+
     it('saves nothing when the test fails, naming the URL and the cause but no key', async () => {
       const url = await startProvider('another')
       const tries: [string[], RegExp][] = [

@@ -223,6 +223,28 @@ describe('catalog of models', () => {
       })
       const anthropic = providerAt(`${others.url}/v1`, { name: 'anthropic', provider_type: 'anthropic' })
       assert.deepEqual(await windows(anthropic), [['anthropic/claude-sonnet-4-5', 200_000]])
+      const newer = await serve({
+        'GET /v1/models?limit=1000': {
+          json: {
+            data: [
+              { id: 'claude-opus-5', max_input_tokens: 1_000_000, max_tokens: 128_000, lifecycle: 'active' },
+              { id: 'claude-2.1', lifecycle: 'retired' },
+              { id: 'claude-3-5-haiku-20241022' },
+            ],
+          },
+        },
+      })
+      const live = providerAt(newer.url, { name: 'anthropic', provider_type: 'anthropic' })
+      const { models: claudes } = await catalog([live]).list(actor)
+      assert.deepEqual(
+        claudes
+          .slice(0, -1)
+          .map((found) => [found.name, found.context_window, found.max_tokens, found.enable_reasoner]),
+        [
+          ['claude-opus-5', 1_000_000, 128_000, true],
+          ['claude-3-5-haiku-20241022', 200_000, 8192, false],
+        ],
+      )
       const google = providerAt(`${others.url}/g`, { name: 'google_ai', provider_type: 'google_ai' })
       assert.deepEqual(await windows(google), [['google_ai/gemini-2.5-pro', 1_048_576]])
     })

@@ -10,6 +10,23 @@ describe('openai-compatible model', () => {
     (server = await startScriptedModel(steps, options))
   afterEach(() => server.close())
 
+  it('keeps the log probabilities of a stream, chunk by chunk', async () => {
+    await start([{ reply: { text: ['Hello ', 'Ada'], logprobs: true } }])
+    const { finish } = await collect(modelAt(server.url), request('Hi', { logprobs: { top: 3 } }))
+    const token = (text: string) => ({ token: text, logprob: -0.5, bytes: null, top_logprobs: [] })
+    assert.deepEqual(finish?.logprobs, { content: [token('Hello '), token('Ada')], refusal: null })
+    const { logprobs, top_logprobs } = server.requests[0]!.body
+    assert.deepEqual([logprobs, top_logprobs], [true, 3])
+  })
+
+  for (const stream of [true, false])
+    it(`keeps Gemini's signature of a call (stream: ${stream})`, async () => {
+      const call = { id: 'a', name: 'now', arguments: { zone: 'UTC' }, signature: 'sig' }
+      await start([{ reply: { tool_calls: [call] } }])
+      const { calls } = await collect(modelAt(server.url), request('Hi'), { stream })
+      assert.deepEqual(calls, [{ id: 'a', name: 'now', arguments: '{"zone":"UTC"}', signature: 'sig' }])
+    })
+
   for (const stream of [true, false]) {
     it(`says text, reasoning, usage and why it stopped (stream: ${stream})`, async () => {
       await start([

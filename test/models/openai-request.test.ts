@@ -136,6 +136,43 @@ describe('chat completion request', () => {
     assert.equal(messages('openai')[0]?.content, null)
   })
 
+  it('gives Gemini its signatures back, and nobody else', () => {
+    const calling: ModelMessage = {
+      role: 'assistant',
+      content: [],
+      tool_calls: [{ id: 'a', name: 'now', arguments: '{}', signature: 'sig' }],
+    }
+    const extra = (type: ProviderConfig['provider_type']) => {
+      const [message] = bodyOf(request([calling]), { provider_type: type }).messages as Record<
+        string,
+        unknown
+      >[]
+      return (message?.tool_calls as Record<string, unknown>[])[0]?.extra_content
+    }
+    assert.deepEqual(extra('google_ai'), { google: { thought_signature: 'sig' } })
+    assert.equal(extra('openai'), undefined)
+  })
+
+  it('asks for thinking, verbosity and strict calls only where they are known', () => {
+    const settings = { temperature: 1, max_reasoning_tokens: 2048, verbosity: 'low', strict: true } as const
+    const asked = request('Hi', { tools: [tool], settings })
+    const plain = bodyOf(asked)
+    assert.deepEqual(plain.tools, [{ type: 'function', function: tool }])
+    assert.ok(!('verbosity' in plain) && !('extra_body' in plain) && !('thinking' in plain))
+    assert.deepEqual(bodyOf(asked, { provider_type: 'google_ai' }).extra_body, {
+      google: { thinking_config: { thinking_budget: 2048 } },
+    })
+    const own = bodyOf(asked, official, { id: 'gpt-5-mini' })
+    assert.equal(own.verbosity, 'low')
+    const parameters = { ...tool.parameters, additionalProperties: false }
+    assert.deepEqual(own.tools, [{ type: 'function', function: { ...tool, parameters, strict: true } }])
+    const off = request('Hi', {
+      settings: { temperature: 1, enable_reasoner: false, frequency_penalty: 0.5 },
+    })
+    assert.deepEqual(bodyOf(off, { provider_type: 'zai' }).thinking, { type: 'disabled' })
+    assert.equal(bodyOf(off).frequency_penalty, 0.5)
+  })
+
   it('asks for a response format', () => {
     const format = { type: 'json_schema' as const, json_schema: { name: 'a', schema: {} } }
     const asked = (response_format: ModelRequest['settings']['response_format']) =>

@@ -53,6 +53,13 @@ describe('providers', () => {
     assert.equal(url({ AZURE_API_KEY: 'k' }), 'https://api.openai.com/v1')
   })
 
+  it('anthropic takes ANTHROPIC_BASE_URL, written with or without /v1', () => {
+    for (const url of ['http://box:1', 'http://box:1/v1/']) {
+      const [own] = providersFromEnv({ ANTHROPIC_BASE_URL: url })
+      assert.deepEqual([own?.name, own && apiBase(own)], ['anthropic', 'http://box:1/v1'])
+    }
+  })
+
   it('presets are valid, each with a name of its own', () => {
     assert.equal(new Set(PRESETS.map(({ name }) => name)).size, PRESETS.length)
     for (const { name, provider_type, base_url, local } of PRESETS) {
