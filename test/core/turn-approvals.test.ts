@@ -109,8 +109,8 @@ describe('a turn that waits for an approval', () => {
       [
         calls(
           INSERT('call-1'),
-          { ...call('read_file', {}, 1, 'call-2') } as typeof SEARCH,
-          { ...call('read_file', {}, 2, 'call-3') } as typeof SEARCH,
+          { ...call('read_file', {}, 1, 'call-2') },
+          { ...call('read_file', {}, 2, 'call-3') },
         ),
       ],
       { client_tools: [READ_FILE] },
@@ -147,7 +147,7 @@ describe('a turn that waits for an approval', () => {
         .at(-2)
         ?.tool_returns.map(({ tool_call_id, func_response }) => [
           tool_call_id,
-          /interrupted|a file|private/.exec(String(func_response))?.[0],
+          /interrupted|a file|private/.exec(JSON.stringify(func_response))?.[0],
         ]),
       [
         ['call-1', 'interrupted'],
@@ -218,7 +218,10 @@ describe('a turn that waits for an approval', () => {
       t.requests.map((request) => request.tool_choice),
       [{ name: 'conversation_search' }, 'auto', 'auto', 'auto'],
     )
-    assert.match(String(result.messages.at(-2)?.tool_returns[0]?.func_response), /cannot be called now/)
+    assert.match(
+      JSON.stringify(result.messages.at(-2)?.tool_returns[0]?.func_response),
+      /cannot be called now/,
+    )
   })
 
   it('asks again when the next call needs an approval too', async () => {

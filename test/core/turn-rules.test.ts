@@ -75,7 +75,7 @@ describe('a turn with tool rules', () => {
     const [, refused] = result.messages.flatMap((message) => message.tool_returns)
     assert.equal(refused?.status, 'error')
     assert.match(
-      String(refused?.func_response),
+      JSON.stringify(refused?.func_response),
       /memory_replace cannot be called now; call one of: memory_insert\..*After using conversation_search/,
     )
     assert.deepEqual(choices(), ['auto', { name: 'memory_insert' }, { name: 'memory_insert' }, 'auto'])
@@ -146,7 +146,7 @@ describe('a turn with tool rules', () => {
     const result = await t.turn(agent.id, [calls(INSERT)])
     assert.deepEqual([result.status, result.stop_reason], ['failed', 'invalid_tool_call'])
     assert.match(
-      String(result.messages[1]?.tool_returns[0]?.func_response),
+      JSON.stringify(result.messages[1]?.tool_returns[0]?.func_response),
       /'nonsense' is no parameter of memory_insert/,
     )
   })

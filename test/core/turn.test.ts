@@ -68,7 +68,7 @@ describe('a turn', () => {
       type: 'function',
       function: { name: 'notool', arguments: '{"query":"😀"}' },
     })
-    assert.match(String(returned?.tool_returns[0]?.func_response), /no tool 'notool'/)
+    assert.match(JSON.stringify(returned?.tool_returns[0]?.func_response), /no tool 'notool'/)
     assert.deepEqual(answer?.content, [
       { type: 'reasoning', is_native: true, reasoning: 'hm ', signature: null },
       { type: 'text', text: 'ab 😀 \ufffdc \ufffdd' },

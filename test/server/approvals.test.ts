@@ -143,7 +143,7 @@ describe('approvals', () => {
       const other = { type: 'approval', approve: true, approval_request_id: `message-${crypto.randomUUID()}` }
       await refused(send(agent.id, [other as Input]), 400, /Invalid approval request ID/)
       await send(agent.id, [
-        { type: 'approval', approve: true, approval_request_id: asked.messages[0]?.id ?? null } as Input,
+        { type: 'approval', approve: true, approval_request_id: asked.messages[0]?.id ?? null },
       ])
       assert.equal(await humanBlock(agent.id), 'a\nb')
     })
@@ -356,7 +356,7 @@ describe('approvals', () => {
         { role: 'user', content: 'and this' },
       ]
       await send(agent.id, more as Input[])
-      assert.match(String(JSON.stringify(model.requests.at(-1)?.body.messages.at(-1))), /and this/)
+      assert.match(JSON.stringify(model.requests.at(-1)?.body.messages.at(-1)), /and this/)
       assert.deepEqual(Object.keys(returnsShown()), ['call-read'], 'the return is there once')
     })
   })
@@ -412,8 +412,10 @@ describe('approvals', () => {
     ])
   })
 
-  it('are seen in the agent and in lists while they wait, also after a restart, and resolved there', async () => {
+  it('are seen and answered from another process, and after a restart', async () => {
     const data = await mkdtemp(join(tmpdir(), 'loci-approvals-'))
+    const include: 'agent.pending_approval'[] = ['agent.pending_approval']
+    const approvals = (id: string) => [{ type: 'approval' as const, approvals: [approve(id) as never] }]
     const first = await startLoci({ model_url: model.url, data })
     let agent_id: string
     try {
@@ -423,15 +425,22 @@ describe('approvals', () => {
         tool_rules: [{ type: 'requires_approval', tool_name: 'memory_insert' }],
       })
       agent_id = agent.id
-      model.add(asks(inserts()))
+      model.add(asks(inserts('one')), asks(inserts('two')))
       await first.letta.agents.messages.create(agent_id, { input: 'go' })
       const second = await startLoci({ model_url: model.url, data })
       try {
-        const found = await second.letta.agents.retrieve(agent_id, { include: ['agent.pending_approval'] })
+        const found = await second.letta.agents.retrieve(agent_id, { include })
         assert.equal(found.pending_approval?.message_type, 'approval_request_message')
+        const again = await second.letta.agents.messages.create(agent_id, { messages: approvals('one') })
+        assert.equal(again.stop_reason.stop_reason, 'requires_approval')
       } finally {
         await second.close()
       }
+      await refused(
+        first.letta.agents.messages.create(agent_id, { messages: approvals('one') }),
+        400,
+        /'two'/,
+      )
     } finally {
       await first.close()
     }
@@ -443,21 +452,56 @@ describe('approvals', () => {
         null,
         'only when it is asked for',
       )
-      const found = await letta.agents.retrieve(agent_id, { include: ['agent.pending_approval'] })
-      const pending = found.pending_approval
+      const pending = (await letta.agents.retrieve(agent_id, { include })).pending_approval
       const page = await letta.agents.messages.list(agent_id, { limit: 1 })
       assert.deepEqual(page.items, [pending])
       model.add(says('done'))
-      const done = await letta.agents.messages.create(agent_id, {
-        messages: [{ type: 'approval', approvals: [approve('call-insert') as never] }],
-      })
+      const done = await letta.agents.messages.create(agent_id, { messages: approvals('two') })
       assert.equal(done.stop_reason.stop_reason, 'end_turn')
-      const after = await letta.agents.retrieve(agent_id, { include: ['agent.pending_approval'] })
-      assert.equal(after.pending_approval, null)
+      assert.equal((await letta.agents.retrieve(agent_id, { include })).pending_approval, null)
     } finally {
       await later.close()
       await rm(data, { recursive: true, force: true })
     }
+  })
+
+  it('wait in their own conversation, and are answered and cancelled there', async () => {
+    const agent = await guarded('memory_insert')
+    const { conversations } = loci.letta
+    const [one, two] = [
+      await conversations.create({ agent_id: agent.id }),
+      await conversations.create({ agent_id: agent.id }),
+    ]
+    const say = (id: string, messages: object[]) =>
+      conversations.messages.create(id, { messages: messages, streaming: false })
+    const go = [{ role: 'user', content: 'go' }]
+    model.add(asks(inserts('in-one')), asks(inserts('in-two')), says('default'), says('one'), says('two'))
+    await say(one.id, go)
+    await say(two.id, go)
+    const found = await loci.letta.agents.retrieve(agent.id, { include: ['agent.pending_approval'] })
+    assert.equal(found.pending_approval, null, "not the default conversation's")
+    assert.equal((await send(agent.id, 'go')).stop_reason.stop_reason, 'end_turn')
+    await refused(say(one.id, go), 409, /PENDING_APPROVAL/)
+    await refused(say(one.id, [{ type: 'approval', approvals: [approve('in-two')] }]), 400, /'in-one'/)
+    await say(one.id, [{ type: 'approval', approvals: [approve('in-one')] }])
+    assert.equal(Object.values(await conversations.cancel(two.id))[0], 'cancelled')
+    await say(two.id, go)
+    assert.match(returnsShown()['in-two'] ?? '', /denied/)
+    assert.equal(await humanBlock(agent.id), 'a\nb')
+  })
+
+  it('go into a fork of their conversation, and are answered in each', async () => {
+    const agent = await guarded('memory_insert')
+    const { conversations } = loci.letta
+    const source = await conversations.create({ agent_id: agent.id })
+    model.add(asks(inserts()), says('source'), says('fork'))
+    const say = (id: string, messages: object[]) =>
+      conversations.messages.create(id, { messages: messages, streaming: false })
+    await say(source.id, [{ role: 'user', content: 'go' }])
+    const fork = await conversations.fork(source.id)
+    await say(source.id, [{ type: 'approval', approvals: [deny('call-insert', 'not here')] }])
+    await say(fork.id, [{ type: 'approval', approvals: [approve('call-insert')] }])
+    assert.equal(await humanBlock(agent.id), 'a\nb')
   })
 
   it('are denied when the conversation is cancelled, and it works afterwards', async () => {

@@ -100,7 +100,7 @@ export function describeApprovals(subject: Subject): void {
         healed.tool_returns.map(({ tool_call_id, status, func_response }) => [
           tool_call_id,
           status,
-          /not now|interrupted/.exec(String(func_response))?.[0],
+          /not now|interrupted/.exec(JSON.stringify(func_response))?.[0],
         ]),
         [
           ['call-1', 'error', 'interrupted'],
