@@ -132,13 +132,13 @@ describe('a summary without a model', () => {
 })
 
 describe('the transcript for a summariser', () => {
-  it('shows everything when there is room, and clips tool returns before it leaves messages out', () => {
+  it('shows everything when there is room, and clips tool returns before it leaves messages out', async () => {
     const messages = [user('Find it'), aCall(A, 'c'), aReturn(A, 'c', 'found '.repeat(2000)), said('Here.')]
     assert.equal(
-      transcript(messages, 1e6),
+      await transcript(messages, 1e6),
       `user: Find it\nassistant calls look: {}\ntool look returned: ${'found '.repeat(2000)}\nassistant: Here.`,
     )
-    const short = transcript(messages, 500)
+    const short = await transcript(messages, 500)
     assert.match(
       short,
       /found \.\.\. \[truncated \d+ chars\]|found?\.\.\. \[truncated|\[truncated \d+ chars\]/,
@@ -147,9 +147,9 @@ describe('the transcript for a summariser', () => {
     assert.ok(countTokens(short) <= 500)
   })
 
-  it('leaves out the middle when nothing else helps', () => {
+  it('leaves out the middle when nothing else helps', async () => {
     const messages = Array.from({ length: 500 }, (_, i) => user(`Line ${i} of many`))
-    const short = transcript(messages, 300)
+    const short = await transcript(messages, 300)
     assert.match(short, /^user: Line 0 of many\n/)
     assert.match(short, /\[… \d+ entries left out …\]/)
     assert.match(short, /Line 499 of many$/)

@@ -298,6 +298,91 @@ describe('a context that is full', () => {
       await model.done()
     })
 
+  it('is made shorter between two steps of a turn too, and the turn goes on', async () => {
+    const { id } = await newAgent()
+    await fill(id, 8)
+    model.add(
+      {
+        reply: {
+          tool_calls: [{ name: 'conversation_search', arguments: { query: 'boats' } }],
+          usage: counted(0.95 * WINDOW),
+        },
+      },
+      { reply: { text: 'They counted boats.' } },
+      { reply: { text: 'Twelve.' } },
+    )
+    const answer = await loci.letta.agents.messages.create(id, { input: 'How many boats?' })
+    assert.deepEqual(
+      answer.messages.map((m) => m.message_type),
+      ['tool_call_message', 'tool_return_message', 'user_message', 'assistant_message'],
+    )
+    const { messages } = bodyOf(-1)
+    assert.match(String(messages[1]?.content), /They counted boats\./)
+    assert.deepEqual(
+      messages.slice(-3).map((m) => m.role),
+      ['user', 'assistant', 'tool'],
+    )
+    await model.done()
+  })
+
+  it('is known to be full also of a provider that reports no usage', async () => {
+    const { id } = await newAgent({ context_window_limit: 2_500 })
+    model.add({ reply: { text: WORDS.repeat(120), usage: null } }, { reply: { text: 'Much about boats.' } })
+    await loci.letta.agents.messages.create(id, { input: 'Tell me all' })
+    assert.equal((await records(id))[0]?.['trigger'], 'post_step_context_check')
+    await model.done()
+  })
+
+  it('is made shorter before a request that is known to be too long', async () => {
+    const { id } = await newAgent()
+    await fill(id, 8)
+    await loci.letta.agents.update(id, { context_window_limit: 800 })
+    model.add({ reply: { text: 'Boats.' } }, { reply: { text: 'Yes.' } })
+    await loci.letta.agents.messages.create(id, { input: 'Still there?' })
+    assert.equal((await records(id))[0]?.['trigger'], 'context_window_exceeded')
+    assert.equal(contents(bodyOf(-1)).at(-1), 'user: Still there?')
+    await model.done()
+  })
+
+  it('keeps a call that waits for an approval, which can be given afterwards', async () => {
+    const { id } = await newAgent({
+      tool_rules: [{ type: 'requires_approval', tool_name: 'memory_insert' }],
+    })
+    await fill(id, 4)
+    model.add({
+      reply: {
+        text: 'May I note that?',
+        tool_calls: [{ name: 'memory_insert', arguments: { label: 'human', new_string: 'Likes boats.' } }],
+      },
+    })
+    const asked = await loci.letta.agents.messages.create(id, { input: 'I like boats' })
+    assert.equal(asked.stop_reason.stop_reason, 'requires_approval')
+    model.add({ reply: { text: 'Talk of boats.' } })
+    await loci.letta.agents.messages.compact(id, { compaction_settings: { mode: 'all' } })
+    const request = asked.messages.find((m) => m.message_type === 'approval_request_message')
+    assert.ok(request && 'tool_call' in request)
+    const { tool_call } = request
+    model.add({ reply: { text: 'Noted.' } })
+    const done = await loci.letta.agents.messages.create(id, {
+      messages: [
+        {
+          type: 'approval',
+          approvals: [{ type: 'approval', tool_call_id: tool_call.tool_call_id ?? '', approve: true }],
+        },
+      ],
+    })
+    assert.equal(done.stop_reason.stop_reason, 'end_turn')
+    const { messages } = bodyOf(-1)
+    assert.match(String(messages[1]?.content), /Talk of boats\./)
+    assert.deepEqual(
+      messages.slice(2).map((m) => m.role),
+      ['assistant', 'tool'],
+    )
+    const block = await loci.letta.agents.blocks.retrieve('human', { agent_id: id })
+    assert.match(block.value, /Likes boats\./)
+    await model.done()
+  })
+
   it('is made shorter on request, and refuses when nothing would be won', async () => {
     const { id } = await newAgent()
     await assert.rejects(loci.letta.agents.messages.compact(id), { status: 400 })

@@ -7,6 +7,7 @@ import type { CoreDeps } from '../ports/deps.ts'
 import { compilePrompt, renderPrompt } from '../prompt.ts'
 import { compactContext, type CompactionInput, planCompaction } from './compact.ts'
 import { changedCompactionSettings } from './compaction-settings.ts'
+import { giveWay } from './give-way.ts'
 import { repeatedTokens, toolTokens } from './message-tokens.ts'
 import { ContextMeter } from './meter.ts'
 import { compactionSettingsOf } from './turn-window.ts'
@@ -27,6 +28,7 @@ export async function compactConversation(
   const [system] = found?.context ?? []
   if (!found || !system) throw agentNotFound()
   const { agent, context } = found
+  await giveWay()
   await refuseWhileBusy(deps, actor, target)
   if (context.length < 2)
     throw new AppError('invalid_argument', 'this conversation has no messages that could be compacted')
@@ -76,6 +78,7 @@ export async function compactConversation(
       },
     }),
   }
+  await giveWay()
   const plan = planCompaction(input)
   if (!plan)
     throw new AppError(

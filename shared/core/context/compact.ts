@@ -14,6 +14,7 @@ import type { CoreDeps } from '../ports/deps.ts'
 import type { ModelRequest, ResolvedModel } from '../ports/models.ts'
 import type { ContextCompaction } from '../ports/compaction-store.ts'
 import { formatLocalTime } from '../prompt.ts'
+import { giveWay } from './give-way.ts'
 import { cutPoints, pendingFrom, unansweredFrom } from './cuts.ts'
 import { messageTokens, tokensOf } from './message-tokens.ts'
 import { summarise } from './summarise.ts'
@@ -89,6 +90,7 @@ export async function compactContext(
 ): Promise<CompactionOutcome> {
   const { settings, context, attempt } = input
   const started = deps.clock.monotonic()
+  await giveWay()
   const done = await replaceUpTo(plan)
   // A summary that turned out long, or messages that were not enough: everything goes.
   const whole = wholeCut(input)
@@ -113,6 +115,7 @@ export async function compactContext(
       deps,
       options,
     )
+    await giveWay()
     return outcome(input, deps, { mode_used: summary.mode_used, summary, evicted, end, started })
   }
 }

@@ -7,6 +7,7 @@ import type { CoreDeps } from '../ports/deps.ts'
 import type { ModelMessage, ModelRequest, ResolvedModel } from '../ports/models.ts'
 import { ACKNOWLEDGEMENT, defaultPrompt } from './compaction-prompts.ts'
 import { extractSummary } from './extract.ts'
+import { giveWay } from './give-way.ts'
 import { countTokens } from './tokens.ts'
 import { transcript } from './transcript.ts'
 
@@ -86,10 +87,11 @@ function attempts(task: SummaryTask, deps: CoreDeps): (() => Promise<Attempt>)[]
   if (!self && other !== null && other !== model.handle)
     all.push(async () => {
       const resolved = await deps.models.resolve(actor, other)
-      return { model: resolved, mode_used, request: transcriptRequest(resolved, task, SHARE_OF_WINDOW) }
+      const request = await transcriptRequest(resolved, task, SHARE_OF_WINDOW)
+      return { model: resolved, mode_used, request }
     })
   for (const share of [SHARE_OF_WINDOW, SHARE_OF_WINDOW / 3])
-    all.push(async () => ({ model, mode_used, request: transcriptRequest(model, task, share) }))
+    all.push(async () => ({ model, mode_used, request: await transcriptRequest(model, task, share) }))
   return all
 }
 
@@ -102,12 +104,18 @@ function ownRequest(own: ModelRequest, { settings, mode }: SummaryTask): ModelRe
   }
 }
 
-function transcriptRequest(model: ResolvedModel, task: SummaryTask, share: number): ModelRequest {
+async function transcriptRequest(
+  model: ResolvedModel,
+  task: SummaryTask,
+  share: number,
+): Promise<ModelRequest> {
+  await giveWay()
   const { settings, mode } = task
   // The prompt of a `self_*` mode is addressed to the agent, not to somebody who reads a transcript.
   const prompt = (mode === settings.mode ? settings.prompt : null) ?? defaultPrompt(mode)
   const instructions = mode.startsWith('self_') ? defaultPrompt(PLAIN[mode]) : prompt
-  const text = `<transcript>\n${transcript(task.evicted, model.info.max_context_window * share)}\n</transcript>`
+  const shown = await transcript(task.evicted, model.info.max_context_window * share)
+  const text = `<transcript>\n${shown}\n</transcript>`
   const user = (said: string): ModelMessage => ({
     role: 'user',
     content: [{ type: 'text', text: said }],

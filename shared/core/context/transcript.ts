@@ -1,5 +1,6 @@
 import type { StoredMessage, StoredToolReturn } from '../../schema/message.ts'
 import { clip, textOf } from '../messages.ts'
+import { giveWay } from './give-way.ts'
 import { countTokens } from './tokens.ts'
 
 /** How much of each tool return a transcript shows when there is room, and when there is less and less. */
@@ -35,11 +36,16 @@ export function transcriptLines(messages: readonly StoredMessage[], max = Infini
  * The transcript of these messages in at most about so many tokens, by our count: tool returns are clipped first, then
  * the middle is left out, more of the newer part kept than of the older.
  */
-export function transcript(messages: readonly StoredMessage[], max_tokens: number): string {
+export async function transcript(messages: readonly StoredMessage[], max_tokens: number): Promise<string> {
   let lines: string[] = []
   for (const max of RETURN_CHARS) {
+    const before = lines
     lines = transcriptLines(messages, max)
-    if (countTokens(lines.join('\n')) <= max_tokens) return lines.join('\n')
+    const text = lines.join('\n')
+    // Clipping has taken nothing away: there is nothing new to count.
+    if (text === before.join('\n')) continue
+    if (countTokens(text) <= max_tokens) return text
+    await giveWay()
   }
   return withoutMiddle(lines, max_tokens)
 }

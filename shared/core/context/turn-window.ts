@@ -47,7 +47,8 @@ export class TurnWindow {
   readonly #deps: CoreDeps
   readonly #agent: Agent
   readonly #meter: ContextMeter
-  readonly #fixed_tools: number
+  /** By our count; counted when it is first asked for. */
+  #tool_tokens: number | null = null
   #stored: StoredMessage[]
   #messages: ModelMessage[]
   /** Answers whose tokens the provider has counted already. */
@@ -64,7 +65,6 @@ export class TurnWindow {
     this.#agent = opened.agent
     this.#messages = input.messages
     this.#stored = [...opened.context]
-    this.#fixed_tools = toolTokens(input.tools)
     const { context_usage, added, context } = opened
     this.#meter = new ContextMeter(model.handle, context_usage, added > 0 ? context.slice(-added) : [], {
       fixed: () => this.#fixed(),
@@ -245,7 +245,8 @@ export class TurnWindow {
   }
 
   #fixed(): number {
-    return repeatedTokens(this.#systemText()) + this.#fixed_tools
+    this.#tool_tokens ??= toolTokens(this.#input.tools)
+    return repeatedTokens(this.#systemText()) + this.#tool_tokens
   }
 }
 
