@@ -64,6 +64,9 @@ async function findOrCreate(client: LociClient, nameOrId: string, options: ChatO
       throw new Failure(`${error.message} To create it: ${command}`, { cause: error })
     }
   }
+  const { agentName } = await import('../../shared/schema/agent.ts')
+  const issue = agentName.safeParse(nameOrId).error?.issues[0]
+  if (issue) throw new Failure(`'${nameOrId}' cannot be the name of an agent: ${issue.message}.`)
   const model = options.model ?? firstModel(await client.letta.models.list())
   const agent = await client.letta.agents.create({
     name: nameOrId,

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { loadSettings, resolveDataDirectory } from '../../shared/server/main.ts'
 import { complain, EXIT } from '../failure.ts'
 import { plain } from '../terminal.ts'
+import { unknownSettings } from '../unknown-settings.ts'
 
 interface Options {
   data?: string
@@ -19,7 +21,7 @@ export async function runConfigShow(options: Options): Promise<void> {
   process.stdout.write(`${plain(JSON.stringify(masked(config.stored), null, 2))}\n`)
 }
 
-/** `loci config check`: one line when the file is right; otherwise what is wrong and where, and exit code 1. */
+/** `loci config check`: one line when the file is right, or not there; otherwise what is wrong and where, and exit code 1. */
 export async function runConfigCheck(options: Options): Promise<void> {
   const { openConfig, referenceIn, unknownKeys } = await loadSettings()
   const config = await openConfig(directoryOf(options))
@@ -34,17 +36,21 @@ export async function runConfigCheck(options: Options): Promise<void> {
   ]
   for (const problem of problems) complain(`${config.path}: ${problem}`)
   if (problems.length > 0) process.exitCode = EXIT.failure
+  else if (!existsSync(config.path))
+    process.stdout.write(`${plain(`There is no ${config.path}: the defaults hold.`)}\n`)
   else process.stdout.write(`${plain(config.path)} is right.\n`)
 }
 
 /** `loci config set`: changes one setting, or says why it cannot be; prints what changed. */
 export async function runConfigSet(key: string, value: string, options: Options): Promise<void> {
-  const { openConfig, setValue } = await loadSettings()
+  const { openConfig, setValue, unknownKeys } = await loadSettings()
   const config = await openConfig(directoryOf(options))
   let change = { key, before: '', after: '' }
   await config.update((data) => {
     change = setValue(data, key, value)
   })
+  const unknown = unknownKeys(config.stored)
+  if (unknown.length > 0) complain(unknownSettings(config.path, unknown))
   const same = change.before === change.after ? ' (as before)' : ''
   process.stdout.write(`${plain(`${change.key}: ${change.before} → ${change.after}${same}`)}\n`)
   process.stderr.write(

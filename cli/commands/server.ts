@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { Agent, get } from 'node:http'
 import { listen, openLoci, type Loci } from '../../shared/server/main.ts'
 import { VERSION } from '../../shared/schema/version.ts'
-import { Failure } from '../failure.ts'
+import { complain, Failure } from '../failure.ts'
 import { curlLines, DEMO, describeModels, firstModel } from '../models.ts'
 import { untilStopped } from '../shutdown.ts'
+import { unknownSettings } from '../unknown-settings.ts'
 import { bold, columns, dim, plain, wrap } from '../terminal.ts'
 
 /** A provider that takes longer is left out of the greeting, not of the server. In milliseconds. */
@@ -31,6 +32,8 @@ export async function runServer(options: ServerOptions): Promise<void> {
     data: options.data,
     log_level: options.logLevel ?? (env['LOCI_LOG_LEVEL'] || 'info'),
   })
+  const { path, unknown_keys } = loci.config
+  if (unknown_keys.length > 0) complain(unknownSettings(path, unknown_keys))
   try {
     const server = await listen(loci, {
       host: options.host,

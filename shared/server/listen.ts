@@ -1,5 +1,5 @@
 import { getRequestListener } from '@hono/node-server'
-import { createServer } from 'node:http'
+import { Agent, createServer, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { AppError } from '../schema/errors.ts'
 import { gate, type GateOptions } from './gate.ts'
@@ -51,8 +51,14 @@ export async function listenOn(fetch: Fetch, options: ListenOptions): Promise<Li
   )
   answerGarbage(server)
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(describe(error, host, port)))
+    server.once('error', reject)
     server.listen(port, host, resolve)
+  }).catch(async (error: NodeJS.ErrnoException) => {
+    throw describe(error, {
+      host,
+      port,
+      by: error.code === 'EADDRINUSE' ? await whoAnswers(host, port) : null,
+    })
   })
   const address = server.address() as AddressInfo
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
@@ -80,10 +86,36 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
-function describe(error: NodeJS.ErrnoException, host: string, port: number): AppError {
+/** How long what holds a port may take to say what it is, in milliseconds. */
+const HEALTH_MS = 1000
+
+/** A Loci, or another server with the same API, on a taken port, with what to do about it; null for anything else. */
+async function whoAnswers(host: string, port: number): Promise<string | null> {
+  const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  const url = `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+  // An agent of its own: the global one may send even loopback through the user's proxy.
+  const agent = new Agent()
+  const answer = await new Promise<string>((resolve) => {
+    get(`${url}/v1/health/`, { agent, signal: AbortSignal.timeout(HEALTH_MS) }, (response) => {
+      let body = ''
+      response.setEncoding('utf8').on('data', (piece: string) => {
+        if (body.length < 10_000) body += piece
+      })
+      response.on('end', () => resolve(body)).on('error', () => resolve(''))
+    }).on('error', () => resolve(''))
+  })
+  agent.destroy()
+  const health = /"version":\s*"([\w.+-]{1,40})".*"status":\s*"ok"/s.exec(answer)
+  return health && `a Loci that is running already (${health[1]}); use it at ${url}`
+}
+
+function describe(
+  error: NodeJS.ErrnoException,
+  { host, port, by }: { host: string; port: number; by: string | null },
+): AppError {
   const where = `${host}:${port}`
   const text: Record<string, string> = {
-    EADDRINUSE: `port ${port} on ${host} is taken by another program; stop it, or choose another with --port (0 picks a free one)`,
+    EADDRINUSE: `port ${port} on ${host} is taken by ${by ?? 'another program; stop it'}, or choose another with --port (0 picks a free one)`,
     EACCES: `this user may not listen on ${where}; choose a port above 1023 with --port`,
     EADDRNOTAVAIL: `${host} is not an address of this machine; choose another with --host`,
     ENOTFOUND: `the host name '${host}' is unknown; choose another with --host`,

@@ -2,6 +2,7 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { openConfig } from '../config/config.ts'
+import { unknownKeys } from '../config/settings.ts'
 import { ActiveRuns } from '../core/active-runs.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
 import type { Models } from '../core/ports/models.ts'
@@ -58,6 +59,8 @@ export interface Loci {
   models(): ReturnType<Models['list']>
   /** Hosts besides loopback that requests may be addressed to, from config.json. */
   allowed_hosts: readonly string[]
+  /** config.json, and what it holds that this Loci does not know: mistyped, or of a newer one. */
+  config: { path: string; unknown_keys: readonly string[] }
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
@@ -162,6 +165,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       data,
       models: () => deps.models.list(DEFAULT_ACTOR),
       allowed_hosts: config.value.server.allowed_hosts,
+      config: { path: config.path, unknown_keys: unknownKeys(config.stored) },
       shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
       log,
       endStreams: () => closing.abort(),
@@ -223,17 +227,13 @@ export async function loadMaintenance() {
 
 /** config.json and the providers as the local commands work on them. Loaded when asked for. */
 export async function loadSettings() {
-  const [
-    { referenceIn },
-    { mask, masked, parseProvider, setValue, unknownKeys },
-    { PRESETS },
-    { checkProvider },
-  ] = await Promise.all([
-    import('../config/config.ts'),
-    import('../config/settings.ts'),
-    import('../models/providers.ts'),
-    import('./provider-check.ts'),
-  ])
+  const [{ referenceIn }, { mask, masked, parseProvider, setValue }, { PRESETS }, { checkProvider }] =
+    await Promise.all([
+      import('../config/config.ts'),
+      import('../config/settings.ts'),
+      import('../models/providers.ts'),
+      import('./provider-check.ts'),
+    ])
   return {
     mask,
     masked,

@@ -83,6 +83,15 @@ describe('loci chat', () => {
     assertReadable(near.stderr)
   })
 
+  it('says why a name cannot be that of an agent, in words of the user', async () => {
+    for (const name of ['a/b', '   ', 'x'.repeat(1001)]) {
+      const refused = await loci(['chat', name, '--create'], { env, input: 'Hi\n' })
+      assert.equal(refused.code, 1)
+      assert.match(refused.stderr, /cannot be the name of an agent: /)
+      assert.doesNotMatch(refused.stderr, /body\./)
+    }
+  })
+
   it('says that a model does not exist, or fails, in one line', async () => {
     const unknown = await loci(['chat', 'Ada', '--create', '--model', 'no/such'], { env, input: 'Hi\n' })
     assert.equal(unknown.code, 1)

@@ -69,6 +69,9 @@ describe('loci config and loci connect', () => {
     })
 
     it('checks the file: right, broken with line and column, mistyped, or without its variable', async () => {
+      const none = await loci(['config', 'check'], { env })
+      assert.deepEqual([none.code, none.stdout], [0, `There is no ${path}: the defaults hold.\n`])
+      await write('{}')
       assert.match((await loci(['config', 'check'], { env })).stdout, /config\.json is right\.\n$/)
       const tries: [string, RegExp][] = [
         ['{\n  "server": {\n    "port": 1,\n  }\n}\n', /config\.json, line 4, column 3: expected a key/],

@@ -211,8 +211,43 @@ describe('loci server', () => {
     const { code, stdout, stderr } = await loci(['server', '--port', port], { env })
     assert.equal(code, 1)
     assert.equal(stdout, '')
-    assert.match(stderr, new RegExp(`port ${port}.*--port`))
+    assert.match(
+      stderr,
+      new RegExp(
+        `port ${port} .*by a Loci that is running already \\([\\d.]+\\); use it at ${url}, .*--port`,
+      ),
+    )
     assertReadable(stderr)
+    const silent = createServer((socket) => socket.on('error', () => undefined))
+    silent.listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    try {
+      const taken = String((silent.address() as AddressInfo).port)
+      const other = await loci(['server', '--port', taken], { env })
+      assert.match(
+        other.stderr,
+        new RegExp(`port ${taken} .*by another program; stop it, or choose .*--port`),
+      )
+    } finally {
+      silent.close()
+    }
+  })
+
+  it('warns of settings that it does not know, in one line', async () => {
+    const data = join(folder.path, 'loci')
+    await mkdir(data)
+    await writeFile(join(data, 'config.json'), '{"servr":{"port":1},"server":{"prot":2}}', { mode: 0o600 })
+    await startServer()
+    await server?.waitFor(/Ctrl-C stops the server/)
+    assert.ok(server)
+    assert.deepEqual(await server.stop(), { code: 0, signal: null })
+    assert.match(
+      server.stderr,
+      /^loci: .*config\.json: .*'servr'.* no settings this Loci knows.*Mistyped\?\n/,
+    )
+    assert.match(server.stderr, /'server\.prot'/)
+    const set = await loci(['config', 'set', 'server.port', '9000'], { env })
+    assert.match(set.stderr, /^loci: .*'servr'/)
   })
 
   it('names a data directory that cannot be used', async () => {
