@@ -13,7 +13,6 @@ import { decidedResult, isApproved } from '../ports/open-calls.ts'
 import { ruleText } from '../prompt.ts'
 import { wrongPrefilled } from './prefilled.ts'
 import { wellFormed } from './stream-text.ts'
-import { wellFormed } from './stream-text.ts'
 import type { ToolRules } from './tool-rules.ts'
 
 /** Characters of an error that reach the model (reference 3.4). */
@@ -104,7 +103,6 @@ async function runToolCall(call: StoredToolCall, scope: ToolCallScope): Promise<
       tool_call_id: call.id,
       name: call.function.name,
       ...result,
-      func_response: readable(result.func_response),
       func_response: readable(result.func_response),
       ...(outcome === 'made' ? {} : { not_made: true as const }),
     },
