@@ -158,6 +158,11 @@ describe('messages over the official client', () => {
     for await (const m of t.letta.agents.messages.list(agent.id, { limit: 2, order: 'asc' }))
       if (m.message_type === 'user_message') all.push(m.content)
     assert.deepEqual(all, said)
+    // V1's quirk, which clients rely on: without an order, `after` the oldest of a page is what is newer, again and again.
+    const listed = (await t.letta.agents.messages.list(agent.id)).items.length
+    let yielded = 0
+    for await (const _ of t.letta.agents.messages.list(agent.id)) yielded++
+    assert.equal(yielded, (listed * (listed + 1)) / 2)
   })
 
   it('stores the input before the model is asked, and says which provider and URL failed', async () => {
