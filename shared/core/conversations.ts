@@ -3,7 +3,7 @@ import type { Conversation, CreateConversation, UpdateConversation } from '../sc
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
 import type { ModelSettings } from '../schema/model.ts'
-import { applySettings, llmConfigOf, modelSettingsOf } from './model-settings.ts'
+import { applySettings, checkFallbacks, llmConfigOf, modelSettingsOf } from './model-settings.ts'
 import { systemMessage } from './messages.ts'
 import type { Actor } from './ports/actor.ts'
 import type { AgentOverride, ConversationPatch } from './ports/conversation-store.ts'
@@ -115,6 +115,7 @@ async function overrideOf(
   asked: { model: string | null; model_settings: ModelSettings | null },
 ): Promise<AgentOverride> {
   const { model, model_settings } = asked
+  await checkFallbacks(deps.models, actor, model ?? agent.model ?? '', model_settings)
   const format = model_settings?.response_format
   const plain = format === undefined ? {} : { response_format: format }
   if (model === null)

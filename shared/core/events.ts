@@ -40,6 +40,14 @@ export type AgentEvent =
       /** False for thoughts that the model wrote as text or as an argument, because it was asked to. */
       is_native?: false
     }
+  /** A thought that the provider keeps to itself, whole: `data` is what it gave instead of it. */
+  | {
+      type: 'hidden_reasoning'
+      step_id: string
+      message_id: string
+      state: 'redacted' | 'omitted'
+      data: string | null
+    }
   | { type: 'text_delta'; step_id: string; message_id: string; text: string }
   | {
       type: 'tool_call_delta'

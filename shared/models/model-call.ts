@@ -24,10 +24,18 @@ export interface RetryPolicy {
   first_wait_ms: number
   /** A provider that asks for a longer wait than this is not asked again. */
   max_wait_ms: number
+  /** All waits together are no longer than this. */
+  patience_ms: number
 }
 
 /** Five waits of half a second to eight, or those that the provider asks for: limits per minute pass by. */
-const RETRY: RetryPolicy = { tries: 3, overload_tries: 6, first_wait_ms: 500, max_wait_ms: 60_000 }
+const RETRY: RetryPolicy = {
+  tries: 3,
+  overload_tries: 6,
+  first_wait_ms: 500,
+  max_wait_ms: 60_000,
+  patience_ms: 90_000,
+}
 
 /** Where another model stands by, waiting is its work. */
 const HASTY: Pick<RetryPolicy, 'overload_tries' | 'max_wait_ms'> = { overload_tries: 2, max_wait_ms: 2000 }
@@ -74,6 +82,7 @@ export async function* askModel(
   const limits = limitsOf(place.provider)
   const retry = { ...RETRY, ...options.retry, ...(options.fail_fast ? HASTY : {}) }
   let said = 0
+  let waited = 0
   for (let attempt = 1; ; attempt++) {
     if (signal.aborted) throw cancelledError(place)
     const call = new Call(place, limits, signal)
@@ -90,7 +99,7 @@ export async function* askModel(
       const failure = call.failure(thrown)
       const tries = failure.overload ? retry.overload_tries : retry.tries
       const wait = failure.retry && said === 0 && attempt < tries ? waitOf(failure, attempt, retry) : null
-      if (wait === null) throw failure.error
+      if (wait === null || (waited += wait) > retry.patience_ms) throw failure.error
       await pause(wait, signal, place)
     } finally {
       call.close()

@@ -18,7 +18,7 @@ type Shown = OpenAI.Responses.ResponseInputText | OpenAI.Responses.ResponseInput
 export function toResponseBody(
   request: ModelRequest,
   model: Model,
-  stream: boolean,
+  { stream, may_stream = true, summary = true }: { stream: boolean; may_stream?: boolean; summary?: boolean },
 ): OpenAI.Responses.ResponseCreateParams {
   const { settings } = request
   const reasons = isOpenAiReasoner(model.name) || settings.reasoning_effort != null
@@ -47,7 +47,7 @@ export function toResponseBody(
   if (reasons) {
     body.reasoning = {
       ...(settings.reasoning_effort == null ? {} : { effort: settings.reasoning_effort }),
-      ...(settings.enable_reasoner === false ? {} : { summary: 'auto' }),
+      ...(settings.enable_reasoner === false || !summary ? {} : { summary: 'auto' }),
     }
     include.push('reasoning.encrypted_content')
   } else if (settings.temperature !== 1) body.temperature = settings.temperature
@@ -59,7 +59,7 @@ export function toResponseBody(
     if (request.logprobs.top !== null) body.top_logprobs = request.logprobs.top
   }
   if (include.length > 0) body.include = include
-  return stream ? { ...body, stream: true } : body
+  return stream && may_stream ? { ...body, stream: true } : body
 }
 
 function toItems(message: ModelMessage, model: Model): Item[] {

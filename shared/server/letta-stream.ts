@@ -115,6 +115,10 @@ export class StreamMapper implements ChunkEncoder {
           },
           event.is_native === false ? 'written reasoning' : 'reasoning',
         )
+      case 'hidden_reasoning': {
+        const { state, data } = event
+        return this.#delta(event, 'hidden_reasoning_message', { state, hidden_reasoning: data })
+      }
       case 'tool_call_delta': {
         const speech = this.#speech(event)
         if (speech !== null) return speech

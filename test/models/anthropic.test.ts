@@ -191,6 +191,14 @@ describe('anthropic model', () => {
       assert.ok(performance.now() - began >= 39)
     })
 
+    it('loses its patience with a provider that asks for one wait after the other', async () => {
+      const slow = status(429, said('rate_limit_error', 'Slow'), { 'retry-after-ms': '30' })
+      await start(slow, slow, slow)
+      const model = claudeAt(server.url, { retry: { patience_ms: 70 } })
+      assert.equal((await failureOf(collect(model, request('Hi')))).code, 'llm_rate_limit')
+      await server.done()
+    })
+
     it('asks again when the stream begins with an error, and not after a piece was said', async () => {
       const event = (value: { type: string }) => `event: ${value.type}\ndata: ${JSON.stringify(value)}\n\n`
       const overloaded = event(said('overloaded_error', 'Overloaded'))

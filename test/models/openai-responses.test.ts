@@ -18,7 +18,7 @@ const now = {
 
 function bodyOf(asked: ModelRequest, id = 'gpt-5-mini') {
   const model = describeModel(providerAt('http://127.0.0.1:1/v1'), { id })
-  const body = toResponseBody(asked, model, true)
+  const body = toResponseBody(asked, model, { stream: true })
   assert.equal(refusedByResponses(body as unknown as ChatBody), null)
   return body
 }
@@ -128,6 +128,34 @@ describe('model of OpenAI Responses', () => {
       )
       assert.equal((await ask()).text, 'ok')
       assert.match((await failureOf(ask())).message, /broke off with an error: No\./)
+      await server.done()
+    })
+
+    it('asks an account that is not verified for less, and remembers it', async () => {
+      const refuse = (what: string): ScriptedStep => ({
+        reply: {
+          status: 400,
+          body: { error: { message: `Your organization must be verified to ${what}.` } },
+        },
+      })
+      await start(
+        refuse('generate reasoning summaries'),
+        refuse('stream this model'),
+        { reply: { text: 'ok' } },
+        { reply: { text: 'again' } },
+        refuse('use this model'),
+      )
+      const model = reasonerAt(server.url)
+      assert.equal((await collect(model, request('Hi'))).text, 'ok')
+      assert.equal((await collect(model, request('Hi'))).text, 'again')
+      await assert.rejects(collect(model, request('Hi')), /must be verified to use this model/)
+      const sent = server.requests.map(({ body }) => [body['reasoning'], body.stream])
+      assert.deepEqual(sent.slice(0, 4), [
+        [{ summary: 'auto' }, true],
+        [{}, true],
+        [{}, undefined],
+        [{}, undefined],
+      ])
       await server.done()
     })
 

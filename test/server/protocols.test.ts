@@ -148,6 +148,21 @@ for (const protocol of PROTOCOLS)
       await model.done()
     })
 
+    it('tells of thoughts that are kept from it, also in a stream', async () => {
+      const hidden = protocol.path === '/v1/messages' ? { redacted: 'dark' } : { reasoning: '' }
+      model.add({ reply: { ...hidden, text: 'Yes.' } })
+      const agent = await newAgent()
+      const stream = await loci.letta.agents.messages.stream(agent.id, { input: 'So?', stream_tokens: true })
+      const states: string[] = []
+      for await (const item of stream)
+        if (item.message_type === 'hidden_reasoning_message') states.push(item.state)
+      const wanted = protocol.path === '/v1/messages' ? ['redacted'] : ['omitted']
+      assert.deepEqual(states, wanted)
+      const { items } = await loci.letta.agents.messages.list(agent.id)
+      const listed = items.flatMap((m) => (m.message_type === 'hidden_reasoning_message' ? [m.state] : []))
+      assert.deepEqual(listed, wanted)
+    })
+
     it('lives with a model that repeats ids, sends half a JSON and forgets its usage', async () => {
       const half = { id: 'same', name: 'conversation_search', arguments: '{"query": "te' }
       model.add(

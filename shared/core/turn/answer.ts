@@ -56,6 +56,14 @@ export async function* readAnswer(
         think(content, piece, event.signature)
         if (options.stream && piece !== '')
           yield { type: 'reasoning_delta', step_id, message_id, text: piece }
+        const last = content.at(-1)
+        if (
+          options.stream &&
+          event.signature !== undefined &&
+          last &&
+          shown(last).type === 'omitted_reasoning'
+        )
+          yield { type: 'hidden_reasoning', step_id, message_id, state: 'omitted', data: null }
         break
       }
       case 'fallback':
@@ -63,6 +71,8 @@ export async function* readAnswer(
         break
       case 'redacted_reasoning':
         content.push({ type: 'redacted_reasoning', data: event.data })
+        if (options.stream)
+          yield { type: 'hidden_reasoning', step_id, message_id, state: 'redacted', data: event.data }
         break
       case 'tool_call': {
         let call = calls.get(event.index)
