@@ -242,7 +242,9 @@ describe('turns and the processes that run them', () => {
   it('finishes the turn of a reader that stalls', async () => {
     const agent = await newAgent()
     const text = Array.from({ length: 200 }, (_, i) => `${i} ${'x'.repeat(20_000)}`)
-    model.add({ reply: { text } })
+    // So many tokens would be summarised at once.
+    const usage = { prompt_tokens: 10, completion_tokens: 10, total_tokens: 20 }
+    model.add({ reply: { text, usage } })
     const body = JSON.stringify({ input: 'much', stream_tokens: true, streaming: true })
     const { hostname, port } = new URL(t.url)
     const socket = connect(Number(port), hostname)
