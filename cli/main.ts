@@ -31,8 +31,8 @@ function createProgram(): Command {
   program
     .command('server')
     .description('serve the REST API')
-    .option('--port <port>', 'port to listen on, 0 for a free one', parsePort, 8283)
-    .option('--host <host>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', 'port to listen on, 0 for a free one (default: 8283)', parsePort)
+    .option('--host <host>', 'address to listen on (default: 127.0.0.1)')
     .option(...data)
     .option('--auth', 'ask every request for a key: LOCI_API_KEY, or a random one that is printed')
     .option('--cors [origins...]', 'let web pages of these origins (none named: of any) use the API')

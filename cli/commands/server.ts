@@ -12,8 +12,9 @@ import { bold, columns, dim, plain, wrap } from '../terminal.ts'
 const DISCOVERY = 5_000
 
 export interface ServerOptions {
-  port: number
-  host: string
+  /** Default: what config.json says. */
+  port?: number
+  host?: string
   data?: string
   /** Ask every request for the key. */
   auth?: boolean
@@ -36,8 +37,8 @@ export async function runServer(options: ServerOptions): Promise<void> {
   if (unknown_keys.length > 0) complain(unknownSettings(path, unknown_keys))
   try {
     const server = await listen(loci, {
-      host: options.host,
-      port: options.port,
+      host: options.host ?? loci.address.host,
+      port: options.port ?? loci.address.port,
       key: key?.text ?? null,
       cors: options.cors === true ? '*' : (options.cors?.map(originOf) ?? null),
       docs: options.docs ?? false,

@@ -61,6 +61,8 @@ export interface Loci {
   allowed_hosts: readonly string[]
   /** config.json, and what it holds that this Loci does not know: mistyped, or of a newer one. */
   config: { path: string; unknown_keys: readonly string[] }
+  /** Where config.json says that `loci server` listens. */
+  address: { host: string; port: number }
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
@@ -166,6 +168,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       models: () => deps.models.list(DEFAULT_ACTOR),
       allowed_hosts: config.value.server.allowed_hosts,
       config: { path: config.path, unknown_keys: unknownKeys(config.stored) },
+      address: { host: server.host, port: server.port },
       shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
       log,
       endStreams: () => closing.abort(),

@@ -233,6 +233,23 @@ describe('loci server', () => {
     }
   })
 
+  it('listens where config.json says, unless told otherwise', async () => {
+    const first = await startServer()
+    const running = server
+    try {
+      const data = join(folder.path, 'configured')
+      await mkdir(data)
+      const port = Number(new URL(first).port)
+      await writeFile(join(data, 'config.json'), JSON.stringify({ server: { port } }), { mode: 0o600 })
+      const { stderr } = await loci(['server', '--data', data], { env })
+      assert.match(stderr, new RegExp(`port ${port} on 127\\.0\\.0\\.1 is taken`))
+      const url = await startServer(['--data', data])
+      assert.notEqual(url, first)
+    } finally {
+      await running?.stop()
+    }
+  })
+
   it('warns of settings that it does not know, in one line', async () => {
     const data = join(folder.path, 'loci')
     await mkdir(data)
