@@ -87,7 +87,7 @@ describe('model_settings', () => {
     {
       asked: { provider_type: 'sglang', tool_call_parser: 'qwen25' },
       answers: { tool_call_parser: 'qwen25', reasoning: { reasoning_effort: 'minimal' }, strict: false },
-      config: { tool_call_parser: 'qwen25' } as Partial<Letta.LlmConfig>,
+      config: { tool_call_parser: 'qwen25' },
     },
     {
       asked: { provider_type: 'chatgpt_oauth', reasoning: { reasoning_effort: 'low' } },

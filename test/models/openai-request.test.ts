@@ -147,7 +147,8 @@ describe('chat completion request', () => {
         string,
         unknown
       >[]
-      return (message?.tool_calls as Record<string, unknown>[])[0]?.extra_content
+      const calls = message?.tool_calls as Record<string, unknown>[] | undefined
+      return calls?.[0]?.extra_content
     }
     assert.deepEqual(extra('google_ai'), { google: { thought_signature: 'sig' } })
     assert.equal(extra('openai'), undefined)

@@ -1,5 +1,6 @@
 /** Models that are asked when an agent's own cannot answer, through the REST server. */
-import Letta from '@letta-ai/letta-client'
+import { APIError } from '@letta-ai/letta-client'
+import type Letta from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -53,7 +54,7 @@ describe('fallback models', () => {
       () => assert.fail('was taken'),
       (thrown: unknown) => thrown,
     )
-    assert.ok(error instanceof Letta.APIError)
+    assert.ok(error instanceof APIError)
     return error
   }
 
@@ -81,7 +82,7 @@ describe('fallback models', () => {
         ['claude-sonnet-4-5', 'two', 'success', null],
       ],
     )
-    const [reason] = (steps[0]?.error_data as { fallback_from: Record<string, string>[] }).fallback_from
+    const [reason] = skippedIn(steps[0])
     assert.equal(reason?.['model'], 'one/big')
     assert.equal(reason?.['code'], 'llm_rate_limit')
     assert.match(reason?.['message'] ?? '', /^one at http.* answered 429: Slow down\./)
@@ -100,9 +101,8 @@ describe('fallback models', () => {
     await loci.letta.agents.messages.create(agent.id, { input: 'Who is there?' })
     const [step] = await stepsOf(agent.id)
     assert.equal(step?.model, 'small')
-    const { fallback_from } = step?.error_data as { fallback_from: { model: string }[] }
     assert.deepEqual(
-      fallback_from.map(({ model }) => model),
+      skippedIn(step).map(({ model }) => model),
       ['one/big', 'two/claude-sonnet-4-5'],
     )
     await Promise.all([first.done(), second.done(), third.done()])
@@ -142,7 +142,7 @@ describe('fallback models', () => {
         if (item.message_type === 'error_message') type = item.error_type
       }
     }
-    await read().catch((error: unknown) => assert.ok(error instanceof Letta.APIError, String(error)))
+    await read().catch((error: unknown) => assert.ok(error instanceof APIError, String(error)))
     assert.equal(text, 'One two ')
     assert.ok(type === undefined || type === 'llm_error', type)
     await Promise.all([first.done(), third.done()])
@@ -192,3 +192,9 @@ describe('fallback models', () => {
     assert.equal(moved.model_settings?.provider_type, 'anthropic')
   })
 })
+
+/** The models that a step asked in vain, and why. */
+function skippedIn(step: Letta.Step | undefined): Record<string, string>[] {
+  const data = step?.error_data as { fallback_from: Record<string, string>[] } | null | undefined
+  return data?.fallback_from ?? []
+}
