@@ -14,7 +14,8 @@ import { type FollowOptions, followRun, type StreamPart } from './runs/follow.ts
 import { type ChunkEncoder, RESUME_GAP, RunRecording } from './runs/recording.ts'
 import { runError } from './runs/run-error.ts'
 import { usageOfSteps } from './runs/usage.ts'
-import { runTurn, type TurnInput } from './turn/turn.ts'
+import { runTurn } from './turn/turn.ts'
+import type { TurnInput } from './turn/turn-input.ts'
 
 /** How often a process looks whether another one has asked to cancel a turn of its own, in milliseconds. */
 const CANCEL_POLL_MS = 400

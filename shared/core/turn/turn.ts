@@ -1,9 +1,7 @@
 import type { Agent } from '../../schema/agent.ts'
 import type { CompactionTrigger } from '../../schema/compaction.ts'
-import { AppError, isAppError } from '../../schema/errors.ts'
+import { isAppError } from '../../schema/errors.ts'
 import type {
-  ClientSkill,
-  ClientTool,
   ContentPart,
   Logprobs,
   StoredApproval,
@@ -11,63 +9,28 @@ import type {
   StoredMessage,
   StoredToolCall,
 } from '../../schema/message.ts'
-import type { Run, Step } from '../../schema/run.ts'
+import type { Step } from '../../schema/run.ts'
 import { TurnWindow } from '../context/turn-window.ts'
 import type { AgentEvent, TurnResult } from '../events.ts'
 import { withFallbacks } from '../fallback-model.ts'
-import { WorkingMemory } from '../memory.ts'
-import { assistantMessage, inputMessage, maxReturnChars, toolMessage, type ViewOptions } from '../messages.ts'
-import { olderViewOf } from '../older-view.ts'
-import type { Actor } from '../ports/actor.ts'
+import { inputMessage } from '../messages.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import type { ModelRequest, ResolvedModel } from '../ports/models.ts'
 import { missingReturns, type OpenCalls, openCalls } from '../ports/open-calls.ts'
-import type { CommitStep, OpenedTurn } from '../ports/turn-store.ts'
 import type { AgentLoop, Continuation } from './agent-loop.ts'
 import type { Answer } from './answer.ts'
 import { ask, type Exchange, modelRequest } from './ask.ts'
 import { approvalRequest } from './approvals.ts'
 import { loopOf } from './loop-of.ts'
 import { orAbort } from './or-abort.ts'
-import { pastCalls, returned as returnedText } from './past-calls.ts'
-import { type OpenStep, type Place, TurnRecords } from './records.ts'
-import {
-  type ExecutedCall,
-  parseArguments,
-  runAgain,
-  runToolCalls,
-  type ToolCallScope,
-} from './tool-calls.ts'
+import { pastCalls } from './past-calls.ts'
+import type { OpenStep } from './records.ts'
+import { parseArguments, runToolCalls } from './tool-calls.ts'
+import { StepWriter } from './step-writer.ts'
 import { turnContext } from './turn-context.ts'
+import type { TurnInput } from './turn-input.ts'
 import { type TurnTools, turnTools } from './turn-tools.ts'
 import { describeError, refuseNothing, statusOf, stopReasonOf } from './turn-end.ts'
-
-export interface TurnInput {
-  actor: Actor
-  run: Run
-  conversation_id: string
-  /** Its context may end with new input, or with nothing new: then the model is asked to go on from there. */
-  opened: OpenedTurn
-  /** Model calls at the most; the last one may still run its tools. */
-  max_steps: number
-  /** Pass the model's deltas on as they come. */
-  stream_tokens: boolean
-  /** Instead of the agent's model, for this turn. */
-  override_model: string | null
-  /** Instead of the agent's system message, for this turn. */
-  override_system: string | null
-  /** Ask for log probabilities, whatever the agent's settings say. */
-  logprobs: { top: number | null } | null
-  /** Tools that the client runs itself; a call of one ends the turn until its return is sent. */
-  client_tools: readonly ClientTool[]
-  /** Told in the system message of this turn's requests. */
-  client_skills: readonly ClientSkill[]
-  /** Input that follows the calls which the turn was allowed to run; stored with their returns. */
-  follow_ups: readonly StoredMessage[]
-}
-
-/** How often a step may be applied again because somebody else changed the same block. */
-const MAX_CONFLICTS = 20
 
 /** How often a request may be sent again with a shorter conversation because the provider calls it too long. */
 const MAX_OVERFLOWS = 3
@@ -100,14 +63,8 @@ class Turn {
   readonly #deps: CoreDeps
   readonly #signal: AbortSignal
   readonly #agent: Agent
-  readonly #memory: WorkingMemory
-  readonly #records: TurnRecords
+  readonly #writer: StepWriter
   readonly #produced: StoredMessage[] = []
-  /** What the model is shown; each committed step is added. */
-  #window: TurnWindow | null = null
-  #system: CommitStep['system']
-  /** The step that ends the run is committed, but its context is too full to leave it at that. */
-  #unfinished = false
   #model: ResolvedModel | null = null
   #logprobs: Logprobs | null = null
   /** The step that is under way. */
@@ -122,9 +79,8 @@ class Turn {
     this.#deps = deps
     this.#signal = signal
     this.#agent = input.opened.agent
-    this.#memory = new WorkingMemory(input.opened.agent.blocks)
-    this.#records = new TurnRecords(this.#agent, input.run.id, deps.clock)
     this.#tools = turnTools(this.#agent, input.client_tools)
+    this.#writer = new StepWriter(input, this.#tools, deps, signal)
     for (const call of pastCalls(input.opened.context, input.run.id)) this.#tools.rules.record(call)
     this.#loop = loopOf(this.#agent, this.#tools, deps.clock)
     const open = openCalls(input.opened.context)
@@ -147,7 +103,7 @@ class Turn {
     for (let n = 1; ; n++) {
       this.#signal.throwIfAborted()
       const last = n >= this.#input.max_steps
-      const step = (this.#step = this.#records.openStep())
+      const step = (this.#step = this.#writer.records.openStep())
       yield { type: 'step_start', step_id: step.id, message_id: step.message_id }
       const exchange = yield* this.#ask(model, step)
       const answer = this.#loop.read(exchange.answer)
@@ -161,7 +117,7 @@ class Turn {
       run_id: this.#input.run.id,
       status,
       stop_reason,
-      usage: this.#records.usage,
+      usage: this.#writer.records.usage,
       messages: this.#produced,
       logprobs: this.#logprobs,
     }
@@ -180,19 +136,24 @@ class Turn {
     const step = this.#step
     if (step && this.#model) {
       const said: ContentPart[] = [{ type: 'text', text: step.partial.text }]
-      if (step.partial.text !== '') messages.push(this.#assistant(this.#model, step, said, []))
+      if (step.partial.text !== '') messages.push(this.#writer.assistant(this.#model, step, said, []))
       const failure = result.error ? { error: result.error } : {}
-      row = this.#records.step(step, this.#model, { status, stop_reason: reason, usage: null, ...failure })
+      row = this.#writer.records.step(step, this.#model, {
+        status,
+        stop_reason: reason,
+        usage: null,
+        ...failure,
+      })
     }
     if (this.#decided) messages.push(...this.#abandon())
     try {
-      await this.#commit({
+      await this.#writer.commit({
         step: row,
         messages,
         keep_edits: false,
         // Input that is too long for any model must not stand in the way of what is said next.
         ...(isAppError(error, 'llm_context_window') ? { drop: this.#unansweredIds() } : {}),
-        finish: this.#records.finish(status, reason, result.error),
+        finish: this.#writer.records.finish(status, reason, result.error),
       })
     } catch (failure) {
       // Whoever took the conversation over has closed this run already.
@@ -210,21 +171,21 @@ class Turn {
 
   #buildContext(model: ResolvedModel): void {
     const { messages, system } = turnContext(this.#input.opened, {
-      view: this.#view(),
+      view: this.#writer.view(),
       conversation_id: this.#input.conversation_id,
       override_system: this.#input.override_system,
       client_skills: this.#input.client_skills,
       now: this.#deps.clock.now(),
     })
-    this.#system = system
-    this.#window = new TurnWindow(
+    this.#writer.system = system
+    this.#writer.window = new TurnWindow(
       {
         actor: this.#input.actor,
         run_id: this.#input.run.id,
         conversation_id: this.#input.conversation_id,
         opened: this.#input.opened,
         model,
-        view: this.#view(),
+        view: this.#writer.view(),
         tools: this.#tools.schemas,
         messages,
         system,
@@ -236,12 +197,12 @@ class Turn {
 
   /** Asks the model, again when its provider calls the conversation too long and it could be made shorter. */
   async *#ask(model: ResolvedModel, step: OpenStep): AsyncGenerator<AgentEvent, Exchange> {
-    const window = this.#window
+    const window = this.#writer.window
     if (window && window.tokens > window.size) yield* this.#compact('context_window_exceeded', 0, step.id)
     for (let attempt = 0; ; attempt++) {
       const request = this.#request()
       try {
-        const exchange = yield* ask(model.language_model, request, step, this.#records, {
+        const exchange = yield* ask(model.language_model, request, step, this.#writer.records, {
           signal: this.#signal,
           stream: this.#input.stream_tokens,
           waits: (name) => this.#waits(name),
@@ -259,7 +220,7 @@ class Turn {
   }
 
   #request(): ModelRequest {
-    const messages = this.#window?.messages ?? []
+    const messages = this.#writer.window?.messages ?? []
     return modelRequest(this.#agent, messages, this.#loop.offer(), this.#input.logprobs)
   }
 
@@ -270,14 +231,15 @@ class Turn {
    * closed then.
    */
   async *#afterStep(stop: StopReason | null): AsyncGenerator<AgentEvent, StopReason | null> {
-    const window = this.#window
-    if (!window || (stop !== null && !this.#unfinished)) return stop
-    if (!this.#unfinished && !window.isFull()) return null
+    const window = this.#writer.window
+    if (!window || (stop !== null && !this.#writer.unfinished)) return stop
+    if (!this.#writer.unfinished && !window.isFull()) return null
     const end = () => (window.isStuck ? 'context_window_overflow_in_system_prompt' : stop)
-    this.#unfinished = false
+    this.#writer.unfinished = false
     const done = yield* this.#compact('post_step_context_check', 0, null, end)
     const reason = end()
-    if (!done && reason) await this.#commit({ step: null, messages: [], ...this.#finishing(reason) })
+    if (!done && reason)
+      await this.#writer.commit({ step: null, messages: [], ...this.#writer.finishing(reason) })
     return reason
   }
 
@@ -288,15 +250,20 @@ class Turn {
     step_id: string | null,
     end: () => StopReason | null = () => null,
   ): AsyncGenerator<AgentEvent, boolean> {
-    const blocks = this.#memory.forCall().blocks
+    const blocks = this.#writer.memory.forCall().blocks
     const how = { trigger, attempt, step_id, blocks, request: this.#request() }
-    const window = this.#window
+    const window = this.#writer.window
     const part = window && !window.isStuck ? yield* window.compact(how, { signal: this.#signal }) : null
     if (!part) return false
     const { system, ...rest } = part
-    if (system) this.#system = system
+    if (system) this.#writer.system = system
     const reason = end()
-    await this.#commit({ step: null, messages: [], ...rest, ...(reason ? this.#finishing(reason) : {}) })
+    await this.#writer.commit({
+      step: null,
+      messages: [],
+      ...rest,
+      ...(reason ? this.#writer.finishing(reason) : {}),
+    })
     const { summary } = part.compaction
     this.#produced.push(summary)
     yield { type: 'message', message: summary }
@@ -305,7 +272,7 @@ class Turn {
 
   #unansweredIds(): string[] {
     const run_id = this.#input.run.id
-    const own = this.#window?.unanswered().filter((message) => message.run_id === run_id)
+    const own = this.#writer.window?.unanswered().filter((message) => message.run_id === run_id)
     return (own ?? []).map((message) => message.id)
   }
 
@@ -334,11 +301,11 @@ class Turn {
   ): AsyncGenerator<AgentEvent, StopReason | null> {
     refuseNothing(model, answer)
     const { stop, say } = this.#continuation(this.#loop.afterText(answer), step.id, last)
-    const messages = answer.text === '' ? [] : [this.#assistant(model, step, answer.content, [])]
-    const row = this.#answered(model, step, answer, messages, stop)
+    const messages = answer.text === '' ? [] : [this.#writer.assistant(model, step, answer.content, [])]
+    const row = this.#writer.answered(model, step, answer, messages, stop)
     const all = [...messages, ...say]
-    await this.#commit({ step: row, messages: all, ...this.#ending(stop, all) })
-    this.#window?.add(all)
+    await this.#writer.commit({ step: row, messages: all, ...this.#writer.ending(stop, all) })
+    this.#writer.window?.add(all)
     yield* this.#report(all, row)
     return stop
   }
@@ -350,13 +317,13 @@ class Turn {
     answer: Answer,
     last: boolean,
   ): AsyncGenerator<AgentEvent, StopReason | null> {
-    const asked = this.#assistant(model, step, answer.content, answer.tool_calls)
+    const asked = this.#writer.assistant(model, step, answer.content, answer.tool_calls)
     yield { type: 'message', message: asked }
-    const executed = await this.#orAbort(runToolCalls(answer.tool_calls, this.#scope()))
+    const executed = await this.#orAbort(runToolCalls(answer.tool_calls, this.#writer.scope()))
     step.clock.toolsRun()
     const { stop, say } = this.#continuation(this.#loop.afterCalls(executed), step.id, last)
-    const row = this.#answered(model, step, answer, [asked], stop)
-    const returned = await this.#commitReturns(executed, this.#scope(), {
+    const row = this.#writer.answered(model, step, answer, [asked], stop)
+    const returned = await this.#writer.commitReturns(executed, this.#writer.scope(), {
       step: row,
       step_id: step.id,
       before: [asked],
@@ -379,18 +346,18 @@ class Turn {
     const others = answer.tool_calls.filter((call) => !waiting.includes(call))
     const messages: StoredMessage[] = []
     if (answer.content.length > 0 || others.length > 0)
-      messages.push(this.#assistant(model, step, answer.content, others))
+      messages.push(this.#writer.assistant(model, step, answer.content, others))
     messages.push(
       approvalRequest(
         step.message_id,
         [...waiting],
         model.info.model,
-        this.#place(step.id),
+        this.#writer.place(step.id),
         this.#deps.clock.now(),
       ),
     )
-    const row = this.#answered(model, step, answer, messages, stop)
-    await this.#commit({ step: row, messages, ...this.#finishing(stop) })
+    const row = this.#writer.answered(model, step, answer, messages, stop)
+    await this.#writer.commit({ step: row, messages, ...this.#writer.finishing(stop) })
     yield* this.#report(messages, row)
     return stop
   }
@@ -399,12 +366,12 @@ class Turn {
   async *#carryOut(open: OpenCalls): AsyncGenerator<AgentEvent, StopReason | null> {
     const { step_id } = open.asked
     const follow_ups = [...this.#input.follow_ups]
-    const scope = { ...this.#scope(), decisions: open.decisions ?? new Map<string, StoredApproval>() }
+    const scope = { ...this.#writer.scope(), decisions: open.decisions ?? new Map<string, StoredApproval>() }
     const executed = await this.#orAbort(runToolCalls(open.calls, scope))
     const wanted = this.#loop.afterCalls(executed)
     const { stop, say } =
       follow_ups.length > 0 ? { stop: null, say: follow_ups } : this.#continuation(wanted, step_id, false)
-    const returned = await this.#commitReturns(executed, scope, {
+    const returned = await this.#writer.commitReturns(executed, scope, {
       step: null,
       step_id,
       before: [],
@@ -422,8 +389,8 @@ class Turn {
     const known = new Set(this.#input.opened.context.map((message) => message.id))
     const messages = this.#input.follow_ups.filter((message) => !known.has(message.id))
     if (messages.length === 0) return
-    await this.#commit({ step: null, messages })
-    this.#window?.add(messages)
+    await this.#writer.commit({ step: null, messages })
+    this.#writer.window?.add(messages)
   }
 
   /** What is stored of decided calls when the turn ends before they were carried out. */
@@ -433,49 +400,6 @@ class Turn {
     const returns = missingReturns(opened.context, conversation_id, now)
     const run_id = this.#input.run.id
     return [...returns.map((message) => ({ ...message, run_id })), ...this.#input.follow_ups]
-  }
-
-  /**
-   * Commits the returns of calls between other messages, running those again whose memory somebody else has changed,
-   * and extends the conversation.
-   */
-  async #commitReturns(
-    calls: readonly ExecutedCall[],
-    scope: ToolCallScope,
-    part: {
-      step: Step | null
-      step_id: string | null
-      before: readonly StoredMessage[]
-      after: readonly StoredMessage[]
-      stop: StopReason | null
-    },
-  ): Promise<StoredMessage> {
-    const returned = toolMessage([], this.#place(part.step_id), this.#deps.clock.now())
-    const messages = [...part.before, returned, ...part.after]
-    let executed = calls
-    for (let attempt = 0; ; attempt++) {
-      returned.tool_returns = executed.map((e) => e.result)
-      const outcome = await this.#commit({
-        step: part.step,
-        messages,
-        passages: executed.flatMap((e) => e.passages),
-        ...this.#ending(part.stop, messages),
-      })
-      if (outcome.status === 'committed') break
-      if (attempt >= MAX_CONFLICTS)
-        throw new AppError(
-          'conflict',
-          'a memory block of this agent was changed by others faster than it could be edited',
-        )
-      this.#memory.rebase(outcome)
-      executed = await this.#orAbort(runAgain(executed, scope))
-    }
-    this.#memory.committed()
-    for (const { outcome, result } of executed)
-      if (outcome === 'made')
-        this.#tools.rules.record({ name: result.name, text: returnedText(result.func_response) })
-    this.#window?.add(messages)
-    return returned
   }
 
   /** Whether a call of this tool is put before the user, or left to the client, instead of being run. */
@@ -497,18 +421,12 @@ class Turn {
     const content = wanted.say
     return {
       stop: null,
-      say: [inputMessage({ role: 'user', content }, this.#place(step_id), this.#deps.clock.now())],
+      say: [inputMessage({ role: 'user', content }, this.#writer.place(step_id), this.#deps.clock.now())],
     }
   }
 
-  /** What a step that brings these messages ends: not the run yet when the context is to be made shorter first. */
-  #ending(stop: StopReason | null, messages: readonly StoredMessage[]): Pick<CommitStep, 'finish'> {
-    this.#unfinished = stop !== null && (this.#window?.isFull(messages) ?? false)
-    return stop && !this.#unfinished ? this.#finishing(stop) : {}
-  }
-
-  #finishing(stop: StopReason): Required<Pick<CommitStep, 'finish'>> {
-    return { finish: this.#records.finish(statusOf(stop), stop) }
+  #orAbort<T>(promise: Promise<T>): Promise<T> {
+    return orAbort(promise, this.#signal)
   }
 
   /** The step is committed: nothing of it is under way any more. */
@@ -519,90 +437,6 @@ class Turn {
       yield { type: 'message', message }
     }
     yield { type: 'step_end', step: row }
-  }
-
-  // ---- records -----------------------------------------------------------------------------------------------
-
-  #orAbort<T>(promise: Promise<T>): Promise<T> {
-    return orAbort(promise, this.#signal)
-  }
-
-  #view(): ViewOptions {
-    return {
-      timezone: this.#agent.timezone,
-      max_return_chars: maxReturnChars(this.#agent.llm_config.context_window),
-      older: olderViewOf(this.#agent),
-    }
-  }
-
-  #scope(): ToolCallScope {
-    return {
-      actor: this.#input.actor,
-      agent: this.#agent,
-      run_id: this.#input.run.id,
-      memory: this.#memory,
-      rules: this.#tools.rules,
-      client: this.#tools.client,
-      deps: this.#deps,
-      signal: this.#signal,
-    }
-  }
-
-  #place(step_id: string | null): Place {
-    return {
-      agent_id: this.#agent.id,
-      conversation_id: this.#input.conversation_id,
-      run_id: this.#input.run.id,
-      step_id,
-    }
-  }
-
-  #assistant(
-    model: ResolvedModel,
-    step: OpenStep,
-    content: ContentPart[],
-    calls: StoredToolCall[],
-  ): StoredMessage {
-    const now = this.#deps.clock.now()
-    return assistantMessage(step.message_id, content, calls, model.info.model, this.#place(step.id), now)
-  }
-
-  /** The row of a step whose model has answered, by these messages; counts its usage. */
-  #answered(
-    model: ResolvedModel,
-    step: OpenStep,
-    answer: Answer,
-    messages: readonly StoredMessage[],
-    stop_reason: StopReason | null,
-  ): Step {
-    this.#records.count(answer.usage)
-    this.#window?.answered(answer.usage, messages)
-    return this.#records.step(step, model, { status: 'success', stop_reason, usage: answer.usage })
-  }
-
-  async #commit({
-    keep_edits = true,
-    ...part
-  }: Pick<
-    CommitStep,
-    'step' | 'messages' | 'passages' | 'finish' | 'compaction' | 'drop' | 'context_usage'
-  > & {
-    keep_edits?: boolean
-  }) {
-    // A context that loses something is counted anew.
-    const usage = part.drop ? undefined : this.#window?.usageWith(part.messages)
-    const outcome = await this.#deps.store.turns.commit(this.#input.actor, {
-      agent_id: this.#agent.id,
-      conversation_id: this.#input.conversation_id,
-      run_id: this.#input.run.id,
-      epoch: this.#input.opened.epoch,
-      ...(usage ? { context_usage: usage } : {}),
-      ...part,
-      ...(this.#system ? { system: this.#system } : {}),
-      block_edits: keep_edits ? this.#memory.edits() : [],
-    })
-    if (outcome.status === 'committed') this.#system = undefined
-    return outcome
   }
 }
 
