@@ -10,6 +10,7 @@ import type { Store } from './ports/store.ts'
 import type { TakenOver, TurnStore } from './ports/turn-store.ts'
 import { RecentRuns } from './recent-runs.ts'
 import { readInput } from './turn/approvals.ts'
+import { EarlyCommits } from './runs/early-commits.ts'
 import { type FollowOptions, followRun, type StreamPart } from './runs/follow.ts'
 import { type ChunkEncoder, RESUME_GAP, RunRecording } from './runs/recording.ts'
 import { runError } from './runs/run-error.ts'
@@ -80,6 +81,8 @@ export interface ActiveRun {
   /** Never rejects: a failed turn, also by a failure of ours (the store), is a result. */
   done: Promise<TurnResult>
   cancel(): void
+  /** Ends it as failed: what it has stored did not reach the disk. */
+  fail(error: unknown): void
 }
 
 /**
@@ -156,12 +159,21 @@ export class ActiveRuns {
       ...(request.otids ? { otids: request.otids } : {}),
       ...(request.edit ? { edit: request.edit } : {}),
       ...(resumable ? { resume: toResume(actor, request, recording.wire, follow_ups) } : {}),
+      early: recording === null,
     })
     const active = this.#run(
       actor,
       { ...request, run, opened, follow_ups },
       recording && { encoder: recording.encoder(run.id), first_seq: 1 },
     )
+    // The model is asked while the input is flushed to disk; nobody hears of the run before it is there.
+    try {
+      await opened.durable
+    } catch (error) {
+      active.fail(error)
+      await active.done
+      throw error
+    }
     if (request.fingerprint !== null) this.#recent.add(request.fingerprint, active)
     return active
   }
@@ -227,10 +239,13 @@ export class ActiveRuns {
     const cancel = () => controller.abort(new AppError('cancelled', `run ${run.id} was cancelled`))
     if (cancelled) cancel()
     const log = new EventLog<AgentEvent>(joinDeltas)
-    const deps = recording ? { ...this.#deps, store: recordedStore(store, recording) } : this.#deps
+    const fail = (error: unknown) => controller.abort(error)
+    const early = new EarlyCommits((event) => log.append(event), fail)
+    const seen = recording ? recordedStore(store, recording) : early.storeOf(store)
+    const deps = { ...this.#deps, store: seen }
     const turn = runTurn({ ...input, actor }, deps, { signal: controller.signal })
     const whole = resumed ? (result: TurnResult) => this.#wholeResult(actor, result) : null
-    const done = this.#drive(run, turn, { log, recording, whole })
+    const done = this.#drive(run, turn, { log, early, recording, whole })
     const active: ActiveRun = {
       run,
       actor,
@@ -240,6 +255,7 @@ export class ActiveRuns {
       events: () => log.length,
       done,
       cancel,
+      fail,
     }
     this.#runs.set(run.id, active)
     this.#polling ??= setInterval(() => void this.#obeyOthers(), CANCEL_POLL_MS)
@@ -342,18 +358,19 @@ export class ActiveRuns {
   async #drive(
     run: Run,
     turn: AsyncGenerator<AgentEvent, TurnResult>,
-    { log, recording, whole }: Listeners,
+    { log, early, recording, whole }: Listeners,
   ): Promise<TurnResult> {
     try {
       for (;;) {
         const next = await turn.next()
         if (next.done) {
+          await early.settled()
           const cause = next.value.error?.cause
           if (cause !== undefined && !isAppError(cause)) this.#onFailure(`run ${run.id}`, cause)
           return whole ? await whole(next.value) : next.value
         }
         if (recording) await recording.add(next.value)
-        else log.append(next.value)
+        else early.add(next.value)
       }
     } catch (error) {
       this.#onFailure(`run ${run.id}`, error)
@@ -375,6 +392,7 @@ export class ActiveRuns {
 
 interface Listeners {
   log: EventLog<AgentEvent>
+  early: EarlyCommits
   recording: RunRecording | null
   whole: ((result: TurnResult) => Promise<TurnResult>) | null
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -136,6 +136,25 @@ describe('the files of SqliteStore', () => {
     )
     assert.deepEqual(flags, [1, 1])
     await database.close()
+  })
+
+  it('whose log is gone when it is flushed: nothing is acknowledged, early or not', async () => {
+    const first = await openDatabase({ directory: root, version: '1.0.0' })
+    await first.write((tx) => tx.statement('SELECT 1').get())
+    const database = await openDatabase({ directory: root, version: '1.0.0' })
+    await database.read((c) => c.statement('SELECT count(*) FROM agents').get())
+    const log = join(root, 'loci.db-wal')
+    await rename(log, `${log}.away`)
+    const gone = { code: 'store_unavailable' }
+    const work = () => 1
+    await assert.rejects(database.write(work), gone)
+    const early = await database.writeEarly(work)
+    assert.equal(early.value, 1)
+    await assert.rejects(early.durable, gone)
+    await rename(`${log}.away`, log)
+    assert.equal(await database.write(work), 1)
+    await database.close()
+    await first.close()
   })
 
   it('in a directory that cannot be written: the error names it', async () => {

@@ -25,6 +25,8 @@ export interface OpenTurn {
   otids?: readonly string[]
   /** Cuts the context before this message of a user first: `messages` stand in its place. Nothing leaves the history. */
   edit?: { message_id: string }
+  /** Resolve once it is committed, before it is on disk: see `OpenedTurn.durable`. */
+  early?: boolean
 }
 
 export interface OpenedTurn {
@@ -41,6 +43,11 @@ export interface OpenedTurn {
   recall_count: number
   /** Passages in the agent's archives, and their tags in order of the alphabet (the first hundred). */
   archival: { count: number; tags: string[] }
+  /**
+   * Of a turn that was opened `early`: resolves when its input is on disk, rejects when that failed. Nobody may be told
+   * of the run before.
+   */
+  durable?: Promise<void>
 }
 
 /** New fields of a block that still has `base_version`; absent ones stay. */
@@ -100,6 +107,15 @@ export interface CommitStep {
   finish?: FinishRun
   /** What clients were sent of it, for a run whose stream is stored. */
   chunks?: RunChunks
+  /** Resolve once it is committed, before it is on disk: see `Committed.durable`. Not with `finish`. */
+  early?: boolean
+}
+
+/** A step that was written. */
+export interface Committed {
+  status: 'committed'
+  /** Of an `early` one: resolves when it is on disk, rejects when that failed. Nobody may be told of it before. */
+  durable?: Promise<void>
 }
 
 /** A run of a process that is gone, held by this one from now on. */
@@ -146,7 +162,7 @@ export interface TurnStore {
    * Throws `lease_lost` when another instance took the conversation over. A block that was changed meanwhile, or a
    * label that was taken, refuses the whole step: the caller applies its tools to the present blocks again.
    */
-  commit(actor: Actor, step: CommitStep): Promise<{ status: 'committed' } | BlockConflict>
+  commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict>
   /**
    * Fails the runs of instances that are gone and frees their conversations. Returns the run ids. Runs that can be gone on
    * with are left to `takeOver`.

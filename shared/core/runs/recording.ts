@@ -3,7 +3,7 @@ import type { StoredMessage } from '../../schema/message.ts'
 import type { AgentEvent } from '../events.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { RunChunks, RunStreamStore } from '../ports/run-stream-store.ts'
-import type { BlockConflict, CommitStep, TurnStore } from '../ports/turn-store.ts'
+import type { BlockConflict, CommitStep, Committed, TurnStore } from '../ports/turn-store.ts'
 
 /** How long a chunk may wait for others before it is stored, in milliseconds; clients here do not wait for that. */
 const FLUSH_MS = 80
@@ -96,7 +96,7 @@ export class RunRecording {
   }
 
   /** Commits a step of the run together with its part of the stream. */
-  async commit(actor: Actor, step: CommitStep): Promise<{ status: 'committed' } | BlockConflict> {
+  async commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict> {
     await this.#storing
     if (this.#state === 'handed over') throw this.#lost()
     const { promise, resolve } = Promise.withResolvers<void>()

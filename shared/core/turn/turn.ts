@@ -125,7 +125,9 @@ class Turn {
 
   /** The turn stopped before its end: what the user saw stays, the run is closed, the conversation is free. */
   async *close(error: unknown): AsyncGenerator<AgentEvent, TurnResult> {
-    const cancelled = this.#signal.aborted
+    const { aborted, reason: why } = this.#signal
+    // An abort may also say that what was stored has not reached the disk.
+    const cancelled = aborted && (!isAppError(why) || isAppError(why, 'cancelled'))
     const status = cancelled ? 'cancelled' : 'failed'
     const reason: StopReason = cancelled ? 'cancelled' : stopReasonOf(error)
     const result = this.result(status, reason)

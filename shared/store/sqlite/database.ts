@@ -34,8 +34,17 @@ interface Command {
   work: (transaction: Transaction) => unknown
   /** When it came, on the monotonic clock. */
   since: number
+  /** Resolved with a `Committed` before the log is on disk. */
+  early: boolean
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
+}
+
+/** What a command answered, committed but perhaps not on disk yet. */
+export interface Committed<T> {
+  value: T
+  /** Resolves when it is on disk; rejects with `store_unavailable` when that failed. */
+  durable: Promise<void>
 }
 
 interface Outcome {
@@ -166,9 +175,21 @@ export class Database {
    * migrated by a newer Loci meanwhile.
    */
   write<T>(work: (transaction: Transaction) => T): Promise<T> {
+    return this.#enqueue(work, false)
+  }
+
+  /**
+   * As `write`, but resolves when the command is committed, with a promise of its being on disk. Until that has
+   * resolved nobody may be told of it.
+   */
+  writeEarly<T>(work: (transaction: Transaction) => T): Promise<Committed<T>> {
+    return this.#enqueue(work, true)
+  }
+
+  #enqueue<T>(work: (transaction: Transaction) => unknown, early: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       const since = performance.now()
-      this.#commands.push({ work, since, resolve: resolve as (value: unknown) => void, reject })
+      this.#commands.push({ work, since, early, resolve: resolve as (value: unknown) => void, reject })
       // What else comes in with this turn of the event loop goes into the same transaction.
       this.#writing ??= new Promise(setImmediate).then(() => this.#writeAll())
     })
@@ -192,14 +213,19 @@ export class Database {
     this.#writing = null
   }
 
-  /** Tells each command its outcome once the log is on disk. */
+  /** Tells each command its outcome once the log is on disk, or before it is when it asked for that. */
   async #settle(batch: readonly Command[], outcomes: readonly Outcome[]): Promise<void> {
     let lost: { error: unknown } | null = null
-    await this.#log.flush().catch((error: unknown) => {
+    const flushed = this.#log.flush()
+    for (const [i, { value, failure }] of outcomes.entries()) {
+      if (batch[i]?.early && !failure) batch[i].resolve({ value, durable: flushed })
+    }
+    await flushed.catch((error: unknown) => {
       lost = { error }
     })
     for (const [i, outcome] of outcomes.entries()) {
       const failure = lost ?? outcome.failure
+      // What was resolved early stays so.
       if (failure) batch[i]?.reject(asStoreError(failure.error, this.path))
       else batch[i]?.resolve(outcome.value)
     }

@@ -4,6 +4,7 @@ import { approvalPending, missingReturns, pendingApproval } from '../../core/por
 import type { RunFilter, StepFilter } from '../../core/ports/run-store.ts'
 import type {
   BlockConflict,
+  Committed,
   CommitStep,
   ConversationContext,
   FinishRun,
@@ -155,7 +156,7 @@ export class SqliteTurns implements TurnStore {
       const context = readContext(c, actor, conversation.id)
       this.#contexts.set(conversation.id, conversation.context_version, context)
     })
-    return await this.#database.write((tx) => {
+    const begin = (tx: Transaction): OpenedTurn => {
       this.#instance.lock()
       const conversation = readConversationRow(tx, actor, turn.conversation_id)
       const row = conversation && readAgentRow(tx, actor, conversation.agent_id)
@@ -183,7 +184,10 @@ export class SqliteTurns implements TurnStore {
       if (turn.otids) keepOtids(tx, conversation.id, turn.otids, turn.run.id)
       tx.event(actor, 'run.created', turn.run.id, row.id)
       return opened
-    })
+    }
+    if (!turn.early) return await this.#database.write(begin)
+    const { value, durable } = await this.#database.writeEarly(begin)
+    return { ...value, durable }
   }
 
   takeOver(run_id: string, { max_attempts }: { max_attempts: number }): Promise<TakenOver | null> {
@@ -299,9 +303,11 @@ export class SqliteTurns implements TurnStore {
     }
   }
 
-  async commit(actor: Actor, step: CommitStep): Promise<{ status: 'committed' } | BlockConflict> {
+  async commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict> {
     try {
-      return await this.#database.write((tx) => this.#commit(tx, actor, step))
+      if (!step.early || step.finish) return await this.#database.write((tx) => this.#commit(tx, actor, step))
+      const { value, durable } = await this.#database.writeEarly((tx) => this.#commit(tx, actor, step))
+      return value.status === 'committed' ? { ...value, durable } : value
     } catch (error) {
       // A turn that could not even be closed (a full disk) must not hold its conversation until the process ends:
       // its caller may try again, until another turn takes over.

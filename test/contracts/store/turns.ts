@@ -85,6 +85,29 @@ export function describeTurns(subject: Subject): void {
       )
     })
 
+    it('are committed before they are on disk when that is wanted, but for their end', async () => {
+      const { store } = subject
+      const agent = await store.agents.create(ADA, anAgent('ada'))
+      const run = aRun(agent.id)
+      const messages = [aMessage(agent.id, 'user', 'hello')]
+      const turn = { run, conversation_id: agent.id, messages, early: true }
+      const opened = await store.turns.open(ADA, turn)
+      assert.equal(await opened.durable, undefined)
+      assert.ok(opened.durable instanceof Promise)
+      const step = aCommit(opened, run, {
+        messages: [aMessage(agent.id, 'assistant', 'so')],
+        step: aStep(run),
+      })
+      const committed = await store.turns.commit(ADA, { ...step, early: true })
+      assert.ok(committed.status === 'committed' && committed.durable instanceof Promise)
+      const last = aCommit(opened, run, { messages: [], step: null, finish: DONE })
+      assert.deepEqual(await store.turns.commit(ADA, { ...last, early: true }), { status: 'committed' })
+      await committed.durable
+      const stored = await store.messages.list(ADA, { agent_id: agent.id }, page)
+      assert.deepEqual(stored.map(text), ['You remember.', 'hello', 'so'])
+      await assert.rejects(store.turns.commit(ADA, { ...step, early: true }), { code: 'lease_lost' })
+    })
+
     it('read the same context through another process, before and after it changed there', async function () {
       const { store, reopen } = subject
       if (!reopen) return this.skip()
