@@ -294,6 +294,31 @@ describe('backup and restore', () => {
       assert.match(mend ?? '', /loci server/)
     })
 
+    it('reports an emptied store and the database of another program, as the server refuses them', async () => {
+      const path = join(directory, 'loci.db')
+      const wrong = async () => {
+        const findings = await examineStore(directory)
+        return findings.filter(({ status }) => status === 'error').map(({ message }) => message)
+      }
+      await withAgents('one')
+      const copy = await backUp({ directory })
+      await writeFile(path, '')
+      const [emptied, ...more] = await wrong()
+      assert.match(emptied ?? '', /loci\.db is empty \(0 bytes\).*loci restore/)
+      assert.ok(emptied?.includes(copy.path))
+      assert.deepEqual(more, [])
+      await rm(copy.path)
+      assert.deepEqual(await wrong(), [], 'a store that has not begun')
+      const other = new DatabaseSync(path)
+      other.exec('CREATE TABLE bookmarks (url TEXT)')
+      other.close()
+      assert.match((await wrong()).join(), /of another program \(it has the tables 'bookmarks'\)/)
+      assert.equal(
+        await codeOf(backUp({ directory }), /data\/loci\.db is an SQLite database, but not/),
+        'invalid_argument',
+      )
+    })
+
     it('reports damage, a newer schema, a file instead of a folder, and rights', async () => {
       await withAgents('one')
       const { path: good } = await backUp({ directory })

@@ -53,7 +53,7 @@ export async function backUp(
   try {
     await fs.mkdir(dirname(file), { recursive: true, mode: 0o700 })
     const rows = await copyPages(source, draft, options)
-    const copy = await verifyStore(draft, options)
+    const copy = await verifyStore(draft, options, source)
     const lost = Object.entries(rows).find(([table, count]) => copy.rows[table] !== count)
     if (lost) throw unavailable(`The copy of ${source} lacks rows of table ${lost[0]}; it was not kept.`)
     await syncFile(draft)

@@ -1,12 +1,13 @@
 import { accessSync, constants, existsSync, readdirSync, type Stats, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { messageOf } from '../../schema/errors.ts'
+import { isAppError, messageOf } from '../../schema/errors.ts'
 import { asStoreError, isBusy } from './errors.ts'
 import { openedBy } from './exclusive.ts'
 import { fileSystemOf } from './file-system.ts'
 import { lockedInstances } from './lock-files.ts'
 import { MIGRATIONS, schemaVersion } from './migrate.ts'
+import { refuseEmptied, refuseForeign } from './present-file.ts'
 
 /** One thing that was looked at. `error`: Loci cannot work so, or will lose something. */
 export interface Finding {
@@ -135,16 +136,22 @@ async function databaseFindings(directory: string, path: string): Promise<Findin
   try {
     database = new DatabaseSync(path, { timeout: 5_000 })
     database.exec('PRAGMA query_only = ON')
+    refuseForeign(database, path)
+    await refuseEmptied(directory)
     const integrity = quickCheck(database, path)
     findings.push(integrity, schema(database, path))
-    if (integrity.status === 'ok') findings.push(...processes(database, path, alive))
+    if (integrity.status === 'ok' && schemaVersion(database) > 0)
+      findings.push(...processes(database, path, alive))
   } catch (error) {
     const said = messageOf(asStoreError(error, path))
     findings.push({
       check: 'integrity',
       status: 'error',
       message: isBusy(error) ? `${path} is locked by another process: ${said}` : said,
-      mend: isBusy(error) ? 'wait for the other process, or stop it' : RESTORE,
+      // What was refused says itself what to do.
+      ...(isAppError(error)
+        ? {}
+        : { mend: isBusy(error) ? 'wait for the other process, or stop it' : RESTORE }),
     })
   } finally {
     database?.close()
@@ -186,6 +193,8 @@ function schema(database: DatabaseSync, path: string): Finding {
     const message = `${path} has schema ${found}, this Loci knows ${known}: a newer Loci has updated it`
     return { check, status: 'error', message, mend: 'update this Loci', data }
   }
+  if (found === 0)
+    return { check, status: 'ok', message: `${path} is empty; the next start begins a store in it`, data }
   if (found < known) {
     const message = `schema ${found}; the next start updates it to ${known}, after a backup`
     return { check, status: 'ok', message, data }
