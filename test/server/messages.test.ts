@@ -209,6 +209,31 @@ describe('messages over the official client', () => {
     assert.equal(answer.stop_reason.stop_reason, 'end_turn')
   })
 
+  it('runs two calls of one id, and stores them under ids of their own', async () => {
+    const agent = await newAgent()
+    const call = (new_string: string) => ({
+      id: 'call_same',
+      name: 'memory_insert',
+      arguments: { label: 'human', new_string },
+    })
+    model.add(
+      { reply: { tool_calls: [call('Lives in London.'), call('Likes tea.')] } },
+      {
+        expect: (body) => {
+          const asked = body.messages.flatMap((message) => message.tool_calls ?? []).map(({ id }) => id)
+          const returned = body.messages.flatMap((message) => message.tool_call_id ?? [])
+          assert.equal(new Set(asked).size, 2)
+          assert.deepEqual(returned, asked)
+        },
+        reply: { text: 'Noted.' },
+      },
+    )
+    const answer = await t.http('POST', `/v1/agents/${agent.id}/messages`, { input: 'remember' })
+    assert.equal(answer.status, 200)
+    const block = await t.letta.agents.blocks.retrieve('human', { agent_id: agent.id })
+    assert.equal(block.value, 'Name: Ada\nLives in London.\nLikes tea.')
+  })
+
   it('answers 409 with the run while a turn runs, and the turn outlives its client', async () => {
     const agent = await newAgent()
     let release: () => void = () => undefined
