@@ -46,13 +46,11 @@ describe('a turn whose store flushes to disk', () => {
   function noticed(said: Said): { said: Said; asked: Promise<void> } {
     const { promise, resolve } = Promise.withResolvers<void>()
     assert.ok(Array.isArray(said))
-    return {
-      asked: promise,
-      async *said() {
-        resolve()
-        yield* said
-      },
-    } as { said: Said; asked: Promise<void> }
+    const generate: Said = async function* () {
+      resolve()
+      yield* said
+    }
+    return { said: generate, asked: promise }
   }
 
   const lost = new AppError('store_unavailable', 'the disk is gone')
@@ -93,7 +91,13 @@ describe('a turn whose store flushes to disk', () => {
     await reading
     assert.deepEqual(told(), [
       ...first,
-      ...['tool', 'step_end', 'step_start', 'text_delta', 'assistant', 'step_end', 'run_end'],
+      'tool',
+      'step_end',
+      'step_start',
+      'text_delta',
+      'assistant',
+      'step_end',
+      'run_end',
     ])
     await t.closed(agent.id, await active.done)
   })

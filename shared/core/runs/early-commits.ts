@@ -51,20 +51,23 @@ export class EarlyCommits {
   }
 
   #wait(durable: Promise<void>): void {
-    const flushing = durable.then(
-      () => {
-        // A later step has a flush of its own, and covers what came before it.
-        if (this.#flushing !== flushing) return
-        this.#flushing = null
-        for (const event of this.#held.splice(0)) this.#emit(event)
-      },
-      (error: unknown) => {
-        if (this.#flushing === flushing) this.#flushing = null
-        if (this.#lost) return
-        this.#lost = { error }
-        this.#onLost(error)
-      },
-    )
+    const flushing = this.#flushed(durable).then((onDisk) => {
+      // A later step has a flush of its own, and covers what came before it.
+      if (this.#flushing !== flushing) return undefined
+      this.#flushing = null
+      if (onDisk) for (const event of this.#held.splice(0)) this.#emit(event)
+      return undefined
+    })
     this.#flushing = flushing
+  }
+
+  async #flushed(durable: Promise<void>): Promise<boolean> {
+    try {
+      await durable
+    } catch (error) {
+      if (!this.#lost) this.#onLost(error)
+      this.#lost ??= { error }
+    }
+    return this.#lost === null
   }
 }
