@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { ActiveRun } from '../core/active-runs.ts'
 import type { TurnResult } from '../core/events.ts'
 import type { Actor } from '../core/ports/actor.ts'
+import { previewRequest } from '../core/turn/preview.ts'
 import { AppError, isAppError } from '../schema/errors.ts'
 import type { AsyncRequest, LettaResponse, MessageRequest, TurnMessage } from '../schema/message.ts'
 import type { Run } from '../schema/run.ts'
@@ -65,6 +66,23 @@ export async function startTurn(turn: TurnRequest<AsyncRequest>): Promise<Run> {
   const run = active?.run ?? (await context.deps.store.turns.getRun(actor, run_id))
   if (!run) throw notFound('Run', run_id)
   return run
+}
+
+/** The request that the first step of this turn would send to its model. */
+export async function previewTurn(turn: TurnRequest): Promise<Record<string, unknown>> {
+  const { actor, body, context, agent_id, conversation_id } = turn
+  const previewing = previewRequest(context.deps, actor, {
+    agent_id,
+    conversation_id,
+    messages: await loadImages(inputOf(body), context.download),
+    override_model: body.override_model ?? null,
+    override_system: body.override_system ?? body.system ?? null,
+    logprobs: body.return_logprobs ? { top: body.top_logprobs ?? null } : null,
+    client_tools: body.client_tools ?? [],
+    client_skills: body.client_skills ?? [],
+    stream: body.streaming === true && body.stream_tokens,
+  })
+  return previewing.catch(asAgentNotFound(agent_id))
 }
 
 type Mode = 'send' | 'stream' | 'background' | 'async'

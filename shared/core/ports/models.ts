@@ -79,6 +79,8 @@ export interface LanguageModel {
     request: ModelRequest,
     options: { signal: AbortSignal; stream: boolean; fail_fast?: boolean },
   ): AsyncIterable<ModelEvent>
+  /** The body that `generate` would send, without sending it; absent where nothing is sent. */
+  preview?(request: ModelRequest, options: { stream: boolean }): Promise<Record<string, unknown>>
 }
 
 /** A handle (`provider/model`) made callable. */

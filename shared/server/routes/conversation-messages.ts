@@ -14,13 +14,13 @@ import {
   messageType,
   type StoredMessage,
 } from '../../schema/message.ts'
-import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import { jsonObject, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import type { ServerContext } from '../context.ts'
 import { conversationOf } from '../conversation-of.ts'
 import { notFound } from '../errors.ts'
 import { listShown } from '../letta-messages.ts'
 import { route } from '../route.ts'
-import { answerTurn, streamTurn } from '../turn-response.ts'
+import { answerTurn, previewTurn, streamTurn } from '../turn-response.ts'
 
 const params = z.object({ conversation_id: conversationRef })
 
@@ -68,6 +68,16 @@ export const routes = [
       const turn = await turnOf(input)
       return input.body.streaming ? streamTurn(turn) : answerTurn(turn)
     },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/conversations/:conversation_id/messages/preview-raw-payload',
+    operation: 'preview_conversation_model_request',
+    summary: 'The request that a message would send to the model; nothing is stored or sent',
+    params,
+    body: conversationMessageRequest,
+    answer: jsonObject,
+    handle: async (input) => previewTurn(await turnOf(input)),
   }),
   route({
     method: 'POST',

@@ -49,7 +49,9 @@ export function applyEdits(
   const relabelled = plan.changed.flatMap(({ before, after }) =>
     after.label === before.label || after.label === null ? [] : [{ block_id: before.id, label: after.label }],
   )
-  const isPrivate = new Set(by.conversation_id === by.agent_id ? [] : isolatedBlockIds(tx, by.conversation_id))
+  const isPrivate = new Set(
+    by.conversation_id === by.agent_id ? [] : isolatedBlockIds(tx, by.conversation_id),
+  )
   const refused_labels = relabelled.filter(
     ({ block_id, label }) =>
       sharedLabel.get(tx, { block: block_id, label, agent: by.agent_id }) ??

@@ -196,4 +196,35 @@ export const plainConversationOperations: PlainOperation[] = [
       assert.equal((await t.letta.conversations.retrieve(id)).in_context_message_ids?.length, 3)
     },
   },
+  {
+    name: 'POST /v1/conversations/{conversation_id}/messages/preview-raw-payload',
+    shows: 'what would go to the model, which hears nothing',
+    async run(t) {
+      const { id } = await begin(t)
+      await say(t, id, 'Hi', 'Hello.')
+      const asked = t.model.requests.length
+      const path = `/v1/conversations/${id}/messages/preview-raw-payload`
+      const { body } = await t.http('POST', path, { input: 'And?', stream_tokens: true })
+      assert.equal(t.model.requests.length, asked)
+      const types = await say(t, id, 'And?', 'Yes.')
+      assert.equal(types.at(-1), 'usage_statistics')
+      const { messages, tools } = body as { messages: unknown; tools: unknown }
+      assert.deepEqual(t.model.requests.at(-1)?.body.messages, messages)
+      assert.deepEqual(t.model.requests.at(-1)?.body.tools, tools)
+    },
+  },
+  {
+    name: 'POST /v1/agents/{agent_id}/messages/preview-raw-payload',
+    shows: 'what would go to the model',
+    async run(t) {
+      const { id } = await t.newAgent()
+      const { body } = await t.http('POST', `/v1/agents/${id}/messages/preview-raw-payload`, { input: 'Hi' })
+      const { messages } = body as { messages: { role: string }[] }
+      assert.deepEqual(
+        messages.map((m) => m.role),
+        ['system', 'user'],
+      )
+      assert.equal((await t.letta.agents.messages.list(id)).items.length, 1, 'nothing was stored')
+    },
+  },
 ]
