@@ -15,6 +15,8 @@ export type ModelOptions = Pick<
   | 'max_tokens'
   | 'reasoning'
   | 'response_format'
+  | 'enable_reasoner'
+  | 'max_reasoning_tokens'
 >
 
 /** What a budget of thoughts is where none is said (reference 2.7). */
@@ -48,6 +50,8 @@ export function llmConfigOf(info: Model, type: AgentType, asked: Partial<ModelOp
  */
 export function applySettings<C extends Partial<LlmConfig>>(config: C, asked: Partial<ModelOptions>): C {
   const next: C = { ...config, ...asked.llm_config }
+  if (asked.enable_reasoner != null) next.enable_reasoner = asked.enable_reasoner
+  if (asked.max_reasoning_tokens != null) next.max_reasoning_tokens = asked.max_reasoning_tokens
   const settings = asked.model_settings
   if (settings?.temperature !== undefined) next.temperature = settings.temperature
   if (settings?.max_output_tokens !== undefined) next.max_tokens = settings.max_output_tokens

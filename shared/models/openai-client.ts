@@ -29,9 +29,14 @@ export function clientFor(provider: ProviderConfig, model: Model, connect_ms: nu
 function chatBase(provider: ProviderConfig, model: Model): string {
   if (provider.provider_type !== 'azure') return apiBase(provider)
   const root = serverRoot(provider).replace(/\/openai$/, '')
-  return provider.api_version
+  return deploymentsVersion(provider)
     ? `${root}/openai/deployments/${encodeURIComponent(model.name)}`
     : `${root}/openai/v1`
+}
+
+/** The version of Azure's older API, which knows no Responses; null for its `v1` API. */
+function deploymentsVersion(provider: ProviderConfig): string | null {
+  return provider.api === 'responses' ? null : (provider.api_version ?? null)
 }
 
 function createClient(provider: ProviderConfig, base: string, connect_ms: number): ApiClient {
@@ -41,6 +46,7 @@ function createClient(provider: ProviderConfig, base: string, connect_ms: number
   const load = async () => {
     const { OpenAI: Client } = await import('openai')
     const azure = provider.provider_type === 'azure'
+    const version = azure ? deploymentsVersion(provider) : null
     const key = provider.api_key?.trim() || null
     return new Client({
       baseURL: base,
@@ -58,7 +64,7 @@ function createClient(provider: ProviderConfig, base: string, connect_ms: number
         ...(azure || !key ? { Authorization: null } : {}),
         ...provider.headers,
       },
-      ...(azure && provider.api_version ? { defaultQuery: { 'api-version': provider.api_version } } : {}),
+      ...(version ? { defaultQuery: { 'api-version': version } } : {}),
       fetch: transport.fetch,
     })
   }

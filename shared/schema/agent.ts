@@ -93,6 +93,9 @@ export const createAgent = z.object({
     .boolean()
     .nullish()
     .transform((v) => v ?? false),
+  /** Deprecated in V1 for `model_settings`; what they mean there is what they do. */
+  enable_reasoner: z.boolean().nullish(),
+  max_reasoning_tokens: z.number().int().min(0).nullish(),
   include_base_tool_rules: z.boolean().nullish(),
   initial_message_sequence: z.array(messageCreate).nullish(),
 })

@@ -116,6 +116,21 @@ describe('model_settings', () => {
       assert.deepEqual(pick(agent.llm_config as unknown as Answered, config), config)
     })
 
+  it('may be said in the older words', async () => {
+    const asked = { provider_type: 'anthropic' } as const
+    const agent = await t.newAgent({
+      model_settings: asked,
+      enable_reasoner: true,
+      max_reasoning_tokens: 4000,
+    })
+    assert.deepEqual((agent.model_settings as Answered)?.['thinking'], {
+      type: 'enabled',
+      budget_tokens: 4000,
+    })
+    const silent = await t.newAgent({ model_settings: asked, enable_reasoner: false })
+    assert.equal(silent.llm_config.enable_reasoner, false)
+  })
+
   it('of types that came after V1 are taken as they are', async () => {
     const asked = { provider_type: 'moonshot', temperature: 0.4, own: { deep: [1] } } as Settings
     const { status, body } = await plain({ model: 'openai/test-model', model_settings: asked })

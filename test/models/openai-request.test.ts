@@ -3,7 +3,7 @@ import type { ModelMessage, ModelRequest } from '../../shared/core/ports/models.
 import { describeModel } from '../../shared/models/describe.ts'
 import { toChatBody } from '../../shared/models/openai-request.ts'
 import type { ProviderConfig } from '../../shared/schema/provider.ts'
-import { collect, modelAt, providerAt, request, userSays } from '../support/model-fixtures.ts'
+import { collect, modelAt, providerAt, reasonerAt, request, userSays } from '../support/model-fixtures.ts'
 import { startScriptedModel } from '../support/scripted-model.ts'
 
 const tool = {
@@ -211,8 +211,12 @@ describe('chat completion request', () => {
       for (const [api_version, path] of [
         ['2024-10-21', `/openai/deployments/test-model/chat/completions`],
         [null, `/openai/v1/chat/completions`],
+        ['2024-10-21', `/openai/v1/responses`],
       ] as const) {
-        const model = modelAt(root, { provider_type: 'azure', api_version })
+        const azure = { provider_type: 'azure' as const, api_version }
+        const model = path.endsWith('/responses')
+          ? reasonerAt(root, { provider: azure })
+          : modelAt(root, azure)
         await assert.rejects(collect(model, request('Hi')), (error: Error) => {
           assert.ok(
             error.message.includes(`${root}${path} answered 404: no route POST ${path}`),
