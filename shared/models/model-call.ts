@@ -28,10 +28,10 @@ export interface RetryPolicy {
   patience_ms: number
 }
 
-/** Five waits of half a second to eight, or those that the provider asks for: limits per minute pass by. */
+/** An overload is waited out for a minute (half a second, one, two … 32), or as the provider asks: limits per minute pass. */
 const RETRY: RetryPolicy = {
   tries: 3,
-  overload_tries: 6,
+  overload_tries: 8,
   first_wait_ms: 500,
   max_wait_ms: 60_000,
   patience_ms: 90_000,

@@ -162,7 +162,7 @@ describe('anthropic model', () => {
     })
 
     it('gives up in the end, with a clear error', async () => {
-      await start(...Array.from({ length: 6 }, () => status(429, said('rate_limit_error', 'Slow down'))))
+      await start(...Array.from({ length: 8 }, () => status(429, said('rate_limit_error', 'Slow down'))))
       const error = await failureOf(ask())
       assert.equal(error.code, 'llm_rate_limit')
       assert.match(

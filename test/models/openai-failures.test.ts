@@ -316,6 +316,27 @@ describe('openai-compatible model in trouble', () => {
       assert.match(second.message, /answered no event stream: total nonsense/)
     })
 
+    for (const what of ['words', 'arguments', 'thoughts', 'one event'])
+      it(`an answer that never ends: ${what}`, async () => {
+        const piece = 'x'.repeat(1024 * 1024)
+        const long = Array.from({ length: 100 }, () => piece)
+        const delta = {
+          words: { content: piece },
+          thoughts: { reasoning_content: piece },
+          arguments: { tool_calls: [{ index: 0, id: 'a', function: { name: 'now', arguments: piece } }] },
+        }[what]
+        const raw = delta ? long.map(() => event({ choices: [{ delta }] })) : ['data: ', ...long]
+        await start({ reply: { raw } })
+        const error = await failureOf(ask())
+        assert.equal(error.code, 'llm_error')
+        assert.match(
+          error.message,
+          delta ? /an answer of more than 8 MB; it was cut off/ : /an event of more than/,
+        )
+        assert.equal(await server.requests[0]?.ended, 'aborted')
+        await server.done()
+      })
+
     it('a rate limit that comes in a stream', async () => {
       const text = event({ error: { message: 'Slow down', type: 'rate_limit_exceeded' } })
       await start({ reply: { raw: [event({ choices: [{ delta: { content: 'a' } }] }), text] } })
