@@ -229,8 +229,8 @@ describe('a context that is full', () => {
   it('refuses a message that is larger than the window by its numbers, and goes on without it', async () => {
     const { id } = await newAgent()
     await say(id, 'Hello?', 'Hello.')
-    model.add({ reply: TOO_LONG }, { reply: { text: 'Greetings.' } }, { reply: TOO_LONG })
-    const giant = WORDS.repeat(700)
+    model.add({ reply: TOO_LONG })
+    const giant = WORDS.repeat(1000)
     await assert.rejects(
       loci.letta.agents.messages.create(id, { input: giant }),
       (error: { status?: number; message: string }) => {
@@ -242,7 +242,9 @@ describe('a context that is full', () => {
     )
     const answer = await say(id, 'A short one?', 'Good.')
     assert.equal(answer.stop_reason.stop_reason, 'end_turn')
-    assert.ok(!contents(bodyOf(-1)).some((text) => text.includes(giant)))
+    const shown = contents(bodyOf(-1))
+    assert.ok(!shown.some((text) => text.includes(giant)))
+    assert.ok(shown.includes('assistant: Hello.'), 'nothing was summarised for it')
     const listed = await loci.letta.agents.messages.list(id, { limit: 100 })
     assert.ok(
       listed.items.some((m) => m.message_type === 'user_message' && m.content === giant),

@@ -15,7 +15,7 @@ import { compilePrompt, renderPrompt } from '../prompt.ts'
 import { compactContext, type CompactionInput, FULL, planCompaction } from './compact.ts'
 import { newCompactionSettings } from './compaction-settings.ts'
 import { unansweredFrom } from './cuts.ts'
-import { repeatedTokens, toolTokens } from './message-tokens.ts'
+import { repeatedTokens, tokensOf, toolTokens } from './message-tokens.ts'
 import { ContextMeter } from './meter.ts'
 
 export interface TurnWindowInput {
@@ -76,6 +76,11 @@ export class TurnWindow {
     const base = input.system?.text ?? stored
     this.#suffix = shown.startsWith(base) ? shown.slice(base.length) : ''
     if (shown !== stored) this.#meter.systemChanged(repeatedTokens(stored), repeatedTokens(shown))
+  }
+
+  /** The stored messages that `messages` shows. */
+  get context(): readonly StoredMessage[] {
+    return this.#stored
   }
 
   /** To be sent: copy it, it grows. */
@@ -152,6 +157,8 @@ export class TurnWindow {
   ): AsyncGenerator<AgentEvent, CompactionPart | null> {
     const { actor, conversation_id, run_id, model, view, override_system, opened } = this.#input
     const { trigger, attempt, step_id } = how
+    // A summary of all the rest would be made for nothing.
+    if (this.isStuck || (trigger === 'context_window_exceeded' && this.#inputIsTooLong())) return null
     const compaction: CompactionInput = {
       actor,
       agent: this.#agent,
@@ -226,12 +233,19 @@ export class TurnWindow {
         `The system prompt and the tools of this agent alone are about ${system} tokens and do not fit into ${window}. Shorten a memory block or the system text, detach tools, or raise context_window_limit; then send the message again.${said}`,
         options,
       )
-    const input = Math.max(0, this.tokens - system)
+    const own = tokensOf(this.unanswered(), this.#input.view.max_return_chars)
+    const input = Math.round(own > 0 ? this.#meter.estimate(own) : Math.max(0, this.tokens - system))
     return new AppError(
       'llm_context_window',
       `The message is about ${input} tokens; with the system prompt and the tools (about ${system}) it does not fit into ${window}. Nothing is left that could be summarised. Send it in smaller parts, or raise context_window_limit.${said}`,
       options,
     )
+  }
+
+  /** Whether the turn's own input does not fit whatever else goes; estimates may be off a little. */
+  #inputIsTooLong(): boolean {
+    const input = tokensOf(this.unanswered(), this.#input.view.max_return_chars)
+    return this.#meter.estimate(this.#fixed() + input) > 1.1 * this.size
   }
 
   #tokensWith(messages: readonly StoredMessage[]): number {
