@@ -45,8 +45,7 @@ describe('agents of the older types over the official client', () => {
   })
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') return t.abandon()
-    await t.recorder.verify()
-    await t.close()
+    await t.recorder.verify().finally(() => t.close())
   })
 
   const agentOf = (agent_type: AgentType, more: Partial<Letta.AgentCreateParams> = {}) =>
@@ -467,6 +466,81 @@ describe('agents of the older types over the official client', () => {
     assert.deepEqual([usage.step_count, stop_reason.stop_reason], [3, 'end_turn'])
     const last = JSON.stringify(t.model.requests[1]?.body.messages.at(-1))
     assert.match(last, /heartbeat.*conversation_search/)
+  })
+
+  for (const stream_tokens of [true, false])
+    it(`waits for an approval and goes on after it (tokens: ${stream_tokens})`, async () => {
+      const rules: Letta.AgentCreateParams['tool_rules'] = [
+        { type: 'requires_approval', tool_name: 'memory_insert' },
+      ]
+      const { id } = await agentOf('memgpt_v2_agent', { tool_rules: rules })
+      t.model.add({ reply: { tool_calls: [remember()] } })
+      const items = await stream(id, { stream_tokens })
+      assert.deepEqual(joined(items).map(line), [
+        'reasoning_message: A city.',
+        'approval_request_message: memory_insert',
+      ])
+      assert.deepEqual(items.slice(-2, -1).map(line), ['stop_reason: requires_approval'])
+      await assert.rejects(t.loci.letta.agents.messages.create(id, { input: 'And?' }), { status: 409 })
+      const { tool_call_id } = items.find((i) => i.message_type === 'approval_request_message')?.[
+        'tool_call'
+      ] as { tool_call_id: string }
+      const answer = (approve: boolean) => ({
+        input: undefined,
+        messages: [
+          {
+            type: 'approval' as const,
+            approvals: [{ type: 'approval' as const, tool_call_id, approve, reason: approve ? null : 'No.' }],
+          },
+        ],
+      })
+      t.model.add({ reply: { tool_calls: [say('Noted.')] } })
+      const rest = await stream(id, { ...answer(stream_tokens), stream_tokens })
+      assert.deepEqual(joined(rest).map(line), [
+        `tool_return_message: ${stream_tokens ? 'success' : 'error'}`,
+        'reasoning_message: A greeting.',
+        'assistant_message: Noted.',
+      ])
+      const seen = t.model.requests.at(-1)?.body.messages ?? []
+      assert.deepEqual(
+        seen.slice(-3).map((m) => m.role),
+        ['assistant', 'tool', 'user'],
+      )
+      assert.match(String(seen.at(-1)?.content), /"type":"heartbeat"/)
+    })
+
+  it('hands a call to the client that brought the tool', async () => {
+    const { id } = await agentOf('memgpt_v2_agent')
+    const client_tools = [
+      {
+        name: 'look_outside',
+        description: 'What the weather is.',
+        parameters: { type: 'object', properties: { at: { type: 'string' } }, required: ['at'] },
+      },
+    ]
+    const args = { thinking: 'Rain?', at: 'here', request_heartbeat: true }
+    t.model.add({ reply: { tool_calls: [{ name: 'look_outside', arguments: args }] } })
+    const asked = await send(id, { client_tools })
+    assert.equal(asked.stop_reason.stop_reason, 'requires_approval')
+    const [call] = asked.messages.flatMap((m) => ('tool_call' in m ? [m.tool_call] : []))
+    assert.deepEqual(JSON.parse(call?.arguments ?? ''), { at: 'here', request_heartbeat: true })
+    t.model.add({ reply: { tool_calls: [say('It rains.')] } })
+    const done = await send(id, {
+      input: undefined,
+      client_tools,
+      messages: [
+        {
+          type: 'approval',
+          approvals: [
+            { type: 'tool', tool_call_id: call?.tool_call_id ?? '', tool_return: 'rain', status: 'success' },
+          ],
+        },
+      ],
+    })
+    assert.deepEqual(
+      done.messages.slice(-1).map((m) => line(m as unknown as Sent)),
+      ['assistant_message: It rains.'],
+    )
   })
 
   it('is cancelled in the middle of a message, keeps what was heard, and goes on afterwards', async () => {

@@ -28,6 +28,8 @@ export class MemgptDeltas implements DeltaFilter {
   readonly #text_is_thought: boolean
   readonly #own_thinking: ReadonlySet<string>
   #text = ''
+  /** How much of it was passed on as thought. */
+  #told = 0
   #spoken = ''
   #source: 'text' | 'argument' | null = null
   #call: Call | null = null
@@ -86,8 +88,9 @@ export class MemgptDeltas implements DeltaFilter {
   }
 
   #thinkText(): AgentEvent[] {
-    const text = this.#text.trim()
-    this.#text = ''
+    const whole = this.#text.trim()
+    const text = whole.slice(this.#told)
+    this.#told = whole.length
     return text === '' ? [] : [this.#think(text, 'text')]
   }
 
