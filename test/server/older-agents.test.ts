@@ -45,7 +45,11 @@ describe('agents of the older types over the official client', () => {
   })
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') return t.abandon()
-    await t.recorder.verify().finally(() => t.close())
+    try {
+      await t.recorder.verify()
+    } finally {
+      await t.close()
+    }
   })
 
   const agentOf = (agent_type: AgentType, more: Partial<Letta.AgentCreateParams> = {}) =>
