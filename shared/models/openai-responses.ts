@@ -40,6 +40,9 @@ export function createResponsesModel(
         }
       }
     },
+    preview: async (request, { stream }) => ({
+      ...toResponseBody(request, model, { stream, ...allowed(provider) }),
+    }),
   }
 }
 

@@ -148,6 +148,16 @@ for (const protocol of PROTOCOLS)
       await model.done()
     })
 
+    it('shows beforehand what it sends', async () => {
+      model.add({ reply: { text: 'Hi.' } })
+      const agent = await newAgent()
+      const path = `/v1/agents/${agent.id}/messages`
+      const preview = await loci.http('POST', `${path}/preview-raw-payload`, { input: 'Hello' })
+      assert.equal(preview.status, 200)
+      await loci.letta.agents.messages.create(agent.id, { input: 'Hello' })
+      assert.deepEqual(preview.body, model.requests[0]?.body)
+    })
+
     it('tells of thoughts that are kept from it, also in a stream', async () => {
       const hidden = protocol.path === '/v1/messages' ? { redacted: 'dark' } : { reasoning: '' }
       model.add({ reply: { ...hidden, text: 'Yes.' } })
