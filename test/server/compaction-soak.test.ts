@@ -109,7 +109,10 @@ describe('many turns in a small window of a provider that keeps to it', () => {
       assert.ok(records.every((record) => record.context_tokens_after < 0.9 * WINDOW))
       const listed = await loci.letta.agents.messages.list(id, { limit: 1000, order: 'asc' })
       const asked = listed.items.filter(
-        (m) => m.message_type === 'user_message' && /^Question /.test(String(m.content)),
+        (m) =>
+          m.message_type === 'user_message' &&
+          typeof m.content === 'string' &&
+          m.content.startsWith('Question '),
       )
       assert.equal(asked.length, TURNS / 2, 'no message is lost')
       const runs = await loci.letta.runs.list({ agent_id: id, active: true })
