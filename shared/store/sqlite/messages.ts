@@ -16,7 +16,15 @@ import type { MessageRow } from './tables.ts'
 
 type Data = Pick<
   StoredMessage,
-  'content' | 'name' | 'otid' | 'sender_id' | 'group_id' | 'model' | 'tool_calls' | 'tool_returns' | 'approval'
+  | 'content'
+  | 'name'
+  | 'otid'
+  | 'sender_id'
+  | 'group_id'
+  | 'model'
+  | 'tool_calls'
+  | 'tool_returns'
+  | 'approval'
 >
 /** A message row as the readers of this room select it. */
 export type StoredRow = Omit<MessageRow, 'seq' | 'searchable' | 'organization_id'>
@@ -87,20 +95,41 @@ export class SqliteMessages implements MessageStore {
       if (filter.step_id !== undefined) rows = rows.where('step_id', '=', filter.step_id)
       if (filter.roles) rows = rows.where('role', 'in', filter.roles)
       if (!filter.include_err) rows = rows.where('is_err', '=', 0)
-      if (page.after !== undefined) rows = rows.where('seq', '>', cursor(c, actor, page.after))
-      if (page.before !== undefined) rows = rows.where('seq', '<', cursor(c, actor, page.before))
+      const after = page.after === undefined ? null : cursor(c, actor, page.after)
+      const before = page.before === undefined ? null : cursor(c, actor, page.before)
       // A single cursor decides which end the page is taken from, so that it touches the cursor (DESIGN decision 10).
       const upward =
         (page.after === undefined) === (page.before === undefined)
           ? page.order === 'asc'
           : page.after !== undefined
       const { conversation_id } = filter
+      const turn = (found: StoredMessage[]) =>
+        upward === (page.order === 'asc') ? found : found.toReversed()
       if (filter.in_context && conversation_id !== undefined) {
+        // In the order of the context: a summary stands before what it does not tell of, however new it is.
+        const places = placesInContext(c, actor, conversation_id)
+        const placeOf = (seq: number | null, id: string | undefined, none: number) => {
+          const place = seq === null ? none : places.get(seq)
+          if (place === undefined) throw unknownCursor(id ?? '')
+          return place
+        }
+        const from = placeOf(after, page.after, -1)
+        const to = placeOf(before, page.before, places.size)
         const context = sqlite.selectFrom('context_messages').select('message_seq')
-        rows = rows.where('seq', 'in', context.where('conversation_id', '=', conversation_id))
+        const found = c
+          .all(
+            rows
+              .select('messages.seq')
+              .where('seq', 'in', context.where('conversation_id', '=', conversation_id)),
+          )
+          .map((row) => ({ row, place: places.get(row.seq) ?? -1 }))
+          .filter(({ place }) => place > from && place < to)
+          .sort((a, b) => (upward ? a.place - b.place : b.place - a.place))
+        return turn(found.slice(0, page.limit).map(({ row }) => messageOf(row)))
       }
-      const stretches =
-        conversation_id === undefined || filter.in_context ? [null] : historyOf(c, actor, conversation_id)
+      if (after !== null) rows = rows.where('seq', '>', after)
+      if (before !== null) rows = rows.where('seq', '<', before)
+      const stretches = conversation_id === undefined ? [null] : historyOf(c, actor, conversation_id)
       const messages: StoredMessage[] = []
       // One after the other: each is read through its index.
       for (const stretch of upward ? stretches : stretches.toReversed()) {
@@ -109,7 +138,7 @@ export class SqliteMessages implements MessageStore {
         if (wanted > 0)
           messages.push(...c.all(some.orderBy('seq', upward ? 'asc' : 'desc').limit(wanted)).map(messageOf))
       }
-      return upward === (page.order === 'asc') ? messages : messages.toReversed()
+      return turn(messages)
     })
   }
 
@@ -238,6 +267,17 @@ function textOf(content: readonly ContentPart[]): string {
     .map((part) => (part.type === 'text' ? part.text : ''))
     .join('\n')
     .trim()
+}
+
+/** The places of the messages in a context, by their numbers. */
+function placesInContext(connection: Connection, actor: Actor, conversation_id: string): Map<number, number> {
+  const rows = sqlite
+    .selectFrom('context_messages')
+    .select('message_seq')
+    .where('conversation_id', '=', conversation_id)
+    .where('organization_id', '=', actor.organization_id)
+    .orderBy('position')
+  return new Map(connection.all(rows).map((row, place) => [row.message_seq, place]))
 }
 
 function cursor(connection: Connection, actor: Actor, id: string): number {

@@ -407,6 +407,31 @@ export function describeConversations(subject: Subject): void {
       assert.deepEqual(await contextOf(agent.id, made.id), ['Begin.', 'one', '1', 'two', '2', 'three', '3'])
     })
 
+    it('shows what is in context in its order, page by page', async () => {
+      const { store } = subject
+      const { agent, made } = await begin()
+      await turn(agent.id, made.id, 'one', ['1'])
+      const [two] = await turn(agent.id, made.id, 'two', ['2'])
+      const id = newId('conv')
+      const system_message = aMessage(agent.id, 'system', 'Forked.', { conversation_id: id })
+      const fork = { id, created_at: at(1), hidden: false, message_id: null, system_message }
+      await store.conversations.fork(ADA, made.id, fork)
+      const read = async (more: object) =>
+        (
+          await store.messages.list(
+            ADA,
+            { conversation_id: id, in_context: true },
+            { limit: 2, order: 'desc', ...more },
+          )
+        ).map(text)
+      assert.deepEqual(await read({ order: 'asc', limit: 9 }), ['Forked.', 'one', '1', 'two', '2'])
+      assert.deepEqual(await read({}), ['2', 'two'])
+      assert.deepEqual(await read({ before: two!.id }), ['1', 'one'])
+      assert.deepEqual(await read({ after: system_message.id, order: 'asc' }), ['one', '1'])
+      assert.deepEqual(await read({ before: system_message.id }), [])
+      await assert.rejects(read({ before: made.system_message.id }), { code: 'not_found' })
+    })
+
     it('finds the way back to another branch', async () => {
       const { store } = subject
       const { agent, made } = await begin()
