@@ -54,12 +54,13 @@ describe('rewinds, forks and edits around approvals and summaries', () => {
     const { status, body } = await t.http('POST', `/v1/conversations/${id}/rewind`, { message_id })
     return { status, ...(body as { undo_message_id: string; removed: number; restored: number }) }
   }
+  const textOf = (content: unknown) => (typeof content === 'string' ? content : JSON.stringify(content))
   const inContext = async (id: string) => {
     const { items } = await t.letta.conversations.messages.list(id, {
       order: 'asc',
       ...({ in_context: true } as object),
     })
-    return items.slice(1).map((m) => ('content' in m ? String(m.content) : m.message_type))
+    return items.slice(1).map((m) => ('content' in m ? textOf(m.content) : m.message_type))
   }
   const idOf = async (id: string, content: string) => {
     const { items } = await t.letta.conversations.messages.list(id)
