@@ -4,7 +4,7 @@ import type { TurnStore } from '../ports/turn-store.ts'
 
 /**
  * Lets a turn go on while a step of its own is being flushed to disk: the next model call and the flush take place at
- * the same time. What the turn tells meanwhile is held back until the step is on disk (docs/decisions/0008).
+ * the same time. What the turn tells meanwhile is held back until the step is on disk (docs/decisions/0010).
  */
 export class EarlyCommits {
   readonly #emit: (event: AgentEvent) => void

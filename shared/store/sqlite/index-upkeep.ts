@@ -7,7 +7,7 @@ const INDEXES = ['messages_fts', 'passages_fts'] as const
 
 /**
  * Merges the segments of the full-text indexes outside of anybody's commit. FTS5's own `automerge` is off: it works
- * inside a commit, for as long as it takes (docs/decisions/0008).
+ * inside a commit, for as long as it takes (docs/decisions/0009).
  */
 export class IndexUpkeep {
   readonly #database: Database
