@@ -486,9 +486,9 @@ describe('agents of the older types over the official client', () => {
       ])
       assert.deepEqual(items.slice(-2, -1).map(line), ['stop_reason: requires_approval'])
       await assert.rejects(t.loci.letta.agents.messages.create(id, { input: 'And?' }), { status: 409 })
-      const { tool_call_id } = items.find((i) => i.message_type === 'approval_request_message')?.[
-        'tool_call'
-      ] as { tool_call_id: string }
+      const waiting = items.find((i) => i.message_type === 'approval_request_message')
+      assert.ok(waiting)
+      const { tool_call_id } = waiting['tool_call'] as { tool_call_id: string }
       const answer = (approve: boolean) => ({
         input: undefined,
         messages: [
