@@ -547,6 +547,26 @@ describe('agents of the older types over the official client', () => {
     )
   })
 
+  for (const mode of ['self_compact_all', 'sliding_window'] as const)
+    it(`compacts by ${mode} and goes on`, async () => {
+      const { id } = await agentOf('memgpt_agent', { compaction_settings: { mode } })
+      for (const message of ['One.', 'Two.', 'Three.', 'Four.']) {
+        t.model.add({ reply: { tool_calls: [say(message)] } })
+        await send(id)
+      }
+      t.model.add({ reply: { text: 'They counted.' } })
+      await t.letta.agents.messages.compact(id)
+      const [before, asked] = t.model.requests.slice(-2).map(({ body }) => body)
+      if (mode === 'self_compact_all') {
+        const text = (body: typeof before) => JSON.stringify(body?.messages).slice(0, -1)
+        assert.ok(text(asked).startsWith(text(before)), 'the request begins with the bytes of the last one')
+        assert.deepEqual(asked?.tools, before?.tools)
+      }
+      t.model.add({ reply: { tool_calls: [say('Five.')] } })
+      assert.equal((await send(id)).stop_reason.stop_reason, 'end_turn')
+      assert.match(JSON.stringify(t.model.requests.at(-1)?.body.messages), /They counted/)
+    })
+
   it('is cancelled in the middle of a message, keeps what was heard, and goes on afterwards', async () => {
     const { id } = await agentOf('memgpt_agent')
     const gate = Promise.withResolvers<void>()

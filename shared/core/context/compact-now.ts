@@ -1,10 +1,12 @@
 import type { CompactionSettingsInput } from '../../schema/compaction.ts'
 import { agentNotFound, AppError } from '../../schema/errors.ts'
-import type { ToolSchema } from '../../schema/tool.ts'
 import { maxReturnChars, textOf, toModelMessages } from '../messages.ts'
+import { olderViewOf } from '../older-view.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import { compilePrompt, renderPrompt } from '../prompt.ts'
+import { loopOf } from '../turn/loop-of.ts'
+import { turnTools } from '../turn/turn-tools.ts'
 import { compactContext, type CompactionInput, planCompaction } from './compact.ts'
 import { changedCompactionSettings } from './compaction-settings.ts'
 import { giveWay } from './give-way.ts'
@@ -33,12 +35,11 @@ export async function compactConversation(
   if (context.length < 2)
     throw new AppError('invalid_argument', 'this conversation has no messages that could be compacted')
   const model = await deps.models.resolve(actor, agent.model ?? 'letta/auto')
-  const tools = agent.tools.flatMap((tool) =>
-    tool.json_schema ? [tool.json_schema as unknown as ToolSchema] : [],
-  )
+  const { tools } = loopOf(agent, turnTools(agent, []), deps.clock).offer()
   const view = {
     timezone: agent.timezone,
     max_return_chars: maxReturnChars(agent.llm_config.context_window),
+    older: olderViewOf(agent),
   }
   const fixed = repeatedTokens(textOf(system.content)) + toolTokens(tools)
   let present = context

@@ -188,7 +188,7 @@ class Turn {
         opened: this.#input.opened,
         model,
         view: this.#writer.view(),
-        tools: this.#tools.schemas,
+        tools: this.#loop.offer().tools,
         messages,
         system,
         override_system: this.#input.override_system,
