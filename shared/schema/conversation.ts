@@ -32,7 +32,6 @@ const settings = {
   summary: z.string().nullish(),
   model: z.string().nullish(),
   model_settings: modelSettings.nullish(),
-  context_window_limit: z.number().int().min(1).nullish(),
 }
 
 /** Body of `POST /v1/conversations/`. */

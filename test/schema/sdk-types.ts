@@ -5,6 +5,7 @@
 import type Letta from '@letta-ai/letta-client'
 import type { AgentState, createAgent, updateAgent } from '../../shared/schema/agent.ts'
 import type { Block, createBlock, updateBlock } from '../../shared/schema/block.ts'
+import type { Conversation } from '../../shared/schema/conversation.ts'
 import type { LettaMessage, LettaResponse, messageRequest, StreamItem } from '../../shared/schema/message.ts'
 import type { Model, ModelSettings } from '../../shared/schema/model.ts'
 import type {
@@ -43,6 +44,7 @@ export type Contract = [
   Assignable<Wire<SettingsOf<'google_ai'>>, Letta.GoogleAIModelSettings>,
   Assignable<Wire<SettingsOf<'groq'>>, Letta.GroqModelSettings>,
   Assignable<Wire<Block>, Letta.BlockResponse>,
+  Assignable<Wire<Omit<Conversation, 'model_settings'>>, Omit<Letta.Conversation, 'model_settings'>>,
   Assignable<Wire<Passage>, Letta.Passage>,
   Assignable<Wire<ArchivalMemorySearchResponse>, Letta.Agents.PassageSearchResponse>,
   Assignable<Wire<Tool>, Letta.Tool>,

@@ -1,5 +1,5 @@
 import type { Agent } from '../../schema/agent.ts'
-import type { Conversation } from '../../schema/conversation.ts'
+import type { Conversation, Rewound } from '../../schema/conversation.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import type { LlmConfig, ModelSettings } from '../../schema/model.ts'
 import type { Page } from '../../schema/page.ts'
@@ -46,15 +46,6 @@ export interface ConversationFilter {
   order_by?: 'created_at' | 'last_run_completion' | 'last_message_at' | undefined
 }
 
-/** What a rewind did. */
-export interface Rewind {
-  conversation: Conversation
-  /** The last message of the context before. */
-  undo_message_id: string
-  removed: number
-  restored: number
-}
-
 /**
  * Conversations of agents. An agent's default conversation has the agent's id; it is made and deleted with the agent,
  * and no list shows it. A deleted conversation is not found any more, but its messages and runs stay.
@@ -82,5 +73,5 @@ export interface ConversationStore {
    * conversation or message, `conflict` when no context with the message is known, and `conversation_busy` with
    * `data.run_id` while a turn runs.
    */
-  rewind(actor: Actor, conversation_id: string, message_id: string): Promise<Rewind>
+  rewind(actor: Actor, conversation_id: string, message_id: string): Promise<Rewound>
 }

@@ -122,7 +122,8 @@ function earlierWith(
   throw new AppError(
     'conflict',
     `Message '${message_id}' is not in the context of this conversation, and no earlier context with it is known: it ` +
-      'belongs to another conversation, failed, or its agent keeps no context between messages (message_buffer_autoclear).',
+      'belongs to another conversation, left the context before this one was forked, failed, or its agent keeps no ' +
+      'context between messages (message_buffer_autoclear).',
   )
 }
 

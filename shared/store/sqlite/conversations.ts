@@ -5,9 +5,8 @@ import type {
   ConversationStore,
   NewConversation,
   NewFork,
-  Rewind,
 } from '../../core/ports/conversation-store.ts'
-import type { Conversation } from '../../schema/conversation.ts'
+import type { Conversation, Rewound } from '../../schema/conversation.ts'
 import { agentNotFound } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
 import { readAgentRow } from './agent-rows.ts'
@@ -149,7 +148,7 @@ export class SqliteConversations implements ConversationStore {
     })
   }
 
-  rewind(actor: Actor, conversation_id: string, message_id: string): Promise<Rewind> {
+  rewind(actor: Actor, conversation_id: string, message_id: string): Promise<Rewound> {
     return this.#database.write((tx) => {
       this.#instance.lock()
       const row = existing(tx, actor, conversation_id)
