@@ -3,12 +3,12 @@ import type { ModelMessage } from '../core/ports/models.ts'
 import type { ContentPart } from '../schema/message.ts'
 import type { Model } from '../schema/model.ts'
 import { ownContent } from './own-reasoning.ts'
+import { pairCalls } from './paired-calls.ts'
 
 type Param = Anthropic.MessageParam
 type Block = Anthropic.ContentBlockParam
 type Shown = Anthropic.TextBlockParam | Anthropic.ImageBlockParam
 type AssistantMessage = ModelMessage & { role: 'assistant' }
-type ToolMessage = ModelMessage & { role: 'tool' }
 
 /**
  * A conversation as the Messages API takes it: user and assistant by turns, the user first and last, each call
@@ -19,16 +19,14 @@ export function toAnthropicMessages(
   messages: readonly ModelMessage[],
   model: Model,
 ): { system: string[]; messages: Param[] } {
-  const first = messages.findIndex((message) => message.role !== 'system')
-  const head = first < 0 ? messages : messages.slice(0, first)
+  const paired = pairCalls(messages, callId)
+  const first = paired.findIndex((message) => message.role !== 'system')
+  const head = first < 0 ? paired : paired.slice(0, first)
   const system = head.flatMap((message) =>
     message.role === 'system' && message.text !== '' ? [message.text] : [],
   )
   const out = new Conversation()
-  const ids = new CallIds()
-  const answered = new Set<ModelMessage>()
-  const rest = first < 0 ? [] : messages.slice(first)
-  for (const [i, message] of rest.entries()) {
+  for (const message of first < 0 ? [] : paired.slice(first)) {
     switch (message.role) {
       case 'system':
         out.add('user', [{ type: 'text', text: `<system>\n${message.text}\n</system>` }])
@@ -36,19 +34,22 @@ export function toAnthropicMessages(
       case 'user':
         out.add('user', message.content.flatMap(toShown))
         break
-      case 'assistant': {
-        const given = message.tool_calls.map((call) => ids.give(call.id))
-        out.add('assistant', toBlocks(message, model, given))
-        if (given.length > 0) out.add('user', resultsOf(message, following(rest, i), given, answered))
+      case 'assistant':
+        out.add('assistant', toBlocks(message, model))
+        break
+      case 'tool': {
+        const { tool_call_id: tool_use_id, content: given } = message
+        const content = typeof given === 'string' ? given : given.flatMap(toShown)
+        out.add('user', [{ type: 'tool_result', tool_use_id, content }])
         break
       }
-      case 'tool':
-        // Its call has taken it already; one that has none can only be told.
-        if (!answered.has(message)) out.add('user', orphan(message))
-        break
     }
   }
   return { system, messages: out.finished() }
+}
+
+function callId(id: string): string {
+  return id.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 128) || 'call'
 }
 
 /** Messages in the making: neighbours of one role become one. */
@@ -73,54 +74,7 @@ class Conversation {
   }
 }
 
-/** Ids as the API takes them, each once, however often a model repeats itself. */
-class CallIds {
-  readonly #used = new Set<string>()
-
-  give(id: string): string {
-    const plain = id.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 128) || 'call'
-    let given = plain
-    for (let n = 2; this.#used.has(given); n++) given = `${plain}_${n}`
-    this.#used.add(given)
-    return given
-  }
-}
-
-/** The tool messages that come directly after this place. */
-function following(messages: readonly ModelMessage[], at: number): ToolMessage[] {
-  const found: ToolMessage[] = []
-  for (let i = at + 1; i < messages.length; i++) {
-    const message = messages[i]
-    if (message?.role !== 'tool') break
-    found.push(message)
-  }
-  return found
-}
-
-function resultsOf(
-  asked: AssistantMessage,
-  results: ToolMessage[],
-  ids: string[],
-  answered: Set<ModelMessage>,
-): Block[] {
-  return asked.tool_calls.map((call, i): Block => {
-    const result = results.find((one) => one.tool_call_id === call.id && !answered.has(one))
-    const tool_use_id = ids[i] ?? call.id
-    if (!result) return { type: 'tool_result', tool_use_id, content: '(no result)', is_error: true }
-    answered.add(result)
-    const { content } = result
-    if (typeof content === 'string') return { type: 'tool_result', tool_use_id, content }
-    return { type: 'tool_result', tool_use_id, content: content.flatMap(toShown) }
-  })
-}
-
-function orphan({ name, content }: ToolMessage): Block[] {
-  const parts: Shown[] =
-    typeof content === 'string' ? [{ type: 'text', text: content }] : content.flatMap(toShown)
-  return [{ type: 'text', text: `Result of ${name}:` }, ...parts]
-}
-
-function toBlocks(message: AssistantMessage, model: Model, ids: string[]): Block[] {
+function toBlocks(message: AssistantMessage, model: Model): Block[] {
   const said = ownContent(message, model).flatMap((part): Block[] => {
     switch (part.type) {
       case 'text':
@@ -138,9 +92,9 @@ function toBlocks(message: AssistantMessage, model: Model, ids: string[]): Block
         return []
     }
   })
-  const calls = message.tool_calls.map((call, i): Block => ({
+  const calls = message.tool_calls.map((call): Block => ({
     type: 'tool_use',
-    id: ids[i] ?? call.id,
+    id: call.id,
     name: call.name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 128) || 'unknown',
     input: inputOf(call.arguments),
   }))

@@ -4,6 +4,7 @@ import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { isOpenAiReasoner } from './known-models.ts'
 import { ownContent } from './own-reasoning.ts'
+import { pairCalls } from './paired-calls.ts'
 import { closedSchema } from './strict-schema.ts'
 
 type Json = Record<string, unknown>
@@ -21,7 +22,7 @@ export function toChatBody(
   const { settings, tools } = request
   const official = isOpenAi(provider)
   const reasoner = isOpenAiReasoner(model.name)
-  const body: Json = { model: model.name, messages: toMessages(request.messages, provider, model) }
+  const body: Json = { model: model.name, messages: toMessages(pairCalls(request.messages), provider, model) }
   if (tools.length > 0) {
     body.tools = tools.map(({ name, description, parameters }) => {
       // Elsewhere a field that is not known may be refused.

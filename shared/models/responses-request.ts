@@ -4,6 +4,7 @@ import type { ContentPart } from '../schema/message.ts'
 import type { Model } from '../schema/model.ts'
 import { isOpenAiReasoner } from './known-models.ts'
 import { ownContent } from './own-reasoning.ts'
+import { pairCalls } from './paired-calls.ts'
 import { parseThoughtKey } from './responses-thoughts.ts'
 import { closedSchema } from './strict-schema.ts'
 
@@ -24,7 +25,7 @@ export function toResponseBody(
   const reasons = isOpenAiReasoner(model.name) || settings.reasoning_effort != null
   const body: Body = {
     model: model.name,
-    input: request.messages.flatMap((message) => toItems(message, model)),
+    input: pairCalls(request.messages).flatMap((message) => toItems(message, model)),
     store: false,
   }
   if (request.tools.length > 0) {

@@ -80,6 +80,14 @@ describe('chat completion request', () => {
     const body = bodyOf(
       request([
         { role: 'user', content: [{ type: 'text', text: 'See' }, image, link], name: null },
+        {
+          role: 'assistant',
+          content: [],
+          tool_calls: [
+            { id: 'a', name: 'shot', arguments: '{}' },
+            { id: 'b', name: 'now', arguments: '{}' },
+          ],
+        },
         { role: 'tool', tool_call_id: 'a', name: 'shot', content: [{ type: 'text', text: 'done' }, image] },
         { role: 'tool', tool_call_id: 'b', name: 'now', content: '12:00' },
       ]),
@@ -92,6 +100,14 @@ describe('chat completion request', () => {
           { type: 'text', text: 'See' },
           shown,
           { type: 'image_url', image_url: { url: 'https://example.test/a.png' } },
+        ],
+      },
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: [
+          { id: 'a', type: 'function', function: { name: 'shot', arguments: '{}' } },
+          { id: 'b', type: 'function', function: { name: 'now', arguments: '{}' } },
         ],
       },
       { role: 'tool', tool_call_id: 'a', content: 'done' },
