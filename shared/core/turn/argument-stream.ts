@@ -6,6 +6,9 @@ export interface ArgumentDelta {
   taken: { name: string; text: string }[]
 }
 
+const QUOTE = 34
+const BACKSLASH = 92
+
 /**
  * Reads the JSON text of a tool call's arguments as it comes and takes the named members of the outermost object out of
  * it, where they are strings: their text is decoded at once, a surrogate pair never in halves. What is left is the same
@@ -43,9 +46,28 @@ export class ArgumentStream {
         this.#delta.rest += text.slice(i)
         break
       }
-      this.#read(text.charAt(i))
+      const end = this.#endOfRun(text, i)
+      if (end === i) this.#read(text.charAt(i))
+      else {
+        const run = text.slice(i, end)
+        if (this.#state === 'kept') this.#keep(run)
+        else this.#say(run)
+        i = end - 1
+      }
     }
     return this.#delta
+  }
+
+  /** Where the plain characters of a string value end, of which a long one has many. */
+  #endOfRun(text: string, from: number): number {
+    const inside = this.#state === 'taken' || (this.#state === 'kept' && this.#in_string)
+    if (!inside || this.#escape !== '') return from
+    let end = from
+    for (; end < text.length; end++) {
+      const code = text.charCodeAt(end)
+      if (code === QUOTE || code === BACKSLASH) break
+    }
+    return end
   }
 
   /** What was held back at the end of the text. */
