@@ -42,6 +42,8 @@ export const configSchema = z.looseObject({
         .min(0)
         .max(24 * 365)
         .default(3),
+      /** How long traces are kept: what went to a model in each step and what came back. 0: for the day they are made on. */
+      trace_retention_days: z.number().min(0).max(3650).default(30),
       /** Chunks that are stored of one run; the oldest go first. */
       stream_max_chunks: z.number().int().min(1000).default(100_000),
     })

@@ -19,6 +19,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   runs: () => import('./routes/runs.ts'),
   steps: () => import('./routes/steps.ts'),
   tags: () => import('./routes/tags.ts'),
+  telemetry: () => import('./routes/telemetry.ts'),
   tools: () => import('./routes/tools.ts'),
 }
 

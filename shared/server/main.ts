@@ -152,9 +152,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       const uncalled = await store.turns.takeUncalled()
       if (uncalled.length > 0) await (await import('./resume-runs.ts')).callBackLate(context, uncalled)
     })
-    const pruning = repeat(PRUNE_EVERY_MS, unlessClosing, () =>
-      store.streams.prune(new Date(Date.now() - server.stream_retention_hours * 3_600_000)),
-    )
+    const pruning = repeat(PRUNE_EVERY_MS, unlessClosing, async () => {
+      await store.streams.prune(new Date(Date.now() - server.stream_retention_hours * 3_600_000))
+      await store.traces.prune(new Date(Date.now() - server.trace_retention_days * 86_400_000))
+    })
     const preload = setTimeout(() => {
       pruning.now()
       Promise.all([app.preload(), preloadAdapters(providers)]).catch((error: unknown) =>

@@ -7,6 +7,7 @@ import type { MessageStore } from './message-store.ts'
 import type { PassageStore } from './passage-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
 import type { ToolStore } from './tool-store.ts'
+import type { TraceStore } from './trace-store.ts'
 import type { TurnStore } from './turn-store.ts'
 
 /** Coarse commands: each method is one transaction of its adapter. */
@@ -20,6 +21,7 @@ export interface Store {
   readonly turns: TurnStore
   readonly compactions: CompactionStore
   readonly streams: RunStreamStore
+  readonly traces: TraceStore
   readonly events: EventStore
   /** Throws `store_unavailable` when the store cannot answer now. */
   ready(): Promise<void>

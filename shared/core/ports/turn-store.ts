@@ -6,6 +6,7 @@ import type { Run, RunStatus, Step } from '../../schema/run.ts'
 import type { Actor } from './actor.ts'
 import type { ContextCompaction, ContextUsage } from './compaction-store.ts'
 import type { NewPassage } from './passage-store.ts'
+import type { NewTrace } from './trace-store.ts'
 import type { RunFilter, StepFilter } from './run-store.ts'
 import type { RunChunks } from './run-stream-store.ts'
 
@@ -90,6 +91,8 @@ export interface CommitStep {
   run_id: string
   epoch: number
   step: Step | null
+  /** What its model was asked and what it answered. */
+  trace?: NewTrace
   /** Appended to history and to the context, in order. */
   messages: StoredMessage[]
   /** New text of the system message, when the prompt was compiled again in this turn. */

@@ -7,7 +7,8 @@ import { WorkingMemory } from '../memory.ts'
 import { assistantMessage, maxReturnChars, toolMessage, type ViewOptions } from '../messages.ts'
 import { olderViewOf } from '../older-view.ts'
 import type { CoreDeps } from '../ports/deps.ts'
-import type { ResolvedModel } from '../ports/models.ts'
+import type { ModelRequest, ResolvedModel } from '../ports/models.ts'
+import type { NewTrace } from '../ports/trace-store.ts'
 import type { CommitStep } from '../ports/turn-store.ts'
 import type { Answer } from './answer.ts'
 import { orAbort } from './or-abort.ts'
@@ -36,6 +37,8 @@ export class StepWriter {
   readonly #tools: TurnTools
   readonly #deps: CoreDeps
   readonly #signal: AbortSignal
+  /** Of the step that is under way. */
+  #trace: NewTrace | null = null
 
   constructor(input: TurnInput, tools: TurnTools, deps: CoreDeps, signal: AbortSignal) {
     this.#input = input
@@ -45,6 +48,29 @@ export class StepWriter {
     this.#signal = signal
     this.memory = new WorkingMemory(this.#agent.blocks)
     this.records = new TurnRecords(this.#agent, input.run.id, deps.clock)
+  }
+
+  /** A request goes to the model: it is stored with the step that it belongs to, answered or not. */
+  asked(model: ResolvedModel, request: ModelRequest): void {
+    const { messages, tools, ...settings } = request
+    const [first] = messages
+    this.#trace = {
+      context: [...(this.window?.context ?? [])],
+      system: first?.role === 'system' ? first.text : '',
+      tools,
+      settings: { ...settings, stream: this.#input.stream_tokens },
+      view: this.view(),
+      model: model.handle,
+      response: null,
+    }
+  }
+
+  /** The answer to it; with fallback models `model` is the one that gave it. */
+  heard(model: ResolvedModel, answer: Answer): void {
+    const { content, tool_calls, finish_reason, usage, logprobs } = answer
+    if (!this.#trace) return
+    this.#trace.model = model.handle
+    this.#trace.response = { content, tool_calls, finish_reason, usage, logprobs }
   }
 
   /**
@@ -92,7 +118,9 @@ export class StepWriter {
 
   /** What a step that brings these messages ends: not the run yet when the context is to be made shorter first. */
   ending(stop: StopReason | null, messages: readonly StoredMessage[]): Pick<CommitStep, 'finish'> {
-    this.unfinished = stop !== null && (this.window?.isFull(messages) ?? false)
+    // A context that the next turn clears is left as it is.
+    const stays = !this.#agent.message_buffer_autoclear
+    this.unfinished = stop !== null && stays && (this.window?.isFull(messages) ?? false)
     return stop && !this.unfinished ? this.finishing(stop) : {}
   }
 
@@ -180,10 +208,14 @@ export class StepWriter {
       epoch: this.#input.opened.epoch,
       ...(usage ? { context_usage: usage } : {}),
       ...part,
+      ...(part.step && this.#trace ? { trace: this.#trace } : {}),
       ...(this.system ? { system: this.system } : {}),
       block_edits: keep_edits ? this.memory.edits() : [],
     })
-    if (outcome.status === 'committed') this.system = undefined
+    if (outcome.status === 'committed') {
+      this.system = undefined
+      if (part.step) this.#trace = null
+    }
     return outcome
   }
 }

@@ -100,6 +100,11 @@ class Turn {
       const stop = yield* this.#afterStep(yield* this.#carryOut(this.#decided))
       if (stop) return stop
     } else await this.#commitFollowUps()
+    if (this.#hasAnswered()) {
+      // Another process died between the answer and the end of the run: only its context was to be made shorter.
+      this.#writer.unfinished = true
+      return (yield* this.#afterStep('end_turn')) ?? 'end_turn'
+    }
     for (let n = 1; ; n++) {
       this.#signal.throwIfAborted()
       const last = n >= this.#input.max_steps
@@ -203,6 +208,7 @@ class Turn {
     if (window && window.tokens > window.size) yield* this.#compact('context_window_exceeded', 0, step.id)
     for (let attempt = 0; ; attempt++) {
       const request = this.#request()
+      this.#writer.asked(model, request)
       try {
         const exchange = yield* ask(model.language_model, request, step, this.#writer.records, {
           signal: this.#signal,
@@ -210,6 +216,7 @@ class Turn {
           waits: (name) => this.#waits(name),
           filter: this.#loop.deltas(step),
         })
+        this.#writer.heard(model, exchange.answer)
         this.#logprobs = exchange.answer.logprobs
         return exchange
       } catch (error) {
@@ -219,6 +226,19 @@ class Turn {
         if (!shorter) throw window.overflow(error)
       }
     }
+  }
+
+  /** Whether the context of a run that is gone on with ends with its own answer in words. */
+  #hasAnswered(): boolean {
+    const { opened, run, follow_ups } = this.#input
+    const last = opened.context.at(-1)
+    return (
+      opened.added === 0 &&
+      follow_ups.length === 0 &&
+      last?.role === 'assistant' &&
+      last.run_id === run.id &&
+      last.tool_calls.length === 0
+    )
   }
 
   #request(): ModelRequest {

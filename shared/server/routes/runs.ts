@@ -1,8 +1,10 @@
 import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
+import { spansOf } from '../../core/traces.ts'
 import { lettaMessage, stopReason } from '../../schema/message.ts'
 import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { run, runMetrics, runStatus, runUsage, type Step, stepState } from '../../schema/run.ts'
+import { span } from '../../schema/trace.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { listMessages, speakingOf } from '../letta-messages.ts'
@@ -178,6 +180,19 @@ export const routes = [
       const found = await existing(context, actor, params.run_id)
       const steps = await allSteps(context, actor, params.run_id)
       return toRunMetrics(found, steps, await toolsUsed(context, actor, params.run_id))
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/runs/:run_id/trace',
+    operation: 'retrieve_trace_for_run',
+    summary: 'A run as spans: its steps, their model calls and tools',
+    params,
+    query: z.object({ limit: z.coerce.number().int().min(1).max(1000).default(1000) }),
+    answer: z.array(span),
+    async handle({ actor, context, params, query }) {
+      const found = await existing(context, actor, params.run_id)
+      return spansOf(found, await allSteps(context, actor, params.run_id)).slice(0, query.limit)
     },
   }),
 ]

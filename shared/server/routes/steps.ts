@@ -1,9 +1,11 @@
 import * as z from 'zod'
+import { readTrace } from '../../core/traces.ts'
 import type { Actor } from '../../core/ports/actor.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { lettaMessage } from '../../schema/message.ts'
 import { instant, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { feedback, modifyFeedback, stepMetrics, stepState } from '../../schema/run.ts'
+import { providerTrace } from '../../schema/trace.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { listMessages } from '../letta-messages.ts'
@@ -68,13 +70,11 @@ export const routes = [
     method: 'GET',
     path: '/v1/steps/:step_id/trace',
     operation: 'retrieve_trace_for_step',
-    summary: 'Always null, as in V1 when requests to providers are not recorded',
+    summary: 'What went to the model in a step and what came back; null when that is not kept any more',
     params,
-    answer: z.null(),
-    async handle({ actor, context, params }) {
-      await existing(context, actor, params.step_id)
-      return null
-    },
+    answer: providerTrace.nullable(),
+    handle: async ({ actor, context, params }) =>
+      readTrace(context.deps, actor, await existing(context, actor, params.step_id)),
   }),
   route({
     method: 'GET',

@@ -3,6 +3,7 @@ import { mergeIndexes } from './index-upkeep.ts'
 import { sqlite } from './query.ts'
 import { deleteChunks } from './run-chunks.ts'
 import { inSlices } from './slices.ts'
+import { deleteTraces } from './traces.ts'
 
 /** Rows that one transaction removes, the first and any. */
 const ROWS = { first: 50, most: 500 }
@@ -113,6 +114,18 @@ function deleteSome(tx: Transaction, agent_id: string, organization_id: string, 
   const ofStreams = deleteChunks(tx, ids, rows)
   if (ofStreams > 0) return ofStreams
   if (ids.length > 0) tx.run(sqlite.deleteFrom('run_otids').where('run_id', 'in', ids))
+  const steps = tx.all(
+    sqlite
+      .selectFrom('steps')
+      .select('id')
+      .where('organization_id', '=', organization_id)
+      .where('agent_id', '=', agent_id)
+      .limit(rows),
+  )
+  deleteTraces(
+    tx,
+    steps.map((step) => step.id),
+  )
   for (const table of ['compactions', 'steps', 'runs'] as const) {
     const some = sqlite
       .selectFrom(table)

@@ -5,6 +5,7 @@ import type { Run, Step } from '../../schema/run.ts'
 import type { Transaction } from './database.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
+import { forgetTraces } from './traces.ts'
 import { type RunData, type StepData, stepOf } from './runs.ts'
 
 export type CallbackOutcome = Pick<Run, 'callback_sent_at' | 'callback_status_code' | 'callback_error'>
@@ -51,6 +52,7 @@ export function deleteRun(tx: Transaction, actor: Actor, id: string): boolean {
     throw new AppError('conflict', `the run '${id}' is still running; cancel it first`, {
       data: { run_id: id },
     })
+  forgetTraces(tx, id)
   tx.run(
     sqlite.deleteFrom('steps').where('run_id', '=', id).where('organization_id', '=', actor.organization_id),
   )

@@ -12,6 +12,7 @@ import { SqliteMessages } from './messages.ts'
 import { SqlitePassages } from './passages.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
 import { SqliteTools } from './tools.ts'
+import { SqliteTraces } from './traces.ts'
 import { SqliteTurns } from './turns.ts'
 
 /** How long the heartbeat of a process that still holds its lock may stand still. */
@@ -57,6 +58,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     turns: new SqliteTurns(database, instance),
     compactions: new SqliteCompactions(database, instance),
     streams: new SqliteRunStreams(database, instance),
+    traces: new SqliteTraces(database),
     events,
     async ready() {
       await database.check()

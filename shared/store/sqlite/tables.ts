@@ -106,6 +106,9 @@ export interface Tables {
     /** Taken away in this conversation, which then has no block of this label. */
     detached: Generated<number>
   }
+  traces: TraceRow
+  /** System messages and lists of tools that traces name; `hash` is the beginning of a SHA-256. */
+  trace_texts: { organization_id: string; hash: Uint8Array; day: number; text: string }
   runs: RunRow
   steps: StepRow
   /** The streams of background runs, some chunks a row. */
@@ -250,5 +253,22 @@ export interface StepRow {
   run_id: string
   agent_id: string
   created_at: string
+  data: string
+}
+
+export interface TraceRow {
+  step_id: string
+  organization_id: string
+  /** Days since 1970. */
+  day: number
+  /** The step before it in its chain; null at the beginning. */
+  base: string | null
+  /** The context is this many messages of the base's, then the messages of `added`: ids without prefix, with spaces. */
+  keep: number
+  added: string
+  /** Hashes of texts. */
+  system: Uint8Array
+  tools: Uint8Array
+  /** Settings, view, model and response as JSON; empty when they were deleted. */
   data: string
 }

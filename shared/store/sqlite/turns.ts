@@ -54,6 +54,7 @@ import { failRun, insertRun, insertStep, json, readRun, readRuns, readSteps } fr
 import { applyEdits } from './step-edits.ts'
 import { holdRun, madeProgress, readInterrupted } from './take-over.ts'
 import { toolsOfAgent } from './tools.ts'
+import { TraceWriter } from './traces.ts'
 
 const conversationById = query<{ id: string; org: string }>()((p) =>
   sqlite.selectFrom('conversations').selectAll().where('id', '=', p.id).where('organization_id', '=', p.org),
@@ -141,6 +142,7 @@ export class SqliteTurns implements TurnStore {
   readonly #database: Database
   readonly #instance: Instance
   readonly #contexts = new ContextCache()
+  readonly #traces = new TraceWriter()
 
   constructor(database: Database, instance: Instance) {
     this.#database = database
@@ -507,6 +509,7 @@ export class SqliteTurns implements TurnStore {
       ? rewriteText(tx, actor, conversation.id, step.system.message_id, step.system.text)
       : null
     if (step.step) insertStep(tx, actor, step.step)
+    if (step.step && step.trace) this.#traces.add(tx, actor, conversation.id, step.step.id, step.trace)
     if (step.chunks) {
       appendChunks(tx, step.run_id, step.chunks)
       madeProgress(tx, step.run_id)

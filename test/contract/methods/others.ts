@@ -37,6 +37,7 @@ export const otherMethods: Method[] = [
     async run(t) {
       const names = async (query: Parameters<typeof t.letta.tools.list>[0]) =>
         (await t.letta.tools.list(query)).items.map((tool) => tool.name).toSorted()
+      assert.equal((await t.http('POST', '/v1/tools/add-base-tools')).status, 200)
       assert.deepEqual(await names({ name: 'memory_insert' }), ['memory_insert'])
       assert.deepEqual(await names({ names: ['memory_insert', 'memory_replace'] }), [
         'memory_insert',

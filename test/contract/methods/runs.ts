@@ -184,11 +184,24 @@ export const runMethods: Method[] = [
   },
   {
     name: 'steps.trace.retrieve',
-    shows: 'null: requests to providers are not recorded',
+    shows: 'what went to the model and what came back',
     async run(t) {
       const { run_id } = await turn(t)
       const [step] = (await t.letta.runs.steps.list(run_id)).items
-      assert.equal(await t.letta.steps.trace.retrieve(step?.id ?? ''), null)
+      const trace = await t.letta.steps.trace.retrieve(step?.id ?? '')
+      assert.equal(trace?.step_id, step?.id)
+      assert.ok(Array.isArray(trace?.request_json['messages']))
+      assert.equal((await t.http('GET', `/v1/telemetry/${step?.id}`)).status, 200)
+    },
+  },
+  {
+    name: 'runs.trace.retrieve',
+    shows: 'spans of the run',
+    async run(t) {
+      const { run_id } = await turn(t)
+      const spans = await t.letta.runs.trace.retrieve(run_id)
+      assert.equal(spans[0]?.['name'], 'agent_run')
+      assert.equal((await t.letta.runs.trace.retrieve(run_id, { limit: 1 })).length, 1)
     },
   },
   {

@@ -313,6 +313,25 @@ CREATE INDEX steps_by_creation ON steps (organization_id, created_at, id);
 CREATE INDEX steps_by_run ON steps (organization_id, run_id, created_at, id);
 CREATE INDEX steps_by_agent ON steps (organization_id, agent_id, created_at, id);
 
+CREATE TABLE traces (
+  step_id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  day INTEGER NOT NULL,
+  base TEXT,
+  keep INTEGER NOT NULL,
+  added TEXT NOT NULL,
+  system BLOB NOT NULL,
+  tools BLOB NOT NULL,
+  data TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE trace_texts (
+  organization_id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  day INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (organization_id, hash)
+);
+
 CREATE TABLE events (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   organization_id TEXT NOT NULL,
