@@ -11,10 +11,15 @@ interface Flush {
 
 describe('a turn whose store flushes to disk', () => {
   let t: TurnTest
+  const flushes: Flush[] = []
   beforeEach(async () => {
     t = await openTurnTest()
   })
-  afterEach(() => t.close())
+  afterEach(() => {
+    // No turn ends while one of its steps is not on disk.
+    for (const flush of flushes.splice(0)) flush.done()
+    return t.close()
+  })
 
   /** The real store, whose early opens or commits are on disk when the test says so. */
   function hold(method: 'open' | 'commit'): Flush {
@@ -39,7 +44,9 @@ describe('a turn whose store flushes to disk', () => {
         },
       }),
     }
-    return { done: gate.resolve, fail: gate.reject }
+    const flush = { done: gate.resolve, fail: gate.reject }
+    flushes.push(flush)
+    return flush
   }
 
   /** An answer, and a promise of its being asked for. */
@@ -86,6 +93,7 @@ describe('a turn whose store flushes to disk', () => {
     await asked
     const told = () => events.map((event) => (event.type === 'message' ? event.message.role : event.type))
     const first = ['run_start', 'step_start', 'tool_call_delta', 'assistant']
+    while (told().length < first.length) await new Promise(setImmediate)
     assert.deepEqual(told(), first)
     flush.done()
     await reading
