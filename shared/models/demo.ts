@@ -4,6 +4,7 @@
  */
 import type { LanguageModel, ModelMessage, ModelRequest, ModelUsage } from '../core/ports/models.ts'
 import { AppError } from '../schema/errors.ts'
+import { unpackText } from '../schema/message-text.ts'
 
 const INTRODUCTION = [
   'I am loci/demo, a script and not a language model: I only follow a few patterns.',
@@ -61,7 +62,10 @@ const QUESTION = /^(?:what|where|who|when|how|why|which|do|does|did|can|could|is
 const ABOUT_USER = /\bwho am i\b|\b(?:know|remember|noted?|tell me)\b.*\b(?:me|i)\b|\bwhat(?:'s| is) my\b/i
 
 function decide(request: ModelRequest): Move {
-  const at = request.messages.findLastIndex((message) => message.role === 'user')
+  // Heartbeats come between the steps of older agents: they say nothing new.
+  const at = request.messages.findLastIndex(
+    (message) => message.role === 'user' && unpackText(textOf(message))?.type !== 'heartbeat',
+  )
   const said = unpack(textOf(request.messages[at])).slice(0, 4000).replaceAll('’', "'").trim()
   const turn = request.messages.slice(at + 1)
   const human = readBlock(request.messages)
@@ -83,7 +87,9 @@ function decide(request: ModelRequest): Move {
     if (human === null) return speak(`I cannot keep that (${list}): I have no memory block 'human'.`, request)
     const made = (move: Call) =>
       calls.some((call) => call.name === move.tool && call.arguments === JSON.stringify(move.args))
-    const next = plan(facts, human).find((move) => !made(move))
+    const next = plan(facts, human)
+      .map((move) => asOffered(move, request))
+      .find((move) => !made(move))
     if (next) return use(next, `keep that (${list})`, request)
     return speak(`${calls.length > 0 ? 'Noted in my memory' : 'I know that already'}: ${list}.`, request)
   }
@@ -92,6 +98,17 @@ function decide(request: ModelRequest): Move {
   const question = mine.replace(/\bdoes me\b/gi, 'do i').replace(/\bis me\b/gi, 'am i')
   const asked = QUESTION.test(question) ? KINDS.find(({ ask }) => ask.test(question)) : undefined
   return speak(asked || ABOUT_USER.test(question) ? recall(asked, human) : INTRODUCTION, request)
+}
+
+/** A call of the memory tools that this agent has: the older types have others. */
+function asOffered(call: Call, request: ModelRequest): Call {
+  const has = (name: string) => request.tools.some((tool) => tool.name === name)
+  const { label, old_string, new_string } = call.args
+  if (call.tool === 'memory_insert' && !has(call.tool) && has('core_memory_append'))
+    return { tool: 'core_memory_append', args: { label, content: new_string } }
+  if (call.tool === 'memory_replace' && !has(call.tool) && has('core_memory_replace'))
+    return { tool: 'core_memory_replace', args: { label, old_content: old_string, new_content: new_string } }
+  return call
 }
 
 /** The call, if its tool is offered. */

@@ -687,6 +687,20 @@ describe('agents of the older types over the official client', () => {
     )
   })
 
+  it('keep what they are told with the scripted demo model, as agents of the current type do', async () => {
+    for (const type of ['memgpt_agent', 'memgpt_v2_agent'] as const) {
+      const { id } = await agentOf(type, { model: 'loci/demo' })
+      const told = await send(id, { input: 'My name is Ben' })
+      assert.match(
+        told.messages.map((m) => line(m as unknown as Sent)).at(-1) ?? '',
+        /^assistant_message: Noted.*Ben/,
+      )
+      assert.match((await t.letta.agents.blocks.retrieve('human', { agent_id: id })).value, /Name: Ben/)
+      const asked = await send(id, { input: 'What is my name?' })
+      assert.match(asked.messages.map((m) => line(m as unknown as Sent)).at(-1) ?? '', /Name: Ben/)
+    }
+  })
+
   it('finds again what was said by send_message, and no heartbeat', async () => {
     const { id } = await agentOf('memgpt_agent')
     t.model.add({
