@@ -426,6 +426,78 @@ describe('conversations over the official client', () => {
     }
   })
 
+  it('refuse bad input in words', async () => {
+    const agent = await newAgent()
+    const { id } = await t.letta.conversations.create({ agent_id: agent.id })
+    await answer(id, 'one', '1')
+    const other = await newAgent()
+    const base = `/v1/conversations/${id}`
+    const nothing = 'message-00000000-0000-4000-8000-000000000000'
+    const nowhere = 'conv-00000000-0000-4000-8000-000000000000'
+    const [system] = (await t.letta.conversations.retrieve(id)).in_context_message_ids ?? []
+    const cases: [string, string, unknown, number][] = [
+      ['POST', '/v1/conversations/', {}, 422],
+      ['POST', '/v1/conversations/?agent_id=nonsense', {}, 422],
+      ['POST', `/v1/conversations/?agent_id=${agent.id}`, '[]', 422],
+      ['POST', `/v1/conversations/?agent_id=${agent.id}`, { isolated_block_labels: 'human' }, 422],
+      ['POST', `/v1/conversations/?agent_id=${agent.id}`, { model: 'no-slash' }, 400],
+      ['GET', '/v1/conversations/?limit=0', undefined, 422],
+      ['GET', '/v1/conversations/?order_by=summary', undefined, 422],
+      ['GET', `/v1/conversations/?after=${agent.id}x`, undefined, 404],
+      ['GET', `/v1/conversations/${nowhere}`, undefined, 404],
+      ['GET', '/v1/conversations/agent-00000000-0000-4000-8000-000000000000', undefined, 404],
+      ['GET', '/v1/conversations/default', undefined, 400],
+      ['PATCH', base, { summary: 5 }, 422],
+      ['PATCH', base, { last_message_at: 'soon' }, 422],
+      ['PATCH', base, { model: 'openai/none' }, 404],
+      ['PATCH', base, '{', 422],
+      ['PUT', base, {}, 405],
+      ['GET', `${base}/messages?after=${nothing}`, undefined, 404],
+      ['GET', `${base}/messages?in_context=true&before=${nothing}`, undefined, 404],
+      ['GET', `${base}/messages?agent_id=${other.id}`, undefined, 400],
+      ['POST', `${base}/messages`, {}, 422],
+      ['POST', `${base}/messages`, { input: 'x', agent_id: other.id }, 400],
+      ['POST', `/v1/conversations/${nowhere}/messages`, { input: 'x' }, 404],
+      ['POST', `${base}/fork?message_id=${nothing}`, undefined, 404],
+      ['POST', `${base}/fork?message_id=5`, undefined, 422],
+      ['POST', `${base}/rewind`, {}, 422],
+      ['POST', `${base}/rewind`, { message_id: nothing }, 404],
+      ['POST', `${base}/messages/${nothing}/edit-and-resend`, { input: 'x' }, 404],
+      ['POST', `${base}/messages/${system}/edit-and-resend`, { input: 'x' }, 400],
+      ['POST', `${base}/messages/5/edit-and-resend`, { input: 'x' }, 422],
+      ['POST', `${base}/cancel`, undefined, 409],
+      ['DELETE', `/v1/conversations/${nowhere}`, undefined, 404],
+    ]
+    for (const [method, path, body, status] of cases) {
+      const got = await t.http(method, path, body)
+      assert.equal(
+        got.status,
+        status,
+        `${method} ${path} ${JSON.stringify(body)}: ${JSON.stringify(got.body)}`,
+      )
+      assert.equal(typeof (got.body as { detail: unknown }).detail, 'string')
+    }
+    await answer(id, 'two', '2')
+    assert.deepEqual(asked(), ['one', '1', 'two'], 'nothing of it has changed anything')
+  })
+
+  it('go on in the background, and may be forked meanwhile', async () => {
+    const agent = await newAgent()
+    const { id } = await t.letta.conversations.create({ agent_id: agent.id })
+    await answer(id, 'one', '1')
+    const gate = Promise.withResolvers<void>()
+    const from = model.requests.length
+    model.add({ reply: { text: 'Slow.', hold: gate.promise } })
+    const turn = say(id, 'two', { background: true })
+    await model.request(from)
+    const fork = await t.letta.conversations.fork(id, { message_id: await idOf(id, '1') })
+    await answer(fork.id, 'meanwhile', 'Yes.')
+    assert.deepEqual(asked(), ['one', '1', 'meanwhile'])
+    gate.resolve()
+    assert.equal(await turn, 'Slow.')
+    assert.deepEqual((await listed(id)).slice(1), ['one', '1', 'two', 'Slow.'])
+  })
+
   it('tell of themselves in the events feed', async () => {
     const agent = await newAgent()
     const response = await fetch(`${t.url}/v1/events`)
