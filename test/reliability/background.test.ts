@@ -117,6 +117,8 @@ describe(`background runs under kill -9 (seed ${SEED})`, () => {
           said.texts.set(chunk.id ?? '', (said.texts.get(chunk.id ?? '') ?? '') + String(chunk.content))
       }
       if (said.stop_reason === '') throw new Error('the stream broke off')
+    }).catch((error: unknown) => {
+      if (!isGivenUp(error)) throw error
     })
     return said
   }
@@ -129,7 +131,7 @@ describe(`background runs under kill -9 (seed ${SEED})`, () => {
       try {
         return await attempt(new Letta({ baseURL: server.url, apiKey: null, maxRetries: 0 }))
       } catch (error) {
-        if (error instanceof assert.AssertionError || performance.now() > end) throw error
+        if (error instanceof assert.AssertionError || isGivenUp(error) || performance.now() > end) throw error
         await pause(50)
       }
     }
@@ -151,8 +153,16 @@ describe(`background runs under kill -9 (seed ${SEED})`, () => {
         'no message ran twice',
       )
     }
+    let given_up = 0
     for (const [run_id, one] of byRun) {
       const run = await letta.runs.retrieve(run_id)
+      if (one.stop_reason === 'error') {
+        // So many crashes within one step are taken for its doing, which the client is told.
+        assert.equal(run.status, 'failed')
+        assert.ok(isGivenUp(run.metadata?.['error']), JSON.stringify(run.metadata))
+        given_up++
+        continue
+      }
       const why = `run ${run_id} ${run.status}: ${JSON.stringify(run.metadata)}`
       assert.deepEqual([run.status, one.stop_reason], ['completed', 'end_turn'], why)
       const stored = (await letta.runs.messages.list(run_id)).items
@@ -170,8 +180,13 @@ describe(`background runs under kill -9 (seed ${SEED})`, () => {
       )
       assert.equal(one.texts.get(answer.id), answer.content, 'and its text has no hole')
     }
+    assert.ok(given_up <= said.length / 10, `${given_up} of ${said.length} were given up`)
   }
 })
+
+function isGivenUp(error: unknown): boolean {
+  return /died \d+ times in a row/.test(String(error))
+}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
