@@ -40,14 +40,14 @@ export async function deleteInSlices(
   const between = async () => {
     if (unmerged < MERGE_AFTER) return
     unmerged = 0
-    await mergeIndexes(database)
+    await mergeIndexes(database, { indexes: ['messages_fts'] })
   }
   await inSlices(database, { ...ROWS, between }, (tx, rows) => {
     const deleted = work(tx, rows)
     unmerged += deleted
     return deleted > 0
   })
-  await mergeIndexes(database)
+  await mergeIndexes(database, { indexes: ['messages_fts'] })
 }
 
 /** Deletes these messages with their search texts; answers how many there were. */

@@ -4,6 +4,8 @@ import { inSlices } from './slices.ts'
 /** Commits after which the indexes are looked at: each leaves a segment or two, and FTS5 itself merges at sixteen. */
 const COMMITS = 12
 const INDEXES = ['messages_fts', 'passages_fts'] as const
+/** Nearly every commit adds to the first index; the second is looked at this much more seldom. */
+const SELDOM = 8
 
 /**
  * Merges the segments of the full-text indexes outside of anybody's commit. FTS5's own `automerge` is off: it works
@@ -13,6 +15,7 @@ export class IndexUpkeep {
   readonly #database: Database
   readonly #stopListening: () => void
   #commits = 0
+  #runs = 0
   #running: Promise<void> | null = null
   #problem: unknown = null
   #closing = false
@@ -39,7 +42,8 @@ export class IndexUpkeep {
 
   async #run(): Promise<void> {
     try {
-      await mergeIndexes(this.#database, () => this.#closing)
+      const indexes = this.#runs++ % SELDOM === SELDOM - 1 ? INDEXES : INDEXES.slice(0, 1)
+      await mergeIndexes(this.#database, { indexes, stopped: () => this.#closing })
       this.#problem = null
     } catch (error) {
       // The indexes are right as they are; the next commits try again, and until then `check` says why not.
@@ -51,8 +55,11 @@ export class IndexUpkeep {
 }
 
 /** Merges what is due in the full-text indexes, in short transactions; stops after any of them when told so. */
-export async function mergeIndexes(database: Database, stopped = () => false): Promise<void> {
-  for (const index of INDEXES) {
+export async function mergeIndexes(
+  database: Database,
+  { indexes = INDEXES, stopped = () => false }: { indexes?: readonly string[]; stopped?: () => boolean } = {},
+): Promise<void> {
+  for (const index of indexes) {
     await inSlices(database, { first: 8, most: 64 }, (tx, pages) => {
       const merge = tx.statement(`INSERT INTO ${index} (${index}, rank) VALUES ('merge', ?)`)
       const changes = tx.statement('SELECT total_changes() AS n')
