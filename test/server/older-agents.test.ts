@@ -687,6 +687,58 @@ describe('agents of the older types over the official client', () => {
     )
   })
 
+  it('streams what it stores, whatever a model does on its way to an answer', async () => {
+    const seed = Number(process.env['LOCI_TEST_SEED'] ?? 20_260_131)
+    let state = seed
+    const random = (n: number) => (state = (state * 48_271) % 2_147_483_647) % n
+    const pick = <T>(items: readonly T[]): T => items[random(items.length)] as T
+    const { id } = await agentOf('memgpt_v2_agent', { include_base_tool_rules: true })
+    const words = () => pick(['', 'Hm. ', 'One\ntwo "three" \\ 😀', '{"a":1}', '   '])
+    const args = () =>
+      pick([
+        { thinking: words(), query: 'x', request_heartbeat: true },
+        { query: 'x', thinking: words(), request_heartbeat: 'true' },
+        { request_heartbeat: true, label: 'human', new_string: words(), thinking: 5 },
+        '{"thinking":"half',
+        '{"message":"half',
+        'nonsense',
+        '',
+        '[]',
+        { message: 7, request_heartbeat: true },
+      ])
+    const onTheWay = () => ({
+      reply: {
+        ...pick([{}, { text: words() }, { reasoning: 'Deep.' }]),
+        tool_calls: Array.from({ length: 1 + random(2) }, () => ({
+          name: pick(['conversation_search', 'memory_insert', 'no_such_tool']),
+          arguments: args(),
+        })),
+      },
+    })
+    for (let turn = 0; turn < 40; turn++) {
+      const [before] = (await t.letta.agents.messages.list(id, { limit: 1 })).items
+      t.model.add(
+        ...Array.from({ length: random(4) }, onTheWay),
+        pick([
+          { reply: { tool_calls: [say('Done 😀.')] } },
+          { reply: { text: 'Hm.', tool_calls: [say('Done 😀.')] } },
+          { reply: { text: 'Done 😀.' } },
+        ]),
+      )
+      const streamed = joined(await stream(id, { stream_tokens: true }))
+      const stored = await list(id, { after: before?.id ?? '', limit: 100 })
+      // A model that thinks after it has begun to act is heard in that order; lists show thoughts first.
+      const shown = (items: Sent[]) => items.map((i) => `${String(i['id'])} ${line(i)}`).toSorted()
+      assert.deepEqual(
+        shown(streamed),
+        shown(stored.filter((item) => item.message_type !== 'user_message')),
+        `turn ${turn}, seed ${seed}`,
+      )
+      assert.equal(streamed.map(line).at(-1), 'assistant_message: Done 😀.', `turn ${turn}, seed ${seed}`)
+      await t.model.done()
+    }
+  })
+
   it('keep what they are told with the scripted demo model, as agents of the current type do', async () => {
     for (const type of ['memgpt_agent', 'memgpt_v2_agent'] as const) {
       const { id } = await agentOf(type, { model: 'loci/demo' })

@@ -21,7 +21,8 @@ interface Call {
 /**
  * The deltas of an answer as the older loop means them, so that they add up to what `MemgptLoop.read` stores: text beside
  * a call and the thought in its arguments are reasoning, and only the first call counts. Text is held back until it is
- * clear whether a call follows it. The step's `partial` is kept at what the user was told so far.
+ * clear whether a call follows it; a thought behind other arguments is passed on where it stands, though lists show it
+ * first. The step's `partial` is kept at what the user was told so far.
  */
 export class MemgptDeltas implements DeltaFilter {
   readonly #step: OpenStep

@@ -68,11 +68,11 @@ export class MemgptLoop implements AgentLoop {
       : withoutThought(given)
     const text = this.#calls_only ? answer.text.trim() : ''
     const thoughts = [text, thought].filter((part) => part !== '').join('\n\n')
-    const kept = text === '' ? answer.content : answer.content.filter((part) => part.type !== 'text')
+    const kept = this.#calls_only ? answer.content.filter((part) => part.type !== 'text') : answer.content
     const content: ContentPart[] =
       thoughts === '' ? kept : [...kept, { type: 'reasoning', is_native: false, reasoning: thoughts }]
     const tool_calls = [{ ...call, function: { ...call.function, arguments: rest } }]
-    return { ...answer, content, text: text === '' ? answer.text : '', tool_calls }
+    return { ...answer, content, text: this.#calls_only ? '' : answer.text, tool_calls }
   }
 
   afterText(answer: Answer): Continuation {
