@@ -170,5 +170,8 @@ function toImage(part: ContentPart): Json[] {
 }
 
 function textOf(parts: ContentPart[]): string {
+  // Nearly every message; a long context has thousands.
+  const [only] = parts
+  if (parts.length === 1 && only?.type === 'text') return only.text
   return parts.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n')
 }
