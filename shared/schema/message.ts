@@ -157,7 +157,7 @@ const answerFields = { otid: z.string().nullish(), group_id: z.string().nullish(
 const approvalCreate = z
   .object({
     ...answerFields,
-    type: z.literal('approval').default('approval'),
+    type: z.literal('approval'),
     approvals: z.array(z.union([approvalReturn, clientReturn])).nullish(),
     approve: z.boolean().nullish(),
     approval_request_id: z.string().nullish(),
@@ -170,7 +170,7 @@ const approvalCreate = z
 /** The returns of tools that the client has run itself. */
 const toolReturnCreate = z.object({
   ...answerFields,
-  type: z.literal('tool_return').default('tool_return'),
+  type: z.literal('tool_return'),
   tool_returns: z.array(clientReturn),
 })
 /** Either form of an answer to a request for approval. */
@@ -186,8 +186,17 @@ export interface ApprovalInput {
   reason?: string | null | undefined
 }
 
-/** One message of a request for a turn. */
-export const turnMessage = z.union([messageCreate, approvalCreate, toolReturnCreate])
+/** One message of a request for a turn. Its type may be missing where its fields tell it, as in V1. */
+export const turnMessage = z.preprocess(
+  withType,
+  z.discriminatedUnion('type', [messageCreate, approvalCreate, toolReturnCreate]),
+)
+
+function withType(message: unknown): unknown {
+  if (typeof message !== 'object' || message === null || 'type' in message) return message
+  if ('tool_returns' in message) return { ...message, type: 'tool_return' }
+  return 'approvals' in message || 'approve' in message ? { ...message, type: 'approval' } : message
+}
 export type TurnMessage = MessageCreate | ApprovalInput
 
 /** A tool that the client of one request runs itself; it is not stored. */

@@ -37,10 +37,13 @@ describe('approvals', () => {
     loci = await startLoci({ model_url: model.url })
   })
   afterEach(async function () {
-    if (this.currentTest?.state !== 'failed') await model.done()
-    assert.deepEqual(loci.failures, [])
-    await loci.close()
-    await model.close()
+    try {
+      if (this.currentTest?.state !== 'failed') await model.done()
+      assert.deepEqual(loci.failures, [])
+    } finally {
+      await loci.close()
+      await model.close()
+    }
   })
 
   const newAgent = (more: Partial<Parameters<Letta['agents']['create']>[0]> = {}) =>
@@ -361,6 +364,27 @@ describe('approvals', () => {
     })
   })
 
+  it('are understood without their type, and refused where they say nothing', async () => {
+    const agent = await guarded('memory_insert')
+    model.add(asks(inserts()), says('done'))
+    await send(agent.id, 'go')
+    const post = (message: object) =>
+      loci.http('POST', `/v1/agents/${agent.id}/messages`, { messages: [message] })
+    for (const [message, words] of [
+      [{ type: 'approval' }, /messages\.0\.approvals/],
+      [{ type: 'tool_return' }, /messages\.0\.tool_returns/],
+      [{ tool_returns: [{ tool_call_id: 'call-insert', status: 'done', tool_return: 'x' }] }, /status/],
+      [{ approvals: [{ tool_call_id: 'call-insert' }] }, /approve/],
+      [{ role: 'robot' }, /messages\.0\.role/],
+    ] as const) {
+      const { status, body } = await post(message)
+      assert.equal(status, 422, JSON.stringify(body))
+      assert.match((body as { detail: string }).detail, words)
+    }
+    assert.equal((await post({ approvals: [{ tool_call_id: 'call-insert', approve: true }] })).status, 200)
+    assert.equal(await humanBlock(agent.id), 'a\nb')
+  })
+
   it('take messages after them, which follow the returns', async () => {
     const agent = await guarded('memory_insert')
     model.add(asks(inserts()), says('done'))
@@ -607,11 +631,24 @@ describe('approvals', () => {
 
   it('of many clients at once are carried out once', async () => {
     const agent = await guarded('memory_insert')
-    model.add(asks(inserts()), says('done'))
+    const { promise: released, resolve: release } = Promise.withResolvers<void>()
+    model.add(asks(inserts()), { reply: { text: 'done', hold: released } })
     await send(agent.id, 'go')
-    const sent = await Promise.allSettled([1, 2, 3, 4].map(() => answer(agent.id, [approve('call-insert')])))
-    const done = sent.filter((one) => one.status === 'fulfilled')
-    assert.equal(done.length, 1, JSON.stringify(sent.map((one) => one.status)))
+    let refusals = 0
+    const sent = [1, 2, 3, 4].map(() =>
+      answer(agent.id, [approve('call-insert')]).catch((error: { status?: number }) => {
+        assert.equal(error.status, 409)
+        refusals++
+        return null
+      }),
+    )
+    await eventually('all but one are refused', () => (refusals === 3 ? true : null))
+    release()
+    const done = (await Promise.all(sent)).filter((response) => response !== null)
+    assert.deepEqual(
+      done.map((response) => response.stop_reason.stop_reason),
+      ['end_turn'],
+    )
     assert.equal(await humanBlock(agent.id), 'a\nb')
     await eventually('nothing waits', async () => {
       const found = await loci.letta.agents.retrieve(agent.id, { include: ['agent.pending_approval'] })
