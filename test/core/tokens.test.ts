@@ -44,7 +44,9 @@ function counted(count: (text: string) => number, messages: readonly StoredMessa
     for (const part of message.content) if (part.type === 'text') tokens += count(part.text)
     for (const call of message.tool_calls) tokens += 10 + count(call.function.arguments)
     for (const result of message.tool_returns)
-      tokens += count(JSON.stringify({ status: 'OK', message: result.func_response, time: now.toISOString() }))
+      tokens += count(
+        JSON.stringify({ status: 'OK', message: result.func_response, time: now.toISOString() }),
+      )
   }
   return tokens
 }
