@@ -50,7 +50,7 @@ export class StreamFailure extends Error {
 const MAX_STREAM_BYTES = 512 * 1024 * 1024
 
 /** Bytes of an answer in one piece. */
-const MAX_WHOLE_BYTES = 64 * 1024 * 1024
+const MAX_WHOLE_BYTES = 16 * 1024 * 1024
 
 /** The events of an answer with status 200, `finish` last. */
 export async function* readAnswer(

@@ -58,6 +58,10 @@ export class ServerProcess {
     this.#child?.kill(name)
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
   /** `kill -9`, and waits until the process is gone. */
   async kill(): Promise<void> {
     const child = this.#child
