@@ -97,6 +97,8 @@ export class ActiveRuns {
   readonly #recent: RecentRuns
   #polling: ReturnType<typeof setInterval> | null = null
   readonly #starting = new Set<Promise<ActiveRun>>()
+  /** Of those, the ones that may be asked for again, by their requests. */
+  readonly #beginning = new Map<string, Promise<ActiveRun>>()
   #stopping = false
 
   /** `onFailure` hears of turns that ended by a failure of ours; it must not throw. */
@@ -118,13 +120,21 @@ export class ActiveRuns {
   start(actor: Actor, request: StartRun): Promise<ActiveRun> {
     const started = this.#start(actor, request)
     this.#starting.add(started)
-    const forget = () => void this.#starting.delete(started)
+    const { fingerprint } = request
+    const first = fingerprint !== null && !this.#beginning.has(fingerprint)
+    if (first) this.#beginning.set(fingerprint, started)
+    const forget = () => {
+      this.#starting.delete(started)
+      if (first) this.#beginning.delete(fingerprint)
+    }
     started.then(forget, forget)
     return started
   }
 
-  /** The run that an equal request began here, while it runs and for some minutes afterwards. */
-  join(fingerprint: string): ActiveRun | null {
+  /** The run that an equal request began here, or is just beginning, while it runs and for some minutes afterwards. */
+  async join(fingerprint: string): Promise<ActiveRun | null> {
+    // One that fails to begin tells whoever asked for it.
+    await this.#beginning.get(fingerprint)?.catch(() => null)
     return this.#recent.find(fingerprint)
   }
 

@@ -113,12 +113,14 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
   const delivered = () => {
     if (fingerprint !== null) runs.delivered(fingerprint)
   }
-  const joinable = () => {
-    const known = fingerprint === null ? null : runs.join(fingerprint)
-    if (!known || (Number(attempt ?? 0) === 0 && (otids === null || !runs.get(known.run.id)))) return null
+  const joinable = async () => {
+    const again = Number(attempt ?? 0) > 0
+    if (fingerprint === null || (!again && otids === null)) return null
+    const known = await runs.join(fingerprint)
+    if (!known || (!again && !runs.get(known.run.id))) return null
     return { run_id: known.run.id, active: known, joined: true, delivered }
   }
-  const known = joinable()
+  const known = await joinable()
   if (known) return known
   const recorded = mode === 'background' || mode === 'async'
   const shape = shapeOf(body, mode !== 'async' && 'stream_tokens' in body && body.stream_tokens)
@@ -158,7 +160,7 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
       const run_id = String(error.data['run_id'])
       return { run_id, active: runs.get(run_id), joined: true, delivered }
     }
-    const same = isAppError(error, 'conversation_busy') ? joinable() : null
+    const same = isAppError(error, 'conversation_busy') ? await joinable() : null
     if (same) return same
     return (
       conversation_id === agent_id ? asAgentNotFound(agent_id) : asConversationNotFound(conversation_id)
