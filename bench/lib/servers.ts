@@ -119,8 +119,8 @@ export async function createAgent(url: string, more: Record<string, unknown> = {
   return id
 }
 
-/** The agent of this id as a conversation. */
-export function agentAt(url: string, id: string): Conversation {
+/** The agent of this id as a conversation, whose streams are those of background runs if wanted. */
+export function agentAt(url: string, id: string, background = false): Conversation {
   const messages = `${url}/v1/agents/${id}/messages`
   return {
     async send(text) {
@@ -133,7 +133,7 @@ export function agentAt(url: string, id: string): Conversation {
     stream: (text) =>
       stream(
         messages,
-        { input: text, streaming: true, stream_tokens: true, include_pings: false },
+        { input: text, streaming: true, stream_tokens: true, include_pings: false, background },
         '"assistant_message"',
       ),
   }

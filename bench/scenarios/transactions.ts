@@ -5,8 +5,9 @@ import { agentAt, createAgent, startDouble, startLoci } from '../lib/servers.ts'
 import { median } from '../lib/stats.ts'
 import { transactionsIn } from '../lib/wal.ts'
 
-const TURNS: [what: string, text: string, target: string][] = [
+const TURNS: [what: string, text: string, target: string, background?: true][] = [
   ['a plain turn', 'How many boats are there?', '2'],
+  ['a plain turn in the background, its stream stored', 'How many boats are there?', '2', true],
   ['a turn with one tool step', 'CALL conversation_search', '3'],
   ['a turn with one tool step that edits memory', 'CALL memory_insert', '3'],
 ]
@@ -19,14 +20,14 @@ export const transactions: Scenario = async (context) => {
   await using double = await startDouble()
   await using loci = await startLoci(double, data)
   const rows: Row[] = []
-  for (const [what, text, target] of TURNS) {
+  for (const [what, text, target, background = false] of TURNS) {
     context.progress(`transactions: ${what}`)
-    const agent = agentAt(loci.url, await createAgent(loci.url))
+    const agent = agentAt(loci.url, await createAgent(loci.url), background)
     await agent.send('Hello.')
     const found: number[] = []
     while (found.length < count) {
       const before = await transactionsIn(database)
-      await agent.send(text)
+      await (background ? agent.stream(text) : agent.send(text))
       const after = await transactionsIn(database)
       // A log begun anew in between has forgotten some.
       if (before.generation === after.generation) found.push(after.transactions - before.transactions)
