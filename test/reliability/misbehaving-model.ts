@@ -36,6 +36,9 @@ export function pickWay(random: () => number): Way {
   return 'plain'
 }
 
+/** Ways that begin with a call. */
+const CALLS = new Set<Way>(['tool', 'unknown_tool', 'half_json', 'same_id', 'many_calls'])
+
 /** Megabytes of one answer of the way `flood`. */
 const FLOOD_MB = 100
 
@@ -51,7 +54,9 @@ export async function startMisbehavingModel() {
       const way = (/<(\w+)> /.exec(asked)?.[1] ?? 'plain') as Way
       const first = !seen.has(asked)
       seen.add(asked)
-      if (body.messages.at(-1)?.role !== 'user') return speak(body, `re ${asked}`)
+      // A heartbeat after a tool is a message of the user's too.
+      if (body.messages.at(-1)?.role !== 'user' || (!first && CALLS.has(way)))
+        return speak(body, `re ${asked}`)
       const call = (name: string, args: Record<string, unknown> | string, id?: string) => ({
         name,
         arguments: args,

@@ -163,6 +163,8 @@ describe(`a soak (seed ${SEED})`, () => {
         : await read(server, `${path}/messages`, body)
     if (answer === null) {
       count('lost connections')
+      // Its server is being started again: the next turns are not to be lost on it too.
+      await new Promise((resolve) => setTimeout(resolve, 200))
       return
     }
     if (answer.status === 409) return settle(conversation, answer.body)
@@ -177,7 +179,9 @@ describe(`a soak (seed ${SEED})`, () => {
       conversation.asked.add(text)
       if (WAYS[way].answered && said.includes(`re ${text}`)) conversation.answered.add(`re ${text}`)
       if (WAYS[way].answered && !said.includes(`re ${text}`))
-        unexpected.push(`${way}: ended without its answer: ${said.slice(0, 200)}`)
+        unexpected.push(
+          `${text} in ${conversation.id} of agent ${conversations.indexOf(conversation) / 5}, ${mode}: ended without its answer: ${said.slice(0, 200)}`,
+        )
     }
   }
 
