@@ -49,6 +49,7 @@ describe('config', () => {
         resume_background_runs: true,
         stream_retention_hours: 3,
         stream_max_chunks: 100_000,
+        trace_retention_days: 30,
       },
       discover_local: true,
     })
