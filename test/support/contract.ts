@@ -122,8 +122,9 @@ function answerProblems(
 
 function errorShape(call: RecordedCall): string {
   if (call.status === 422) return 'ValidationError'
-  const isModels = typeof call.body === 'object' && call.body !== null && 'error' in call.body
-  return isModels ? 'LLMError' : 'Error'
+  const body = typeof call.body === 'object' && call.body !== null ? call.body : {}
+  if ('error' in body) return 'LLMError'
+  return 'detail' in body && typeof body.detail === 'object' ? 'PendingApprovalError' : 'Error'
 }
 
 function streamProblems(contract: Contract | null, golden: GoldenShapes, call: RecordedCall): string[] {

@@ -32,6 +32,12 @@ export const approvalMethods: Method[] = [
       assert.ok(request?.message_type === 'approval_request_message')
       const agent = await t.letta.agents.retrieve(id, { include: ['agent.pending_approval'] })
       assert.deepEqual(agent.pending_approval, request)
+      const refused = await t.http('POST', `/v1/agents/${id}/messages`, { input: 'Are you there?' })
+      const { detail } = refused.body as { detail: { code: string; pending_request_id: string } }
+      assert.deepEqual(
+        [refused.status, detail.code, detail.pending_request_id],
+        [409, 'PENDING_APPROVAL', request.id],
+      )
       const tool_call_id = request.tool_call.tool_call_id ?? ''
       const done = await t.letta.agents.messages.create(id, {
         messages: [{ type: 'approval', approvals: [{ type: 'approval', tool_call_id, approve: true }] }],
