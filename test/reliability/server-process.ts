@@ -11,14 +11,17 @@ export const STALE_AFTER_MS = 1500
 export class ServerProcess {
   readonly #data: string
   readonly #model_url: string
+  readonly #heap_mb: number | undefined
   #child: ChildProcess | null = null
   #output = ''
   url = ''
   starts = 0
 
-  constructor(data: string, model_url: string) {
+  /** `heap_mb` bounds the heap of JavaScript: a server that keeps what it should not dies of it. */
+  constructor(data: string, model_url: string, { heap_mb }: { heap_mb?: number } = {}) {
     this.#data = data
     this.#model_url = model_url
+    this.#heap_mb = heap_mb
   }
 
   /** Resolves once the URL is printed; measures how long that took, in milliseconds. */
@@ -34,6 +37,7 @@ export class ServerProcess {
         OLLAMA_BASE_URL: 'http://127.0.0.1:1',
         LMSTUDIO_BASE_URL: 'http://127.0.0.1:1',
         LOCI_STALE_AFTER_MS: String(STALE_AFTER_MS),
+        ...(this.#heap_mb === undefined ? {} : { NODE_OPTIONS: `--max-old-space-size=${this.#heap_mb}` }),
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -56,6 +60,10 @@ export class ServerProcess {
 
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name)
+  }
+
+  get isRunning(): boolean {
+    return this.#child?.exitCode === null && this.#child.signalCode === null
   }
 
   get pid(): number | undefined {

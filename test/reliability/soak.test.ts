@@ -19,6 +19,8 @@ const TURNS = Number(process.env['LOCI_SOAK'] ?? 200)
 const SEED = Number(process.env['LOCI_SEED'] ?? Date.now() % 1_000_000)
 const CONVERSATIONS = 50
 const WORKERS = 6
+/** All that a server may keep, whatever it has been through. */
+const HEAP_MB = 100
 /** Turns between two blows. */
 const TURNS_A_KILL = 25
 
@@ -54,7 +56,7 @@ describe(`a soak (seed ${SEED})`, () => {
   before(async () => {
     model = await startMisbehavingModel()
     data = await mkdtemp(join(tmpdir(), 'loci-soak-'))
-    servers = [new ServerProcess(data, model.url), new ServerProcess(data, model.url)]
+    servers = [1, 2].map(() => new ServerProcess(data, model.url, { heap_mb: HEAP_MB })) as typeof servers
     await Promise.all(servers.map((server) => server.start()))
     for (let n = 0; n < CONVERSATIONS / 5; n++) await createAgent(n)
   })
@@ -105,15 +107,22 @@ describe(`a soak (seed ${SEED})`, () => {
         }),
       )
       await nothingIsStuck()
-      return Math.max(...(await Promise.all(servers.map((server) => residentMb(server)))))
+      return Math.max(...(await Promise.all(servers.map(residentMb))))
     }
+    const starts = servers.map((server) => server.starts)
     await round('warm')
     const before = await round('some')
     const after = await round('more')
     console.log(
       `      resident: ${before.toFixed(0)} MB after ${2 * some} turns, ${after.toFixed(0)} MB after ${3 * some}`,
     )
-    assert.ok(after < before * 1.3 + 30, `from ${before} to ${after} MB`)
+    // Beside the heap there are buffers that the allocator keeps; a heap that grows beyond its bound ends the server.
+    assert.ok(after < 4 * HEAP_MB, `${after} MB`)
+    for (const server of servers) assert.ok(server.isRunning, server.output.slice(-2000))
+    assert.deepEqual(
+      servers.map((server) => server.starts),
+      starts,
+    )
     assert.deepEqual(unexpected, [])
   })
 
@@ -169,7 +178,7 @@ describe(`a soak (seed ${SEED})`, () => {
     }
     if (answer.status === 409) return settle(conversation, answer.body)
     if (answer.status !== 200) {
-      if (WAYS[way].answered && answer.status !== 503)
+      if (WAYS[way].answered && answer.status !== 503 && !conversation.is_small)
         unexpected.push(`${way}: ${answer.status} ${JSON.stringify(answer.body).slice(0, 300)}`)
       return
     }
@@ -178,7 +187,7 @@ describe(`a soak (seed ${SEED})`, () => {
     if (stop_reason === 'end_turn') {
       conversation.asked.add(text)
       if (WAYS[way].answered && said.includes(`re ${text}`)) conversation.answered.add(`re ${text}`)
-      if (WAYS[way].answered && !said.includes(`re ${text}`))
+      if (WAYS[way].answered && !said.includes(`re ${text}`) && !conversation.is_small)
         unexpected.push(
           `${text} in ${conversation.id} of agent ${conversations.indexOf(conversation) / 5}, ${mode}: ended without its answer: ${said.slice(0, 200)}`,
         )
