@@ -50,6 +50,10 @@ class FallbackModel implements ResolvedModel {
     return this.#now.info
   }
 
+  get price() {
+    return this.#now.price
+  }
+
   async *#generate(
     request: ModelRequest,
     options: Parameters<LanguageModel['generate']>[1],

@@ -25,7 +25,12 @@ export async function readTrace(deps: CoreDeps, actor: Actor, step: Step): Promi
       ...(await requestOf(deps, actor, trace)),
       ...(trace.missing.length > 0 ? { missing_messages: trace.missing } : {}),
     },
-    response_json: { ...trace.response, ...error, ...(step.timing ? { timing: step.timing } : {}) },
+    response_json: {
+      ...trace.response,
+      ...error,
+      ...(step.timing ? { timing: step.timing } : {}),
+      cost_usd: step.cost_usd ?? null,
+    },
     compaction_settings: null,
     llm_config: { handle: trace.model, context_window: step.context_window_limit },
     billing_context: null,
@@ -108,6 +113,7 @@ function spansOfStep(trace_id: string, step: Step): Span[] {
       prompt_tokens: step.prompt_tokens,
       completion_tokens: step.completion_tokens,
       cached_input_tokens: step.cached_input_tokens,
+      cost_usd: step.cost_usd ?? null,
       ...(step.error_type === null ? {} : { error_type: step.error_type }),
     },
   }

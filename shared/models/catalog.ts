@@ -1,4 +1,4 @@
-import type { LanguageModel, Models, ResolvedModel } from '../core/ports/models.ts'
+import type { LanguageModel, ModelPrice, Models, ResolvedModel } from '../core/ports/models.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
@@ -33,6 +33,8 @@ export interface ModelsOptions {
 
 interface ProviderList {
   models: Model[]
+  /** By handle, of those whose price the list tells. */
+  prices: ReadonlyMap<string, ModelPrice>
   /** Why there is no list. */
   problem: ListError | null
 }
@@ -62,7 +64,7 @@ export function createModels(options: ModelsOptions): Models {
     entry.stale_at = Infinity
     entry.list = fetchList(entry, entry.discovered ? Math.min(timeout, 2000) : timeout).then((list) => {
       entry.stale_at = performance.now() + (list.problem ? Math.min(ttl, 5000) : ttl)
-      for (const info of list.models) refresh(entry.provider, info)
+      for (const info of list.models) refresh(entry.provider, info, list.prices)
       return list
     })
     return entry.list
@@ -89,9 +91,9 @@ export function createModels(options: ModelsOptions): Models {
     }
     const entry = entries.find(({ provider }) => provider.name === handle.slice(0, slash))
     if (entry) {
-      const { models, problem } = await listOf(entry)
+      const { models, prices, problem } = await listOf(entry)
       const info = models.find((model) => model.handle === handle)
-      if (info) return keep(entry.provider, info)
+      if (info) return keep(entry.provider, info, prices)
       // Nobody can say that the model is not there: let the provider itself answer. Not kept, its size is a guess.
       if (problem && !(entry.discovered && problem.absent)) {
         const guess = describeModel(entry.provider, { id: handle.slice(slash + 1) })
@@ -101,17 +103,18 @@ export function createModels(options: ModelsOptions): Models {
     throw await notFound(handle)
   }
 
-  function keep(provider: ProviderConfig, info: Model): ResolvedModel {
+  function keep(provider: ProviderConfig, info: Model, prices: ProviderList['prices']): ResolvedModel {
     const handle = info.handle ?? `${provider.name}/${info.name}`
-    const model: ResolvedModel = { handle, info, language_model: create(provider, info) }
+    const price = prices.get(handle)
+    const model: ResolvedModel = { handle, info, language_model: create(provider, info), price }
     resolved.set(handle, model)
     return model
   }
 
   /** A local server may have loaded a model anew, with another context size. */
-  function refresh(provider: ProviderConfig, info: Model): void {
+  function refresh(provider: ProviderConfig, info: Model, prices: ProviderList['prices']): void {
     const known = resolved.get(info.handle ?? '')
-    if (known && known.info.context_window !== info.context_window) keep(provider, info)
+    if (known && known.info.context_window !== info.context_window) keep(provider, info, prices)
   }
 
   async function notFound(handle: string): Promise<AppError> {
@@ -168,10 +171,17 @@ function addressOf(provider: ProviderConfig): string {
 async function fetchList({ provider }: Entry, timeout_ms: number): Promise<ProviderList> {
   try {
     const listed = await fetchModels(provider, timeout_ms)
-    return { models: listed.map((item) => describeModel(provider, item)), problem: null }
+    const prices = listed.flatMap(({ id, price }) =>
+      price ? [[`${provider.name}/${id}`, price] as const] : [],
+    )
+    return {
+      models: listed.map((item) => describeModel(provider, item)),
+      prices: new Map(prices),
+      problem: null,
+    }
   } catch (error) {
     const problem =
       error instanceof ListError ? error : new ListError(displayUrl(apiBase(provider)), messageOf(error))
-    return { models: [], problem }
+    return { models: [], prices: new Map(), problem }
   }
 }

@@ -1,3 +1,4 @@
+import type { ModelPrice } from '../core/ports/models.ts'
 import type { EndpointType, Model, ProviderType } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { anthropicThinking, knownModel } from './known-models.ts'
@@ -16,6 +17,7 @@ export interface ListedModel {
   context_window?: number | null
   max_output_tokens?: number | null
   compatibility_type?: 'gguf' | 'mlx' | null
+  price?: ModelPrice | undefined
   /** Default: the provider's URL. */
   endpoint?: string | null
 }

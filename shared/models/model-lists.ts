@@ -1,3 +1,4 @@
+import type { ModelPrice } from '../core/ports/models.ts'
 import { messageOf } from '../schema/errors.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import type { ListedModel } from './describe.ts'
@@ -144,8 +145,20 @@ function openAiModels(list: unknown, url: string): ListedModel[] {
       display_name: text(item.display_name) ?? (item.id === undefined ? null : text(item.name)) ?? null,
       context_window: listed ?? size(meta.n_ctx) ?? size(meta.n_ctx_train),
       max_output_tokens: size(meta.max_completion_tokens) ?? size(meta.max_output_tokens),
+      price: priceOf(item.pricing as Json | undefined),
     }
   })
+}
+
+/** Prices as OpenRouter's list writes them: dollars a token, as text. Others name other units, and are left out. */
+function priceOf(pricing: Json | undefined): ModelPrice | undefined {
+  const dollars = (value: unknown) =>
+    typeof value === 'string' && value.trim() !== '' && Number(value) >= 0 ? Number(value) : undefined
+  const input = dollars(pricing?.prompt)
+  const output = dollars(pricing?.completion)
+  const cached_input = dollars(pricing?.input_cache_read)
+  if (input === undefined || output === undefined) return undefined
+  return { input, output, ...(cached_input === undefined ? {} : { cached_input }) }
 }
 
 /** False when the list itself says that a model does not chat (Together, Mistral, OpenRouter, Groq). */

@@ -66,11 +66,13 @@ export const step = z.object({
   feedback: feedback.nullish(),
   tags: z.array(z.string()).optional(),
   timing: stepTiming.optional(),
+  /** In US dollars; null when the provider does not tell its prices, or no usage. */
+  cost_usd: z.number().nullish(),
 })
 export type Step = z.infer<typeof step>
 
 /** A step as routes answer it (V1 `Step`, which has no time of creation). */
-export const stepState = step.omit({ timing: true, created_at: true }).extend({
+export const stepState = step.omit({ timing: true, created_at: true, cost_usd: true }).extend({
   origin: z.null(),
   provider_id: z.null(),
   provider_category: z.string().nullable(),

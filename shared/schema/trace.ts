@@ -4,8 +4,8 @@ import { jsonObject, timestamp } from './page.ts'
 /**
  * What went to a model in one step and what came back (V1 `ProviderTrace`). `request_json` is the body as the provider
  * got it, or our own shape where the model has no provider or is not there any more; images are named by their size.
- * `response_json` has `content`, `tool_calls`, `finish_reason`, `usage` (with the provider's own `cost` where it tells
- * one), `timing` in nanoseconds and, for a step that failed, `error`.
+ * `response_json` has `content`, `tool_calls`, `finish_reason`, `usage`, `timing` in
+ * nanoseconds, `cost_usd` (null where the provider does not tell its prices) and, for a step that failed, `error`.
  */
 export const providerTrace = z.object({
   id: z.string(),

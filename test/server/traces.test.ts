@@ -107,6 +107,43 @@ describe('traces', () => {
     ])
   })
 
+  it('tell what a step cost where the list of the provider has prices', async () => {
+    const priced = await startScriptedModel(
+      [
+        {
+          reply: {
+            text: 'not free',
+            usage: {
+              prompt_tokens: 1000,
+              completion_tokens: 10,
+              prompt_tokens_details: { cached_tokens: 400 },
+            },
+          },
+        },
+      ],
+      {
+        models: [
+          {
+            id: 'priced',
+            pricing: { prompt: '0.000002', completion: '0.00001', input_cache_read: '0.0000002' },
+          },
+        ],
+      },
+    )
+    const other = await startLoci({ model_url: priced.url })
+    try {
+      const agent = await other.letta.agents.create({ model: 'openai/priced' })
+      const { usage } = await other.letta.agents.messages.create(agent.id, { input: 'hello' })
+      const [step] = (await other.letta.runs.steps.list(usage.run_ids?.[0] ?? '')).items
+      const trace = await other.letta.steps.trace.retrieve(step?.id ?? '')
+      const cost = Number(trace?.response_json['cost_usd'])
+      assert.ok(Math.abs(cost - (600 * 2e-6 + 400 * 2e-7 + 10 * 1e-5)) < 1e-12, String(cost))
+    } finally {
+      await other.close()
+      await priced.close()
+    }
+  })
+
   it('are not found for steps that are not there, and go with their run', async () => {
     const agent = await newAgent()
     const { usage } = await t.letta.agents.messages.create(agent.id, { input: 'hello' })

@@ -83,12 +83,22 @@ export interface LanguageModel {
   preview?(request: ModelRequest, options: { stream: boolean }): Promise<Record<string, unknown>>
 }
 
+/** What a model costs, in US dollars a token, as its provider's own list says. */
+export interface ModelPrice {
+  input: number
+  output: number
+  /** Absent: as any other input. */
+  cached_input?: number
+}
+
 /** A handle (`provider/model`) made callable. */
 export interface ResolvedModel {
   readonly handle: string
   /** As `GET /v1/models/` lists it; `context_window` is the model's own maximum. */
   readonly info: Model
   language_model: LanguageModel
+  /** Absent where the provider does not tell. */
+  readonly price?: ModelPrice | undefined
   /** Models that were to be asked before this one, and could not answer. */
   readonly skipped?: readonly SkippedModel[]
 }

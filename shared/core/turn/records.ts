@@ -4,7 +4,7 @@ import type { StopReason, StoredMessage, UsageStatistics } from '../../schema/me
 import type { Step } from '../../schema/run.ts'
 import type { TurnError } from '../events.ts'
 import type { Clock } from '../ports/actor.ts'
-import type { ModelUsage, ResolvedModel } from '../ports/models.ts'
+import type { ModelPrice, ModelUsage, ResolvedModel } from '../ports/models.ts'
 import type { FinishRun } from '../ports/turn-store.ts'
 import { StepClock } from './step-clock.ts'
 
@@ -103,6 +103,7 @@ export class TurnRecords {
       error_data: error || skipped ? { ...told, ...skipped } : null,
       created_at: this.#clock.now().toISOString(),
       timing: open.clock.timing(),
+      ...(model.price && usage ? { cost_usd: costOf(usage, model.price) } : {}),
     }
   }
 
@@ -117,6 +118,16 @@ export class TurnRecords {
       metadata: error ? { error: { type: error.type, message: error.message, detail: error.detail } } : null,
     }
   }
+}
+
+/** In US dollars. Input that came from the provider's cache has a price of its own where it tells one. */
+function costOf(usage: ModelUsage, price: ModelPrice): number {
+  const cached = usage.cached_input_tokens ?? 0
+  return (
+    (usage.prompt_tokens - cached) * price.input +
+    cached * (price.cached_input ?? price.input) +
+    usage.completion_tokens * price.output
+  )
 }
 
 /** Where the messages of a step belong. */
