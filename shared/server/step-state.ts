@@ -2,7 +2,12 @@ import type * as z from 'zod'
 import type { Run, runMetrics, runUsage, Step, stepMetrics, StepState } from '../schema/run.ts'
 
 /** The stored step as routes answer it; what Loci does not know is null, as in V1. */
-export function toStepState({ timing: _timing, created_at: _created, ...step }: Step): StepState {
+export function toStepState({
+  timing: _timing,
+  created_at: _created,
+  cost_usd: _cost,
+  ...step
+}: Step): StepState {
   return {
     ...step,
     origin: null,
