@@ -15,6 +15,8 @@ import { type FollowOptions, followRun, type StreamPart } from './runs/follow.ts
 import { type ChunkEncoder, RESUME_GAP, RunRecording } from './runs/recording.ts'
 import { runError } from './runs/run-error.ts'
 import { usageOfSteps } from './runs/usage.ts'
+import { AgentMessages, type MessagingLimits, type TurnsForAgents } from './teams/agent-messages.ts'
+import { type AgentChain, newChain } from './teams/chain.ts'
 import { runTurn } from './turn/turn.ts'
 import type { TurnInput } from './turn/turn-input.ts'
 
@@ -26,15 +28,28 @@ const MAX_ATTEMPTS = 3
 const BOUND_PROVIDERS = ['vscode']
 /** Steps, and messages, of a resumed run that its result counts. */
 const MAX_STEPS_READ = 1000
+/** Model calls of a turn that another agent asks for. */
+const MAX_STEPS = 50
 
-export interface ActiveRunsOptions {
+export interface ActiveRunsOptions extends MessagingLimits {
   /** Background runs that this process leaves behind are gone on with by others. */
   resume: boolean
   /** Chunks that are stored of one run. */
   max_chunks: number
+  /** Makes the streams of runs that are recorded though no client asked for them; without it they are not recorded. */
+  loadEncoder: (() => Promise<EncoderOf>) | null
 }
 
-const DEFAULTS: ActiveRunsOptions = { resume: true, max_chunks: 100_000 }
+/** The encoder of a run's stream, from what was stored of the request that began it. */
+export type EncoderOf = (run_id: string, wire: Record<string, unknown>) => ChunkEncoder
+
+const DEFAULTS: ActiveRunsOptions = {
+  resume: true,
+  max_chunks: 100_000,
+  loadEncoder: null,
+  busy_ms: 60_000,
+  reply_ms: 20 * 60_000,
+}
 
 export interface StartRun {
   agent_id: string
@@ -63,6 +78,8 @@ export interface StartRun {
   fingerprint: string | null
   /** Kept with the run for whoever looks at it later. */
   request_config: Record<string, unknown> | null
+  /** How the turn came about; absent when a user or program asked for it. */
+  chain?: AgentChain
 }
 
 /** A turn that runs in this process, whoever listens. */
@@ -97,6 +114,7 @@ export class ActiveRuns {
   readonly #recent: RecentRuns
   #polling: ReturnType<typeof setInterval> | null = null
   readonly #starting = new Set<Promise<ActiveRun>>()
+  readonly #messages: AgentMessages
   /** Of those, the ones that may be asked for again, by their requests. */
   readonly #beginning = new Map<string, Promise<ActiveRun>>()
   #stopping = false
@@ -111,6 +129,11 @@ export class ActiveRuns {
     this.#onFailure = onFailure
     this.#options = { ...DEFAULTS, ...options }
     this.#recent = new RecentRuns(deps.clock)
+    this.#messages = new AgentMessages(
+      deps,
+      { begin: this.#beginForAgent, ended: (run_id) => this.#runs.get(run_id)?.done ?? null },
+      this.#options,
+    )
   }
 
   /**
@@ -192,10 +215,7 @@ export class ActiveRuns {
    * Goes on with a run whose process is gone, from its last committed step. Null when it needs nobody (any more); throws
    * what the store says.
    */
-  async resume(
-    run_id: string,
-    encoderOf: (run_id: string, wire: Record<string, unknown>) => ChunkEncoder,
-  ): Promise<ActiveRun | null> {
+  async resume(run_id: string, encoderOf: EncoderOf): Promise<ActiveRun | null> {
     if (this.#stopping) return null
     const taken = await this.#deps.store.turns.takeOver(run_id, { max_attempts: MAX_ATTEMPTS })
     if (!taken) return null
@@ -222,10 +242,38 @@ export class ActiveRuns {
     return followRun(this.#deps.store, recordingOf, actor, run_id, options)
   }
 
+  /** Begins a turn that another turn asks for; one that nobody waits for outlives this process. */
+  readonly #beginForAgent: TurnsForAgents['begin'] = async (
+    actor,
+    { agent_id, message, background, chain },
+  ) => {
+    const { loadEncoder } = this.#options
+    const encoderOf = background && loadEncoder ? await loadEncoder() : null
+    const active = await this.start(actor, {
+      agent_id,
+      conversation_id: agent_id,
+      messages: [message],
+      client_tools: [],
+      client_skills: [],
+      max_steps: MAX_STEPS,
+      stream_tokens: false,
+      override_model: null,
+      override_system: null,
+      logprobs: null,
+      background,
+      recording: encoderOf && { encoder: (run_id) => encoderOf(run_id, {}), wire: {} },
+      callback_url: null,
+      fingerprint: null,
+      request_config: null,
+      chain,
+    })
+    return { run_id: active.run.id, done: active.done, cancel: () => active.cancel() }
+  }
+
   /** Starts the turn of a run that this process holds. */
   #run(
     actor: Actor,
-    input: Omit<TurnInput, 'actor'>,
+    input: Omit<TurnInput, 'actor' | 'messaging'> & { chain?: AgentChain },
     recorded: { encoder: ChunkEncoder; first_seq: number } | null,
     { resumed = false, cancelled = false } = {},
   ): ActiveRun {
@@ -253,7 +301,9 @@ export class ActiveRuns {
     const early = new EarlyCommits((event) => log.append(event), fail)
     const seen = recording ? recordedStore(store, recording) : early.storeOf(store)
     const deps = { ...this.#deps, store: seen }
-    const turn = runTurn({ ...input, actor }, deps, { signal: controller.signal })
+    const { agent } = opened
+    const messaging = this.#messages.of({ actor, agent, conversation_id, chain: input.chain ?? newChain() })
+    const turn = runTurn({ ...input, actor, messaging }, deps, { signal: controller.signal })
     const whole = resumed ? (result: TurnResult) => this.#wholeResult(actor, result) : null
     const done = this.#drive(run, turn, { log, early, recording, whole })
     const active: ActiveRun = {

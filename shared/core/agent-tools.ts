@@ -52,7 +52,7 @@ export function baseToolNames(type: AgentType, options: { sleeptime: boolean }):
   }
 }
 
-/** Tools that come with `include_multi_agent_tools`, as far as this version has them. */
+/** Tools that come with `include_multi_agent_tools`. */
 export const MULTI_AGENT_TOOLS: readonly string[] = [
   'send_message_to_agent_and_wait_for_reply',
   'send_message_to_agents_matching_tags',

@@ -128,9 +128,12 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     const closing = new AbortController()
     const tasks = new Set<Promise<void>>()
     const { server } = config.value
+    const busy_ms = Number(env['LOCI_AGENT_BUSY_MS'] ?? 0)
     const runs = new ActiveRuns(deps, onFailure, {
       resume: server.resume_background_runs,
       max_chunks: server.stream_max_chunks,
+      loadEncoder: async () => (await import('./resume-runs.ts')).encoderOf,
+      ...(busy_ms > 0 ? { busy_ms } : {}),
     })
     const context: ServerContext = {
       deps,

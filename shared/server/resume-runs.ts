@@ -20,6 +20,11 @@ const storedShape = z.object({
     .prefault({}),
 })
 
+/** The encoder of a run's stream, from what was stored of the request that began it. */
+export function encoderOf(run_id: string, wire: Record<string, unknown>): StreamMapper {
+  return new StreamMapper(run_id, storedShape.parse(wire))
+}
+
 /** Goes on with background runs whose processes are gone. Never rejects. */
 export async function resumeRuns(context: ServerContext, run_ids: readonly string[]): Promise<void> {
   for (const run_id of run_ids) {

@@ -5,6 +5,7 @@ import { memoryTool } from './memory-tool.ts'
 import { memoryTools } from './memory-tools.ts'
 import { searchTools } from './search-tools.ts'
 import { speakingTools } from './speaking-tools.ts'
+import { teamTools } from './team-tools.ts'
 import { voiceTools } from './voice-tools.ts'
 import { type WebOptions, webTools } from './web/web-tools.ts'
 
@@ -18,6 +19,7 @@ export function createToolRunner(options: WebOptions = OFFLINE): ToolRunner {
     memoryTool,
     ...archivalTools,
     ...searchTools,
+    ...teamTools,
     ...voiceTools,
     ...webTools(options),
   ]

@@ -12,6 +12,7 @@ import type { Agent } from '../../shared/schema/agent.ts'
 import type { StoredToolCall } from '../../shared/schema/message.ts'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
 import { aBlock, aBuiltin, ADA, anAgent } from '../contracts/store/samples.ts'
+import { ALONE } from '../support/turn-test.ts'
 
 type Run = (call: ToolCallInput, signal: AbortSignal) => Promise<ToolResult> | ToolResult
 
@@ -63,6 +64,7 @@ describe('tool calls', () => {
       run_id: 'run',
       memory,
       rules,
+      messaging: ALONE,
       deps,
       signal: abort.signal,
     }

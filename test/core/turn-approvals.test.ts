@@ -13,6 +13,7 @@ import {
   SEARCH,
   type TurnTest,
   untilAborted,
+  ALONE,
 } from '../support/turn-test.ts'
 
 const INSERT = (id: string, text = id) => call('memory_insert', { label: 'human', new_string: text }, 0, id)
@@ -182,6 +183,7 @@ describe('a turn that waits for an approval', () => {
         client_tools: [],
         client_skills: [],
         follow_ups,
+        messaging: ALONE,
       },
       t.deps,
       { signal: new AbortController().signal },

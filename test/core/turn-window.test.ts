@@ -4,7 +4,7 @@ import { runTurn } from '../../shared/core/turn/turn.ts'
 import type { AgentEvent, TurnResult } from '../../shared/core/events.ts'
 import type { StoredMessage } from '../../shared/schema/message.ts'
 import { aCommit, aRun } from '../contracts/store/samples.ts'
-import { actor, openTurnTest, says, type TurnTest } from '../support/turn-test.ts'
+import { actor, ALONE, openTurnTest, says, type TurnTest } from '../support/turn-test.ts'
 
 describe('a run whose process died between its answer and its end', () => {
   let t: TurnTest
@@ -36,6 +36,7 @@ describe('a run whose process died between its answer and its end', () => {
         client_tools: [],
         client_skills: [],
         follow_ups: [],
+        messaging: ALONE,
       },
       t.deps,
       { signal: new AbortController().signal },

@@ -9,7 +9,7 @@ import type { Actor } from '../../shared/core/ports/actor.ts'
 import type { CoreDeps } from '../../shared/core/ports/deps.ts'
 import type { LanguageModel, ModelEvent, ModelRequest } from '../../shared/core/ports/models.ts'
 import type { Store } from '../../shared/core/ports/store.ts'
-import type { ToolRunner } from '../../shared/core/ports/tools.ts'
+import type { AgentMessaging, ToolRunner } from '../../shared/core/ports/tools.ts'
 import { createModels } from '../../shared/models/catalog.ts'
 import { type Agent, createAgent as createAgentBody } from '../../shared/schema/agent.ts'
 import { DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID } from '../../shared/schema/ids.ts'
@@ -18,6 +18,10 @@ import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
 import { createToolRunner } from '../../shared/tools/tool-runner.ts'
 
 export const actor: Actor = { user_id: DEFAULT_USER_ID, organization_id: DEFAULT_ORGANIZATION_ID }
+
+const unused = () => assert.fail('no agent is to be spoken to')
+/** For turns that speak to no other agent. */
+export const ALONE: AgentMessaging = { ask: unused, tell: unused, askTagged: unused }
 
 /** What the model does when it is asked: events, a failure, or something that watches the request. */
 export type Said = ModelEvent[] | ((request: ModelRequest, signal: AbortSignal) => AsyncIterable<ModelEvent>)

@@ -31,6 +31,24 @@ export interface TurnMemory {
   describe(label: string, description: string): void
 }
 
+/**
+ * Messages from the agent of a turn to other agents of its organisation. Every method throws a tool error that the model
+ * can read: for an agent that is not there, a circle of agents that wait for each other, a chain of messages that has
+ * gone on for too long, an agent that stays busy.
+ */
+export interface AgentMessaging {
+  /** Sends a message and resolves with what the agent answers. An abort cancels the agent's turn. */
+  ask(agent_id: string, message: string, options: { signal: AbortSignal }): Promise<string>
+  /** Sends a message and resolves once it is stored and the agent's turn has begun. */
+  tell(agent_id: string, message: string, options: { signal: AbortSignal }): Promise<void>
+  /** As `ask`, of all agents with all tags of one list and any of the other; one that fails answers with its error. */
+  askTagged(
+    tags: { all: readonly string[]; some: readonly string[] },
+    message: string,
+    options: { signal: AbortSignal },
+  ): Promise<{ agent_id: string; response: string }[]>
+}
+
 export interface ToolCallInput {
   tool: Tool
   arguments: Record<string, unknown>
@@ -43,6 +61,7 @@ export interface ToolCallInput {
   /** Stored in the agent's default archive together with the step; a later call of the same step does not find it yet. */
   insertPassage(passage: { text: string; tags: string[] }): void
   searchPassages(search: Omit<PassageSearch, 'agent_id'>): Promise<PassageMatch[]>
+  messaging: AgentMessaging
   now: Date
 }
 

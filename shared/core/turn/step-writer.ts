@@ -147,6 +147,7 @@ export class StepWriter {
       memory: this.memory,
       rules: this.#tools.rules,
       client: this.#tools.client,
+      messaging: this.#input.messaging,
       deps: this.#deps,
       signal: this.#signal,
     }

@@ -8,7 +8,7 @@ import { clip, maxReturnChars } from '../messages.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import type { NewPassage } from '../ports/passage-store.ts'
-import type { ToolResult } from '../ports/tools.ts'
+import type { AgentMessaging, ToolResult } from '../ports/tools.ts'
 import { decidedResult, isApproved } from '../ports/open-calls.ts'
 import { ruleText } from '../prompt.ts'
 import { wrongPrefilled } from './prefilled.ts'
@@ -51,6 +51,7 @@ export interface ToolCallScope {
   client?: ReadonlySet<string>
   /** What was decided about calls of a step that waited for it, by call id. */
   decisions?: ReadonlyMap<string, StoredApproval>
+  messaging: AgentMessaging
   deps: CoreDeps
   signal: AbortSignal
 }
@@ -169,7 +170,7 @@ async function execute(
 function runTool(
   tool: Tool,
   args: Record<string, unknown>,
-  { actor, agent, deps, run_id, signal }: ToolCallScope,
+  { actor, agent, deps, messaging, run_id, signal }: ToolCallScope,
   memory: CallMemory,
   passages: NewPassage[],
 ): Promise<ToolResult> {
@@ -192,6 +193,7 @@ function runTool(
         })
       },
       searchPassages: (search) => deps.store.passages.search(actor, { ...search, agent_id: agent.id }),
+      messaging,
       now,
     },
     { signal },

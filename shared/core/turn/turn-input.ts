@@ -1,6 +1,7 @@
 import type { ClientSkill, ClientTool, StoredMessage } from '../../schema/message.ts'
 import type { Run } from '../../schema/run.ts'
 import type { Actor } from '../ports/actor.ts'
+import type { AgentMessaging } from '../ports/tools.ts'
 import type { OpenedTurn } from '../ports/turn-store.ts'
 
 /** A turn whose input is stored, and what its request asks of it. */
@@ -26,4 +27,6 @@ export interface TurnInput {
   client_skills: readonly ClientSkill[]
   /** Input that follows the calls which the turn was allowed to run; stored with their returns. */
   follow_ups: readonly StoredMessage[]
+  /** How its agent speaks to others. */
+  messaging: AgentMessaging
 }
