@@ -133,7 +133,8 @@ function lastAsked({ messages }: ChatBody): string {
   for (const { role, content } of messages.toReversed()) {
     if (role !== 'user') continue
     const text = typeof content === 'string' ? content : JSON.stringify(content)
-    const found = /<\w+> [\w-]+/.exec(text)
+    // A summary names many; the last is what is to be answered.
+    const found = [...text.matchAll(/<\w+> [\w-]+/g)].at(-1)
     if (found) return found[0]
   }
   return 'nobody'

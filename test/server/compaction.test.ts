@@ -327,6 +327,25 @@ describe('a context that is full', () => {
     await model.done()
   })
 
+  it('keeps the question that is being answered, word for word, whatever the summary says', async () => {
+    const { id } = await newAgent({ compaction_settings: { model: SCRIPTED, mode: 'all' } })
+    await fill(id, 2)
+    model.add(
+      {
+        reply: {
+          tool_calls: [{ name: 'conversation_search', arguments: { query: 'boats' } }],
+          usage: counted(0.95 * WINDOW),
+        },
+      },
+      { reply: { text: 'Something was said.' } },
+      { reply: { text: 'Twelve.' } },
+    )
+    await loci.letta.agents.messages.create(id, { input: 'How many boats did the master count?' })
+    const [, summary] = contents(bodyOf(-1))
+    assert.match(summary ?? '', /Something was said\..*word for word:.*How many boats did the master count\?/)
+    await model.done()
+  })
+
   it('is known to be full also of a provider that reports no usage', async () => {
     const { id } = await newAgent({ context_window_limit: 2_500 })
     model.add({ reply: { text: WORDS.repeat(120), usage: null } }, { reply: { text: 'Much about boats.' } })

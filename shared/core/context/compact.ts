@@ -8,7 +8,7 @@ import type {
 } from '../../schema/compaction.ts'
 import { newId } from '../../schema/ids.ts'
 import type { StoredMessage } from '../../schema/message.ts'
-import { summaryMessage } from '../messages.ts'
+import { clip, summaryMessage, textOf } from '../messages.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import type { ModelRequest, ResolvedModel } from '../ports/models.ts'
@@ -23,6 +23,8 @@ import { summarise } from './summarise.ts'
 export const FULL = 0.9
 /** What a summary may take of the window. */
 const SUMMARY_SHARE = 0.2
+/** What the question of the turn under way may take of the window beside it. */
+const QUESTION_SHARE = 0.1
 
 export interface CompactionInput {
   actor: Actor
@@ -163,6 +165,19 @@ function wholeCut(input: CompactionInput): number {
   return fits || input.trigger === 'context_window_exceeded' ? from : pending
 }
 
+/** What the turn under way was asked, word for word: a summary may not say it, and the turn still has to answer it. */
+function questionOf(input: CompactionInput, evicted: readonly StoredMessage[]): string {
+  const { run_id, estimate } = input
+  const first = evicted.findIndex((message) => message.run_id !== null && message.run_id === run_id)
+  if (first < 0) return ''
+  const after = evicted.findIndex((message, i) => i > first && message.role !== 'user')
+  const texts = evicted
+    .slice(first, after < 0 ? undefined : after)
+    .map((message) => (message.role === 'user' ? textOf(message.content) : ''))
+  const text = clip(texts.join('\n').trim(), Math.floor((QUESTION_SHARE * limitOf(input) * 3) / estimate(1)))
+  return text === '' ? '' : `\n\nThe message that is to be answered now, word for word:\n${text}`
+}
+
 function outcome(
   input: CompactionInput,
   deps: CoreDeps,
@@ -179,7 +194,7 @@ function outcome(
   const now = deps.clock.now()
   const kept = context.slice(end)
   const hidden = kept.length === 0 ? 'The' : `The ${evicted.length}`
-  const message = `${hidden} earlier messages of this conversation are not in view any more; they are stored and can be searched. A summary of them:\n${summary.text}`
+  const message = `${hidden} earlier messages of this conversation are not in view any more; they are stored and can be searched. A summary of them:\n${summary.text}${questionOf(input, evicted)}`
   const stats: CompactionStats = {
     trigger,
     context_tokens_before: input.tokens,
