@@ -132,17 +132,43 @@ export function textOf(content: readonly ContentPart[]): string {
  * answer names its model, whose adapter alone sends its reasoning back. The result depends on nothing but its arguments, so that the prefix of a request stays byte-identical.
  */
 export function toModelMessages(stored: readonly StoredMessage[], options: ViewOptions): ModelMessage[] {
-  const { older, timezone } = options
-  const messages = older ? stored.map((message, i) => shownToOlder(message, i, older, timezone)) : stored
   const shown: ModelMessage[] = []
-  for (const [i, message] of messages.entries()) {
+  const view = viewName(options)
+  let last: StoredMessage | undefined
+  for (const message of stored) {
     const before = shown.at(-1)
     // Calls that may run at once and those that wait are stored apart, but were one answer.
-    if (message.role === 'approval' && before?.role === 'assistant' && isOneAnswer(messages[i - 1], message))
+    if (message.role === 'approval' && before?.role === 'assistant' && isOneAnswer(last, message))
       shown[shown.length - 1] = { ...before, tool_calls: [...before.tool_calls, ...callsOf(message)] }
-    else shown.push(...toModelMessage(message, options))
+    else for (const one of shownOf(message, last === undefined, options, view)) shown.push(one)
+    last = message
   }
   return shown
+}
+
+/** What stored messages were shown as last. They never change, and the same objects come back turn after turn. */
+const known = new WeakMap<StoredMessage, { view: string; shown: readonly ModelMessage[] }>()
+
+function shownOf(
+  message: StoredMessage,
+  first: boolean,
+  options: ViewOptions,
+  view: string,
+): readonly ModelMessage[] {
+  const before = known.get(message)
+  if (before?.view === view) return before.shown
+  const { older, timezone } = options
+  const shown = toModelMessage(
+    older ? shownToOlder(message, first ? 0 : 1, older, timezone) : message,
+    options,
+  )
+  // How a system message is shown hangs on where it stands.
+  if (message.role !== 'system') known.set(message, { view, shown })
+  return shown
+}
+
+function viewName({ timezone, max_return_chars, older }: ViewOptions): string {
+  return `${timezone} ${max_return_chars} ${older?.thoughts ?? ''}`
 }
 
 function isOneAnswer(before: StoredMessage | undefined, message: StoredMessage): boolean {

@@ -10,8 +10,15 @@ interface ApiClient {
   /** What the paths are added to. */
   base: string
   /** Posts JSON; resolves with the headers, whatever the status. The signal reaches into the body. */
-  post(path: string, body: Record<string, unknown>, signal: AbortSignal): Promise<IncomingMessage>
+  post(
+    path: string,
+    json: string,
+    options: { stream: boolean; signal: AbortSignal },
+  ): Promise<IncomingMessage>
 }
+
+/** With it the package sends text as it is. */
+const JSON_BODY = { 'content-type': 'application/json' }
 
 const clients = new WeakMap<ProviderConfig, Map<string, ApiClient>>()
 
@@ -70,10 +77,10 @@ function createClient(provider: ProviderConfig, base: string, connect_ms: number
   }
   return {
     base,
-    async post(path, body, signal) {
+    async post(path, json, options) {
       const client = await (sdk ??= load())
       return transport.incoming(
-        client.post(path, { body, signal, stream: body.stream === true }).asResponse(),
+        client.post(path, { body: json, headers: JSON_BODY, ...options }).asResponse(),
       )
     },
   }

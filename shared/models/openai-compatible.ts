@@ -5,7 +5,7 @@ import { askModel, limitsOf, type RetryPolicy } from './model-call.ts'
 import { displayUrl, type Place } from './model-errors.ts'
 import { ChatDecoder } from './openai-answer.ts'
 import { clientFor } from './openai-client.ts'
-import { toChatBody } from './openai-request.ts'
+import { chatText, toChatBody } from './openai-request.ts'
 import { withPossibleChoice } from './tool-choice.ts'
 
 /**
@@ -22,8 +22,8 @@ export function createOpenAiModel(
   const place: Place = { provider, url: displayUrl(`${client.base}/chat/completions`) }
   return withPossibleChoice(provider, model.name, {
     generate(request, { signal, stream, fail_fast = false }) {
-      const body = toChatBody(request, provider, model, stream)
-      const post = (inner: AbortSignal) => client.post('/chat/completions', body, inner)
+      const body = chatText(toChatBody(request, provider, model, stream))
+      const post = (inner: AbortSignal) => client.post('/chat/completions', body, { stream, signal: inner })
       return askModel(
         place,
         { post, decoder: () => new ChatDecoder() },

@@ -80,7 +80,7 @@ function isGoogle(provider: ProviderConfig): boolean {
   return provider.provider_type === 'google_ai' || provider.provider_type === 'google_vertex'
 }
 
-function toMessages(messages: ModelMessage[], provider: ProviderConfig, model: Model): Json[] {
+function toMessages(messages: readonly ModelMessage[], provider: ProviderConfig, model: Model): Json[] {
   const out: Json[] = []
   // A tool message can only hold text, and the answers of parallel calls must stay together.
   let images: Json[] = []
@@ -90,38 +90,58 @@ function toMessages(messages: ModelMessage[], provider: ProviderConfig, model: M
   }
   for (const message of messages) {
     if (message.role !== 'tool') flush()
-    switch (message.role) {
-      case 'system':
-        out.push({ role: 'system', content: message.text })
-        break
-      case 'user': {
-        const named =
-          message.name !== null && /^[A-Za-z0-9_-]{1,64}$/.test(message.name) && isOpenAi(provider)
-        out.push({
-          role: 'user',
-          content: toContent(message.content),
-          ...(named ? { name: message.name } : {}),
-        })
-        break
-      }
-      case 'assistant':
-        out.push(toAssistant(message, provider, model))
-        break
-      case 'tool': {
-        const { content, tool_call_id } = message
-        const text = typeof content === 'string' ? content : textOf(content)
-        out.push({ role: 'tool', tool_call_id, content: text })
-        if (typeof content === 'string') break
-        const seen = content.flatMap(toImage)
-        if (seen.length > 0) {
-          images.push({ type: 'text', text: `Images returned by ${message.name}:` }, ...seen)
-        }
-        break
-      }
-    }
+    const before = known.get(message)
+    const same = before?.provider === provider && before.model === model ? before.out : null
+    const written = same ?? toMessage(message, provider, model)
+    out.push(written)
+    if (!same) known.set(message, { provider, model, out: written })
+    if (message.role !== 'tool' || typeof message.content === 'string') continue
+    const seen = message.content.flatMap(toImage)
+    if (seen.length > 0) images.push({ type: 'text', text: `Images returned by ${message.name}:` }, ...seen)
   }
   flush()
   return out
+}
+
+/** What messages became last: the same objects come back turn after turn. */
+const known = new WeakMap<ModelMessage, { provider: ProviderConfig; model: Model; out: Json }>()
+
+function toMessage(message: ModelMessage, provider: ProviderConfig, model: Model): Json {
+  switch (message.role) {
+    case 'system':
+      return { role: 'system', content: message.text }
+    case 'user': {
+      const named = message.name !== null && /^[A-Za-z0-9_-]{1,64}$/.test(message.name) && isOpenAi(provider)
+      return { role: 'user', content: toContent(message.content), ...(named ? { name: message.name } : {}) }
+    }
+    case 'assistant':
+      return toAssistant(message, provider, model)
+    case 'tool': {
+      const { content, tool_call_id } = message
+      return { role: 'tool', tool_call_id, content: typeof content === 'string' ? content : textOf(content) }
+    }
+  }
+}
+
+/** Messages whose text is longer, of images mostly, are written anew for each request instead of being kept twice. */
+const MAX_KEPT = 64 * 1024
+const texts = new WeakMap<Json, string>()
+
+/** The JSON of a body that `toChatBody` made. A message that was sent before is not written again. */
+export function chatText(body: Json): string {
+  const { model, messages, ...rest } = body
+  const written = (messages as Json[]).map(messageText).join(',')
+  const more = JSON.stringify(rest)
+  const head = `{"model":${JSON.stringify(model)},"messages":[${written}]`
+  return more === '{}' ? `${head}}` : `${head},${more.slice(1)}`
+}
+
+function messageText(message: Json): string {
+  const before = texts.get(message)
+  if (before !== undefined) return before
+  const text = JSON.stringify(message)
+  if (text.length <= MAX_KEPT) texts.set(message, text)
+  return text
 }
 
 function toAssistant(

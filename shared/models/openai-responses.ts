@@ -21,7 +21,8 @@ export function createResponsesModel(
   const place: Place = { provider, url: displayUrl(`${client.base}/responses`) }
   const ask: LanguageModel['generate'] = (request, { signal, stream, fail_fast = false }) => {
     const body = toResponseBody(request, model, { stream, ...allowed(provider) })
-    const post = (inner: AbortSignal) => client.post('/responses', { ...body }, inner)
+    const post = (inner: AbortSignal) =>
+      client.post('/responses', JSON.stringify(body), { stream: body.stream === true, signal: inner })
     const dialect = { post, decoder: () => new ResponseDecoder() }
     return askModel(place, dialect, { signal, stream: body.stream === true, fail_fast, ...options })
   }

@@ -11,7 +11,9 @@ type ToolMessage = ModelMessage & { role: 'tool' }
 export function pairCalls(
   messages: readonly ModelMessage[],
   idOf: (id: string) => string = (id) => id,
-): ModelMessage[] {
+): readonly ModelMessage[] {
+  // Most conversations, however long.
+  if (!messages.some(hasCalls)) return messages
   const out: ModelMessage[] = []
   const used = new Set<string>()
   const answered = new Set<ModelMessage>()
@@ -31,6 +33,10 @@ export function pairCalls(
     } else out.push(message)
   }
   return out
+}
+
+function hasCalls(message: ModelMessage): boolean {
+  return message.role === 'tool' || (message.role === 'assistant' && message.tool_calls.length > 0)
 }
 
 function renamed(message: AssistantMessage, ids: string[]): AssistantMessage {

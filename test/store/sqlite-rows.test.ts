@@ -87,10 +87,7 @@ describe('the rows of SqliteStore', () => {
     ])
     assert.equal((await commits()) - before, 1)
     assert.deepEqual([first?.status, refused?.status, second?.status], ['fulfilled', 'rejected', 'fulfilled'])
-    assert.deepEqual(
-      turns.map((turn) => turn.status),
-      ['fulfilled', 'rejected', 'rejected'],
-    )
+    assert.deepEqual(turns.map((turn) => turn.status).sort(), ['fulfilled', 'rejected', 'rejected'])
     const labels = rows('SELECT label FROM blocks ORDER BY seq').map((row) => row['label'])
     assert.deepEqual(labels, ['human', 'human', 'one', 'two'])
     assert.equal(rows('SELECT count(*) AS n FROM agents_blocks')[0]?.['n'], 1)
@@ -188,6 +185,7 @@ describe('the rows of SqliteStore', () => {
     }
     const indexed = () =>
       rows('SELECT block FROM messages_fts_data').filter(({ block }) => has(block, 'secret'))
+    await store.messages.search(ADA, { agent_id: agent.id, query: 'x', roles: ['user'], limit: 1 })
     assert.notEqual(indexed().length, 0)
     const before = await commits()
     assert.equal(await store.agents.delete(ADA, agent.id), true)
@@ -207,6 +205,35 @@ describe('the rows of SqliteStore', () => {
     const segments = rows('SELECT DISTINCT segid FROM messages_fts_idx').length
     assert.ok(segments < 30, `${segments} segments`)
     assert.equal(rows("SELECT rowid FROM messages_fts WHERE messages_fts MATCH 'word7'").length, 1)
+    store = await openSqliteStore({ directory })
+  })
+
+  it('of messages enter the search index after their commits: before a search, and when the store is closed', async () => {
+    const agent = await store.agents.create(ADA, anAgent('ada'))
+    const say = async (word: string) => {
+      const run = aRun(agent.id)
+      const messages = [aMessage(agent.id, 'user', word)]
+      const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages })
+      await store.turns.commit(ADA, aCommit(opened, run, { step: aStep(run), finish: DONE }))
+    }
+    const indexed = (word: string) =>
+      rows('SELECT rowid FROM messages_fts WHERE messages_fts MATCH ?', word).length
+    const found = async (query: string) =>
+      (await store.messages.search(ADA, { agent_id: agent.id, query, roles: ['user'], limit: 9 })).length
+    await say('walrus')
+    assert.equal(indexed('walrus'), 0)
+    const other = await openSqliteStore({ directory })
+    assert.equal(
+      (await other.messages.search(ADA, { agent_id: agent.id, query: 'walrus', roles: ['user'], limit: 9 }))
+        .length,
+      1,
+    )
+    await other.close()
+    await say('narwhal')
+    assert.deepEqual([await found('walrus'), await found('narwhal')], [1, 1])
+    await say('dugong')
+    await store.close()
+    assert.deepEqual([indexed('walrus'), indexed('narwhal'), indexed('dugong')], [1, 1, 1])
     store = await openSqliteStore({ directory })
   })
 

@@ -64,7 +64,7 @@ export class TurnWindow {
     this.#deps = deps
     this.#agent = opened.agent
     this.#messages = input.messages
-    this.#stored = [...opened.context]
+    this.#stored = opened.context.slice()
     const { context_usage, added, context } = opened
     this.#meter = new ContextMeter(model.handle, context_usage, added > 0 ? context.slice(-added) : [], {
       fixed: () => this.#fixed(),

@@ -23,7 +23,7 @@ export function modelRequest(
   const config = agent.llm_config
   const wanted = logprobs ?? (config.return_logprobs ? { top: config.top_logprobs ?? null } : null)
   return {
-    messages: [...messages],
+    messages: messages.slice(),
     ...offer,
     settings: requestSettings(config),
     ...(wanted ? { logprobs: wanted } : {}),

@@ -55,7 +55,7 @@ export class StepWriter {
     const { messages, tools, ...settings } = request
     const [first] = messages
     this.#trace = {
-      context: [...(this.window?.context ?? [])],
+      context: this.window?.context.slice() ?? [],
       system: first?.role === 'system' ? first.text : '',
       tools,
       settings: { ...settings, stream: this.#input.stream_tokens },

@@ -408,8 +408,10 @@ class Turn {
 
   /** Stores what was to follow calls that another process carried out, or gave up. */
   async #commitFollowUps(): Promise<void> {
-    const known = new Set(this.#input.opened.context.map((message) => message.id))
-    const messages = this.#input.follow_ups.filter((message) => !known.has(message.id))
+    const { follow_ups, opened } = this.#input
+    if (follow_ups.length === 0) return
+    const known = new Set(opened.context.map((message) => message.id))
+    const messages = follow_ups.filter((message) => !known.has(message.id))
     if (messages.length === 0) return
     await this.#writer.commit({ step: null, messages })
     this.#writer.window?.add(messages)

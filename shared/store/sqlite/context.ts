@@ -66,6 +66,11 @@ export class ContextCache {
   readonly #entries = new Map<string, Cached>()
   #characters = 0
 
+  /** Whether there is one, of whatever version. */
+  has(conversation_id: string): boolean {
+    return this.#entries.has(conversation_id)
+  }
+
   get(conversation_id: string, version: number): readonly StoredMessage[] | null {
     const entry = this.#entries.get(conversation_id)
     if (entry?.version !== version) return null

@@ -1,15 +1,16 @@
 import type { Database } from './database.ts'
+import { indexMessages } from './message-index.ts'
 import { inSlices } from './slices.ts'
 
-/** Commits after which the indexes are looked at: each leaves a segment or two, and FTS5 itself merges at sixteen. */
-const COMMITS = 12
+/** Commits after which new messages are indexed together, and the segments of the indexes are looked at. */
+const COMMITS = 32
 const INDEXES = ['messages_fts', 'passages_fts'] as const
 /** Nearly every commit adds to the first index; the second is looked at this much more seldom. */
 const SELDOM = 8
 
 /**
- * Merges the segments of the full-text indexes outside of anybody's commit. FTS5's own `automerge` is off: it works
- * inside a commit, for as long as it takes (docs/decisions/0009).
+ * Indexes messages, and merges the segments of the full-text indexes, outside of anybody's commit (docs/decisions/0009
+ * and 0012). FTS5's own `automerge` is off: it works inside a commit, for as long as it takes.
  */
 export class IndexUpkeep {
   readonly #database: Database
@@ -33,17 +34,23 @@ export class IndexUpkeep {
     if (this.#problem !== null) throw this.#problem
   }
 
-  /** Begins nothing more; resolves when the slice under way has ended. To be called before the database is closed. */
+  /**
+   * Begins nothing more; resolves when the slice under way has ended and what this process has written last is indexed.
+   * To be called before the database is closed.
+   */
   async close(): Promise<void> {
+    const left = this.#commits > 0
     this.#closing = true
     this.#stopListening()
     await this.#running
+    if (left) await this.#run()
   }
 
   async #run(): Promise<void> {
     try {
+      await indexMessages(this.#database, () => this.#closing)
       const indexes = this.#runs++ % SELDOM === SELDOM - 1 ? INDEXES : INDEXES.slice(0, 1)
-      await mergeIndexes(this.#database, { indexes, stopped: () => this.#closing })
+      if (!this.#closing) await mergeIndexes(this.#database, { indexes, stopped: () => this.#closing })
       this.#problem = null
     } catch (error) {
       // The indexes are right as they are; the next commits try again, and until then `check` says why not.

@@ -4,9 +4,9 @@ import type { MessageFilter, MessageSearch, MessageStore } from '../../core/port
 import type { ContentPart, StoredMessage } from '../../schema/message.ts'
 import { SEND_MESSAGE, wordsOf } from '../../schema/message-text.ts'
 import type { Page } from '../../schema/page.ts'
-import { indexText, queryTerms, type Term } from '../search-text.ts'
+import { queryTerms, type Term } from '../search-text.ts'
 import type { Database, Transaction } from './database.ts'
-import { matchText, ownerWord, utc } from './full-text.ts'
+import { matchText, utc } from './full-text.ts'
 import { historyOf, inHistory, inStretch } from './history.ts'
 import { unknownCursor } from './page.ts'
 import { bestMatches, perTerm } from './ranking.ts'
@@ -60,9 +60,6 @@ const insert = query<Omit<MessageRow, 'seq'> & { seq?: never }>()((p) =>
     data: p.data,
   }),
 )
-const insertText = query<{ seq: number; owner: string; text: string }>()((p) =>
-  sqlite.insertInto('messages_fts').values({ rowid: p.seq, owner: p.owner, text: p.text }),
-)
 const seqOf = query<{ id: string; org: string }>()((p) =>
   sqlite.selectFrom('messages').select('seq').where('id', '=', p.id).where('organization_id', '=', p.org),
 )
@@ -78,9 +75,12 @@ const storedBy = query<{ agent: string; org: string }>()((p) =>
 /** Reads of the stored messages: lists in the order they were written, and full-text search. */
 export class SqliteMessages implements MessageStore {
   readonly #database: Database
+  readonly #index: () => Promise<void>
 
-  constructor(database: Database) {
+  /** `index` puts what is committed into the full-text index. */
+  constructor(database: Database, index: () => Promise<void>) {
     this.#database = database
+    this.#index = index
   }
 
   list(actor: Actor, filter: MessageFilter, page: Page): Promise<StoredMessage[]> {
@@ -92,7 +92,11 @@ export class SqliteMessages implements MessageStore {
       if (filter.ids) rows = rows.where('id', 'in', filter.ids)
       if (filter.agent_id !== undefined) rows = rows.where('agent_id', '=', filter.agent_id)
       if (filter.run_id !== undefined) rows = rows.where('run_id', '=', filter.run_id)
-      if (filter.step_id !== undefined) rows = rows.where('step_id', '=', filter.step_id)
+      if (filter.step_id !== undefined) {
+        // There is an index by run only, and a run has few messages.
+        const run = sqlite.selectFrom('steps').select('run_id').where('id', '=', filter.step_id)
+        rows = rows.where('run_id', '=', run).where('step_id', '=', filter.step_id)
+      }
       if (filter.roles) rows = rows.where('role', 'in', filter.roles)
       if (!filter.include_err) rows = rows.where('is_err', '=', 0)
       const after = page.after === undefined ? null : cursor(c, actor, page.after)
@@ -142,10 +146,10 @@ export class SqliteMessages implements MessageStore {
     })
   }
 
-  search(actor: Actor, search: MessageSearch): Promise<StoredMessage[]> {
+  async search(actor: Actor, search: MessageSearch): Promise<StoredMessage[]> {
     const blank = (search.query ?? '').trim() === ''
     const terms = queryTerms(search.query ?? '')
-    if (search.roles.length === 0 || (!blank && terms.length === 0)) return Promise.resolve([])
+    if (search.roles.length === 0 || (!blank && terms.length === 0)) return []
     let rows = sqlite
       .selectFrom('messages')
       .where('messages.organization_id', '=', actor.organization_id)
@@ -157,6 +161,7 @@ export class SqliteMessages implements MessageStore {
     }
     if (search.end_date !== undefined) rows = rows.where('messages.created_at', '<', utc(search.end_date))
     const { conversation_id } = search
+    if (!blank) await this.#index()
     return this.#database.read((c) => {
       const mine =
         conversation_id === undefined ? rows : rows.where(inHistory(historyOf(c, actor, conversation_id)))
@@ -184,7 +189,7 @@ export class SqliteMessages implements MessageStore {
   }
 }
 
-/** Stores one message with its search text; answers its sequence number and a copy as a later read would give it. */
+/** Stores one message; the index takes it in later (message-index.ts). Answers its sequence number and a copy as a later read would give it. */
 export function insertMessage(
   tx: Transaction,
   actor: Actor,
@@ -216,7 +221,6 @@ export function insertMessage(
     data: JSON.stringify(data),
   }
   const { rowid: seq } = insert.run(tx, row)
-  if (text !== '') insertText.run(tx, { seq, owner: ownerWord(message.agent_id), text: indexText(text) })
   return { seq, stored: messageOf(row) }
 }
 
@@ -244,7 +248,8 @@ export function messageOf(row: StoredRow): StoredMessage {
   }
 }
 
-function searchText(message: StoredMessage): string {
+/** What a message is found by; empty for one that is not. */
+export function searchText(message: StoredMessage): string {
   switch (message.role) {
     case 'user':
     case 'assistant':

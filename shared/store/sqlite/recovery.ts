@@ -74,16 +74,18 @@ function release(tx: Transaction, instance_id: string, state: 'dead' | 'stale'):
   const runs = tx.all(
     sqlite
       .selectFrom('runs')
-      .select('id')
+      .select(['id', 'conversation_id'])
       .where('instance_id', '=', instance_id)
       .where('status', 'in', ['created', 'running'])
       .where('resume', 'is', null),
   )
   const failed = runs.map((run) => run.id).filter((id) => failRun(tx, id))
+  const held = runs.map((run) => run.conversation_id)
   tx.run(
     sqlite
       .updateTable('conversations')
       .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
+      .where('id', 'in', held)
       .where('instance_id', '=', instance_id)
       // What can be gone on with keeps its conversation until somebody does.
       .where('run_id', 'not in', ACTIVE_RESUMABLE.clearSelect().clearOrderBy().select('id')),

@@ -8,6 +8,7 @@ import { openDatabase } from './database.ts'
 import { SqliteEvents } from './events.ts'
 import { IndexUpkeep } from './index-upkeep.ts'
 import { Instance } from './instances.ts'
+import { indexMessages } from './message-index.ts'
 import { SqliteMessages } from './messages.ts'
 import { SqlitePassages } from './passages.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
@@ -54,7 +55,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     conversations: new SqliteConversations(database, instance),
     passages: new SqlitePassages(database),
     tools: new SqliteTools(database),
-    messages: new SqliteMessages(database),
+    messages: new SqliteMessages(database, () => indexMessages(database)),
     turns: new SqliteTurns(database, instance),
     compactions: new SqliteCompactions(database, instance),
     streams: new SqliteRunStreams(database, instance),

@@ -150,14 +150,7 @@ export class SqliteTurns implements TurnStore {
   }
 
   async open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn> {
-    // A long context that is not in the cache is read before the lock is taken, not under it.
-    const planned = await this.#database.read((c) => {
-      const conversation = readConversationRow(c, actor, turn.conversation_id)
-      if (conversation && turn.edit) return this.#planEdit(c, actor, conversation, turn.edit.message_id)
-      if (!conversation || this.#contexts.get(conversation.id, conversation.context_version)) return
-      const context = readContext(c, actor, conversation.id)
-      this.#contexts.set(conversation.id, conversation.context_version, context)
-    })
+    const planned = await this.#plan(actor, turn)
     const begin = (tx: Transaction): OpenedTurn => {
       this.#instance.lock()
       const conversation = readConversationRow(tx, actor, turn.conversation_id)
@@ -261,7 +254,7 @@ export class SqliteTurns implements TurnStore {
       ...healed,
       ...turn.messages,
     ])
-    const context = [...before, ...added]
+    const context = before.concat(added)
     const epoch = conversation.epoch + 1
     const version = conversation.context_version + 1
     updateConversation.run(tx, {
@@ -297,7 +290,7 @@ export class SqliteTurns implements TurnStore {
     return {
       agent,
       epoch,
-      context: [...context],
+      context: context.slice(),
       context_usage: cleared || turn.context ? null : contextUsageOf(conversation),
       added: added.length,
       recall_count: stored - context.length,
@@ -448,6 +441,19 @@ export class SqliteTurns implements TurnStore {
     await deleteMessages(this.#database, conversation_id, gone)
   }
 
+  /** A long context that is not in the cache is read before the lock is taken, not under it. */
+  async #plan(actor: Actor, turn: OpenTurn): Promise<PlannedEdit | undefined> {
+    // Nearly always it is as it was left here; what another process made of it is then read under the lock.
+    if (!turn.edit && this.#contexts.has(turn.conversation_id)) return
+    return this.#database.read((c) => {
+      const conversation = readConversationRow(c, actor, turn.conversation_id)
+      if (conversation && turn.edit) return this.#planEdit(c, actor, conversation, turn.edit.message_id)
+      if (!conversation || this.#contexts.get(conversation.id, conversation.context_version)) return
+      const context = readContext(c, actor, conversation.id)
+      this.#contexts.set(conversation.id, conversation.context_version, context)
+    })
+  }
+
   /** The context that an edit begins from, with its messages, so that the write need not read a long one. */
   #planEdit(c: Connection, actor: Actor, conversation: Conversation, message_id: string): PlannedEdit {
     const seqs = cutContext(c, actor, conversation, { message_id, end: 'before' })
@@ -540,7 +546,7 @@ export class SqliteTurns implements TurnStore {
     tx.alongside(
       () => {
         if (known) {
-          const grown = [...replaced(known, system), ...added]
+          const grown = replaced(known, system).concat(added)
           const left = drop ? grown.filter((message) => !drop.includes(message.id)) : grown
           const context =
             compaction && compacted ? compactedContext(left, compaction.through, compacted.stored) : left

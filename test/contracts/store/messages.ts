@@ -3,16 +3,21 @@ import type { MessageSearch } from '../../../shared/core/ports/message-store.ts'
 import { newId } from '../../../shared/schema/ids.ts'
 import type { StoredMessage } from '../../../shared/schema/message.ts'
 import type { Subject } from '../store.contract.ts'
-import { aCommit, ADA, aMessage, anAgent, aReturn, aRun, at, DONE, text } from './samples.ts'
+import { aCommit, ADA, aMessage, anAgent, aReturn, aRun, aStep, at, DONE, text } from './samples.ts'
 
 /** An agent whose history is its system message and then these. */
-async function withHistory(subject: Subject, make: (agent_id: string) => StoredMessage[]) {
+async function withHistory(
+  subject: Subject,
+  make: (agent_id: string) => StoredMessage[],
+  step: { id?: string; run_id?: string } | null = null,
+) {
   const { store } = subject
   const agent = await store.agents.create(ADA, anAgent('ada'))
   const run = aRun(agent.id)
   const messages = make(agent.id)
   const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages })
-  await store.turns.commit(ADA, aCommit(opened, run, { finish: DONE }))
+  const row = step ? { step: aStep(run, step) } : {}
+  await store.turns.commit(ADA, aCommit(opened, run, { ...row, finish: DONE }))
   return { agent_id: agent.id, messages, run }
 }
 
@@ -72,11 +77,12 @@ export function describeMessages(subject: Subject): void {
       const { store } = subject
       const step_id = newId('step')
       const run_id = newId('run')
-      const { agent_id } = await withHistory(subject, (id) => [
+      const made = (id: string) => [
         aMessage(id, 'user', 'of the run', { run_id }),
         aMessage(id, 'assistant', 'of the step', { run_id, step_id }),
         aMessage(id, 'assistant', 'failed', { is_err: true }),
-      ])
+      ]
+      const { agent_id } = await withHistory(subject, made, { id: step_id, run_id })
       const texts = async (filter: Parameters<typeof store.messages.list>[1]) =>
         (await store.messages.list(ADA, filter, { limit: 10, order: 'asc' })).map(text)
       assert.deepEqual(await texts({ run_id }), ['of the run', 'of the step'])

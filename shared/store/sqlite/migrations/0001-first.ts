@@ -188,7 +188,6 @@ CREATE TABLE conversations (
 );
 CREATE INDEX conversations_by_agent ON conversations (agent_id, created_at, id);
 CREATE INDEX conversations_by_creation ON conversations (organization_id, created_at, id) WHERE id <> agent_id;
-CREATE INDEX conversations_leased ON conversations (instance_id) WHERE instance_id IS NOT NULL;
 
 CREATE TABLE messages (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -207,7 +206,6 @@ CREATE TABLE messages (
 CREATE INDEX messages_by_agent ON messages (agent_id, seq);
 CREATE INDEX messages_by_conversation ON messages (conversation_id, seq);
 CREATE INDEX messages_by_run ON messages (run_id) WHERE run_id IS NOT NULL;
-CREATE INDEX messages_by_step ON messages (step_id) WHERE step_id IS NOT NULL;
 
 CREATE VIRTUAL TABLE messages_fts USING fts5 (
   owner, text, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
