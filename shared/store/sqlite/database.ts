@@ -5,6 +5,7 @@ import type { Actor } from '../../core/ports/actor.ts'
 import type { AppError } from '../../schema/errors.ts'
 import type { EventType } from '../../schema/event.ts'
 import { pause } from '../pause.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { DurableLog } from './durable-log.ts'
 import { asStoreError, isBusy, unavailable } from './errors.ts'
 import { fileSystemOf, refuseShared } from './file-system.ts'
@@ -132,6 +133,7 @@ export class Database {
   readonly #writer: Transaction
   readonly #reader: Connection
   readonly #log: DurableLog
+  readonly #checkpoints: Checkpoints
   readonly #schema: number
   readonly #deadline: number
   readonly #listeners = new Set<() => void>()
@@ -148,6 +150,12 @@ export class Database {
     this.#writer = new Transaction(writer)
     this.#reader = new Connection(reader)
     this.#log = new DurableLog(this.path)
+    writer.exec('PRAGMA wal_autocheckpoint = 0')
+    this.#checkpoints = new Checkpoints({
+      path: this.path,
+      here: () => this.#writeBack(),
+      onLoss: () => writer.exec('PRAGMA wal_autocheckpoint = 1000'),
+    })
   }
 
   get closed(): boolean {
@@ -253,7 +261,16 @@ export class Database {
     }
     if (tx.events > 0) for (const listener of this.#listeners) listener()
     for (const listener of this.#commitListeners) listener()
+    this.#checkpoints.committed()
     return outcomes
+  }
+
+  #writeBack(): void {
+    try {
+      this.#writer.statement('PRAGMA wal_checkpoint(PASSIVE)').get()
+    } catch {
+      // Everything stays in the log; a disk that is broken says so to the next command.
+    }
   }
 
   /** Calls back after each commit of this process that wrote events. */
@@ -284,6 +301,7 @@ export class Database {
     this.#closed = true
     await this.#writing
     await this.#log.close()
+    await this.#checkpoints.close()
     this.#reader.close()
     this.#writer.close()
   }
