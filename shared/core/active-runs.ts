@@ -17,6 +17,7 @@ import { runError } from './runs/run-error.ts'
 import { usageOfSteps } from './runs/usage.ts'
 import { AgentMessages, type MessagingLimits, type TurnsForAgents } from './teams/agent-messages.ts'
 import { type AgentChain, newChain } from './teams/chain.ts'
+import { Companions, withCompanions } from './teams/sleeptime.ts'
 import { runTurn } from './turn/turn.ts'
 import type { TurnInput } from './turn/turn-input.ts'
 
@@ -115,6 +116,7 @@ export class ActiveRuns {
   #polling: ReturnType<typeof setInterval> | null = null
   readonly #starting = new Set<Promise<ActiveRun>>()
   readonly #messages: AgentMessages
+  readonly #companions: Companions
   /** Of those, the ones that may be asked for again, by their requests. */
   readonly #beginning = new Map<string, Promise<ActiveRun>>()
   #stopping = false
@@ -129,11 +131,12 @@ export class ActiveRuns {
     this.#onFailure = onFailure
     this.#options = { ...DEFAULTS, ...options }
     this.#recent = new RecentRuns(deps.clock)
-    this.#messages = new AgentMessages(
-      deps,
-      { begin: this.#beginForAgent, ended: (run_id) => this.#runs.get(run_id)?.done ?? null },
-      this.#options,
-    )
+    const turns: TurnsForAgents = {
+      begin: this.#beginForAgent,
+      ended: (run_id) => this.#runs.get(run_id)?.done ?? null,
+    }
+    this.#messages = new AgentMessages(deps, turns, this.#options)
+    this.#companions = new Companions(deps, turns, onFailure)
   }
 
   /**
@@ -302,8 +305,11 @@ export class ActiveRuns {
     const seen = recording ? recordedStore(store, recording) : early.storeOf(store)
     const deps = { ...this.#deps, store: seen }
     const { agent } = opened
-    const messaging = this.#messages.of({ actor, agent, conversation_id, chain: input.chain ?? newChain() })
-    const turn = runTurn({ ...input, actor, messaging }, deps, { signal: controller.signal })
+    const chain = input.chain ?? newChain()
+    const messaging = this.#messages.of({ actor, agent, conversation_id, chain })
+    const alone = runTurn({ ...input, actor, messaging }, deps, { signal: controller.signal })
+    const wake = (result: TurnResult) => this.#companions.wake({ actor, agent, chain, result })
+    const turn = agent.enable_sleeptime ? withCompanions(alone, wake) : alone
     const whole = resumed ? (result: TurnResult) => this.#wholeResult(actor, result) : null
     const done = this.#drive(run, turn, { log, early, recording, whole })
     const active: ActiveRun = {
@@ -346,7 +352,8 @@ export class ActiveRuns {
       turns.listSteps(actor, { run_id }, page),
       messages.list(actor, { run_id, roles: ['assistant', 'tool', 'approval'] }, page),
     ])
-    return { ...result, usage: usageOfSteps(run_id, steps), messages: stored }
+    const usage = { ...usageOfSteps(run_id, steps), run_ids: result.usage.run_ids }
+    return { ...result, usage, messages: stored }
   }
 
   /** Its model lived in the process that is gone. */

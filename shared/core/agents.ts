@@ -11,15 +11,35 @@ import { draftBlock } from './memory.ts'
 import { systemMessage } from './messages.ts'
 import { applySettings, checkFallbacks, llmConfigOf, modelSettingsOf } from './model-settings.ts'
 import type { Actor } from './ports/actor.ts'
-import type { AgentPatch } from './ports/agent-store.ts'
+import type { AgentPatch, Companion, NewAgent } from './ports/agent-store.ts'
 import type { CoreDeps } from './ports/deps.ts'
 import { compilePrompt, renderPrompt } from './prompt.ts'
+import { canHaveCompanion, companionBody, companionGroup } from './teams/companion.ts'
 
 /** The handle that stands for "whatever model is best here". */
 export const AUTO_MODEL = 'letta/auto'
 
-/** Creates an agent with its blocks, tools and first system message (defaults: reference 2.2). */
+/**
+ * Creates an agent with its blocks, tools and first system message (defaults: reference 2.2), and with
+ * `enable_sleeptime` the companion that looks after its memory (2.6).
+ */
 export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgent): Promise<Agent> {
+  const drafted = await draftAgent(deps, actor, body)
+  const main = drafted.agent
+  const wanted = main.enable_sleeptime === true && canHaveCompanion(main.agent_type)
+  return deps.store.agents.create(actor, {
+    ...drafted,
+    ...(wanted ? { companion: await draftCompanion(deps, actor, main) } : {}),
+  })
+}
+
+/** The companion of an agent, and their group. */
+async function draftCompanion(deps: CoreDeps, actor: Actor, main: NewAgent['agent']): Promise<Companion> {
+  const agent = await draftAgent(deps, actor, companionBody(main))
+  return { agent, group: companionGroup(main, agent.agent.id, deps.clock.now()) }
+}
+
+async function draftAgent(deps: CoreDeps, actor: Actor, body: CreateAgent): Promise<NewAgent> {
   const now = deps.clock.now()
   const id = newId('agent')
   const model = await deps.models.resolve(actor, body.model ?? body.llm_config?.handle ?? AUTO_MODEL)
@@ -57,7 +77,7 @@ export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgen
     base_template_id: body.base_template_id ?? null,
     deployment_id: null,
     entity_id: null,
-    identity_ids: [],
+    identity_ids: unique(body.identity_ids ?? []),
     created_at: now.toISOString(),
     updated_at: now.toISOString(),
     created_by_id: actor.user_id,
@@ -78,7 +98,7 @@ export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgen
     timezone: agent.timezone,
     recall_count: 0,
   })
-  return deps.store.agents.create(actor, {
+  return {
     agent,
     tags: unique(body.tags ?? []),
     new_blocks,
@@ -90,7 +110,7 @@ export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgen
       now,
     ),
     first_messages: firstMessages(agent, tools, body.initial_message_sequence, now),
-  })
+  }
 }
 
 /** Changes what `body` names; null and absent leave a field as it is (reference 2.5). Null when there is no agent. */
@@ -100,7 +120,8 @@ export async function updateAgent(
   agent_id: string,
   body: UpdateAgent,
 ): Promise<Agent | null> {
-  const present = await deps.store.agents.get(actor, agent_id, [])
+  const enable = body.enable_sleeptime === true
+  const present = await deps.store.agents.get(actor, agent_id, enable ? ['agent.managed_group'] : [])
   if (!present) return null
   const patch: AgentPatch = { updated_at: deps.clock.now().toISOString(), last_updated_by_id: actor.user_id }
   const {
@@ -121,7 +142,7 @@ export async function updateAgent(
   for (const [key, value] of Object.entries(plain)) if (value != null) Object.assign(patch, { [key]: value })
   if (tags != null) patch.tags = unique(tags)
   if (embedding != null) patch.embedding = embedding
-  if (identity_ids != null) patch.identity_ids = identity_ids
+  if (identity_ids != null) patch.identity_ids = unique(identity_ids)
   const touchesModel = [
     model,
     llm_config,
@@ -167,7 +188,19 @@ export async function updateAgent(
       models,
     )
   }
+  const led = present.managed_group?.manager_type
+  if (enable && led !== 'sleeptime' && led !== 'voice_sleeptime' && canHaveCompanion(present.agent_type)) {
+    const { blocks: _b, tools: _t, tags: _g, message_ids: _m, ...main } = present
+    const companion = await draftCompanion(deps, actor, { ...main, ...asMain(patch) })
+    await deps.store.agents.addCompanion(actor, agent_id, companion)
+  }
   return deps.store.agents.update(actor, agent_id, patch)
+}
+
+/** What of a patch the companion takes over. */
+function asMain({ name, model, timezone, llm_config }: AgentPatch) {
+  const taken = { name, model, timezone, llm_config }
+  return Object.fromEntries(Object.entries(taken).filter(([, value]) => value !== undefined))
 }
 
 /** The tools that a new agent gets, in order: those of its type, those asked for by name, those asked for by id. */

@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import { block, createBlock } from './block.ts'
 import { compactionSettings, compactionSettingsInput } from './compaction.ts'
+import { group, type Group } from './group.ts'
+import { identity, type Identity } from './identity.ts'
 import { idSchema } from './ids.ts'
 import { approvalRequestMessage, messageCreate, stopReason, type StoredMessage } from './message.ts'
 import { embeddingConfig, llmConfig, modelSettings, responseFormat } from './model.ts'
@@ -76,7 +78,7 @@ const settings = {
   project_id: z.string().nullish(),
   template_id: z.string().nullish(),
   base_template_id: z.string().nullish(),
-  identity_ids: z.array(z.string()).nullish(),
+  identity_ids: z.array(idSchema('identity')).nullish(),
 }
 
 /** Body of `POST /v1/agents/` (defaults: reference 2.2). Fields of later V1 features are accepted. */
@@ -151,6 +153,10 @@ export const agent = z.object({
 export type Agent = z.infer<typeof agent> & {
   /** The message that asks for an approval in the default conversation; when the read asks for it. */
   pending_approval?: StoredMessage | null
+  /** The group that it leads; when the read asks for it. */
+  managed_group?: Group | null
+  /** Those that it belongs to; when the read asks for them. */
+  identities?: Identity[]
 }
 
 /** V1's `AgentState`: the stored agent and the deprecated fields that older clients still read. */
@@ -165,10 +171,10 @@ export const agentState = agent.extend({
   sources: z.array(z.never()),
   secrets: z.array(z.never()),
   tool_exec_environment_variables: z.array(z.never()),
-  identities: z.array(z.never()),
+  identities: z.array(identity),
   pending_approval: approvalRequestMessage.nullable(),
-  managed_group: z.null(),
-  multi_agent_group: z.null(),
+  managed_group: group.nullable(),
+  multi_agent_group: group.nullable(),
 })
 export type AgentState = z.infer<typeof agentState>
 

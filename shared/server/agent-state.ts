@@ -16,10 +16,10 @@ export function toAgentState(agent: Agent): AgentState {
     sources: [],
     secrets: [],
     tool_exec_environment_variables: [],
-    identities: [],
+    identities: agent.identities ?? [],
     pending_approval: (agent.pending_approval && approvalRequest(agent.pending_approval)[0]) ?? null,
-    managed_group: null,
-    multi_agent_group: null,
+    managed_group: agent.managed_group ?? null,
+    multi_agent_group: agent.managed_group ?? null,
   }
 }
 

@@ -13,6 +13,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   blocks: () => import('./routes/blocks.ts'),
   conversations: () => import('./routes/conversations.ts'),
   events: () => import('./routes/events.ts'),
+  groups: () => import('./routes/groups.ts'),
   health: () => import('./routes/health.ts'),
   models: () => import('./routes/models.ts'),
   ready: () => import('./routes/health.ts'),

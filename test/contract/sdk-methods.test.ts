@@ -8,6 +8,7 @@ import { approvalMethods } from './methods/approvals.ts'
 import { blockMethods } from './methods/blocks.ts'
 import { compactionMethods, compactionOperations } from './methods/compactions.ts'
 import { conversationMethods, plainConversationOperations } from './methods/conversations.ts'
+import { groupOperations } from './methods/groups.ts'
 import { messageMethods } from './methods/messages.ts'
 import { otherMethods } from './methods/others.ts'
 import { plainOperations } from './methods/plain.ts'
@@ -64,7 +65,12 @@ describe('every method of the official client, called for its effect and held ag
       covered.add(name)
     })
 
-  for (const operation of [...plainOperations, ...plainConversationOperations, ...compactionOperations])
+  for (const operation of [
+    ...plainOperations,
+    ...plainConversationOperations,
+    ...compactionOperations,
+    ...groupOperations,
+  ])
     it(`${operation.name}: ${operation.shows}`, async () => {
       const from = t.recorder.calls.length
       await operation.run(t)

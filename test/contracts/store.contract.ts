@@ -5,6 +5,7 @@ import { describeBlocks, describeTools } from './store/blocks-and-tools.ts'
 import { describeConversations } from './store/conversations.ts'
 import { describeCompactions } from './store/compactions.ts'
 import { describeEvents } from './store/events.ts'
+import { describeGroups } from './store/groups.ts'
 import { describeMessages } from './store/messages.ts'
 import { describeOrganizations } from './store/organizations.ts'
 import { describePassages } from './store/passages.ts'
@@ -52,6 +53,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeBlocks(subject)
     describeTools(subject)
     describeMessages(subject)
+    describeGroups(subject)
     describePassages(subject)
     describeApprovals(subject)
     describeTurns(subject)

@@ -3,8 +3,9 @@ import type { CreateBlock } from '../../schema/block.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Actor } from './actor.ts'
+import type { NewGroup } from './group-store.ts'
 
-/** An agent before its first save: the row, and what is created and linked with it in the same transaction. */
+/** An agent before its first save: the row (`identity_ids` are linked), and what is created and linked with it in the same transaction. */
 export interface NewAgent {
   agent: Omit<Agent, 'blocks' | 'tools' | 'tags' | 'message_ids'>
   tags: string[]
@@ -16,6 +17,14 @@ export interface NewAgent {
   system_message: StoredMessage
   /** Those that follow it, in order. */
   first_messages?: StoredMessage[]
+  /** An agent that looks after its memory, created with it. */
+  companion?: Companion
+}
+
+/** A companion before its first save, with the group that it makes with the agent. It gets the agent's blocks too. */
+export interface Companion {
+  agent: NewAgent
+  group: NewGroup
 }
 
 export type AgentPatch = Partial<
@@ -39,6 +48,10 @@ export interface AgentFilter {
   last_stop_reason?: string | undefined
   created_by_id?: string | undefined
   block_id?: string | undefined
+  /** Only those of this identity. */
+  identity_id?: string | undefined
+  /** Only those of any of these identities. */
+  identifier_keys?: string[] | undefined
   show_hidden?: boolean | undefined
   order_by?: 'created_at' | 'updated_at' | 'last_run_completion' | undefined
 }
@@ -51,9 +64,17 @@ export interface AgentStore {
   count(actor: Actor, filter: AgentFilter): Promise<number>
   /** Answers with all relations. */
   update(actor: Actor, agent_id: string, patch: AgentPatch): Promise<Agent | null>
-  /** Deletes its conversations, messages, runs and steps too; blocks, tools and archives stay. False when there was none. */
+  /** Gives an agent a companion; nothing happens when it leads a sleep-time group already. Throws `not_found`. */
+  addCompanion(actor: Actor, agent_id: string, companion: Companion): Promise<void>
+  /**
+   * Deletes its conversations, messages, runs and steps too, the groups that it leads, and the companions in them that
+   * are sleep-time agents; blocks, tools and archives stay. False when there was none.
+   */
   delete(actor: Actor, agent_id: string): Promise<boolean>
-  /** Throws `not_found` for the agent or the block, `conflict` when the agent has a block of that label. */
+  /**
+   * Its companions get the block too, unless they have one of that label. Throws `not_found` for the agent or the block,
+   * `conflict` when the agent has a block of that label.
+   */
   attachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
   detachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
   /** Distinct tags of agents and blocks, sorted by code point. Cursors are tags. */

@@ -5,6 +5,7 @@ import type { Actor } from './actor.ts'
 export interface MessageFilter {
   ids?: readonly string[] | undefined
   agent_id?: string | undefined
+  agent_ids?: readonly string[] | undefined
   /** The agent's id for its default conversation. A fork's history begins with what it shares. */
   conversation_id?: string | undefined
   /** Only what the conversation's context holds now; with `conversation_id`. */

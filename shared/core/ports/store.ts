@@ -3,6 +3,8 @@ import type { BlockStore } from './block-store.ts'
 import type { CompactionStore } from './compaction-store.ts'
 import type { ConversationStore } from './conversation-store.ts'
 import type { EventStore } from './event-store.ts'
+import type { GroupStore } from './group-store.ts'
+import type { IdentityStore } from './identity-store.ts'
 import type { MessageStore } from './message-store.ts'
 import type { PassageStore } from './passage-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
@@ -15,6 +17,8 @@ export interface Store {
   readonly agents: AgentStore
   readonly blocks: BlockStore
   readonly conversations: ConversationStore
+  readonly groups: GroupStore
+  readonly identities: IdentityStore
   readonly passages: PassageStore
   readonly tools: ToolStore
   readonly messages: MessageStore

@@ -14,6 +14,7 @@ import { run } from '../../schema/run.ts'
 import { cancelRuns } from '../cancel.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
+import { isInGroup } from '../is-in-group.ts'
 import { listShown } from '../letta-messages.ts'
 import { route } from '../route.ts'
 import { answerTurn, previewTurn, startTurn, streamTurn, type TurnRequest } from '../turn-response.ts'
@@ -42,8 +43,8 @@ export const routes = [
     async handle({ actor, context, params, query }) {
       if (!(await context.deps.store.agents.get(actor, params.agent_id, [])))
         throw notFound('Agent', params.agent_id)
-      // Groups come with a later version: no message belongs to one.
-      if (query.group_id !== undefined) return []
+      if (query.group_id !== undefined && !(await isInGroup(context, actor, params.agent_id, query.group_id)))
+        return []
       const conversation_id = query.conversation_id === 'default' ? params.agent_id : query.conversation_id
       const filter = { agent_id: params.agent_id, conversation_id, include_err: query.include_err }
       return listShown(

@@ -7,9 +7,10 @@ import {
   createAgent as createAgentBody,
   updateAgent as updateAgentBody,
 } from '../../schema/agent.ts'
+import { group, managerType } from '../../schema/group.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { stopReason } from '../../schema/message.ts'
-import { asksForIdentity, identityFilter, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import { identityFilter, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { isModernClient, relationsFor, toAgentState } from '../agent-state.ts'
 import { asAgentNotFound, notFound } from '../errors.ts'
 import { loadImages } from '../images.ts'
@@ -36,13 +37,6 @@ const filter = {
   created_by_id: z.string().optional(),
   ...identityFilter,
   show_hidden_agents: queryBoolean.optional(),
-  /** Identities come with a later version: no agent has one. */
-  identity_id: z.string().optional(),
-  identifier_keys: listOf(z.string()),
-}
-
-function ofIdentity(query: { identity_id?: string | undefined; identifier_keys?: string[] | undefined }) {
-  return query.identity_id !== undefined || (query.identifier_keys?.length ?? 0) > 0
 }
 
 export const routes = [
@@ -62,8 +56,6 @@ export const routes = [
     }),
     answer: z.array(agentState),
     async handle({ actor, context, query, request }) {
-      if (asksForIdentity(query)) return []
-      if (ofIdentity(query)) return []
       const relations = relationsFor(request, query.include)
       const { ascending, sort_by, order_by = sort_by } = query
       const agents = await context.deps.store.agents.list(
@@ -96,9 +88,7 @@ export const routes = [
     query: z.object(filter),
     answer: z.number().int(),
     handle: async ({ actor, context, query }) =>
-      asksForIdentity(query)
-        ? 0
-        : context.deps.store.agents.count(actor, { ...query, show_hidden: query.show_hidden_agents }),
+      context.deps.store.agents.count(actor, { ...query, show_hidden: query.show_hidden_agents }),
   }),
   route({
     method: 'GET',
@@ -141,6 +131,25 @@ export const routes = [
         throw notFound('Agent', params.agent_id)
       context.runs.agentDeleted(params.agent_id)
       return { message: `Agent ${params.agent_id} was deleted` }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/agents/:agent_id/groups',
+    operation: 'list_groups_for_agent',
+    summary: 'List the groups that an agent leads or belongs to',
+    params,
+    query: z.object({
+      manager_type: managerType.optional(),
+      order_by: z.literal('created_at').optional(),
+      ...pageQuery({ limit: 100, order: 'desc' }),
+    }),
+    answer: z.array(group),
+    async handle({ actor, context, params, query }) {
+      const { agent_id } = params
+      if (!(await context.deps.store.agents.get(actor, agent_id, []))) throw notFound('Agent', agent_id)
+      const { manager_type } = query
+      return context.deps.store.groups.list(actor, { agent_id, manager_type, show_hidden: true }, query)
     },
   }),
   route({

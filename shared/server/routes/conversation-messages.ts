@@ -19,6 +19,7 @@ import type { ServerContext } from '../context.ts'
 import { conversationOf } from '../conversation-of.ts'
 import { notFound } from '../errors.ts'
 import { listShown } from '../letta-messages.ts'
+import { isInGroup } from '../is-in-group.ts'
 import { route } from '../route.ts'
 import { answerTurn, previewTurn, streamTurn } from '../turn-response.ts'
 
@@ -45,8 +46,8 @@ export const routes = [
     answer: z.array(lettaMessage),
     async handle({ actor, context, params, query }) {
       const { target } = await conversationOf(context, actor, params.conversation_id, query.agent_id)
-      // Groups come with a later version: no message belongs to one.
-      if (query.group_id !== undefined) return []
+      if (query.group_id !== undefined && !(await isInGroup(context, actor, target.agent_id, query.group_id)))
+        return []
       const { include_err, in_context } = query
       return listShown(
         (page, roles) =>

@@ -4,6 +4,7 @@ import type {
   AgentFilter,
   AgentPatch,
   AgentStore,
+  Companion,
   NewAgent,
   TagFilter,
 } from '../../core/ports/agent-store.ts'
@@ -16,6 +17,16 @@ import { blocksOfAgent, insertBlock } from './block-rows.ts'
 import { appendMessages, readContextIds } from './context.ts'
 import type { Database, Transaction } from './database.ts'
 import { finishDeletion } from './deletions.ts'
+import {
+  companionsOf,
+  groupManagedBy,
+  hasCompanions,
+  insertGroup,
+  leaveGroups,
+  linkToCompanions,
+  unlinkFromCompanions,
+} from './group-rows.ts'
+import { asksForIdentity, identitiesOfAgent, ofIdentity, replaceIdentities } from './identity-rows.ts'
 import {
   linkBlock,
   linkTool,
@@ -49,7 +60,7 @@ const addConversation = query<{ id: string; org: string; agent: string; now: str
 )
 
 const ALL: readonly AgentRelation[] = ['agent.blocks', 'agent.tools', 'agent.tags']
-const CHANGED: readonly AgentRelation[] = [...ALL, 'agent.pending_approval']
+const CHANGED: readonly AgentRelation[] = [...ALL, 'agent.managed_group', 'agent.pending_approval']
 
 /** Agents with their blocks, tools, tags and default conversation. */
 export class SqliteAgents implements AgentStore {
@@ -59,30 +70,20 @@ export class SqliteAgents implements AgentStore {
     this.#database = database
   }
 
-  create(
-    actor: Actor,
-    { agent, tags, new_blocks, block_ids, tool_ids, system_message, first_messages = [] }: NewAgent,
-  ): Promise<Agent> {
+  create(actor: Actor, agent: NewAgent): Promise<Agent> {
     return this.#database.write((tx) => {
-      insertAgent(tx, actor, agent)
-      replaceAgentTags(tx, actor, agent.id, tags)
-      tx.event(actor, 'agent.created', agent.id, agent.id)
-      for (const input of new_blocks) {
-        linkBlock(tx, actor, agent.id, insertBlock(tx, actor, input, agent.id).id)
-      }
-      for (const id of block_ids) {
-        if (linkBlock(tx, actor, agent.id, id)) tx.event(actor, 'block.attached', id, agent.id)
-      }
-      for (const [position, id] of tool_ids.entries()) linkTool(tx, actor, agent.id, id, position)
-      addConversation.run(tx, {
-        id: agent.id,
-        org: actor.organization_id,
-        agent: agent.id,
-        now: agent.created_at,
-        messages: 1 + first_messages.length,
-      })
-      appendMessages(tx, actor, agent.id, 0, [system_message, ...first_messages])
-      return withRelations(tx, actor, agent, ALL)
+      insertWhole(tx, actor, agent)
+      const made = withRelations(tx, actor, agent.agent, ALL)
+      if (!agent.companion) return made
+      insertCompanion(tx, actor, made.id, agent.companion)
+      return { ...made, enable_sleeptime: true, managed_group: groupManagedBy(tx, actor, made.id) }
+    })
+  }
+
+  addCompanion(actor: Actor, agent_id: string, companion: Companion): Promise<void> {
+    return this.#change(actor, agent_id, (tx) => {
+      const managed = groupManagedBy(tx, actor, agent_id)
+      if (!managed || !hasCompanions(managed.manager_type)) insertCompanion(tx, actor, agent_id, companion)
     })
   }
 
@@ -117,7 +118,7 @@ export class SqliteAgents implements AgentStore {
     return this.#database.write((tx) => {
       const row = readAgentRow(tx, actor, agent_id)
       if (!row) return null
-      const { block_ids, tool_ids, tags, ...fields } = patch
+      const { block_ids, tool_ids, tags, identity_ids, ...fields } = patch
       const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
       const next: BareAgent = {
         ...agentOfRow(row),
@@ -134,7 +135,8 @@ export class SqliteAgents implements AgentStore {
           .where('organization_id', '=', organization_id),
       )
       if (tags) replaceAgentTags(tx, actor, agent_id, tags)
-      if (block_ids) replaceBlocks(tx, actor, agent_id, block_ids)
+      if (identity_ids) replaceIdentities(tx, actor, agent_id, identity_ids)
+      if (block_ids) replaceBlocksOfTeam(tx, actor, agent_id, block_ids)
       if (tool_ids) {
         const before = toolsOfAgent(tx, actor, agent_id)
         replaceTools(tx, actor, agent_id, tool_ids)
@@ -148,33 +150,26 @@ export class SqliteAgents implements AgentStore {
 
   async delete(actor: Actor, agent_id: string): Promise<boolean> {
     const deleted = await this.#database.write((tx) => {
-      const agents = sqlite.deleteFrom('agents').where('id', '=', agent_id)
-      if (tx.run(agents.where('organization_id', '=', actor.organization_id)) === 0) return false
-      // A turn that still runs finds its lease gone.
-      tx.run(
-        sqlite
-          .updateTable('conversations')
-          .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
-          .where('agent_id', '=', agent_id),
-      )
-      tx.run(sqlite.insertInto('deletions').values({ agent_id, organization_id: actor.organization_id }))
-      tx.event(actor, 'agent.deleted', agent_id, agent_id)
-      return true
+      if (!readAgentRow(tx, actor, agent_id)) return []
+      const companions = leaveGroups(tx, actor, agent_id)
+      return [agent_id, ...companions].filter((id) => deleteAgent(tx, actor, id))
     })
     const { organization_id } = actor
-    if (deleted) await finishDeletion(this.#database, { agent_id, organization_id })
-    return deleted
+    for (const id of deleted) await finishDeletion(this.#database, { agent_id: id, organization_id })
+    return deleted.length > 0
   }
 
   attachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void> {
     return this.#change(actor, agent_id, (tx) => {
       if (linkBlock(tx, actor, agent_id, block_id)) tx.event(actor, 'block.attached', block_id, agent_id)
+      linkToCompanions(tx, actor, agent_id, block_id)
     })
   }
 
   detachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void> {
     return this.#change(actor, agent_id, (tx) => {
       if (unlinkBlock(tx, agent_id, block_id)) tx.event(actor, 'block.detached', block_id, agent_id)
+      unlinkFromCompanions(tx, actor, agent_id, block_id)
     })
   }
 
@@ -213,6 +208,62 @@ export class SqliteAgents implements AgentStore {
   }
 }
 
+/** An agent with everything but its companion. */
+function insertWhole(
+  tx: Transaction,
+  actor: Actor,
+  { agent, tags, new_blocks, block_ids, tool_ids, system_message, first_messages = [] }: NewAgent,
+): void {
+  insertAgent(tx, actor, agent)
+  replaceAgentTags(tx, actor, agent.id, tags)
+  tx.event(actor, 'agent.created', agent.id, agent.id)
+  for (const input of new_blocks) linkBlock(tx, actor, agent.id, insertBlock(tx, actor, input, agent.id).id)
+  for (const id of block_ids) {
+    if (linkBlock(tx, actor, agent.id, id)) tx.event(actor, 'block.attached', id, agent.id)
+  }
+  for (const [position, id] of tool_ids.entries()) linkTool(tx, actor, agent.id, id, position)
+  replaceIdentities(tx, actor, agent.id, agent.identity_ids)
+  addConversation.run(tx, {
+    id: agent.id,
+    org: actor.organization_id,
+    agent: agent.id,
+    now: agent.created_at,
+    messages: 1 + first_messages.length,
+  })
+  appendMessages(tx, actor, agent.id, 0, [system_message, ...first_messages])
+}
+
+function insertCompanion(tx: Transaction, actor: Actor, agent_id: string, { agent, group }: Companion): void {
+  insertWhole(tx, actor, agent)
+  insertGroup(tx, actor, group)
+  for (const block of blocksOfAgent(tx, actor, agent_id)) linkToCompanions(tx, actor, agent_id, block.id)
+}
+
+/** Makes these an agent's blocks; companions get those that it gets, and lose those that it loses. */
+function replaceBlocksOfTeam(tx: Transaction, actor: Actor, agent_id: string, ids: readonly string[]): void {
+  const before = companionsOf(tx, actor, agent_id).length > 0 ? blocksOfAgent(tx, actor, agent_id) : null
+  replaceBlocks(tx, actor, agent_id, ids)
+  if (!before) return
+  for (const { id } of before) if (!ids.includes(id)) unlinkFromCompanions(tx, actor, agent_id, id)
+  for (const id of ids) linkToCompanions(tx, actor, agent_id, id)
+}
+
+/** The agent is gone from now on, its rows soon; false when there was none. */
+function deleteAgent(tx: Transaction, actor: Actor, agent_id: string): boolean {
+  const agents = sqlite.deleteFrom('agents').where('id', '=', agent_id)
+  if (tx.run(agents.where('organization_id', '=', actor.organization_id)) === 0) return false
+  // A turn that still runs finds its lease gone.
+  tx.run(
+    sqlite
+      .updateTable('conversations')
+      .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
+      .where('agent_id', '=', agent_id),
+  )
+  tx.run(sqlite.insertInto('deletions').values({ agent_id, organization_id: actor.organization_id }))
+  tx.event(actor, 'agent.deleted', agent_id, agent_id)
+  return true
+}
+
 function withRelations(
   connection: Connection,
   actor: Actor,
@@ -220,16 +271,19 @@ function withRelations(
   relations: readonly AgentRelation[],
 ): Agent {
   const wants = (relation: AgentRelation) => relations.includes(relation)
+  const identities = wants('agent.identities') ? identitiesOfAgent(connection, actor, agent.id) : null
   return {
     ...agent,
     blocks: wants('agent.blocks') ? blocksOfAgent(connection, actor, agent.id) : [],
     tools: wants('agent.tools') ? toolsOfAgent(connection, actor, agent.id) : [],
     tags: wants('agent.tags') ? tagsOfAgent(connection, actor, agent.id) : [],
+    ...(identities ? { identities, identity_ids: identities.map(({ id }) => id) } : {}),
     // No relation of V1's: an agent always names its messages.
     message_ids: readContextIds(connection, actor, agent.id),
     ...(wants('agent.pending_approval')
       ? { pending_approval: pendingApprovalOf(connection, actor, agent.id) }
       : {}),
+    ...(wants('agent.managed_group') ? { managed_group: groupManagedBy(connection, actor, agent.id) } : {}),
   }
 }
 
@@ -259,6 +313,15 @@ function filtered(actor: Actor, filter: AgentFilter) {
           .where('tag', 'in', wanted),
       '>=',
       filter.match_all_tags ? wanted.length : 1,
+    )
+  }
+  if (asksForIdentity(filter)) {
+    rows = rows.where('id', 'in', (eb) =>
+      eb
+        .selectFrom('identities_agents')
+        .innerJoin('identities', 'identities.id', 'identities_agents.identity_id')
+        .select('agent_id')
+        .where(ofIdentity(filter)),
     )
   }
   if (filter.block_id !== undefined) {

@@ -4,6 +4,7 @@ import { AppError } from '../../schema/errors.ts'
 import type { By } from './block-rows.ts'
 import { blocksOfAgent, insertBlock, readBlock } from './block-rows.ts'
 import type { Transaction } from './database.ts'
+import { linkToCompanions } from './group-rows.ts'
 import { linkBlock, unlinkBlock } from './links.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
@@ -137,6 +138,7 @@ export function createInConversation(
   }
   insertBlock(tx, actor, input, scope.agent_id, made)
   linkBlock(tx, actor, scope.agent_id, made.id)
+  linkToCompanions(tx, actor, scope.agent_id, made.id)
 }
 
 /** Whether the agent has a block of this label; asked for one that the conversation does not see. */

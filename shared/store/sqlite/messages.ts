@@ -91,6 +91,7 @@ export class SqliteMessages implements MessageStore {
         .where('organization_id', '=', actor.organization_id)
       if (filter.ids) rows = rows.where('id', 'in', filter.ids)
       if (filter.agent_id !== undefined) rows = rows.where('agent_id', '=', filter.agent_id)
+      if (filter.agent_ids) rows = rows.where('agent_id', 'in', filter.agent_ids)
       if (filter.run_id !== undefined) rows = rows.where('run_id', '=', filter.run_id)
       if (filter.step_id !== undefined) {
         // There is an index by run only, and a run has few messages.

@@ -6,7 +6,17 @@ import type { Connection } from './query.ts'
 
 /** A list's place in the database: the table and the column it is sorted by. */
 export interface Sorting {
-  table: 'agents' | 'blocks' | 'conversations' | 'passages' | 'tools' | 'runs' | 'steps' | 'compactions'
+  table:
+    | 'agents'
+    | 'blocks'
+    | 'conversations'
+    | 'groups'
+    | 'identities'
+    | 'passages'
+    | 'tools'
+    | 'runs'
+    | 'steps'
+    | 'compactions'
   column: string
   /** What breaks ties; `id` by default. */
   tie?: 'id' | 'seq'

@@ -6,6 +6,8 @@ import { SqliteCompactions } from './compactions.ts'
 import { SqliteConversations } from './conversations.ts'
 import { openDatabase } from './database.ts'
 import { SqliteEvents } from './events.ts'
+import { SqliteGroups } from './groups.ts'
+import { SqliteIdentities } from './identities.ts'
 import { IndexUpkeep } from './index-upkeep.ts'
 import { Instance } from './instances.ts'
 import { indexMessages } from './message-index.ts'
@@ -53,6 +55,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     agents: new SqliteAgents(database),
     blocks: new SqliteBlocks(database),
     conversations: new SqliteConversations(database, instance),
+    groups: new SqliteGroups(database),
+    identities: new SqliteIdentities(database),
     passages: new SqlitePassages(database),
     tools: new SqliteTools(database),
     messages: new SqliteMessages(database, () => indexMessages(database)),

@@ -37,6 +37,12 @@ export interface Tables {
   passages_fts: { rowid: number; owner: string; text: string }
   tools: ToolRow
   agents_tools: { agent_id: string; tool_id: string; organization_id: string; position: number }
+  identities: IdentityRow
+  identities_agents: { identity_id: string; agent_id: string; organization_id: string }
+  identities_blocks: { identity_id: string; block_id: string; organization_id: string }
+  groups: GroupRow
+  groups_agents: { group_id: string; agent_id: string; organization_id: string; position: number }
+  groups_blocks: { group_id: string; block_id: string; organization_id: string; position: number }
   conversations: {
     id: string
     organization_id: string
@@ -149,6 +155,31 @@ export interface AgentRow {
   last_run_completion: string | null
   last_run_duration_ms: number | null
   last_stop_reason: string | null
+  data: string
+}
+
+export interface IdentityRow {
+  id: string
+  organization_id: string
+  identifier_key: string
+  name: string
+  identity_type: string
+  project_id: string | null
+  properties: string
+  created_at: string
+  updated_at: string
+}
+
+export interface GroupRow {
+  id: string
+  organization_id: string
+  manager_type: string
+  manager_agent_id: string | null
+  turns_counter: number | null
+  last_processed_message_id: string | null
+  project_id: string | null
+  hidden: number | null
+  created_at: string
   data: string
 }
 

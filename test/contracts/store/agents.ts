@@ -165,13 +165,14 @@ export function describeAgents(subject: Subject): void {
       assert.deepEqual(updated, {
         ...agent,
         pending_approval: null,
+        managed_group: null,
         name: 'eva',
         description: null,
         tags: ['y'],
         blocks: [other],
         updated_at: updated.updated_at,
       })
-      const relations = [...ALL, 'agent.pending_approval'] as const
+      const relations = [...ALL, 'agent.pending_approval', 'agent.managed_group'] as const
       assert.deepEqual(await store.agents.get(ADA, agent.id, relations), updated)
       assert.ok(await store.blocks.get(ADA, agent.blocks[0]!.id), 'a block that was taken away still exists')
       assert.equal(await store.agents.update(ADA, newId('agent'), { name: 'x' }), null)

@@ -164,6 +164,69 @@ CREATE TABLE agents_tools (
   PRIMARY KEY (agent_id, tool_id)
 ) WITHOUT ROWID;
 
+CREATE TABLE groups (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  manager_type TEXT NOT NULL,
+  manager_agent_id TEXT,
+  turns_counter INTEGER,
+  last_processed_message_id TEXT,
+  project_id TEXT,
+  hidden INTEGER,
+  created_at TEXT NOT NULL,
+  data TEXT NOT NULL
+);
+CREATE INDEX groups_by_creation ON groups (organization_id, created_at, id);
+CREATE INDEX groups_by_manager ON groups (manager_agent_id) WHERE manager_agent_id IS NOT NULL;
+
+CREATE TABLE groups_agents (
+  group_id TEXT NOT NULL REFERENCES groups (id) ON DELETE CASCADE,
+  agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  organization_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (group_id, agent_id)
+) WITHOUT ROWID;
+CREATE INDEX groups_agents_by_agent ON groups_agents (agent_id);
+
+CREATE TABLE groups_blocks (
+  group_id TEXT NOT NULL REFERENCES groups (id) ON DELETE CASCADE,
+  block_id TEXT NOT NULL REFERENCES blocks (id) ON DELETE CASCADE,
+  organization_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (group_id, block_id)
+) WITHOUT ROWID;
+CREATE INDEX groups_blocks_by_block ON groups_blocks (block_id);
+
+CREATE TABLE identities (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  identifier_key TEXT NOT NULL,
+  name TEXT NOT NULL,
+  identity_type TEXT NOT NULL,
+  project_id TEXT,
+  properties TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX identities_by_key ON identities (organization_id, identifier_key, coalesce(project_id, ''));
+CREATE INDEX identities_by_creation ON identities (organization_id, created_at, id);
+
+CREATE TABLE identities_agents (
+  identity_id TEXT NOT NULL REFERENCES identities (id) ON DELETE CASCADE,
+  agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  organization_id TEXT NOT NULL,
+  PRIMARY KEY (identity_id, agent_id)
+) WITHOUT ROWID;
+CREATE INDEX identities_agents_by_agent ON identities_agents (agent_id);
+
+CREATE TABLE identities_blocks (
+  identity_id TEXT NOT NULL REFERENCES identities (id) ON DELETE CASCADE,
+  block_id TEXT NOT NULL REFERENCES blocks (id) ON DELETE CASCADE,
+  organization_id TEXT NOT NULL,
+  PRIMARY KEY (identity_id, block_id)
+) WITHOUT ROWID;
+CREATE INDEX identities_blocks_by_block ON identities_blocks (block_id);
+
 CREATE TABLE conversations (
   id TEXT PRIMARY KEY,
   organization_id TEXT NOT NULL,
