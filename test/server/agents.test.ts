@@ -7,8 +7,8 @@ describe('agents over the official client', () => {
     t = await startLoci()
   })
   after(async () => {
-    assert.deepEqual(t.failures, [])
     await t.close()
+    assert.deepEqual(t.failures, [])
   })
 
   it('creates an agent with its blocks, base tools and a system message', async () => {
@@ -140,8 +140,8 @@ describe('bad input', () => {
     t = await startLoci()
   })
   after(async () => {
-    assert.deepEqual(t.failures, [])
     await t.close()
+    assert.deepEqual(t.failures, [])
   })
   const missing = '00000000-0000-4000-8000-000000000000'
 

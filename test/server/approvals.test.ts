@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import type Letta from '@letta-ai/letta-client'
 import type { MessageCreateParamsNonStreaming } from '@letta-ai/letta-client/resources/agents/messages'
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
-import { type ScriptedModel, type ScriptedStep, startScriptedModel } from '../support/scripted-model.ts'
+import { withLociEach } from '../support/scripted-loci.ts'
+import type { ScriptedModel, ScriptedStep } from '../support/scripted-model.ts'
 
 type Response = Letta.Agents.LettaResponse
 type Input = NonNullable<MessageCreateParamsNonStreaming['messages']>[number]
@@ -32,19 +33,7 @@ const says = (text: string) => ({ reply: { text } })
 describe('approvals', () => {
   let model: ScriptedModel
   let loci: TestLoci
-  beforeEach(async () => {
-    model = await startScriptedModel()
-    loci = await startLoci({ model_url: model.url })
-  })
-  afterEach(async function () {
-    try {
-      if (this.currentTest?.state !== 'failed') await model.done()
-      assert.deepEqual(loci.failures, [])
-    } finally {
-      await loci.close()
-      await model.close()
-    }
-  })
+  withLociEach((started) => ({ model, t: loci } = started))
 
   const newAgent = (more: Partial<Parameters<Letta['agents']['create']>[0]> = {}) =>
     loci.letta.agents.create({

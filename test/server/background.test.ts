@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
+import { withTwoLoci } from '../support/scripted-loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 
 interface Chunk {
@@ -16,18 +17,7 @@ describe('background runs over the official client', () => {
   let t: TestLoci
   let other: TestLoci
   let model: ScriptedModel
-  before(async () => {
-    model = await startScriptedModel([])
-    t = await startLoci({ model_url: model.url })
-    other = await startLoci({ model_url: model.url, data: t.data })
-  })
-  after(async () => {
-    await other.close()
-    await t.close()
-    await model.done()
-    await model.close()
-    assert.deepEqual([...t.failures, ...other.failures], [])
-  })
+  withTwoLoci((started) => ({ t, other, model } = started))
   const newAgent = () => t.letta.agents.create({ model: SCRIPTED })
   const send = (agent_id: string, more: object = {}, at = t) =>
     at.letta.agents.messages.create(agent_id, {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
-import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+import { SCRIPTED, type TestLoci } from '../support/loci.ts'
+import { withLoci } from '../support/scripted-loci.ts'
+import type { ScriptedModel } from '../support/scripted-model.ts'
 
 interface Version {
   version: number
@@ -13,16 +14,7 @@ interface Version {
 describe('blocks over the official client', () => {
   let t: TestLoci
   let model: ScriptedModel
-  before(async () => {
-    model = await startScriptedModel([])
-    t = await startLoci({ model_url: model.url })
-  })
-  after(async () => {
-    await t.close()
-    await model.done()
-    await model.close()
-    assert.deepEqual(t.failures, [])
-  })
+  withLoci((started) => ({ t, model } = started))
 
   const send = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
     fetch(t.url + path, {

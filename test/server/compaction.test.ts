@@ -1,8 +1,9 @@
 import type Letta from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
-import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
+import { SCRIPTED, type TestLoci } from '../support/loci.ts'
 import type { ChatBody } from '../support/model-wire.ts'
-import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+import { withLociEach } from '../support/scripted-loci.ts'
+import type { ScriptedModel } from '../support/scripted-model.ts'
 
 /** What a provider says of a request that is too long. */
 const TOO_LONG = {
@@ -20,16 +21,8 @@ const WINDOW = 6_000
 describe('a context that is full', () => {
   let model: ScriptedModel
   let loci: TestLoci
-  beforeEach(async () => {
-    model = await startScriptedModel([], {
-      models: [{ id: 'test-model', context_length: WINDOW }],
-    })
-    loci = await startLoci({ model_url: model.url })
-  })
-  afterEach(async () => {
-    await loci.close()
-    await model.close()
-    assert.deepEqual(loci.failures, [])
+  withLociEach((started) => ({ model, t: loci } = started), {
+    models: [{ id: 'test-model', context_length: WINDOW }],
   })
 
   const newAgent = (more: Letta.AgentCreateParams = {}) =>

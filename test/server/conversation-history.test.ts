@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import type Letta from '@letta-ai/letta-client'
-import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
-import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+import { SCRIPTED, type TestLoci } from '../support/loci.ts'
+import { withLociEach } from '../support/scripted-loci.ts'
+import type { ScriptedModel } from '../support/scripted-model.ts'
 
 const CALL = {
   reply: {
@@ -12,16 +13,7 @@ const CALL = {
 describe('rewinds, forks and edits around approvals and summaries', () => {
   let t: TestLoci
   let model: ScriptedModel
-  beforeEach(async () => {
-    model = await startScriptedModel([])
-    t = await startLoci({ model_url: model.url })
-  })
-  afterEach(async function () {
-    if (this.currentTest?.state !== 'failed') await model.done()
-    assert.deepEqual(t.failures, [])
-    await t.close()
-    await model.close()
-  })
+  withLociEach((started) => ({ t, model } = started))
 
   const begin = async (more: Partial<Letta.AgentCreateParams> = {}) => {
     const agent = await t.letta.agents.create({

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
-import { type ScriptedModel, type ScriptedStep, startScriptedModel } from '../support/scripted-model.ts'
+import { withLoci } from '../support/scripted-loci.ts'
+import type { ScriptedModel, ScriptedStep } from '../support/scripted-model.ts'
 
 const REMEMBER: ScriptedStep[] = [
   {
@@ -17,16 +18,7 @@ const REMEMBER: ScriptedStep[] = [
 describe('messages over the official client', () => {
   let t: TestLoci
   let model: ScriptedModel
-  before(async () => {
-    model = await startScriptedModel([])
-    t = await startLoci({ model_url: model.url })
-  })
-  after(async () => {
-    await t.close()
-    await model.done()
-    await model.close()
-    assert.deepEqual(t.failures, [])
-  })
+  withLoci((started) => ({ t, model } = started))
   const newAgent = () =>
     t.letta.agents.create({
       model: SCRIPTED,

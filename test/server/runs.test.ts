@@ -1,20 +1,12 @@
 import assert from 'node:assert/strict'
-import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
-import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+import { SCRIPTED, type TestLoci } from '../support/loci.ts'
+import { withLoci } from '../support/scripted-loci.ts'
+import type { ScriptedModel } from '../support/scripted-model.ts'
 
 describe('runs and steps over the official client', () => {
   let t: TestLoci
   let model: ScriptedModel
-  before(async () => {
-    model = await startScriptedModel([])
-    t = await startLoci({ model_url: model.url })
-  })
-  after(async () => {
-    await t.close()
-    await model.done()
-    await model.close()
-    assert.deepEqual(t.failures, [])
-  })
+  withLoci((started) => ({ t, model } = started))
 
   const usage = {
     prompt_tokens: 100,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
+import { withTwoLoci } from '../support/scripted-loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 
 const never = () => new Promise<never>(() => undefined)
@@ -19,18 +20,7 @@ describe('turns and the processes that run them', () => {
   let t: TestLoci
   let other: TestLoci
   let model: ScriptedModel
-  before(async () => {
-    model = await startScriptedModel([])
-    t = await startLoci({ model_url: model.url })
-    other = await startLoci({ model_url: model.url, data: t.data })
-  })
-  after(async () => {
-    await other.close()
-    await t.close()
-    await model.done()
-    await model.close()
-    assert.deepEqual([...t.failures, ...other.failures], [])
-  })
+  withTwoLoci((started) => ({ t, other, model } = started))
 
   const newAgent = () =>
     t.letta.agents.create({ model: SCRIPTED, memory_blocks: [{ label: 'human', value: '' }] })

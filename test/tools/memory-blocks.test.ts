@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { LINE_NUMBER_WARNING } from '../../shared/core/prompt.ts'
-import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
-import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+import { SCRIPTED, type TestLoci } from '../support/loci.ts'
+import { withLoci } from '../support/scripted-loci.ts'
+import type { ScriptedModel } from '../support/scripted-model.ts'
 
 type Blocks = Record<string, string>
 const READ_ONLY = { value: 'fixed', read_only: true }
@@ -17,16 +18,7 @@ const TOOLS = [
 describe('tools that make, rename and remove blocks, as a model calls them', () => {
   let t: TestLoci
   let model: ScriptedModel
-  before(async () => {
-    model = await startScriptedModel([])
-    t = await startLoci({ model_url: model.url })
-  })
-  after(async () => {
-    await t.close()
-    await model.done()
-    await model.close()
-    assert.deepEqual(t.failures, [])
-  })
+  withLoci((started) => ({ t, model } = started))
 
   const newAgent = (blocks: Blocks) =>
     t.letta.agents.create({

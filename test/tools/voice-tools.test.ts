@@ -1,20 +1,12 @@
 import assert from 'node:assert/strict'
-import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
-import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+import { SCRIPTED, type TestLoci } from '../support/loci.ts'
+import { withLoci } from '../support/scripted-loci.ts'
+import type { ScriptedModel } from '../support/scripted-model.ts'
 
 describe('the tools of older agents, as a model calls them', () => {
   let t: TestLoci
   let model: ScriptedModel
-  before(async () => {
-    model = await startScriptedModel([])
-    t = await startLoci({ model_url: model.url })
-  })
-  after(async () => {
-    await t.close()
-    await model.done()
-    await model.close()
-    assert.deepEqual(t.failures, [])
-  })
+  withLoci((started) => ({ t, model } = started))
 
   /** One turn of an agent of the current type, in which the model makes this call; answers its return. */
   async function call(name: string, args: unknown, more: { id?: string; blocks?: boolean } = {}) {
