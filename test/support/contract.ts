@@ -270,3 +270,20 @@ export async function startContractTest(): Promise<ContractTest> {
     },
   }
 }
+
+/** Hooks of the suite around: a fresh `ContractTest` for each test, whose answers were all V1's when it ends. */
+export function withContractTestEach(take: (started: ContractTest) => void): void {
+  let t: ContractTest
+  beforeEach(async () => {
+    t = await startContractTest()
+    take(t)
+  })
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') return t.abandon()
+    try {
+      await t.recorder.verify()
+    } finally {
+      await t.close()
+    }
+  })
+}
