@@ -41,7 +41,7 @@ const buffer = { max_message_buffer_length: count, min_message_buffer_length: co
 const round_robin = z.object({ manager_type: z.literal('round_robin'), max_turns: count })
 
 /** How a group is led. A swarm can be read, but not made: V1 has no request for it. */
-export const managerConfig = z.discriminatedUnion('manager_type', [
+const managerConfig = z.discriminatedUnion('manager_type', [
   round_robin,
   z.object({ manager_type: z.literal('supervisor'), manager_agent_id }),
   z.object({
@@ -56,7 +56,6 @@ export const managerConfig = z.discriminatedUnion('manager_type', [
   z.object({ manager_type: z.literal('sleeptime'), manager_agent_id, sleeptime_agent_frequency: count }),
   z.object({ manager_type: z.literal('voice_sleeptime'), manager_agent_id, ...buffer }),
 ])
-export type ManagerConfig = z.infer<typeof managerConfig>
 
 /** The same in an update: what is absent or null stays, and the kind must be the group's own. */
 const managerChange = z.discriminatedUnion('manager_type', [

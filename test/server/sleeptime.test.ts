@@ -198,8 +198,16 @@ describe('sleep-time companions over the official client', () => {
 
   it('go with their agent, which goes on alone without them', async () => {
     const one = await newAgent()
-    const [id = ''] = (await groupOf(one.id)).agent_ids
+    const { id: first, agent_ids } = await groupOf(one.id)
+    const [id = ''] = agent_ids
+    await every(first, 1)
+    const { promise: hold } = Promise.withResolvers<void>()
+    companion = () => ({ text: 'at work', hold })
+    const before = model.requests.length
+    await send(one.id, 'hi')
+    const working = await model.request(before + 1)
     await t.letta.agents.delete(one.id)
+    assert.equal(await working.ended, 'aborted')
     assert.equal((await t.http('GET', `/v1/agents/${id}`)).status, 404)
     const two = await newAgent()
     const group = await groupOf(two.id)

@@ -268,13 +268,30 @@ describe('agents that speak to each other, over the official client', () => {
     await model.request(before)
     assert.match(
       said(await send(asker.id)),
-      /busy with another turn for 1 seconds, and the message was not sent/,
+      /busy with another turn for 700 ms, and the message was not sent/,
     )
     const asking = send(asker.id)
     await model.request(before + 3)
     free()
     assert.equal(said(await asking), 'free again')
     await working
+  })
+
+  it('is cancelled while it waits for an agent that is busy, and has sent nothing', async () => {
+    const { promise: hold, resolve: free } = Promise.withResolvers<void>()
+    const busy = await agent('Occupied', () => ({ text: 'worked', hold }))
+    const asker = await agent('Restless', () => call(ASK, { message: 'now?', other_agent_id: busy.id }))
+    const before = model.requests.length
+    const working = send(busy.id)
+    await model.request(before)
+    const asking = send(asker.id)
+    await model.request(before + 1)
+    await t.letta.agents.messages.cancel(asker.id)
+    assert.equal((await asking).stop_reason.stop_reason, 'cancelled')
+    free()
+    await working
+    assert.ok(!(await history(busy.id)).some((message) => message.sender_id === asker.id))
+    assert.equal((await runsOf(busy.id)).length, 1)
   })
 
   it('tells two agents at once that they wait for each other', async () => {

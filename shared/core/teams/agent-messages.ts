@@ -175,7 +175,7 @@ export class AgentMessages {
         turn.cancel()
         signal.throwIfAborted()
         throw refusal(
-          `the agent ${name(to)} did not answer in ${seconds(this.#limits.reply_ms)}; its turn was cancelled`,
+          `the agent ${name(to)} did not answer in ${spanOf(this.#limits.reply_ms)}; its turn was cancelled`,
         )
       }
     })
@@ -213,7 +213,7 @@ export class AgentMessages {
         busy_with = error.data['run_id']
         if (clock.monotonic() >= until)
           throw refusal(
-            `the agent ${name(to)} has been busy with another turn for ${seconds(this.#limits.busy_ms)}, and the message ` +
+            `the agent ${name(to)} has been busy with another turn for ${spanOf(this.#limits.busy_ms)}, and the message ` +
               'was not sent; try again later',
           )
       }
@@ -292,6 +292,7 @@ function name(agent: Pick<Agent, 'id' | 'name'>): string {
   return `${agent.name} (${agent.id})`
 }
 
-function seconds(ms: number): string {
+function spanOf(ms: number): string {
+  if (ms < 1000) return `${ms} ms`
   return ms >= 120_000 ? `${Math.round(ms / 60_000)} minutes` : `${Math.round(ms / 1000)} seconds`
 }

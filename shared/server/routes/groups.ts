@@ -141,6 +141,7 @@ export const routes = [
     answer: z.array(lettaMessage),
     async handle({ actor, context, params, query }) {
       const agent_ids = agentsOf(await groupOf(context, actor, params.group_id))
+      if (agent_ids.length === 0) return []
       return listShown(
         (page, roles) => context.deps.store.messages.list(actor, { agent_ids, roles }, page),
         query,

@@ -47,8 +47,14 @@ export const groupOperations: PlainOperation[] = [
       assert.equal((await made(voice))['max_message_buffer_length'], 30)
       const { manager_type, manager_agent_id: lead } = await sleeptime(t)
       assert.equal(manager_type, 'sleeptime')
-      const agent = await t.letta.agents.retrieve(String(lead))
-      assert.equal(agent.enable_sleeptime, true)
+      const include = ['agent.managed_group' as const]
+      const agent = await t.letta.agents.retrieve(String(lead), { include })
+      assert.deepEqual([agent.enable_sleeptime, agent.managed_group?.agent_ids.length], [true, 2])
+      const { body } = await t.http('POST', '/v1/agents/', {
+        model: 'openai/test-model',
+        enable_sleeptime: true,
+      })
+      assert.equal((body as { multi_agent_group: Group }).multi_agent_group.manager_type, 'sleeptime')
       const wrong = await t.http('POST', '/v1/groups/', { agent_ids: ['x'], description: '' })
       assert.equal(wrong.status, 422)
     },
@@ -129,6 +135,9 @@ export const groupOperations: PlainOperation[] = [
       const { body } = await t.http('GET', `/v1/groups/${id}/messages?order=asc&limit=100`)
       const contents = (body as { content?: unknown }[]).map((message) => message.content)
       assert.deepEqual(contents.slice(-2), ['anybody?', 'here'])
+      const empty = await t.http('POST', '/v1/groups/', { agent_ids: [], description: '' })
+      const none = await t.http('GET', `/v1/groups/${(empty.body as Group).id}/messages`)
+      assert.deepEqual(none.body, [])
     },
   },
   {
