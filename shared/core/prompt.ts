@@ -174,8 +174,20 @@ function archivalLines(archival: PromptMetadata['archival']): string[] {
 
 const formatters = new Map<string, Intl.DateTimeFormat>()
 
+/** The last second that was formatted in each zone: what is made at once says the same time. */
+const lastSecond = new Map<string, { second: number; text: string }>()
+
 /** `YYYY-MM-DD hh:mm:ss AM/PM TZ+offset` in this IANA time zone; an unknown zone is read as UTC. */
 export function formatLocalTime(date: Date, timezone: string): string {
+  const second = Math.floor(date.getTime() / 1000)
+  const before = lastSecond.get(timezone)
+  if (before?.second === second) return before.text
+  const text = localTime(date, timezone)
+  lastSecond.set(timezone, { second, text })
+  return text
+}
+
+function localTime(date: Date, timezone: string): string {
   const parts = Object.fromEntries(
     formatterOf(timezone)
       .formatToParts(date)

@@ -29,6 +29,7 @@ import {
 import { asksForIdentity, identitiesOfAgent, ofIdentity, replaceIdentities } from './identity-rows.ts'
 import {
   linkBlock,
+  linkNewBlock,
   linkTool,
   replaceAgentTags,
   replaceBlocks,
@@ -217,7 +218,8 @@ function insertWhole(
   insertAgent(tx, actor, agent)
   replaceAgentTags(tx, actor, agent.id, tags)
   tx.event(actor, 'agent.created', agent.id, agent.id)
-  for (const input of new_blocks) linkBlock(tx, actor, agent.id, insertBlock(tx, actor, input, agent.id).id)
+  for (const [position, input] of new_blocks.entries())
+    linkNewBlock(tx, actor, agent.id, insertBlock(tx, actor, input, agent.id), position)
   for (const id of block_ids) {
     if (linkBlock(tx, actor, agent.id, id)) tx.event(actor, 'block.attached', id, agent.id)
   }

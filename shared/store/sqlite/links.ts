@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import { AppError } from '../../schema/errors.ts'
 import type { Transaction } from './database.ts'
@@ -38,7 +39,19 @@ const addBlock = query<{
 const addTool = query<{ agent: string; tool: string; org: string; position: number }>()((p) =>
   sqlite
     .insertInto('agents_tools')
-    .values({ agent_id: p.agent, tool_id: p.tool, organization_id: p.org, position: p.position })
+    .columns(['agent_id', 'tool_id', 'organization_id', 'position'])
+    .expression((eb) =>
+      eb
+        .selectFrom('tools')
+        .select([
+          sql<string>`${p.agent}`.as('agent_id'),
+          'id',
+          'organization_id',
+          sql<number>`${p.position}`.as('position'),
+        ])
+        .where('id', '=', p.tool)
+        .where('organization_id', '=', p.org),
+    )
     .onConflict((conflict) => conflict.doNothing()),
 )
 const toolExists = query<{ id: string; org: string }>()((p) =>
@@ -65,12 +78,25 @@ export function linkBlock(tx: Transaction, actor: Actor, agent_id: string, block
   const block = labelOf.get(tx, { id: block_id, org: actor.organization_id })
   if (!block) throw new AppError('not_found', `There is no block '${block_id}'.`)
   if (blockIds.all(tx, { agent: agent_id }).some((row) => row.block_id === block_id)) return false
+  const position = nextBlock.get(tx, { agent: agent_id })?.position ?? 0
+  linkNewBlock(tx, actor, agent_id, { id: block_id, label: block.label }, position)
+  return true
+}
+
+/** The same for a block that was made just now and a place that is known to be free. */
+export function linkNewBlock(
+  tx: Transaction,
+  actor: Actor,
+  agent_id: string,
+  block: { id: string; label: string | null },
+  position: number,
+): void {
   try {
     addBlock.run(tx, {
       agent: agent_id,
-      block: block_id,
+      block: block.id,
       org: actor.organization_id,
-      position: nextBlock.get(tx, { agent: agent_id })?.position ?? 0,
+      position,
       label: block.label,
     })
   } catch (error) {
@@ -82,7 +108,6 @@ export function linkBlock(tx: Transaction, actor: Actor, agent_id: string, block
       { cause: error },
     )
   }
-  return true
 }
 
 /** Takes a block from an agent; false when the agent did not have it. */
@@ -102,10 +127,12 @@ export function linkTool(
   tool_id: string,
   position = nextTool.get(tx, { agent: agent_id })?.position ?? 0,
 ): boolean {
-  if (!toolExists.get(tx, { id: tool_id, org: actor.organization_id })) {
+  const org = actor.organization_id
+  if (addTool.run(tx, { agent: agent_id, tool: tool_id, org, position }).changes > 0) return true
+  if (!toolExists.get(tx, { id: tool_id, org })) {
     throw new AppError('not_found', `There is no tool '${tool_id}'.`)
   }
-  return addTool.run(tx, { agent: agent_id, tool: tool_id, org: actor.organization_id, position }).changes > 0
+  return false
 }
 
 /** Takes a tool from an agent; false when the agent did not have it. */

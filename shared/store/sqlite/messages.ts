@@ -72,6 +72,19 @@ const storedBy = query<{ agent: string; org: string }>()((p) =>
     .where('organization_id', '=', p.org),
 )
 
+/** What a search without words finds, of a whole agent at any time: tools and clients mostly ask for that. */
+const newestOf = query<{ agent: string; org: string; roles: string; limit: number }>()((p) =>
+  sqlite
+    .selectFrom('messages')
+    .select(MESSAGE_COLUMNS)
+    .where('agent_id', '=', p.agent)
+    .where('organization_id', '=', p.org)
+    .where('searchable', '=', 1)
+    .where('role', 'in', sql<string>`(select value from json_each(${p.roles}))`)
+    .orderBy('seq', 'desc')
+    .limit(p.limit),
+)
+
 /** Reads of the stored messages: lists in the order they were written, and full-text search. */
 export class SqliteMessages implements MessageStore {
   readonly #database: Database
@@ -151,17 +164,21 @@ export class SqliteMessages implements MessageStore {
     const blank = (search.query ?? '').trim() === ''
     const terms = queryTerms(search.query ?? '')
     if (search.roles.length === 0 || (!blank && terms.length === 0)) return []
+    const { conversation_id, start_date, end_date } = search
+    if (blank && conversation_id === undefined && start_date === undefined && end_date === undefined) {
+      const { agent_id: agent, limit } = search
+      const roles = JSON.stringify(search.roles)
+      const some = { agent, org: actor.organization_id, roles, limit }
+      return this.#database.read((c) => newestOf.all(c, some).map(messageOf))
+    }
     let rows = sqlite
       .selectFrom('messages')
       .where('messages.organization_id', '=', actor.organization_id)
       .where('messages.agent_id', '=', search.agent_id)
       .where('messages.searchable', '=', 1)
       .where('messages.role', 'in', search.roles)
-    if (search.start_date !== undefined) {
-      rows = rows.where('messages.created_at', '>=', utc(search.start_date))
-    }
-    if (search.end_date !== undefined) rows = rows.where('messages.created_at', '<', utc(search.end_date))
-    const { conversation_id } = search
+    if (start_date !== undefined) rows = rows.where('messages.created_at', '>=', utc(start_date))
+    if (end_date !== undefined) rows = rows.where('messages.created_at', '<', utc(end_date))
     if (!blank) await this.#index()
     return this.#database.read((c) => {
       const mine =
