@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type ContractTest, type RecordedCall, startContractTest } from '../support/contract.ts'
+import { type ContractTest, type RecordedCall, withContractTestEach } from '../support/contract.ts'
 
 interface Item {
   message_type: string
@@ -16,12 +16,7 @@ const INSERT = { name: 'memory_insert', arguments: { label: 'human', new_string:
 
 describe('message streams, each item held against the contract', () => {
   let t: ContractTest
-  beforeEach(async () => {
-    t = await startContractTest()
-  })
-  afterEach(async function () {
-    await (this.currentTest?.state === 'failed' ? t.abandon() : t.close())
-  })
+  withContractTestEach((started) => (t = started))
 
   /** Sends a message over plain HTTP and reads the stream to its end. */
   async function stream(agent_id: string, body: object, path = 'messages/stream'): Promise<RecordedCall> {

@@ -37,6 +37,9 @@ export interface Recorder {
   verify(): Promise<void>
 }
 
+/** How long a stream may go on once its test is at its end. */
+const STREAM_END_MS = 10_000
+
 let own: Promise<Contract> | undefined
 
 /** Our own OpenAPI document, which our answers must keep to as well. */
@@ -52,7 +55,7 @@ export async function createRecorder(): Promise<Recorder> {
   const ours = await ownContract()
   const calls: RecordedCall[] = []
   const problems: string[] = []
-  const reading = new Set<Promise<void>>()
+  const reading = new Map<RecordedCall, Promise<void>>()
   const readStream = async (call: RecordedCall, response: Response) => {
     try {
       call.events = parseEvents(await response.text())
@@ -80,8 +83,10 @@ export async function createRecorder(): Promise<Recorder> {
       calls.push(call)
       const copy = response.clone()
       if (response.headers.get('content-type')?.startsWith('text/event-stream')) {
-        const done = readStream(call, copy).finally(() => reading.delete(done))
-        reading.add(done)
+        reading.set(
+          call,
+          readStream(call, copy).finally(() => reading.delete(call)),
+        )
         return response
       }
       const text = await copy.text()
@@ -90,7 +95,11 @@ export async function createRecorder(): Promise<Recorder> {
       return response
     },
     async verify() {
-      await Promise.all(reading)
+      const ended = Promise.all(reading.values()).then(() => 'all')
+      const late = new Promise<'late'>((resolve) => setTimeout(resolve, STREAM_END_MS, 'late').unref())
+      if ((await Promise.race([ended, late])) === 'late')
+        for (const { method, url } of reading.keys())
+          problems.push(`${method} ${url}: the stream does not end`)
       const found = [...new Set(problems.splice(0))]
       assert.ok(found.length === 0, `answers that are not V1's:\n- ${found.join('\n- ')}`)
     },
@@ -264,8 +273,8 @@ export async function startContractTest(): Promise<ContractTest> {
     },
     async close() {
       await loci.close()
-      await model.done()
       await model.close()
+      await model.done()
       assert.deepEqual(loci.failures, [], 'failures that Loci called its own')
     },
   }
