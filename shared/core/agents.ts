@@ -104,6 +104,7 @@ async function draftAgent(deps: CoreDeps, actor: Actor, body: CreateAgent): Prom
     new_blocks,
     block_ids,
     tool_ids,
+    folder_ids: unique([...(body.folder_ids ?? []), ...(body.source_ids ?? [])]),
     system_message: systemMessage(
       text,
       { agent_id: id, conversation_id: id, run_id: null, step_id: null },
@@ -137,11 +138,15 @@ export async function updateAgent(
     embedding,
     identity_ids,
     compaction_settings,
+    folder_ids,
+    source_ids,
     ...plain
   } = body
   for (const [key, value] of Object.entries(plain)) if (value != null) Object.assign(patch, { [key]: value })
   if (tags != null) patch.tags = unique(tags)
   if (embedding != null) patch.embedding = embedding
+  if (folder_ids != null || source_ids != null)
+    patch.folder_ids = unique([...(folder_ids ?? []), ...(source_ids ?? [])])
   if (identity_ids != null) patch.identity_ids = unique(identity_ids)
   const touchesModel = [
     model,

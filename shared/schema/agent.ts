@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { block, createBlock } from './block.ts'
 import { compactionSettings, compactionSettingsInput } from './compaction.ts'
+import { type AgentDirectory, folder, type Folder } from './folder.ts'
 import { group, type Group } from './group.ts'
 import { identity, type Identity } from './identity.ts'
 import { idSchema } from './ids.ts'
@@ -58,6 +59,9 @@ const settings = {
   tool_rules: z.array(toolRule).nullish(),
   tool_ids: z.array(idSchema('tool')).nullish(),
   block_ids: z.array(idSchema('block')).nullish(),
+  folder_ids: z.array(idSchema('source')).nullish(),
+  /** The old spelling of `folder_ids`. */
+  source_ids: z.array(idSchema('source')).nullish(),
   model: z.string().nullish(),
   embedding: z.string().nullish(),
   llm_config: llmConfig.nullish(),
@@ -155,6 +159,10 @@ export type Agent = z.infer<typeof agent> & {
   pending_approval?: StoredMessage | null
   /** The group that it leads; when the read asks for it. */
   managed_group?: Group | null
+  /** Its folders; when the read asks for them. */
+  sources?: Folder[]
+  /** What its prompt shows of its folders; when it has some, in the reads that a prompt is compiled from. */
+  directories?: AgentDirectory[]
   /** Those that it belongs to; when the read asks for them. */
   identities?: Identity[]
 }
@@ -168,7 +176,7 @@ export const agentState = agent.extend({
     file_blocks: z.array(z.never()),
     prompt_template: z.string(),
   }),
-  sources: z.array(z.never()),
+  sources: z.array(folder),
   secrets: z.array(z.never()),
   tool_exec_environment_variables: z.array(z.never()),
   identities: z.array(identity),

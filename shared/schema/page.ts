@@ -42,16 +42,8 @@ export function listOf<T extends z.ZodType>(item: T) {
   return z.preprocess((v) => (v === undefined || Array.isArray(v) ? v : [v]), z.array(item).optional())
 }
 
-/** Filters of V1's identities, which Loci does not have: nothing belongs to the one that is asked for. */
+/** What belongs to an identity, or to any of those with these keys. */
 export const identityFilter = { identity_id: z.string().optional(), identifier_keys: listOf(z.string()) }
-
-/** Whether a list is asked for what belongs to an identity. */
-export function asksForIdentity(query: {
-  identity_id?: string | undefined
-  identifier_keys?: string[] | undefined
-}): boolean {
-  return query.identity_id !== undefined || (query.identifier_keys?.length ?? 0) > 0
-}
 
 /** `true`/`false` in a query string. */
 export const queryBoolean = z

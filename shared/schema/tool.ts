@@ -90,3 +90,23 @@ export const toolRule = z.discriminatedUnion('type', [
   z.strictObject({ ...base, type: z.literal('requires_approval') }),
 ])
 export type ToolRule = z.infer<typeof toolRule>
+
+/** Body of `POST /v1/tools/search`. */
+export const toolSearch = z.object({
+  query: z.string().max(10_000).nullish(),
+  search_mode: z.enum(['vector', 'fts', 'hybrid']).default('hybrid'),
+  tool_types: z.array(toolType).nullish(),
+  tags: z.array(z.string()).nullish(),
+  limit: z.number().int().min(1).max(100).default(50),
+})
+export type ToolSearch = z.infer<typeof toolSearch>
+
+/** A tool that was found (V1 `ToolSearchResult`). */
+export const toolSearchResult = z.object({
+  tool,
+  embedded_text: z.string().nullable(),
+  fts_rank: z.number().int().nullable(),
+  vector_rank: z.number().int().nullable(),
+  combined_score: z.number(),
+})
+export type ToolSearchResult = z.infer<typeof toolSearchResult>

@@ -4,8 +4,9 @@ import { approvalRequest } from './approval-messages.ts'
 
 /** The stored agent with the deprecated fields that V1's clients still read. */
 export function toAgentState(agent: Agent): AgentState {
+  const { directories: _, ...shown } = agent
   return {
-    ...agent,
+    ...shown,
     memory: {
       agent_type: agent.agent_type,
       git_enabled: false,
@@ -13,7 +14,7 @@ export function toAgentState(agent: Agent): AgentState {
       file_blocks: [],
       prompt_template: '',
     },
-    sources: [],
+    sources: agent.sources ?? [],
     secrets: [],
     tool_exec_environment_variables: [],
     identities: agent.identities ?? [],

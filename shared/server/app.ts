@@ -10,12 +10,17 @@ import type { Route } from './route.ts'
 /** Routes by the noun after `/v1/`, each loaded when it is first asked for. */
 export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   agents: () => import('./routes/agents.ts'),
+  archives: () => import('./routes/archives.ts'),
   blocks: () => import('./routes/blocks.ts'),
   conversations: () => import('./routes/conversations.ts'),
   events: () => import('./routes/events.ts'),
   groups: () => import('./routes/groups.ts'),
   health: () => import('./routes/health.ts'),
+  identities: () => import('./routes/identities.ts'),
+  jobs: () => import('./routes/jobs.ts'),
+  messages: () => import('./routes/messages.ts'),
   models: () => import('./routes/models.ts'),
+  passages: () => import('./routes/passages.ts'),
   ready: () => import('./routes/health.ts'),
   runs: () => import('./routes/runs.ts'),
   steps: () => import('./routes/steps.ts'),

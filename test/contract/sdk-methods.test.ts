@@ -5,25 +5,31 @@ import { CONTRACT_FILE, loadContract, withoutSlash } from '../support/openapi.ts
 import differences from './differences.json' with { type: 'json' }
 import { agentMethods } from './methods/agents.ts'
 import { approvalMethods } from './methods/approvals.ts'
+import { archiveMethods, archiveOperations } from './methods/archives.ts'
 import { blockMethods } from './methods/blocks.ts'
 import { compactionMethods, compactionOperations } from './methods/compactions.ts'
 import { conversationMethods, plainConversationOperations } from './methods/conversations.ts'
 import { groupOperations } from './methods/groups.ts'
+import { identityMethods, identityOperations } from './methods/identities.ts'
 import { messageMethods } from './methods/messages.ts'
 import { otherMethods } from './methods/others.ts'
 import { plainOperations } from './methods/plain.ts'
+import { restMethods, restOperations } from './methods/rest.ts'
 import { runMethods } from './methods/runs.ts'
 
 const TO_COME = Object.values(differences.methods_to_come).flat()
 const METHODS = [
   ...agentMethods,
   ...approvalMethods,
+  ...archiveMethods,
   ...blockMethods,
   ...compactionMethods,
   ...conversationMethods,
+  ...identityMethods,
   ...messageMethods,
   ...runMethods,
   ...otherMethods,
+  ...restMethods,
 ].filter(({ name }) => !TO_COME.includes(name))
 
 /** Methods whose routes only the hosted service has (reference 12): every method of these resources. */
@@ -67,9 +73,12 @@ describe('every method of the official client, called for its effect and held ag
 
   for (const operation of [
     ...plainOperations,
+    ...archiveOperations,
     ...plainConversationOperations,
     ...compactionOperations,
     ...groupOperations,
+    ...identityOperations,
+    ...restOperations,
   ])
     it(`${operation.name}: ${operation.shows}`, async () => {
       const from = t.recorder.calls.length

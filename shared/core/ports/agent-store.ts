@@ -13,6 +13,8 @@ export interface NewAgent {
   new_blocks: CreateBlock[]
   block_ids: string[]
   tool_ids: string[]
+  /** Attached with their files and the tools for files. */
+  folder_ids?: string[]
   /** First message of the default conversation. */
   system_message: StoredMessage
   /** Those that follow it, in order. */
@@ -33,6 +35,7 @@ export type AgentPatch = Partial<
   /** Replace the whole set when given. */
   block_ids?: string[]
   tool_ids?: string[]
+  folder_ids?: string[]
 }
 
 export interface AgentFilter {
@@ -48,6 +51,7 @@ export interface AgentFilter {
   last_stop_reason?: string | undefined
   created_by_id?: string | undefined
   block_id?: string | undefined
+  archive_id?: string | undefined
   /** Only those of this identity. */
   identity_id?: string | undefined
   /** Only those of any of these identities. */

@@ -17,6 +17,10 @@ export interface BlockFilter {
   connected_to_agents_count_eq?: number[] | undefined
   /** Only the blocks of this agent. */
   agent_id?: string | undefined
+  /** Only the blocks of this identity. */
+  identity_id?: string | undefined
+  /** Only the blocks of any of these identities. */
+  identifier_keys?: string[] | undefined
   show_hidden?: boolean | undefined
 }
 

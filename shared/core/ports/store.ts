@@ -1,10 +1,14 @@
 import type { AgentStore } from './agent-store.ts'
+import type { ArchiveStore } from './archive-store.ts'
 import type { BlockStore } from './block-store.ts'
 import type { CompactionStore } from './compaction-store.ts'
 import type { ConversationStore } from './conversation-store.ts'
 import type { EventStore } from './event-store.ts'
+import type { FileStore } from './file-store.ts'
+import type { FolderStore } from './folder-store.ts'
 import type { GroupStore } from './group-store.ts'
 import type { IdentityStore } from './identity-store.ts'
+import type { ImportStore } from './import-store.ts'
 import type { MessageStore } from './message-store.ts'
 import type { PassageStore } from './passage-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
@@ -17,10 +21,14 @@ export interface Store {
   readonly agents: AgentStore
   readonly blocks: BlockStore
   readonly conversations: ConversationStore
+  readonly folders: FolderStore
+  readonly files: FileStore
   readonly groups: GroupStore
   readonly identities: IdentityStore
+  readonly archives: ArchiveStore
   readonly passages: PassageStore
   readonly tools: ToolStore
+  readonly imports: ImportStore
   readonly messages: MessageStore
   readonly turns: TurnStore
   readonly compactions: CompactionStore

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { createAgent, updateAgent } from '../../core/agents.ts'
+import { generate } from '../../core/generate.ts'
 import { recompilePrompt, resetMessages } from '../../core/recompile.ts'
 import {
   AGENT_RELATIONS,
@@ -7,6 +8,7 @@ import {
   createAgent as createAgentBody,
   updateAgent as updateAgentBody,
 } from '../../schema/agent.ts'
+import { generateRequest, generateResponse } from '../../schema/generate.ts'
 import { group, managerType } from '../../schema/group.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { stopReason } from '../../schema/message.ts'
@@ -19,6 +21,7 @@ import { routes as blockRoutes } from './agent-blocks.ts'
 import { routes as messageRoutes } from './agent-messages.ts'
 import { routes as toolRoutes } from './agent-tools.ts'
 import { routes as archivalRoutes } from './archival-memory.ts'
+import { agentRoutes as archiveRoutes } from './archives.ts'
 import { agentRoutes as compactionRoutes } from './compactions.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
@@ -152,6 +155,31 @@ export const routes = [
       return context.deps.store.groups.list(actor, { agent_id, manager_type, show_hidden: true }, query)
     },
   }),
+  ...(['attach', 'detach'] as const).map((change) =>
+    route({
+      method: 'PATCH',
+      path: `/v1/agents/:agent_id/identities/${change}/:identity_id`,
+      operation: `${change}_identity_${change === 'attach' ? 'to' : 'from'}_agent`,
+      summary: change === 'attach' ? 'Give an agent to an identity' : 'Take an agent from an identity',
+      params: params.extend({ identity_id: idSchema('identity') }),
+      answer: z.null(),
+      async handle({ actor, context, params: { agent_id, identity_id } }) {
+        await context.deps.store.identities[change](actor, identity_id, { agent_id })
+        return null
+      },
+    }),
+  ),
+  route({
+    method: 'POST',
+    path: '/v1/agents/:agent_id/generate',
+    operation: 'generate_completion',
+    summary: "Ask an agent's model once, without the agent: nothing of it is sent, nothing is stored",
+    params,
+    body: generateRequest,
+    answer: generateResponse,
+    handle: async ({ actor, context, params, body, request }) =>
+      generate(context.deps, actor, params.agent_id, body, { signal: request.signal }),
+  }),
   route({
     method: 'PATCH',
     path: '/v1/agents/:agent_id/reset-messages',
@@ -198,5 +226,6 @@ export const routes = [
   ...compactionRoutes,
   ...blockRoutes,
   ...archivalRoutes,
+  ...archiveRoutes,
   ...toolRoutes,
 ]

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
 import { block, blockVersion, createBlock, updateBlock } from '../../schema/block.ts'
 import { idSchema } from '../../schema/ids.ts'
-import { asksForIdentity, identityFilter, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import { identityFilter, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { relationsFor, toAgentState } from '../agent-state.ts'
 import { blockAnswer, ifVersion } from '../block-version.ts'
 import { notFound } from '../errors.ts'
@@ -40,9 +40,7 @@ export const routes = [
     }),
     answer: z.array(block),
     handle: async ({ actor, context, query }) =>
-      asksForIdentity(query)
-        ? []
-        : context.deps.store.blocks.list(actor, { ...query, show_hidden: query.show_hidden_blocks }, query),
+      context.deps.store.blocks.list(actor, { ...query, show_hidden: query.show_hidden_blocks }, query),
   }),
   route({
     method: 'POST',
@@ -59,7 +57,7 @@ export const routes = [
     path: '/v1/blocks/count',
     operation: 'count_blocks',
     summary: 'Count memory blocks',
-    query: z.object(filter),
+    query: z.object({ ...filter, ...identityFilter }),
     answer: z.number().int(),
     handle: async ({ actor, context, query }) =>
       context.deps.store.blocks.count(actor, { ...query, show_hidden: query.show_hidden_blocks }),
@@ -104,6 +102,23 @@ export const routes = [
       return null
     },
   }),
+  ...(['attach', 'detach'] as const).map((change) =>
+    route({
+      method: 'PATCH',
+      path: `/v1/blocks/:block_id/identities/${change}/:identity_id`,
+      operation: `${change}_identity_${change === 'attach' ? 'to' : 'from'}_block`,
+      summary:
+        change === 'attach' ? 'Give a memory block to an identity' : 'Take a memory block from an identity',
+      params: params.extend({ identity_id: idSchema('identity') }),
+      answer: block,
+      async handle({ actor, context, params: { block_id, identity_id } }) {
+        await context.deps.store.identities[change](actor, identity_id, { block_id })
+        const found = await context.deps.store.blocks.get(actor, block_id)
+        if (!found) throw notFound('Block', block_id)
+        return blockAnswer(found)
+      },
+    }),
+  ),
   route({
     method: 'GET',
     path: '/v1/blocks/:block_id/history',

@@ -1,8 +1,9 @@
 import * as z from 'zod'
 import type { ToolFilter } from '../../core/ports/tool-store.ts'
+import { searchTools } from '../../core/tool-search.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
-import { TOOL_TYPES, tool, toolType, type ToolType } from '../../schema/tool.ts'
+import { TOOL_TYPES, tool, toolSearch, toolSearchResult, toolType, type ToolType } from '../../schema/tool.ts'
 import { notFound } from '../errors.ts'
 import { route } from '../route.ts'
 
@@ -60,6 +61,15 @@ export const routes = [
     query: z.object(filter),
     answer: z.number().int(),
     handle: async ({ actor, context, query }) => context.deps.store.tools.count(actor, toFilter(query)),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/tools/search',
+    operation: 'search_tools',
+    summary: 'Search tools by the words of their name, description, arguments and tags',
+    body: toolSearch,
+    answer: z.array(toolSearchResult),
+    handle: async ({ actor, context, body }) => searchTools(context.deps, actor, body),
   }),
   route({
     method: 'POST',

@@ -5,9 +5,9 @@ import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import type { AgentRow } from './tables.ts'
 
-/** An agent without its relations. */
+/** An agent without its relations; `identity_ids` is empty where they are not read. */
 export type BareAgent = Omit<Agent, 'blocks' | 'tools' | 'tags' | 'message_ids'>
-type Data = Omit<BareAgent, keyof Omit<AgentRow, 'organization_id' | 'data'>>
+type Data = Omit<BareAgent, 'identity_ids' | keyof Omit<AgentRow, 'organization_id' | 'data'>>
 
 const byId = query<{ id: string; org: string }>()((p) =>
   sqlite.selectFrom('agents').selectAll().where('id', '=', p.id).where('organization_id', '=', p.org),
@@ -71,6 +71,7 @@ export function rowOfAgent(actor: Actor, agent: BareAgent): AgentRow {
     last_run_completion,
     last_run_duration_ms,
     last_stop_reason,
+    identity_ids: _,
     ...rest
   } = agent
   const data: Data = rest
@@ -97,6 +98,7 @@ export function rowOfAgent(actor: Actor, agent: BareAgent): AgentRow {
 export function agentOfRow(row: AgentRow): BareAgent {
   return {
     ...(JSON.parse(row.data) as Data),
+    identity_ids: [],
     id: row.id,
     name: row.name,
     created_at: row.created_at,

@@ -16,6 +16,7 @@ import { agentOfRow, insertAgent, readAgentRow, rowOfAgent, tagsOfAgent } from '
 import { blocksOfAgent, insertBlock } from './block-rows.ts'
 import { appendMessages, readContextIds } from './context.ts'
 import type { Database, Transaction } from './database.ts'
+import { foldersOfAgent, linkFolder, replaceFolders } from './file-links.ts'
 import { finishDeletion } from './deletions.ts'
 import {
   companionsOf,
@@ -60,8 +61,13 @@ const addConversation = query<{ id: string; org: string; agent: string; now: str
     }),
 )
 
-const ALL: readonly AgentRelation[] = ['agent.blocks', 'agent.tools', 'agent.tags']
-const CHANGED: readonly AgentRelation[] = [...ALL, 'agent.managed_group', 'agent.pending_approval']
+const ALL: readonly AgentRelation[] = ['agent.sources', 'agent.blocks', 'agent.tools', 'agent.tags']
+const CHANGED: readonly AgentRelation[] = [
+  ...ALL,
+  'agent.identities',
+  'agent.managed_group',
+  'agent.pending_approval',
+]
 
 /** Agents with their blocks, tools, tags and default conversation. */
 export class SqliteAgents implements AgentStore {
@@ -74,7 +80,9 @@ export class SqliteAgents implements AgentStore {
   create(actor: Actor, agent: NewAgent): Promise<Agent> {
     return this.#database.write((tx) => {
       insertWhole(tx, actor, agent)
-      const made = withRelations(tx, actor, agent.agent, ALL)
+      const { identity_ids } = agent.agent
+      const relations = identity_ids.length > 0 ? [...ALL, 'agent.identities' as const] : ALL
+      const made = withRelations(tx, actor, agent.agent, relations)
       if (!agent.companion) return made
       insertCompanion(tx, actor, made.id, agent.companion)
       return { ...made, enable_sleeptime: true, managed_group: groupManagedBy(tx, actor, made.id) }
@@ -119,7 +127,7 @@ export class SqliteAgents implements AgentStore {
     return this.#database.write((tx) => {
       const row = readAgentRow(tx, actor, agent_id)
       if (!row) return null
-      const { block_ids, tool_ids, tags, identity_ids, ...fields } = patch
+      const { block_ids, tool_ids, folder_ids, tags, identity_ids, ...fields } = patch
       const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
       const next: BareAgent = {
         ...agentOfRow(row),
@@ -143,6 +151,7 @@ export class SqliteAgents implements AgentStore {
         replaceTools(tx, actor, agent_id, tool_ids)
         requireApprovals(tx, actor, agent_id, before)
       }
+      if (folder_ids) replaceFolders(tx, actor, agent_id, folder_ids)
       tx.event(actor, 'agent.updated', agent_id, agent_id)
       const stored = readAgentRow(tx, actor, agent_id)
       return stored ? withRelations(tx, actor, agentOfRow(stored), CHANGED) : null
@@ -213,7 +222,16 @@ export class SqliteAgents implements AgentStore {
 function insertWhole(
   tx: Transaction,
   actor: Actor,
-  { agent, tags, new_blocks, block_ids, tool_ids, system_message, first_messages = [] }: NewAgent,
+  {
+    agent,
+    tags,
+    new_blocks,
+    block_ids,
+    tool_ids,
+    folder_ids = [],
+    system_message,
+    first_messages = [],
+  }: NewAgent,
 ): void {
   insertAgent(tx, actor, agent)
   replaceAgentTags(tx, actor, agent.id, tags)
@@ -224,6 +242,7 @@ function insertWhole(
     if (linkBlock(tx, actor, agent.id, id)) tx.event(actor, 'block.attached', id, agent.id)
   }
   for (const [position, id] of tool_ids.entries()) linkTool(tx, actor, agent.id, id, position)
+  for (const id of folder_ids) linkFolder(tx, actor, agent.id, id)
   replaceIdentities(tx, actor, agent.id, agent.identity_ids)
   addConversation.run(tx, {
     id: agent.id,
@@ -285,6 +304,7 @@ function withRelations(
     ...(wants('agent.pending_approval')
       ? { pending_approval: pendingApprovalOf(connection, actor, agent.id) }
       : {}),
+    ...(wants('agent.sources') ? { sources: foldersOfAgent(connection, actor, agent.id) } : {}),
     ...(wants('agent.managed_group') ? { managed_group: groupManagedBy(connection, actor, agent.id) } : {}),
   }
 }
@@ -324,6 +344,17 @@ function filtered(actor: Actor, filter: AgentFilter) {
         .innerJoin('identities', 'identities.id', 'identities_agents.identity_id')
         .select('agent_id')
         .where(ofIdentity(filter)),
+    )
+  }
+  if (filter.archive_id !== undefined) {
+    rows = rows.where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('archives_agents')
+          .select('agent_id')
+          .where('archive_id', '=', filter.archive_id ?? '')
+          .whereRef('agent_id', '=', 'agents.id'),
+      ),
     )
   }
   if (filter.block_id !== undefined) {

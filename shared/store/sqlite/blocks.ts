@@ -7,6 +7,7 @@ import type { Page } from '../../schema/page.ts'
 import { readHistory, valueAfter } from './block-history.ts'
 import { blockOf, insertBlock, readBlock, soleAgent, tagList, writeBlock } from './block-rows.ts'
 import type { Database } from './database.ts'
+import { asksForIdentity, ofIdentity } from './identity-rows.ts'
 import { contains, windowOf } from './page.ts'
 import { sqlite } from './query.ts'
 
@@ -152,6 +153,15 @@ function filtered(actor: Actor, filter: BlockFilter) {
         .selectFrom('agents_blocks')
         .select('block_id')
         .where('agent_id', '=', filter.agent_id ?? ''),
+    )
+  }
+  if (asksForIdentity(filter)) {
+    rows = rows.where('id', 'in', (eb) =>
+      eb
+        .selectFrom('identities_blocks')
+        .innerJoin('identities', 'identities.id', 'identities_blocks.identity_id')
+        .select('block_id')
+        .where(ofIdentity(filter)),
     )
   }
   if (filter.connected_to_agents_count_gt !== undefined) {

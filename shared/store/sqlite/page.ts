@@ -8,9 +8,12 @@ import type { Connection } from './query.ts'
 export interface Sorting {
   table:
     | 'agents'
+    | 'archives'
     | 'blocks'
     | 'conversations'
     | 'groups'
+    | 'folders'
+    | 'files'
     | 'identities'
     | 'passages'
     | 'tools'

@@ -1,13 +1,17 @@
 import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SqliteAgents } from './agents.ts'
+import { finishArchiveDeletions, SqliteArchives } from './archives.ts'
 import { SqliteBlocks } from './blocks.ts'
 import { SqliteCompactions } from './compactions.ts'
 import { SqliteConversations } from './conversations.ts'
 import { openDatabase } from './database.ts'
 import { SqliteEvents } from './events.ts'
+import { SqliteFiles } from './files.ts'
+import { SqliteFolders } from './folders.ts'
 import { SqliteGroups } from './groups.ts'
 import { SqliteIdentities } from './identities.ts'
+import { SqliteImports } from './imports.ts'
 import { IndexUpkeep } from './index-upkeep.ts'
 import { Instance } from './instances.ts'
 import { indexMessages } from './message-index.ts'
@@ -48,7 +52,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const events = new SqliteEvents(database)
   const upkeep = new IndexUpkeep(database)
   let pruningFailed: unknown = null
-  const pruning = events.prune().catch((error: unknown) => {
+  const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
   })
   return {
@@ -57,8 +61,12 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     conversations: new SqliteConversations(database, instance),
     groups: new SqliteGroups(database),
     identities: new SqliteIdentities(database),
+    archives: new SqliteArchives(database),
     passages: new SqlitePassages(database),
     tools: new SqliteTools(database),
+    imports: new SqliteImports(database, instance),
+    folders: new SqliteFolders(database),
+    files: new SqliteFiles(database, instance),
     messages: new SqliteMessages(database, () => indexMessages(database)),
     turns: new SqliteTurns(database, instance),
     compactions: new SqliteCompactions(database, instance),

@@ -35,6 +35,25 @@ export interface Tables {
   passage_tags: { passage_seq: number; tag: string; archive_id: string }
   /** Full text; `rowid` is the passage's `seq`. */
   passages_fts: { rowid: number; owner: string; text: string }
+  /** What is embedded for an owner (an archive), and how far it is; see embeddings.ts. */
+  embeddings: EmbeddingRow
+  /** Unit vectors of an owner's texts as float32, and their signs; `seq` is the text's. */
+  vectors: {
+    id: Generated<number>
+    owner: string
+    generation: number
+    seq: number
+    bits: Uint8Array
+    vector: Uint8Array
+  }
+  folders: FolderRow
+  files: FileRow
+  /** The text of a file in parts of whole lines; lines count from 0. */
+  file_texts: { file_id: string; first_line: number; text: string }
+  /** The passages of a file; their archive is its folder. */
+  file_passages: { file_id: string; passage_seq: number }
+  agents_folders: { agent_id: string; folder_id: string; organization_id: string; position: number }
+  agents_files: AgentFileRow
   tools: ToolRow
   agents_tools: { agent_id: string; tool_id: string; organization_id: string; position: number }
   identities: IdentityRow
@@ -137,7 +156,10 @@ export interface Tables {
     heartbeat: number
     heartbeat_at: string
   }
-  deletions: { agent_id: string; organization_id: string }
+  /** Agents whose rows are to go; with an instance, those that it is importing, which go when it dies. */
+  deletions: { agent_id: string; organization_id: string; instance_id: Generated<string | null> }
+  /** What the file that an agent was imported from said and Loci has no field for: `Kept` of core/agent-files. */
+  agent_files: { agent_id: string; organization_id: string; data: string }
 }
 
 export interface AgentRow {
@@ -211,7 +233,33 @@ export interface ArchiveRow {
   updated_at: string
   created_by_id: string | null
   last_updated_by_id: string | null
+  /** It is gone; its passages are being deleted. */
+  deleted_at: string | null
+  /** `ArchiveData` of archives.ts. */
   data: string
+}
+
+export interface EmbeddingRow {
+  owner: string
+  organization_id: string
+  /** Handle of the embedding model. */
+  model: string
+  /** Grows when the model changes: vectors of older generations are of another model. */
+  generation: number
+  /** Numbers a vector has, from the first answer on. */
+  dim: number | null
+  /** The number of the last text that has been looked at. */
+  done: Generated<number>
+  /** There may be texts behind `done`. */
+  waiting: Generated<number>
+  /** There may be vectors of older generations. */
+  stale: Generated<number>
+  /** Tries that failed since the last that did not, why the last one did, and when the next one is due. */
+  failures: Generated<number>
+  problem: string | null
+  retry_at: Generated<number>
+  /** A process works on it until then. */
+  claimed_until: Generated<number>
 }
 
 export interface PassageRow {
@@ -225,6 +273,53 @@ export interface PassageRow {
   created_by_id: string | null
   last_updated_by_id: string | null
   data: string
+}
+
+export interface FolderRow {
+  id: string
+  organization_id: string
+  name: string
+  created_at: string
+  updated_at: string
+  created_by_id: string | null
+  last_updated_by_id: string | null
+  data: string
+}
+
+export interface FileRow {
+  id: string
+  organization_id: string
+  folder_id: string
+  name: string
+  /** Bytes of the upload. */
+  size: number
+  status: string
+  error_message: string | null
+  type: string | null
+  chunks: Generated<number>
+  lines: Generated<number>
+  characters: Generated<number>
+  /** The process that reads it. */
+  instance_id: string | null
+  attempts: Generated<number>
+  /** Gone for everybody; what is left of it is being removed. */
+  deleted: Generated<number>
+  created_at: string
+  updated_at: string
+  created_by_id: string | null
+}
+
+export interface AgentFileRow {
+  id: string
+  agent_id: string
+  file_id: string
+  folder_id: string
+  organization_id: string
+  is_open: number
+  /** Lines from 0; the end is excluded, null is that of the file. */
+  start_line: number | null
+  end_line: number | null
+  last_accessed_at: string | null
 }
 
 export interface ToolRow {

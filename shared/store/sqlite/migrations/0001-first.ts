@@ -4,7 +4,8 @@
  *
  * Columns hold what is queried, sorted, joined or changed alone; `data` is JSON with the rest of a record.
  * Conversations, messages, runs and steps have no foreign key to `agents`, nor passages to `archives`: a big one is
- * deleted in short transactions, with `deletions` remembering what is still to go.
+ * deleted in short transactions, with `deletions` remembering what is still to go. An import is stored in the same way:
+ * until it is complete, its agents are in `deletions`.
  */
 export const first = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -102,6 +103,7 @@ CREATE TABLE archives (
   updated_at TEXT NOT NULL,
   created_by_id TEXT,
   last_updated_by_id TEXT,
+  deleted_at TEXT,
   data TEXT NOT NULL
 );
 CREATE INDEX archives_by_creation ON archives (organization_id, created_at, id);
@@ -128,6 +130,7 @@ CREATE TABLE passages (
   data TEXT NOT NULL
 );
 CREATE INDEX passages_by_archive ON passages (archive_id, created_at, seq);
+CREATE INDEX passages_by_number ON passages (archive_id, seq);
 
 CREATE TABLE passage_tags (
   passage_seq INTEGER NOT NULL,
@@ -140,6 +143,108 @@ CREATE INDEX passage_tags_by_tag ON passage_tags (archive_id, tag);
 CREATE VIRTUAL TABLE passages_fts USING fts5 (
   owner, text, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
 );
+
+CREATE TABLE embeddings (
+  owner TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  dim INTEGER,
+  done INTEGER NOT NULL DEFAULT 0,
+  waiting INTEGER NOT NULL DEFAULT 1,
+  stale INTEGER NOT NULL DEFAULT 0,
+  failures INTEGER NOT NULL DEFAULT 0,
+  problem TEXT,
+  retry_at INTEGER NOT NULL DEFAULT 0,
+  claimed_until INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX embeddings_waiting ON embeddings (retry_at) WHERE waiting = 1;
+CREATE INDEX embeddings_stale ON embeddings (owner) WHERE stale = 1;
+
+CREATE TABLE vectors (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  owner TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  bits BLOB NOT NULL,
+  vector BLOB NOT NULL
+);
+CREATE UNIQUE INDEX vectors_by_text ON vectors (owner, seq, generation);
+CREATE INDEX vectors_by_owner ON vectors (owner, generation, id);
+
+CREATE TABLE folders (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  created_by_id TEXT,
+  last_updated_by_id TEXT,
+  data TEXT NOT NULL
+);
+CREATE UNIQUE INDEX folders_by_name ON folders (organization_id, name);
+CREATE INDEX folders_by_creation ON folders (organization_id, created_at, id);
+
+CREATE TABLE files (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  folder_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  status TEXT NOT NULL,
+  error_message TEXT,
+  type TEXT,
+  chunks INTEGER NOT NULL DEFAULT 0,
+  lines INTEGER NOT NULL DEFAULT 0,
+  characters INTEGER NOT NULL DEFAULT 0,
+  instance_id TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  deleted INTEGER NOT NULL DEFAULT 0,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  created_by_id TEXT
+);
+CREATE UNIQUE INDEX files_by_name ON files (folder_id, name) WHERE deleted = 0;
+CREATE INDEX files_by_creation ON files (folder_id, created_at, id);
+CREATE INDEX files_to_read ON files (created_at, id) WHERE status IN ('pending', 'parsing') AND deleted = 0;
+CREATE INDEX files_deleted ON files (id) WHERE deleted = 1;
+
+CREATE TABLE file_texts (
+  file_id TEXT NOT NULL,
+  first_line INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (file_id, first_line)
+);
+
+CREATE TABLE file_passages (
+  file_id TEXT NOT NULL,
+  passage_seq INTEGER NOT NULL,
+  PRIMARY KEY (file_id, passage_seq)
+) WITHOUT ROWID;
+CREATE INDEX file_passages_by_passage ON file_passages (passage_seq);
+
+CREATE TABLE agents_folders (
+  agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  folder_id TEXT NOT NULL REFERENCES folders (id) ON DELETE CASCADE,
+  organization_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (agent_id, folder_id)
+) WITHOUT ROWID;
+CREATE INDEX agents_folders_by_folder ON agents_folders (folder_id);
+
+CREATE TABLE agents_files (
+  id TEXT NOT NULL,
+  agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  file_id TEXT NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+  folder_id TEXT NOT NULL,
+  organization_id TEXT NOT NULL,
+  is_open INTEGER NOT NULL,
+  start_line INTEGER,
+  end_line INTEGER,
+  last_accessed_at TEXT,
+  PRIMARY KEY (agent_id, file_id)
+) WITHOUT ROWID;
+CREATE INDEX agents_files_by_file ON agents_files (file_id);
 
 CREATE TABLE tools (
   id TEXT PRIMARY KEY,
@@ -413,6 +518,13 @@ CREATE TABLE instances (
 
 CREATE TABLE deletions (
   agent_id TEXT PRIMARY KEY,
-  organization_id TEXT NOT NULL
+  organization_id TEXT NOT NULL,
+  instance_id TEXT
 ) WITHOUT ROWID;
+
+CREATE TABLE agent_files (
+  agent_id TEXT PRIMARY KEY REFERENCES agents (id) ON DELETE CASCADE,
+  organization_id TEXT NOT NULL,
+  data TEXT NOT NULL
+);
 `
