@@ -3,7 +3,7 @@ import { startLoci, type TestLoci } from './loci.ts'
 import { type ScriptedModel, type ScriptedModelOptions, startScriptedModel } from './scripted-model.ts'
 
 /** What the tests of a suite speak to. */
-interface ScriptedLoci {
+export interface ScriptedLoci {
   model: ScriptedModel
   t: TestLoci
 }
