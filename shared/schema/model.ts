@@ -202,3 +202,4 @@ export const embeddingConfig = z.looseObject({
   handle: z.string().nullish(),
   batch_size: z.number().int().default(32),
 })
+export type EmbeddingConfig = z.infer<typeof embeddingConfig>

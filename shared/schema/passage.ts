@@ -14,6 +14,16 @@ export const createArchivalMemory = z.object({
   created_at: instant.nullish(),
 })
 
+/** Body of `POST /v1/archives/{id}/passages`. */
+export const createPassage = createArchivalMemory.extend({ metadata: jsonObject.nullish() })
+export type CreatePassage = z.infer<typeof createPassage>
+
+/** Passages that one request may bring. */
+const MAX_BATCH = 10_000
+
+/** Body of `POST /v1/archives/{id}/passages/batch`. */
+export const createPassages = z.object({ passages: z.array(createPassage).max(MAX_BATCH) })
+
 /** A passage of archival memory as every route answers it (V1 `Passage`). */
 export const passage = z.object({
   id: idSchema('passage'),
@@ -42,3 +52,26 @@ export const archivalMemorySearchResponse = z.object({
   count: z.number().int(),
 })
 export type ArchivalMemorySearchResponse = z.infer<typeof archivalMemorySearchResponse>
+
+/** Body of `POST /v1/passages/search`: of an agent's archives, of one archive, or of all. */
+export const searchPassages = z.object({
+  query: z.string().nullish(),
+  agent_id: idSchema('agent').nullish(),
+  archive_id: idSchema('archive').nullish(),
+  tags: z.array(z.string()).nullish(),
+  tag_match_mode: tagMatchMode.default('any'),
+  limit: z.number().int().min(1).max(100).default(50),
+  start_date: instant.nullish(),
+  end_date: instant.nullish(),
+})
+
+/** One result of `POST /v1/passages/search`; `metadata` tells how it was found. */
+export const passageSearchResult = z.object({
+  passage,
+  score: z.number(),
+  metadata: z.object({
+    search_mode: z.enum(['fts', 'vector', 'hybrid']),
+    fts_rank: z.number().int().nullable(),
+    vector_rank: z.number().int().nullable(),
+  }),
+})

@@ -87,7 +87,7 @@ function operationOf(noun: string, route: Route): Json {
         }
       : {}),
     responses: {
-      '200': answerOf(route),
+      [route.answer === 'empty' ? '204' : '200']: answerOf(route),
       ...(route.params ? { '404': error('There is no such thing') } : {}),
       ...ERRORS,
     },
@@ -95,6 +95,7 @@ function operationOf(noun: string, route: Route): Json {
 }
 
 function answerOf({ answer }: Route): Json {
+  if (answer === 'empty') return { description: 'Done' }
   if (answer === 'event-stream')
     return {
       description: 'Server-sent events',

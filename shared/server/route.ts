@@ -26,8 +26,8 @@ interface RouteSpec<P, Q, B> {
   /** A JSON body. With `optional_body` an empty one counts as `{}`. */
   body?: B
   optional_body?: boolean
-  /** Shape of the JSON answer, for the API document and its tests. */
-  answer: z.ZodType | 'event-stream' | 'unknown'
+  /** Shape of the JSON answer, for the API document and its tests; `empty` is status 204. */
+  answer: z.ZodType | 'event-stream' | 'unknown' | 'empty'
   /** A value becomes a JSON answer with status 200 (undefined: null); a Response is passed on. */
   handle(input: RouteInput<P, Q, B>): Promise<unknown>
 }

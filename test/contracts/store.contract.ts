@@ -1,5 +1,6 @@
 import type { Store } from '../../shared/core/ports/store.ts'
 import { describeApprovals } from './store/approvals.ts'
+import { describeArchives } from './store/archives.ts'
 import { describeAgents } from './store/agents.ts'
 import { describeBlocks, describeTools } from './store/blocks-and-tools.ts'
 import { describeConversations } from './store/conversations.ts'
@@ -54,6 +55,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeTools(subject)
     describeMessages(subject)
     describeGroups(subject)
+    describeArchives(subject)
     describePassages(subject)
     describeApprovals(subject)
     describeTurns(subject)

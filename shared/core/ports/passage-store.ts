@@ -19,7 +19,10 @@ export interface PassageFilter {
 }
 
 export interface PassageSearch {
-  agent_id: string
+  /** Only in this agent's archives. */
+  agent_id?: string | undefined
+  /** Only in this archive. */
+  archive_id?: string | undefined
   /** Plain words; operators of the search engine are text. */
   query: string
   tags?: string[] | undefined
@@ -46,10 +49,16 @@ export interface PassageStore {
    * Throws `not_found` for the agent.
    */
   create(actor: Actor, agent_id: string, passages: readonly NewPassage[]): Promise<Passage[]>
+  /** Stores passages in an archive. Throws `not_found` for the archive. */
+  createIn(actor: Actor, archive_id: string, passages: readonly NewPassage[]): Promise<Passage[]>
   /** Sorted by creation. Throws `not_found` for an unknown cursor. */
   list(actor: Actor, filter: PassageFilter, page: Page): Promise<Passage[]>
   /** Best first; nothing for a query without text. */
   search(actor: Actor, search: PassageSearch): Promise<PassageMatch[]>
   /** False when the agent's archives have no such passage. */
   delete(actor: Actor, agent_id: string, passage_id: string): Promise<boolean>
+  /** Bytes that the vectors of passages take up. */
+  vectorBytes(actor: Actor): Promise<number>
+  /** False when the archive has no such passage. */
+  deleteFrom(actor: Actor, archive_id: string, passage_id: string): Promise<boolean>
 }

@@ -1,12 +1,13 @@
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { NewPassage } from '../../core/ports/passage-store.ts'
-import { agentNotFound } from '../../schema/errors.ts'
+import { agentNotFound, AppError } from '../../schema/errors.ts'
 import { newId } from '../../schema/ids.ts'
 import type { Passage } from '../../schema/passage.ts'
 import { indexText } from '../search-text.ts'
-import { readAgentRow } from './agent-rows.ts'
+import { agentOfRow, readAgentRow } from './agent-rows.ts'
 import type { Transaction } from './database.ts'
+import { deleteVectors, setEmbedding, wakeEmbedding } from './embeddings.ts'
 import { ownerWord } from './full-text.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
@@ -25,7 +26,24 @@ const archivesOf = query<{ agent: string; org: string }>()((p) =>
     .select(['archives.id', 'archives.passage_count'])
     .where('archives_agents.agent_id', '=', p.agent)
     .where('archives.organization_id', '=', p.org)
+    .where('archives.deleted_at', 'is', null)
     .orderBy('archives_agents.position'),
+)
+const archiveOf = query<{ id: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('archives')
+    .select(['archives.id', 'archives.passage_count'])
+    .where('id', '=', p.id)
+    .where('organization_id', '=', p.org)
+    .where('deleted_at', 'is', null),
+)
+const archivesOfAll = query<{ org: string }>()((p) =>
+  sqlite
+    .selectFrom('archives')
+    .select(['archives.id', 'archives.passage_count'])
+    .where('organization_id', '=', p.org)
+    .where('passage_count', '>', 0)
+    .where('deleted_at', 'is', null),
 )
 const addArchive = query<{
   id: string
@@ -86,6 +104,22 @@ export function archivesOfAgent(
   return archivesOf.all(connection, { agent: agent_id, org: actor.organization_id })
 }
 
+/** Where a search looks: an agent's archives, one archive, or all of the organisation; nowhere when that is not there. */
+export function archivesInScope(
+  connection: Connection,
+  actor: Actor,
+  { agent_id, archive_id }: { agent_id?: string | undefined; archive_id?: string | undefined },
+): { id: string; passage_count: number }[] {
+  const org = actor.organization_id
+  if (agent_id !== undefined)
+    return archivesOfAgent(connection, actor, agent_id).filter(
+      ({ id }) => archive_id === undefined || id === archive_id,
+    )
+  return archive_id === undefined
+    ? archivesOfAll.all(connection, { org })
+    : archiveOf.all(connection, { id: archive_id, org })
+}
+
 /** What the prompt says of an agent's archives. */
 export function archivalSummary(
   connection: Connection,
@@ -125,7 +159,29 @@ export function insertPassages(
 ): Passage[] {
   if (passages.length === 0) return []
   const archive_id = archivesOfAgent(tx, actor, agent_id)[0]?.id ?? createDefaultArchive(tx, actor, agent_id)
+  return addPassages(tx, actor, archive_id, passages)
+}
+
+/** Stores passages in an archive. Throws `not_found` when there is none. */
+export function insertInto(
+  tx: Transaction,
+  actor: Actor,
+  archive_id: string,
+  passages: readonly NewPassage[],
+): Passage[] {
+  if (!archiveOf.get(tx, { id: archive_id, org: actor.organization_id }))
+    throw new AppError('not_found', `There is no archive '${archive_id}'.`)
+  return passages.length === 0 ? [] : addPassages(tx, actor, archive_id, passages)
+}
+
+function addPassages(
+  tx: Transaction,
+  actor: Actor,
+  archive_id: string,
+  passages: readonly NewPassage[],
+): Passage[] {
   const now = new Date().toISOString()
+  wakeEmbedding(tx, archive_id)
   countBy.run(tx, { id: archive_id, n: passages.length })
   return passages.map((passage) => {
     const tags = [...new Set(passage.tags)]
@@ -152,14 +208,18 @@ function createDefaultArchive(tx: Transaction, actor: Actor, agent_id: string): 
   const agent = readAgentRow(tx, actor, agent_id)
   if (!agent) throw agentNotFound()
   const id = newId('archive')
+  const { embedding, embedding_config } = agentOfRow(agent)
+  const description = 'Default archive, made with the first memory.'
   addArchive.run(tx, {
     id,
     org: actor.organization_id,
     name: `${agent.name}'s Archive`,
     now: new Date().toISOString(),
     user: actor.user_id,
-    data: JSON.stringify({ description: 'Default archive, made with the first memory.', metadata: null }),
+    data: JSON.stringify({ description, metadata: null, embedding_config }),
   })
+  // Without its configuration nobody knows the model: the handle is kept with the agent, and search is by words.
+  setEmbedding(tx, actor, id, embedding_config === null ? null : embedding)
   linkArchive.run(tx, { agent: agent_id, archive: id, org: actor.organization_id })
   return id
 }
@@ -181,11 +241,18 @@ export function deletePassage(
       .where('archive_id', 'in', archives),
   )
   if (!row) return false
-  tx.run(sqlite.deleteFrom('passage_tags').where('passage_seq', '=', row.seq))
-  tx.run(sqlite.deleteFrom('passages_fts').where('rowid', '=', row.seq))
-  tx.run(sqlite.deleteFrom('passages').where('seq', '=', row.seq))
-  countBy.run(tx, { id: row.archive_id, n: -1 })
+  deletePassageRows(tx, row.archive_id, [row.seq])
   return true
+}
+
+/** Removes passages of an archive with their index, tags and vectors. */
+export function deletePassageRows(tx: Transaction, archive_id: string, seqs: readonly number[]): void {
+  if (seqs.length === 0) return
+  deleteVectors(tx, archive_id, seqs)
+  tx.run(sqlite.deleteFrom('passage_tags').where('passage_seq', 'in', seqs))
+  tx.run(sqlite.deleteFrom('passages_fts').where('rowid', 'in', seqs))
+  tx.run(sqlite.deleteFrom('passages').where('seq', 'in', seqs))
+  countBy.run(tx, { id: archive_id, n: -seqs.length })
 }
 
 /** The passage of a row. */

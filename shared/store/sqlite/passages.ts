@@ -14,7 +14,15 @@ import type { Database } from './database.ts'
 import { matchText, utc } from './full-text.ts'
 import { contains, windowOf } from './page.ts'
 import { bestMatches, perTerm } from './ranking.ts'
-import { archivesOfAgent, deletePassage, insertPassages, passageOf, taggedWith } from './passage-rows.ts'
+import {
+  archivesInScope,
+  archivesOfAgent,
+  deletePassage,
+  insertInto,
+  insertPassages,
+  passageOf,
+  taggedWith,
+} from './passage-rows.ts'
 import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
 
@@ -31,6 +39,10 @@ export class SqlitePassages implements PassageStore {
 
   create(actor: Actor, agent_id: string, passages: readonly NewPassage[]): Promise<Passage[]> {
     return this.#database.write((tx) => insertPassages(tx, actor, agent_id, passages))
+  }
+
+  createIn(actor: Actor, archive_id: string, passages: readonly NewPassage[]): Promise<Passage[]> {
+    return this.#database.write((tx) => insertInto(tx, actor, archive_id, passages))
   }
 
   list(actor: Actor, filter: PassageFilter, page: Page): Promise<Passage[]> {
@@ -70,6 +82,21 @@ export class SqlitePassages implements PassageStore {
   delete(actor: Actor, agent_id: string, passage_id: string): Promise<boolean> {
     return this.#database.write((tx) => deletePassage(tx, actor, idsOf(tx, actor, agent_id), passage_id))
   }
+
+  vectorBytes(actor: Actor): Promise<number> {
+    const size = sqlite
+      .selectFrom('vectors')
+      .innerJoin('embeddings', 'embeddings.owner', 'vectors.owner')
+      .where('embeddings.organization_id', '=', actor.organization_id)
+      .where('embeddings.dim', 'is not', null)
+      .select(sql<number>`count(*) * embeddings.dim * 4`.as('bytes'))
+      .groupBy('vectors.owner')
+    return this.#database.read((c) => c.all(size).reduce((sum, { bytes }) => sum + bytes, 0))
+  }
+
+  deleteFrom(actor: Actor, archive_id: string, passage_id: string): Promise<boolean> {
+    return this.#database.write((tx) => deletePassage(tx, actor, [archive_id], passage_id))
+  }
 }
 
 function idsOf(connection: Connection, actor: Actor, agent_id: string): string[] {
@@ -79,7 +106,7 @@ function idsOf(connection: Connection, actor: Actor, agent_id: string): string[]
 /** Places of the passages that fit a search best; whole rows would have to be sorted with their texts. */
 function bestOf(connection: Connection, actor: Actor, search: PassageSearch): number[] {
   const query = search.query.trim()
-  const attached = archivesOfAgent(connection, actor, search.agent_id)
+  const attached = archivesInScope(connection, actor, search)
   if (query === '' || attached.length === 0) return []
   const archives = attached.map((archive) => archive.id)
   const terms = queryTerms(query)
