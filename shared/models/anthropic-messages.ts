@@ -20,13 +20,11 @@ export function toAnthropicMessages(
   model: Model,
 ): { system: string[]; messages: Param[] } {
   const paired = pairCalls(messages, callId)
-  const first = paired.findIndex((message) => message.role !== 'system')
-  const head = first < 0 ? paired : paired.slice(0, first)
-  const system = head.flatMap((message) =>
-    message.role === 'system' && message.text !== '' ? [message.text] : [],
-  )
+  // A later one is input: without it a conversation that another agent begins would have no message at all.
+  const [head] = paired
+  const system = head?.role === 'system' && head.text !== '' ? [head.text] : []
   const out = new Conversation()
-  for (const message of first < 0 ? [] : paired.slice(first)) {
+  for (const message of head?.role === 'system' ? paired.slice(1) : paired) {
     switch (message.role) {
       case 'system':
         out.add('user', [{ type: 'text', text: `<system>\n${message.text}\n</system>` }])

@@ -88,8 +88,13 @@ function toMessages(messages: readonly ModelMessage[], provider: ProviderConfig,
     if (images.length > 0) out.push({ role: 'user', content: images })
     images = []
   }
-  for (const message of messages) {
+  for (const [i, message] of messages.entries()) {
     if (message.role !== 'tool') flush()
+    // Templates of local models take a system message at the beginning only, and want a user's.
+    if (message.role === 'system' && i > 0 && !isOpenAi(provider)) {
+      out.push({ role: 'user', content: `<system>\n${message.text}\n</system>` })
+      continue
+    }
     const before = known.get(message)
     const same = before?.provider === provider && before.model === model ? before.out : null
     const written = same ?? toMessage(message, provider, model)

@@ -165,6 +165,13 @@ describe('request for a message of Anthropic', () => {
     assert.deepEqual(bodyOf(later).thinking, { type: 'enabled', budget_tokens: 1024 })
   })
 
+  it('has one system text; a system message that comes later, also at once, is input', () => {
+    const body = bodyOf(request([SYSTEM, { role: 'system', text: 'Agent B asks.' }]))
+    assert.deepEqual(body.system, [{ type: 'text', text: 'Be kind.', ...MARK }])
+    assert.equal(body.messages.length, 1)
+    assert.match(JSON.stringify(body.messages), /<system>\\nAgent B asks\.\\n<\/system>/)
+  })
+
   const hostile: [string, ModelMessage[]][] = [
     ['a conversation without a question', [SYSTEM]],
     ['an answer first', [SYSTEM, asks('Hello', []), userSays('Hi')]],

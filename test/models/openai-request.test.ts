@@ -24,6 +24,21 @@ function bodyOf(
 const official = { base_url: 'https://api.openai.com/v1' }
 
 describe('chat completion request', () => {
+  it('has system messages anywhere for OpenAI, elsewhere only the first: templates refuse later ones', () => {
+    const messages: ModelMessage[] = [
+      { role: 'system', text: 'Be kind.' },
+      { role: 'system', text: 'Agent B asks.' },
+    ]
+    assert.deepEqual(bodyOf(request(messages)).messages, [
+      { role: 'system', content: 'Be kind.' },
+      { role: 'user', content: '<system>\nAgent B asks.\n</system>' },
+    ])
+    assert.deepEqual(bodyOf(request(messages), official).messages, [
+      { role: 'system', content: 'Be kind.' },
+      { role: 'system', content: 'Agent B asks.' },
+    ])
+  })
+
   it('says the whole conversation, calls and results included', () => {
     const messages: ModelMessage[] = [
       { role: 'system', text: 'Be kind.' },

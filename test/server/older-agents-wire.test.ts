@@ -141,7 +141,8 @@ describe('what agents of the older types are asked and show', () => {
     ])
     const [alert, hi] = body.messages
       .slice(-2)
-      .map((m) => JSON.parse(String(m.content)) as Record<string, unknown>)
+      .map((m) => String(m.content).replace(/^<system>\n([^]*)\n<\/system>$/, '$1'))
+      .map((content) => JSON.parse(content) as Record<string, unknown>)
     assert.deepEqual([alert?.['type'], alert?.['message']], ['system_alert', 'The house is on fire'])
     assert.deepEqual([hi?.['type'], hi?.['message'], typeof hi?.['time']], ['user_message', 'Hi', 'string'])
     assert.deepEqual((await list(id)).slice(-4, -2).map(line), [

@@ -425,7 +425,10 @@ function call(name: string, args: object): ScriptedAnswer {
 
 function lastOf(body: ChatBody): { role: string; text: string } {
   const last = body.messages.at(-1)
-  return { role: last?.role ?? '', text: textOf(last) }
+  const text = textOf(last)
+  // A system message in the middle, as endpoints other than OpenAI's are told of it.
+  const system = /^<system>\n([^]*)\n<\/system>$/.exec(text)?.[1]
+  return system === undefined ? { role: last?.role ?? '', text } : { role: 'system', text: system }
 }
 
 function textOf(message: ChatBody['messages'][number] | undefined): string {
