@@ -3,6 +3,7 @@ import { describeApprovals } from './store/approvals.ts'
 import { describeArchives } from './store/archives.ts'
 import { describeAgents } from './store/agents.ts'
 import { describeBlocks, describeTools } from './store/blocks-and-tools.ts'
+import { describeConversationHistory } from './store/conversation-history.ts'
 import { describeConversations } from './store/conversations.ts'
 import { describeCompactions } from './store/compactions.ts'
 import { describeEvents } from './store/events.ts'
@@ -61,6 +62,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeTurns(subject)
     describeCompactions(subject)
     describeConversations(subject)
+    describeConversationHistory(subject)
     describeRuns(subject)
     describeRunStreams(subject)
     describeEvents(subject)
