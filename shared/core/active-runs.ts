@@ -1,5 +1,4 @@
-import { AppError, isAppError, messageOf } from '../schema/errors.ts'
-import { newId } from '../schema/ids.ts'
+import { AppError, isAppError } from '../schema/errors.ts'
 import type { ClientSkill, ClientTool, StoredMessage, TurnMessage } from '../schema/message.ts'
 import type { Run } from '../schema/run.ts'
 import { EventLog } from './event-log.ts'
@@ -13,6 +12,7 @@ import { readInput } from './turn/approvals.ts'
 import { EarlyCommits } from './runs/early-commits.ts'
 import { type FollowOptions, followRun, type StreamPart } from './runs/follow.ts'
 import { type ChunkEncoder, RESUME_GAP, RunRecording } from './runs/recording.ts'
+import { brokenResult, newRun } from './runs/new-run.ts'
 import { runError } from './runs/run-error.ts'
 import { usageOfSteps } from './runs/usage.ts'
 import { AgentMessages, type MessagingLimits, type TurnsForAgents } from './teams/agent-messages.ts'
@@ -499,57 +499,4 @@ function joinDeltas(a: AgentEvent, b: AgentEvent): AgentEvent | null {
   if (a.type === 'reasoning_delta' && b.type === 'reasoning_delta' && a.is_native === b.is_native)
     return { ...a, text: a.text + b.text }
   return null
-}
-
-/** The store failed at the end of a turn: nothing more can be saved, and the caller must hear it. */
-function brokenResult(run_id: string, error: unknown): TurnResult {
-  return {
-    run_id,
-    status: 'failed',
-    stop_reason: 'error',
-    usage: {
-      message_type: 'usage_statistics',
-      completion_tokens: 0,
-      prompt_tokens: 0,
-      total_tokens: 0,
-      step_count: 0,
-      run_ids: [run_id],
-      cached_input_tokens: null,
-      cache_write_tokens: null,
-      reasoning_tokens: null,
-      context_tokens: null,
-    },
-    messages: [],
-    logprobs: null,
-    error: {
-      type: 'internal_error',
-      message: isAppError(error)
-        ? error.message
-        : 'the turn could not be saved; the server log has the details',
-      detail: isAppError(error) ? error.code : messageOf(error),
-      cause: error,
-    },
-  }
-}
-
-function newRun(request: StartRun, now: Date): Run {
-  return {
-    id: newId('run'),
-    agent_id: request.agent_id,
-    conversation_id: request.conversation_id === request.agent_id ? null : request.conversation_id,
-    status: 'running',
-    stop_reason: null,
-    background: request.background,
-    created_at: now.toISOString(),
-    completed_at: null,
-    metadata: null,
-    request_config: request.request_config,
-    base_template_id: null,
-    callback_url: request.callback_url,
-    callback_sent_at: null,
-    callback_status_code: null,
-    callback_error: null,
-    ttft_ns: null,
-    total_duration_ns: null,
-  }
 }

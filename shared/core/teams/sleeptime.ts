@@ -68,7 +68,8 @@ export class Companions {
         const run_id = await this.#begin(turn, group, id, news)
         if (run_id !== null) run_ids.push(run_id)
       }
-      if (run_ids.length > 0) await this.#deps.store.groups.setProcessed(actor, group.id, last.id)
+      const seen = news.at(-1) ?? last
+      if (run_ids.length > 0) await this.#deps.store.groups.setProcessed(actor, group.id, seen.id)
       return run_ids
     } catch (error) {
       this.#onFailure(`the companions of agent ${agent.id}`, error)

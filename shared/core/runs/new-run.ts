@@ -1,0 +1,68 @@
+import { isAppError, messageOf } from '../../schema/errors.ts'
+import { newId } from '../../schema/ids.ts'
+import type { Run } from '../../schema/run.ts'
+import type { TurnResult } from '../events.ts'
+
+/** What of a request its run keeps. */
+interface RunRequest {
+  agent_id: string
+  /** The agent's id for its default conversation. */
+  conversation_id: string
+  background: boolean
+  callback_url: string | null
+  request_config: Record<string, unknown> | null
+}
+
+/** The store failed at the end of a turn: nothing more can be saved, and the caller must hear it. */
+export function brokenResult(run_id: string, error: unknown): TurnResult {
+  return {
+    run_id,
+    status: 'failed',
+    stop_reason: 'error',
+    usage: {
+      message_type: 'usage_statistics',
+      completion_tokens: 0,
+      prompt_tokens: 0,
+      total_tokens: 0,
+      step_count: 0,
+      run_ids: [run_id],
+      cached_input_tokens: null,
+      cache_write_tokens: null,
+      reasoning_tokens: null,
+      context_tokens: null,
+    },
+    messages: [],
+    logprobs: null,
+    error: {
+      type: 'internal_error',
+      message: isAppError(error)
+        ? error.message
+        : 'the turn could not be saved; the server log has the details',
+      detail: isAppError(error) ? error.code : messageOf(error),
+      cause: error,
+    },
+  }
+}
+
+/** The row of a run that begins now. */
+export function newRun(request: RunRequest, now: Date): Run {
+  return {
+    id: newId('run'),
+    agent_id: request.agent_id,
+    conversation_id: request.conversation_id === request.agent_id ? null : request.conversation_id,
+    status: 'running',
+    stop_reason: null,
+    background: request.background,
+    created_at: now.toISOString(),
+    completed_at: null,
+    metadata: null,
+    request_config: request.request_config,
+    base_template_id: null,
+    callback_url: request.callback_url,
+    callback_sent_at: null,
+    callback_status_code: null,
+    callback_error: null,
+    ttft_ns: null,
+    total_duration_ns: null,
+  }
+}
