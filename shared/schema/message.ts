@@ -104,6 +104,8 @@ export interface StoredMessage {
   tool_returns: StoredToolReturn[]
   /** Of a message that answers a request for approval: which one, and what was decided of each of its calls. */
   approval?: { request_id: string; decisions: StoredApproval[] }
+  /** Of an imported message: how its agent file said what is said otherwise here (core/agent-files/kept.ts). */
+  file_fields?: Record<string, { file?: unknown; live?: unknown }>
   is_err: boolean
   /** ISO 8601, UTC, milliseconds. */
   created_at: string

@@ -1,5 +1,6 @@
 import type { Database, Transaction } from './database.ts'
 import { mergeIndexes } from './index-upkeep.ts'
+import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
 import { deleteChunks } from './run-chunks.ts'
 import { inSlices } from './slices.ts'
@@ -9,6 +10,8 @@ import { deleteTraces } from './traces.ts'
 const ROWS = { first: 50, most: 500 }
 /** Rows after which the full-text index drops what was deleted: it must not have to skip much of it at once. */
 const MERGE_AFTER = 500
+
+const DELETIONS = sqlite.selectFrom('deletions').select(['agent_id', 'organization_id'])
 
 /** An agent that is gone, whose rows may not all be. */
 interface Deletion {
@@ -59,7 +62,19 @@ export function deleteMessageRows(tx: Transaction, seqs: readonly number[]): num
 
 /** Agents whose deletion was interrupted. */
 export function unfinishedDeletions(database: Database): Promise<Deletion[]> {
-  return database.read((c) => c.all(sqlite.selectFrom('deletions').select(['agent_id', 'organization_id'])))
+  return database.read((c) => c.all(DELETIONS.where('instance_id', 'is', null)))
+}
+
+/** Agents that a process was importing when it died; `isGone` tells which have. */
+export function abandonedImports(
+  database: Database,
+  isGone: (connection: Connection, instance_id: string) => boolean,
+): Promise<Deletion[]> {
+  return database.read((c) =>
+    c
+      .all(DELETIONS.select('instance_id').where('instance_id', 'is not', null))
+      .filter(({ instance_id }) => instance_id !== null && isGone(c, instance_id)),
+  )
 }
 
 /** Its private blocks go with it: nobody else has them. */
@@ -75,6 +90,27 @@ function deleteConversation(tx: Transaction, id: string, rows: number): number {
   return tx.run(sqlite.deleteFrom('conversations').where('id', '=', id))
 }
 
+/** Deletes the first places of a context, so many at the most; answers how many there were. */
+function deleteContext(tx: Transaction, conversation_id: string, rows: number): number {
+  const last = tx
+    .all(
+      sqlite
+        .selectFrom('context_messages')
+        .select('position')
+        .where('conversation_id', '=', conversation_id)
+        .orderBy('position')
+        .limit(rows),
+    )
+    .at(-1)
+  if (!last) return 0
+  return tx.run(
+    sqlite
+      .deleteFrom('context_messages')
+      .where('conversation_id', '=', conversation_id)
+      .where('position', '<=', last.position),
+  )
+}
+
 function deleteSome(tx: Transaction, agent_id: string, organization_id: string, rows: number): number {
   const seqs = tx
     .all(sqlite.selectFrom('messages').select('seq').where('agent_id', '=', agent_id).limit(rows))
@@ -83,25 +119,11 @@ function deleteSome(tx: Transaction, agent_id: string, organization_id: string, 
   const conversation = tx.get(
     sqlite.selectFrom('conversations').select('id').where('agent_id', '=', agent_id).limit(1),
   )
-  if (conversation) {
-    const last = tx
-      .all(
-        sqlite
-          .selectFrom('context_messages')
-          .select('position')
-          .where('conversation_id', '=', conversation.id)
-          .orderBy('position')
-          .limit(rows),
-      )
-      .at(-1)
-    if (!last) return deleteConversation(tx, conversation.id, rows)
-    return tx.run(
-      sqlite
-        .deleteFrom('context_messages')
-        .where('conversation_id', '=', conversation.id)
-        .where('position', '<=', last.position),
-    )
-  }
+  if (conversation)
+    return deleteContext(tx, conversation.id, rows) || deleteConversation(tx, conversation.id, rows)
+  // Of an import that was not completed there is no conversation yet.
+  const staged = deleteContext(tx, agent_id, rows)
+  if (staged > 0) return staged
   const runs = tx.all(
     sqlite
       .selectFrom('runs')

@@ -25,6 +25,7 @@ type Data = Pick<
   | 'tool_calls'
   | 'tool_returns'
   | 'approval'
+  | 'file_fields'
 >
 /** A message row as the readers of this room select it. */
 export type StoredRow = Omit<MessageRow, 'seq' | 'searchable' | 'organization_id'>
@@ -224,6 +225,7 @@ export function insertMessage(
     tool_calls: message.tool_calls,
     tool_returns: message.tool_returns,
     ...(message.approval ? { approval: message.approval } : {}),
+    ...(message.file_fields ? { file_fields: message.file_fields } : {}),
   }
   const row = {
     id: message.id,
@@ -261,6 +263,7 @@ export function messageOf(row: StoredRow): StoredMessage {
     tool_calls: data.tool_calls,
     tool_returns: data.tool_returns,
     ...(data.approval ? { approval: data.approval } : {}),
+    ...(data.file_fields ? { file_fields: data.file_fields } : {}),
     is_err: row.is_err === 1,
     created_at: row.created_at,
   }

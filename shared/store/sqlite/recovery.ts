@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Database, Transaction } from './database.ts'
-import { finishDeletion, unfinishedDeletions } from './deletions.ts'
+import { abandonedImports, finishDeletion, unfinishedDeletions } from './deletions.ts'
 import type { Instance } from './instances.ts'
 import { sqlite } from './query.ts'
 import { failRun } from './runs.ts'
@@ -15,7 +15,7 @@ const ACTIVE_RESUMABLE = sqlite
 /**
  * Cleans up after instances that are gone, and after turns of this one that could not be closed: their runs are failed
  * unless somebody can go on with them, their conversations freed, their rows and lock files removed, interrupted
- * deletions finished. Answers the ids of the failed runs.
+ * deletions finished, imports that were not completed removed. Answers the ids of the failed runs.
  */
 export async function recover(database: Database, instance: Instance): Promise<string[]> {
   const [instances, holders] = await database.read((c) => [
@@ -41,7 +41,9 @@ export async function recover(database: Database, instance: Instance): Promise<s
   }
   failed.push(...(await releaseAbandoned(database, instance)))
   instance.removeOrphans(new Set(instances))
-  for (const deletion of await unfinishedDeletions(database)) await finishDeletion(database, deletion)
+  const abandoned = await abandonedImports(database, (c, id) => instance.stateOf(c, id) === 'dead')
+  for (const deletion of [...(await unfinishedDeletions(database)), ...abandoned])
+    await finishDeletion(database, deletion)
   return failed
 }
 

@@ -195,6 +195,22 @@ function filtered(actor: Actor, filter: ToolFilter) {
   return rows
 }
 
+/** The row of a tool, but for its times. */
+export function rowOfTool(actor: Actor, tool: Tool): Omit<ToolRow, 'created_at' | 'updated_at'> {
+  const { id, name, tool_type, project_id, created_by_id, last_updated_by_id, ...rest } = tool
+  const data: Data = rest
+  return {
+    id,
+    organization_id: actor.organization_id,
+    name,
+    tool_type,
+    project_id,
+    created_by_id,
+    last_updated_by_id,
+    data: JSON.stringify(data),
+  }
+}
+
 function toolOf(row: ToolRow): Tool {
   const data = parsed(row)
   return {

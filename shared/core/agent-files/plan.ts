@@ -1,0 +1,525 @@
+import {
+  type FileAgent,
+  type FileGroup,
+  type FileTool,
+  type ImportOptions,
+  type Raw,
+} from '../../schema/agent-file.ts'
+import type { CreateBlock } from '../../schema/block.ts'
+import { createBlock } from '../../schema/block.ts'
+import { isAppError } from '../../schema/errors.ts'
+import type { Group } from '../../schema/group.ts'
+import { newId } from '../../schema/ids.ts'
+import { MAX_NAME } from '../../schema/names.ts'
+import type { Tool } from '../../schema/tool.ts'
+import { baseToolNames } from '../agent-tools.ts'
+import { AUTO_MODEL } from '../agents.ts'
+import { newCompactionSettings } from '../context/compaction-settings.ts'
+import { defaultSystemPrompt, randomAgentName } from '../default-prompts.ts'
+import { draftBlock } from '../memory.ts'
+import { llmConfigOf, modelSettingsOf } from '../model-settings.ts'
+import type { Actor } from '../ports/actor.ts'
+import type { NewAgent } from '../ports/agent-store.ts'
+import type { CoreDeps } from '../ports/deps.ts'
+import type { NewGroup } from '../ports/group-store.ts'
+import type { NewImport } from '../ports/import-store.ts'
+import {
+  AGENT_IDS,
+  agentFields,
+  BLOCK_IDS,
+  blockFields,
+  GROUP_IDS,
+  groupFields,
+  type KeptAgent,
+  TOOL_IDS,
+  toolFields,
+} from './entity-fields.ts'
+import { keep, type Kept } from './kept.ts'
+import { nameOfTool, type Part, type ReadFile } from './read-file.ts'
+import { refused } from './refused.ts'
+
+/** What an import will make, but for the messages. */
+export interface Plan {
+  agents: PlannedAgent[]
+  blocks: NewImport['blocks']
+  new_tools: Tool[]
+  changed_tools: Tool[]
+  groups: NewGroup[]
+  warnings: string[]
+  /** New ids by those of the file: of agents and groups. */
+  ids: Map<string, string>
+}
+
+export interface PlannedAgent {
+  /** The agent in the file. */
+  part: ReadFile['agents'][number]
+  agent: NewAgent['agent']
+  tags: string[]
+  block_ids: string[]
+  tool_ids: string[]
+  kept: KeptAgent
+}
+
+/** Fields of an agent that name blocks and tools in other words; they are turned into those. */
+const SPELT_OUT = ['memory_blocks', 'tools', 'include_base_tools', 'include_multi_agent_tools'] as const
+
+/**
+ * Decides what everything in a checked file becomes; nothing is stored. Throws `invalid_argument` for what the file asks
+ * for and cannot be had, and what resolving the model that `options` name throws.
+ */
+export async function planImport(
+  deps: CoreDeps,
+  actor: Actor,
+  file: ReadFile,
+  options: ImportOptions,
+): Promise<Plan> {
+  const plan: Plan = {
+    agents: [],
+    blocks: [],
+    new_tools: [],
+    changed_tools: [],
+    groups: [],
+    warnings: [],
+    ids: new Map(),
+  }
+  for (const { value } of file.agents) plan.ids.set(value.id, newId('agent'))
+  for (const { value } of file.groups) plan.ids.set(value.id, newId('group'))
+  const tools = await planTools(deps, actor, file, options, plan)
+  const blocks = planBlocks(file, plan)
+  for (const [i, part] of file.agents.entries()) {
+    plan.agents.push(
+      await planAgent(deps, actor, { file, part, first: i === 0, options, tools, blocks, plan }),
+    )
+  }
+  planGroups(deps, file, blocks, plan)
+  warnOfParts(file, options, plan)
+  return plan
+}
+
+/** What became of a tool of the file. */
+interface PlannedTool {
+  tool: Tool
+  kept: Kept
+}
+
+async function planTools(
+  deps: CoreDeps,
+  actor: Actor,
+  file: ReadFile,
+  options: ImportOptions,
+  plan: Plan,
+): Promise<Map<string, PlannedTool>> {
+  const planned = new Map<string, PlannedTool>()
+  const asked = file.agents.flatMap(({ value }) => namesOf(value))
+  const names = [...new Set([...file.tools.map(({ value }) => nameOfTool(value)), ...asked])]
+  const existing = new Map<string, Tool>()
+  if (names.length > 0)
+    for (const tool of await deps.store.tools.list(actor, { names }, { limit: names.length, order: 'asc' }))
+      existing.set(tool.name, tool)
+  for (const { raw, value } of file.tools) {
+    const made = toolOf(actor, value)
+    const present = existing.get(made.name)
+    const tool = present ? decide(present, made, options, plan) : made
+    if (!present) plan.new_tools.push(tool)
+    if (!present && made.tool_type !== 'custom')
+      plan.warnings.push(
+        `Tool '${made.name}' (${made.tool_type}) cannot be run here; it was stored as it is.`,
+      )
+    planned.set(value.id, { tool, kept: keep(raw, toolFields(tool), TOOL_IDS) })
+  }
+  const inFile = new Set(file.tools.map(({ value }) => nameOfTool(value)))
+  for (const name of asked) {
+    const tool = existing.get(name)
+    if (tool && !inFile.has(name)) planned.set(`name:${name}`, { tool, kept: {} })
+  }
+  return planned
+}
+
+/** Of a tool that is there already, which one the agent gets. */
+function decide(present: Tool, made: Tool, options: ImportOptions, plan: Plan): Tool {
+  const same = toolFields(present)
+  const wanted = { ...made, id: present.id }
+  if (JSON.stringify(same) === JSON.stringify(toolFields(wanted))) return present
+  if (present.tool_type.startsWith('letta_')) {
+    if (made.tool_type === 'custom')
+      plan.warnings.push(
+        `The file has a tool '${made.name}' of its own; the built-in tool of that name was attached instead.`,
+      )
+    return present
+  }
+  if (!options.override_existing_tools) {
+    plan.warnings.push(
+      `Tool '${made.name}' was there already and stays as it is (override_existing_tools=false).`,
+    )
+    return present
+  }
+  plan.changed_tools.push(wanted)
+  return wanted
+}
+
+function toolOf(actor: Actor, value: FileTool): Tool {
+  return {
+    id: newId('tool'),
+    tool_type: value.tool_type,
+    name: nameOfTool(value),
+    description: value.description ?? null,
+    source_type: value.source_type ?? null,
+    source_code: value.source_code ?? null,
+    json_schema: value.json_schema ?? null,
+    args_json_schema: value.args_json_schema ?? null,
+    tags: value.tags ?? [],
+    return_char_limit: value.return_char_limit,
+    pip_requirements: value.pip_requirements ?? null,
+    npm_requirements: value.npm_requirements ?? null,
+    default_requires_approval: value.default_requires_approval ?? null,
+    enable_parallel_execution: value.enable_parallel_execution ?? null,
+    metadata_: value.metadata_ ?? null,
+    project_id: value.project_id ?? null,
+    created_by_id: actor.user_id,
+    last_updated_by_id: actor.user_id,
+  }
+}
+
+interface PlannedBlock {
+  id: string
+  block: CreateBlock
+  kept: Kept
+}
+
+function planBlocks(file: ReadFile, plan: Plan): Map<string, PlannedBlock> {
+  const planned = new Map<string, PlannedBlock>()
+  const homes = new Map<string, string>()
+  for (const { value } of file.agents)
+    for (const id of value.block_ids ?? []) if (!homes.has(id)) homes.set(id, plan.ids.get(value.id) ?? '')
+  for (const { raw, value } of file.blocks) {
+    const id = newId('block')
+    const block = createBlock.parse(value)
+    plan.blocks.push({ id, block, agent_id: homes.get(value.id) ?? null })
+    planned.set(value.id, { id, block, kept: keep(raw, blockFields(draftBlock(id, block)), BLOCK_IDS) })
+  }
+  return planned
+}
+
+/** Names of tools that an agent asks for beside those of the file. */
+function namesOf(value: FileAgent): string[] {
+  const base =
+    value.include_base_tools && wasGiven(value)
+      ? baseToolNames(value.agent_type ?? 'letta_v1_agent', { sleeptime: value.enable_sleeptime === true })
+      : []
+  return [...base, ...(value.tools ?? [])]
+}
+
+/** A file that names its tools by id has them all: V1 always writes those. */
+function wasGiven(value: FileAgent): boolean {
+  return value.tool_ids == null
+}
+
+async function planAgent(
+  deps: CoreDeps,
+  actor: Actor,
+  given: {
+    file: ReadFile
+    part: ReadFile['agents'][number]
+    first: boolean
+    options: ImportOptions
+    tools: ReadonlyMap<string, PlannedTool>
+    blocks: ReadonlyMap<string, PlannedBlock>
+    plan: Plan
+  },
+): Promise<PlannedAgent> {
+  const { file, part, first, options, tools, blocks, plan } = given
+  const { value, raw, path } = part
+  const id = plan.ids.get(value.id) ?? newId('agent')
+  const agent_type = value.agent_type ?? 'letta_v1_agent'
+  const now = deps.clock.now().toISOString()
+  const { model, llm_config, model_settings, overridden } = await modelOf(deps, actor, part, options, plan)
+  const override = first ? (options.name ?? options.override_name) : null
+  const own = value.name ?? randomAgentName()
+  const suffix = options.append_copy_suffix ? '_copy' : ''
+  const name = override ?? own.slice(0, MAX_NAME - suffix.length) + suffix
+  const embedding = options.embedding ?? options.override_embedding_handle
+  const agent: NewAgent['agent'] = {
+    id,
+    name,
+    system: value.system ?? defaultSystemPrompt(agent_type),
+    agent_type,
+    description: value.description ?? null,
+    metadata: value.metadata ?? null,
+    model,
+    embedding: embedding ?? value.embedding ?? value.embedding_config?.handle ?? null,
+    llm_config,
+    embedding_config: embedding === null ? (value.embedding_config ?? null) : null,
+    model_settings,
+    compaction_settings: newCompactionSettings(value.compaction_settings, llm_config),
+    response_format: value.response_format ?? llm_config.response_format ?? null,
+    tool_rules: value.tool_rules ?? [],
+    message_buffer_autoclear: value.message_buffer_autoclear ?? false,
+    enable_sleeptime: value.enable_sleeptime ?? null,
+    timezone: value.timezone ?? 'UTC',
+    max_files_open: value.max_files_open ?? 5,
+    per_file_view_window_char_limit: value.per_file_view_window_char_limit ?? 15_000,
+    hidden: value.hidden ?? null,
+    project_id: options.project_id ?? value.project_id ?? null,
+    template_id: value.template_id ?? null,
+    base_template_id: value.base_template_id ?? null,
+    deployment_id: null,
+    entity_id: null,
+    identity_ids: [],
+    created_at: now,
+    updated_at: now,
+    created_by_id: actor.user_id,
+    last_updated_by_id: actor.user_id,
+    last_run_completion: null,
+    last_run_duration_ms: null,
+    last_stop_reason: null,
+  }
+  const tags = [...new Set(value.tags ?? [])]
+  const planned = (value.block_ids ?? []).flatMap((local) => blocks.get(local) ?? [])
+  const inline = inlineBlocks(part, plan, id, planned)
+  const toolsOf = [
+    ...(value.tool_ids ?? []).flatMap((local) => tools.get(local) ?? []),
+    ...namesOf(value).map((wanted, i) => named(wanted, tools, `${path}.tools[${i}]`)),
+  ].filter(({ tool }, i, all) => all.findIndex((other) => other.tool.id === tool.id) === i)
+  const kept = keep(spelled(raw, inline.length > 0), agentFields(agent, tags), AGENT_IDS)
+  if (name !== own || value.name == null) delete kept['name']
+  for (const key of overridden) delete kept[key]
+  if (embedding !== null) for (const key of ['embedding', 'embedding_config']) delete kept[key]
+  if (options.project_id !== null) delete kept['project_id']
+  hideSecrets(kept)
+  return {
+    part,
+    agent,
+    tags,
+    block_ids: [...planned.map((block) => block.id), ...inline],
+    tool_ids: toolsOf.map(({ tool }) => tool.id),
+    kept: {
+      agent: kept,
+      blocks: Object.fromEntries(planned.map((block) => [block.id, block.kept])),
+      tools: Object.fromEntries(toolsOf.map(({ tool, kept: own }) => [tool.name, own])),
+      groups: {},
+      ...keptParts(file, part, first),
+    },
+  }
+}
+
+/** What nothing here stands for yet: what the agent names of it, and with the first agent what none does. */
+function keptParts(
+  file: ReadFile,
+  { raw, value }: ReadFile['agents'][number],
+  first: boolean,
+): Omit<KeptAgent, 'agent' | 'blocks' | 'tools' | 'groups'> {
+  const mine = (agent: FileAgent) =>
+    new Set([
+      ...(agent.source_ids ?? []),
+      ...(agent.folder_ids ?? []),
+      ...(agent.files_agents ?? []).map((link) => link.source_id),
+    ])
+  const others = file.agents.filter((other) => other.value !== value).map((other) => mine(other.value))
+  const own = mine(value)
+  const belongs = (source: unknown) => {
+    const id = String(source)
+    return own.has(id) || (first && !others.some((set) => set.has(id)))
+  }
+  const links = ['source_ids', 'folder_ids', 'files_agents'].filter((key) => Object.hasOwn(raw, key))
+  return {
+    sources: file.sources.filter(({ id }) => belongs(id)),
+    files: file.files.filter(({ source_id }) => belongs(source_id)),
+    mcp_servers: first ? file.mcp_servers.map(withoutCredentials) : [],
+    skills: first ? file.skills : [],
+    links: Object.fromEntries(links.map((key) => [key, raw[key]])),
+    metadata: file.metadata,
+    more: first ? file.more : {},
+  }
+}
+
+/** Blocks that are written inside the agent; answers their ids. */
+function inlineBlocks(
+  { value, path }: ReadFile['agents'][number],
+  plan: Plan,
+  agent_id: string,
+  others: readonly PlannedBlock[],
+): string[] {
+  const labels = new Set(others.map(({ block }) => block.label))
+  return (value.memory_blocks ?? []).map((block, i) => {
+    if (labels.has(block.label))
+      throw refused(`${path}.memory_blocks[${i}]`, `the agent has two blocks with the label '${block.label}'`)
+    labels.add(block.label)
+    const id = newId('block')
+    plan.blocks.push({ id, block, agent_id })
+    return id
+  })
+}
+
+function named(name: string, tools: ReadonlyMap<string, PlannedTool>, path: string): PlannedTool {
+  const found = tools.get(`name:${name}`) ?? [...tools.values()].find(({ tool }) => tool.name === name)
+  if (found) return found
+  throw refused(path, `there is no tool named '${name}', neither in the file nor here`)
+}
+
+/** An agent whose blocks and tools have ids by now. */
+function spelled(raw: Raw, inline: boolean): Raw {
+  const spelt: Raw = { ...raw }
+  if (inline) spelt['memory_blocks'] = []
+  if (Array.isArray(raw['tools']) && raw['tools'].length > 0) spelt['tools'] = []
+  for (const key of SPELT_OUT.slice(2)) if (raw[key] === true && raw['tool_ids'] == null) spelt[key] = false
+  return spelt
+}
+
+async function modelOf(
+  deps: CoreDeps,
+  actor: Actor,
+  { value, path }: Part<FileAgent>,
+  options: ImportOptions,
+  plan: Plan,
+): Promise<
+  Pick<NewAgent['agent'], 'model' | 'llm_config' | 'model_settings'> & { overridden: readonly string[] }
+> {
+  const override = options.model ?? options.override_model_handle
+  const type = value.agent_type ?? 'letta_v1_agent'
+  const config = value.llm_config
+  if (override !== null) {
+    const { handle, info } = await deps.models.resolve(actor, override)
+    const window = Math.min(
+      value.context_window_limit ?? config?.context_window ?? Infinity,
+      info.max_context_window,
+    )
+    const llm_config = llmConfigOf(info, type, { context_window_limit: window })
+    return {
+      model: handle,
+      llm_config,
+      model_settings: modelSettingsOf(info, llm_config, null),
+      overridden: ['model', 'llm_config', 'model_settings', 'context_window_limit', 'response_format'],
+    }
+  }
+  const asked =
+    value.model ??
+    config?.handle ??
+    (config ? `${config.provider_name ?? config.model_endpoint_type}/${config.model}` : null)
+  const found = await deps.models.resolve(actor, asked ?? AUTO_MODEL).catch((error: unknown) => {
+    if (!isAppError(error)) throw error
+    if (!config)
+      throw refused(
+        asked === null ? `${path}.llm_config` : `${path}.model`,
+        `${error.message} Name another model for the import with 'model'.`,
+      )
+    plan.warnings.push(
+      `Agent '${value.name ?? value.id}' uses the model '${asked}', which is not connected here: ${error.message}`,
+    )
+    return null
+  })
+  const llm_config = config ?? (found ? llmConfigOf(found.info, type, value) : null)
+  if (!llm_config) throw refused(`${path}.llm_config`, 'the file says no model')
+  const model_settings = found
+    ? modelSettingsOf(found.info, llm_config, value.model_settings)
+    : value.model_settings
+  return { model: found?.handle ?? asked, llm_config, model_settings: model_settings ?? null, overridden: [] }
+}
+
+function planGroups(
+  deps: CoreDeps,
+  file: ReadFile,
+  blocks: ReadonlyMap<string, PlannedBlock>,
+  plan: Plan,
+): void {
+  const idOf = (local: string) => plan.ids.get(local) ?? local
+  const back = new Map([...plan.ids].map(([local, id]) => [id, local]))
+  for (const { raw, value } of file.groups) {
+    const group = groupOf(value, {
+      id: idOf(value.id),
+      idOf,
+      shared: (value.shared_block_ids ?? []).flatMap((local) => blocks.get(local)?.id ?? []),
+    })
+    plan.groups.push({ ...group, created_at: deps.clock.now().toISOString() })
+    const home = group.manager_agent_id ?? group.agent_ids[0]
+    const owner = plan.agents.find(({ agent }) => agent.id === home)
+    const local = (id: string) => back.get(id) ?? id
+    if (owner) owner.kept.groups[group.id] = keep(raw, groupFields(group, local), GROUP_IDS)
+    if (group.manager_agent_id === null)
+      plan.warnings.push(
+        `Group '${value.id}' has no manager: it was imported, but an export of one of its agents does not bring it.`,
+      )
+  }
+}
+
+function groupOf(
+  value: FileGroup,
+  { id, idOf, shared }: { id: string; idOf: (local: string) => string; shared: string[] },
+): Group {
+  const config = value.manager_config ?? { manager_type: 'round_robin' as const }
+  const sleeps = config.manager_type === 'sleeptime'
+  return {
+    id,
+    manager_type: config.manager_type,
+    manager_agent_id: config.manager_agent_id == null ? null : idOf(config.manager_agent_id),
+    agent_ids: value.agent_ids.map(idOf),
+    description: value.description,
+    sleeptime_agent_frequency: config.sleeptime_agent_frequency ?? null,
+    turns_counter: sleeps ? 0 : null,
+    last_processed_message_id: null,
+    shared_block_ids: shared,
+    project_id: value.project_id ?? null,
+    template_id: null,
+    base_template_id: null,
+    deployment_id: null,
+    termination_token: config.termination_token ?? null,
+    max_turns: config.max_turns ?? null,
+    max_message_buffer_length: config.max_message_buffer_length ?? null,
+    min_message_buffer_length: config.min_message_buffer_length ?? null,
+    hidden: value.hidden ?? null,
+  }
+}
+
+/** Of secrets the names are kept, so that a reader of the next export knows what the tools need. */
+function hideSecrets(kept: Kept): void {
+  for (const key of ['secrets', 'tool_exec_environment_variables']) {
+    const was = kept[key]
+    if (typeof was?.file !== 'object' || was.file === null) continue
+    was.file = Array.isArray(was.file)
+      ? was.file.map((item: unknown) =>
+          typeof item === 'object' && item !== null ? { ...item, value: '' } : '',
+        )
+      : Object.fromEntries(Object.keys(was.file).map((name) => [name, '']))
+  }
+}
+
+/** A server of a file as it may be written into one: without what a person's secrets are in. */
+function withoutCredentials(server: Raw): Raw {
+  const { token: _t, auth_token: _a, custom_headers: _h, stdio_config, ...rest } = server
+  if (stdio_config === undefined) return rest
+  if (typeof stdio_config !== 'object' || stdio_config === null) return { ...rest, stdio_config }
+  const { env: _e, ...config } = stdio_config as Raw
+  return { ...rest, stdio_config: config }
+}
+
+function warnOfParts(file: ReadFile, options: ImportOptions, plan: Plan): void {
+  const kept = 'kept for the next export of the agent, but not used here yet'
+  const namesOfRaw = (parts: readonly Raw[], key: string) =>
+    parts.map((part) => `'${String(part[key] ?? part['id'])}'`).join(', ')
+  if (file.sources.length > 0)
+    plan.warnings.push(
+      `Folders ${namesOfRaw(file.sources, 'name')} with ${file.files.length} files were ${kept}.`,
+    )
+  if (file.mcp_servers.length > 0)
+    plan.warnings.push(`MCP servers ${namesOfRaw(file.mcp_servers, 'server_name')} were ${kept}.`)
+  if (file.skills.length > 0) plan.warnings.push(`Skills ${namesOfRaw(file.skills, 'name')} were ${kept}.`)
+  const more = Object.keys(file.more)
+  if (more.length > 0)
+    plan.warnings.push(`Fields that no agent file of V1 has (${more.join(', ')}) were ${kept}.`)
+  const secrets = new Set([
+    ...Object.keys(options.secrets ?? options.env_vars_json ?? {}),
+    ...file.agents.flatMap(({ value }) => [
+      ...Object.keys(value.tool_exec_environment_variables ?? {}),
+      ...Object.keys(value.secrets ?? {}),
+    ]),
+  ])
+  if (secrets.size > 0)
+    plan.warnings.push(
+      `Tools here have no secrets yet: of ${[...secrets].map((name) => `'${name}'`).join(', ')} the names were kept, and no values.`,
+    )
+  const used = new Set(file.agents.flatMap(({ value }) => value.tool_ids ?? []))
+  for (const { value } of file.tools)
+    if (!used.has(value.id))
+      plan.warnings.push(
+        `Tool '${nameOfTool(value)}' is attached to no agent of the file; it was imported as it is.`,
+      )
+}
