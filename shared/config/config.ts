@@ -1,4 +1,4 @@
-import { promises as fs } from 'node:fs'
+import { promises as fs, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Low } from 'lowdb'
 import { AppError, messageOf } from '../schema/errors.ts'
@@ -17,6 +17,11 @@ export interface Config {
   /** Reads the file again. Throws `config_invalid`; `value` stays as it was then. */
   read(): Promise<ConfigData>
   /**
+   * As the file is now: read again when it has changed, by whomever. The same object while it has not. What is broken
+   * now leaves the value as it was; `onBroken` hears of it, once for each state of the file.
+   */
+  current(): ConfigData | Promise<ConfigData>
+  /**
    * Changes the file as it is now, under a lock that all processes share, so that no change is lost. `change` gets the
    * data as it stands in the file (references to the environment unresolved). Nothing is written when it throws, when
    * the file is broken (`config_invalid`) or when the new values are not valid (`invalid_argument`). Throws
@@ -28,6 +33,8 @@ export interface Config {
 export interface ConfigOptions {
   /** Where `${env:NAME}` is looked up. Default `process.env`. */
   env?: Readonly<Record<string, string | undefined>>
+  /** Hears that the file cannot be read any more, from `current`. Must not throw. */
+  onBroken?: (error: unknown) => void
 }
 
 /**
@@ -37,6 +44,8 @@ export interface ConfigOptions {
 export async function openConfig(directory: string, options: ConfigOptions = {}): Promise<Config> {
   const path = join(directory, 'config.json')
   const env = options.env ?? process.env
+  let stamp = stampOf(path)
+  let reading: Promise<ConfigData> | null = null
   let stored = await load(new ConfigFile(path))
   let value = resolveKeys(stored, env)
   let queue: Promise<unknown> = Promise.resolve()
@@ -75,6 +84,20 @@ export async function openConfig(directory: string, options: ConfigOptions = {})
     get stored() {
       return stored
     },
+    current() {
+      const now = stampOf(path)
+      if (now === stamp) return reading ?? value
+      stamp = now
+      return (reading = load(new ConfigFile(path))
+        .then((data) => {
+          stored = data
+          value = resolveKeys(stored, env)
+        }, options.onBroken)
+        .then(() => {
+          reading = null
+          return value
+        }))
+    },
     async read() {
       stored = await load(new ConfigFile(path))
       return (value = resolveKeys(stored, env))
@@ -86,6 +109,12 @@ export async function openConfig(directory: string, options: ConfigOptions = {})
       return mine
     },
   }
+}
+
+/** Tells the states of a file apart; a file that is replaced is another one. */
+function stampOf(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false })
+  return found ? `${found.ino}:${found.size}:${found.mtimeMs}` : ''
 }
 
 async function load(file: ConfigFile): Promise<ConfigData> {

@@ -1,4 +1,11 @@
-import type { LanguageModel, ModelPrice, Models, ResolvedModel } from '../core/ports/models.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type {
+  LanguageModel,
+  ModelListProblem,
+  ModelPrice,
+  Models,
+  ResolvedModel,
+} from '../core/ports/models.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
@@ -15,8 +22,11 @@ const DEMO_MODEL = describeModel(
 )
 
 export interface ModelsOptions {
-  /** In order of preference: of two with one name the first counts. */
-  providers: ProviderConfig[]
+  /**
+   * In order of preference: of two with one name the first counts. A function is asked at each use, and answers the same
+   * array while nothing has changed.
+   */
+  providers: ProviderList | (() => ProviderList | Promise<ProviderList>)
   /** What `letta/auto` means; without it the first real model, else `loci/demo`. */
   default_handle?: string | null
   /** Look for Ollama and LM Studio on their usual ports of this machine. Default true. */
@@ -31,7 +41,10 @@ export interface ModelsOptions {
   create_model?: (provider: ProviderConfig, model: Model) => LanguageModel
 }
 
-interface ProviderList {
+/** The providers as they are at one time. */
+export type ProviderList = readonly ProviderConfig[]
+
+interface ModelList {
   models: Model[]
   /** By handle, of those whose price the list tells. */
   prices: ReadonlyMap<string, ModelPrice>
@@ -44,39 +57,65 @@ interface Entry {
   provider: ProviderConfig
   /** Found by itself: silent when nothing is there. */
   discovered: boolean
-  list: Promise<ProviderList> | null
+  list: Promise<ModelList> | null
   /** `performance.now()` after which the list is fetched again. */
   stale_at: number
 }
 
+export interface Catalog extends Models {
+  /** Asks a provider for its list now. Answers why there is none; null when there is one. */
+  relist(provider: string): Promise<ModelListProblem | null>
+}
+
 /** Every model of these providers and `loci/demo`. Nothing is asked before the first call; nothing has to be closed. */
-export function createModels(options: ModelsOptions): Models {
+export function createModels(options: ModelsOptions): Catalog {
   const ttl = options.list_ttl_ms ?? 30_000
   const timeout = options.list_timeout_ms ?? 4000
   const create = options.create_model ?? createModel
-  const entries = entriesOf(options)
+  let known: ProviderList | null = null
+  let entries: Entry[] = []
   const resolved = new Map<string, ResolvedModel>()
   const demo: ResolvedModel = { handle: 'loci/demo', info: DEMO_MODEL, language_model: createDemoModel() }
 
-  function listOf(entry: Entry): Promise<ProviderList> {
+  /** Takes in the providers as they are now; what is known of those that stay as they were is kept. */
+  function look(): void | Promise<void> {
+    const { providers } = options
+    const now = typeof providers === 'function' ? providers() : providers
+    return now instanceof Promise ? now.then(take) : take(now)
+  }
+
+  function take(now: ProviderList): void {
+    if (now === known) return
+    known = now
+    const before = entries
+    entries = entriesOf(now, options).map((entry) => before.find((old) => isSame(old, entry)) ?? entry)
+    for (const old of before)
+      if (!entries.includes(old))
+        for (const handle of resolved.keys())
+          if (handle.startsWith(`${old.provider.name}/`)) resolved.delete(handle)
+  }
+
+  function listOf(entry: Entry): Promise<ModelList> {
     if (entry.list && performance.now() < entry.stale_at) return entry.list
     // Until it settles everybody shares this one; its own time limit ends it.
     entry.stale_at = Infinity
     entry.list = fetchList(entry, entry.discovered ? Math.min(timeout, 2000) : timeout).then((list) => {
       entry.stale_at = performance.now() + (list.problem ? Math.min(ttl, 5000) : ttl)
-      for (const info of list.models) refresh(entry.provider, info, list.prices)
+      if (entries.includes(entry)) for (const info of list.models) refresh(entry.provider, info, list.prices)
       return list
     })
     return entry.list
   }
 
   async function listAll() {
-    const lists = await Promise.all(entries.map(listOf))
+    await look()
+    const asked = entries
+    const lists = await Promise.all(asked.map(listOf))
     const models = lists.flatMap((list) => list.models)
-    const problems = entries.flatMap(({ provider, discovered }, index) => {
+    const problems = asked.flatMap(({ provider, discovered }, index) => {
       const problem = lists[index]?.problem
       if (!problem || (discovered && problem.absent)) return []
-      return [{ provider: provider.name, url: problem.url, message: problem.message }]
+      return [problemOf(provider, problem)]
     })
     return { models: [...models, DEMO_MODEL], problems }
   }
@@ -103,7 +142,7 @@ export function createModels(options: ModelsOptions): Models {
     throw await notFound(handle)
   }
 
-  function keep(provider: ProviderConfig, info: Model, prices: ProviderList['prices']): ResolvedModel {
+  function keep(provider: ProviderConfig, info: Model, prices: ModelList['prices']): ResolvedModel {
     const handle = info.handle ?? `${provider.name}/${info.name}`
     const price = prices.get(handle)
     const model: ResolvedModel = { handle, info, language_model: create(provider, info), price }
@@ -112,7 +151,7 @@ export function createModels(options: ModelsOptions): Models {
   }
 
   /** A local server may have loaded a model anew, with another context size. */
-  function refresh(provider: ProviderConfig, info: Model, prices: ProviderList['prices']): void {
+  function refresh(provider: ProviderConfig, info: Model, prices: ModelList['prices']): void {
     const known = resolved.get(info.handle ?? '')
     if (known && known.info.context_window !== info.context_window) keep(provider, info, prices)
   }
@@ -130,8 +169,10 @@ export function createModels(options: ModelsOptions): Models {
   }
 
   async function resolve(handle: string): Promise<ResolvedModel> {
-    const known = resolved.get(handle)
-    if (known) return known
+    const looking = look()
+    if (looking) await looking
+    const found = resolved.get(handle)
+    if (found) return found
     if (handle === demo.handle) return demo
     if (handle !== 'letta/auto') return find(handle)
     const preferred = options.default_handle
@@ -141,17 +182,38 @@ export function createModels(options: ModelsOptions): Models {
     return first ? find(first) : demo
   }
 
-  return { list: () => listAll(), resolve: (_actor, handle) => resolve(handle) }
+  async function relist(name: string): Promise<ModelListProblem | null> {
+    await look()
+    const entry = entries.find(({ provider }) => provider.name === name)
+    if (!entry) return { provider: name, url: '', message: `There is no provider '${name}'` }
+    entry.list = null
+    const { problem } = await listOf(entry)
+    return problem && problemOf(entry.provider, problem)
+  }
+
+  return { list: () => listAll(), resolve: (_actor, handle) => resolve(handle), relist }
 }
 
-function entriesOf(options: ModelsOptions): Entry[] {
+function problemOf({ name }: ProviderConfig, { url, message, status }: ListError): ModelListProblem {
+  return { provider: name, url, message, status }
+}
+
+function isSame(a: Entry, b: Entry): boolean {
+  return a.discovered === b.discovered && isDeepStrictEqual(a.provider, b.provider)
+}
+
+/** The providers, each once: those that are named, then those looked for on this machine. */
+export function entriesOf(
+  providers: ProviderList,
+  options: Pick<ModelsOptions, 'discover_local' | 'local_urls'>,
+): Entry[] {
   const local = PRESETS.flatMap(({ name, provider_type, base_url }) => {
     if (name !== 'ollama' && name !== 'lmstudio') return []
     const url = options.local_urls?.[name] ?? base_url
     const provider: ProviderConfig = { name, provider_type, base_url: url, category: 'base' }
     return [{ provider, discovered: true }]
   })
-  const named = options.providers.map((provider) => ({ provider, discovered: false }))
+  const named = providers.map((provider) => ({ provider, discovered: false }))
   const entries: Entry[] = []
   for (const entry of options.discover_local === false ? named : [...named, ...local]) {
     const base = addressOf(entry.provider)
@@ -168,7 +230,7 @@ function addressOf(provider: ProviderConfig): string {
   return apiBase(provider).replace('//localhost', '//127.0.0.1')
 }
 
-async function fetchList({ provider }: Entry, timeout_ms: number): Promise<ProviderList> {
+async function fetchList({ provider }: Entry, timeout_ms: number): Promise<ModelList> {
   try {
     const listed = await fetchModels(provider, timeout_ms)
     const prices = listed.flatMap(({ id, price }) =>

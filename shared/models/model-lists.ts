@@ -12,11 +12,14 @@ type Json = Record<string, unknown>
 export class ListError extends Error {
   readonly url: string
   readonly absent: boolean
+  /** What was answered instead of a list. */
+  readonly status: number | undefined
 
-  constructor(url: string, message: string, absent = false) {
+  constructor(url: string, message: string, absent = false, status?: number) {
     super(message)
     this.url = url
     this.absent = absent
+    this.status = status
   }
 }
 
@@ -185,7 +188,7 @@ function isNoChatModel(id: string): boolean {
 }
 
 /** Gets (or, with a body, posts) JSON with the provider's credentials. */
-async function getJson(
+export async function getJson(
   provider: ProviderConfig,
   address: string,
   signal: AbortSignal,
@@ -221,9 +224,10 @@ async function getJson(
     throw new ListError(shown, `${shown} cannot be reached: ${messageOf(error)}`)
   }
   if (status === 401 || status === 403) {
-    throw new ListError(shown, `${shown} answered ${status}; check the key of provider '${provider.name}'`)
+    const text = `${shown} answered ${status}; check the key of provider '${provider.name}'`
+    throw new ListError(shown, text, false, status)
   }
-  if (status !== 200) throw new ListError(shown, `${shown} answered ${status}`, status === 404)
+  if (status !== 200) throw new ListError(shown, `${shown} answered ${status}`, status === 404, status)
   try {
     return JSON.parse(answer)
   } catch {
@@ -246,17 +250,19 @@ function credentials(provider: ProviderConfig): Record<string, string> {
 }
 
 /** The list under the first of these keys that holds one, or the answer itself where it is a list. */
-function items(answer: unknown, ...keys: string[]): Json[] {
+export function items(answer: unknown, ...keys: string[]): Json[] {
   const list = Array.isArray(answer)
     ? answer
     : keys.map((key) => (answer as Json | null)?.[key]).find(Array.isArray)
   return ((list ?? []) as unknown[]).filter((item): item is Json => typeof item === 'object' && item !== null)
 }
 
-function text(value: unknown): string | null {
+/** Text that says something. */
+export function text(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null
 }
 
-function size(value: unknown): number | null {
+/** A whole number above 0. */
+export function size(value: unknown): number | null {
   return typeof value === 'number' && Number.isInteger(value) && value > 0 ? value : null
 }

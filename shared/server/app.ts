@@ -21,6 +21,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   messages: () => import('./routes/messages.ts'),
   models: () => import('./routes/models.ts'),
   passages: () => import('./routes/passages.ts'),
+  providers: () => import('./routes/providers.ts'),
   ready: () => import('./routes/health.ts'),
   runs: () => import('./routes/runs.ts'),
   steps: () => import('./routes/steps.ts'),

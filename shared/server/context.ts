@@ -2,12 +2,15 @@ import type { ActiveRuns } from '../core/active-runs.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
 import type { Download } from './images.ts'
+import type { Providers } from './providers.ts'
 import { DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID } from '../schema/ids.ts'
 
 /** What every route is given. */
 export interface ServerContext {
   deps: CoreDeps
   runs: ActiveRuns
+  /** The providers that users add. */
+  providers: Providers
   /** Hears of failures that are ours, with the id of the request they belong to; must not throw. */
   onFailure(where: string, error: unknown, request_id?: string): void
   /** Fetches the images of messages. */

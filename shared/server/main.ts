@@ -1,14 +1,15 @@
 /** Wires one process: the only file that picks adapters. */
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { openConfig } from '../config/config.ts'
+import { type Config, openConfig } from '../config/config.ts'
+import type { ConfigData } from '../config/schema.ts'
 import { unknownKeys } from '../config/settings.ts'
 import { ActiveRuns } from '../core/active-runs.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
 import type { Models } from '../core/ports/models.ts'
 import { preloadAdapters } from '../models/adapters.ts'
 import { createModels } from '../models/catalog.ts'
-import { providersFromEnv } from '../models/providers.ts'
+import { PRESETS, providersFromEnv } from '../models/providers.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
@@ -20,6 +21,7 @@ import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { withDocs } from './docs.ts'
 import { type Fetch, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
+import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
 
 type Environment = Record<string, string | undefined>
@@ -107,16 +109,21 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     ...(stale_after_ms > 0 ? { stale_after_ms } : {}),
   })
   try {
-    const config = await openConfig(data, { env })
-    const providers = [...config.value.providers, ...providersFromEnv(env)]
+    const config = await openConfig(data, {
+      env,
+      onBroken: (error) => onFailure('reading config.json', error),
+    })
+    const fromEnv = providersFromEnv(env)
+    const providers = providersNow(config, fromEnv)
+    const models = createModels({
+      providers,
+      default_handle: config.value.defaults.model ?? env['LETTA_DEFAULT_LLM_HANDLE'] ?? null,
+      discover_local: options.discover_local ?? config.value.discover_local,
+    })
     const allow_private = env['LOCI_ALLOW_PRIVATE_URLS'] === '1'
     const deps: CoreDeps = {
       store,
-      models: createModels({
-        providers,
-        default_handle: config.value.defaults.model ?? env['LETTA_DEFAULT_LLM_HANDLE'] ?? null,
-        discover_local: options.discover_local ?? config.value.discover_local,
-      }),
+      models,
       tools: createToolRunner({
         allow_private,
         exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
@@ -138,6 +145,13 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     const context: ServerContext = {
       deps,
       runs,
+      providers: createProviders({
+        config,
+        taken: fromEnv.map(({ name }) => name),
+        usual_url: (type) => PRESETS.find(({ provider_type }) => provider_type === type)?.base_url ?? '',
+        models,
+        models_of: (provider) => createModels({ providers: [provider], discover_local: false }),
+      }),
       onFailure,
       download: async (url, options) =>
         (await import('../tools/web/download.ts')).download(url, { ...options, allow_private }),
@@ -161,8 +175,8 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     })
     const preload = setTimeout(() => {
       pruning.now()
-      Promise.all([app.preload(), preloadAdapters(providers)]).catch((error: unknown) =>
-        onFailure('loading the routes', error),
+      Promise.all([app.preload(), preloadAdapters([...config.value.providers, ...fromEnv])]).catch(
+        (error: unknown) => onFailure('loading the routes', error),
       )
     }, PRELOAD_AFTER_MS)
     preload.unref()
@@ -263,6 +277,21 @@ export async function loadSettings() {
       const { models } = await createModels({ providers: [], discover_local: true }).list(DEFAULT_ACTOR)
       return models.filter(({ provider_name }) => provider_name !== 'loci')
     },
+  }
+}
+
+/** The providers of config.json as it is at each call, and those of the environment: one array while nothing changes. */
+function providersNow(config: Config, fromEnv: readonly ProviderConfig[]) {
+  let last: ConfigData | null = null
+  let providers: readonly ProviderConfig[] = []
+  const all = (data: ConfigData) => {
+    if (last !== data) providers = [...data.providers, ...fromEnv]
+    last = data
+    return providers
+  }
+  return () => {
+    const data = config.current()
+    return data instanceof Promise ? data.then(all) : all(data)
   }
 }
 

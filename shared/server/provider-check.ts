@@ -12,6 +12,8 @@ export interface ProviderCheck {
   models: Model[]
   /** Why there are none, in words that name the URL; null when it answered. */
   problem: string | null
+  /** What it answered instead of a list. */
+  status: number | undefined
 }
 
 /** Asks for the list of `models`, which knows this one provider. Never rejects. */
@@ -23,13 +25,22 @@ export async function checkProvider(
   const began = performance.now()
   const asked = await models.list(actor).catch((error: unknown) => ({
     models: [],
-    problems: [{ provider: provider.name, url: provider.base_url, message: messageOf(error) }],
+    problems: [
+      { provider: provider.name, url: provider.base_url, message: messageOf(error), status: undefined },
+    ],
   }))
   const latency_ms = Math.round(performance.now() - began)
   const own = asked.models.filter((model) => model.provider_name === provider.name)
   const [problem] = asked.problems
   const url = problem?.url ?? own[0]?.model_endpoint ?? withoutPassword(provider.base_url)
-  return { name: provider.name, url, latency_ms, models: own, problem: problem?.message ?? null }
+  return {
+    name: provider.name,
+    url,
+    latency_ms,
+    models: own,
+    problem: problem?.message ?? null,
+    status: problem?.status,
+  }
 }
 
 function withoutPassword(text: string): string {

@@ -14,6 +14,7 @@ import { identityMethods, identityOperations } from './methods/identities.ts'
 import { messageMethods } from './methods/messages.ts'
 import { otherMethods } from './methods/others.ts'
 import { plainOperations } from './methods/plain.ts'
+import { providerOperations } from './methods/providers.ts'
 import { restMethods, restOperations } from './methods/rest.ts'
 import { runMethods } from './methods/runs.ts'
 
@@ -78,6 +79,7 @@ describe('every method of the official client, called for its effect and held ag
     ...compactionOperations,
     ...groupOperations,
     ...identityOperations,
+    ...providerOperations,
     ...restOperations,
   ])
     it(`${operation.name}: ${operation.shows}`, async () => {

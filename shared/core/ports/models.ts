@@ -110,11 +110,17 @@ export interface SkippedModel {
   message: string
 }
 
+/** Why a provider lists no models. `status`: what it answered, if it did. */
+export interface ModelListProblem {
+  provider: string
+  url: string
+  message: string
+  status?: number | undefined
+}
+
 export interface Models {
   /** Every model that can be used now. A provider that does not answer contributes none; see `problems`. */
-  list(
-    actor: Actor,
-  ): Promise<{ models: Model[]; problems: { provider: string; url: string; message: string }[] }>
+  list(actor: Actor): Promise<{ models: Model[]; problems: ModelListProblem[] }>
   /** Throws `model_not_found` naming the handle and what is there. Accepts `letta/auto` for the default model. */
   resolve(actor: Actor, handle: string): Promise<ResolvedModel>
 }
