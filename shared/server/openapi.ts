@@ -86,12 +86,21 @@ function operationOf(noun: string, route: Route): Json {
           },
         }
       : {}),
+    ...(route.form ? { requestBody: { required: true, content: formOf(route.form) } } : {}),
     responses: {
       [route.answer === 'empty' ? '204' : '200']: answerOf(route),
       ...(route.params ? { '404': error('There is no such thing') } : {}),
       ...ERRORS,
     },
   }
+}
+
+/** A multipart form with a file. */
+function formOf(form: z.ZodType): Json {
+  const { properties } = schemaOf(form, 'input') as { properties?: Json }
+  const file = { type: 'string', format: 'binary' }
+  const schema = { type: 'object', properties: { file, ...properties }, required: ['file'] }
+  return { 'multipart/form-data': { schema } }
 }
 
 function answerOf({ answer }: Route): Json {

@@ -26,6 +26,8 @@ interface RouteSpec<P, Q, B> {
   /** A JSON body. With `optional_body` an empty one counts as `{}`. */
   body?: B
   optional_body?: boolean
+  /** Fields of a multipart form beside its `file`, for the API document: the handler reads the request itself. */
+  form?: z.ZodType
   /** Shape of the JSON answer, for the API document and its tests; `empty` is status 204. */
   answer: z.ZodType | 'event-stream' | 'unknown' | 'empty'
   /** A value becomes a JSON answer with status 200 (undefined: null); a Response is passed on. */

@@ -114,7 +114,10 @@ function operationOf(method: string, template: string, raw: RawOperation): Opera
     body: body ? { schema: body, required: raw.requestBody?.required ?? false } : null,
     answers: new Map(
       Object.entries(raw.responses ?? {}).map(([status, response]) => {
-        const schema = response.content?.['application/json']?.schema
+        const written = response.content?.['application/json']?.schema
+        // An agent file is answered as the object that it is; V1's document says that it is a string.
+        const isFile = written?.type === 'string' && raw.operationId?.startsWith('export_agent')
+        const schema = isFile ? { $ref: '#/components/schemas/AgentFileSchema' } : written
         return [Number(status), schema && Object.keys(schema).length > 0 ? schema : null]
       }),
     ),
