@@ -18,7 +18,7 @@ import { asAgentNotFound, notFound } from '../errors.ts'
 import { loadImages } from '../images.ts'
 import { route } from '../route.ts'
 import { routes as blockRoutes } from './agent-blocks.ts'
-import { routes as fileRoutes } from './agent-files.ts'
+import { routes as folderRoutes } from './agent-files.ts'
 import { routes as messageRoutes } from './agent-messages.ts'
 import { routes as fileRoutes } from './agent-files.ts'
 import { routes as toolRoutes } from './agent-tools.ts'
@@ -231,5 +231,5 @@ export const routes = [
   ...archivalRoutes,
   ...archiveRoutes,
   ...toolRoutes,
-  ...fileRoutes,
+  ...folderRoutes,
 ]
