@@ -1,4 +1,3 @@
-import type { z } from 'zod'
 import { importOptions, type ImportOptions } from '../schema/agent-file.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
 import { cleanText } from './body.ts'
@@ -57,7 +56,7 @@ async function readForm(
 }
 
 function optionsOf(fields: object): ImportOptions {
-  const result = importOptions.safeParse(fields) as z.ZodSafeParseResult<ImportOptions>
+  const result = importOptions.safeParse(fields)
   if (result.success) return result.data
   throw validationError('body', result.error, fields)
 }

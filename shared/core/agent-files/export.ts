@@ -216,7 +216,7 @@ function entities<T extends Block | Tool>(
       if (found.has(entity.id)) continue
       found.set(entity.id, { ...restore(fields(entity), keptOf(entity, kept)), id: names.get(entity.id) })
     }
-  const keyOf = (raw: Raw) => String(raw[by] ?? '')
+  const keyOf = ({ [by]: key }: Raw) => (typeof key === 'string' ? key : '')
   return [...found.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0))
 }
 

@@ -227,6 +227,7 @@ export const routes = [
   ...messageRoutes,
   ...compactionRoutes,
   ...blockRoutes,
+  ...agentFileRoutes,
   ...fileRoutes,
   ...archivalRoutes,
   ...archiveRoutes,

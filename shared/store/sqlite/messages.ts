@@ -4,15 +4,17 @@ import type { MessageFilter, MessageSearch, MessageStore } from '../../core/port
 import type { ContentPart, StoredMessage } from '../../schema/message.ts'
 import { SEND_MESSAGE, wordsOf } from '../../schema/message-text.ts'
 import type { Page } from '../../schema/page.ts'
-import { queryTerms, type Term } from '../search-text.ts'
+import { indexText, queryTerms, type Term } from '../search-text.ts'
 import type { Database, Transaction } from './database.ts'
-import { matchText, utc } from './full-text.ts'
+import { matchText, ownerWord, utc } from './full-text.ts'
 import { historyOf, inHistory, inStretch } from './history.ts'
+import { indexedUpTo, newestMessage } from './index-mark.ts'
 import { unknownCursor } from './page.ts'
-import { bestMatches, perTerm } from './ranking.ts'
+import { bestMatches, type Match, perTerm } from './ranking.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import type { MessageRow } from './tables.ts'
+import { UnindexedTexts } from './unindexed-texts.ts'
 
 type Data = Pick<
   StoredMessage,
@@ -73,6 +75,9 @@ const storedBy = query<{ agent: string; org: string }>()((p) =>
     .where('organization_id', '=', p.org),
 )
 
+/** Messages that are not in the index yet are searched as they are, unless there are more of them than this. */
+const MOST_UNINDEXED = 1000
+
 /** What a search without words finds, of a whole agent at any time: tools and clients mostly ask for that. */
 const newestOf = query<{ agent: string; org: string; roles: string; limit: number }>()((p) =>
   sqlite
@@ -90,6 +95,7 @@ const newestOf = query<{ agent: string; org: string; roles: string; limit: numbe
 export class SqliteMessages implements MessageStore {
   readonly #database: Database
   readonly #index: () => Promise<void>
+  readonly #texts = new UnindexedTexts()
 
   /** `index` puts what is committed into the full-text index. */
   constructor(database: Database, index: () => Promise<void>) {
@@ -105,6 +111,10 @@ export class SqliteMessages implements MessageStore {
         .where('organization_id', '=', actor.organization_id)
       if (filter.ids) rows = rows.where('id', 'in', filter.ids)
       if (filter.agent_id !== undefined) rows = rows.where('agent_id', '=', filter.agent_id)
+      else if (filter.conversation_id === undefined && filter.run_id === undefined) {
+        // Neither what is left of a deleted agent nor what an import has stored so far.
+        rows = rows.where('agent_id', 'not in', sqlite.selectFrom('deletions').select('agent_id'))
+      }
       if (filter.agent_ids) rows = rows.where('agent_id', 'in', filter.agent_ids)
       if (filter.run_id !== undefined) rows = rows.where('run_id', '=', filter.run_id)
       if (filter.step_id !== undefined) {
@@ -172,16 +182,10 @@ export class SqliteMessages implements MessageStore {
       const some = { agent, org: actor.organization_id, roles, limit }
       return this.#database.read((c) => newestOf.all(c, some).map(messageOf))
     }
-    let rows = sqlite
-      .selectFrom('messages')
-      .where('messages.organization_id', '=', actor.organization_id)
-      .where('messages.agent_id', '=', search.agent_id)
-      .where('messages.searchable', '=', 1)
-      .where('messages.role', 'in', search.roles)
+    let rows = messagesOf(actor, search.agent_id, search.roles)
     if (start_date !== undefined) rows = rows.where('messages.created_at', '>=', utc(start_date))
     if (end_date !== undefined) rows = rows.where('messages.created_at', '<', utc(end_date))
-    if (!blank) await this.#index()
-    return this.#database.read((c) => {
+    const find = (c: Connection) => {
       const mine =
         conversation_id === undefined ? rows : rows.where(inHistory(historyOf(c, actor, conversation_id)))
       const newest = mine.select('messages.seq').orderBy('messages.seq', 'desc').limit(search.limit)
@@ -192,10 +196,13 @@ export class SqliteMessages implements MessageStore {
           .select(['messages.seq', sql<number>`octet_length(messages.data)`.as('length')])
           .orderBy('messages_fts.rowid', 'desc')
           .limit(perTerm(terms.length))
+      const fresh = blank ? [] : this.#unindexed(c, mine, search.agent_id, terms)
       const found = blank
         ? c.all(newest).map((row) => row.seq)
         : bestMatches(
-            terms.map((term) => c.all(having(term))),
+            terms.map((term, i) =>
+              [...(fresh[i] ?? []), ...c.all(having(term))].slice(0, perTerm(terms.length)),
+            ),
             storedBy.get(c, { agent: search.agent_id, org: actor.organization_id })?.n ?? 0,
             search.limit,
           )
@@ -204,8 +211,47 @@ export class SqliteMessages implements MessageStore {
         c.all(columns.where('messages.seq', 'in', found)).map((row) => [row.seq, messageOf(row)]),
       )
       return found.flatMap((seq) => bySeq.get(seq) ?? [])
-    })
+    }
+    const some = await this.#database.read((c) =>
+      newestMessage(c) - indexedUpTo(c) > MOST_UNINDEXED ? null : find(c),
+    )
+    if (some) return some
+    await this.#index()
+    return this.#database.read(find)
   }
+
+  close(): void {
+    this.#texts.close()
+  }
+
+  /** What of these messages has each of the terms and is not in the index yet. */
+  #unindexed(
+    c: Connection,
+    mine: ReturnType<typeof messagesOf>,
+    agent_id: string,
+    terms: readonly Term[],
+  ): Match[][] {
+    const rows = c.all(
+      mine
+        .where('messages.seq', '>', indexedUpTo(c))
+        .select([...MESSAGE_COLUMNS, 'messages.seq', sql<number>`octet_length(messages.data)`.as('length')]),
+    )
+    const texts = rows.map(({ seq, length, ...row }) => ({ seq, length, ...indexEntry(messageOf(row)) }))
+    return this.#texts.find(
+      texts,
+      terms.map((term) => matchText([agent_id], [term])),
+    )
+  }
+}
+
+/** The messages of an agent that a search may find. */
+function messagesOf(actor: Actor, agent_id: string, roles: MessageSearch['roles']) {
+  return sqlite
+    .selectFrom('messages')
+    .where('messages.organization_id', '=', actor.organization_id)
+    .where('messages.agent_id', '=', agent_id)
+    .where('messages.searchable', '=', 1)
+    .where('messages.role', 'in', roles)
 }
 
 /** Stores one message; the index takes it in later (message-index.ts). Answers its sequence number and a copy as a later read would give it. */
@@ -269,8 +315,13 @@ export function messageOf(row: StoredRow): StoredMessage {
   }
 }
 
+/** A message as the full-text index has it. */
+export function indexEntry(message: StoredMessage): { owner: string; text: string } {
+  return { owner: ownerWord(message.agent_id), text: indexText(searchText(message)) }
+}
+
 /** What a message is found by; empty for one that is not. */
-export function searchText(message: StoredMessage): string {
+function searchText(message: StoredMessage): string {
   switch (message.role) {
     case 'user':
     case 'assistant':
