@@ -1,4 +1,5 @@
 import type { Actor } from '../core/ports/actor.ts'
+import { RESUME_GAP } from '../core/runs/recording.ts'
 import { runError } from '../core/runs/run-error.ts'
 import { usageOfSteps } from '../core/runs/usage.ts'
 import { AppError } from '../schema/errors.ts'
@@ -87,13 +88,24 @@ async function* encodeRecorded(
   for await (const part of parts) {
     if (part.type === 'chunks') yield part.text
     else {
-      yield await endOf(context, actor, part.run, Math.max(part.last_seq, after) + 1)
+      yield part.type === 'end'
+        ? await endOf(context, actor, part, after)
+        : endOfDeleted(run_id, part.read_to + 1)
       options.onDelivered?.()
     }
   }
 }
 
-async function endOf(context: ServerContext, actor: Actor, run: Run, seq: number): Promise<string> {
+/**
+ * How a run ended, numbered after its last chunk, the same whenever it is told: what of it a client has not seen that has
+ * read up to chunk `after`. One that names a chunk beyond the end has seen what nobody stored, and is told all of it.
+ */
+async function endOf(
+  context: ServerContext,
+  actor: Actor,
+  { run, last_seq }: { run: Run; last_seq: number },
+  after: number,
+): Promise<string> {
   const status = run.status === 'created' || run.status === 'running' ? 'failed' : run.status
   const steps: Step[] = []
   for (;;) {
@@ -104,5 +116,25 @@ async function endOf(context: ServerContext, actor: Actor, run: Run, seq: number
   }
   const usage = usageOfSteps(run.id, steps)
   const stop_reason = run.stop_reason ?? 'error'
-  return encodeEnd({ run_id: run.id, status, stop_reason, usage, error: runError(run) }, seq)
+  const error = runError(run)
+  // The process that died may have sent chunks which it had no time to store.
+  const lost = error?.detail === 'interrupted' ? RESUME_GAP : 0
+  const last = last_seq + lost
+  const items = encodeEnd({ run_id: run.id, status, stop_reason, usage, error }, last + 1).split(/(?<=\n\n)/)
+  const seen = after - last
+  return items.slice(seen > 0 && seen < items.length ? seen : 0).join('')
+}
+
+/** The agent was deleted while its run was read; nothing is left to tell but that. */
+function endOfDeleted(run_id: string, seq: number): string {
+  return encodeEnd(
+    {
+      run_id,
+      status: 'cancelled',
+      stop_reason: 'cancelled',
+      usage: usageOfSteps(run_id, []),
+      error: null,
+    },
+    seq,
+  )
 }

@@ -61,7 +61,10 @@ describe('background runs over the official client', () => {
       assert.deepEqual(await replay(run_id, 0, at), live)
       assert.deepEqual(await replay(run_id, 7, at), live.slice(7))
     }
-    assert.deepEqual(ends(await replay(run_id, live.length)), ['stop_reason', 'usage_statistics'])
+    assert.deepEqual(await replay(run_id, live.length - 2), live.slice(-2))
+    assert.deepEqual(await replay(run_id, live.length - 1), live.slice(-1), 'the end has its numbers too')
+    assert.deepEqual(await replay(run_id, live.length), [])
+    assert.deepEqual(await replay(run_id, 9999), live.slice(-2), 'the end is never lost, nor numbered anew')
     const run = await t.letta.runs.retrieve(run_id)
     assert.deepEqual([run.status, run.background], ['completed', true])
   })
@@ -247,6 +250,22 @@ describe('background runs over the official client', () => {
     }
   })
 
+  it('is cancelled with the agent that is deleted, and its stream says so', async () => {
+    for (const at of [t, other]) {
+      const agent = await newAgent()
+      const { live, run_id } = await held(agent.id)
+      const follower = new Reader(
+        await other.letta.runs.messages.stream(run_id, { starting_after: 2, include_pings: false }),
+      )
+      await follower.until((chunk) => chunk.content === 'w5 ')
+      await at.letta.agents.delete(agent.id)
+      for (const reader of [live, follower]) {
+        const last = (await reader.rest()).at(-1)
+        assert.deepEqual([last?.message_type, last?.stop_reason], ['stop_reason', 'cancelled'])
+      }
+    }
+  })
+
   it('serves the stream of an async run by its steps', async () => {
     const agent = await newAgent()
     model.add(
@@ -273,6 +292,38 @@ describe('background runs over the official client', () => {
 })
 
 describe('a background run whose server stops', () => {
+  it('ends its stream as any other when it completes within the grace', async () => {
+    const model = await startScriptedModel([])
+    const t = await startLoci({ model_url: model.url })
+    try {
+      const agent = await t.letta.agents.create({ model: SCRIPTED })
+      const { promise: hold, resolve: open } = Promise.withResolvers<void>()
+      model.add({ reply: { text: words(20), hold, hold_after: 10 } })
+      const live = new Reader(
+        await t.letta.agents.messages.create(agent.id, {
+          input: 'go',
+          streaming: true,
+          stream_tokens: true,
+          background: true,
+          include_pings: false,
+        }),
+      )
+      await live.until((chunk) => chunk.content === 'w5 ')
+      t.loci.endStreams()
+      const drained = t.loci.drain(60_000)
+      open()
+      const chunks = await live.rest()
+      assert.equal(text(chunks), words(20).join(''))
+      assert.deepEqual(ends(chunks), ['stop_reason', 'usage_statistics'])
+      await drained
+      await model.done()
+    } finally {
+      await t.close()
+      await model.close()
+    }
+    assert.deepEqual(t.failures, [])
+  })
+
   it('is gone on with by another one, in a new message, without a second beginning', async () => {
     const model = await startScriptedModel([])
     const t = await startLoci({ model_url: model.url })

@@ -413,6 +413,26 @@ describe('a context that is full', () => {
     await model.done()
   })
 
+  it('is made shorter on request however few messages fill it', async () => {
+    const { id } = await newAgent()
+    await fill(id, 2)
+    model.add({ reply: { text: 'Boats were counted.' } })
+    const done = await loci.letta.agents.messages.compact(id)
+    assert.equal(done.summary, 'Boats were counted.')
+    assert.ok(done.num_messages_after < done.num_messages_before)
+    const other = await newAgent()
+    const long = (await loci.letta.conversations.create({ agent_id: other.id })).id
+    for (let i = 1; i <= 4; i++) {
+      model.add({ reply: { text: `Noted ${i}.`, usage: counted(i * 0.2 * WINDOW) } })
+      const body = { input: `${i}. ${WORDS.repeat(60)}`, streaming: false } as const
+      await loci.letta.conversations.messages.create(long, body)
+    }
+    model.add({ reply: { text: 'Many boats.' } })
+    const { status, body } = await loci.http('POST', `/v1/conversations/${long}/compact`, {})
+    assert.equal(status, 200, JSON.stringify(body))
+    await model.done()
+  })
+
   it('answers 409 with the run while a turn runs', async () => {
     const { id } = await newAgent()
     await fill(id, 3)

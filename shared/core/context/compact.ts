@@ -68,12 +68,11 @@ export interface CompactionPlan {
 
 /** What a compaction would begin with; null when there is nothing that could go, or nothing would be won. */
 export function planCompaction(input: CompactionInput): CompactionPlan | null {
-  const { settings, context, attempt, trigger } = input
+  const { settings, context, attempt } = input
   const wanted = attempt === 0 ? settings.mode : ALL[settings.mode]
   const sliding = wanted.endsWith('sliding_window') ? slidingCut(input) : null
   const plan = sliding === null ? { mode: ALL[wanted], cut: wholeCut(input) } : { mode: wanted, cut: sliding }
-  // One message for one summary is not shorter, and a summary of a short summary not either.
-  if (plan.cut < (trigger === 'manual' ? 3 : 2)) return null
+  if (plan.cut < leastCut(input)) return null
   const only = plan.cut === 2 ? context[1] : undefined
   const size = only ? input.estimate(messageTokens(only, input.max_return_chars)) : Infinity
   return size < 0.25 * limitOf(input) ? null : plan
@@ -134,6 +133,11 @@ function limitOf({ window, tokens, trigger }: CompactionInput): number {
   return trigger === 'context_window_exceeded' ? Math.min(window, tokens) : window
 }
 
+/** One message for one summary is not shorter, and a summary of a short summary not either. */
+function leastCut({ trigger }: CompactionInput): number {
+  return trigger === 'manual' ? 3 : 2
+}
+
 /**
  * The nearest cut that leaves enough room: at first the share of the settings, a tenth more each time. Null when there
  * is none but everything.
@@ -144,7 +148,8 @@ function slidingCut(input: CompactionInput): number | null {
   const target = (1 - share) * limitOf(input)
   const summary = SUMMARY_SHARE * limitOf(input) * 0.5
   const last = pendingFrom(context)
-  const points = cutPoints(context).filter((point) => point <= last)
+  const least = leastCut(input)
+  const points = cutPoints(context).filter((point) => point >= least && point <= last)
   for (let part = share; part < 0.999; part += 0.1) {
     const at = 1 + Math.round(part * (context.length - 1))
     const point = points.findLast((candidate) => candidate <= at)

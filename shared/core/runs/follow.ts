@@ -11,6 +11,8 @@ export type StreamPart =
   | { type: 'chunks'; text: string }
   /** The run has ended, and everything was sent; `last_seq` is the number of its last chunk. */
   | { type: 'end'; run: Run; last_seq: number }
+  /** The run is not there any more: its agent was deleted. `read_to` is the number of the last chunk that was sent. */
+  | { type: 'gone'; read_to: number }
 
 export interface FollowOptions {
   /** Chunks after this number. */
@@ -19,7 +21,7 @@ export interface FollowOptions {
   batch_size: number
   /** Ends the reading quietly. */
   signal: AbortSignal
-  /** Ends it when the run is not one of this process. */
+  /** Ends it when the run goes on, or will go on, in another process. */
   closing: AbortSignal
 }
 
@@ -51,10 +53,12 @@ export async function* followRun(
         }
         continue
       }
-      if (!here && closing.aborted) return
       changes.expect()
       const stored = await store.streams.read(actor, run_id, position, batch_size)
-      if (!stored) return
+      if (!stored) {
+        yield { type: 'gone', read_to: position }
+        return
+      }
       if (stored.text !== '') {
         position = stored.read_to
         yield { type: 'chunks', text: stored.text }
@@ -65,6 +69,7 @@ export async function* followRun(
         // Nothing is stored up to where memory begins: the numbers skip there.
         if (here.from === from) position = from - 1
       } else if (recordingOf(run_id)?.over === false) continue
+      else if (closing.aborted) return
       else await changes.next()
     }
   } finally {
