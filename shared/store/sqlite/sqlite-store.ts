@@ -49,6 +49,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
   })
+  const messages = new SqliteMessages(database, () => indexMessages(database))
   const events = new SqliteEvents(database)
   const upkeep = new IndexUpkeep(database)
   let pruningFailed: unknown = null
@@ -67,7 +68,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     imports: new SqliteImports(database, instance),
     folders: new SqliteFolders(database),
     files: new SqliteFiles(database, instance),
-    messages: new SqliteMessages(database, () => indexMessages(database)),
+    messages,
     turns: new SqliteTurns(database, instance),
     compactions: new SqliteCompactions(database, instance),
     streams: new SqliteRunStreams(database, instance),
@@ -84,6 +85,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       events.close()
       await pruning
       await upkeep.close()
+      messages.close()
       instance.close()
       await database.close()
     },
