@@ -321,7 +321,7 @@ export function indexEntry(message: StoredMessage): { owner: string; text: strin
 }
 
 /** What a message is found by; empty for one that is not. */
-function searchText(message: StoredMessage): string {
+export function searchText(message: StoredMessage): string {
   switch (message.role) {
     case 'user':
     case 'assistant':
