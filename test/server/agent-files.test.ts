@@ -127,7 +127,7 @@ describe('agent files', () => {
       const { agent_ids } = await importing(file)
       const again = await exported(agent_ids[0]!)
       // The list of skills came with a later V1; an empty one says the same as none.
-      assert.deepEqual({ ...again, created_at: file['created_at'] }, { skills: [], ...file })
+      assert.deepEqual({ ...again, created_at: file['created_at'] }, { ...file, skills: [] })
       const { items: tools } = await loci.letta.agents.tools.list(agent_ids[0]!)
       const custom = tools.find((tool) => tool.name === 'calculate_fibonacci')
       assert.match(custom?.source_code ?? '', /def calculate_fibonacci/)

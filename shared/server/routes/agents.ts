@@ -18,9 +18,9 @@ import { asAgentNotFound, notFound } from '../errors.ts'
 import { loadImages } from '../images.ts'
 import { route } from '../route.ts'
 import { routes as blockRoutes } from './agent-blocks.ts'
-import { routes as folderRoutes } from './agent-files.ts'
+import { routes as exportRoutes } from './agent-exports.ts'
+import { routes as folderRoutes } from './agent-folders.ts'
 import { routes as messageRoutes } from './agent-messages.ts'
-import { routes as fileRoutes } from './agent-files.ts'
 import { routes as toolRoutes } from './agent-tools.ts'
 import { routes as archivalRoutes } from './archival-memory.ts'
 import { agentRoutes as archiveRoutes } from './archives.ts'
@@ -227,8 +227,7 @@ export const routes = [
   ...messageRoutes,
   ...compactionRoutes,
   ...blockRoutes,
-  ...agentFileRoutes,
-  ...fileRoutes,
+  ...exportRoutes,
   ...archivalRoutes,
   ...archiveRoutes,
   ...toolRoutes,
