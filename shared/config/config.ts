@@ -76,6 +76,17 @@ export async function openConfig(directory: string, options: ConfigOptions = {})
     }
   }
 
+  async function reread(): Promise<ConfigData> {
+    try {
+      stored = await load(new ConfigFile(path))
+      value = resolveKeys(stored, env)
+    } catch (error) {
+      options.onBroken?.(error)
+    }
+    reading = null
+    return value
+  }
+
   return {
     path,
     get value() {
@@ -88,15 +99,7 @@ export async function openConfig(directory: string, options: ConfigOptions = {})
       const now = stampOf(path)
       if (now === stamp) return reading ?? value
       stamp = now
-      return (reading = load(new ConfigFile(path))
-        .then((data) => {
-          stored = data
-          value = resolveKeys(stored, env)
-        }, options.onBroken)
-        .then(() => {
-          reading = null
-          return value
-        }))
+      return (reading = reread())
     },
     async read() {
       stored = await load(new ConfigFile(path))

@@ -195,7 +195,7 @@ export function createModels(options: ModelsOptions): Catalog {
 }
 
 function problemOf({ name }: ProviderConfig, { url, message, status }: ListError): ModelListProblem {
-  return { provider: name, url, message, status }
+  return { provider: name, url, message, ...(status === undefined ? {} : { status }) }
 }
 
 function isSame(a: Entry, b: Entry): boolean {

@@ -8,12 +8,14 @@ import { describeConversations } from './store/conversations.ts'
 import { describeCompactions } from './store/compactions.ts'
 import { describeEvents } from './store/events.ts'
 import { describeGroups } from './store/groups.ts'
+import { describeIdentities } from './store/identities.ts'
 import { describeMessages } from './store/messages.ts'
 import { describeOrganizations } from './store/organizations.ts'
 import { describePassages } from './store/passages.ts'
 import { describeRuns } from './store/runs.ts'
 import { describeRunStreams } from './store/run-streams.ts'
 import { describeTurns } from './store/turns.ts'
+import { describeVectors } from './store/vectors.ts'
 
 /** A fresh, empty store for one test. */
 export interface StoreUnderTest {
@@ -54,10 +56,12 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeAgents(subject)
     describeBlocks(subject)
     describeTools(subject)
+    describeIdentities(subject)
     describeMessages(subject)
     describeGroups(subject)
     describeArchives(subject)
     describePassages(subject)
+    describeVectors(subject)
     describeApprovals(subject)
     describeTurns(subject)
     describeCompactions(subject)

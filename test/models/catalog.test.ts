@@ -290,13 +290,19 @@ describe('catalog of models', () => {
           provider: 'key',
           url: `${bad.url}/key/models`,
           message: `${bad.url}/key/models answered 401; check the key of provider 'key'`,
+          status: 401,
         },
         {
           provider: 'html',
           url: `${bad.url}/html/models`,
           message: `${bad.url}/html/models answered something that is not JSON; check base_url`,
         },
-        { provider: 'down', url: `${bad.url}/down/models`, message: `${bad.url}/down/models answered 503` },
+        {
+          provider: 'down',
+          url: `${bad.url}/down/models`,
+          message: `${bad.url}/down/models answered 503`,
+          status: 503,
+        },
         {
           provider: 'gone',
           url: `${gone}/models`,
