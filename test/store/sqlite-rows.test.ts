@@ -248,7 +248,7 @@ describe('the rows of SqliteStore', () => {
       await store.turns.commit(ADA, aCommit(opened, run, { step: aStep(run), finish: DONE }))
     }
     rows('DELETE FROM agents WHERE id = ?', agent.id)
-    rows('INSERT INTO deletions VALUES (?, ?)', agent.id, ADA.organization_id)
+    rows('INSERT INTO deletions (agent_id, organization_id) VALUES (?, ?)', agent.id, ADA.organization_id)
     assert.deepEqual(await store.turns.recover(), [])
     const counts = [
       'messages',

@@ -3,7 +3,7 @@ import { newId } from '../../../shared/schema/ids.ts'
 import type { Subject } from '../store.contract.ts'
 import { aBlock, aBuiltin, aCommit, ADA, aMessage, anAgent, aRun, aStep, at, DONE } from './samples.ts'
 
-const ALL = ['agent.blocks', 'agent.tools', 'agent.tags'] as const
+const ALL = ['agent.sources', 'agent.blocks', 'agent.tools', 'agent.tags'] as const
 
 export function describeAgents(subject: Subject): void {
   describe('agents', () => {
@@ -31,13 +31,14 @@ export function describeAgents(subject: Subject): void {
       assert.deepEqual(created.tags, ['b', 'a'])
       assert.deepEqual(created.message_ids, [input.system_message.id])
       assert.deepEqual(await store.agents.get(ADA, created.id, ALL), created)
+      const { sources: _sources, ...row } = created
       assert.deepEqual(await store.agents.get(ADA, created.id, []), {
-        ...created,
+        ...row,
         blocks: [],
         tools: [],
         tags: [],
       })
-      const { blocks: _, tools: __, tags: ___, message_ids: ____, ...bare } = created
+      const { blocks: _, tools: __, tags: ___, message_ids: ____, ...bare } = row
       assert.deepEqual(bare, input.agent)
     })
 
@@ -166,13 +167,14 @@ export function describeAgents(subject: Subject): void {
         ...agent,
         pending_approval: null,
         managed_group: null,
+        identities: [],
         name: 'eva',
         description: null,
         tags: ['y'],
         blocks: [other],
         updated_at: updated.updated_at,
       })
-      const relations = [...ALL, 'agent.pending_approval', 'agent.managed_group'] as const
+      const relations = [...ALL, 'agent.pending_approval', 'agent.managed_group', 'agent.identities'] as const
       assert.deepEqual(await store.agents.get(ADA, agent.id, relations), updated)
       assert.ok(await store.blocks.get(ADA, agent.blocks[0]!.id), 'a block that was taken away still exists')
       assert.equal(await store.agents.update(ADA, newId('agent'), { name: 'x' }), null)
