@@ -14,6 +14,7 @@ import type { Actor } from './ports/actor.ts'
 import type { AgentPatch, Companion, NewAgent } from './ports/agent-store.ts'
 import type { CoreDeps } from './ports/deps.ts'
 import { compilePrompt, renderPrompt } from './prompt.ts'
+import { chooseEmbedding } from './search/embedding-choice.ts'
 import { canHaveCompanion, companionBody, companionGroup } from './teams/companion.ts'
 
 /** The handle that stands for "whatever model is best here". */
@@ -49,6 +50,7 @@ async function draftAgent(deps: CoreDeps, actor: Actor, body: CreateAgent): Prom
   const tools = await toolsOf(deps, actor, body)
   const tool_ids = unique([...tools.map((tool) => tool.id), ...(body.tool_ids ?? [])])
   const llm_config = llmConfigOf(model.info, body.agent_type, body)
+  const embedding = await chooseEmbedding(deps, actor, body)
   const agent: Omit<Agent, 'blocks' | 'tools' | 'tags' | 'message_ids'> = {
     id,
     name: body.name ?? randomAgentName(),
@@ -57,9 +59,9 @@ async function draftAgent(deps: CoreDeps, actor: Actor, body: CreateAgent): Prom
     description: body.description ?? null,
     metadata: body.metadata ?? null,
     model: model.handle,
-    embedding: body.embedding ?? body.embedding_config?.handle ?? null,
+    embedding: embedding?.handle ?? null,
     llm_config,
-    embedding_config: body.embedding_config ?? null,
+    embedding_config: embedding?.config ?? body.embedding_config ?? null,
     model_settings: modelSettingsOf(model.info, llm_config, body.model_settings),
     compaction_settings: newCompactionSettings(body.compaction_settings, llm_config),
     response_format: llm_config.response_format ?? null,
@@ -144,7 +146,11 @@ export async function updateAgent(
   } = body
   for (const [key, value] of Object.entries(plain)) if (value != null) Object.assign(patch, { [key]: value })
   if (tags != null) patch.tags = unique(tags)
-  if (embedding != null) patch.embedding = embedding
+  if (embedding != null || plain.embedding_config != null) {
+    const chosen = await chooseEmbedding(deps, actor, { embedding, embedding_config: plain.embedding_config })
+    patch.embedding = chosen?.handle ?? null
+    patch.embedding_config = chosen?.config ?? plain.embedding_config ?? null
+  }
   if (folder_ids != null || source_ids != null)
     patch.folder_ids = unique([...(folder_ids ?? []), ...(source_ids ?? [])])
   if (identity_ids != null) patch.identity_ids = unique(identity_ids)

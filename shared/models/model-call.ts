@@ -6,6 +6,7 @@ import { type AnswerDecoder, readAnswer, StreamFailure } from './answer-stream.t
 import {
   cancelledError,
   connectionFailure,
+  garbageError,
   statusFailure,
   timeoutError,
   tooLongError,
@@ -99,6 +100,43 @@ export async function* askModel(
       const failure = call.failure(thrown)
       const tries = failure.overload ? retry.overload_tries : retry.tries
       const wait = failure.retry && said === 0 && attempt < tries ? waitOf(failure, attempt, retry) : null
+      if (wait === null || (waited += wait) > retry.patience_ms) throw failure.error
+      await pause(wait, signal, place)
+    } finally {
+      call.close()
+    }
+  }
+}
+
+/**
+ * Asks for one JSON value, with the limits of the provider; repeated while the failure is one that passes. Throws as
+ * `Embedder.embed` promises.
+ */
+export async function askForJson(
+  place: Place,
+  post: Dialect['post'],
+  options: { signal: AbortSignal; retry?: Partial<RetryPolicy> },
+): Promise<unknown> {
+  const { signal } = options
+  const retry = { ...RETRY, ...options.retry }
+  let waited = 0
+  for (let attempt = 1; ; attempt++) {
+    if (signal.aborted) throw cancelledError(place)
+    const call = new Call(place, limitsOf(place.provider), signal)
+    try {
+      const incoming = await call.open(post(call.signal))
+      if (incoming.statusCode !== 200) throw await refusal(place, incoming)
+      const text = await readText(incoming)
+      call.said_all = true
+      try {
+        return JSON.parse(text) as unknown
+      } catch {
+        throw garbageError(place, 'something that is not JSON', text)
+      }
+    } catch (thrown) {
+      const failure = call.failure(thrown)
+      const tries = failure.overload ? retry.overload_tries : retry.tries
+      const wait = failure.retry && attempt < tries ? waitOf(failure, attempt, retry) : null
       if (wait === null || (waited += wait) > retry.patience_ms) throw failure.error
       await pause(wait, signal, place)
     } finally {

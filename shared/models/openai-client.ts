@@ -23,7 +23,11 @@ const JSON_BODY = { 'content-type': 'application/json' }
 const clients = new WeakMap<ProviderConfig, Map<string, ApiClient>>()
 
 /** The client for this provider and, on Azure, this deployment; the same one for the same configuration object. */
-export function clientFor(provider: ProviderConfig, model: Model, connect_ms: number): ApiClient {
+export function clientFor(
+  provider: ProviderConfig,
+  model: Pick<Model, 'name'>,
+  connect_ms: number,
+): ApiClient {
   let own = clients.get(provider)
   if (!own) clients.set(provider, (own = new Map()))
   const base = chatBase(provider, model)
@@ -33,7 +37,7 @@ export function clientFor(provider: ProviderConfig, model: Model, connect_ms: nu
 }
 
 /** Azure's older API has a URL for each deployment; its `v1` API is like everybody's. */
-function chatBase(provider: ProviderConfig, model: Model): string {
+function chatBase(provider: ProviderConfig, model: Pick<Model, 'name'>): string {
   if (provider.provider_type !== 'azure') return apiBase(provider)
   const root = serverRoot(provider).replace(/\/openai$/, '')
   return deploymentsVersion(provider)

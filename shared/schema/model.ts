@@ -203,3 +203,14 @@ export const embeddingConfig = z.looseObject({
   batch_size: z.number().int().default(32),
 })
 export type EmbeddingConfig = z.infer<typeof embeddingConfig>
+
+/** An embedding model as `GET /v1/models/embedding` lists it (V1 `EmbeddingModel`). */
+export const embeddingModel = embeddingConfig.extend({
+  handle: z.string(),
+  name: z.string(),
+  display_name: z.string(),
+  provider_type: providerType,
+  provider_name: z.string(),
+  model_type: z.literal('embedding'),
+})
+export type EmbeddingModel = z.infer<typeof embeddingModel>

@@ -5,16 +5,20 @@ import { type Config, openConfig } from '../config/config.ts'
 import type { ConfigData } from '../config/schema.ts'
 import { unknownKeys } from '../config/settings.ts'
 import { ActiveRuns } from '../core/active-runs.ts'
+import { FileIngest } from '../core/files/ingest.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
+import { embedWaiting } from '../core/search/embed.ts'
 import type { Models } from '../core/ports/models.ts'
 import { preloadAdapters } from '../models/adapters.ts'
 import { createModels } from '../models/catalog.ts'
+import { createEmbeddings } from '../models/embedding-catalog.ts'
 import { PRESETS, providersFromEnv } from '../models/providers.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { VERSION } from '../schema/version.ts'
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts'
+import { lazyFileParser } from '../tools/files/lazy-parser.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { createApp } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
@@ -78,6 +82,8 @@ export interface Loci {
 
 /** How often runs of instances that are gone are looked for, in milliseconds. */
 const RECOVER_EVERY_MS = 1_000
+/** How often texts that wait for vectors are looked for, in milliseconds. */
+const EMBED_EVERY_MS = 500
 /** How often streams past their retention are looked for, in milliseconds. */
 const PRUNE_EVERY_MS = 10 * 60_000
 
@@ -124,6 +130,11 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     const deps: CoreDeps = {
       store,
       models,
+      embeddings: createEmbeddings({
+        providers,
+        default_handle: config.value.defaults.embedding ?? env['LETTA_DEFAULT_EMBEDDING_HANDLE'] ?? null,
+        discover_local: options.discover_local ?? config.value.discover_local,
+      }),
       tools: createToolRunner({
         allow_private,
         exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
@@ -142,6 +153,12 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       loadEncoder: async () => (await import('./resume-runs.ts')).encoderOf,
       ...(busy_ms > 0 ? { busy_ms } : {}),
     })
+    const uploaded = join(data, 'files')
+    const ingest = new FileIngest(
+      store.files,
+      lazyFileParser({ directory: uploaded, parsers: join(data, 'parsers') }),
+      onFailure,
+    )
     const context: ServerContext = {
       deps,
       runs,
@@ -152,6 +169,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         models,
         models_of: (provider) => createModels({ providers: [provider], discover_local: false }),
       }),
+      uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
       onFailure,
       download: async (url, options) =>
         (await import('../tools/web/download.ts')).download(url, { ...options, allow_private }),
@@ -168,9 +186,12 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       if (left.length > 0) await (await import('./resume-runs.ts')).resumeRuns(context, left)
       const uncalled = await store.turns.takeUncalled()
       if (uncalled.length > 0) await (await import('./resume-runs.ts')).callBackLate(context, uncalled)
+      ingest.wake()
     })
+    const embedding = repeat(EMBED_EVERY_MS, unlessClosing, () => embedWaiting(deps, closing.signal))
     const pruning = repeat(PRUNE_EVERY_MS, unlessClosing, async () => {
       await store.streams.prune(new Date(Date.now() - server.stream_retention_hours * 3_600_000))
+      await ingest.tidy()
       await store.traces.prune(new Date(Date.now() - server.trace_retention_days * 86_400_000))
     })
     const preload = setTimeout(() => {
@@ -194,7 +215,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       async close() {
         clearTimeout(preload)
         closing.abort()
-        await Promise.all([recovery.stop(), pruning.stop()])
+        await Promise.all([recovery.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
         await runs.stop()
         await Promise.allSettled(tasks)
         await store.close()

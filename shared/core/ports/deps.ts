@@ -1,4 +1,5 @@
 import type { Clock } from './actor.ts'
+import type { Embeddings } from './embedder.ts'
 import type { Models } from './models.ts'
 import type { Store } from './store.ts'
 import type { ToolRunner } from './tools.ts'
@@ -7,6 +8,8 @@ import type { ToolRunner } from './tools.ts'
 export interface CoreDeps {
   store: Store
   models: Models
+  /** Absent: search is by words alone. */
+  embeddings?: Embeddings
   tools: ToolRunner
   clock: Clock
 }

@@ -32,7 +32,14 @@ export interface PassageSearch {
   /** ISO 8601 instants; the end is exclusive. */
   start_date?: string | undefined
   end_date?: string | undefined
+  /** By words, by vectors or by both; without `vectors` always by words. */
+  mode?: SearchMode | undefined
+  /** The query's vector by embedding model. */
+  vectors?: ReadonlyMap<string, Float32Array> | undefined
 }
+
+/** What a search goes by: words, vectors, or both with their ranks fused. */
+export type SearchMode = 'fts' | 'vector' | 'hybrid'
 
 /** A passage and why it was found: its ranks count from 1; the score is that of reciprocal rank fusion. */
 export interface PassageMatch {

@@ -15,6 +15,7 @@ import type { RunStreamStore } from './run-stream-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TraceStore } from './trace-store.ts'
 import type { TurnStore } from './turn-store.ts'
+import type { VectorStore } from './vector-store.ts'
 
 /** Coarse commands: each method is one transaction of its adapter. */
 export interface Store {
@@ -27,6 +28,7 @@ export interface Store {
   readonly identities: IdentityStore
   readonly archives: ArchiveStore
   readonly passages: PassageStore
+  readonly vectors: VectorStore
   readonly tools: ToolStore
   readonly imports: ImportStore
   readonly messages: MessageStore

@@ -1,3 +1,4 @@
+import { findPassages } from '../search/find.ts'
 import type { Agent } from '../../schema/agent.ts'
 import { isAppError, messageOf } from '../../schema/errors.ts'
 import { newId } from '../../schema/ids.ts'
@@ -10,6 +11,7 @@ import type { CoreDeps } from '../ports/deps.ts'
 import type { NewPassage } from '../ports/passage-store.ts'
 import type { AgentMessaging, ToolResult } from '../ports/tools.ts'
 import { decidedResult, isApproved } from '../ports/open-calls.ts'
+import { turnFiles } from '../files/turn-files.ts'
 import { ruleText } from '../prompt.ts'
 import { wrongPrefilled } from './prefilled.ts'
 import { wellFormed } from './stream-text.ts'
@@ -192,8 +194,10 @@ function runTool(
           created_at: now.toISOString(),
         })
       },
-      searchPassages: (search) => deps.store.passages.search(actor, { ...search, agent_id: agent.id }),
+      searchPassages: async (search) =>
+        (await findPassages(deps, actor, { ...search, agent_id: agent.id })).matches,
       messaging,
+      files: turnFiles(deps.store, actor, agent),
       now,
     },
     { signal },

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { findPassages } from '../../core/search/find.ts'
 import type { Actor } from '../../core/ports/actor.ts'
 import { AppError } from '../../schema/errors.ts'
 import { idSchema, newId } from '../../schema/ids.ts'
@@ -106,7 +107,7 @@ export const routes = [
     answer: archivalMemorySearchResponse,
     async handle({ actor, context, params, query }) {
       const { timezone } = await agentOf(context, actor, params.agent_id)
-      const found = await context.deps.store.passages.search(actor, {
+      const { matches } = await findPassages(context.deps, actor, {
         agent_id: params.agent_id,
         query: query.query,
         tags: query.tags,
@@ -115,7 +116,7 @@ export const routes = [
         start_date: dateOf('start_datetime', query.start_datetime, timezone),
         end_date: dateOf('end_datetime', query.end_datetime, timezone, { end: true }),
       })
-      const results = found.map(({ passage }) => ({
+      const results = matches.map(({ passage }) => ({
         id: passage.id,
         timestamp: zonedTime(new Date(passage.created_at), timezone),
         content: passage.text,

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { chooseEmbedding } from '../../core/search/embedding-choice.ts'
+import type { EmbeddingStatus } from '../../core/ports/vector-store.ts'
 import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
 import { archive, createArchive, updateArchive } from '../../schema/archive.ts'
 import { idSchema, newId } from '../../schema/ids.ts'
@@ -21,6 +22,11 @@ function newPassage(context: ServerContext, body: CreatePassage) {
     metadata: body.metadata ?? {},
     created_at: body.created_at ?? context.deps.clock.now().toISOString(),
   }
+}
+
+/** How far an archive's passages are embedded. */
+function stateOf({ waiting, problem }: EmbeddingStatus) {
+  return { status: problem !== null ? 'error' : waiting ? 'waiting' : 'completed', error: problem }
 }
 
 const empty = () => new Response(null, { status: 204 })
@@ -68,7 +74,8 @@ export const routes = [
     async handle({ actor, context, params }) {
       const found = await context.deps.store.archives.get(actor, params.archive_id)
       if (!found) throw notFound('Archive', params.archive_id)
-      return found
+      const status = await context.deps.store.vectors.status(actor, found.id)
+      return status ? { ...found, metadata: { ...found.metadata, embedding: stateOf(status) } } : found
     },
   }),
   route({

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { model, providerType } from '../../schema/model.ts'
+import { embeddingModel, model, providerType } from '../../schema/model.ts'
 import { listOf } from '../../schema/page.ts'
 import { route } from '../route.ts'
 
@@ -31,8 +31,7 @@ export const routes = [
     path: '/v1/models/embedding',
     operation: 'list_embedding_models',
     summary: 'Embedding models that can be used now',
-    answer: z.array(z.unknown()),
-    // No adapter embeds yet: a handle is stored with its agent, and search is by text.
-    handle: async () => [],
+    answer: z.array(embeddingModel),
+    handle: async ({ actor, context }) => (await context.deps.embeddings?.list(actor)) ?? [],
   }),
 ]

@@ -9,6 +9,7 @@ import type {
 } from '../../core/ports/passage-store.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Passage } from '../../schema/passage.ts'
+import { depthFor, fuse, type Fused } from '../fusion.ts'
 import { queryTerms, type Term } from '../search-text.ts'
 import type { Database } from './database.ts'
 import { matchText, utc } from './full-text.ts'
@@ -25,16 +26,17 @@ import {
 } from './passage-rows.ts'
 import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
-
-/** Dampens the first ranks in reciprocal rank fusion, as is usual. */
-const RRF_K = 60
+import type { VectorIndex } from './vector-index.ts'
+import { type Among, nearestTexts } from './vector-search.ts'
 
 /** Archival memory over the archives that are attached to an agent. */
 export class SqlitePassages implements PassageStore {
   readonly #database: Database
+  readonly #index: VectorIndex
 
-  constructor(database: Database) {
+  constructor(database: Database, index: VectorIndex) {
     this.#database = database
+    this.#index = index
   }
 
   create(actor: Actor, agent_id: string, passages: readonly NewPassage[]): Promise<Passage[]> {
@@ -59,22 +61,43 @@ export class SqlitePassages implements PassageStore {
     })
   }
 
-  search(actor: Actor, search: PassageSearch): Promise<PassageMatch[]> {
+  async search(actor: Actor, search: PassageSearch): Promise<PassageMatch[]> {
+    const { vectors, limit } = search
+    if (search.query.trim() === '') return []
+    if (!vectors || vectors.size === 0 || search.mode === 'fts')
+      return this.#matches(
+        actor,
+        fuse(await this.#database.read((c) => bestOf(c, actor, search, limit)), [], limit),
+      )
+    const depth = depthFor(limit)
+    const [fts, near] = await Promise.all([
+      search.mode === 'vector' ? [] : this.#database.read((c) => bestOf(c, actor, search, depth)),
+      nearestTexts(this.#database, this.#index, actor, { of: 'passages', ...search }, vectors, {
+        among: isFiltered(search) ? amongPassages(actor, search) : null,
+        limit: depth,
+      }),
+    ])
+    return this.#matches(actor, fuse(fts, near, limit))
+  }
+
+  /** The passages behind what was found; one that is gone by now is left out. */
+  #matches(actor: Actor, found: readonly Fused[]): Promise<PassageMatch[]> {
     return this.#database.read((c) => {
-      const found = bestOf(c, actor, search)
       const rows = c.all(
         sqlite
           .selectFrom('passages')
           .selectAll()
-          .where('seq', 'in', found)
+          .where(
+            'seq',
+            'in',
+            found.map(({ seq }) => seq),
+          )
           .where('organization_id', '=', actor.organization_id),
       )
       const bySeq = new Map(rows.map((row) => [row.seq, passageOf(row)]))
-      return found.flatMap((seq, i) => {
+      return found.flatMap(({ seq, ...ranks }) => {
         const passage = bySeq.get(seq)
-        return passage
-          ? [{ passage, rrf_score: 1 / (RRF_K + i + 1), vector_rank: null, fts_rank: i + 1 }]
-          : []
+        return passage ? [{ passage, ...ranks }] : []
       })
     })
   }
@@ -104,21 +127,17 @@ function idsOf(connection: Connection, actor: Actor, agent_id: string): string[]
 }
 
 /** Places of the passages that fit a search best; whole rows would have to be sorted with their texts. */
-function bestOf(connection: Connection, actor: Actor, search: PassageSearch): number[] {
+function bestOf(connection: Connection, actor: Actor, search: PassageSearch, limit: number): number[] {
   const query = search.query.trim()
   const attached = archivesInScope(connection, actor, search)
   if (query === '' || attached.length === 0) return []
   const archives = attached.map((archive) => archive.id)
   const terms = queryTerms(query)
-  const { tags = [], tag_match_mode = 'any', start_date, end_date } = search
-  let rows = inArchives(actor, archives)
-  if (tags.length > 0) rows = rows.where(taggedWith(tags, tag_match_mode))
-  if (start_date !== undefined) rows = rows.where('passages.created_at', '>=', utc(start_date))
-  if (end_date !== undefined) rows = rows.where('passages.created_at', '<', utc(end_date))
+  const rows = narrowed(inArchives(actor, archives), search)
   // What has no letter or digit in it (an emoji) is in no word index.
   if (terms.length === 0) {
     const having = rows.select('passages.seq').where(contains('passages.text', query))
-    return connection.all(having.orderBy('passages.seq', 'desc').limit(search.limit)).map((row) => row.seq)
+    return connection.all(having.orderBy('passages.seq', 'desc').limit(limit)).map((row) => row.seq)
   }
   const having = (term: Term) =>
     rows
@@ -130,8 +149,35 @@ function bestOf(connection: Connection, actor: Actor, search: PassageSearch): nu
   return bestMatches(
     terms.map((term) => connection.all(having(term))),
     attached.reduce((sum, archive) => sum + archive.passage_count, 0),
-    search.limit,
+    limit,
   )
+}
+
+function isFiltered({ tags = [], start_date, end_date }: PassageSearch): boolean {
+  return tags.length > 0 || start_date !== undefined || end_date !== undefined
+}
+
+function narrowed(rows: ReturnType<typeof inArchives>, search: PassageSearch) {
+  const { tags = [], tag_match_mode = 'any', start_date, end_date } = search
+  let narrow = rows
+  if (tags.length > 0) narrow = narrow.where(taggedWith(tags, tag_match_mode))
+  if (start_date !== undefined) narrow = narrow.where('passages.created_at', '>=', utc(start_date))
+  if (end_date !== undefined) narrow = narrow.where('passages.created_at', '<', utc(end_date))
+  return narrow
+}
+
+/** The numbers of an archive's passages that a search's filters let through. */
+function amongPassages(actor: Actor, search: PassageSearch): Among {
+  return (connection, archive_id, after, limit) =>
+    connection
+      .all(
+        narrowed(inArchives(actor, [archive_id]), search)
+          .select('passages.seq')
+          .where('passages.seq', '>', after)
+          .orderBy('passages.seq')
+          .limit(limit),
+      )
+      .map(({ seq }) => seq)
 }
 
 function inArchives(actor: Actor, archives: readonly string[]) {

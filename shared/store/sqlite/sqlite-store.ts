@@ -21,6 +21,8 @@ import { SqliteRunStreams } from './run-chunks.ts'
 import { SqliteTools } from './tools.ts'
 import { SqliteTraces } from './traces.ts'
 import { SqliteTurns } from './turns.ts'
+import { VectorIndex } from './vector-index.ts'
+import { SqliteVectors } from './vectors.ts'
 
 /** How long the heartbeat of a process that still holds its lock may stand still. */
 const STALE_AFTER_MS = 30_000
@@ -52,6 +54,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const messages = new SqliteMessages(database, () => indexMessages(database))
   const events = new SqliteEvents(database)
   const upkeep = new IndexUpkeep(database)
+  const vectorIndex = new VectorIndex(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
@@ -63,7 +66,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     groups: new SqliteGroups(database),
     identities: new SqliteIdentities(database),
     archives: new SqliteArchives(database),
-    passages: new SqlitePassages(database),
+    passages: new SqlitePassages(database, vectorIndex),
+    vectors: new SqliteVectors(database),
     tools: new SqliteTools(database),
     imports: new SqliteImports(database, instance),
     folders: new SqliteFolders(database),

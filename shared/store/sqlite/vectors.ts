@@ -1,0 +1,262 @@
+import type { Actor } from '../../core/ports/actor.ts'
+import type {
+  EmbeddingBatch,
+  EmbeddingStatus,
+  VectorScope,
+  VectorStore,
+} from '../../core/ports/vector-store.ts'
+import { AppError } from '../../schema/errors.ts'
+import { isId } from '../../schema/ids.ts'
+import { bytesOf, signsOf, unit } from '../vector-math.ts'
+import type { Database, Transaction } from './database.ts'
+import { MESSAGE_COLUMNS, messageOf, searchText } from './messages.ts'
+import { archivesInScope } from './passage-rows.ts'
+import type { Connection } from './query.ts'
+import { query, sqlite } from './query.ts'
+import { inSlices } from './slices.ts'
+
+/** Rows that one transaction removes, the first and any. */
+const ROWS = { first: 50, most: 500 }
+
+const due = query<{ now: number }>()((p) =>
+  sqlite
+    .selectFrom('embeddings')
+    .selectAll()
+    .where('waiting', '=', 1)
+    .where('retry_at', '<=', p.now)
+    .where('claimed_until', '<=', p.now)
+    .orderBy('retry_at')
+    .limit(1),
+)
+const passagesAfter = query<{ owner: string; after: number; limit: number }>()((p) =>
+  sqlite
+    .selectFrom('passages')
+    .select(['seq', 'text'])
+    .where('archive_id', '=', p.owner)
+    .where('seq', '>', p.after)
+    .orderBy('seq')
+    .limit(p.limit),
+)
+const messagesAfter = query<{ owner: string; after: number; limit: number }>()((p) =>
+  sqlite
+    .selectFrom('messages')
+    .select([...MESSAGE_COLUMNS, 'messages.seq'])
+    .where('agent_id', '=', p.owner)
+    .where('searchable', '=', 1)
+    .where('seq', '>', p.after)
+    .orderBy('seq')
+    .limit(p.limit),
+)
+const passageThere = query<{ seq: number }>()((p) =>
+  sqlite.selectFrom('passages').select('seq').where('seq', '=', p.seq),
+)
+const messageThere = query<{ seq: number }>()((p) =>
+  sqlite.selectFrom('messages').select('seq').where('seq', '=', p.seq),
+)
+const present = query<{ owner: string }>()((p) =>
+  sqlite.selectFrom('embeddings').selectAll().where('owner', '=', p.owner),
+)
+const put = query<{
+  owner: string
+  generation: number
+  seq: number
+  bits: Uint8Array
+  vector: Uint8Array
+}>()((p) =>
+  sqlite
+    .insertInto('vectors')
+    .values({ owner: p.owner, generation: p.generation, seq: p.seq, bits: p.bits, vector: p.vector })
+    .onConflict((conflict) => conflict.doNothing()),
+)
+
+/** Vectors in the database, and which texts still wait for one. */
+export class SqliteVectors implements VectorStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async claim(limits: {
+    texts: number
+    characters: number
+    claim_ms: number
+  }): Promise<EmbeddingBatch | null> {
+    // Looked for first: nothing is written while nothing waits.
+    if (!(await this.#database.read((c) => due.get(c, { now: Date.now() })))) return null
+    return this.#database.write((tx) => {
+      for (;;) {
+        const now = Date.now()
+        const row = due.get(tx, { now })
+        if (!row) return null
+        const texts = textsOf(tx, row, limits)
+        if (texts.length > 0) {
+          change(tx, row.owner, { claimed_until: now + limits.claim_ms })
+          return batchOf(row, texts)
+        }
+        change(tx, row.owner, { waiting: 0 })
+      }
+    })
+  }
+
+  save(
+    batch: EmbeddingBatch,
+    vectors: readonly (Float32Array | null)[],
+    problem: string | null = null,
+  ): Promise<void> {
+    return this.#database.write((tx) => {
+      const row = present.get(tx, { owner: batch.owner })
+      if (!row || row.generation !== batch.generation) return
+      const dim = row.dim ?? vectors.find((vector) => vector !== null)?.length ?? null
+      const there = isId('agent', batch.owner) ? messageThere : passageThere
+      for (const [i, { seq }] of batch.texts.entries()) {
+        const vector = vectors[i]
+        if (!vector) continue
+        if (vector.length !== dim) throw otherDimension(batch, vector.length, dim)
+        if (!there.get(tx, { seq })) continue
+        const direction = unit(vector)
+        const { owner, generation } = batch
+        put.run(tx, { owner, generation, seq, bits: signsOf(direction), vector: bytesOf(direction) })
+      }
+      if (row.dim === null && dim !== null) tellDimension(tx, batch.owner, dim)
+      const done = batch.texts.at(-1)?.seq ?? row.done
+      change(tx, batch.owner, { dim, done, failures: 0, problem, retry_at: 0, claimed_until: 0 })
+    })
+  }
+
+  fail(batch: EmbeddingBatch, problem: string, wait_ms: number): Promise<void> {
+    return this.#ofGeneration(batch, {
+      failures: batch.failures + 1,
+      problem,
+      retry_at: Date.now() + wait_ms,
+      claimed_until: 0,
+    })
+  }
+
+  release(batch: EmbeddingBatch): Promise<void> {
+    return this.#ofGeneration(batch, { claimed_until: 0 })
+  }
+
+  async tidy(): Promise<void> {
+    const stale = sqlite.selectFrom('embeddings').select(['owner', 'generation']).where('stale', '=', 1)
+    for (const { owner, generation } of await this.#database.read((c) => c.all(stale))) {
+      const old = sqlite
+        .selectFrom('vectors')
+        .select('id')
+        .where('owner', '=', owner)
+        .where('generation', '<', generation)
+      await inSlices(this.#database, ROWS, (tx, rows) => {
+        const deleted = tx.run(sqlite.deleteFrom('vectors').where('id', 'in', old.limit(rows)))
+        if (deleted > 0) return true
+        change(tx, owner, { stale: 0 })
+        return false
+      })
+    }
+  }
+
+  models(actor: Actor, scope: VectorScope): Promise<string[]> {
+    return this.#database.read((c) => [...new Set(ownersOf(c, actor, scope).map((owner) => owner.model))])
+  }
+
+  status(actor: Actor, owner: string): Promise<EmbeddingStatus | null> {
+    return this.#database.read((c) => {
+      const row = present.get(c, { owner })
+      if (!row || row.organization_id !== actor.organization_id || row.model === '') return null
+      return { model: row.model, dim: row.dim, waiting: row.waiting === 1, problem: row.problem }
+    })
+  }
+
+  #ofGeneration(batch: EmbeddingBatch, values: Change): Promise<void> {
+    return this.#database.write((tx) => {
+      if (present.get(tx, { owner: batch.owner })?.generation === batch.generation)
+        change(tx, batch.owner, values)
+    })
+  }
+}
+
+/** An owner whose texts have vectors. */
+export interface VectorOwner {
+  owner: string
+  model: string
+  generation: number
+  dim: number
+}
+
+/** The owners with vectors in the scope of a search. */
+export function ownersOf(connection: Connection, actor: Actor, scope: VectorScope): VectorOwner[] {
+  let rows = sqlite
+    .selectFrom('embeddings')
+    .select(['owner', 'model', 'generation', 'dim'])
+    .where('organization_id', '=', actor.organization_id)
+    .where('dim', 'is not', null)
+    .where('model', '<>', '')
+  if (scope.of === 'passages') {
+    const archives = archivesInScope(connection, actor, scope).map(({ id }) => id)
+    rows = rows.where('owner', 'in', archives)
+  } else if (scope.agent_id !== undefined) rows = rows.where('owner', '=', scope.agent_id)
+  else rows = rows.where('owner', 'like', 'agent-%')
+  return connection.all(rows).flatMap(({ dim, ...row }) => (dim === null ? [] : [{ ...row, dim }]))
+}
+
+/** New values of some columns. */
+type Change = Partial<{
+  dim: number | null
+  done: number
+  waiting: number
+  stale: number
+  failures: number
+  problem: string | null
+  retry_at: number
+  claimed_until: number
+}>
+
+function change(tx: Transaction, owner: string, values: Change): void {
+  tx.run(sqlite.updateTable('embeddings').set(values).where('owner', '=', owner))
+}
+
+function textsOf(
+  tx: Transaction,
+  row: { owner: string; done: number },
+  limits: { texts: number; characters: number },
+): EmbeddingBatch['texts'] {
+  const place = { owner: row.owner, after: row.done, limit: limits.texts }
+  const found = isId('agent', row.owner)
+    ? messagesAfter.all(tx, place).map(({ seq, ...message }) => ({
+        seq,
+        text: searchText(messageOf(message)),
+      }))
+    : passagesAfter.all(tx, place)
+  let characters = 0
+  return found.filter(({ text }, i) => (characters += text.length) <= limits.characters || i === 0)
+}
+
+function batchOf(
+  row: {
+    owner: string
+    organization_id: string
+    model: string
+    generation: number
+    dim: number | null
+    failures: number
+  },
+  texts: EmbeddingBatch['texts'],
+): EmbeddingBatch {
+  const { owner, organization_id, model, generation, dim, failures } = row
+  return { owner, organization_id, model, generation, dim, failures, texts }
+}
+
+/** The archive says how long its vectors really are. */
+function tellDimension(tx: Transaction, owner: string, dim: number): void {
+  tx.statement(
+    `UPDATE archives SET data = json_set(data, '$.embedding_config.embedding_dim', ?)
+     WHERE id = ? AND json_type(data, '$.embedding_config') = 'object'`,
+  ).run(dim, owner)
+}
+
+function otherDimension(batch: EmbeddingBatch, got: number, dim: number | null): AppError {
+  return new AppError(
+    'invalid_argument',
+    `${batch.model} answered vectors of ${got} numbers, and those of '${batch.owner}' have ${dim}: it is another model than ` +
+      'before under the same name. Choose the embedding model of the archive again to embed it anew.',
+  )
+}

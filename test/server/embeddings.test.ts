@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { eventually, startLoci, type TestLoci } from '../support/loci.ts'
+import { type ModelServer, type Route, startModelServer } from '../support/model-server.ts'
+import { embeddingsAnswer } from '../support/test-embeddings.ts'
+
+const SMALL = 'openai/embed-small'
+const OTHER = 'openai/embed-other'
+
+describe('embeddings through an OpenAI-compatible provider', () => {
+  let t: TestLoci
+  let server: ModelServer
+  let answer: (body: Record<string, unknown>) => Route
+  const good = (body: Record<string, unknown>): Route => ({ json: embeddingsAnswer(body) })
+  before(async () => {
+    server = await startModelServer({
+      'GET /v1/models': { json: { data: [{ id: 'chat' }, { id: 'embed-small' }, { id: 'embed-other' }] } },
+      'POST /v1/embeddings': (body) => answer(body),
+    })
+    t = await startLoci({ model_url: `${server.url}/v1` })
+  })
+  beforeEach(() => {
+    answer = good
+  })
+  after(async () => {
+    assert.deepEqual(t.failures, [])
+    await t.close()
+    await server.close()
+  })
+
+  const newArchive = (embedding = SMALL) => t.letta.archives.create({ name: 'Animals', embedding })
+  const add = (id: string, ...texts: string[]) =>
+    t.letta.archives.passages.createMany(id, { passages: texts.map((text) => ({ text })) })
+  const statusOf = async (id: string) =>
+    (await t.letta.archives.retrieve(id)).metadata?.['embedding'] as { status: string; error: string | null }
+  const settled = (id: string, status: string) =>
+    eventually(`archive is ${status}`, async () => {
+      const now = await statusOf(id)
+      return now.status === status ? now : null
+    })
+  const search = async (archive_id: string, query: string) => {
+    const found = await t.letta.passages.search({ archive_id, query })
+    return { text: found[0]?.passage.text, mode: found[0]?.metadata?.['search_mode'] }
+  }
+
+  it('are listed with what V1 says of them', async () => {
+    const [small] = await t.letta.models.embeddings.list()
+    assert.deepEqual(
+      [small?.handle, small?.name, small?.model_type, small?.provider_type, small?.embedding_endpoint_type],
+      [SMALL, 'embed-small', 'embedding', 'openai', 'openai'],
+    )
+  })
+
+  it('find what words do not, and the answer says how', async () => {
+    const archive = await newArchive()
+    assert.equal(archive.embedding_config?.handle, SMALL)
+    await add(archive.id, 'Elephants never forget.', 'Bicycles have two wheels.')
+    await settled(archive.id, 'completed')
+    assert.deepEqual(await search(archive.id, 'elefants'), {
+      text: 'Elephants never forget.',
+      mode: 'hybrid',
+    })
+    const { embedding_config } = await t.letta.archives.retrieve(archive.id)
+    assert.equal(embedding_config?.embedding_dim, 256, 'as long as the vectors are')
+  })
+
+  it('never keep a passage from being stored, and are made when the provider is back', async () => {
+    const archive = await newArchive()
+    answer = () => ({ status: 401, body: { error: { message: 'no such key' } } })
+    await add(archive.id, 'Elephants never forget.')
+    const { error } = await settled(archive.id, 'error')
+    assert.match(error ?? '', /openai at .*embeddings answered 401/)
+    assert.deepEqual(await search(archive.id, 'elephant'), { text: 'Elephants never forget.', mode: 'fts' })
+    answer = good
+    await settled(archive.id, 'completed')
+    assert.equal((await search(archive.id, 'elefant')).mode, 'hybrid')
+  })
+
+  it('leave a search to the words while the provider does not answer it', async () => {
+    const archive = await newArchive()
+    await add(archive.id, 'Elephants never forget.')
+    await settled(archive.id, 'completed')
+    answer = () => ({ status: 401 })
+    assert.deepEqual(await search(archive.id, 'elephant'), { text: 'Elephants never forget.', mode: 'fts' })
+  })
+
+  it('are refused when there are fewer than asked, and when they change their length', async () => {
+    const archive = await newArchive()
+    answer = (body) => {
+      const { data, ...rest } = embeddingsAnswer(body)
+      return { json: { ...rest, data: data.slice(1) } }
+    }
+    await add(archive.id, 'one elephant', 'two elephants')
+    assert.match((await settled(archive.id, 'error')).error ?? '', /answered 1 vectors for 2 texts/)
+    answer = good
+    await settled(archive.id, 'completed')
+    answer = (body) => ({ json: embeddingsAnswer(body, 128) })
+    await add(archive.id, 'three elephants')
+    assert.match((await settled(archive.id, 'error')).error ?? '', /vectors of 128 numbers.*have 256/)
+    assert.equal((await search(archive.id, 'three')).text, 'three elephants')
+    const { embedding_config } = await t.letta.archives.retrieve(archive.id)
+    assert.equal(embedding_config?.embedding_dim, 256)
+  })
+
+  it('leave out one text that the provider refuses, and keep the others', async () => {
+    const archive = await newArchive()
+    answer = (body) =>
+      (body['input'] as string[]).includes('bad') ? { status: 400, body: { error: 'too long' } } : good(body)
+    await add(archive.id, 'one elephant', 'bad', 'two bicycles')
+    const { error } = await settled(archive.id, 'error')
+    assert.match(error ?? '', /answered 400/)
+    assert.equal((await search(archive.id, 'bicicles')).text, 'two bicycles')
+    assert.equal((await search(archive.id, 'bad')).text, 'bad')
+  })
+
+  it('are made anew when the model of an archive changes', async () => {
+    const archive = await newArchive()
+    await add(archive.id, 'one elephant')
+    await settled(archive.id, 'completed')
+    const models: unknown[] = []
+    answer = (body) => {
+      models.push(body['model'])
+      return { json: embeddingsAnswer(body, 64) }
+    }
+    const { status } = await t.http('PATCH', `/v1/archives/${archive.id}`, { embedding: OTHER })
+    assert.equal(status, 200)
+    await settled(archive.id, 'completed')
+    assert.deepEqual(models, ['embed-other'])
+    assert.equal((await search(archive.id, 'elefant')).text, 'one elephant')
+  })
+
+  it('of an agent are those of the archive that it makes; its search uses them', async () => {
+    const agent = await t.letta.agents.create({ name: 'ada', model: 'openai/chat', embedding: SMALL })
+    assert.equal(agent.embedding_config?.handle, SMALL)
+    await t.letta.agents.passages.create(agent.id, { text: 'Elephants never forget.' })
+    const [archive] = (await t.letta.archives.list({ agent_id: agent.id })).items
+    assert.equal(archive?.embedding_config?.handle, SMALL)
+    await settled(archive?.id ?? '', 'completed')
+    const { results } = await t.letta.agents.passages.search(agent.id, { query: 'elefant' })
+    assert.equal(results[0]?.content, 'Elephants never forget.')
+  })
+
+  it('of unknown handles are refused, but for providers that are not there', async () => {
+    await assert.rejects(newArchive('openai/nothing'), { status: 400 })
+    await assert.rejects(newArchive('nothing'), { status: 400 })
+    const archive = await newArchive('letta/letta-free')
+    assert.equal(archive.embedding_config, null)
+    await add(archive.id, 'one elephant')
+    assert.deepEqual(await search(archive.id, 'elephant'), { text: 'one elephant', mode: 'fts' })
+  })
+})
