@@ -44,6 +44,8 @@ export const configSchema = z.looseObject({
         .default(3),
       /** How long traces are kept: what went to a model in each step and what came back. 0: for the day they are made on. */
       trace_retention_days: z.number().min(0).max(3650).default(30),
+      /** Largest file that can be uploaded, in megabytes of 1024 × 1024 bytes. */
+      max_upload_mb: z.number().min(1).max(2048).default(100),
       /** Chunks that are stored of one run; the oldest go first. */
       stream_max_chunks: z.number().int().min(1000).default(100_000),
     })

@@ -1,6 +1,7 @@
 import type { Agent } from '../schema/agent.ts'
 import type { Block } from '../schema/block.ts'
 import type { ToolRule } from '../schema/tool.ts'
+import { directoriesSection } from './files/directories.ts'
 
 /**
  * The system message in two parts around its metadata section. The metadata (dates and counts) is that of the last
@@ -38,12 +39,14 @@ export const LINE_NUMBER_WARNING =
 
 /** Compiles everything of an agent's system message but its metadata section. */
 export function compilePrompt(
-  agent: Pick<Agent, 'system' | 'agent_type' | 'llm_config' | 'tool_rules' | 'blocks'>,
+  agent: Pick<Agent, 'system' | 'agent_type' | 'llm_config' | 'tool_rules' | 'blocks' | 'directories'> &
+    Partial<Pick<Agent, 'max_files_open'>>,
 ): CompiledPrompt {
   const numbered = NUMBERED.has(agent.agent_type) && agent.llm_config.model_endpoint_type === 'anthropic'
   const sections = [
     WITHOUT_BLOCKS.has(agent.agent_type) ? '' : blocksSection(agent.blocks, numbered),
     toolRulesSection(agent.tool_rules),
+    directoriesSection(agent.directories ?? [], agent.max_files_open ?? null),
   ]
   const memory = sections.filter((s) => s !== '').join('\n\n')
   const at = agent.system.indexOf(MEMORY_TOKEN)

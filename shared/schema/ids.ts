@@ -9,6 +9,7 @@ export const ID_PREFIXES = [
   'group',
   'block',
   'file',
+  'file_agent',
   'source',
   'tool',
   'archive',

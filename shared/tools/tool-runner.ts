@@ -1,6 +1,7 @@
 import type { ToolRunner } from '../core/ports/tools.ts'
 import { AppError } from '../schema/errors.ts'
 import { archivalTools } from './archival-tools.ts'
+import { fileTools } from './file-tools.ts'
 import { memoryTool } from './memory-tool.ts'
 import { memoryTools } from './memory-tools.ts'
 import { searchTools } from './search-tools.ts'
@@ -20,6 +21,7 @@ export function createToolRunner(options: WebOptions = OFFLINE): ToolRunner {
     ...archivalTools,
     ...searchTools,
     ...teamTools,
+    ...fileTools,
     ...voiceTools,
     ...webTools(options),
   ]

@@ -2,6 +2,8 @@ import type { Agent } from '../../schema/agent.ts'
 import type { Block } from '../../schema/block.ts'
 import type { StoredMessage, StoredToolReturn } from '../../schema/message.ts'
 import type { Tool, ToolSchema, ToolType } from '../../schema/tool.ts'
+import type { FileLines } from '../../schema/folder.ts'
+import type { AgentFile, FileMatch, OpenFileRequest } from './file-store.ts'
 import type { MessageSearch } from './message-store.ts'
 import type { PassageMatch, PassageSearch } from './passage-store.ts'
 
@@ -49,6 +51,21 @@ export interface AgentMessaging {
   ): Promise<{ agent_id: string; response: string }[]>
 }
 
+/** The files of the agent of a turn. What is opened and closed is so at once, whatever becomes of the step. */
+export interface TurnFiles {
+  list(): Promise<AgentFile[]>
+  /** As `FileStore.open`, up to what the agent may have open. */
+  open(requests: readonly OpenFileRequest[], options: { close_others: boolean }): Promise<string[]>
+  /** As `FileStore.read`. */
+  read(
+    file_id: string,
+    range: { start_line: number; end_line: number | null; max_chars: number },
+  ): Promise<FileLines | null>
+  search(query: string, limit: number): Promise<FileMatch[]>
+  /** Notes that these files were just used. */
+  touch(file_ids: readonly string[]): Promise<void>
+}
+
 export interface ToolCallInput {
   tool: Tool
   arguments: Record<string, unknown>
@@ -62,6 +79,7 @@ export interface ToolCallInput {
   insertPassage(passage: { text: string; tags: string[] }): void
   searchPassages(search: Omit<PassageSearch, 'agent_id'>): Promise<PassageMatch[]>
   messaging: AgentMessaging
+  files: TurnFiles
   now: Date
 }
 

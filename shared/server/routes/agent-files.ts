@@ -1,183 +1,77 @@
 import * as z from 'zod'
+import { exportAgentFile, type ExportOptions } from '../../core/agent-files/export.ts'
+import { importAgentFile } from '../../core/agent-files/import.ts'
 import type { Actor } from '../../core/ports/actor.ts'
-import { DEFAULT_MAX_FILES_OPEN, DEFAULT_VIEW_CHARS, viewText } from '../../core/ports/file-view.ts'
-import type { AgentFile } from '../../core/ports/file-store.ts'
-import { AGENT_RELATIONS, type Agent, agentState } from '../../schema/agent.ts'
-import { AppError } from '../../schema/errors.ts'
-import { agentFiles, type AgentFileAttachment, folder } from '../../schema/folder.ts'
+import { agentFile, exportRequest, importedAgents } from '../../schema/agent-file.ts'
 import { idSchema } from '../../schema/ids.ts'
-import { pageQuery, queryBoolean } from '../../schema/page.ts'
-import { toAgentState } from '../agent-state.ts'
+import { queryBoolean } from '../../schema/page.ts'
+import { readImport } from '../agent-file-body.ts'
 import type { ServerContext } from '../context.ts'
-import { notFound } from '../errors.ts'
-import { route, type Route } from '../route.ts'
+import { breather } from '../json-slices.ts'
+import { route } from '../route.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
-const fileParams = params.extend({ file_id: idSchema('file') })
-const order_by = z.literal('created_at').optional()
 
-async function agentOf(context: ServerContext, actor: Actor, agent_id: string): Promise<Agent> {
-  const agent = await context.deps.store.agents.get(actor, agent_id, [])
-  if (!agent) throw notFound('Agent', agent_id)
-  return agent
-}
-
-/** Folders of an agent, and the same under their old name. */
-function folderRoutes(noun: 'folders' | 'sources'): Route[] {
-  const word = noun === 'folders' ? 'folder' : 'source'
-  const linked = z
-    .object({ agent_id: idSchema('agent'), [`${word}_id`]: idSchema('source') })
-    .transform((path) => {
-      const ids = path as Record<string, string>
-      return { agent_id: ids['agent_id'] ?? '', folder_id: ids[`${word}_id`] ?? '' }
-    })
-  const change = (verb: 'attach' | 'detach') =>
-    route({
-      method: 'PATCH',
-      path: `/v1/agents/:agent_id/${noun}/${verb}/:${word}_id`,
-      operation: `${verb}_${word}_${verb === 'attach' ? 'to' : 'from'}_agent`,
-      summary: verb === 'attach' ? `Give an agent a ${word} with its files` : `Take a ${word} from an agent`,
-      params: linked,
-      answer: agentState,
-      async handle({ actor, context, params: { agent_id, folder_id } }) {
-        const { agents, folders } = context.deps.store
-        if (!(await folders.get(actor, folder_id))) throw notFound('Folder', folder_id)
-        await folders[verb](actor, agent_id, folder_id)
-        const agent = await agents.get(actor, agent_id, AGENT_RELATIONS)
-        if (!agent) throw notFound('Agent', agent_id)
-        return toAgentState(agent)
-      },
-    })
-  return [
-    route({
-      method: 'GET',
-      path: `/v1/agents/:agent_id/${noun}`,
-      operation: `list_${noun}_for_agent`.replace('list_sources', 'list_agent_sources').replace('agent_sources_for_agent', 'agent_sources'),
-      summary: `List an agent's ${noun}`,
-      params,
-      query: z.object({ order_by, ...pageQuery({ limit: 100, order: 'desc' }) }),
-      answer: z.array(folder),
-      async handle({ actor, context, params: { agent_id }, query }) {
-        await agentOf(context, actor, agent_id)
-        return context.deps.store.folders.list(actor, { agent_id }, query)
-      },
-    }),
-    change('attach'),
-    change('detach'),
-  ]
-}
-
-export const routes: Route[] = [
-  ...folderRoutes('folders'),
-  ...folderRoutes('sources'),
+/** Export and import of agents as agent files. */
+export const routes = [
   route({
     method: 'GET',
-    path: '/v1/agents/:agent_id/files',
-    operation: 'list_files_for_agent',
-    summary: "List an agent's files, with what it sees of those that are open",
+    path: '/v1/agents/:agent_id/export',
+    operation: 'export_agent',
+    summary: 'Export an agent, with its messages, as an agent file',
     params,
     query: z.object({
-      order_by,
-      cursor: z.string().optional(),
-      is_open: queryBoolean.optional(),
-      ...pageQuery({ limit: 100, order: 'desc' }),
+      /** Of V1's older format, which is only read here. */
+      max_steps: z.coerce.number().int().default(100),
+      use_legacy_format: queryBoolean.default(false),
+      conversation_id: z.string().optional(),
+      scrub_messages: queryBoolean.default(false),
     }),
-    answer: agentFiles,
-    async handle({ actor, context, params: { agent_id }, query }) {
-      const agent = await agentOf(context, actor, agent_id)
-      const all = await context.deps.store.files.ofAgent(actor, agent_id)
-      const listed = all
-        .filter((file) => query.is_open === undefined || file.is_open === query.is_open)
-        .toSorted((a, b) => (a.id < b.id ? -1 : 1) * (query.order === 'asc' ? 1 : -1))
-      const place = (id: string | undefined) => {
-        if (id === undefined) return null
-        const at = listed.findIndex((file) => file.id === id || file.file_id === id)
-        if (at < 0) throw new AppError('not_found', `No item '${id}' to page from; use an id that the list returned.`)
-        return at
-      }
-      const after = place(query.after ?? query.cursor)
-      const before = place(query.before)
-      const window = listed.slice(after === null ? 0 : after + 1, before ?? undefined)
-      const page =
-        after === null && before !== null ? window.slice(-query.limit) : window.slice(0, query.limit)
-      const has_more = page.length < window.length
-      return {
-        files: await Promise.all(page.map((file) => attachment(context, actor, agent, file))),
-        next_cursor: has_more ? (page.at(-1)?.id ?? null) : null,
-        has_more,
-      }
-    },
+    answer: agentFile,
+    handle: ({ actor, context, params, query }) => exported(context, actor, params.agent_id, query),
   }),
   route({
-    method: 'PATCH',
-    path: '/v1/agents/:agent_id/files/close-all',
-    operation: 'close_all_files_for_agent',
-    summary: "Close all of an agent's files",
+    method: 'POST',
+    path: '/v1/agents/:agent_id/export',
+    operation: 'export_agent_with_skills',
+    summary: 'Export an agent together with skills of the client',
     params,
-    answer: z.array(z.string()),
-    async handle({ actor, context, params: { agent_id } }) {
-      await agentOf(context, actor, agent_id)
-      return context.deps.store.files.close(actor, agent_id, 'all')
-    },
+    body: exportRequest,
+    optional_body: true,
+    answer: agentFile,
+    handle: ({ actor, context, params, body }) => exported(context, actor, params.agent_id, body ?? {}),
   }),
   route({
-    method: 'PATCH',
-    path: '/v1/agents/:agent_id/files/:file_id/open',
-    operation: 'open_file_for_agent',
-    summary: 'Open a file; answers those that were closed to make room',
-    params: fileParams,
-    answer: z.array(z.string()),
-    async handle({ actor, context, params: { agent_id, file_id } }) {
-      const agent = await agentOf(context, actor, agent_id)
-      return context.deps.store.files.open(
-        actor,
-        agent_id,
-        [{ file_id, start_line: 0, end_line: null }],
-        { max_open: agent.max_files_open ?? DEFAULT_MAX_FILES_OPEN },
-      )
-    },
-  }),
-  route({
-    method: 'PATCH',
-    path: '/v1/agents/:agent_id/files/:file_id/close',
-    operation: 'close_file_for_agent',
-    summary: 'Close a file',
-    params: fileParams,
-    answer: z.object({ message: z.string() }),
-    async handle({ actor, context, params: { agent_id, file_id } }) {
-      await agentOf(context, actor, agent_id)
-      const files = await context.deps.store.files.ofAgent(actor, agent_id)
-      if (!files.some((file) => file.file_id === file_id)) throw notFound('File', file_id)
-      await context.deps.store.files.close(actor, agent_id, [file_id])
-      return { message: `File id=${file_id} successfully closed` }
+    method: 'POST',
+    path: '/v1/agents/import',
+    operation: 'import_agent',
+    summary: 'Import the agents of an agent file: all of it, or nothing',
+    answer: importedAgents,
+    async handle({ actor, context, request }) {
+      const breathe = breather()
+      const { file, options } = await readImport(request, breathe)
+      return importAgentFile(context.deps, actor, file, options, breathe)
     },
   }),
 ]
 
-async function attachment(
+async function exported(
   context: ServerContext,
   actor: Actor,
-  agent: Agent,
-  file: AgentFile,
-): Promise<AgentFileAttachment> {
-  const { id, file_id, folder_id, folder_name, path, is_open, last_accessed_at } = file
-  const view = is_open
-    ? await context.deps.store.files.read(actor, file_id, {
-        start_line: file.start_line ?? 0,
-        end_line: file.end_line,
-        max_chars: agent.per_file_view_window_char_limit ?? DEFAULT_VIEW_CHARS,
-      })
-    : null
-  return {
-    id,
-    file_id,
-    file_name: path,
-    folder_id,
-    folder_name,
-    is_open,
-    last_accessed_at,
-    visible_content: view && file.status === 'completed' ? viewText(view, file.lines) : null,
-    start_line: is_open && view ? view.first_line + 1 : null,
-    end_line: is_open && view ? view.next_line : null,
-  }
+  agent_id: string,
+  options: ExportOptions,
+): Promise<Response> {
+  const pieces = await exportAgentFile(context.deps, actor, agent_id, options)
+  const encoder = new TextEncoder()
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const next = await pieces.next()
+      if (next.done) controller.close()
+      else controller.enqueue(encoder.encode(next.value))
+    },
+    async cancel() {
+      await pieces.return(undefined)
+    },
+  })
+  return new Response(body, { headers: { 'content-type': 'application/json' } })
 }

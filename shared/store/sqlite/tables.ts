@@ -128,7 +128,7 @@ export interface Tables {
     position: number
     /** The label of the agent's block that it stands for, whatever its own is now. */
     label: string
-    /** Taken away in this conversation, which then has no block of this label. */
+    /** Taken away in this conversation, or deleted: the conversation has no block of this label then. */
     detached: Generated<number>
   }
   traces: TraceRow

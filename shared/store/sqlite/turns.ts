@@ -31,6 +31,7 @@ import {
 import { cutContext, messagesOfSeqs, rememberContext, replaceContext } from './context-cuts.ts'
 import { blocksInConversation } from './conversation-blocks.ts'
 import { agentSeenBy, readConversationRow } from './conversation-rows.ts'
+import { withDirectories } from './file-links.ts'
 import { appendMessages, ContextCache, readContext, rewriteText } from './context.ts'
 import type { Database, Transaction } from './database.ts'
 import type { Instance } from './instances.ts'
@@ -275,6 +276,7 @@ export class SqliteTurns implements TurnStore {
       tools: toolsOfAgent(tx, actor, agentRow.id),
       tags: tagsOfAgent(tx, actor, agentRow.id),
       message_ids: context.map((message) => message.id),
+      ...withDirectories(tx, actor, agentRow.id),
     }
     const stored = storedCount.get(tx, { agent: agentRow.id, org: actor.organization_id })?.n ?? 0
     tx.alongside(
@@ -359,7 +361,12 @@ export class SqliteTurns implements TurnStore {
   }
 
   cancelRequests(): Promise<string[]> {
-    return this.#database.read((c) => cancelRequests(c, this.#instance.id, this.#instance.held()))
+    return this.#database.read((c) => cancelRequests(c, this.#instance.id, this.#runsHeld()))
+  }
+
+  /** An instance holds files that it reads, too. */
+  #runsHeld(): string[] {
+    return this.#instance.held().filter((id) => id.startsWith('run-'))
   }
 
   listSteps(actor: Actor, filter: StepFilter, page: Page): Promise<Step[]> {
@@ -388,6 +395,7 @@ export class SqliteTurns implements TurnStore {
         tools: toolsOfAgent(c, actor, agent_id),
         tags: tagsOfAgent(c, actor, agent_id),
         message_ids: context.map((message) => message.id),
+        ...withDirectories(c, actor, agent_id),
       }
       const context_usage = contextUsageOf(conversation)
       return { agent, context, context_usage, recall_count: stored - context.length, archival }

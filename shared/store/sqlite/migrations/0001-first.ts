@@ -415,7 +415,7 @@ CREATE INDEX compactions_by_agent ON compactions (organization_id, agent_id, cre
 
 CREATE TABLE conversations_blocks (
   conversation_id TEXT NOT NULL,
-  block_id TEXT NOT NULL REFERENCES blocks (id) ON DELETE CASCADE,
+  block_id TEXT NOT NULL,
   organization_id TEXT NOT NULL,
   position INTEGER NOT NULL,
   label TEXT NOT NULL,

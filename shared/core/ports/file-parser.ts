@@ -1,0 +1,22 @@
+import type { FileBatch, FileClaim } from './file-store.ts'
+
+/** What a file turned out to be. */
+export interface ParsedFile {
+  /** Media type. */
+  type: string
+  lines: number
+  characters: number
+}
+
+/** Reads uploads, outside of this process's event loop and within limits of time and memory. */
+export interface FileParser {
+  /**
+   * The text of an upload, part by part. Throws an error whose text tells a user what is wrong with the file; an abort
+   * throws its reason.
+   */
+  parse(claim: FileClaim, options: { signal: AbortSignal }): AsyncGenerator<FileBatch, ParsedFile>
+  /** Forgets an upload. */
+  discard(file_id: string): Promise<void>
+  /** Ids of the uploads that lie there for a while. */
+  leftovers(): Promise<string[]>
+}

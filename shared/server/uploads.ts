@@ -1,0 +1,86 @@
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FileIngest } from '../core/files/ingest.ts'
+import { AppError } from '../schema/errors.ts'
+import { newId } from '../schema/ids.ts'
+import { cleanText } from './body.ts'
+import { readMultipartFile } from './multipart.ts'
+
+/** Where uploads go, and who reads them. */
+export interface Uploads {
+  /** Each file lies there under its id until it was read. */
+  directory: string
+  max_bytes: number
+  ingest: FileIngest
+}
+
+/** An upload that is on disk, flushed. */
+export interface Upload {
+  file_id: string
+  name: string
+  type: string | null
+  size: number
+  /** Removes it again. */
+  discard(): Promise<void>
+}
+
+/** Characters that a file's name may have. */
+const MAX_NAME = 200
+
+/**
+ * Streams the file of a request to disk; no more than some pieces of it are ever in memory. Throws `too_large` before
+ * anything is read when the request says so, else as soon as too much has come; then nothing of it stays.
+ */
+export async function receiveUpload(
+  request: Request,
+  uploads: Uploads,
+  name: string | undefined,
+): Promise<Upload> {
+  const { directory, max_bytes } = uploads
+  const tooLarge = () =>
+    new AppError(
+      'too_large',
+      `the file is larger than the ${max_bytes / 1024 / 1024} MB this server takes (server.max_upload_mb in config.json)`,
+    )
+  // Something for the boundaries and heads around the file.
+  if (Number(request.headers.get('content-length') ?? 0) > max_bytes + 100 * 1024) throw tooLarge()
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const file_id = newId('file')
+  const path = join(directory, file_id)
+  const discard = () => rm(path, { force: true })
+  const handle = await open(`${path}.part`, 'wx', 0o600)
+  let size = 0
+  let said = { name: '', type: null as string | null }
+  try {
+    await readMultipartFile(request, {
+      begin(file) {
+        said = file
+      },
+      async write(bytes) {
+        size += bytes.length
+        if (size > max_bytes) throw tooLarge()
+        await handle.writeFile(bytes)
+      },
+    })
+    await handle.sync()
+    await handle.close()
+    await rename(`${path}.part`, path)
+  } catch (error) {
+    await handle.close()
+    await rm(`${path}.part`, { force: true })
+    throw error
+  }
+  return { file_id, name: safeFileName(name ?? said.name), type: said.type, size, discard }
+}
+
+/** The last part of a path, without what no file system and no prompt should see; `file` when nothing is left. */
+export function safeFileName(given: string): string {
+  const last = cleanText(given).normalize('NFC').split(/[/\\]/).at(-1) ?? ''
+  const plain = last.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}<>"]+/gu, ' ').trim()
+  if (plain === '' || /^\.+$/.test(plain)) return 'file'
+  const characters = Array.from(plain)
+  if (characters.length <= MAX_NAME) return plain
+  // The ending says what it is.
+  const ending = /\.[A-Za-z0-9]{1,10}$/.exec(plain)?.[0] ?? ''
+  return characters.slice(0, MAX_NAME - ending.length).join('') + ending
+}

@@ -1,0 +1,444 @@
+import { sql } from 'kysely'
+import type { Actor } from '../../core/ports/actor.ts'
+import type {
+  AgentFile,
+  CreatedFile,
+  FileBatch,
+  FileClaim,
+  FileMatch,
+  FileOutcome,
+  FileStore,
+  NewFile,
+  OpenFileRequest,
+} from '../../core/ports/file-store.ts'
+import { AppError } from '../../schema/errors.ts'
+import type { DuplicateHandling, FileLines, FileMetadata } from '../../schema/folder.ts'
+import { newId } from '../../schema/ids.ts'
+import type { Page } from '../../schema/page.ts'
+import type { Passage } from '../../schema/passage.ts'
+import { indexText } from '../search-text.ts'
+import type { Database, Transaction } from './database.ts'
+import { addToAgent, clearFile, markDeleted, sweepFiles } from './file-links.ts'
+import { filesOfAgent, folderOfRow, metadataOf, readFolderRow, readLines, textOfFile } from './file-rows.ts'
+import { readFilePassages, searchFiles } from './file-search.ts'
+import { ownerWord } from './full-text.ts'
+import type { Instance } from './instances.ts'
+import { windowOf } from './page.ts'
+import type { Connection } from './query.ts'
+import { query, sqlite } from './query.ts'
+
+/** Characters of a chunk where the folder does not say: about 300 tokens. */
+const CHARS_PER_TOKEN = 4
+const CHUNK_TOKENS = 300
+
+const WAITING = ['pending', 'parsing']
+
+const waiting = query<object>()(() =>
+  sqlite
+    .selectFrom('files')
+    .selectAll()
+    .where(sql<boolean>`status in ('pending', 'parsing')`)
+    .where(sql<boolean>`deleted = 0`)
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(100),
+)
+const addText = query<{ file: string; line: number; text: string }>()((p) =>
+  sqlite.insertInto('file_texts').values({ file_id: p.file, first_line: p.line, text: p.text }),
+)
+const addIndex = query<{ seq: number; owner: string; text: string }>()((p) =>
+  sqlite.insertInto('passages_fts').values({ rowid: p.seq, owner: p.owner, text: p.text }),
+)
+const addLink = query<{ file: string; seq: number }>()((p) =>
+  sqlite.insertInto('file_passages').values({ file_id: p.file, passage_seq: p.seq }),
+)
+const addPassage = query<{
+  id: string
+  org: string
+  folder: string
+  text: string
+  now: string
+  data: string
+}>()((p) =>
+  sqlite.insertInto('passages').values({
+    id: p.id,
+    organization_id: p.org,
+    archive_id: p.folder,
+    text: p.text,
+    created_at: p.now,
+    updated_at: p.now,
+    created_by_id: null,
+    last_updated_by_id: null,
+    data: p.data,
+  }),
+)
+
+/** Files, their reading, and what agents see of them. */
+export class SqliteFiles implements FileStore {
+  readonly #database: Database
+  readonly #instance: Instance
+
+  constructor(database: Database, instance: Instance) {
+    this.#database = database
+    this.#instance = instance
+  }
+
+  async create(actor: Actor, file: NewFile, handling: DuplicateHandling): Promise<CreatedFile> {
+    const created = await this.#database.write((tx) => insertFile(tx, actor, file, handling))
+    if (created.status === 'created' && created.replaced !== null) await this.sweep()
+    return created
+  }
+
+  get(actor: Actor, file_id: string, options: { content?: boolean } = {}): Promise<FileMetadata | null> {
+    return this.#database.read((c) => readFile(c, actor, file_id, options.content ?? false))
+  }
+
+  list(
+    actor: Actor,
+    folder_id: string,
+    page: Page,
+    options: { content?: boolean } = {},
+  ): Promise<FileMetadata[]> {
+    return this.#database.read((c) => {
+      const window = windowOf(c, actor.organization_id, { table: 'files', column: 'created_at' }, page)
+      let rows = present(actor).where('files.folder_id', '=', folder_id)
+      for (const condition of window.conditions) rows = rows.where(condition)
+      const found = c
+        .all(rows.orderBy(window.direction).limit(page.limit))
+        .map((row) => metadataOf(row, options.content ? textOfFile(c, row.id) : null))
+      return window.turned ? found.toReversed() : found
+    })
+  }
+
+  async delete(actor: Actor, folder_id: string, file_id: string): Promise<boolean> {
+    const deleted = await this.#database.write((tx) =>
+      markDeleted(
+        tx,
+        sqlite
+          .selectFrom('files')
+          .select('id')
+          .where('id', '=', file_id)
+          .where('folder_id', '=', folder_id)
+          .where('organization_id', '=', actor.organization_id)
+          .where('deleted', '=', 0),
+      ),
+    )
+    if (deleted > 0) await this.sweep()
+    return deleted > 0
+  }
+
+  passages(actor: Actor, folder_id: string, page: Page): Promise<Passage[]> {
+    return this.#database.read((c) => readFilePassages(c, actor, folder_id, page))
+  }
+
+  async claim({ max_attempts }: { max_attempts: number }): Promise<FileClaim | null> {
+    const free = (c: Connection) =>
+      waiting
+        .all(c, {})
+        .find(
+          ({ id, instance_id }) =>
+            instance_id === null ||
+            (instance_id === this.#instance.id
+              ? !this.#instance.holds(id)
+              : this.#instance.stateOf(c, instance_id) !== 'alive'),
+        )
+    if (!(await this.#database.read(free))) return null
+    this.#instance.lock()
+    const claimed = await this.#database.write((tx) => {
+      const row = free(tx)
+      if (!row) return null
+      const actor: Actor = { user_id: '', organization_id: row.organization_id }
+      const folder = readFolderRow(tx, actor, row.folder_id)
+      const now = new Date().toISOString()
+      const mine = sqlite.updateTable('files').where('id', '=', row.id)
+      if (row.attempts >= max_attempts || !folder) {
+        const message = `Reading it ended the process ${row.attempts} times in a row, so it was given up.`
+        tx.run(mine.set({ status: 'error', error_message: message, instance_id: null, updated_at: now }))
+        return { given_up: row.id }
+      }
+      const attempt = row.attempts + 1
+      this.#instance.register(tx)
+      tx.run(
+        mine.set({
+          status: 'parsing',
+          instance_id: this.#instance.id,
+          attempts: attempt,
+          chunks: 0,
+          updated_at: now,
+        }),
+      )
+      tx.alongside(
+        () => this.#instance.leaseTaken(row.id),
+        () => this.#instance.leaseReleased(row.id),
+      )
+      const tokens = folderOfRow(folder).embedding_config.embedding_chunk_size ?? CHUNK_TOKENS
+      return {
+        file_id: row.id,
+        folder_id: row.folder_id,
+        organization_id: row.organization_id,
+        name: row.name,
+        type: row.type,
+        attempt,
+        chunk_chars: tokens * CHARS_PER_TOKEN,
+      }
+    })
+    if (claimed === null) return null
+    const id = 'given_up' in claimed ? claimed.given_up : claimed.file_id
+    // What an earlier reading has left.
+    await clearFile(this.#database, id)
+    return 'given_up' in claimed ? this.claim({ max_attempts }) : claimed
+  }
+
+  append(claim: FileClaim, batch: FileBatch): Promise<boolean> {
+    return this.#database.write((tx) => {
+      const set = (eb: { chunks: number }) => ({
+        chunks: eb.chunks + batch.chunks.length,
+        updated_at: new Date().toISOString(),
+      })
+      const row = this.#held(tx, claim)
+      if (!row) return false
+      tx.run(sqlite.updateTable('files').set(set(row)).where('id', '=', claim.file_id))
+      for (const { first_line, text } of batch.pieces)
+        addText.run(tx, { file: claim.file_id, line: first_line, text })
+      const now = new Date().toISOString()
+      for (const { text, first_line, last_line } of batch.chunks) {
+        const data = { tags: [], metadata: {}, file_id: claim.file_id, first_line, last_line }
+        const { rowid: seq } = addPassage.run(tx, {
+          id: newId('passage'),
+          org: claim.organization_id,
+          folder: claim.folder_id,
+          text,
+          now,
+          data: JSON.stringify(data),
+        })
+        addIndex.run(tx, { seq, owner: ownerWord(claim.folder_id), text: indexText(text) })
+        addLink.run(tx, { file: claim.file_id, seq })
+      }
+      return true
+    })
+  }
+
+  async finish(claim: FileClaim, outcome: FileOutcome): Promise<boolean> {
+    if (outcome.status === 'error') await clearFile(this.#database, claim.file_id)
+    const done = await this.#database.write((tx) => {
+      if (!this.#held(tx, claim)) return false
+      const values =
+        outcome.status === 'error'
+          ? { status: 'error', error_message: outcome.message, chunks: 0 }
+          : {
+              status: 'completed',
+              type: outcome.type,
+              lines: outcome.lines,
+              characters: outcome.characters,
+            }
+      const now = new Date().toISOString()
+      tx.run(
+        sqlite
+          .updateTable('files')
+          .set({ ...values, instance_id: null, updated_at: now })
+          .where('id', '=', claim.file_id),
+      )
+      return true
+    })
+    this.#instance.leaseReleased(claim.file_id)
+    return done
+  }
+
+  async release(claim: FileClaim): Promise<void> {
+    await this.#database.write((tx) => {
+      if (!this.#held(tx, claim)) return
+      tx.run(
+        sqlite
+          .updateTable('files')
+          .set({ status: 'pending', instance_id: null, attempts: claim.attempt - 1 })
+          .where('id', '=', claim.file_id),
+      )
+    })
+    this.#instance.leaseReleased(claim.file_id)
+  }
+
+  sweep(): Promise<void> {
+    return sweepFiles(this.#database)
+  }
+
+  unread(file_ids: readonly string[]): Promise<string[]> {
+    return this.#database.read((c) =>
+      file_ids.filter(
+        (id) =>
+          c.get(
+            sqlite
+              .selectFrom('files')
+              .select('id')
+              .where('id', '=', id)
+              .where('deleted', '=', 0)
+              .where('status', 'in', WAITING),
+          ) !== undefined,
+      ),
+    )
+  }
+
+  ofAgent(actor: Actor, agent_id: string): Promise<AgentFile[]> {
+    return this.#database.read((c) => filesOfAgent(c, actor, agent_id))
+  }
+
+  open(
+    actor: Actor,
+    agent_id: string,
+    requests: readonly OpenFileRequest[],
+    { max_open, close_others = false }: { max_open: number; close_others?: boolean },
+  ): Promise<string[]> {
+    return this.#database.write((tx) => {
+      const files = filesOfAgent(tx, actor, agent_id)
+      const wanted = new Set(requests.map((request) => request.file_id))
+      for (const id of wanted)
+        if (!files.some((file) => file.file_id === id))
+          throw new AppError('not_found', `The agent '${agent_id}' has no file '${id}'.`)
+      const others = files
+        .filter((file) => file.is_open && !wanted.has(file.file_id))
+        .toSorted((a, b) => (a.last_accessed_at ?? '').localeCompare(b.last_accessed_at ?? ''))
+      const closing = close_others
+        ? others
+        : others.slice(0, Math.max(0, others.length + wanted.size - max_open))
+      for (const file of closing) setOpen(tx, agent_id, file.file_id, { is_open: 0 })
+      const now = new Date().toISOString()
+      for (const { file_id, start_line, end_line } of requests)
+        setOpen(tx, agent_id, file_id, { is_open: 1, start_line, end_line, last_accessed_at: now })
+      return closing.map((file) => file.path)
+    })
+  }
+
+  close(actor: Actor, agent_id: string, file_ids: readonly string[] | 'all'): Promise<string[]> {
+    return this.#database.write((tx) => {
+      const closing = filesOfAgent(tx, actor, agent_id).filter(
+        (file) => file.is_open && (file_ids === 'all' || file_ids.includes(file.file_id)),
+      )
+      for (const file of closing) setOpen(tx, agent_id, file.file_id, { is_open: 0 })
+      return closing.map((file) => file.path)
+    })
+  }
+
+  touch(actor: Actor, agent_id: string, file_ids: readonly string[]): Promise<void> {
+    return this.#database.write((tx) => {
+      if (file_ids.length === 0) return
+      tx.run(
+        sqlite
+          .updateTable('agents_files')
+          .set({ last_accessed_at: new Date().toISOString() })
+          .where('agent_id', '=', agent_id)
+          .where('organization_id', '=', actor.organization_id)
+          .where('file_id', 'in', file_ids),
+      )
+    })
+  }
+
+  read(
+    actor: Actor,
+    file_id: string,
+    range: { start_line: number; end_line: number | null; max_chars: number },
+  ): Promise<FileLines | null> {
+    return this.#database.read((c) =>
+      readFile(c, actor, file_id, false) ? readLines(c, file_id, range) : null,
+    )
+  }
+
+  search(actor: Actor, search: { agent_id: string; query: string; limit: number }): Promise<FileMatch[]> {
+    return this.#database.read((c) => searchFiles(c, actor, search))
+  }
+
+  #held(tx: Transaction, claim: FileClaim): { chunks: number } | undefined {
+    return tx.get(
+      sqlite
+        .selectFrom('files')
+        .select('chunks')
+        .where('id', '=', claim.file_id)
+        .where('instance_id', '=', this.#instance.id)
+        .where('attempts', '=', claim.attempt)
+        .where('status', '=', 'parsing')
+        .where('deleted', '=', 0),
+    )
+  }
+}
+
+function present(actor: Actor) {
+  return sqlite
+    .selectFrom('files')
+    .innerJoin('folders', 'folders.id', 'files.folder_id')
+    .selectAll('files')
+    .select('folders.name as folder_name')
+    .where('files.organization_id', '=', actor.organization_id)
+    .where('files.deleted', '=', 0)
+}
+
+function readFile(
+  connection: Connection,
+  actor: Actor,
+  file_id: string,
+  content: boolean,
+): FileMetadata | null {
+  const row = connection.get(present(actor).where('files.id', '=', file_id))
+  return row ? metadataOf(row, content ? textOfFile(connection, file_id) : null) : null
+}
+
+function setOpen(
+  tx: Transaction,
+  agent_id: string,
+  file_id: string,
+  values: { is_open: number; start_line?: number; end_line?: number | null; last_accessed_at?: string },
+): void {
+  tx.run(
+    sqlite
+      .updateTable('agents_files')
+      .set(values)
+      .where('agent_id', '=', agent_id)
+      .where('file_id', '=', file_id),
+  )
+}
+
+function insertFile(tx: Transaction, actor: Actor, file: NewFile, handling: DuplicateHandling): CreatedFile {
+  const folder = readFolderRow(tx, actor, file.folder_id)
+  if (!folder) throw new AppError('not_found', `There is no folder '${file.folder_id}'.`)
+  const named = (name: string) =>
+    tx.get(present(actor).where('files.folder_id', '=', folder.id).where('files.name', '=', name))
+  const same = named(file.name)
+  if (same && handling === 'skip') return { status: 'skipped', file: metadataOf(same, null) }
+  if (same && handling === 'error')
+    throw new AppError(
+      'conflict',
+      `The folder '${folder.name}' has a file named '${file.name}' already; upload with duplicate_handling=suffix, ` +
+        'replace or skip, or under another name.',
+    )
+  let { name } = file
+  if (same && handling === 'suffix') for (let n = 1; named(name); n++) name = suffixed(file.name, n)
+  const replaced = same && handling === 'replace' ? same.id : null
+  if (replaced !== null) markDeleted(tx, sqlite.selectFrom('files').select('id').where('id', '=', replaced))
+  const now = new Date().toISOString()
+  tx.run(
+    sqlite.insertInto('files').values({
+      id: file.id,
+      organization_id: actor.organization_id,
+      folder_id: folder.id,
+      name,
+      size: file.size,
+      status: 'pending',
+      error_message: null,
+      type: file.type,
+      instance_id: null,
+      created_at: now,
+      updated_at: now,
+      created_by_id: actor.user_id,
+    }),
+  )
+  const agents = tx.all(
+    sqlite.selectFrom('agents_folders').select('agent_id').where('folder_id', '=', folder.id),
+  )
+  for (const { agent_id } of agents) addToAgent(tx, actor, { agent_id, folder_id: folder.id }, [file.id])
+  const stored = readFile(tx, actor, file.id, false)
+  if (!stored) throw new AppError('internal', `the file '${file.id}' was not stored`)
+  return { status: 'created', file: stored, replaced }
+}
+
+/** `report_(1).txt` for `report.txt`. */
+function suffixed(name: string, n: number): string {
+  const dot = name.lastIndexOf('.')
+  return dot <= 0 ? `${name}_(${n})` : `${name.slice(0, dot)}_(${n})${name.slice(dot)}`
+}
