@@ -74,6 +74,39 @@ const builds = [
   },
   {
     ...common,
+    // Started as a thread for each uploaded file.
+    entryPoints: { 'parse-worker': 'shared/tools/files/parse-worker.ts' },
+    outdir: 'dist',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    external: ['canvas'],
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+  },
+  // The heavy parsers, which the worker loads when it meets such a file: in the npm package, not in the extension.
+  ...(process.argv.includes('--without-parsers')
+    ? []
+    : [
+        {
+          ...common,
+          entryPoints: {
+            unpdf: 'unpdf',
+            mammoth: 'mammoth',
+            'read-excel-file': 'read-excel-file/node',
+          },
+          outdir: 'dist/parsers',
+          platform: 'node',
+          format: 'esm',
+          target: 'node20',
+          banner: {
+            js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+          },
+        },
+      ]),
+  {
+    ...common,
     entryPoints: { extension: 'extension/host/extension.ts', client: 'shared/client/http.ts' },
     outdir: 'dist',
     outExtension: { '.js': '.cjs' },
