@@ -21,6 +21,8 @@ export const conversation = z.object({
   model_settings: modelSettings.nullable(),
   /** When a message was last sent to it. */
   last_message_at: timestamp.nullable(),
+  /** The message that asks for an approval which nobody has answered yet (not of V1). */
+  pending_request_id: z.string().nullable(),
   created_at: timestamp,
   updated_at: timestamp,
   created_by_id: z.string().nullable(),

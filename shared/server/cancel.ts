@@ -10,8 +10,8 @@ const LOOK_MS = 50
 
 /**
  * Cancels turns of an agent wherever they run: those named, or the ones that run in `conversation_id`, or with `all` in
- * any of its conversations. Answers what became of each. Where none runs but one waits for an approval, its calls are
- * denied. Throws `conflict` when there is nothing to cancel.
+ * any of its conversations. Answers what became of each. Where none runs, the calls that wait for an approval are denied.
+ * Throws `conflict` when there is nothing to cancel.
  */
 export async function cancelRuns(
   context: ServerContext,
@@ -30,8 +30,14 @@ export async function cancelRuns(
   const runs = named.filter((run) => run !== null).filter((run) => run.agent_id === agent_id)
   if (!runs.some(isActive)) {
     // What waits for an approval runs no more, but is what there is to cancel (reference 6.5).
-    const asked = await denyPending(context.deps, actor, target)
-    if (asked !== null) return { [asked]: 'cancelled' }
+    const { conversations } = context.deps.store
+    const waiting = target.all ? await conversations.waiting(actor, agent_id) : [conversation_id]
+    const denied: Record<string, 'cancelled'> = {}
+    for (const conversation_id of waiting) {
+      const asked = await denyPending(context.deps, actor, { ...target, conversation_id })
+      if (asked !== null) denied[asked] = 'cancelled'
+    }
+    if (Object.keys(denied).length > 0) return denied
     throw new AppError(
       'conflict',
       target.run_ids

@@ -90,6 +90,38 @@ describe('approvals in streams, conversations and other processes', () => {
     assert.equal(await humanBlock(agent.id), 'a\nb')
   })
 
+  it('forgotten in any conversation are seen in its object and in lists, and cancelled with the agent', async () => {
+    const agent = await guarded('memory_insert')
+    const { conversations } = loci.letta
+    const ids: string[] = []
+    for (const call of ['first', 'second']) {
+      const { id } = await conversations.create({ agent_id: agent.id })
+      ids.push(id)
+      model.add(asks(inserts(call)))
+      await conversations.messages.create(id, { input: 'go', streaming: false })
+    }
+    await conversations.create({ agent_id: agent.id })
+    const pending = async () => {
+      const { body } = await loci.http('GET', `/v1/conversations/?agent_id=${agent.id}&order=asc`)
+      return (body as { pending_request_id: string | null }[]).map((one) => one.pending_request_id)
+    }
+    const asked = await pending()
+    assert.deepEqual(
+      asked.map((id) => id?.slice(0, 8) ?? null),
+      ['message-', 'message-', null],
+    )
+    const shown = await conversations.messages.list(ids[0] ?? '', { limit: 1 })
+    assert.equal(shown.items[0]?.id, asked[0])
+    const one = await loci.http('GET', `/v1/conversations/${ids[1]}`)
+    assert.equal((one.body as { pending_request_id: string }).pending_request_id, asked[1])
+    const done = await loci.letta.agents.messages.cancel(agent.id)
+    assert.deepEqual(Object.values(done), ['cancelled', 'cancelled'])
+    assert.deepEqual(await pending(), [null, null, null])
+    model.add(says('free'))
+    await conversations.messages.create(ids[0] ?? '', { input: 'go', streaming: false })
+    assert.match(returnsShown()['first'] ?? '', /denied/)
+  })
+
   it('go into a fork of their conversation, and are answered in each', async () => {
     const agent = await guarded('memory_insert')
     const { conversations } = loci.letta

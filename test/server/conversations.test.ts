@@ -151,6 +151,33 @@ describe('conversations over the official client', () => {
     assert.equal(unknown.status, 400)
   })
 
+  it('with an isolated block that is deleted have none of its label, and never the agent’s', async () => {
+    const agent = await newAgent()
+    const made = await t.http('POST', `/v1/conversations/?agent_id=${agent.id}`, {
+      isolated_block_labels: ['human'],
+    })
+    const { id, isolated_block_ids } = made.body as { id: string; isolated_block_ids: string[] }
+    const [own = ''] = isolated_block_ids
+    const stranger = await t.letta.agents.create({ model: SCRIPTED })
+    const attached = await t.http('PATCH', `/v1/agents/${stranger.id}/core-memory/blocks/attach/${own}`)
+    assert.equal(attached.status, 409)
+    assert.match(JSON.stringify(attached.body), /private to the conversation/)
+    await t.letta.blocks.delete(own)
+    model.add(
+      {
+        expect: (body) => assert.doesNotMatch(JSON.stringify(body.messages), /Name: Ada/),
+        reply: {
+          tool_calls: [{ name: 'memory_insert', arguments: { label: 'human', new_string: 'Private.' } }],
+        },
+      },
+      { reply: { text: 'I cannot.' } },
+    )
+    await say(id, 'between us')
+    assert.equal((await t.letta.agents.blocks.retrieve('human', { agent_id: agent.id })).value, 'Name: Ada')
+    const { body } = await t.http('GET', `/v1/conversations/${id}`)
+    assert.deepEqual((body as { isolated_block_ids: string[] }).isolated_block_ids, [])
+  })
+
   it('use their own model and settings', async () => {
     const agent = await newAgent()
     const { id } = await t.letta.conversations.create({

@@ -59,6 +59,8 @@ export interface ConversationStore {
   get(actor: Actor, conversation_id: string): Promise<Conversation | null>
   /** Newest first unless the page says otherwise. Throws `not_found` for an unknown cursor. */
   list(actor: Actor, filter: ConversationFilter, page: Page): Promise<Conversation[]>
+  /** Those of an agent that wait for an approval, the default and hidden ones included. */
+  waiting(actor: Actor, agent_id: string): Promise<string[]>
   update(actor: Actor, conversation_id: string, patch: ConversationPatch): Promise<Conversation | null>
   /** False when there is none, or it is an agent's default conversation. */
   delete(actor: Actor, conversation_id: string): Promise<boolean>

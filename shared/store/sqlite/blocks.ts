@@ -6,6 +6,7 @@ import { AppError } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
 import { readHistory, valueAfter } from './block-history.ts'
 import { blockOf, insertBlock, readBlock, soleAgent, tagList, writeBlock } from './block-rows.ts'
+import { detachDeleted } from './conversation-blocks.ts'
 import type { Database } from './database.ts'
 import { asksForIdentity, ofIdentity } from './identity-rows.ts'
 import { contains, windowOf } from './page.ts'
@@ -106,6 +107,7 @@ export class SqliteBlocks implements BlockStore {
           .where('organization_id', '=', actor.organization_id),
       )
       if (deleted === 0) return false
+      detachDeleted(tx, block_id)
       tx.event(actor, 'block.deleted', block_id, agent_id)
       return true
     })

@@ -38,6 +38,9 @@ const detach = query<{ conversation: string; block: string; detached: number }>(
     .where('conversation_id', '=', p.conversation)
     .where('block_id', '=', p.block),
 )
+const detachAll = query<{ block: string }>()((p) =>
+  sqlite.updateTable('conversations_blocks').set({ detached: 1 }).where('block_id', '=', p.block),
+)
 const linked = query<{ agent: string; label: string }>()((p) =>
   sqlite
     .selectFrom('agents_blocks')
@@ -119,6 +122,11 @@ export function detachInConversation(tx: Transaction, scope: BlockScope, block_i
   if (conversation !== agent_id && detach.run(tx, { conversation, block: block_id, detached: 1 }).changes > 0)
     return
   unlinkBlock(tx, agent_id, block_id)
+}
+
+/** A block is deleted: a conversation that had it for itself has no block of its label then, not the agent's. */
+export function detachDeleted(tx: Transaction, block_id: string): void {
+  detachAll.run(tx, { block: block_id })
 }
 
 /**

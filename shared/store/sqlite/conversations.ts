@@ -29,6 +29,7 @@ import { contains, windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
 import { newestSeq } from './reset.ts'
+import { pendingApprovalOf } from './tool-approvals.ts'
 
 /** Conversations, their forks and rewinds; turns are the business of `SqliteTurns`. */
 export class SqliteConversations implements ConversationStore {
@@ -91,6 +92,22 @@ export class SqliteConversations implements ConversationStore {
         .map((row) => conversationOf(c, actor, row))
       return window.turned ? found.toReversed() : found
     })
+  }
+
+  waiting(actor: Actor, agent_id: string): Promise<string[]> {
+    return this.#database.read((c) =>
+      c
+        .all(
+          sqlite
+            .selectFrom('conversations')
+            .select('id')
+            .where('agent_id', '=', agent_id)
+            .where('deleted_at', 'is', null)
+            .orderBy('created_at'),
+        )
+        .filter(({ id }) => pendingApprovalOf(c, actor, id) !== null)
+        .map(({ id }) => id),
+    )
   }
 
   update(actor: Actor, conversation_id: string, patch: ConversationPatch): Promise<Conversation | null> {
@@ -247,6 +264,7 @@ function conversationOf(connection: Connection, actor: Actor, row: ConversationR
     model: data.model ?? null,
     model_settings: data.model_settings ?? null,
     last_message_at: row.last_message_at,
+    pending_request_id: pendingApprovalOf(connection, actor, row.id)?.id ?? null,
     created_at: row.created_at,
     updated_at: row.updated_at ?? row.created_at,
     created_by_id: data.created_by_id ?? null,

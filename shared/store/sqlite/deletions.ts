@@ -87,6 +87,7 @@ function deleteConversation(tx: Transaction, id: string, rows: number): number {
     .select('block_id')
     .where('conversation_id', '=', id)
   tx.run(sqlite.deleteFrom('blocks').where('id', 'in', blocks))
+  tx.run(sqlite.deleteFrom('conversations_blocks').where('conversation_id', '=', id))
   return tx.run(sqlite.deleteFrom('conversations').where('id', '=', id))
 }
 

@@ -60,6 +60,14 @@ const toolExists = query<{ id: string; org: string }>()((p) =>
 const labelOf = query<{ id: string; org: string }>()((p) =>
   sqlite.selectFrom('blocks').select('label').where('id', '=', p.id).where('organization_id', '=', p.org),
 )
+/** The conversation that has a block for itself. */
+const privateTo = query<{ block: string }>()((p) =>
+  sqlite
+    .selectFrom('conversations_blocks')
+    .select('conversation_id')
+    .where('block_id', '=', p.block)
+    .limit(1),
+)
 const blockIds = query<{ agent: string }>()((p) =>
   sqlite.selectFrom('agents_blocks').select('block_id').where('agent_id', '=', p.agent).orderBy('position'),
 )
@@ -72,12 +80,19 @@ const removeTags = query<{ agent: string }>()((p) =>
 
 /**
  * Attaches a block to an agent as its last one; again is the same as once. Throws `not_found` for the block and
- * `conflict` when the agent has another block of that label.
+ * `conflict` when the agent has another block of that label, or the block is private to a conversation.
  */
 export function linkBlock(tx: Transaction, actor: Actor, agent_id: string, block_id: string): boolean {
   const block = labelOf.get(tx, { id: block_id, org: actor.organization_id })
   if (!block) throw new AppError('not_found', `There is no block '${block_id}'.`)
   if (blockIds.all(tx, { agent: agent_id }).some((row) => row.block_id === block_id)) return false
+  const owner = privateTo.get(tx, { block: block_id })
+  if (owner)
+    throw new AppError(
+      'conflict',
+      `The block '${block_id}' is private to the conversation '${owner.conversation_id}' and cannot be attached to an ` +
+        'agent. Create a block with its value, and attach that one.',
+    )
   const position = nextBlock.get(tx, { agent: agent_id })?.position ?? 0
   linkNewBlock(tx, actor, agent_id, { id: block_id, label: block.label }, position)
   return true
