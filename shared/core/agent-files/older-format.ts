@@ -25,15 +25,15 @@ export function fromOlderFormat(file: Raw): Raw {
     tool_exec_environment_variables,
     ...agent
   } = without(file, OF_ITS_SERVER)
-  const blocks = listOf(core_memory, 'core_memory').map((block, i) => {
+  const blocks = listOf(core_memory ?? [], 'core_memory').map((block, i) => {
     const { metadata_: metadata, ...fields } = without(block, OF_ITS_SERVER)
     return { ...fields, ...(metadata === undefined ? {} : { metadata }), id: `block-${i}` }
   })
-  const fileTools = listOf(tools, 'tools').map((tool, i) => ({
+  const fileTools = listOf(tools ?? [], 'tools').map((tool, i) => ({
     ...without(tool, OF_ITS_SERVER),
     id: `tool-${i}`,
   }))
-  const history = listOf(messages, 'messages').map((message, i) => ({
+  const history = listOf(messages ?? [], 'messages').map((message, i) => ({
     ...without(message, OF_ITS_SERVER.slice(1)),
     id: `message-${i}`,
   }))
