@@ -13,6 +13,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   archives: () => import('./routes/archives.ts'),
   blocks: () => import('./routes/blocks.ts'),
   conversations: () => import('./routes/conversations.ts'),
+  embeddings: () => import('./routes/embeddings.ts'),
   events: () => import('./routes/events.ts'),
   folders: () => import('./routes/folders.ts'),
   groups: () => import('./routes/groups.ts'),
@@ -109,10 +110,13 @@ function noRoute(request: Request): Response {
   return errorResponse(error, { request_id: requestId(request), onFailure: () => undefined })
 }
 
-/** 405 with the methods that the path has; null for a path that has none. */
+/** 405 with the methods that the path has; null for a path that has none, and for one whose ids are none. */
 function wrongMethod(routes: Route[], request: Request): Response | null {
   const path = pathOf(request)
-  const matching = routes.filter((route) => patternOf(route.path).test(path))
+  const matching = routes.filter((route) => {
+    const found = patternOf(route.path).exec(path)
+    return found && (!route.params || route.params.safeParse(found.groups ?? {}).success)
+  })
   if (matching.length === 0) return null
   const allow = [...new Set(matching.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : method)))]
   const error = new AppError(
@@ -126,7 +130,10 @@ function wrongMethod(routes: Route[], request: Request): Response | null {
 function patternOf(path: string): RegExp {
   const source = path
     .replaceAll(/[.]/g, '\\.')
-    .replaceAll(/:[a-z_]+(?:\{([^}]*)\})?/g, (_, own?: string) => own ?? '[^/]+')
+    .replaceAll(
+      /:([a-z_]+)(?:\{([^}]*)\})?/g,
+      (_, name: string, own?: string) => `(?<${name}>${own ?? '[^/]+'})`,
+    )
   return new RegExp(`^${source}$`)
 }
 

@@ -50,6 +50,8 @@ export interface VectorStore {
   tidy(): Promise<void>
   /** Models with vectors where a search would look: those of an agent's archives, of one archive, of all. */
   models(actor: Actor, scope: VectorScope): Promise<string[]>
+  /** How much the numbers of an organisation's vectors take up. */
+  bytes(actor: Actor): Promise<number>
   /** Null for an owner without an embedding model. */
   status(actor: Actor, owner: string): Promise<EmbeddingStatus | null>
 }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
   EmbeddingBatch,
@@ -10,10 +11,12 @@ import { isId } from '../../schema/ids.ts'
 import { bytesOf, signsOf, unit } from '../vector-math.ts'
 import type { Database, Transaction } from './database.ts'
 import { MESSAGE_COLUMNS, messageOf, searchText } from './messages.ts'
-import { archivesInScope } from './passage-rows.ts'
-import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import { inSlices } from './slices.ts'
+import { ownersOf } from './vector-owners.ts'
+
+/** Vectors are stored as float32. */
+const BYTES_OF_A_NUMBER = 4
 
 /** Rows that one transaction removes, the first and any. */
 const ROWS = { first: 50, most: 500 }
@@ -158,6 +161,15 @@ export class SqliteVectors implements VectorStore {
     return this.#database.read((c) => [...new Set(ownersOf(c, actor, scope).map((owner) => owner.model))])
   }
 
+  bytes(actor: Actor): Promise<number> {
+    const count = sql<number>`(select count(*) from vectors where vectors.owner = embeddings.owner)`
+    const sum = sqlite
+      .selectFrom('embeddings')
+      .select(sql<number | null>`sum(dim * ${BYTES_OF_A_NUMBER} * ${count})`.as('bytes'))
+      .where('organization_id', '=', actor.organization_id)
+    return this.#database.read((c) => c.get(sum)?.bytes ?? 0)
+  }
+
   status(actor: Actor, owner: string): Promise<EmbeddingStatus | null> {
     return this.#database.read((c) => {
       const row = present.get(c, { owner })
@@ -172,30 +184,6 @@ export class SqliteVectors implements VectorStore {
         change(tx, batch.owner, values)
     })
   }
-}
-
-/** An owner whose texts have vectors. */
-export interface VectorOwner {
-  owner: string
-  model: string
-  generation: number
-  dim: number
-}
-
-/** The owners with vectors in the scope of a search. */
-export function ownersOf(connection: Connection, actor: Actor, scope: VectorScope): VectorOwner[] {
-  let rows = sqlite
-    .selectFrom('embeddings')
-    .select(['owner', 'model', 'generation', 'dim'])
-    .where('organization_id', '=', actor.organization_id)
-    .where('dim', 'is not', null)
-    .where('model', '<>', '')
-  if (scope.of === 'passages') {
-    const archives = archivesInScope(connection, actor, scope).map(({ id }) => id)
-    rows = rows.where('owner', 'in', archives)
-  } else if (scope.agent_id !== undefined) rows = rows.where('owner', '=', scope.agent_id)
-  else rows = rows.where('owner', 'like', 'agent-%')
-  return connection.all(rows).flatMap(({ dim, ...row }) => (dim === null ? [] : [{ ...row, dim }]))
 }
 
 /** New values of some columns. */

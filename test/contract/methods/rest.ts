@@ -113,6 +113,23 @@ export const restOperations: PlainOperation[] = [
     },
   },
   {
+    name: 'GET /v1/embeddings/total_storage_size',
+    shows: 'a number, smaller by the unit',
+    async run(t) {
+      const size = (unit: string) =>
+        ask<number>(
+          t,
+          'GET',
+          `/v1/embeddings/total_storage_size${unit === '' ? '' : `?storage-unit=${unit}`}`,
+        )
+      const [bare, gb, mb] = [await size(''), await size('GB'), await size('MB')]
+      assert.equal(bare, gb)
+      assert.equal(mb, gb * 1024)
+      const wrong = await t.http('GET', '/v1/embeddings/total_storage_size?storage-unit=furlongs')
+      assert.equal(wrong.status, 422)
+    },
+  },
+  {
     name: 'GET /v1/jobs',
     shows: 'runs under their older name',
     async run(t) {

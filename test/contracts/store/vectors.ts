@@ -71,6 +71,15 @@ export function describeVectors(subject: Subject): void {
       assert.equal(await vectors.status(EVE, archive), null)
     })
 
+    it('take up as much as their numbers do, to their organisation', async () => {
+      const { vectors } = subject.store
+      assert.equal(await vectors.bytes(ADA), 0)
+      await anEmbeddedArchive('elephants', 'bicycles', 'gardens', 'volcanoes')
+      assert.equal(await vectors.bytes(ADA), 0, 'none is made yet')
+      await embedAll(256)
+      assert.deepEqual([await vectors.bytes(ADA), await vectors.bytes(EVE)], [4 * 256 * 4, 0])
+    })
+
     it('are fused with words, and narrowed as words are', async () => {
       const { archives, passages } = subject.store
       const { id } = await archives.create(ADA, anArchive('a', { embedding: embedded() }))
