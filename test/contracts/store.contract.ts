@@ -9,6 +9,7 @@ import { describeCompactions } from './store/compactions.ts'
 import { describeEvents } from './store/events.ts'
 import { describeGroups } from './store/groups.ts'
 import { describeIdentities } from './store/identities.ts'
+import { describeImports } from './store/imports.ts'
 import { describeMessages } from './store/messages.ts'
 import { describeOrganizations } from './store/organizations.ts'
 import { describePassages } from './store/passages.ts'
@@ -58,6 +59,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeTools(subject)
     describeIdentities(subject)
     describeMessages(subject)
+    describeImports(subject)
     describeGroups(subject)
     describeArchives(subject)
     describePassages(subject)
