@@ -50,6 +50,7 @@ describe('config', () => {
         stream_retention_hours: 3,
         stream_max_chunks: 100_000,
         trace_retention_days: 30,
+        max_upload_mb: 100,
       },
       discover_local: true,
     })
