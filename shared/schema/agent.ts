@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { block, createBlock } from './block.ts'
 import { compactionSettings, compactionSettingsInput } from './compaction.ts'
-import { type AgentDirectory, folder, type Folder } from './folder.ts'
+import { type AgentDirectory, type Folder, source } from './folder.ts'
 import { group, type Group } from './group.ts'
 import { identity, type Identity } from './identity.ts'
 import { idSchema } from './ids.ts'
@@ -176,7 +176,7 @@ export const agentState = agent.extend({
     file_blocks: z.array(z.never()),
     prompt_template: z.string(),
   }),
-  sources: z.array(folder),
+  sources: z.array(source),
   secrets: z.array(z.never()),
   tool_exec_environment_variables: z.array(z.never()),
   identities: z.array(identity),

@@ -32,8 +32,8 @@ export const updateFolder = z.object({
   embedding_config: embeddingConfig.nullish(),
 })
 
-/** A folder of files (V1 `Folder`; under its old name `Source`). */
-export const folder = z.object({
+/** A folder of files under its old name (V1 `Source`). */
+export const source = z.object({
   id: idSchema('source'),
   name: z.string(),
   description: z.string().nullable(),
@@ -46,7 +46,9 @@ export const folder = z.object({
   created_at: timestamp,
   updated_at: timestamp,
 })
-export type Folder = z.infer<typeof folder>
+/** A folder of files as the routes of folders answer it. */
+export const folder = source.omit({ vector_db_provider: true })
+export type Folder = z.infer<typeof source>
 
 export const fileStatus = z.enum(['pending', 'parsing', 'embedding', 'completed', 'error'])
 export type FileStatus = z.infer<typeof fileStatus>

@@ -3,12 +3,14 @@ import { openApiDocument } from '../../shared/server/openapi.ts'
 import { clientMethods, type ContractTest, startContractTest } from '../support/contract.ts'
 import { CONTRACT_FILE, loadContract, withoutSlash } from '../support/openapi.ts'
 import differences from './differences.json' with { type: 'json' }
+import { agentFileMethods, agentFileOperations } from './methods/agent-files.ts'
 import { agentMethods } from './methods/agents.ts'
 import { approvalMethods } from './methods/approvals.ts'
 import { archiveMethods, archiveOperations } from './methods/archives.ts'
 import { blockMethods } from './methods/blocks.ts'
 import { compactionMethods, compactionOperations } from './methods/compactions.ts'
 import { conversationMethods, plainConversationOperations } from './methods/conversations.ts'
+import { folderMethods, folderOperations, sourceOperations } from './methods/folders.ts'
 import { groupOperations } from './methods/groups.ts'
 import { identityMethods, identityOperations } from './methods/identities.ts'
 import { messageMethods } from './methods/messages.ts'
@@ -16,19 +18,23 @@ import { otherMethods } from './methods/others.ts'
 import { plainOperations } from './methods/plain.ts'
 import { providerOperations } from './methods/providers.ts'
 import { restMethods, restOperations } from './methods/rest.ts'
+import { searchMethods, searchOperations } from './methods/search.ts'
 import { runMethods } from './methods/runs.ts'
 
 const TO_COME = Object.values(differences.methods_to_come).flat()
 const METHODS = [
   ...agentMethods,
+  ...agentFileMethods,
   ...approvalMethods,
   ...archiveMethods,
   ...blockMethods,
   ...compactionMethods,
   ...conversationMethods,
+  ...folderMethods,
   ...identityMethods,
   ...messageMethods,
   ...runMethods,
+  ...searchMethods,
   ...otherMethods,
   ...restMethods,
 ].filter(({ name }) => !TO_COME.includes(name))
@@ -74,10 +80,14 @@ describe('every method of the official client, called for its effect and held ag
 
   for (const operation of [
     ...plainOperations,
+    ...agentFileOperations,
     ...archiveOperations,
+    ...searchOperations,
     ...plainConversationOperations,
     ...compactionOperations,
     ...groupOperations,
+    ...folderOperations,
+    ...sourceOperations,
     ...identityOperations,
     ...providerOperations,
     ...restOperations,

@@ -70,7 +70,9 @@ export async function createRecorder(): Promise<Recorder> {
     calls,
     async fetch(input, init) {
       const response = await fetch(input, init)
-      const { pathname, search } = new URL(input instanceof Request ? input.url : input)
+      const { protocol, pathname, search } = new URL(input instanceof Request ? input.url : input)
+      // With `data:,` the client finds out what this runtime can upload.
+      if (protocol === 'data:') return response
       const method = (init?.method ?? 'GET').toUpperCase()
       const call: RecordedCall = {
         method,

@@ -4,7 +4,7 @@ import { DEFAULT_MAX_FILES_OPEN, DEFAULT_VIEW_CHARS, viewText } from '../../core
 import type { AgentFile } from '../../core/ports/file-store.ts'
 import { AGENT_RELATIONS, type Agent, agentState } from '../../schema/agent.ts'
 import { AppError } from '../../schema/errors.ts'
-import { agentFiles, type AgentFileAttachment, folder } from '../../schema/folder.ts'
+import { agentFiles, type AgentFileAttachment, source } from '../../schema/folder.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { pageQuery, queryBoolean } from '../../schema/page.ts'
 import { toAgentState } from '../agent-state.ts'
@@ -56,7 +56,7 @@ function folderRoutes(noun: 'folders' | 'sources'): Route[] {
       summary: `List an agent's ${noun}`,
       params,
       query: z.object({ order_by, ...pageQuery({ limit: 100, order: 'desc' }) }),
-      answer: z.array(folder),
+      answer: z.array(source),
       async handle({ actor, context, params: { agent_id }, query }) {
         await agentOf(context, actor, agent_id)
         return context.deps.store.folders.list(actor, { agent_id }, query)

@@ -7,6 +7,7 @@ import {
   folder,
   type Folder,
   folderStats,
+  source,
   updateFolder,
 } from '../../schema/folder.ts'
 import { idSchema, newId } from '../../schema/ids.ts'
@@ -97,6 +98,8 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
   const fileParams = z
     .object({ [`${word}_id`]: idSchema('source'), file_id: idSchema('file') })
     .transform((path) => ({ folder_id: path[`${word}_id`] ?? '', file_id: path['file_id'] ?? '' }))
+  const answer = old ? source : folder
+  const shown = ({ vector_db_provider, ...rest }: Folder) => (old ? { ...rest, vector_db_provider } : rest)
   const paging = (limit: number, order: 'asc' | 'desc') =>
     z.object({ order_by, ...pageQuery({ limit, order }) })
 
@@ -143,10 +146,11 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       query: old
         ? z.object({})
         : z.object({ name: z.string().optional(), order_by, ...pageQuery({ limit: 50, order: 'asc' }) }),
-      answer: z.array(folder),
-      handle({ actor, context, query }) {
+      answer: z.array(answer),
+      async handle({ actor, context, query }) {
         const { name, ...page } = query as Partial<Page> & { name?: string }
-        return context.deps.store.folders.list(actor, { name }, { limit: 1000, order: 'asc', ...page })
+        const whole = { limit: 1000, order: 'asc' as const, ...page }
+        return (await context.deps.store.folders.list(actor, { name }, whole)).map(shown)
       },
     }),
     route({
@@ -155,14 +159,14 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       operation: names.create,
       summary: `Create a ${word}`,
       body: createFolder,
-      answer: folder,
-      handle({ actor, context, body }) {
+      answer,
+      async handle({ actor, context, body }) {
         const now = context.deps.clock.now().toISOString()
         const config = body.embedding_config ?? {
           ...TEXT_ONLY,
           ...(body.embedding == null ? {} : { handle: body.embedding }),
         }
-        return context.deps.store.folders.create(actor, {
+        const made = await context.deps.store.folders.create(actor, {
           id: newId('source'),
           name: body.name,
           description: body.description ?? null,
@@ -178,6 +182,7 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
           created_at: now,
           updated_at: now,
         })
+        return shown(made)
       },
     }),
     route({
@@ -186,8 +191,8 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       operation: names.retrieve,
       summary: `Read a ${word}`,
       params,
-      answer: folder,
-      handle: ({ actor, context, params }) => folderOf(context, actor, params.folder_id),
+      answer,
+      handle: async ({ actor, context, params }) => shown(await folderOf(context, actor, params.folder_id)),
     }),
     route({
       method: 'PATCH',
@@ -196,12 +201,12 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       summary: `Change a ${word}`,
       params,
       body: updateFolder,
-      answer: folder,
+      answer,
       async handle({ actor, context, params, body }) {
         const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value != null))
         const changed = await context.deps.store.folders.update(actor, params.folder_id, given)
         if (!changed) throw notFound('Folder', params.folder_id)
-        return changed
+        return shown(changed)
       },
     }),
     route({
@@ -327,7 +332,7 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       operation: names.deleteFile,
       summary: `Delete a file of a ${word}`,
       params: fileParams,
-      answer: z.null(),
+      answer: 'empty',
       async handle({ actor, context, params }) {
         if (!(await context.deps.store.files.delete(actor, params.folder_id, params.file_id)))
           throw notFound('File', params.file_id)
