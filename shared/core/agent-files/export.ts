@@ -97,11 +97,9 @@ async function* piecesOf(
       id: names.agents.get(agent.id),
       tool_ids: agent.tools.map(({ id }) => names.tools.get(id)),
       block_ids: agent.blocks.map(({ id }) => names.blocks.get(id)),
-      source_ids: [],
-      ...parts.links[i],
+      ...(kept ? parts.links[i] : { source_ids: [], folder_ids: [], files_agents: [] }),
       group_ids: group?.manager_agent_id === agent.id ? ['group-0'] : [],
     }
-    head['files_agents'] ??= []
     yield `${JSON.stringify(head).slice(0, -1)},\n"messages": [`
     const source = i === 0 ? conversation : { conversation_id: agent.id, message_ids: agent.message_ids }
     const context = options.scrub_messages ? [] : source.message_ids

@@ -44,6 +44,9 @@ export function fromOlderFormat(file: Raw): Raw {
         ...agent,
         metadata: metadata_ ?? null,
         id: 'agent-0',
+        source_ids: [],
+        files_agents: [],
+        group_ids: [],
         block_ids: blocks.map(({ id }) => id),
         tool_ids: fileTools.map(({ id }) => id),
         // The tools that it had, and no others.
