@@ -35,6 +35,11 @@ export class FileIngest {
       })
   }
 
+  /** Removes the upload of a file that was deleted before it was read. */
+  forget(file_id: string): Promise<void> {
+    return this.#parser.discard(file_id)
+  }
+
   /** Removes what deleted files and broken uploads have left. */
   async tidy(): Promise<void> {
     await this.#files.sweep()

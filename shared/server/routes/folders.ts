@@ -241,6 +241,7 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
         try {
           const made = await context.deps.store.files.create(actor, file, query.duplicate_handling)
           if (made.status === 'created') {
+            if (made.replaced !== null) await uploads.ingest.forget(made.replaced)
             uploads.ingest.wake()
             return made.file
           }
@@ -336,6 +337,7 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       async handle({ actor, context, params }) {
         if (!(await context.deps.store.files.delete(actor, params.folder_id, params.file_id)))
           throw notFound('File', params.file_id)
+        await context.uploads.ingest.forget(params.file_id)
         return new Response(null, { status: 204 })
       },
     }),
