@@ -22,6 +22,7 @@ export function describeConversations(subject: Subject): void {
         model: null,
         model_settings: null,
         last_message_at: null,
+        pending_request_id: null,
         created_at: at(0),
         updated_at: at(0),
         created_by_id: ADA.user_id,
