@@ -5,7 +5,11 @@ import { newId } from '../schema/ids.ts'
 import type { Tool } from '../schema/tool.ts'
 import { baseToolNames, MULTI_AGENT_TOOLS, rulesOf, wantsBaseRules } from './agent-tools.ts'
 import { defaultBlockDescription, defaultSystemPrompt, randomAgentName } from './default-prompts.ts'
-import { changedCompactionSettings, newCompactionSettings } from './context/compaction-settings.ts'
+import {
+  changedCompactionSettings,
+  checkSummariser,
+  newCompactionSettings,
+} from './context/compaction-settings.ts'
 import { firstMessages } from './first-messages.ts'
 import { draftBlock } from './memory.ts'
 import { systemMessage } from './messages.ts'
@@ -45,6 +49,7 @@ async function draftAgent(deps: CoreDeps, actor: Actor, body: CreateAgent): Prom
   const id = newId('agent')
   const model = await deps.models.resolve(actor, body.model ?? body.llm_config?.handle ?? AUTO_MODEL)
   await checkFallbacks(deps.models, actor, model.handle, body.model_settings)
+  await checkSummariser(deps.models, actor, body.compaction_settings)
   const new_blocks = (body.memory_blocks ?? []).map(withDescription)
   const block_ids = unique(body.block_ids ?? [])
   const tools = await toolsOf(deps, actor, body)
@@ -191,6 +196,7 @@ export async function updateAgent(
     )
     patch.response_format = patch.llm_config.response_format ?? null
   }
+  await checkSummariser(deps.models, actor, compaction_settings)
   if (compaction_settings != null || patch.llm_config) {
     const models = { before: present.llm_config, now: patch.llm_config ?? present.llm_config }
     patch.compaction_settings = changedCompactionSettings(

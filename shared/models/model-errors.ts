@@ -51,7 +51,7 @@ export function statusFailure(
     (asked !== 'false' && status >= 500 && status !== 501)
   return {
     error: new AppError(code, `${text} ${advice(code, place.provider, status)}`.trim(), {
-      data: { provider: place.provider.name, url: place.url, status },
+      data: { provider: place.provider.name, url: place.url, status, ...windowIn(code, detail) },
     }),
     retry,
     overload: retry && (status === 429 || status === 503 || status === 529),
@@ -74,7 +74,7 @@ export function streamedFailure(place: Place, error: unknown): Failure {
   const hint = advice(code, place.provider, overload ? 529 : status)
   return {
     error: new AppError(code, `${text} ${hint}`.trim(), {
-      data: { provider: place.provider.name, url: place.url },
+      data: { provider: place.provider.name, url: place.url, ...windowIn(code, detail) },
     }),
     retry:
       overload ||
@@ -227,12 +227,33 @@ const TOO_LONG = new RegExp(
   'i',
 )
 
+/** Where providers say in words how much their model can read. */
+const WINDOWS = [
+  /maximum context length (?:is|of) (?:only )?([\d,]+)/i,
+  /context (?:size|length|window)(?: of| is)?(?: only)? \(?([\d,]+)/i,
+  /maximum number of tokens allowed \(?([\d,]+)/i,
+  /> ([\d,]+) maximum/i,
+]
+/** What is less than this is no context window, in tokens. */
+const LEAST_WINDOW = 256
+
+/** The context window that the provider names when it calls a request too long. */
+function windowIn(code: ErrorCode, { text }: Detail): { context_window?: number } {
+  if (code !== 'llm_context_window') return {}
+  for (const pattern of WINDOWS) {
+    const tokens = Number(pattern.exec(text)?.[1]?.replaceAll(',', ''))
+    if (tokens >= LEAST_WINDOW) return { context_window: tokens }
+  }
+  return {}
+}
+
 function codeOf(status: number, detail: Detail): ErrorCode {
   const all = `${detail.code} ${detail.type} ${detail.text}`
   const refused = status === 0 || status === 400 || status === 413 || status === 422 || status === 500
   if (refused && TOO_LONG.test(all) && !/rate.?limit/i.test(`${detail.code} ${detail.type}`)) {
     return 'llm_context_window'
   }
+  if (status === 402) return 'llm_insufficient_credits'
   if (status === 401 || status === 403) return 'llm_authentication'
   if (status === 400 && /api[ _-]?key (?:is )?(?:not valid|invalid|expired)|API_KEY_INVALID/i.test(all)) {
     return 'llm_authentication'
@@ -257,6 +278,8 @@ function advice(code: ErrorCode, provider: ProviderConfig, status: number): stri
   if (code === 'llm_authentication') {
     return provider.api_key ? `Check the key of ${named}.` : `Set a key for ${named}.`
   }
+  if (code === 'llm_insufficient_credits')
+    return `Add credit to the account of ${named}, or choose another model.`
   if (code === 'llm_rate_limit') return `Wait a little, or check the plan and limits of ${named}.`
   if (code === 'llm_context_window') return 'The conversation is longer than the model can read.'
   if (status === 404) return `Check that the model is there, and base_url of ${named}.`

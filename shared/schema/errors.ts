@@ -32,8 +32,11 @@ export const ERROR_CODES = [
   'unsupported_media_type',
   'model_not_found',
   'llm_authentication',
+  /** The provider wants to be paid first. */
+  'llm_insufficient_credits',
   'llm_rate_limit',
   'llm_bad_request',
+  /** `data.context_window`: the window in tokens, where the provider says it. */
   'llm_context_window',
   /** The system message and the tools alone are larger than the context window. */
   'context_window_overflow_in_system_prompt',

@@ -113,7 +113,17 @@ export interface StoredMessage {
 
 // ---- request -------------------------------------------------------------------------------------------------
 
-const inputParts = z.array(z.discriminatedUnion('type', [textContent, imageContent])).min(1)
+/** Says which types there are in words of the client's, where zod would list what it compares with. */
+const types = (text: string) => ({
+  error: (issue: z.core.$ZodRawIssue) => (issue.code === 'invalid_union' ? text : undefined),
+})
+
+const inputPart = z.discriminatedUnion(
+  'type',
+  [textContent, imageContent],
+  types("a content part of a request has the type 'text' or 'image'"),
+)
+const inputParts = z.array(inputPart).min(1)
 
 /** A plain message in a request. */
 export const messageCreate = z.object({
@@ -191,7 +201,11 @@ export interface ApprovalInput {
 /** One message of a request for a turn. Its type may be missing where its fields tell it, as in V1. */
 export const turnMessage = z.preprocess(
   withType,
-  z.discriminatedUnion('type', [messageCreate, approvalCreate, toolReturnCreate]),
+  z.discriminatedUnion(
+    'type',
+    [messageCreate, approvalCreate, toolReturnCreate],
+    types("a message has the type 'message' (or none), 'approval' or 'tool_return'"),
+  ),
 )
 
 function withType(message: unknown): unknown {
@@ -203,7 +217,7 @@ export type TurnMessage = MessageCreate | ApprovalInput
 
 /** A tool that the client of one request runs itself; it is not stored. */
 export const clientTool = z.object({
-  name: z.string().min(1),
+  name: z.string().regex(/^[\w.-]{1,128}$/, 'a tool has a name of letters, digits, _, - and .'),
   description: z.string().nullish(),
   parameters: z.record(z.string(), z.unknown()).nullish(),
 })
@@ -231,7 +245,13 @@ export type MessageType = z.infer<typeof messageType>
 
 const turnRequest = {
   messages: z.array(turnMessage).min(1).max(1000).nullish(),
-  client_tools: z.array(clientTool).max(1000).nullish(),
+  client_tools: z
+    .array(clientTool)
+    .max(1000)
+    .refine((tools) => new Set(tools.map((tool) => tool.name)).size === tools.length, {
+      error: 'each tool of the client needs a name of its own',
+    })
+    .nullish(),
   client_skills: z.array(clientSkill).max(1000).nullish(),
   input: z.union([z.string(), inputParts]).nullish(),
   max_steps: z.number().int().min(1).default(50),

@@ -133,7 +133,7 @@ export const modelSettings = z.looseObject({
   provider_type: z.string().optional(),
   max_output_tokens: z.number().int().optional(),
   parallel_tool_calls: z.boolean().optional(),
-  temperature: z.number().optional(),
+  temperature: z.number().min(0).max(2).optional(),
   reasoning: z.object({ reasoning_effort: reasoningEffort.optional() }).optional(),
   response_format: responseFormat.nullish(),
   strict: z.boolean().optional(),

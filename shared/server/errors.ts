@@ -20,6 +20,7 @@ const STATUS: Record<ErrorCode, number> = {
   unsupported_media_type: 415,
   model_not_found: 404,
   llm_authentication: 401,
+  llm_insufficient_credits: 402,
   llm_rate_limit: 429,
   llm_bad_request: 400,
   llm_context_window: 400,

@@ -154,6 +154,7 @@ describe('errors have the status and the form of V1', () => {
   it('passes on what a model refused in the form of V1, with the provider and its URL', async () => {
     for (const [status, ours, type] of [
       [401, 401, 'llm_authentication'],
+      [402, 402, 'llm_insufficient_credits'],
       [400, 400, 'llm_bad_request'],
     ] as const) {
       const { id } = await t.newAgent()
@@ -169,6 +170,24 @@ describe('errors have the status and the form of V1', () => {
       assert.equal(error.type, type)
       assert.ok(error.message.includes('openai') && error.message.includes(t.model.url), error.message)
     }
+  })
+
+  it('names what a client may send where it sent something else', async () => {
+    const { id } = await t.newAgent()
+    const send = (body: object, words: RegExp) =>
+      refused('POST', `/v1/agents/${id}/messages`, body, 422, words)
+    const video = [{ type: 'video', url: 'x' }]
+    await send({ input: video }, /has the type 'text' or 'image'/)
+    await send({ messages: [{ role: 'user', content: video }] }, /has the type 'text' or 'image'/)
+    await send(
+      { messages: [{ type: 'song', content: 'la' }] },
+      /has the type 'message' \(or none\), 'approval'/,
+    )
+    const tool = { name: 'look', description: 'x' }
+    await send({ input: 'x', client_tools: [tool, tool] }, /a name of its own/)
+    await send({ input: 'x', client_tools: [{ name: 'look up' }] }, /a name of letters, digits/)
+    for (const temperature of [9, -1])
+      await refused('PATCH', `/v1/agents/${id}`, { model_settings: { temperature } }, 422, /temperature/)
   })
 
   it('ignores fields and parameters that nobody knows', async () => {

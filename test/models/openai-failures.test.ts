@@ -67,6 +67,13 @@ describe('openai-compatible model in trouble', () => {
         `answered 404: an HTML page, "404 Not Found". Check that the model is there, and base_url of provider 'openai'.`,
       ],
       [
+        'an empty account',
+        402,
+        said('Insufficient credits'),
+        'llm_insufficient_credits',
+        "answered 402: Insufficient credits. Add credit to the account of provider 'openai', or choose another model.",
+      ],
+      [
         'a used up budget, which waiting does not help',
         429,
         said('You exceeded your current quota', { code: 'insufficient_quota' }),

@@ -22,7 +22,7 @@ describe('a context that is full', () => {
   let model: ScriptedModel
   let loci: TestLoci
   withLociEach((started) => ({ model, t: loci } = started), {
-    models: [{ id: 'test-model', context_length: WINDOW }],
+    models: ['test-model', 'helper'].map((id) => ({ id, context_length: WINDOW })),
   })
 
   const newAgent = (more: Letta.AgentCreateParams = {}) =>
@@ -121,10 +121,12 @@ describe('a context that is full', () => {
   })
 
   it('is cut down without a model when no summariser answers, and says so', async () => {
-    const { id } = await newAgent({ compaction_settings: { model: 'openai/not-there' } })
+    const { id } = await newAgent({ compaction_settings: { model: 'openai/helper' } })
     await fill(id, 6)
-    const down = { status: 400, body: { error: { message: 'no summaries today' } } }
-    model.add({ reply: TOO_LONG }, { reply: down }, { reply: down }, { reply: { text: 'Still here.' } })
+    const down = (message: string) => ({ reply: { status: 400, body: { error: { message } } } })
+    model.add({ reply: TOO_LONG }, down('no help today'), down('no summaries today'), down('still none'), {
+      reply: { text: 'Still here.' },
+    })
     const answer = await loci.letta.agents.messages.create(id, { input: 'Are you there?' })
     assert.equal(answer.stop_reason.stop_reason, 'end_turn')
     const shown = contents(bodyOf(-1))
@@ -134,9 +136,40 @@ describe('a context that is full', () => {
     assert.equal(record?.['fallback'], true)
     assert.equal(record?.['model'], null)
     const problems = record?.['problems'] as string[]
-    assert.match(problems[0] ?? '', /not-there/)
+    assert.match(problems[0] ?? '', /no help today/)
     assert.match(problems[1] ?? '', /no summaries today/)
     await model.done()
+  })
+
+  it('is summed up by the agent’s model when the default summariser is not there: no problem of anybody’s', async () => {
+    const agent = await loci.letta.agents.create({ model: SCRIPTED })
+    assert.equal(agent.compaction_settings?.model, 'openai/gpt-5-mini')
+    await fill(agent.id, 4)
+    model.add({ reply: { text: 'Boats.' } })
+    await loci.letta.agents.messages.compact(agent.id)
+    const [record] = await records(agent.id)
+    assert.deepEqual([record?.['model'], record?.['problems'], record?.['fallback']], [SCRIPTED, [], false])
+  })
+
+  it('says why the agent itself could not sum up: its context and the question together did not fit', async () => {
+    const { id } = await newAgent()
+    for (let i = 1; i <= 3; i++) await say(id, `${i}. ${WORDS.repeat(60)}`, 'Noted.')
+    await loci.letta.agents.update(id, { context_window_limit: 3_000 })
+    model.add({ reply: { text: 'Boats.' } })
+    const compaction_settings = { mode: 'self_compact_all' as const }
+    await loci.letta.agents.messages.compact(id, { compaction_settings })
+    const [record] = await records(id)
+    assert.equal(record?.['mode_used'], 'all')
+    assert.match(String(record?.['problems']), /do not fit into the window/)
+  })
+
+  it('has a summariser that is there, or is refused', async () => {
+    const { id } = await newAgent()
+    const compaction_settings = { model: 'openai/not-there' }
+    await assert.rejects(newAgent({ compaction_settings }), { status: 404 })
+    await assert.rejects(loci.letta.agents.update(id, { compaction_settings }), { status: 404 })
+    await fill(id, 2)
+    await assert.rejects(loci.letta.agents.messages.compact(id, { compaction_settings }), { status: 404 })
   })
 
   it('is announced and summed up on the wire when the client asks for it', async () => {
@@ -179,7 +212,6 @@ describe('a context that is full', () => {
     const { id } = await newAgent({
       memory_blocks: [{ label: 'notes', value: WORDS.repeat(500) }],
     })
-    model.add({ reply: TOO_LONG })
     await assert.rejects(
       loci.letta.agents.messages.create(id, { input: 'Hello?' }),
       (error: { status?: number; message: string }) => {
@@ -192,7 +224,6 @@ describe('a context that is full', () => {
     const [run] = (await loci.letta.runs.list({ agent_id: id })).items
     assert.deepEqual([run?.status, run?.stop_reason], ['failed', 'context_window_overflow_in_system_prompt'])
 
-    model.add({ reply: TOO_LONG })
     const streamed = await fetch(`${loci.url}/v1/agents/${id}/messages/stream`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -211,10 +242,10 @@ describe('a context that is full', () => {
 
   it('tells of a system prompt over the limit also when the model answered all the same', async () => {
     const { id } = await newAgent({
-      context_window_limit: 400,
+      context_window_limit: 1_100,
       memory_blocks: [{ label: 'notes', value: WORDS.repeat(30) }],
     })
-    const answer = await say(id, 'Hello?', 'Hello.')
+    const answer = await say(id, 'Hello?', 'Hello.', 1_330)
     assert.equal(answer.stop_reason.stop_reason, 'context_window_overflow_in_system_prompt')
     assert.ok(answer.messages.some((m) => m.message_type === 'assistant_message' && m.content === 'Hello.'))
   })
@@ -222,8 +253,7 @@ describe('a context that is full', () => {
   it('refuses a message that is larger than the window by its numbers, and goes on without it', async () => {
     const { id } = await newAgent()
     await say(id, 'Hello?', 'Hello.')
-    model.add({ reply: TOO_LONG })
-    const giant = WORDS.repeat(1000)
+    const giant = WORDS.repeat(2000)
     await assert.rejects(
       loci.letta.agents.messages.create(id, { input: giant }),
       (error: { status?: number; message: string }) => {
@@ -236,6 +266,7 @@ describe('a context that is full', () => {
     const answer = await say(id, 'A short one?', 'Good.')
     assert.equal(answer.stop_reason.stop_reason, 'end_turn')
     const shown = contents(bodyOf(-1))
+    assert.equal(model.requests.length, 2, 'an endpoint might have cut it, and the system message with it')
     assert.ok(!shown.some((text) => text.includes(giant)))
     assert.ok(shown.includes('assistant: Hello.'), 'nothing was summarised for it')
     const listed = await loci.letta.agents.messages.list(id, { limit: 100 })
@@ -243,6 +274,25 @@ describe('a context that is full', () => {
       listed.items.some((m) => m.message_type === 'user_message' && m.content === giant),
       'it stays in the history',
     )
+  })
+
+  it('names the smaller window that the provider says it has, and how to make it known', async () => {
+    const { id } = await newAgent()
+    model.add({ reply: TOO_LONG })
+    await assert.rejects(
+      loci.letta.agents.messages.create(id, { input: WORDS.repeat(300) }),
+      (error: { status?: number; message: string }) => {
+        assert.equal(error.status, 400)
+        assert.match(
+          error.message,
+          /the 3000 tokens that the provider of .* takes \(context_window_limit is 6000\)/,
+        )
+        assert.match(error.message, /set context_window_limit to at most 3000/)
+        assert.doesNotMatch(error.message, /raise context_window_limit/)
+        return true
+      },
+    )
+    assert.equal((await say(id, 'A short one?', 'Good.')).stop_reason.stop_reason, 'end_turn')
   })
 
   it('never loses a call or its return: cuts fall between them', async () => {

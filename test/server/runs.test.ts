@@ -155,6 +155,11 @@ describe('runs and steps over the official client', () => {
       [step?.status, step?.stop_reason, step?.error_type],
       ['failed', 'llm_api_error', 'llm_authentication'],
     )
+    const poor = await newAgent()
+    model.add({ reply: { status: 402, body: { error: { message: 'no credit' } } } })
+    await assert.rejects(t.letta.agents.messages.create(poor.id, { input: 'hi' }))
+    const [run] = (await t.letta.runs.list({ agent_id: poor.id })).items
+    assert.deepEqual([run?.status, run?.stop_reason], ['failed', 'insufficient_credits'])
   })
 
   it('recompiles the system prompt: dry runs store nothing, the date changes only when asked', async () => {

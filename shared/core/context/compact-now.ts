@@ -8,7 +8,7 @@ import { compilePrompt, renderPrompt } from '../prompt.ts'
 import { loopOf } from '../turn/loop-of.ts'
 import { turnTools } from '../turn/turn-tools.ts'
 import { compactContext, type CompactionInput, planCompaction } from './compact.ts'
-import { changedCompactionSettings } from './compaction-settings.ts'
+import { changedCompactionSettings, checkSummariser } from './compaction-settings.ts'
 import { giveWay } from './give-way.ts'
 import { repeatedTokens, toolTokens } from './message-tokens.ts'
 import { ContextMeter } from './meter.ts'
@@ -16,7 +16,8 @@ import { compactionSettingsOf } from './turn-window.ts'
 
 /**
  * Compacts a conversation because somebody asks for it; `settings` change those of the agent for this once. Throws
- * `not_found`, `conversation_busy` while a turn runs, `invalid_argument` when nothing would become shorter.
+ * `not_found`, `model_not_found`, `conversation_busy` while a turn runs, `invalid_argument` when nothing would become
+ * shorter.
  */
 export async function compactConversation(
   deps: CoreDeps,
@@ -35,6 +36,7 @@ export async function compactConversation(
   if (context.length < 2)
     throw new AppError('invalid_argument', 'this conversation has no messages that could be compacted')
   const model = await deps.models.resolve(actor, agent.model ?? 'letta/auto')
+  await checkSummariser(deps.models, actor, settings)
   const { tools } = loopOf(agent, turnTools(agent, []), deps.clock).offer()
   const view = {
     timezone: agent.timezone,

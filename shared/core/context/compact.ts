@@ -16,6 +16,7 @@ import type { ContextCompaction } from '../ports/compaction-store.ts'
 import { formatLocalTime } from '../prompt.ts'
 import { giveWay } from './give-way.ts'
 import { cutPoints, pendingFrom, unansweredFrom } from './cuts.ts'
+import { isChosen } from './compaction-settings.ts'
 import { messageTokens, tokensOf } from './message-tokens.ts'
 import { summarise } from './summarise.ts'
 
@@ -110,6 +111,7 @@ export async function compactContext(
         evicted,
         max_tokens: (SUMMARY_SHARE * limitOf(input)) / input.estimate(1),
         model: input.model,
+        chosen: isChosen(settings, input.agent.llm_config),
         own: fits ? input.requestUpTo(end) : null,
         extract: attempt >= 2,
       },

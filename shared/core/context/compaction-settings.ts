@@ -1,5 +1,7 @@
 import type { CompactionSettings, CompactionSettingsInput } from '../../schema/compaction.ts'
 import type { LlmConfig } from '../../schema/model.ts'
+import type { Actor } from '../ports/actor.ts'
+import type { Models } from '../ports/models.ts'
 import { defaultPrompt } from './compaction-prompts.ts'
 
 /** A small, cheap model of a provider, by the provider's name (reference 2.2). */
@@ -12,6 +14,23 @@ const CHEAP: Record<string, string> = {
 /** The summariser of an agent of which nobody said one: when it is not there, the agent's own model writes. */
 function summariserOf(model: Pick<LlmConfig, 'provider_name' | 'handle'>): string | null {
   return CHEAP[model.provider_name ?? ''] ?? model.handle ?? null
+}
+
+/** Whether somebody chose the summariser of these settings: the default one may well not be there. */
+export function isChosen(
+  settings: Pick<CompactionSettings, 'model'>,
+  model: Pick<LlmConfig, 'provider_name' | 'handle'>,
+): boolean {
+  return settings.model !== summariserOf(model)
+}
+
+/** Throws `model_not_found` for a summariser that could never be asked. */
+export async function checkSummariser(
+  models: Models,
+  actor: Actor,
+  asked: CompactionSettingsInput | null | undefined,
+): Promise<void> {
+  if (asked?.model != null) await models.resolve(actor, asked.model)
 }
 
 /** The whole settings of a new agent (defaults: reference 7.3). */

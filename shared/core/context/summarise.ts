@@ -21,6 +21,8 @@ export interface SummaryTask {
   max_tokens: number
   /** The agent's own model. */
   model: ResolvedModel
+  /** Whether somebody chose the summariser of the settings. */
+  chosen: boolean
   /** The agent's own request up to and with `evicted`, for the `self_*` modes; null when it would not fit. */
   own: ModelRequest | null
   /** Ask no model at all. */
@@ -56,6 +58,10 @@ export async function summarise(
   options: { signal: AbortSignal },
 ): Promise<Summary> {
   const problems: string[] = []
+  if (task.mode.startsWith('self_') && !task.own && !task.extract)
+    problems.push(
+      `the context and the question for a summary do not fit into the window of ${task.model.handle} together, so it was shown a transcript`,
+    )
   for (const attempt of task.extract ? [] : attempts(task, deps)) {
     try {
       const { model, mode_used, request } = await attempt()
@@ -64,11 +70,16 @@ export async function summarise(
     } catch (error) {
       options.signal.throwIfAborted()
       if (!isAppError(error)) throw error
-      problems.push(messageOf(error))
+      if (task.chosen || !isMissing(error)) problems.push(messageOf(error))
     }
   }
   const text = extractSummary(task.evicted, Math.min(task.max_tokens, 2_000))
   return { text: shortened(text, task), model: null, mode_used: PLAIN[task.mode], problems }
+}
+
+/** The summariser is not there. */
+function isMissing(error: AppError): boolean {
+  return error.code === 'model_not_found' || error.data['status'] === 404
 }
 
 interface Attempt {

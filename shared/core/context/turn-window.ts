@@ -18,6 +18,9 @@ import { unansweredFrom } from './cuts.ts'
 import { repeatedTokens, tokensOf, toolTokens } from './message-tokens.ts'
 import { ContextMeter } from './meter.ts'
 
+/** How many times the window a context may be by our estimate and still be sent: the first of an agent may be a third off. */
+const CLEARLY = 1.3
+
 export interface TurnWindowInput {
   actor: Actor
   run_id: string
@@ -55,6 +58,8 @@ export class TurnWindow {
   #counted: readonly StoredMessage[] = []
   /** What left the context in this turn. */
   #hidden = 0
+  /** The window that the provider names, when it is smaller than was known. */
+  #named: number | null = null
   /** What the requests of this turn add to the stored system message. */
   readonly #suffix: string
 
@@ -97,7 +102,18 @@ export class TurnWindow {
   get size(): number {
     const own = this.#agent.llm_config.context_window
     const most = this.#input.model.info.max_context_window
-    return most > 0 ? Math.min(own, most) : own
+    return Math.min(own, most > 0 ? most : own, this.#named ?? own)
+  }
+
+  /** Whether the context is so much larger than the window that the estimate cannot be what is wrong. */
+  get isTooLong(): boolean {
+    return this.tokens > CLEARLY * this.size
+  }
+
+  /** The provider called a request too long: what it says its window is holds from now on. */
+  refused({ data }: AppError): void {
+    const named = data['context_window']
+    if (typeof named === 'number' && named < this.size) this.#named = named
   }
 
   /** The system message and the tools alone. */
@@ -224,20 +240,29 @@ export class TurnWindow {
   overflow(cause?: AppError): AppError {
     const system = this.systemTokens
     const { handle } = this.#input.model
-    const window = `the context window of ${this.size} tokens (model ${handle})`
+    const own = this.#agent.llm_config.context_window
+    const [window, way] =
+      this.#named === null
+        ? [`the context window of ${this.size} tokens (model ${handle})`, 'raise context_window_limit']
+        : [
+            `the ${this.#named} tokens that the provider of ${handle} takes (context_window_limit is ${own})`,
+            `choose a model that reads more; set context_window_limit to at most ${this.#named} for this one, so that its conversations are summarised in time`,
+          ]
     const options = cause === undefined ? {} : { cause }
     const said = cause === undefined ? '' : ` ${cause.message}`
     if (this.isStuck)
       return new AppError(
         'context_window_overflow_in_system_prompt',
-        `The system prompt and the tools of this agent alone are about ${system} tokens and do not fit into ${window}. Shorten a memory block or the system text, detach tools, or raise context_window_limit; then send the message again.${said}`,
+        `The system prompt and the tools of this agent alone are about ${system} tokens and do not fit into ${window}. Shorten a memory block or the system text, detach tools, or ${way}; then send the message again.${said}`,
         options,
       )
-    const own = tokensOf(this.unanswered(), this.#input.view.max_return_chars)
-    const input = Math.round(own > 0 ? this.#meter.estimate(own) : Math.max(0, this.tokens - system))
+    const unanswered = tokensOf(this.unanswered(), this.#input.view.max_return_chars)
+    const input = Math.round(
+      unanswered > 0 ? this.#meter.estimate(unanswered) : Math.max(0, this.tokens - system),
+    )
     return new AppError(
       'llm_context_window',
-      `The message is about ${input} tokens; with the system prompt and the tools (about ${system}) it does not fit into ${window}. Nothing is left that could be summarised. Send it in smaller parts, or raise context_window_limit.${said}`,
+      `The message is about ${input} tokens; with the system prompt and the tools (about ${system}) it does not fit into ${window}. Nothing is left that could be summarised. Send it in smaller parts, or ${way}.${said}`,
       options,
     )
   }

@@ -31,6 +31,7 @@ export function refuseNothing(model: ResolvedModel, answer: Answer): void {
 export function stopReasonOf(error: unknown): StopReason {
   if (!isAppError(error)) return 'error'
   if (error.code === 'context_window_overflow_in_system_prompt') return error.code
+  if (error.code === 'llm_insufficient_credits') return 'insufficient_credits'
   if (error.code === 'llm_empty_response') return 'invalid_llm_response'
   if (error.code.startsWith('llm_') || error.code === 'model_not_found') return 'llm_api_error'
   return 'error'

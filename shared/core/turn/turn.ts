@@ -205,7 +205,12 @@ class Turn {
   /** Asks the model, again when its provider calls the conversation too long and it could be made shorter. */
   async *#ask(model: ResolvedModel, step: OpenStep): AsyncGenerator<AgentEvent, Exchange> {
     const window = this.#writer.window
-    if (window && window.tokens > window.size) yield* this.#compact('context_window_exceeded', 0, step.id)
+    const isOver = (attempt: number) =>
+      window && (attempt === 0 ? window.tokens > window.size : window.isTooLong)
+    for (let attempt = 0; attempt < MAX_OVERFLOWS && isOver(attempt); attempt++)
+      if (!(yield* this.#compact('context_window_exceeded', attempt, step.id))) break
+    // An endpoint that cuts what is too long would lose the system message, and tell nobody.
+    if (window?.isTooLong) throw window.overflow()
     for (let attempt = 0; ; attempt++) {
       const request = this.#request()
       this.#writer.asked(model, request)
@@ -221,6 +226,7 @@ class Turn {
         return exchange
       } catch (error) {
         if (!window || !isAppError(error, 'llm_context_window')) throw error
+        window.refused(error)
         const shorter =
           attempt < MAX_OVERFLOWS && (yield* this.#compact('context_window_exceeded', attempt, step.id))
         if (!shorter) throw window.overflow(error)
