@@ -47,7 +47,7 @@ export async function runConnect(name: string | undefined, options: ConnectOptio
   note(
     `${replaced ? 'Replaced' : 'Saved'} provider '${provider.name}' in ${config.path} (readable by you alone${key}).`,
   )
-  note('A Loci that is running uses it after a restart.')
+  note('A Loci that is running uses it at once.')
 }
 
 async function choosePreset(

@@ -116,8 +116,13 @@ export async function openConfig(directory: string, options: ConfigOptions = {})
 
 /** Tells the states of a file apart; a file that is replaced is another one. */
 function stampOf(path: string): string {
-  const found = statSync(path, { throwIfNoEntry: false })
-  return found ? `${found.ino}:${found.size}:${found.mtimeMs}` : ''
+  try {
+    const found = statSync(path, { throwIfNoEntry: false })
+    return found ? `${found.ino}:${found.size}:${found.mtimeMs}` : ''
+  } catch (error) {
+    // Reading it will say why.
+    return `not there: ${messageOf(error)}`
+  }
 }
 
 async function load(file: ConfigFile): Promise<ConfigData> {

@@ -1,11 +1,11 @@
-import { agentNotFound, AppError } from '../schema/errors.ts'
+import { agentNotFound, AppError, isAppError } from '../schema/errors.ts'
 import type { GenerateRequest, GenerateResponse } from '../schema/generate.ts'
 import type { UsageStatistics } from '../schema/message.ts'
 import type { ToolSchema } from '../schema/tool.ts'
 import { requestSettings } from './model-settings.ts'
 import type { Actor } from './ports/actor.ts'
 import type { CoreDeps } from './ports/deps.ts'
-import type { ModelMessage, ModelRequest, ModelUsage } from './ports/models.ts'
+import type { LanguageModel, ModelMessage, ModelRequest, ModelUsage } from './ports/models.ts'
 
 /** The tool that a model has to call when its answer must keep to a schema. */
 const ANSWER = 'respond'
@@ -43,17 +43,32 @@ export async function generate(
     // What the agent's answers look like is the agent's.
     settings: { ...requestSettings(agent.llm_config), response_format: null },
   }
-  let text = ''
-  let called = ''
-  let usage: ModelUsage | null = null
-  for await (const event of model.language_model.generate(request, { signal, stream: false })) {
-    if (event.type === 'text') text += event.text
-    // A model may call more than it was asked to; the first call is the answer.
-    if (event.type === 'tool_call' && event.index === 0) called += event.arguments
-    if (event.type === 'finish') usage = event.usage
-  }
+  const { text, called, usage } = await answerOf(model.language_model, request, signal).catch(asModelFailure)
   const content = schema ? jsonOf(called === '' ? text : called, model.handle) : text
   return { content, model: model.handle, usage: usageOf(usage) }
+}
+
+interface Said {
+  text: string
+  /** Arguments of the first call: a model may call more than it was asked to. */
+  called: string
+  usage: ModelUsage | null
+}
+
+async function answerOf(model: LanguageModel, request: ModelRequest, signal: AbortSignal): Promise<Said> {
+  const said: Said = { text: '', called: '', usage: null }
+  for await (const event of model.generate(request, { signal, stream: false })) {
+    if (event.type === 'text') said.text += event.text
+    if (event.type === 'tool_call' && event.index === 0) said.called += event.arguments
+    if (event.type === 'finish') said.usage = event.usage
+  }
+  return said
+}
+
+/** Here the model stands behind the server: whatever it fails with is a bad gateway (reference 9.4), or none in time. */
+function asModelFailure(error: unknown): never {
+  if (!isAppError(error) || !error.code.startsWith('llm_') || error.code === 'llm_timeout') throw error
+  throw new AppError('llm_error', error.message, { data: { ...error.data, code: error.code }, cause: error })
 }
 
 /** A schema that a tool can have: that of an object. */

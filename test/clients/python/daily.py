@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 
 import letta_client
 from letta_client import AsyncLetta, Letta
@@ -120,6 +121,28 @@ def passages():
     show("archival memory")
 
 
+def files():
+    agent = create("Reader")
+    folder = client.folders.create(name="Papers", **({} if MODERN else {"embedding": None}))
+    text = b"The keys are under the mat."
+    made = client.folders.files.upload(folder_id=folder.id, file=("keys.txt", text))
+    end = time.monotonic() + 20
+    while (status := read_file(folder.id, made.id).processing_status) != "completed":
+        assert status != "error" and time.monotonic() < end, status
+        time.sleep(0.05)
+    client.agents.folders.attach(agent_id=agent.id, folder_id=folder.id)
+    assert [f.id for f in client.agents.folders.list(agent_id=agent.id)] == [folder.id]
+    assert [f.file_name for f in client.folders.files.list(folder_id=folder.id)] == [made.file_name]
+    client.agents.messages.create(agent_id=agent.id, messages=[user("Hello!")])
+    show("upload a file, attach its folder")
+
+
+def read_file(folder_id, file_id):
+    if MODERN:
+        return client.folders.files.retrieve(folder_id=folder_id, file_id=file_id)
+    return client.folders.files.list(folder_id=folder_id)[0]
+
+
 def older_nouns():
     if MODERN:
         return
@@ -133,5 +156,5 @@ def older_nouns():
     show("identities, jobs, providers")
 
 
-for step in (create_and_send, stream, asynchronous, errors, paging, memory, passages, older_nouns):
+for step in (create_and_send, stream, asynchronous, errors, paging, memory, passages, files, older_nouns):
     step()
