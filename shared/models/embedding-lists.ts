@@ -88,7 +88,7 @@ export async function fetchEmbeddings(
 function byName(
   list: unknown,
   embeds = (item: Record<string, unknown>, id: string) =>
-    typeof item['type'] === 'string' && /^embedding/.test(item['type']) ? true : EMBEDS.test(id),
+    typeof item['type'] === 'string' && item['type'].startsWith('embedding') ? true : EMBEDS.test(id),
 ): ListedEmbedding[] {
   return items(list, 'data', 'models').flatMap((item) => {
     const id = (text(item.id) ?? text(item.name))?.replace(/^models\//, '')

@@ -32,7 +32,7 @@ function vectorsOf(place: Place, answer: unknown, wanted: number): Float32Array[
   const data = (answer as { data?: unknown } | null)?.data
   if (!Array.isArray(data)) throw garbageError(place, 'no list of vectors', JSON.stringify(answer) ?? '')
   if (data.length !== wanted) throw garbageError(place, `${data.length} vectors for ${wanted} texts`, '')
-  const vectors = new Array<Float32Array | undefined>(wanted)
+  const vectors = Array.from<Float32Array | undefined>({ length: wanted })
   for (const [at, item] of (data as { index?: unknown; embedding?: unknown }[]).entries()) {
     const index = typeof item.index === 'number' ? item.index : at
     vectors[index] = vectorOf(item.embedding) ?? undefined

@@ -2,8 +2,8 @@
 const RRF_K = 60
 
 /** A text that a search found, and its places in what it was found by, from 1. */
-export interface Fused {
-  seq: number
+export interface Fused<Key> {
+  key: Key
   rrf_score: number
   fts_rank: number | null
   vector_rank: number | null
@@ -14,18 +14,30 @@ export function depthFor(limit: number): number {
   return Math.max(50, limit * 2)
 }
 
-/** Reciprocal rank fusion of two rankings, best first; of equals the newer first. */
-export function fuse(fts: readonly number[], vector: readonly number[], limit: number): Fused[] {
-  const found = new Map<number, Fused>()
-  const add = (seqs: readonly number[], kind: 'fts_rank' | 'vector_rank') => {
-    for (const [i, seq] of seqs.entries()) {
-      const one = found.get(seq) ?? { seq, rrf_score: 0, fts_rank: null, vector_rank: null }
+/**
+ * Reciprocal rank fusion of two rankings, best first; of equals the one whose key is greater, which is newer.
+ *
+ * @param words What the ranking by words weighs, from 0 to 1: where the best of it has little of what was asked for
+ *   (a common word of a question that is misspelt), its order says little.
+ */
+export function fuse<Key extends string | number>(
+  fts: readonly Key[],
+  vector: readonly Key[],
+  limit: number,
+  words = 1,
+): Fused<Key>[] {
+  const found = new Map<Key, Fused<Key>>()
+  const add = (keys: readonly Key[], kind: 'fts_rank' | 'vector_rank', weight: number) => {
+    for (const [i, key] of keys.entries()) {
+      const one = found.get(key) ?? { key, rrf_score: 0, fts_rank: null, vector_rank: null }
       one[kind] = i + 1
-      one.rrf_score += 1 / (RRF_K + i + 1)
-      found.set(seq, one)
+      one.rrf_score += weight / (RRF_K + i + 1)
+      found.set(key, one)
     }
   }
-  add(fts, 'fts_rank')
-  add(vector, 'vector_rank')
-  return [...found.values()].sort((a, b) => b.rrf_score - a.rrf_score || b.seq - a.seq).slice(0, limit)
+  add(fts, 'fts_rank', words)
+  add(vector, 'vector_rank', 1)
+  return [...found.values()]
+    .sort((a, b) => b.rrf_score - a.rrf_score || (a.key < b.key ? 1 : -1))
+    .slice(0, limit)
 }

@@ -2,7 +2,7 @@
 
 /** A vector of hashed trigrams of the text's words, small words left out. */
 export function testVector(text: string, dim = 256): number[] {
-  const vector = new Array<number>(dim).fill(0)
+  const vector = Array.from<number>({ length: dim }).fill(0)
   for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []) {
     if (word.length < 3) continue
     const padded = ` ${word} `

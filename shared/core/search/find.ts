@@ -1,5 +1,6 @@
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
+import type { MessageFind, MessageMatch } from '../ports/message-store.ts'
 import type { PassageMatch, PassageSearch, SearchMode } from '../ports/passage-store.ts'
 import type { VectorScope } from '../ports/vector-store.ts'
 
@@ -50,4 +51,15 @@ async function vectorOf(
   const signal = AbortSignal.timeout(EMBED_MS)
   const [vector] = (await model?.embedder.embed([query.slice(0, MAX_CHARACTERS)], { signal })) ?? []
   return vector ?? null
+}
+
+/** As `findPassages`, over the messages of an agent, of a conversation or of all agents. */
+export async function findMessages(
+  deps: CoreDeps,
+  actor: Actor,
+  search: Omit<MessageFind, 'vectors'>,
+): Promise<{ mode: SearchMode; matches: MessageMatch[] }> {
+  const scope = { of: 'messages', agent_id: search.agent_id } as const
+  const { mode, vectors } = await queryVectors(deps, actor, scope, search.query, search.mode)
+  return { mode, matches: await deps.store.messages.find(actor, { ...search, mode, vectors }) }
 }

@@ -1,4 +1,4 @@
-import { findPassages } from '../search/find.ts'
+import { findMessages, findPassages } from '../search/find.ts'
 import type { Agent } from '../../schema/agent.ts'
 import { isAppError, messageOf } from '../../schema/errors.ts'
 import { newId } from '../../schema/ids.ts'
@@ -184,7 +184,12 @@ function runTool(
       agent,
       run_id,
       memory,
-      searchMessages: (query) => deps.store.messages.search(actor, query),
+      searchMessages: async (search) => {
+        const { query = '' } = search
+        if (query.trim() === '') return deps.store.messages.search(actor, search)
+        const { matches } = await findMessages(deps, actor, { ...search, query, mode: 'hybrid' })
+        return matches.map(({ message }) => message)
+      },
       insertPassage: ({ text, tags }) => {
         passages.push({
           id: newId('passage'),

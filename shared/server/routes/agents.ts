@@ -24,6 +24,7 @@ import { routes as messageRoutes } from './agent-messages.ts'
 import { routes as toolRoutes } from './agent-tools.ts'
 import { routes as archivalRoutes } from './archival-memory.ts'
 import { agentRoutes as archiveRoutes } from './archives.ts'
+import { agentRoutes as messageSearchRoutes } from './message-search.ts'
 import { agentRoutes as compactionRoutes } from './compactions.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
@@ -229,6 +230,7 @@ export const routes = [
   ...blockRoutes,
   ...exportRoutes,
   ...archivalRoutes,
+  ...messageSearchRoutes,
   ...archiveRoutes,
   ...toolRoutes,
   ...folderRoutes,

@@ -5,8 +5,10 @@ import { listOf, pageQuery } from '../../schema/page.ts'
 import { notFound } from '../errors.ts'
 import { listMessages, listShown } from '../letta-messages.ts'
 import { route } from '../route.ts'
+import { routes as searchRoutes } from './message-search.ts'
 
 export const routes = [
+  ...searchRoutes,
   route({
     method: 'GET',
     path: '/v1/messages',

@@ -8,9 +8,10 @@ export function ownerWord(id: string): string {
   return id.replaceAll(/[^\p{L}\p{N}]/gu, '')
 }
 
-/** An FTS5 query for texts of one of these owners that have any of the terms. */
-export function matchText(owners: readonly string[], terms: readonly Term[]): string {
+/** An FTS5 query for texts of one of these owners (null: of all) that have any of the terms. */
+export function matchText(owners: readonly string[] | null, terms: readonly Term[]): string {
   const words = terms.map(({ words, prefix }) => `"${words.replaceAll('"', '""')}"${prefix ? '*' : ''}`)
+  if (owners === null) return `text : (${words.join(' OR ')})`
   return `owner : (${owners.map((id) => `"${ownerWord(id)}"`).join(' OR ')}) AND text : (${words.join(' OR ')})`
 }
 

@@ -1,6 +1,12 @@
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
-import type { MessageFilter, MessageSearch, MessageStore } from '../../core/ports/message-store.ts'
+import type {
+  MessageFilter,
+  MessageFind,
+  MessageMatch,
+  MessageSearch,
+  MessageStore,
+} from '../../core/ports/message-store.ts'
 import type { ContentPart, StoredMessage } from '../../schema/message.ts'
 import { SEND_MESSAGE, wordsOf } from '../../schema/message-text.ts'
 import type { Page } from '../../schema/page.ts'
@@ -9,12 +15,15 @@ import type { Database, Transaction } from './database.ts'
 import { matchText, ownerWord, utc } from './full-text.ts'
 import { historyOf, inHistory, inStretch } from './history.ts'
 import { indexedUpTo, newestMessage } from './index-mark.ts'
+import { depthFor, fuse } from '../fusion.ts'
 import { unknownCursor } from './page.ts'
 import { bestMatches, type Match, perTerm } from './ranking.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import type { MessageRow } from './tables.ts'
 import { UnindexedTexts } from './unindexed-texts.ts'
+import type { VectorIndex } from './vector-index.ts'
+import { nearestTexts } from './vector-search.ts'
 
 type Data = Pick<
   StoredMessage,
@@ -95,11 +104,13 @@ const newestOf = query<{ agent: string; org: string; roles: string; limit: numbe
 export class SqliteMessages implements MessageStore {
   readonly #database: Database
   readonly #index: () => Promise<void>
+  readonly #vectors: VectorIndex
   readonly #texts = new UnindexedTexts()
 
   /** `index` puts what is committed into the full-text index. */
-  constructor(database: Database, index: () => Promise<void>) {
+  constructor(database: Database, index: () => Promise<void>, vectors: VectorIndex) {
     this.#database = database
+    this.#vectors = vectors
     this.#index = index
   }
 
@@ -176,41 +187,35 @@ export class SqliteMessages implements MessageStore {
     const terms = queryTerms(search.query ?? '')
     if (search.roles.length === 0 || (!blank && terms.length === 0)) return []
     const { conversation_id, start_date, end_date } = search
-    if (blank && conversation_id === undefined && start_date === undefined && end_date === undefined) {
-      const { agent_id: agent, limit } = search
+    const { agent_id: agent, limit } = search
+    if (agent !== undefined && blank && conversation_id === undefined && !start_date && !end_date) {
       const roles = JSON.stringify(search.roles)
       const some = { agent, org: actor.organization_id, roles, limit }
       return this.#database.read((c) => newestOf.all(c, some).map(messageOf))
     }
-    let rows = messagesOf(actor, search.agent_id, search.roles)
-    if (start_date !== undefined) rows = rows.where('messages.created_at', '>=', utc(start_date))
-    if (end_date !== undefined) rows = rows.where('messages.created_at', '<', utc(end_date))
     const find = (c: Connection) => {
-      const mine =
-        conversation_id === undefined ? rows : rows.where(inHistory(historyOf(c, actor, conversation_id)))
+      const mine = narrowed(c, actor, messagesOf(actor, agent, search.roles), search)
       const newest = mine.select('messages.seq').orderBy('messages.seq', 'desc').limit(search.limit)
       const having = (term: Term) =>
         mine
           .innerJoin('messages_fts', 'messages_fts.rowid', 'messages.seq')
-          .where(sql<boolean>`messages_fts match ${matchText([search.agent_id], [term])}`)
+          .where(sql<boolean>`messages_fts match ${matchText(agent === undefined ? null : [agent], [term])}`)
           .select(['messages.seq', sql<number>`octet_length(messages.data)`.as('length')])
           .orderBy('messages_fts.rowid', 'desc')
           .limit(perTerm(terms.length))
-      const fresh = blank ? [] : this.#unindexed(c, mine, search.agent_id, terms)
+      const fresh = blank ? [] : this.#unindexed(c, mine, agent, terms)
       const found = blank
         ? c.all(newest).map((row) => row.seq)
         : bestMatches(
             terms.map((term, i) =>
               [...(fresh[i] ?? []), ...c.all(having(term))].slice(0, perTerm(terms.length)),
             ),
-            storedBy.get(c, { agent: search.agent_id, org: actor.organization_id })?.n ?? 0,
+            agent === undefined
+              ? newestMessage(c)
+              : (storedBy.get(c, { agent, org: actor.organization_id })?.n ?? 0),
             search.limit,
           )
-      const columns = sqlite.selectFrom('messages').select([...MESSAGE_COLUMNS, 'messages.seq'])
-      const bySeq = new Map(
-        c.all(columns.where('messages.seq', 'in', found)).map((row) => [row.seq, messageOf(row)]),
-      )
-      return found.flatMap((seq) => bySeq.get(seq) ?? [])
+      return rowsOf(c, found)
     }
     const some = await this.#database.read((c) =>
       newestMessage(c) - indexedUpTo(c) > MOST_UNINDEXED ? null : find(c),
@@ -218,6 +223,41 @@ export class SqliteMessages implements MessageStore {
     if (some) return some
     await this.#index()
     return this.#database.read(find)
+  }
+
+  async find(actor: Actor, search: MessageFind): Promise<MessageMatch[]> {
+    const { vectors, mode, limit } = search
+    if (search.query.trim() === '') return []
+    const near = mode !== 'fts' && vectors.size > 0
+    const depth = near ? depthFor(limit) : limit
+    const [byWords, byVectors] = await Promise.all([
+      near && mode === 'vector' ? [] : this.search(actor, { ...search, limit: depth }),
+      near ? this.#nearest(actor, search, depth) : [],
+    ])
+    const byId = new Map([...byWords, ...byVectors].map((message) => [message.id, message]))
+    const ids = (messages: readonly StoredMessage[]) => messages.map(({ id }) => id)
+    return fuse(ids(byWords), ids(byVectors), limit).flatMap(({ key, ...ranks }) => {
+      const message = byId.get(key)
+      return message ? [{ message, ...ranks }] : []
+    })
+  }
+
+  async #nearest(actor: Actor, search: MessageFind, limit: number): Promise<StoredMessage[]> {
+    const scope = { of: 'messages', agent_id: search.agent_id } as const
+    const seqs = await nearestTexts(this.#database, this.#vectors, actor, scope, search.vectors, {
+      among: (c, agent_id, after, most) =>
+        c
+          .all(
+            narrowed(c, actor, messagesOf(actor, agent_id, search.roles), search)
+              .select('messages.seq')
+              .where('messages.seq', '>', after)
+              .orderBy('messages.seq')
+              .limit(most),
+          )
+          .map(({ seq }) => seq),
+      limit,
+    })
+    return this.#database.read((c) => rowsOf(c, seqs))
   }
 
   close(): void {
@@ -228,7 +268,7 @@ export class SqliteMessages implements MessageStore {
   #unindexed(
     c: Connection,
     mine: ReturnType<typeof messagesOf>,
-    agent_id: string,
+    agent_id: string | undefined,
     terms: readonly Term[],
   ): Match[][] {
     const rows = c.all(
@@ -239,19 +279,41 @@ export class SqliteMessages implements MessageStore {
     const texts = rows.map(({ seq, length, ...row }) => ({ seq, length, ...indexEntry(messageOf(row)) }))
     return this.#texts.find(
       texts,
-      terms.map((term) => matchText([agent_id], [term])),
+      terms.map((term) => matchText(agent_id === undefined ? null : [agent_id], [term])),
     )
   }
 }
 
-/** The messages of an agent that a search may find. */
-function messagesOf(actor: Actor, agent_id: string, roles: MessageSearch['roles']) {
-  return sqlite
-    .selectFrom('messages')
-    .where('messages.organization_id', '=', actor.organization_id)
-    .where('messages.agent_id', '=', agent_id)
+/** The messages of an agent, or of all, that a search may find. */
+function messagesOf(actor: Actor, agent_id: string | undefined, roles: MessageSearch['roles']) {
+  const all = sqlite.selectFrom('messages').where('messages.organization_id', '=', actor.organization_id)
+  return (agent_id === undefined ? all : all.where('messages.agent_id', '=', agent_id))
     .where('messages.searchable', '=', 1)
     .where('messages.role', 'in', roles)
+}
+
+/** Those of a conversation and a time that a search asks for. */
+function narrowed(
+  c: Connection,
+  actor: Actor,
+  rows: ReturnType<typeof messagesOf>,
+  { conversation_id, start_date, end_date }: MessageSearch,
+) {
+  let narrow = rows
+  if (start_date !== undefined) narrow = narrow.where('messages.created_at', '>=', utc(start_date))
+  if (end_date !== undefined) narrow = narrow.where('messages.created_at', '<', utc(end_date))
+  return conversation_id === undefined
+    ? narrow
+    : narrow.where(inHistory(historyOf(c, actor, conversation_id)))
+}
+
+/** Messages by their numbers, in that order. */
+function rowsOf(c: Connection, seqs: readonly number[]): StoredMessage[] {
+  const columns = sqlite.selectFrom('messages').select([...MESSAGE_COLUMNS, 'messages.seq'])
+  const bySeq = new Map(
+    c.all(columns.where('messages.seq', 'in', seqs)).map((row) => [row.seq, messageOf(row)]),
+  )
+  return seqs.flatMap((seq) => bySeq.get(seq) ?? [])
 }
 
 /** Stores one message; the index takes it in later (message-index.ts). Answers its sequence number and a copy as a later read would give it. */

@@ -14,7 +14,7 @@ import { queryTerms, type Term } from '../search-text.ts'
 import type { Database } from './database.ts'
 import { matchText, utc } from './full-text.ts'
 import { contains, windowOf } from './page.ts'
-import { bestMatches, perTerm } from './ranking.ts'
+import { perTerm, type Ranked, rankMatches } from './ranking.ts'
 import {
   archivesInScope,
   archivesOfAgent,
@@ -28,6 +28,8 @@ import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
 import type { VectorIndex } from './vector-index.ts'
 import { type Among, nearestTexts } from './vector-search.ts'
+
+const NOTHING: Ranked = { seqs: [], coverage: 0 }
 
 /** Archival memory over the archives that are attached to an agent. */
 export class SqlitePassages implements PassageStore {
@@ -67,21 +69,21 @@ export class SqlitePassages implements PassageStore {
     if (!vectors || vectors.size === 0 || search.mode === 'fts')
       return this.#matches(
         actor,
-        fuse(await this.#database.read((c) => bestOf(c, actor, search, limit)), [], limit),
+        fuse((await this.#database.read((c) => bestOf(c, actor, search, limit))).seqs, [], limit),
       )
     const depth = depthFor(limit)
     const [fts, near] = await Promise.all([
-      search.mode === 'vector' ? [] : this.#database.read((c) => bestOf(c, actor, search, depth)),
+      search.mode === 'vector' ? NOTHING : this.#database.read((c) => bestOf(c, actor, search, depth)),
       nearestTexts(this.#database, this.#index, actor, { of: 'passages', ...search }, vectors, {
         among: isFiltered(search) ? amongPassages(actor, search) : null,
         limit: depth,
       }),
     ])
-    return this.#matches(actor, fuse(fts, near, limit))
+    return this.#matches(actor, fuse(fts.seqs, near, limit, fts.coverage))
   }
 
   /** The passages behind what was found; one that is gone by now is left out. */
-  #matches(actor: Actor, found: readonly Fused[]): Promise<PassageMatch[]> {
+  #matches(actor: Actor, found: readonly Fused<number>[]): Promise<PassageMatch[]> {
     return this.#database.read((c) => {
       const rows = c.all(
         sqlite
@@ -90,13 +92,13 @@ export class SqlitePassages implements PassageStore {
           .where(
             'seq',
             'in',
-            found.map(({ seq }) => seq),
+            found.map(({ key }) => key),
           )
           .where('organization_id', '=', actor.organization_id),
       )
       const bySeq = new Map(rows.map((row) => [row.seq, passageOf(row)]))
-      return found.flatMap(({ seq, ...ranks }) => {
-        const passage = bySeq.get(seq)
+      return found.flatMap(({ key, ...ranks }) => {
+        const passage = bySeq.get(key)
         return passage ? [{ passage, ...ranks }] : []
       })
     })
@@ -127,17 +129,18 @@ function idsOf(connection: Connection, actor: Actor, agent_id: string): string[]
 }
 
 /** Places of the passages that fit a search best; whole rows would have to be sorted with their texts. */
-function bestOf(connection: Connection, actor: Actor, search: PassageSearch, limit: number): number[] {
+function bestOf(connection: Connection, actor: Actor, search: PassageSearch, limit: number): Ranked {
   const query = search.query.trim()
   const attached = archivesInScope(connection, actor, search)
-  if (query === '' || attached.length === 0) return []
+  if (query === '' || attached.length === 0) return NOTHING
   const archives = attached.map((archive) => archive.id)
   const terms = queryTerms(query)
   const rows = narrowed(inArchives(actor, archives), search)
   // What has no letter or digit in it (an emoji) is in no word index.
   if (terms.length === 0) {
     const having = rows.select('passages.seq').where(contains('passages.text', query))
-    return connection.all(having.orderBy('passages.seq', 'desc').limit(limit)).map((row) => row.seq)
+    const seqs = connection.all(having.orderBy('passages.seq', 'desc').limit(limit)).map((row) => row.seq)
+    return { seqs, coverage: 1 }
   }
   const having = (term: Term) =>
     rows
@@ -146,7 +149,7 @@ function bestOf(connection: Connection, actor: Actor, search: PassageSearch, lim
       .select(['passages.seq', sql<number>`octet_length(passages.text)`.as('length')])
       .orderBy('passages_fts.rowid', 'desc')
       .limit(perTerm(terms.length))
-  return bestMatches(
+  return rankMatches(
     terms.map((term) => connection.all(having(term))),
     attached.reduce((sum, archive) => sum + archive.passage_count, 0),
     limit,

@@ -27,22 +27,34 @@ export function perTerm(terms: number): number {
  * @param total Texts of the owner.
  */
 export function bestMatches(found: readonly (readonly Match[])[], total: number, limit: number): number[] {
+  return rankMatches(found, total, limit).seqs
+}
+
+/** Texts best first, and how much of what was asked for the best of them has, from 0 to 1: rare words count for more. */
+export interface Ranked {
+  seqs: number[]
+  coverage: number
+}
+
+/** As `bestMatches`, with how well the best one fits. */
+export function rankMatches(found: readonly (readonly Match[])[], total: number, limit: number): Ranked {
   const lengths = new Map<number, number>()
   for (const matches of found) for (const { seq, length } of matches) lengths.set(seq, length)
   let sum = 0
   for (const length of lengths.values()) sum += length
   const mean = sum / Math.max(lengths.size, 1) || 1
   const scores = new Map<number, number>()
+  let whole = 0
   for (const matches of found) {
     const rest = Math.max(total - matches.length, 0)
     const rarity = Math.log(1 + (rest + 0.5) / (matches.length + 0.5))
+    whole += rarity
     for (const { seq, length } of matches) {
       const weight = (rarity * (K1 + 1)) / (1 + K1 * (1 - B + (B * length) / mean))
       scores.set(seq, (scores.get(seq) ?? 0) + weight)
     }
   }
-  return [...scores]
-    .sort(([a, x], [b, y]) => y - x || b - a)
-    .slice(0, limit)
-    .map(([seq]) => seq)
+  const ranked = [...scores].sort(([a, x], [b, y]) => y - x || b - a).slice(0, limit)
+  const best = ranked[0]?.[1] ?? 0
+  return { seqs: ranked.map(([seq]) => seq), coverage: whole === 0 ? 0 : Math.min(1, best / whole) }
 }

@@ -51,10 +51,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
   })
-  const messages = new SqliteMessages(database, () => indexMessages(database))
+  const vectorIndex = new VectorIndex(database)
+  const messages = new SqliteMessages(database, () => indexMessages(database), vectorIndex)
   const events = new SqliteEvents(database)
   const upkeep = new IndexUpkeep(database)
-  const vectorIndex = new VectorIndex(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error

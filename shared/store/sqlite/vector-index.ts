@@ -2,7 +2,7 @@ import { pause } from '../pause.ts'
 import { differences, dot, signWords, unit, vectorOf, wordsFor } from '../vector-math.ts'
 import type { Database } from './database.ts'
 import { query, sqlite } from './query.ts'
-import type { VectorOwner } from './vectors.ts'
+import type { VectorOwner } from './vector-owners.ts'
 
 /** Candidates that the signs choose for each result, and at the least: they are ranked by their whole vectors. */
 const OVERSAMPLING = 30

@@ -4,7 +4,7 @@ import { pause } from '../pause.ts'
 import type { Database } from './database.ts'
 import type { Connection } from './query.ts'
 import type { Near, VectorIndex } from './vector-index.ts'
-import { ownersOf } from './vectors.ts'
+import { ownersOf } from './vector-owners.ts'
 
 /** Numbers of texts read in one go. */
 const PAGE = 5_000

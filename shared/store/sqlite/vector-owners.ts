@@ -1,0 +1,29 @@
+import type { Actor } from '../../core/ports/actor.ts'
+import type { VectorScope } from '../../core/ports/vector-store.ts'
+import { archivesInScope } from './passage-rows.ts'
+import type { Connection } from './query.ts'
+import { sqlite } from './query.ts'
+
+/** An owner whose texts have vectors. */
+export interface VectorOwner {
+  owner: string
+  model: string
+  generation: number
+  dim: number
+}
+
+/** The owners with vectors in the scope of a search. */
+export function ownersOf(connection: Connection, actor: Actor, scope: VectorScope): VectorOwner[] {
+  let rows = sqlite
+    .selectFrom('embeddings')
+    .select(['owner', 'model', 'generation', 'dim'])
+    .where('organization_id', '=', actor.organization_id)
+    .where('dim', 'is not', null)
+    .where('model', '<>', '')
+  if (scope.of === 'passages') {
+    const archives = archivesInScope(connection, actor, scope).map(({ id }) => id)
+    rows = rows.where('owner', 'in', archives)
+  } else if (scope.agent_id !== undefined) rows = rows.where('owner', '=', scope.agent_id)
+  else rows = rows.where('owner', 'like', 'agent-%')
+  return connection.all(rows).flatMap(({ dim, ...row }) => (dim === null ? [] : [{ ...row, dim }]))
+}
