@@ -21,7 +21,6 @@ export const createFolder = z.object({
   embedding_chunk_size: z.number().int().min(16).max(8192).nullish(),
   embedding_config: embeddingConfig.nullish(),
 })
-export type CreateFolder = z.infer<typeof createFolder>
 
 /** Body of `PATCH /v1/folders/{id}`: null or absent leaves a field as it is. */
 export const updateFolder = z.object({
