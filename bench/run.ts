@@ -21,6 +21,7 @@ const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   prefix: async () => (await import('./scenarios/prefix.ts')).prefix,
   store: async () => (await import('./scenarios/store.ts')).store,
   scale: async () => (await import('./scenarios/scale.ts')).scale,
+  search: async () => (await import('./scenarios/search.ts')).search,
 }
 
 const USAGE = `npm run bench [-- --quick] [--only NAME,NAME] [--json FILE]
