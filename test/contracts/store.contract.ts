@@ -12,6 +12,7 @@ import { describeIdentities } from './store/identities.ts'
 import { describeImports } from './store/imports.ts'
 import { describeMessages } from './store/messages.ts'
 import { describeOrganizations } from './store/organizations.ts'
+import { describeFiles } from './store/files.ts'
 import { describePassages } from './store/passages.ts'
 import { describeRuns } from './store/runs.ts'
 import { describeRunStreams } from './store/run-streams.ts'
@@ -63,6 +64,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeGroups(subject)
     describeArchives(subject)
     describePassages(subject)
+    describeFiles(subject)
     describeVectors(subject)
     describeApprovals(subject)
     describeTurns(subject)

@@ -80,10 +80,11 @@ export function metadataOf(row: StoredFile & { folder_name: string }, content: s
   }
 }
 
-/** The whole text of a file. */
-export function textOfFile(connection: Connection, file_id: string): string {
+/** The whole text of a file, as far as it was read; nothing of one whose reading failed. */
+export function textOfFile(connection: Connection, { id, status }: { id: string; status: string }): string {
+  if (status === 'error') return ''
   return texts
-    .all(connection, { file: file_id })
+    .all(connection, { file: id })
     .map((row) => row.text)
     .join('\n')
 }

@@ -30,6 +30,7 @@ export function readFilePassages(
     .select(['files.name', 'folders.name as folder_name'])
     .where('passages.archive_id', '=', folder_id)
     .where('passages.organization_id', '=', actor.organization_id)
+    .where('files.status', '<>', 'error')
   for (const condition of window.conditions) rows = rows.where(condition)
   const found = connection.all(rows.orderBy(window.direction).limit(page.limit)).map((row): Passage => {
     const { file_id, first_line, last_line } = JSON.parse(row.data) as Data

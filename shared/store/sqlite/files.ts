@@ -105,7 +105,7 @@ export class SqliteFiles implements FileStore {
       for (const condition of window.conditions) rows = rows.where(condition)
       const found = c
         .all(rows.orderBy(window.direction).limit(page.limit))
-        .map((row) => metadataOf(row, options.content ? textOfFile(c, row.id) : null))
+        .map((row) => metadataOf(row, options.content ? textOfFile(c, row) : null))
       return window.turned ? found.toReversed() : found
     })
   }
@@ -219,7 +219,6 @@ export class SqliteFiles implements FileStore {
   }
 
   async finish(claim: FileClaim, outcome: FileOutcome): Promise<boolean> {
-    if (outcome.status === 'error') await clearFile(this.#database, claim.file_id)
     const done = await this.#database.write((tx) => {
       if (!this.#held(tx, claim)) return false
       const values =
@@ -241,6 +240,8 @@ export class SqliteFiles implements FileStore {
       return true
     })
     this.#instance.leaseReleased(claim.file_id)
+    // Not before it is certain that no other instance has the file.
+    if (done && outcome.status === 'error') await clearFile(this.#database, claim.file_id)
     return done
   }
 
@@ -376,7 +377,7 @@ function readFile(
   content: boolean,
 ): FileMetadata | null {
   const row = connection.get(present(actor).where('files.id', '=', file_id))
-  return row ? metadataOf(row, content ? textOfFile(connection, file_id) : null) : null
+  return row ? metadataOf(row, content ? textOfFile(connection, row) : null) : null
 }
 
 function setOpen(
