@@ -232,6 +232,27 @@ describe('conversations over the official client', () => {
       assert.match((await t.letta.conversations.fork(name, more)).id, /^conv-/)
     }
     assert.match(systemText(), /CONVERSATION_ID: default/)
+    for (const [query, more] of [
+      [`?agent_id=${agent.id}`, {}],
+      ['', { agent_id: agent.id }],
+    ] as const) {
+      const post = async (action: string, body: object, expected = 200) => {
+        const path = `/v1/conversations/default/${action}${query}`
+        const { status, body: answered } = await t.http('POST', path, { ...body, ...more })
+        assert.equal(status, expected, `${path}: ${JSON.stringify(answered)}`)
+      }
+      model.add(...['Hello.', 'A greeting.', 'Yes.', 'Again.'].map((text) => ({ reply: { text } })))
+      await post('messages', { input: 'Hi', streaming: false })
+      await post('compact', { compaction_settings: { mode: 'all', model: SCRIPTED } })
+      await post('messages', { input: 'Still there?', streaming: false })
+      const { items } = await t.letta.agents.messages.list(agent.id, { limit: 2 })
+      const message_id = items.find((message) => message.message_type === 'user_message')?.id ?? ''
+      await post('fork', {})
+      await post(`messages/${message_id}/edit-and-resend`, { streaming: false })
+      await post('rewind', { message_id })
+      await post('cancel', {}, 409)
+      await post('reset', {})
+    }
     await assert.rejects(t.letta.conversations.messages.list('default'), { status: 400 })
     await assert.rejects(t.letta.conversations.delete(agent.id), { status: 400 })
     await assert.rejects(t.letta.conversations.retrieve('nonsense'), { status: 422 })

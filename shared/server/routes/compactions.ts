@@ -9,7 +9,7 @@ import {
   compactionResponse,
   contextWindowOverview,
 } from '../../schema/compaction.ts'
-import { conversationRef } from '../../schema/conversation.ts'
+import { conversationRef, defaultOf } from '../../schema/conversation.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { pageQuery } from '../../schema/page.ts'
 import { conversationOf } from '../conversation-of.ts'
@@ -18,6 +18,7 @@ import { route } from '../route.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
 const inConversation = z.object({ conversation_id: conversationRef })
+const ofAgent = z.object({ agent_id: idSchema('agent').optional() })
 const records = pageQuery({ limit: 50, order: 'desc' })
 
 /** What fills an agent's context, making it shorter, and what that did (`/v1/agents/…`). */
@@ -88,11 +89,13 @@ export const conversationRoutes = [
     operation: 'compact_conversation',
     summary: 'Compact a conversation now; 400 when nothing would become shorter',
     params: inConversation,
-    body: compactionRequest.extend({ agent_id: idSchema('agent').nullish() }),
+    query: ofAgent,
+    body: compactionRequest.extend({ agent_id: defaultOf }),
     optional_body: true,
     answer: compactionResponse,
-    async handle({ actor, context, params, body, request }) {
-      const { target } = await conversationOf(context, actor, params.conversation_id, body.agent_id)
+    async handle({ actor, context, params, query, body, request }) {
+      const agent_id = body.agent_id ?? query.agent_id
+      const { target } = await conversationOf(context, actor, params.conversation_id, agent_id)
       const { compaction_settings: settings } = body
       return compactConversation(context.deps, actor, target, settings ?? null, { signal: request.signal })
     },

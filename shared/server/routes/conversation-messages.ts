@@ -24,6 +24,7 @@ import { route } from '../route.ts'
 import { answerTurn, previewTurn, streamTurn } from '../turn-response.ts'
 
 const params = z.object({ conversation_id: conversationRef })
+const ofAgent = z.object({ agent_id: idSchema('agent').optional() })
 
 /** Messages of conversations; they answer as those of agents do. */
 export const routes = [
@@ -63,6 +64,7 @@ export const routes = [
     operation: 'send_conversation_message',
     summary: 'Send a message to a conversation; the answer is an event stream unless `streaming` is false',
     params,
+    query: ofAgent,
     body: conversationMessageRequest,
     answer: lettaResponse,
     async handle(input) {
@@ -76,6 +78,7 @@ export const routes = [
     operation: 'preview_conversation_model_request',
     summary: 'The request that a message would send to the model; nothing is stored or sent',
     params,
+    query: ofAgent,
     body: conversationMessageRequest,
     answer: jsonObject,
     handle: async (input) => previewTurn(await turnOf(input)),
@@ -86,6 +89,7 @@ export const routes = [
     summary:
       'Send a message of the user in other words, or as it was: the answer takes the place of all that followed it',
     params: params.extend({ message_id: idSchema('message') }),
+    query: ofAgent,
     body: editRequest,
     optional_body: true,
     answer: lettaResponse,
@@ -95,7 +99,7 @@ export const routes = [
         input.context,
         input.actor,
         input.params.conversation_id,
-        input.body.agent_id,
+        input.body.agent_id ?? input.query.agent_id,
       )
       const [message] = await input.context.deps.store.messages.list(
         input.actor,
@@ -124,10 +128,12 @@ async function turnOf(input: {
   actor: Actor
   context: ServerContext
   params: z.output<typeof params>
+  query: z.output<typeof ofAgent>
   body: ConversationMessageRequest
   request: Request
 }) {
-  const { actor, context, params, body, request } = input
-  const { target } = await conversationOf(context, actor, params.conversation_id, body.agent_id)
+  const { actor, context, params, query, body, request } = input
+  const agent_id = body.agent_id ?? query.agent_id
+  const { target } = await conversationOf(context, actor, params.conversation_id, agent_id)
   return { actor, context, request, body, ...target }
 }

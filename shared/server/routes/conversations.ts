@@ -120,11 +120,12 @@ export const routes = [
       message_id: idSchema('message').optional(),
       hidden: queryBoolean.optional(),
     }),
-    body: z.object({ message_id: idSchema('message').nullish() }),
+    body: z.object({ message_id: idSchema('message').nullish(), agent_id: defaultOf }),
     optional_body: true,
     answer: conversation,
     async handle({ actor, context, params, query, body }) {
-      const { target } = await conversationOf(context, actor, params.conversation_id, query.agent_id)
+      const agent_id = body.agent_id ?? query.agent_id
+      const { target } = await conversationOf(context, actor, params.conversation_id, agent_id)
       return forkConversation(context.deps, actor, target, {
         message_id: query.message_id ?? body.message_id ?? null,
         hidden: query.hidden ?? false,
@@ -137,10 +138,12 @@ export const routes = [
     summary:
       'Go back (or forward again) to a message: it is the last one in context then; nothing is deleted',
     params,
+    query: ofAgent,
     body: z.object({ message_id: idSchema('message'), agent_id: defaultOf }),
     answer: rewound,
-    async handle({ actor, context, params, body }) {
-      const { target } = await conversationOf(context, actor, params.conversation_id, body.agent_id)
+    async handle({ actor, context, params, query, body }) {
+      const agent_id = body.agent_id ?? query.agent_id
+      const { target } = await conversationOf(context, actor, params.conversation_id, agent_id)
       return context.deps.store.conversations.rewind(actor, target.conversation_id, body.message_id)
     },
   }),
@@ -149,11 +152,13 @@ export const routes = [
     path: '/v1/conversations/:conversation_id/reset',
     summary: 'Delete the messages of a conversation and begin with a fresh system message',
     params,
+    query: ofAgent,
     body: z.object({ agent_id: defaultOf }),
     optional_body: true,
     answer: conversation,
-    async handle({ actor, context, params, body }) {
-      const { target } = await conversationOf(context, actor, params.conversation_id, body.agent_id)
+    async handle({ actor, context, params, query, body }) {
+      const agent_id = body.agent_id ?? query.agent_id
+      const { target } = await conversationOf(context, actor, params.conversation_id, agent_id)
       await resetMessages(context.deps, actor, target)
       const reset = await context.deps.store.conversations.get(actor, target.conversation_id)
       if (!reset) throw notFound('Conversation', target.conversation_id)
@@ -167,9 +172,12 @@ export const routes = [
     summary: "Cancel a conversation's turn, in whichever process it runs",
     params,
     query: ofAgent,
+    body: z.object({ agent_id: defaultOf }),
+    optional_body: true,
     answer: z.record(z.string(), z.enum(['cancelled', 'failed'])),
-    async handle({ actor, context, params, query }) {
-      const { target } = await conversationOf(context, actor, params.conversation_id, query.agent_id)
+    async handle({ actor, context, params, query, body }) {
+      const agent_id = body.agent_id ?? query.agent_id
+      const { target } = await conversationOf(context, actor, params.conversation_id, agent_id)
       return cancelRuns(context, actor, { ...target, run_ids: null })
     },
   }),

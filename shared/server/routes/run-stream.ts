@@ -2,6 +2,7 @@ import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
 import { conversationRef } from '../../schema/conversation.ts'
 import { AppError } from '../../schema/errors.ts'
+import { idSchema } from '../../schema/ids.ts'
 import { type RetrieveStream, retrieveStream } from '../../schema/run-stream.ts'
 import type { ServerContext } from '../context.ts'
 import { conversationOf } from '../conversation-of.ts'
@@ -36,11 +37,13 @@ export const conversationStreamRoutes = [
     summary:
       'Resume the stream of a background run of a conversation: the run named, or the newest active one',
     params: z.object({ conversation_id: conversationRef }),
+    query: z.object({ agent_id: idSchema('agent').optional() }),
     body: retrieveStream,
     optional_body: true,
     answer: 'event-stream',
-    async handle({ actor, context, params, body }) {
-      const { target } = await conversationOf(context, actor, params.conversation_id, body.agent_id)
+    async handle({ actor, context, params, query, body }) {
+      const agent_id = body.agent_id ?? query.agent_id
+      const { target } = await conversationOf(context, actor, params.conversation_id, agent_id)
       const run_id = await runOf(context, actor, target, body)
       return streamRecorded(context, actor, run_id, optionsOf(body))
     },
