@@ -95,6 +95,38 @@ describe('config', () => {
     assert.equal((await fs.stat(path)).mode & 0o777, 0o600)
   })
 
+  it('is the same object until the file changes, whoever changes it', async () => {
+    const heard: unknown[] = []
+    const config = await openConfig(directory, { onBroken: (error) => heard.push(error) })
+    const other = await openConfig(directory)
+    const before = config.current()
+    assert.equal(config.current(), before)
+    await other.update((data) => {
+      data.providers.push({
+        name: 'p',
+        provider_type: 'openai',
+        base_url: 'http://127.0.0.1',
+        category: 'byok',
+      })
+    })
+    const [one, two] = await Promise.all([config.current(), config.current()])
+    assert.equal(one, two, 'read once for both')
+    assert.deepEqual(
+      one.providers.map(({ name }) => name),
+      ['p'],
+    )
+    await write('{')
+    assert.equal(await config.current(), one)
+    assert.equal(config.current(), one)
+    assert.deepEqual(
+      heard.map((error) => (error as AppError).code),
+      ['config_invalid'],
+      'once',
+    )
+    await fs.rm(path)
+    assert.deepEqual((await config.current()).providers, [])
+  })
+
   describe('a broken file', () => {
     const cases: [string, string, number, number, RegExp][] = [
       [

@@ -38,6 +38,22 @@ async function logOf(level: string, work: string): Promise<Record<string, unknow
 }
 
 describe('the log', () => {
+  it('never has the key of a provider, also where its provider fails', async () => {
+    const lines = await logOf(
+      'debug',
+      `
+        const provider = { name: 'mine', provider_type: 'openai', api_key: 'sk-private-key', base_url: 'http://127.0.0.1:1' }
+        const made = await call('POST', '/v1/providers/', provider)
+        await call('POST', '/v1/providers/check', provider)
+        await call('PATCH', '/v1/providers/' + made.id + '/refresh')
+        await call('POST', '/v1/providers/', { ...provider, base_url: 'none' })
+        await call('POST', '/v1/agents/', { model: 'mine/model' })
+      `,
+    )
+    assert.equal(lines.filter((line) => line['method'] !== undefined).length, 5)
+    assert.doesNotMatch(JSON.stringify(lines), /private-key/)
+  })
+
   it('has one line for each request: no query, key or text of a message', async () => {
     const lines = await logOf(
       'info',
