@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { VERSION } from '../shared/schema/version.ts'
+import type { ExportOptions, ImportOptions } from './commands/agent-files.ts'
 import type { ServerOptions } from './commands/server.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
 import { dataOption as data, item, section, table } from './help.ts'
@@ -75,6 +76,40 @@ function createProgram(): Command {
         'loci chat Ada --conversation new',
         'echo "Who am I?" | loci chat Ada',
       ]),
+    )
+  program
+    .command('export <agent>')
+    .description('write an agent to an agent file (.af), by its name or id')
+    .option('--output <file>', "where to write it, '-' for stdout (default: its name with .af)")
+    .option('--force', 'replace the file when there is one')
+    .option('--no-messages', 'leave out all messages')
+    .option('--conversation <id>', 'the messages of this conversation instead of the one it always has')
+    .option(...url)
+    .option(...data)
+    .action(async (agent: string, options: ExportOptions, command: Command) => {
+      onlyOne(command, options)
+      const { runExport } = await import('./commands/agent-files.ts')
+      await runExport(agent, options)
+    })
+    .addHelpText('after', () =>
+      section('Examples', ['loci export Ada', 'loci export Ada --no-messages --output - | jq .blocks']),
+    )
+  program
+    .command('import <file>')
+    .description('make the agents of an agent file (.af), and print their ids')
+    .option('--name <name>', 'another name for the agent')
+    .option('--model <handle>', 'another model for the agents')
+    .option('--no-messages', 'leave out all messages')
+    .option('--keep-tools', 'leave tools that are there already as they are')
+    .option(...url)
+    .option(...data)
+    .action(async (file: string, options: ImportOptions, command: Command) => {
+      onlyOne(command, options)
+      const { runImport } = await import('./commands/agent-files.ts')
+      await runImport(file, options)
+    })
+    .addHelpText('after', () =>
+      section('Examples', ['loci import Ada.af', 'loci import Ada.af --name Eve --model loci/demo']),
     )
   program
     .command('mcp')

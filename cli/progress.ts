@@ -1,10 +1,10 @@
 /** Shows how far something is in one line of a terminal on stderr; nothing where there is none. */
-export function progressLine(): { show(text: string, share: number): void; end(): void } {
+export function progressLine(): { show(text: string, share?: number): void; end(): void } {
   const { stderr } = process
   let shown = ''
   return {
     show(text, share) {
-      const line = `${text} ${Math.floor(share * 100)} %`
+      const line = share === undefined ? text : `${text} ${Math.floor(share * 100)} %`
       if (!stderr.isTTY || line === shown) return
       stderr.write(`\r${line.padEnd(shown.length)}`)
       shown = line

@@ -41,6 +41,8 @@ describe('loci', () => {
     ['config', 'check'],
     ['config', 'set'],
     ['connect'],
+    ['export'],
+    ['import'],
     ['backup'],
     ['restore'],
     ['doctor'],

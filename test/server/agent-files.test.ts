@@ -2,7 +2,7 @@ import { toFile } from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
+import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 
 type Raw = Record<string, unknown>
@@ -288,6 +288,31 @@ describe('agent files', () => {
         (answer.body as AgentFile).skills.map((skill) => skill['name']),
         ['pdf', 'csv'],
       )
+    })
+
+    it('folders that are here go into the file with the text of their files', async () => {
+      const agent = await talkative({ tool_rules: [] })
+      const folder = await loci.letta.folders.create({ name: 'papers', description: 'Read.' } as never)
+      await loci.letta.folders.files.upload(folder.id, {
+        file: await toFile(Buffer.from('one\ntwo'), 'a.txt'),
+      })
+      await loci.letta.agents.folders.attach(folder.id, { agent_id: agent.id })
+      const file = await eventually('the file is read', async () => {
+        const found = await exported(agent.id)
+        return found.files[0]?.['processing_status'] === 'completed' ? found : null
+      })
+      assert.deepEqual(
+        [
+          file.sources.map((source) => source['name']),
+          file.files.map((one) => one['content']),
+          file.agents[0]?.['source_ids'],
+        ],
+        [['papers'], ['one\ntwo'], ['source-0']],
+      )
+      const { agent_ids, warnings } = await importing(file)
+      assert.match(warnings.join(' '), /'papers' with 1 files/)
+      const again = await exported(agent_ids[0]!)
+      assert.deepEqual({ ...again, created_at: file['created_at'] }, file)
     })
   })
 

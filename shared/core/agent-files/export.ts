@@ -1,8 +1,9 @@
-import type { FileSkill, Raw } from '../../schema/agent-file.ts'
+import { type FileSkill, MAX_ENTITIES, type Raw } from '../../schema/agent-file.ts'
 import { AGENT_RELATIONS } from '../../schema/agent.ts'
 import type { Agent } from '../../schema/agent.ts'
 import type { Block } from '../../schema/block.ts'
 import { agentNotFound, AppError } from '../../schema/errors.ts'
+import type { Folder } from '../../schema/folder.ts'
 import type { Group } from '../../schema/group.ts'
 import type { Tool } from '../../schema/tool.ts'
 import { VERSION } from '../../schema/version.ts'
@@ -10,6 +11,7 @@ import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import { agentFields, blockFields, groupFields, type KeptAgent, toolFields } from './entity-fields.ts'
 import { type Kept, restore, sameJson } from './kept.ts'
+import { FolderNames } from './folders.ts'
 import { fileMessageOf } from './message-fields.ts'
 
 /** Messages that are read at once. */
@@ -50,6 +52,7 @@ export async function exportAgentFile(
 interface Whole {
   agent: Agent
   kept: KeptAgent | null
+  folders: Folder[]
 }
 
 /** Which messages are exported of the agent, and which of them are in the context. */
@@ -61,7 +64,11 @@ interface Source {
 async function readAgent(deps: CoreDeps, actor: Actor, agent_id: string): Promise<Whole | null> {
   const agent = await deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
   if (!agent) return null
-  return { agent, kept: (await deps.store.imports.kept(actor, agent_id)) as KeptAgent | null }
+  return {
+    agent,
+    kept: (await deps.store.imports.kept(actor, agent_id)) as KeptAgent | null,
+    folders: await deps.store.folders.list(actor, { agent_id }, { limit: MAX_ENTITIES, order: 'asc' }),
+  }
 }
 
 async function conversationOf(
@@ -87,6 +94,8 @@ async function* piecesOf(
   const { group, conversation, options } = given
   const names = localNames(wholes, group)
   const parts = carriedParts(wholes)
+  const folders = new FolderNames(deps.store, actor, parts)
+  for (const whole of wholes) await folders.add(whole.folders)
   yield '{\n"agents": [\n'
   for (const [i, { agent, kept }] of wholes.entries()) {
     const ids = new Map(names.agents)
@@ -97,7 +106,11 @@ async function* piecesOf(
       id: names.agents.get(agent.id),
       tool_ids: agent.tools.map(({ id }) => names.tools.get(id)),
       block_ids: agent.blocks.map(({ id }) => names.blocks.get(id)),
-      ...(kept ? parts.links[i] : { source_ids: [], folder_ids: [], files_agents: [] }),
+      ...(await folders.linksOf(
+        agent.id,
+        String(names.agents.get(agent.id)),
+        kept ? parts.links[i] : undefined,
+      )),
       group_ids: group?.manager_agent_id === agent.id ? ['group-0'] : [],
     }
     yield `${JSON.stringify(head).slice(0, -1)},\n"messages": [`
@@ -118,8 +131,7 @@ async function* piecesOf(
       ({ id }, kept) => kept?.blocks[id],
       blockFields,
     ),
-    files: parts.files,
-    sources: parts.sources,
+    sources: [...parts.sources, ...folders.sources()],
     tools: entities(
       wholes,
       ({ tools }) => tools,
@@ -134,6 +146,9 @@ async function* piecesOf(
       ...(options.skills ?? []),
     ],
   }
+  yield `"files": [`
+  yield* folders.files()
+  yield `],\n`
   for (const [name, list] of Object.entries(rest))
     yield `"${name}": [${list.map((item) => `\n${JSON.stringify(item)}`).join(',')}${list.length > 0 ? '\n' : ''}],\n`
   for (const [name, value] of Object.entries(parts.more))

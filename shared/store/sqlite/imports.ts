@@ -86,12 +86,14 @@ export class SqliteImports implements ImportStore {
   }
 
   complete(actor: Actor, made: NewImport): Promise<void> {
+    // Long where a file brings folders: not in the transaction.
+    const kept = new Map(made.agents.map(({ agent, kept: own }) => [agent.id, JSON.stringify(own)]))
     return this.#database.write((tx) => {
       for (const { agent } of made.agents) this.#require(tx, actor, agent.id)
       for (const tool of made.new_tools) insertTool(tx, actor, tool)
       for (const tool of made.changed_tools) changeTool(tx, actor, tool)
       for (const { id, block, agent_id } of made.blocks) insertBlock(tx, actor, block, agent_id, { id })
-      for (const agent of made.agents) insertWhole(tx, actor, agent)
+      for (const agent of made.agents) insertWhole(tx, actor, agent, kept.get(agent.agent.id) ?? 'null')
       for (const group of made.groups) insertGroup(tx, actor, group)
     })
   }
@@ -129,7 +131,7 @@ export class SqliteImports implements ImportStore {
   }
 }
 
-function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent): void {
+function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, data: string): void {
   const { agent, tags, block_ids, tool_ids, message_count, context_length } = made
   const { organization_id } = actor
   tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', agent.id))
@@ -151,7 +153,6 @@ function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent): void {
       message_count,
     }),
   )
-  const data = JSON.stringify(made.kept)
   tx.run(sqlite.insertInto('agent_files').values({ agent_id: agent.id, organization_id, data }))
 }
 

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  assertReadable,
+  cleanEnvironment,
+  loci,
+  LOCI,
+  start,
+  temporaryFolder,
+} from '../support/cli-process.ts'
+
+describe('loci export and loci import', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  let env: Record<string, string>
+  const file = () => join(folder.path, 'Ada.af')
+
+  beforeEach(async () => {
+    folder = await temporaryFolder()
+    env = cleanEnvironment(folder.path)
+    const talked = await loci(['chat', 'Ada', '--create'], { env, input: 'My name is Ada.\n' })
+    assert.equal(talked.code, 0, talked.stderr)
+  })
+  afterEach(() => folder.remove())
+
+  it('takes an agent from one data directory to another, with what it remembers', async () => {
+    const written = await loci(['export', 'Ada', '--output', file()], { env })
+    assert.equal(written.code, 0, written.stderr)
+    assert.match(written.stderr, /Wrote Ada to .*Ada\.af \(\d+(\.\d)? k?B\)/)
+    assert.equal(written.stdout, '')
+    const elsewhere = { ...env, LOCI_HOME: join(folder.path, 'other') }
+    const read = await loci(['import', file()], { env: elsewhere })
+    assert.equal(read.code, 0, read.stderr)
+    assert.match(read.stdout, /^agent-[0-9a-f-]{36}\n$/)
+    const asked = await loci(['chat', 'Ada'], { env: elsewhere, input: 'What is my name?\n' })
+    assert.match(asked.stdout, /Ada/)
+  })
+
+  it('writes to stdout, without messages, from a running server, and takes the file back under another name', async () => {
+    const server = start(process.execPath, [LOCI, 'server', '--port', '0'], env)
+    try {
+      const [url = ''] = await server.waitFor(/http:\/\/127\.0\.0\.1:\d+/)
+      const { stdout } = await loci(['export', 'Ada', '--no-messages', '--output', '-', '--url', url], {
+        env,
+      })
+      const exported = JSON.parse(stdout) as { agents: { messages: unknown[] }[] }
+      assert.deepEqual(exported.agents[0]?.messages, [])
+      await writeFile(file(), stdout)
+      const read = await loci(['import', file(), '--name', 'Eve', '--url', url], { env })
+      assert.equal(read.code, 0, read.stderr)
+      const asked = await loci(['chat', 'Eve', '--url', url], { env, input: 'What is my name?\n' })
+      assert.equal(asked.code, 0, asked.stderr)
+    } finally {
+      await server.stop()
+    }
+  })
+
+  it('replaces no file unless it is told to', async () => {
+    await writeFile(file(), 'mine')
+    const refused = await loci(['export', 'Ada', '--output', file()], { env })
+    assert.equal(refused.code, 1)
+    assertReadable(refused.stderr)
+    assert.match(refused.stderr, /--force/)
+    assert.equal(await readFile(file(), 'utf8'), 'mine')
+    assert.equal((await loci(['export', 'Ada', '--output', file(), '--force'], { env })).code, 0)
+    assert.match(await readFile(file(), 'utf8'), /^\{\n"agents"/)
+  })
+
+  it('says in one line what is wrong', async () => {
+    const bad = join(folder.path, 'bad.af')
+    await writeFile(bad, '{"agents": [{"id": 1}]}')
+    for (const [args, expected] of [
+      [['export', 'Nobody'], /Nobody/],
+      [['import', join(folder.path, 'none.af')], /none\.af cannot be read/],
+      [['import', bad], /agents\[0\]\.id/],
+      [['export', 'Ada', '--output', join(folder.path, 'no', 'where.af')], /cannot be written/],
+    ] as const) {
+      const { code, stderr } = await loci([...args], { env })
+      assert.equal(code, 1, args.join(' '))
+      assertReadable(stderr)
+      assert.match(stderr, expected)
+    }
+    assert.ok(!existsSync(join(folder.path, 'no')))
+  })
+})
