@@ -27,7 +27,13 @@ import {
   linkToCompanions,
   unlinkFromCompanions,
 } from './group-rows.ts'
-import { asksForIdentity, identitiesOfAgent, ofIdentity, replaceIdentities } from './identity-rows.ts'
+import {
+  asksForIdentity,
+  identitiesOfAgent,
+  linkIdentity,
+  ofIdentity,
+  replaceIdentities,
+} from './identity-rows.ts'
 import {
   linkBlock,
   linkNewBlock,
@@ -243,7 +249,7 @@ function insertWhole(
   }
   for (const [position, id] of tool_ids.entries()) linkTool(tx, actor, agent.id, id, position)
   for (const id of folder_ids) linkFolder(tx, actor, agent.id, id)
-  replaceIdentities(tx, actor, agent.id, agent.identity_ids)
+  for (const id of agent.identity_ids) linkIdentity(tx, actor, id, { agent_id: agent.id })
   addConversation.run(tx, {
     id: agent.id,
     org: actor.organization_id,
