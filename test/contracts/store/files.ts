@@ -38,8 +38,9 @@ export function describeFiles(subject: Subject): void {
   describe('folders and files', () => {
     const claimOf = async (file_id: string): Promise<FileClaim> => {
       const claim = await subject.store.files.claim({ max_attempts: 3 })
-      assert.equal(claim?.file_id, file_id)
-      return claim as FileClaim
+      assert.ok(claim)
+      assert.equal(claim.file_id, file_id)
+      return claim
     }
     /** A file that was read, of these pieces. */
     const readFile = async (folder_id: string, name: string, ...texts: string[]) => {
