@@ -50,6 +50,8 @@ export const configSchema = z.looseObject({
       stream_max_chunks: z.number().int().min(1000).default(100_000),
     })
     .prefault({}),
+  /** Embed messages too, with the embedding model of their agent, so that they are found by meaning. */
+  embed_messages: z.boolean().default(false),
   /** Look for Ollama and LM Studio on this machine. */
   discover_local: z.boolean().default(true),
 })

@@ -142,6 +142,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       clock: { now: () => new Date(), monotonic: () => performance.now() },
     }
     await store.tools.seed(DEFAULT_ACTOR, deps.tools.builtins)
+    await store.vectors.embedMessages(config.value.embed_messages)
     await store.turns.recover()
     const closing = new AbortController()
     const tasks = new Set<Promise<void>>()

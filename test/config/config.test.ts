@@ -52,6 +52,7 @@ describe('config', () => {
         trace_retention_days: 30,
         max_upload_mb: 100,
       },
+      embed_messages: false,
       discover_local: true,
     })
     assert.deepEqual(await files(), [])

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { eventually, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ModelServer, type Route, startModelServer } from '../support/model-server.ts'
+import { startScriptedModel } from '../support/scripted-model.ts'
 import { embeddingsAnswer } from '../support/test-embeddings.ts'
 
 const SMALL = 'openai/embed-small'
@@ -137,6 +141,41 @@ describe('embeddings through an OpenAI-compatible provider', () => {
     await settled(archive?.id ?? '', 'completed')
     const { results } = await t.letta.agents.passages.search(agent.id, { query: 'elefant' })
     assert.equal(results[0]?.content, 'Elephants never forget.')
+  })
+
+  it('of messages are made when config.json says so, and find them by meaning', async () => {
+    const data = await mkdtemp(join(tmpdir(), 'loci-embed-messages-'))
+    await writeFile(join(data, 'config.json'), JSON.stringify({ embed_messages: true }))
+    const model = await startScriptedModel([{ reply: { text: 'They do have good memories.' } }], {
+      models: ['chat', 'embed-small'],
+    })
+    const own = await startLoci({
+      data,
+      model_url: model.url,
+      env: { VLLM_API_BASE: server.url },
+    })
+    try {
+      const agent = await own.letta.agents.create({
+        name: 'ada',
+        model: 'openai/chat',
+        embedding: 'vllm/embed-small',
+      })
+      await own.letta.agents.messages.create(agent.id, { input: 'Elephants never forget.' })
+      const found = await eventually('the message is found by a word that is not in it', async () => {
+        const [first] = await own.letta.messages.search({ query: 'elefantz', search_mode: 'vector' })
+        return first ?? null
+      })
+      assert.deepEqual([found.message_type, found.agent_id], ['user_message', agent.id])
+      const { headers } = await own.http('POST', '/v1/messages/search', { query: 'elefantz' })
+      assert.equal(headers.get('x-search-mode'), 'hybrid')
+      await own.letta.agents.delete(agent.id)
+      assert.deepEqual(await own.letta.messages.search({ query: 'elefantz' }), [])
+      assert.deepEqual(own.failures, [])
+    } finally {
+      await own.close()
+      await model.close()
+      await rm(data, { recursive: true, force: true })
+    }
   })
 
   it('of unknown handles are refused, but for providers that are not there', async () => {

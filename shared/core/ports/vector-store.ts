@@ -30,6 +30,8 @@ export interface EmbeddingStatus {
  * claim that its process did not keep is free again after its time.
  */
 export interface VectorStore {
+  /** Whether messages are embedded too, with the model of their agent; kept for every process of this store. */
+  embedMessages(on: boolean): Promise<void>
   /** The next texts that wait, of any organisation; null when none are due. */
   claim(limits: { texts: number; characters: number; claim_ms: number }): Promise<EmbeddingBatch | null>
   /**

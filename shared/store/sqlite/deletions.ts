@@ -1,4 +1,5 @@
 import type { Database, Transaction } from './database.ts'
+import { deleteSomeVectors } from './embeddings.ts'
 import { mergeIndexes } from './index-upkeep.ts'
 import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
@@ -113,6 +114,8 @@ function deleteContext(tx: Transaction, conversation_id: string, rows: number): 
 }
 
 function deleteSome(tx: Transaction, agent_id: string, organization_id: string, rows: number): number {
+  const vectors = deleteSomeVectors(tx, agent_id, rows)
+  if (vectors > 0) return vectors
   const seqs = tx
     .all(sqlite.selectFrom('messages').select('seq').where('agent_id', '=', agent_id).limit(rows))
     .map((row) => row.seq)

@@ -1,5 +1,7 @@
 import type { Actor } from '../../core/ports/actor.ts'
+import type { Agent } from '../../schema/agent.ts'
 import type { Transaction } from './database.ts'
+import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 
 const present = query<{ owner: string }>()((p) =>
@@ -40,6 +42,18 @@ const wake = query<{ owner: string }>()((p) =>
     .where('waiting', '=', 0)
     .where('model', '<>', ''),
 )
+const flag = query<object>()(() =>
+  sqlite.selectFrom('meta').select('value').where('key', '=', 'embed_messages'),
+)
+const putFlag = query<{ value: string }>()((p) =>
+  sqlite
+    .insertInto('meta')
+    .values({ key: 'embed_messages', value: p.value })
+    .onConflict((conflict) => conflict.column('key').doUpdateSet({ value: p.value })),
+)
+const agentOf = query<{ id: string }>()((p) =>
+  sqlite.selectFrom('agents').select(['organization_id', 'data']).where('id', '=', p.id),
+)
 const dropOwner = query<{ owner: string }>()((p) =>
   sqlite.deleteFrom('embeddings').where('owner', '=', p.owner),
 )
@@ -59,6 +73,37 @@ export function setEmbedding(tx: Transaction, actor: Actor, owner: string, handl
 /** Texts of an owner have come: they are to be embedded when it has a model. */
 export function wakeEmbedding(tx: Transaction, owner: string): void {
   wake.run(tx, { owner })
+}
+
+/** Whether messages are embedded. */
+export function embedsMessages(connection: Connection): boolean {
+  return flag.get(connection, {})?.value === '1'
+}
+
+/** Says whether messages are embedded. */
+export function setEmbedsMessages(tx: Transaction, on: boolean): void {
+  putFlag.run(tx, { value: on ? '1' : '0' })
+}
+
+/** Messages of an agent have come: they are to be embedded with its model, when it has one. */
+export function wakeMessages(tx: Transaction, agent_id: string): void {
+  const row = agentOf.get(tx, { id: agent_id })
+  if (!row) return
+  const { embedding, embedding_config } = JSON.parse(row.data) as Pick<
+    Agent,
+    'embedding' | 'embedding_config'
+  >
+  const actor = { organization_id: row.organization_id, user_id: '' }
+  setEmbedding(tx, actor, agent_id, embedding_config == null ? null : embedding)
+  wakeEmbedding(tx, agent_id)
+}
+
+/** Removes some vectors of an owner that is gone; answers how many, and forgets the owner when there is none left. */
+export function deleteSomeVectors(tx: Transaction, owner: string, rows: number): number {
+  const some = sqlite.selectFrom('vectors').select('id').where('owner', '=', owner).limit(rows)
+  const deleted = tx.run(sqlite.deleteFrom('vectors').where('id', 'in', some))
+  if (deleted === 0) deleteEmbedding(tx, owner)
+  return deleted
 }
 
 /** Forgets an owner whose vectors are gone. */

@@ -1,4 +1,5 @@
 import type { Database, Transaction } from './database.ts'
+import { embedsMessages, wakeMessages } from './embeddings.ts'
 import { indexedUpTo, newestMessage, setIndexedUpTo } from './index-mark.ts'
 import { indexEntry, MESSAGE_COLUMNS, messageOf } from './messages.ts'
 import { query, sqlite } from './query.ts'
@@ -37,10 +38,13 @@ function indexSome(tx: Transaction, rows: number): number {
   const last = messages.at(-1)?.seq
   // Another process was faster, or what was there has been deleted.
   if (last === undefined) return Infinity
+  const agents = new Set<string>()
   for (const { seq, searchable, ...row } of messages) {
     if (searchable !== 1) continue
+    agents.add(row.agent_id)
     insertText.run(tx, { seq, ...indexEntry(messageOf(row)) })
   }
   setIndexedUpTo(tx, last)
+  if (embedsMessages(tx)) for (const agent_id of agents) wakeMessages(tx, agent_id)
   return last
 }

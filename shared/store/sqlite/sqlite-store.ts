@@ -67,7 +67,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     identities: new SqliteIdentities(database),
     archives: new SqliteArchives(database),
     passages: new SqlitePassages(database, vectorIndex),
-    vectors: new SqliteVectors(database),
+    vectors: new SqliteVectors(database, () => indexMessages(database)),
     tools: new SqliteTools(database),
     imports: new SqliteImports(database, instance),
     folders: new SqliteFolders(database),

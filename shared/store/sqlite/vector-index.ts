@@ -8,10 +8,10 @@ import type { VectorOwner } from './vector-owners.ts'
 const OVERSAMPLING = 30
 const MIN_CANDIDATES = 600
 /** Rows that are read in one go: the event loop waits meanwhile. */
-const PAGE = 1000
-const VECTORS_PAGE = 100
+const PAGE = 500
+const VECTORS_PAGE = 64
 /** Rows of signs compared in one go. */
-const SLICE = 16_384
+const SLICE = 8_192
 /** Bytes of signs kept in memory, of all owners together; those not searched for longest go first. */
 const MAX_BYTES = 256 * 1024 * 1024
 

@@ -7,7 +7,7 @@ import type { Near, VectorIndex } from './vector-index.ts'
 import { ownersOf } from './vector-owners.ts'
 
 /** Numbers of texts read in one go. */
-const PAGE = 5_000
+const PAGE = 2_000
 
 /** Reads numbers of texts that a filter lets through, in order, beyond one; null: there is no filter. */
 export type Among = ((connection: Connection, owner: string, after: number, limit: number) => number[]) | null

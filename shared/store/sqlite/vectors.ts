@@ -10,6 +10,7 @@ import { AppError } from '../../schema/errors.ts'
 import { isId } from '../../schema/ids.ts'
 import { bytesOf, signsOf, unit } from '../vector-math.ts'
 import type { Database, Transaction } from './database.ts'
+import { embedsMessages, setEmbedsMessages } from './embeddings.ts'
 import { MESSAGE_COLUMNS, messageOf, searchText } from './messages.ts'
 import { query, sqlite } from './query.ts'
 import { inSlices } from './slices.ts'
@@ -75,9 +76,17 @@ const put = query<{
 /** Vectors in the database, and which texts still wait for one. */
 export class SqliteVectors implements VectorStore {
   readonly #database: Database
+  readonly #index: () => Promise<void>
 
-  constructor(database: Database) {
+  /** `index` takes in what is committed: with it an agent learns that it has new messages. */
+  constructor(database: Database, index: () => Promise<void>) {
     this.#database = database
+    this.#index = index
+  }
+
+  async embedMessages(on: boolean): Promise<void> {
+    if ((await this.#database.read(embedsMessages)) !== on)
+      await this.#database.write((tx) => setEmbedsMessages(tx, on))
   }
 
   async claim(limits: {
@@ -85,6 +94,7 @@ export class SqliteVectors implements VectorStore {
     characters: number
     claim_ms: number
   }): Promise<EmbeddingBatch | null> {
+    if (await this.#database.read(embedsMessages)) await this.#index()
     // Looked for first: nothing is written while nothing waits.
     if (!(await this.#database.read((c) => due.get(c, { now: Date.now() })))) return null
     return this.#database.write((tx) => {
