@@ -43,6 +43,25 @@ export function streamRun(run: ActiveRun, options: LettaStreamOptions): Response
   })
 }
 
+/** A run that has ended as V1's event stream, by whole messages. */
+export function streamEnded(result: TurnResult, options: LettaStreamOptions): Response {
+  return eventStream(encodeEnded(result, options), {
+    abort: new AbortController(),
+    keepAliveMs: KEEP_ALIVE_MS,
+    keepAlive: () => ': keep-alive\n\n',
+    onError: (error) => encodeFailure(result.run_id, brokenOff(error)),
+  })
+}
+
+// oxlint-disable-next-line typescript/require-await -- a stream of what is there already
+async function* encodeEnded(result: TurnResult, options: LettaStreamOptions): AsyncGenerator<string> {
+  const mapper = new StreamMapper(result.run_id, { ...options, stream_tokens: false })
+  if (options.include_pings) yield encodeItem(ping(result.run_id))
+  for (const message of result.messages) yield mapper.text({ type: 'message', message })
+  yield mapper.text({ type: 'run_end', result })
+  options.onDelivered?.()
+}
+
 /** A failure of the stream itself. */
 export function brokenOff(error: unknown): TurnError {
   return { type: 'internal_error', message: 'the stream broke off', detail: messageOf(error) }

@@ -11,7 +11,7 @@ import type { ServerContext } from './context.ts'
 import { asAgentNotFound, notFound } from './errors.ts'
 import { loadImages } from './images.ts'
 import { onlyTypes, toLettaMessages } from './letta-messages.ts'
-import { StreamMapper, streamRun, type StreamShape } from './letta-stream.ts'
+import { StreamMapper, streamEnded, streamRun, type StreamShape } from './letta-stream.ts'
 import { BATCH_SIZE, streamRecorded } from './run-stream.ts'
 
 /** A request for a turn, of whichever route. */
@@ -32,6 +32,9 @@ export async function streamTurn(turn: TurnRequest): Promise<Response> {
   const { actor, body, context } = turn
   const { include_pings, stream_tokens, background } = body
   const { run_id, active, delivered: onDelivered } = await begin(turn, background ? 'background' : 'stream')
+  const ended = active ? null : await endOf(turn, run_id)
+  if (ended && !(background && ended.run.background))
+    return streamEnded(ended.result, { ...shapeOf(body, false), include_pings, onDelivered })
   if (!active || active.recording)
     return streamRecorded(context, actor, run_id, {
       starting_after: 0,
@@ -50,11 +53,24 @@ export async function answerTurn(turn: TurnRequest): Promise<LettaResponse> {
       'body.background: a background run answers with its stream; set `streaming` to true, or use messages/async',
     )
   const { active, delivered, run_id } = await begin(turn, 'send')
-  if (!active) throw new AppError('conflict', `run ${run_id} is not one of this process`)
-  const result = await active.done
+  const result = active ? await active.done : (await endOf(turn, run_id))?.result
+  if (!result) throw new AppError('conflict', `run ${run_id} is not one of this process`)
   if (!turn.request.signal.aborted) delivered()
   if (result.error) throw turnFailure(result)
   return toResponse(result, shapeOf(turn.body, false))
+}
+
+/** How a run ended that the same request has begun before; null while it runs in another process. */
+async function endOf(
+  { actor, context }: TurnRequest,
+  run_id: string,
+): Promise<{ run: Run; result: TurnResult } | null> {
+  const run = await context.deps.store.turns.getRun(actor, run_id)
+  const result = run && (await context.runs.endOf(actor, run))
+  if (!result) return null
+  // What the client has decided is no part of the answer.
+  const messages = result.messages.filter((message) => !message.approval)
+  return { run, result: { ...result, messages } }
 }
 
 /** Begins the turn and answers with its run at once; `callback_url` is told of its end. */

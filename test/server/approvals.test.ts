@@ -164,14 +164,26 @@ describe('approvals', () => {
       await answer(agent.id, [approve('call-insert')])
     })
 
-    it('may be repeated once carried out: the turn goes on', async () => {
+    it('are answered alike when they are repeated once carried out, and the model is not asked again', async () => {
       const agent = await newAgent()
-      model.add(asks(reads()), says('first'), says('again'), says('with more'))
+      model.add(asks(reads()), says('first'), says('with more'))
       await send(agent.id, 'go', { client_tools: [READ_FILE] })
-      await answer(agent.id, [gives('call-read', 'hello')])
-      const again = await answer(agent.id, [gives('call-read', 'hello')])
-      assert.equal(again.stop_reason.stop_reason, 'end_turn')
-      assert.equal(model.requests.at(-1)?.body.messages.at(-1)?.role, 'user')
+      const first = await answer(agent.id, [gives('call-read', 'hello')])
+      assert.deepEqual(await answer(agent.id, [gives('call-read', 'hello')]), first)
+      const approvals = [gives('call-read', 'hello')]
+      for (const background of [false, true]) {
+        const messages = [{ type: 'approval', approvals } as Input]
+        const body = { messages, streaming: true as const, background, include_pings: false }
+        const streamed: unknown[] = []
+        for await (const item of await loci.letta.agents.messages.create(agent.id, body)) streamed.push(item)
+        const seen = streamed.map((item) => (item as { message_type?: string }).message_type)
+        assert.deepEqual(seen, [
+          'tool_return_message',
+          'assistant_message',
+          'stop_reason',
+          'usage_statistics',
+        ])
+      }
       const more = [
         { type: 'approval', approvals: [gives('call-read', 'hello')] },
         { role: 'user', content: 'and this' },
@@ -180,6 +192,36 @@ describe('approvals', () => {
       assert.match(JSON.stringify(model.requests.at(-1)?.body.messages.at(-1)), /and this/)
       assert.deepEqual(Object.keys(returnsShown()), ['call-read'], 'the return is there once')
     })
+  })
+
+  it('go on with the model when it has not answered yet, or something else was decided', async () => {
+    const agent = await newAgent()
+    const down = { reply: { status: 400, body: { error: { message: 'down' } } } }
+    model.add(asks(reads()), down, says('after all'), says('otherwise'))
+    await send(agent.id, 'go', { client_tools: [READ_FILE] })
+    await refused(answer(agent.id, [gives('call-read', 'hello')]), 400, /down/)
+    const again = await answer(agent.id, [gives('call-read', 'hello')])
+    assert.match(JSON.stringify(again.messages), /after all/)
+    const other = await answer(agent.id, [gives('call-read', 'failed', 'error')])
+    assert.match(JSON.stringify(other.messages), /otherwise/)
+  })
+
+  it('that come after a cancellation are refused, and no model is asked', async () => {
+    const agent = await newAgent()
+    model.add(asks(reads()), says('with a message'))
+    await send(agent.id, 'go', { client_tools: [READ_FILE] })
+    await loci.letta.agents.messages.cancel(agent.id)
+    const late = gives('call-read', 'hello')
+    await refused(
+      answer(agent.id, [late]),
+      400,
+      /No tool call is currently awaiting approval; the request was cancelled/,
+    )
+    await send(agent.id, [
+      { type: 'approval', approvals: [late] } as Input,
+      { role: 'user', content: 'and this' },
+    ])
+    assert.match(returnsShown()['call-read'] ?? '', /denied/)
   })
 
   it('are understood without their type, and refused where they say nothing', async () => {

@@ -34,7 +34,8 @@ export interface TurnStart {
 
 /**
  * Reads the input of a turn: plain messages, or one answer to a pending approval with messages after it. Throws
- * `invalid_argument` for an answer that does not fit what is pending, `not_found`.
+ * `invalid_argument` for an answer that does not fit what is pending, `already_started` with `data.run_id` for one that a
+ * run has carried out to its end, `not_found`.
  */
 export async function readInput(
   deps: CoreDeps,
@@ -56,6 +57,7 @@ export async function readInput(
   const pending = pendingApproval(found.context)
   if (!pending) {
     if (!isRepeated(found.context, answer)) throw nothingPending()
+    if (plain.length === 0) await refuseRepetition(deps, actor, { context: found.context, answer, place })
     const again = [inputMessage({ role: 'user', content: GO_ON }, place, now)]
     return { messages: plain.length > 0 ? plain : again, follow_ups: [], approval: null }
   }
@@ -173,14 +175,51 @@ function isRepeated(context: readonly StoredMessage[], answer: ApprovalInput): b
   return given.length > 0 && given.every((one) => returned.has(one.tool_call_id))
 }
 
+/**
+ * An answer that is sent again with nothing new: the model is asked again only when it has not answered yet. Throws
+ * `already_started` when it has, and `invalid_argument` when the calls were cancelled before this answer came.
+ */
+async function refuseRepetition(
+  deps: CoreDeps,
+  actor: Actor,
+  { context, answer, place }: { context: readonly StoredMessage[]; answer: ApprovalInput; place: Place },
+): Promise<void> {
+  const given = decisionsOf(answer)
+  const decided = context.findLast(({ approval }) =>
+    given
+      ? approval?.decisions.some((one) => one.tool_call_id === given[0]?.tool_call_id)
+      : approval?.request_id === answer.approval_request_id,
+  )?.approval?.decisions
+  if (!decided) return
+  if (decided.every((one) => one.type === 'approval' && !one.approve && one.reason === CANCELLED))
+    throw nothingPending('; the request was cancelled before this answer came. Send a message to go on')
+  const same = given
+    ? given.length === decided.length && given.every((one) => decided.some((known) => isSame(one, known)))
+    : decided.every((one) => one.type === 'approval' && one.approve === (answer.approve === true))
+  if (!same) return
+  const calls = new Set(decided.map((one) => one.tool_call_id))
+  const returned = context.findLast((m) => m.tool_returns.some((result) => calls.has(result.tool_call_id)))
+  const run = returned?.run_id ? await deps.store.turns.getRun(actor, returned.run_id) : null
+  if (run?.status !== 'completed' || (run.conversation_id ?? run.agent_id) !== place.conversation_id) return
+  throw new AppError('already_started', `This answer was sent before: run '${run.id}' carried it out.`, {
+    data: { run_id: run.id },
+  })
+}
+
+function isSame(one: StoredApproval, other: StoredApproval): boolean {
+  if (one.tool_call_id !== other.tool_call_id) return false
+  if (one.type === 'approval') return other.type === 'approval' && one.approve === other.approve
+  return other.type === 'tool' && one.status === other.status
+}
+
 function denyAll(calls: readonly StoredToolCall[], reason: string): StoredApproval[] {
   return calls.map((call) => ({ type: 'approval', tool_call_id: call.id, approve: false, reason }))
 }
 
-function nothingPending(): AppError {
+function nothingPending(more = ''): AppError {
   return new AppError(
     'invalid_argument',
-    'Cannot process approval response: No tool call is currently awaiting approval',
+    `Cannot process approval response: No tool call is currently awaiting approval${more}`,
   )
 }
 
