@@ -17,7 +17,6 @@ export const createArchive = z.object({
   /** Deprecated in V1 for `embedding`: its handle is what counts. */
   embedding_config: embeddingConfig.nullish(),
 })
-export type CreateArchive = z.infer<typeof createArchive>
 
 /** Body of `PATCH /v1/archives/{id}`: null or absent leaves a field as it is. `embedding` is ours: '' takes it away. */
 export const updateArchive = z.object({
@@ -25,7 +24,6 @@ export const updateArchive = z.object({
   description: z.string().nullish(),
   embedding: z.string().nullish(),
 })
-export type UpdateArchive = z.infer<typeof updateArchive>
 
 /** A collection of passages that agents may share (V1 `Archive`). */
 export const archive = z.object({
