@@ -53,7 +53,6 @@ export function streamEnded(result: TurnResult, options: LettaStreamOptions): Re
   })
 }
 
-// oxlint-disable-next-line typescript/require-await -- a stream of what is there already
 async function* encodeEnded(result: TurnResult, options: LettaStreamOptions): AsyncGenerator<string> {
   const mapper = new StreamMapper(result.run_id, { ...options, stream_tokens: false })
   if (options.include_pings) yield encodeItem(ping(result.run_id))
