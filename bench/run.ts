@@ -18,6 +18,8 @@ const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   resume: async () => (await import('./scenarios/resume.ts')).resume,
   compaction: async () => (await import('./scenarios/compaction.ts')).compaction,
   stalls: async () => (await import('./scenarios/stalls.ts')).stalls,
+  import: async () => (await import('./scenarios/import.ts')).imports,
+  files: async () => (await import('./scenarios/files.ts')).files,
   prefix: async () => (await import('./scenarios/prefix.ts')).prefix,
   store: async () => (await import('./scenarios/store.ts')).store,
   scale: async () => (await import('./scenarios/scale.ts')).scale,

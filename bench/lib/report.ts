@@ -9,6 +9,7 @@ export interface Row {
     | 'ms'
     | 'µs'
     | 'MB'
+    | 'MB/s'
     | '%'
     | 'tokens/s'
     | 'transactions'

@@ -3,8 +3,8 @@ import type { FileBatch, FileChunk, FilePiece } from '../../core/ports/file-stor
 /** Longer lines are broken: files are read by lines. */
 export const MAX_LINE = 4_000
 /** Characters of a piece of text as it is stored, and of a batch, about. */
-const PIECE = 16_000
-const BATCH = 48_000
+const PIECE = 8_000
+const BATCH = 20_000
 /** Characters that a file may have; more is no text that an agent reads. */
 const MAX_CHARACTERS = 200_000_000
 
