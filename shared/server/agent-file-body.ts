@@ -5,7 +5,9 @@ import { validationError } from './errors.ts'
 import { parseJson } from './json-slices.ts'
 
 /** Largest request that imports a file, in bytes. */
-export const MAX_FILE = 128 * 1024 * 1024
+const MAX_FILE = 128 * 1024 * 1024
+/** Bytes that are decoded in one go. */
+const SLICE = 1024 * 1024
 
 /** What a request to import a file brings. */
 export interface ImportRequest {
@@ -23,8 +25,15 @@ export async function readImport(request: Request, breathe: () => Promise<void>)
   const bytes = await readBytes(request)
   if (bytes.length === 0)
     throw new AppError('validation', "body: the request has none; send a form with the agent file in 'file'")
-  if (/^multipart\/form-data/i.test(type)) return await readForm(bytes, type, breathe)
-  const body = await parseJson(decoded(bytes), breathe)
+  if (/^multipart\/form-data/i.test(type)) {
+    const { file, ...fields } = partsOf(bytes, type)
+    if (!file)
+      throw new AppError('validation', "body.file: the form has no file; send the agent file in 'file'")
+    const texts = Object.entries(fields).map(([name, value]) => [name, cleanText(value.toString('utf8'))])
+    const options = optionsOf(Object.fromEntries(texts))
+    return { file: await parseJson(await decoded(file, breathe), breathe), options }
+  }
+  const body = await parseJson(await decoded(bytes, breathe), breathe)
   if (typeof body === 'object' && body !== null && 'file' in body && !('agents' in body)) {
     const { file, ...options } = body
     const parsed = typeof file === 'string' ? await parseJson(file, breathe) : file
@@ -33,26 +42,30 @@ export async function readImport(request: Request, breathe: () => Promise<void>)
   return { file: body, options: optionsOf({}) }
 }
 
-async function readForm(
-  bytes: Uint8Array<ArrayBuffer>,
-  type: string,
-  breathe: () => Promise<void>,
-): Promise<ImportRequest> {
-  let form: FormData
-  try {
-    form = await new Response(bytes, { headers: { 'content-type': type } }).formData()
-  } catch (error) {
-    throw new AppError('validation', `body: this is no multipart form: ${messageOf(error)}`, { cause: error })
+/** The parts of a form by their names, not copied: `Response.formData` would hold up everybody for a large one. */
+function partsOf(bytes: Buffer, type: string): Record<string, Buffer> {
+  const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(type)
+  const name = boundary?.[1] ?? boundary?.[2]
+  if (name === undefined) throw broken('its content type names no boundary')
+  const delimiter = Buffer.from(`--${name}`, 'latin1')
+  const end = Buffer.from(`\r\n--${name}`, 'latin1')
+  const parts: [string, Buffer][] = []
+  let at = bytes.indexOf(delimiter)
+  if (at < 0) throw broken('its boundary is not in it')
+  for (;;) {
+    at += delimiter.length
+    if (bytes.toString('latin1', at, at + 2) === '--') return Object.fromEntries(parts)
+    const body = bytes.indexOf('\r\n\r\n', at) + 4
+    const next = body < 4 ? -1 : bytes.indexOf(end, body)
+    if (next < 0) throw broken('it ends in the middle of a part')
+    const field = /;\s*name="((?:[^"\\]|\\.)*)"/i.exec(bytes.toString('utf8', at, body))?.[1]
+    if (field !== undefined) parts.push([field, bytes.subarray(body, next)])
+    at = next + 2
   }
-  const file = form.get('file')
-  if (file === null)
-    throw new AppError('validation', "body.file: the form has no file; send the agent file in 'file'")
-  const fields: Record<string, string> = {}
-  for (const [name, value] of form)
-    if (name !== 'file' && typeof value === 'string') fields[name] = cleanText(value)
-  const options = optionsOf(fields)
-  const text = typeof file === 'string' ? file : decoded(new Uint8Array(await file.arrayBuffer()))
-  return { file: await parseJson(text, breathe), options }
+}
+
+function broken(why: string): AppError {
+  return new AppError('validation', `body: this is no multipart form: ${why}`)
 }
 
 function optionsOf(fields: object): ImportOptions {
@@ -61,19 +74,28 @@ function optionsOf(fields: object): ImportOptions {
   throw validationError('body', result.error, fields)
 }
 
-function decoded(bytes: Uint8Array): string {
+async function decoded(bytes: Buffer, breathe: () => Promise<void>): Promise<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const texts: string[] = []
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    for (let from = 0; from < bytes.length; from += SLICE) {
+      texts.push(decoder.decode(bytes.subarray(from, from + SLICE), { stream: true }))
+      await breathe()
+    }
+    texts.push(decoder.decode())
   } catch {
     throw new AppError('invalid_argument', 'The agent file is not UTF-8: it must be JSON, encoded as UTF-8.')
   }
+  return texts.join('')
 }
 
 /** All of a body that is not too large; what comes after that is not read. */
-async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
-  if (Number(request.headers.get('content-length') ?? 0) > MAX_FILE) throw tooLarge()
-  if (!request.body) return new Uint8Array()
-  const pieces: Uint8Array[] = []
+async function readBytes(request: Request): Promise<Buffer> {
+  const announced = Number(request.headers.get('content-length') ?? 0)
+  if (announced > MAX_FILE) throw tooLarge()
+  if (!request.body) return Buffer.alloc(0)
+  // Filled as it comes, where its size is known: putting a large one together at the end takes long.
+  let bytes = Buffer.allocUnsafe(Math.max(announced, SLICE))
   let size = 0
   const reader = (request.body as ReadableStream<Uint8Array>).getReader()
   for (;;) {
@@ -82,15 +104,19 @@ async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
         cause: error,
       })
     })
-    if (done) break
-    size += value.length
-    if (size > MAX_FILE) {
+    if (done) return bytes.subarray(0, size)
+    if (size + value.length > MAX_FILE) {
       reader.cancel().catch(() => undefined)
       throw tooLarge()
     }
-    pieces.push(value)
+    if (size + value.length > bytes.length) {
+      const larger = Buffer.allocUnsafe(Math.min(MAX_FILE, 2 * (size + value.length)))
+      larger.set(bytes.subarray(0, size))
+      bytes = larger
+    }
+    bytes.set(value, size)
+    size += value.length
   }
-  return new Uint8Array(Buffer.concat(pieces))
 }
 
 function tooLarge(): AppError {

@@ -292,7 +292,7 @@ describe('agent files', () => {
 
     it('folders that are here go into the file with the text of their files', async () => {
       const agent = await talkative({ tool_rules: [] })
-      const folder = await loci.letta.folders.create({ name: 'papers', description: 'Read.' } as never)
+      const folder = await loci.letta.folders.create({ name: 'papers', description: 'Read.' })
       await loci.letta.folders.files.upload(folder.id, {
         file: await toFile(Buffer.from('one\ntwo'), 'a.txt'),
       })

@@ -74,9 +74,11 @@ async function exported(
   options: ExportOptions,
 ): Promise<Response> {
   const pieces = await exportAgentFile(context.deps, actor, agent_id, options)
+  const breathe = breather()
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
+        await breathe()
         const { done, value } = await pieces.next()
         if (done) controller.close()
         else controller.enqueue(encoder.encode(value))
