@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout } from 'node:timers/promises'
 import type { SearchMode } from '../../shared/core/ports/passage-store.ts'
 import type { Store } from '../../shared/core/ports/store.ts'
 import { newId } from '../../shared/schema/ids.ts'
@@ -7,7 +8,7 @@ import { dot } from '../../shared/store/vector-math.ts'
 import type { BenchContext, Scenario } from '../lib/context.ts'
 import { ACTOR, sentence } from '../lib/fill.ts'
 import type { Row } from '../lib/report.ts'
-import { percentile, sample } from '../lib/stats.ts'
+import { percentile, sample, sum } from '../lib/stats.ts'
 import { Best, DIM, madeUpVector } from '../lib/vectors.ts'
 
 const MODEL = 'bench/embedder'
@@ -36,6 +37,11 @@ export const search: Scenario = async (context) => {
     delay.enable()
     const hybrid = await sample(size.searches, (i) => find(i, 'hybrid'))
     delay.disable()
+    const idle = monitorEventLoopDelay({ resolution: 1 })
+    idle.enable()
+    // As long as the searches took: a busy machine stalls both.
+    await setTimeout(sum(hybrid))
+    idle.disable()
     const narrowed = await sample(size.searches / 4, (i) => find(i, 'hybrid', [`tag ${i % 10}`]))
     const recalls: number[] = []
     for (const [i, best] of exact.entries()) {
@@ -56,7 +62,10 @@ export const search: Scenario = async (context) => {
       row('hybrid search, p95', percentile(hybrid, 0.95), 'ms'),
       row('hybrid search with a tag that a tenth has, p50', percentile(narrowed, 0.5), 'ms'),
       row('the first search of a process', cold, 'ms'),
-      row('longest stall of the event loop while searching', delay.max / 1e6, 'ms', '≤ 20 ms'),
+      {
+        ...row('longest stall of the event loop while searching, and idle', delay.max / 1e6, 'ms', '≤ 20 ms'),
+        floor: idle.max / 1e6,
+      },
       row(
         'recall@10 of the prefilter against exact',
         (100 * recalls.reduce((a, b) => a + b, 0)) / recalls.length,
