@@ -155,12 +155,20 @@ describe('openai-compatible model in trouble', () => {
         },
       ],
     ]
+    const windows: Record<string, number> = {
+      OpenAI: 8192,
+      Anthropic: 200_000,
+      Gemini: 1_048_576,
+      vLLM: 4096,
+      'LM Studio': 4096,
+    }
     for (const [who, code, body] of cases) {
-      it(`as ${who} says it`, async () => {
+      it(`as ${who} says it, with the window that it names`, async () => {
         await start(status(code, body))
         const error = await failureOf(ask())
         assert.equal(error.code, 'llm_context_window')
         assert.match(error.message, /The conversation is longer than the model can read\.$/)
+        assert.equal(error.data['context_window'], windows[who])
         await server.done()
       })
     }

@@ -144,6 +144,16 @@ export function describeApprovals(subject: Subject): void {
       assert.equal(await read(), null)
     })
 
+    it('are found in whichever conversation of their agent', async () => {
+      const { store } = subject
+      const { agent_id, request } = await waiting()
+      assert.deepEqual(await store.conversations.waiting(ADA, agent_id), [agent_id])
+      assert.deepEqual(await store.conversations.waiting(EVE, agent_id), [])
+      assert.equal((await store.conversations.get(ADA, agent_id))?.pending_request_id, request.id)
+      const other = await store.agents.create(ADA, anAgent('bo'))
+      assert.deepEqual(await store.conversations.waiting(ADA, other.id), [])
+    })
+
     it('keep the context of an agent that forgets it with every turn, until they are answered', async () => {
       const { store } = subject
       const { agent_id, request } = await waiting()

@@ -181,6 +181,18 @@ export function describeConversations(subject: Subject): void {
       assert.deepEqual(await seen(agent.id, agent.id), ['human=Ada', 'persona=P', 'to do=tea'])
     })
 
+    it('that are deleted leave their conversation without the label, and belong to no agent', async () => {
+      const { store } = subject
+      const { agent, made, conversation } = await begin({ isolated_block_labels: ['human'] })
+      const [copy = ''] = conversation.isolated_block_ids
+      const { id: stranger } = await store.agents.create(ADA, anAgent('bo'))
+      await assert.rejects(store.agents.attachBlock(ADA, stranger, copy), { code: 'conflict' })
+      assert.equal(await store.blocks.delete(ADA, copy), true)
+      const opened = await store.turns.getContext(ADA, agent.id, made.id)
+      assert.ok(!opened?.agent.blocks.some((block) => block.label === 'human'))
+      assert.deepEqual((await store.conversations.get(ADA, made.id))?.isolated_block_ids, [])
+    })
+
     it('cannot be had of a label that the agent does not have', async () => {
       await assert.rejects(begin({ isolated_block_labels: ['nope'] }), {
         code: 'invalid_argument',
