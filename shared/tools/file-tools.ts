@@ -1,4 +1,4 @@
-import { RE2JS } from 're2js'
+import type { RE2JS } from 're2js'
 import { DEFAULT_VIEW_CHARS, viewText } from '../core/ports/file-view.ts'
 import type { AgentFile, OpenFileRequest } from '../core/ports/file-store.ts'
 import type { ToolCallInput } from '../core/ports/tools.ts'
@@ -97,9 +97,9 @@ export const fileTools: Builtin[] = [
       const include = stringArgument(call, 'include', '')
       const around = Math.min(Math.max(integerArgument(call, 'context_lines', 1), 0), MAX_CONTEXT)
       const offset = Math.max(integerArgument(call, 'offset', 0), 0)
-      const fits = include === '' ? () => true : globFilter(include)
+      const fits = include === '' ? () => true : await globFilter(include)
       const files = (await call.files.list()).filter((file) => fits(file.path))
-      const found = await grep(call, files, compile(pattern), {
+      const found = await grep(call, files, await compile(pattern), {
         context: around,
         wanted: offset + PAGE,
         signal,
@@ -267,9 +267,13 @@ async function shown(call: ToolCallInput, file: AgentFile, at: number, around: n
   })
 }
 
-function compile(pattern: string): RE2JS {
+/** The engine is loaded with the first search: its tables of Unicode are large. */
+const loadEngine = async () => (await import('re2js')).RE2JS
+
+async function compile(pattern: string): Promise<RE2JS> {
+  const engine = await loadEngine()
   try {
-    return RE2JS.compile(pattern)
+    return engine.compile(pattern)
   } catch (error) {
     throw valueError(
       `the pattern is not a regular expression of RE2: ${error instanceof Error ? error.message : String(error)}`,
@@ -278,12 +282,13 @@ function compile(pattern: string): RE2JS {
 }
 
 /** Files whose path, or whose name without its folder, fits `*` and `?`. */
-function globFilter(glob: string): (path: string) => boolean {
+async function globFilter(glob: string): Promise<(path: string) => boolean> {
   if (glob.length > MAX_PATTERN) throw valueError(`include has more than ${MAX_PATTERN} characters`)
   const source = glob
     .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
     .replaceAll(/\*+/g, '.*')
     .replaceAll('?', '.')
-  const pattern = RE2JS.compile(`(?is)^(?:${source})$`)
+  const engine = await loadEngine()
+  const pattern = engine.compile(`(?is)^(?:${source})$`)
   return (path) => pattern.matcher(path).find() || pattern.matcher(path.slice(path.indexOf('/') + 1)).find()
 }

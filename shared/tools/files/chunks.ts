@@ -59,11 +59,25 @@ function* linesOf(text: string): Generator<string> {
     }
     for (const part of text.slice(from, end).split(/\r(?!$)/)) {
       const line = clean(part)
-      for (let at = 0; at === 0 || at < line.length; at += MAX_LINE)
-        yield line.slice(at, at + MAX_LINE).toWellFormed()
+      yield* broken(line)
     }
     from = end + 1
   }
+}
+
+/** A line in parts that are short enough, none of which ends in the middle of a character. */
+function* broken(line: string): Generator<string> {
+  for (let at = 0; at === 0 || at < line.length;) {
+    const end = wholeEnd(line, at + MAX_LINE)
+    yield line.slice(at, end).toWellFormed()
+    at = end
+  }
+}
+
+/** The place, or the one before it when it stands between the halves of a character. */
+function wholeEnd(text: string, end: number): number {
+  const code = text.charCodeAt(end - 1)
+  return end < text.length && code >= 0xd800 && code < 0xdc00 ? end - 1 : end
 }
 
 function clean(line: string): string {
@@ -117,7 +131,7 @@ function* cut(text: string, target: number): Generator<string> {
   let from = 0
   while (text.length - from > target * 1.5) {
     const space = text.lastIndexOf(' ', from + target)
-    const end = space > from + target / 2 ? space : from + target
+    const end = space > from + target / 2 ? space : wholeEnd(text, from + target)
     yield text.slice(from, end).toWellFormed()
     from = end
   }
