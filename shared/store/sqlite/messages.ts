@@ -10,7 +10,7 @@ import type {
 import type { ContentPart, StoredMessage } from '../../schema/message.ts'
 import { SEND_MESSAGE, wordsOf } from '../../schema/message-text.ts'
 import type { Page } from '../../schema/page.ts'
-import { indexText, queryTerms, type Term } from '../search-text.ts'
+import { indexText, findTerms, queryTerms, type Term } from '../search-text.ts'
 import type { Database, Transaction } from './database.ts'
 import { matchText, ownerWord, utc } from './full-text.ts'
 import { historyOf, inHistory, inStretch } from './history.ts'
@@ -203,13 +203,16 @@ export class SqliteMessages implements MessageStore {
           .select(['messages.seq', sql<number>`octet_length(messages.data)`.as('length')])
           .orderBy('messages_fts.rowid', 'desc')
           .limit(perTerm(terms.length))
-      const fresh = blank ? [] : this.#unindexed(c, mine, agent, terms)
+      const inText = (asked: readonly Term[]) => {
+        const fresh = this.#unindexed(c, mine, agent, asked)
+        return asked.map((term, i) =>
+          [...(fresh[i] ?? []), ...c.all(having(term))].slice(0, perTerm(terms.length)),
+        )
+      }
       const found = blank
         ? c.all(newest).map((row) => row.seq)
         : bestMatches(
-            terms.map((term, i) =>
-              [...(fresh[i] ?? []), ...c.all(having(term))].slice(0, perTerm(terms.length)),
-            ),
+            findTerms(terms, inText),
             agent === undefined
               ? newestMessage(c)
               : (storedBy.get(c, { agent, org: actor.organization_id })?.n ?? 0),

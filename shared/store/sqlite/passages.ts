@@ -10,7 +10,7 @@ import type {
 import type { Page } from '../../schema/page.ts'
 import type { Passage } from '../../schema/passage.ts'
 import { depthFor, fuse, type Fused } from '../fusion.ts'
-import { queryTerms, type Term } from '../search-text.ts'
+import { findTerms, queryTerms, type Term } from '../search-text.ts'
 import type { Database } from './database.ts'
 import { matchText, utc } from './full-text.ts'
 import { contains, windowOf } from './page.ts'
@@ -150,7 +150,7 @@ function bestOf(connection: Connection, actor: Actor, search: PassageSearch, lim
       .orderBy('passages_fts.rowid', 'desc')
       .limit(perTerm(terms.length))
   return rankMatches(
-    terms.map((term) => connection.all(having(term))),
+    findTerms(terms, (asked) => asked.map((term) => connection.all(having(term)))),
     attached.reduce((sum, archive) => sum + archive.passage_count, 0),
     limit,
   )

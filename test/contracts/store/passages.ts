@@ -94,6 +94,10 @@ export function describePassages(subject: Subject): void {
       assert.equal((await found(agent_id, 'tea'))[0], 'Ada drinks green tea. Tea, always tea.')
       assert.deepEqual(await found(agent_id, 'tea', { limit: 1 }), ['Ada drinks green tea. Tea, always tea.'])
       assert.deepEqual(await found(agent_id, 'drinking').then((texts) => texts.length), 2)
+      assert.deepEqual(await found(agent_id, 'coff'), [
+        'Ada drinks coffee and, rarely, tea; mostly she drinks coffee in the morning',
+      ])
+      assert.equal((await found(agent_id, '"drinks green tea"')).length, 1)
       assert.deepEqual(await found(agent_id, '東京'), ['彼女は東京に住んでいます'])
       assert.deepEqual(await found(agent_id, '京'), ['彼女は東京に住んでいます'])
       assert.deepEqual(await found(agent_id, '🎉'), ['Party 🎉'])
