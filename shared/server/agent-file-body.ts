@@ -26,7 +26,7 @@ export async function readImport(request: Request, breathe: () => Promise<void>)
   if (bytes.length === 0)
     throw new AppError('validation', "body: the request has none; send a form with the agent file in 'file'")
   if (/^multipart\/form-data/i.test(type)) {
-    const { file, ...fields } = partsOf(bytes, type)
+    const { file, ...fields } = await partsOf(bytes, type, breathe)
     if (!file)
       throw new AppError('validation', "body.file: the form has no file; send the agent file in 'file'")
     const texts = Object.entries(fields).map(([name, value]) => [name, cleanText(value.toString('utf8'))])
@@ -43,7 +43,11 @@ export async function readImport(request: Request, breathe: () => Promise<void>)
 }
 
 /** The parts of a form by their names, not copied: `Response.formData` would hold up everybody for a large one. */
-function partsOf(bytes: Buffer, type: string): Record<string, Buffer> {
+async function partsOf(
+  bytes: Buffer,
+  type: string,
+  breathe: () => Promise<void>,
+): Promise<Record<string, Buffer>> {
   const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(type)
   const name = boundary?.[1] ?? boundary?.[2]
   if (name === undefined) throw broken('its content type names no boundary')
@@ -56,12 +60,27 @@ function partsOf(bytes: Buffer, type: string): Record<string, Buffer> {
     at += delimiter.length
     if (bytes.toString('latin1', at, at + 2) === '--') return Object.fromEntries(parts)
     const body = bytes.indexOf('\r\n\r\n', at) + 4
-    const next = body < 4 ? -1 : bytes.indexOf(end, body)
+    const next = body < 4 ? -1 : await indexOf(bytes, end, body, breathe)
     if (next < 0) throw broken('it ends in the middle of a part')
     const field = /;\s*name="((?:[^"\\]|\\.)*)"/i.exec(bytes.toString('utf8', at, body))?.[1]
     if (field !== undefined) parts.push([field, bytes.subarray(body, next)])
     at = next + 2
   }
+}
+
+/** Where the bytes stand from there on, -1 when nowhere; looked for part by part. */
+async function indexOf(
+  bytes: Buffer,
+  wanted: Buffer,
+  from: number,
+  breathe: () => Promise<void>,
+): Promise<number> {
+  for (let at = from; at < bytes.length; at += SLICE) {
+    const found = bytes.subarray(at, at + SLICE + wanted.length).indexOf(wanted)
+    if (found >= 0) return at + found
+    await breathe()
+  }
+  return -1
 }
 
 function broken(why: string): AppError {
