@@ -50,10 +50,10 @@ export const imports: Scenario = async (context) => {
 async function besideTurns(loci: Target, file: string): Promise<number> {
   const talk = await loci.converse(false)
   for (let n = 0; n < 5; n++) await talk.send(`Note ${n}`)
-  let busy = true
-  const importing = send(loci, file).finally(() => (busy = false))
+  const other = { busy: true }
+  const importing = send(loci, file).finally(() => (other.busy = false))
   const took: number[] = []
-  while (busy) {
+  while (other.busy) {
     const from = performance.now()
     await talk.send('Note')
     took.push(performance.now() - from)
