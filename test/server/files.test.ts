@@ -200,6 +200,16 @@ describe('folders and files', () => {
       assert.deepEqual(parts, [])
     })
 
+    it('whose bytes are gone before they were read end with an error that says so', async () => {
+      const folder_id = await aFolder()
+      // One file is read at a time: the second waits for the first.
+      await upload(folder_id, 'first.txt', 'x\n'.repeat(500_000))
+      const { id } = await upload(folder_id, 'second.txt', 'text')
+      await rm(join(data, 'files', id))
+      const file = await read(folder_id, id)
+      assert.match(file.error_message ?? '', /its upload is gone.*upload it again/)
+    })
+
     it('that are no form, broken or without a file are refused', async () => {
       const folder_id = await aFolder()
       const post = async (type: string, body: string) =>

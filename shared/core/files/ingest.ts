@@ -69,9 +69,9 @@ export class FileIngest {
   async #read(claim: FileClaim): Promise<void> {
     const outcome = await this.#parse(claim)
     if (outcome === 'stopped') return this.#files.release(claim)
-    // Another instance has it, or it was deleted: then it is not this one's to forget.
-    if (outcome !== 'lost' && (await this.#files.finish(claim, outcome)))
-      await this.#parser.discard(claim.file_id)
+    if (outcome !== 'lost') await this.#files.finish(claim, outcome)
+    // Another instance that has taken it over still needs the upload.
+    if ((await this.#files.unread([claim.file_id])).length === 0) await this.#parser.discard(claim.file_id)
   }
 
   async #parse(claim: FileClaim): Promise<FileOutcome | 'stopped' | 'lost'> {

@@ -27,6 +27,7 @@ const FILES = /^(?:loci\.db(?:-wal|-shm|-journal)?|config\.json(?:\.lock|\..*\.t
 const FOLDERS: Record<string, RegExp> = {
   instances: /\.db(?:-journal|-wal|-shm)?$/,
   backups: /\.db(?:-journal|-wal|-shm|\.\d+\.tmp.*)?$/,
+  files: /^file-[0-9a-f-]{36}(?:\.part)?$/,
 }
 
 /**
