@@ -24,6 +24,6 @@ export function ownersOf(connection: Connection, actor: Actor, scope: VectorScop
     const archives = archivesInScope(connection, actor, scope).map(({ id }) => id)
     rows = rows.where('owner', 'in', archives)
   } else if (scope.agent_id !== undefined) rows = rows.where('owner', '=', scope.agent_id)
-  else rows = rows.where('owner', 'like', 'agent-%')
+  else rows = rows.where('owner', '>=', 'agent-').where('owner', '<', 'agent.')
   return connection.all(rows).flatMap(({ dim, ...row }) => (dim === null ? [] : [{ ...row, dim }]))
 }
