@@ -290,7 +290,12 @@ export class SqliteMessages implements MessageStore {
 /** The messages of an agent, or of all, that a search may find. */
 function messagesOf(actor: Actor, agent_id: string | undefined, roles: MessageSearch['roles']) {
   const all = sqlite.selectFrom('messages').where('messages.organization_id', '=', actor.organization_id)
-  return (agent_id === undefined ? all : all.where('messages.agent_id', '=', agent_id))
+  const partial = sqlite.selectFrom('deletions').select('deletions.agent_id')
+  return (
+    agent_id === undefined
+      ? all.where('messages.agent_id', 'not in', partial)
+      : all.where('messages.agent_id', '=', agent_id)
+  )
     .where('messages.searchable', '=', 1)
     .where('messages.role', 'in', roles)
 }

@@ -46,6 +46,8 @@ export function describeImports(subject: Subject): void {
         assert.deepEqual(await store.agents.list(ADA, {}, page, []), [], when)
         assert.deepEqual(await store.messages.list(ADA, {}, page), [], when)
         assert.deepEqual(await store.messages.list(ADA, { ids: [first!.message.id] }, page), [], when)
+        const everywhere = { query: 'word77', roles: ['user' as const], limit: 5 }
+        assert.deepEqual(await store.messages.search(ADA, everywhere), [], when)
         assert.deepEqual(await store.conversations.list(ADA, {}, page), [], when)
         assert.deepEqual(await store.blocks.list(ADA, {}, page), [], when)
         assert.deepEqual(await store.tools.list(ADA, {}, page), [], when)
