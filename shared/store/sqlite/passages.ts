@@ -10,6 +10,7 @@ import type {
 import type { Page } from '../../schema/page.ts'
 import type { Passage } from '../../schema/passage.ts'
 import { depthFor, fuse, type Fused } from '../fusion.ts'
+import { pause } from '../pause.ts'
 import { findTerms, queryTerms, type Term } from '../search-text.ts'
 import type { Database } from './database.ts'
 import { matchText, utc } from './full-text.ts'
@@ -79,6 +80,7 @@ export class SqlitePassages implements PassageStore {
         limit: depth,
       }),
     ])
+    await pause(0)
     return this.#matches(actor, fuse(fts.seqs, near, limit, fts.coverage))
   }
 

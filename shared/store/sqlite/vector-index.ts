@@ -78,7 +78,7 @@ export class VectorIndex {
     const found: Near[] = []
     let missing = 0
     for (let from = 0; from < rows.length; from += VECTORS_PAGE) {
-      if (from > 0) await pause(0)
+      await pause(0)
       await this.#database.read((c) => {
         for (const row of rows.slice(from, from + VECTORS_PAGE)) {
           const vector = whole.get(c, { id: signs.ids[row] ?? 0 })?.vector
@@ -167,7 +167,7 @@ async function candidates(
   const distances = new Uint16Array(count)
   const histogram = new Uint32Array(width * 32 + 1)
   for (let from = 0; from < count; from += SLICE) {
-    if (from > 0) await pause(0)
+    await pause(0)
     const to = Math.min(count, from + SLICE)
     differences(bits, wanted, distances, from, to)
     for (let row = from; row < to; row++) {
@@ -175,6 +175,7 @@ async function candidates(
       else histogram[distances[row] as number]!++
     }
   }
+  await pause(0)
   let limit = 0
   for (let sum = 0; limit < histogram.length; limit++) {
     sum += histogram[limit] as number
