@@ -479,6 +479,22 @@ describe('agent files', () => {
       )
     })
 
+    it('a tool that cannot be run here is shown to the model, and a call of it says so', async () => {
+      const { agent_ids } = await importing({
+        ...aFile({ tool_ids: ['t'] }),
+        tools: [aTool('t', { name: 'mine', source_code: 'def mine(): pass' })],
+      })
+      model.add(
+        { reply: { tool_calls: [{ name: 'mine', arguments: {} }] } },
+        { reply: { text: 'It cannot be run.' } },
+      )
+      const answer = await loci.letta.agents.messages.create(agent_ids[0]!, { input: 'Go' })
+      const result = answer.messages.find((message) => message.message_type === 'tool_return_message')
+      assert.ok(result && 'tool_return' in result)
+      assert.equal(result.status, 'error')
+      assert.match(result.tool_return, /mine/)
+    })
+
     it('secrets are never in a file: their names are, without a value', async () => {
       const { agent_ids, warnings } = await importing(
         aFile({ tool_exec_environment_variables: { KEY: 'hush' } }),
