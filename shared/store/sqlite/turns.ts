@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import { approvalPending, missingReturns, pendingApproval } from '../../core/ports/open-calls.ts'
 import type { RunFilter, StepFilter } from '../../core/ports/run-store.ts'
@@ -38,7 +37,6 @@ import type { Instance } from './instances.ts'
 import { takeOver } from './lease.ts'
 import { archivalSummary, insertPassages } from './passage-rows.ts'
 import type { Connection } from './query.ts'
-import { query, sqlite } from './query.ts'
 import { freeConversationOf, interruptedRuns, recover } from './recovery.ts'
 import { beginHistory, clearContext, deleteMessages, keepFirst, newestSeq, newestShared } from './reset.ts'
 import { appendChunks, keepOtids, refuseRepetition } from './run-chunks.ts'
@@ -54,86 +52,18 @@ import {
 import { failRun, insertRun, insertStep, json, readRun, readRuns, readSteps } from './runs.ts'
 import { applyEdits } from './step-edits.ts'
 import { holdRun, madeProgress, readInterrupted } from './take-over.ts'
+import {
+  type Conversation,
+  conversationById,
+  finishAgent,
+  finishRun,
+  firstInContext,
+  rowOf,
+  storedCount,
+  updateConversation,
+} from './turn-queries.ts'
 import { toolsOfAgent } from './tools.ts'
 import { TraceWriter } from './traces.ts'
-
-const conversationById = query<{ id: string; org: string }>()((p) =>
-  sqlite.selectFrom('conversations').selectAll().where('id', '=', p.id).where('organization_id', '=', p.org),
-)
-const storedCount = query<{ agent: string; org: string }>()((p) =>
-  sqlite
-    .selectFrom('conversations')
-    .select((eb) => eb.fn.sum<number>('message_count').as('n'))
-    .where('agent_id', '=', p.agent)
-    .where('organization_id', '=', p.org),
-)
-const updateConversation = query<{
-  id: string
-  epoch: number
-  run: string | null
-  instance: string | null
-  version: number
-  length: number
-  end: number
-  count: number
-  /** When a message came, and when a run ended; absent: as it was. */
-  message_at?: string
-  completed_at?: string
-}>()((p) =>
-  sqlite
-    .updateTable('conversations')
-    .set({
-      last_message_at: sql`coalesce(${p.message_at}, last_message_at)`,
-      last_run_completion: sql`coalesce(${p.completed_at}, last_run_completion)`,
-      epoch: p.epoch,
-      run_id: p.run,
-      instance_id: p.instance,
-      context_version: p.version,
-      context_length: p.length,
-      context_end: p.end,
-      message_count: p.count,
-    })
-    .where('id', '=', p.id),
-)
-const firstInContext = query<{ id: string; org: string }>()((p) =>
-  sqlite
-    .selectFrom('context_messages')
-    .innerJoin('messages', 'messages.seq', 'context_messages.message_seq')
-    .select('messages.id')
-    .where('context_messages.conversation_id', '=', p.id)
-    .where('context_messages.organization_id', '=', p.org)
-    .orderBy('context_messages.position')
-    .limit(1),
-)
-const finishRun = query<{
-  id: string
-  status: string
-  stop: string
-  at: string
-  ttft: number | null
-  duration: number
-  metadata: string | null
-}>()((p) =>
-  sqlite
-    .updateTable('runs')
-    .set({
-      status: p.status,
-      stop_reason: p.stop,
-      completed_at: p.at,
-      ttft_ns: p.ttft,
-      total_duration_ns: p.duration,
-      metadata: p.metadata,
-    })
-    .where('id', '=', p.id),
-)
-const finishAgent = query<{ id: string; at: string; ms: number; stop: string }>()((p) =>
-  sqlite
-    .updateTable('agents')
-    .set({ last_run_completion: p.at, last_run_duration_ms: p.ms, last_stop_reason: p.stop })
-    .where('id', '=', p.id),
-)
-
-type Conversation = NonNullable<ReturnType<typeof conversationById.get>>
 
 /**
  * Turns of conversations, two write transactions for a plain one. The messages of an opened turn's context are shared
@@ -605,19 +535,6 @@ function replaced(
   system: StoredMessage | null,
 ): readonly StoredMessage[] {
   return system ? messages.map((message) => (message.id === system.id ? system : message)) : messages
-}
-
-function rowOf(conversation: Conversation) {
-  return {
-    id: conversation.id,
-    epoch: conversation.epoch,
-    run: conversation.run_id,
-    instance: conversation.instance_id,
-    version: conversation.context_version,
-    length: conversation.context_length,
-    end: conversation.context_end,
-    count: conversation.message_count,
-  }
 }
 
 function noConversation(turn: { conversation_id: string; run: { agent_id: string } }): AppError {
