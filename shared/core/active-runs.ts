@@ -1,5 +1,5 @@
 import { AppError, isAppError } from '../schema/errors.ts'
-import type { ClientSkill, ClientTool, StoredMessage, TurnMessage } from '../schema/message.ts'
+import type { StoredMessage } from '../schema/message.ts'
 import type { Run } from '../schema/run.ts'
 import { EventLog } from './event-log.ts'
 import type { AgentEvent, TurnResult } from './events.ts'
@@ -9,6 +9,7 @@ import type { Store } from './ports/store.ts'
 import type { TakenOver, TurnStore } from './ports/turn-store.ts'
 import { RecentRuns } from './recent-runs.ts'
 import { readInput } from './turn/approvals.ts'
+import type { ActiveRun, StartRun } from './runs/active-run.ts'
 import { EarlyCommits } from './runs/early-commits.ts'
 import { type FollowOptions, followRun, type StreamPart } from './runs/follow.ts'
 import { type ChunkEncoder, RESUME_GAP, RunRecording } from './runs/recording.ts'
@@ -50,57 +51,6 @@ const DEFAULTS: ActiveRunsOptions = {
   loadEncoder: null,
   busy_ms: 60_000,
   reply_ms: 20 * 60_000,
-}
-
-export interface StartRun {
-  agent_id: string
-  /** The agent's id for its default conversation. */
-  conversation_id: string
-  messages: TurnMessage[]
-  /** As `TurnInput` has them. */
-  client_tools: ClientTool[]
-  client_skills: ClientSkill[]
-  max_steps: number
-  stream_tokens: boolean
-  override_model: string | null
-  override_system: string | null
-  /** Ask for log probabilities, whatever the agent's settings say. */
-  logprobs: { top: number | null } | null
-  /** Nobody waits for it. */
-  background: boolean
-  /** Its stream is stored: how its chunks are made, and what another process needs to make them. */
-  recording?: { encoder: (run_id: string) => ChunkEncoder; wire: Record<string, unknown> } | null
-  /** Ids that its client gave the input: a second run with the same ones does not begin. */
-  otids?: string[] | null
-  /** `messages` stand in the place of this one of a user, and of all that came after it. */
-  edit?: { message_id: string } | null
-  callback_url: string | null
-  /** What tells this request from all others but its own repetitions; null when it cannot be repeated. */
-  fingerprint: string | null
-  /** Kept with the run for whoever looks at it later. */
-  request_config: Record<string, unknown> | null
-  /** How the turn came about; absent when a user or program asked for it. */
-  chain?: AgentChain
-}
-
-/** A turn that runs in this process, whoever listens. */
-export interface ActiveRun {
-  run: Run
-  /** Whose it is. */
-  actor: Actor
-  /** The stream of a background run; it has no events to follow. */
-  recording: RunRecording | null
-  /** Left to another process when this one stopped; `done` is not its end then. */
-  handedOver(): boolean
-  /** Everything from `run_start` on, in batches. */
-  follow(signal: AbortSignal): AsyncIterable<readonly AgentEvent[]>
-  /** How many events there have been. */
-  events(): number
-  /** Never rejects: a failed turn, also by a failure of ours (the store), is a result. */
-  done: Promise<TurnResult>
-  cancel(): void
-  /** Ends it as failed: what it has stored did not reach the disk. */
-  fail(error: unknown): void
 }
 
 /**

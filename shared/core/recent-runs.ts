@@ -1,4 +1,4 @@
-import type { ActiveRun } from './active-runs.ts'
+import type { ActiveRun } from './runs/active-run.ts'
 import type { Clock } from './ports/actor.ts'
 
 /** How long a run whose answer reached nobody can be asked for again, in milliseconds. */

@@ -1,4 +1,4 @@
-import type { ActiveRun } from '../core/active-runs.ts'
+import type { ActiveRun } from '../core/runs/active-run.ts'
 import type { ChunkEncoder } from '../core/runs/recording.ts'
 import type { AgentEvent, TurnError, TurnResult } from '../core/events.ts'
 import { ArgumentStream } from '../core/turn/argument-stream.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ActiveRun } from '../core/active-runs.ts'
+import type { ActiveRun } from '../core/runs/active-run.ts'
 import type { TurnResult } from '../core/events.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import { previewRequest } from '../core/turn/preview.ts'

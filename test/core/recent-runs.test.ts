@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { ActiveRun } from '../../shared/core/active-runs.ts'
+import type { ActiveRun } from '../../shared/core/runs/active-run.ts'
 import type { TurnResult } from '../../shared/core/events.ts'
 import { RecentRuns } from '../../shared/core/recent-runs.ts'
 
