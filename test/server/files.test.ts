@@ -123,8 +123,10 @@ describe('folders and files', () => {
         assert.match(file.error_message ?? '', why, name)
         assert.deepEqual([file.content, file.total_chunks], ['', 0], name)
       }
-      const left = await readdir(join(data, 'files'))
-      assert.deepEqual(left, [], 'no upload stays when it was read')
+      // It is removed after the file's row says how it ended.
+      await eventually('no upload stays when it was read', async () =>
+        (await readdir(join(data, 'files'))).length === 0 ? true : null,
+      )
     })
   })
 
@@ -196,8 +198,9 @@ describe('folders and files', () => {
       })
       assert.equal(streamed.status, 413)
       assert.deepEqual((await t.letta.folders.files.list(folder_id)).items, [])
-      const parts = (await readdir(join(data, 'files'))).filter((name) => name.endsWith('.part'))
-      assert.deepEqual(parts, [])
+      await eventually('nothing of it stays', async () =>
+        (await readdir(join(data, 'files'))).some((name) => name.endsWith('.part')) ? null : true,
+      )
     })
 
     it('whose bytes are gone before they were read end with an error that says so', async () => {
