@@ -12,7 +12,7 @@ import { readInput } from './turn/approvals.ts'
 import type { ActiveRun, StartRun } from './runs/active-run.ts'
 import { EarlyCommits } from './runs/early-commits.ts'
 import { type FollowOptions, followRun, type StreamPart } from './runs/follow.ts'
-import { type ChunkEncoder, RESUME_GAP, RunRecording } from './runs/recording.ts'
+import { type ChunkEncoder, MAX_ATTEMPTS, RESUME_GAP, RunRecording } from './runs/recording.ts'
 import { brokenResult, newRun } from './runs/new-run.ts'
 import { runError } from './runs/run-error.ts'
 import { usageOfSteps } from './runs/usage.ts'
@@ -24,8 +24,6 @@ import type { TurnInput } from './turn/turn-input.ts'
 
 /** How often a process looks whether another one has asked to cancel a turn of its own, in milliseconds. */
 const CANCEL_POLL_MS = 400
-/** How often a run is taken over without a step between, before it is given up: it may be what ends its processes. */
-const MAX_ATTEMPTS = 3
 /** Providers whose models live in one process and are never asked by another. */
 const BOUND_PROVIDERS = ['vscode']
 /** Steps, and messages, of a resumed run that its result counts. */
@@ -184,7 +182,8 @@ export class ActiveRuns {
     const input = { ...request, run, opened, conversation_id, max_steps, follow_ups }
     const recording = {
       encoder: encoderOf(run.id, wire),
-      first_seq: taken.last_seq + RESUME_GAP + 1,
+      // Each process before may have sent more than it stored.
+      first_seq: taken.last_seq + RESUME_GAP * taken.attempt + 1,
     }
     return this.#run(actor, input, recording, { resumed: true, cancelled: taken.cancel_requested })
   }

@@ -1,5 +1,5 @@
 import type { Actor } from '../core/ports/actor.ts'
-import { RESUME_GAP } from '../core/runs/recording.ts'
+import { MAX_ATTEMPTS, RESUME_GAP } from '../core/runs/recording.ts'
 import { runError } from '../core/runs/run-error.ts'
 import { usageOfSteps } from '../core/runs/usage.ts'
 import { AppError } from '../schema/errors.ts'
@@ -118,7 +118,7 @@ async function endOf(
   const stop_reason = run.stop_reason ?? 'error'
   const error = runError(run)
   // The process that died may have sent chunks which it had no time to store.
-  const lost = error?.detail === 'interrupted' ? RESUME_GAP : 0
+  const lost = error?.detail === 'interrupted' ? RESUME_GAP * (MAX_ATTEMPTS + 1) : 0
   const last = last_seq + lost
   const items = encodeEnd({ run_id: run.id, status, stop_reason, usage, error }, last + 1).split(/(?<=\n\n)/)
   const seen = after - last

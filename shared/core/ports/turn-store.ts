@@ -133,6 +133,8 @@ export interface TakenOver {
   last_seq: number
   /** Model calls it has committed. */
   steps: number
+  /** How often it has been taken over since its last committed step, this time included. */
+  attempt: number
   cancel_requested: boolean
 }
 

@@ -17,6 +17,9 @@ const MAX_WAITING = 5000
  */
 export const RESUME_GAP = 10_000
 
+/** How often a run is taken over without a step between, before it is given up: it may be what ends its processes. */
+export const MAX_ATTEMPTS = 3
+
 /** Turns events into chunks as clients get them. */
 export interface ChunkEncoder {
   /** The chunks of an event, numbered from `seq` on: see `RunChunks`. Says the same when it is asked again. */

@@ -56,6 +56,7 @@ export function readInterrupted(
     resume: JSON.parse(row.resume) as Record<string, unknown>,
     last_seq: lastSeq(tx, run_id),
     steps: stepCount.get(tx, { run: run_id, org: row.organization_id })?.n ?? 0,
+    attempt: row.attempts + 1,
     cancel_requested: (JSON.parse(row.data) as { cancel_requested?: boolean }).cancel_requested === true,
   }
 }
