@@ -2,6 +2,7 @@ import { isAppError, messageOf } from '../../schema/errors.ts'
 import { newId } from '../../schema/ids.ts'
 import type { Run } from '../../schema/run.ts'
 import type { TurnResult } from '../events.ts'
+import { usageOfSteps } from './usage.ts'
 
 /** What of a request its run keeps. */
 interface RunRequest {
@@ -19,18 +20,7 @@ export function brokenResult(run_id: string, error: unknown): TurnResult {
     run_id,
     status: 'failed',
     stop_reason: 'error',
-    usage: {
-      message_type: 'usage_statistics',
-      completion_tokens: 0,
-      prompt_tokens: 0,
-      total_tokens: 0,
-      step_count: 0,
-      run_ids: [run_id],
-      cached_input_tokens: null,
-      cache_write_tokens: null,
-      reasoning_tokens: null,
-      context_tokens: null,
-    },
+    usage: usageOfSteps(run_id, []),
     messages: [],
     logprobs: null,
     error: {

@@ -7,6 +7,7 @@ import type { Clock } from '../ports/actor.ts'
 import type { ModelPrice, ModelUsage, ResolvedModel } from '../ports/models.ts'
 import type { FinishRun } from '../ports/turn-store.ts'
 import { StepClock } from './step-clock.ts'
+import { usageOfSteps } from '../runs/usage.ts'
 
 /** A step that is under way: its model is asked, or its tools run. */
 export interface OpenStep {
@@ -32,18 +33,7 @@ export class TurnRecords {
     this.#run_id = run_id
     this.#clock = clock
     this.#started = clock.monotonic()
-    this.usage = {
-      message_type: 'usage_statistics',
-      completion_tokens: 0,
-      prompt_tokens: 0,
-      total_tokens: 0,
-      step_count: 0,
-      run_ids: [run_id],
-      cached_input_tokens: null,
-      cache_write_tokens: null,
-      reasoning_tokens: null,
-      context_tokens: null,
-    }
+    this.usage = usageOfSteps(run_id, [])
   }
 
   openStep(): OpenStep {
