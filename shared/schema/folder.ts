@@ -22,12 +22,16 @@ export const createFolder = z.object({
   embedding_config: embeddingConfig.nullish(),
 })
 
-/** Body of `PATCH /v1/folders/{id}`: null or absent leaves a field as it is. */
+/**
+ * Body of `PATCH /v1/folders/{id}`: null or absent leaves a field as it is. `embedding` is ours: '' takes it away, and
+ * another model than before embeds all files anew.
+ */
 export const updateFolder = z.object({
   name: folderName.nullish(),
   description: z.string().nullish(),
   instructions: z.string().nullish(),
   metadata: jsonObject.nullish(),
+  embedding: z.string().nullish(),
   embedding_config: embeddingConfig.nullish(),
 })
 

@@ -1,6 +1,7 @@
 import type { RE2JS } from 're2js'
 import { DEFAULT_VIEW_CHARS, viewText } from '../core/ports/file-view.ts'
 import type { AgentFile, OpenFileRequest } from '../core/ports/file-store.ts'
+import type { SearchMode } from '../core/ports/passage-store.ts'
 import type { ToolCallInput } from '../core/ports/tools.ts'
 import { builtin, type Builtin, integerArgument, stringArgument, success, valueError } from './builtin.ts'
 
@@ -18,6 +19,12 @@ const READ = 64_000
 const SLICE_MS = 8
 
 const MAX_RESULTS = 50
+/** How it was searched, for the model that reads the results. */
+const HOW: Record<SearchMode, string> = {
+  hybrid: '(searched by words and by meaning)',
+  vector: '(searched by meaning)',
+  fts: '(searched by words alone: these folders have no embeddings, or their model does not answer)',
+}
 
 /** How an agent reads the files of its folders (reference 4.4). */
 export const fileTools: Builtin[] = [
@@ -134,8 +141,8 @@ export const fileTools: Builtin[] = [
       const query = stringArgument(call, 'query')
       if (query.trim() === '') throw valueError('the query is empty')
       const limit = Math.min(Math.max(integerArgument(call, 'limit', 5), 1), MAX_RESULTS)
-      const found = await call.files.search(query, limit)
-      if (found.length === 0) return success('Nothing in your files fits; other words may.')
+      const { mode, matches: found } = await call.files.search(query, limit)
+      if (found.length === 0) return success(`Nothing in your files fits; other words may.\n\n${HOW[mode]}`)
       await call.files.touch([...new Set(found.map((match) => match.file_id))])
       const byFile = Map.groupBy(found, (match) => match.path)
       const texts = [...byFile].map(([path, matches]) =>
@@ -143,7 +150,7 @@ export const fileTools: Builtin[] = [
           '\n',
         ),
       )
-      return success([...texts, '(found by words: these folders have no embeddings)'].join('\n\n'))
+      return success([...texts, HOW[mode]].join('\n\n'))
     },
   }),
 ]

@@ -12,6 +12,7 @@ import { describeIdentities } from './store/identities.ts'
 import { describeImports } from './store/imports.ts'
 import { describeMessages } from './store/messages.ts'
 import { describeOrganizations } from './store/organizations.ts'
+import { describeFileVectors } from './store/file-vectors.ts'
 import { describeFiles } from './store/files.ts'
 import { describePassages } from './store/passages.ts'
 import { describeRuns } from './store/runs.ts'
@@ -66,6 +67,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describePassages(subject)
     describeFiles(subject)
     describeVectors(subject)
+    describeFileVectors(subject)
     describeApprovals(subject)
     describeTurns(subject)
     describeCompactions(subject)

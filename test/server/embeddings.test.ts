@@ -178,6 +178,91 @@ describe('embeddings through an OpenAI-compatible provider', () => {
     }
   })
 
+  const fileIs = (folder_id: string, file_id: string, status: string) =>
+    eventually(`the file is ${status}`, async () => {
+      const file = await t.letta.folders.files.retrieve(file_id, { folder_id })
+      return file.processing_status === status ? file : null
+    })
+  const aFileIn = async (folder_id: string, text: string) =>
+    (await t.letta.folders.files.upload(folder_id, { file: new File([text], 'animals.txt') })).id
+
+  it('of files are made with the model of their folder, and anew for another one', async () => {
+    const folder = await t.letta.folders.create({ name: `f ${crypto.randomUUID()}`, embedding: SMALL })
+    assert.deepEqual(
+      [folder.embedding_config.handle, folder.embedding_config.embedding_model],
+      [SMALL, 'embed-small'],
+    )
+    const id = await aFileIn(folder.id, 'Elephants never forget.')
+    const file = await fileIs(folder.id, id, 'completed')
+    assert.deepEqual([file.total_chunks, file.chunks_embedded, file.error_message], [1, 1, null])
+    const models: unknown[] = []
+    answer = (body) => {
+      models.push(body['model'])
+      return good(body)
+    }
+    const { status } = await t.http('PATCH', `/v1/folders/${folder.id}`, { embedding: OTHER })
+    assert.equal(status, 200)
+    await eventually('it is embedded anew', async () => {
+      const now = await t.letta.folders.files.retrieve(id, { folder_id: folder.id })
+      return models.length > 0 && now.chunks_embedded === 1 ? now : null
+    })
+    assert.deepEqual(models, ['embed-other'])
+  })
+
+  it('never keep a file from being completed, and it says why they are missing', async () => {
+    const folder = await t.letta.folders.create({ name: `f ${crypto.randomUUID()}`, embedding: SMALL })
+    answer = () => ({ status: 401, body: { error: { message: 'no such key' } } })
+    const id = await aFileIn(folder.id, 'Elephants never forget.')
+    const file = await fileIs(folder.id, id, 'completed')
+    assert.equal(file.chunks_embedded, 0)
+    assert.match(file.error_message ?? '', /found by its words so far: .*answered 401/)
+    answer = good
+    await eventually('it is embedded when the provider is back', async () => {
+      const now = await t.letta.folders.files.retrieve(id, { folder_id: folder.id })
+      return now.chunks_embedded === 1 && now.error_message === null ? now : null
+    })
+  })
+
+  it('of files find parts by meaning for an agent, which reads how it was searched', async () => {
+    const call = (id: string) => ({
+      reply: {
+        tool_calls: [{ id, name: 'semantic_search_files', arguments: { query: 'elefantz' } }],
+      },
+    })
+    const model = await startScriptedModel(
+      [call('c1'), { reply: { text: 'Yes.' } }, call('c2'), { reply: { text: 'No.' } }],
+      { models: ['chat'] },
+    )
+    const own = await startLoci({ model_url: model.url, env: { VLLM_API_BASE: server.url } })
+    try {
+      const folder = await own.letta.folders.create({ name: 'zoo', embedding: 'vllm/embed-small' })
+      const { id } = await own.letta.folders.files.upload(folder.id, {
+        file: new File(['Elephants never forget.'], 'animals.txt'),
+      })
+      await eventually('the file is embedded', async () => {
+        const now = await own.letta.folders.files.retrieve(id, { folder_id: folder.id })
+        return now.processing_status === 'completed' && now.chunks_embedded === 1 ? now : null
+      })
+      const agent = await own.letta.agents.create({
+        name: 'ada',
+        model: 'openai/chat',
+        folder_ids: [folder.id],
+      })
+      const ask = async () => {
+        const { messages } = await own.letta.agents.messages.create(agent.id, { input: 'Elephants?' })
+        const found = messages.find((message) => message.message_type === 'tool_return_message')
+        return (found as { tool_return: string }).tool_return
+      }
+      assert.match(await ask(), /Elephants never forget\.\n\n\(searched by words and by meaning\)$/)
+      answer = () => ({ status: 401 })
+      assert.match(await ask(), /Nothing in your files fits.*\n\n\(searched by words alone: /)
+      assert.deepEqual(own.failures, [])
+    } finally {
+      await own.close()
+      await model.close()
+    }
+  })
+
   it('of unknown handles are refused, but for providers that are not there', async () => {
     await assert.rejects(newArchive('openai/nothing'), { status: 400 })
     await assert.rejects(newArchive('nothing'), { status: 400 })

@@ -2,6 +2,7 @@ import type { DuplicateHandling, FileLines, FileMetadata, FileStatus } from '../
 import type { Page } from '../../schema/page.ts'
 import type { Passage } from '../../schema/passage.ts'
 import type { Actor } from './actor.ts'
+import type { SearchMode } from './passage-store.ts'
 
 /** An upload that lies whole on disk. `name` is safe: see `safeFileName`. */
 export interface NewFile {
@@ -85,6 +86,17 @@ export interface FileMatch {
   last_line: number
 }
 
+export interface FileSearch {
+  agent_id: string
+  /** Plain words; operators of the search engine are text. */
+  query: string
+  limit: number
+  /** By words, by vectors or by both; without `vectors` always by words. */
+  mode?: SearchMode | undefined
+  /** The query's vector by embedding model. */
+  vectors?: ReadonlyMap<string, Float32Array> | undefined
+}
+
 export interface FileStore {
   /**
    * Adds a file that waits to be read, for the folder's agents too. Throws `not_found` for the folder, `conflict` for a
@@ -137,5 +149,5 @@ export interface FileStore {
     range: { start_line: number; end_line: number | null; max_chars: number },
   ): Promise<FileLines | null>
   /** Best first, of an agent's files; nothing for a query without text. */
-  search(actor: Actor, search: { agent_id: string; query: string; limit: number }): Promise<FileMatch[]>
+  search(actor: Actor, search: FileSearch): Promise<FileMatch[]>
 }

@@ -12,7 +12,10 @@ export type FolderPatch = Partial<
   Pick<Folder, 'name' | 'description' | 'instructions' | 'metadata' | 'embedding_config'>
 >
 
-/** Folders of files. Names are unique in an organisation. */
+/**
+ * Folders of files. Names are unique in an organisation. The handle in its `embedding_config` is the model that embeds
+ * the parts of a folder's files; without one they are found by their words. Another one embeds all of them anew.
+ */
 export interface FolderStore {
   /** Throws `conflict` for a name that is taken. */
   create(actor: Actor, folder: Folder): Promise<Folder>

@@ -5,7 +5,7 @@ import type { Tool, ToolSchema, ToolType } from '../../schema/tool.ts'
 import type { FileLines } from '../../schema/folder.ts'
 import type { AgentFile, FileMatch, OpenFileRequest } from './file-store.ts'
 import type { MessageSearch } from './message-store.ts'
-import type { PassageMatch, PassageSearch } from './passage-store.ts'
+import type { PassageMatch, PassageSearch, SearchMode } from './passage-store.ts'
 
 /** A tool that ships with Loci: seeded into every organisation, not editable, no source. */
 export interface BuiltinTool {
@@ -61,7 +61,8 @@ export interface TurnFiles {
     file_id: string,
     range: { start_line: number; end_line: number | null; max_chars: number },
   ): Promise<FileLines | null>
-  search(query: string, limit: number): Promise<FileMatch[]>
+  /** Best first; `mode` says how it was done. */
+  search(query: string, limit: number): Promise<{ mode: SearchMode; matches: FileMatch[] }>
   /** Notes that these files were just used. */
   touch(file_ids: readonly string[]): Promise<void>
 }

@@ -1,6 +1,6 @@
 import type { Actor } from './actor.ts'
 
-/** Texts of one owner (an archive, or an agent for its messages) that have no vector yet, claimed by this process. */
+/** Texts of one owner (an archive, a folder, or an agent for its messages) that have no vector yet, claimed by this process. */
 export interface EmbeddingBatch {
   owner: string
   organization_id: string
@@ -50,7 +50,7 @@ export interface VectorStore {
   release(batch: EmbeddingBatch): Promise<void>
   /** Removes vectors of models that their owners no longer have, in short transactions. */
   tidy(): Promise<void>
-  /** Models with vectors where a search would look: those of an agent's archives, of one archive, of all. */
+  /** Models with vectors where a search would look: those of an agent's archives or folders, of one archive, of all. */
   models(actor: Actor, scope: VectorScope): Promise<string[]>
   /** How much the numbers of an organisation's vectors take up. */
   bytes(actor: Actor): Promise<number>
@@ -59,7 +59,7 @@ export interface VectorStore {
 }
 
 export interface VectorScope {
-  of: 'passages' | 'messages'
+  of: 'passages' | 'messages' | 'files'
   agent_id?: string | undefined
   archive_id?: string | undefined
 }

@@ -1,5 +1,6 @@
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
+import type { FileMatch, FileSearch } from '../ports/file-store.ts'
 import type { MessageFind, MessageMatch } from '../ports/message-store.ts'
 import type { PassageMatch, PassageSearch, SearchMode } from '../ports/passage-store.ts'
 import type { VectorScope } from '../ports/vector-store.ts'
@@ -62,4 +63,15 @@ export async function findMessages(
   const scope = { of: 'messages', agent_id: search.agent_id } as const
   const { mode, vectors } = await queryVectors(deps, actor, scope, search.query, search.mode)
   return { mode, matches: await deps.store.messages.find(actor, { ...search, mode, vectors }) }
+}
+
+/** As `findPassages`, over the parts of an agent's files. */
+export async function findFiles(
+  deps: CoreDeps,
+  actor: Actor,
+  search: Omit<FileSearch, 'vectors'>,
+): Promise<{ mode: SearchMode; matches: FileMatch[] }> {
+  const scope = { of: 'files', agent_id: search.agent_id } as const
+  const { mode, vectors } = await queryVectors(deps, actor, scope, search.query, search.mode)
+  return { mode, matches: await deps.store.files.search(actor, { ...search, mode, vectors }) }
 }

@@ -202,7 +202,7 @@ function runTool(
       searchPassages: async (search) =>
         (await findPassages(deps, actor, { ...search, agent_id: agent.id })).matches,
       messaging,
-      files: turnFiles(deps.store, actor, agent),
+      files: turnFiles(deps, actor, agent),
       now,
     },
     { signal },

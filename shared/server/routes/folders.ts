@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
+import { chooseEmbedding } from '../../core/search/embedding-choice.ts'
 import {
   createFolder,
   duplicateHandling,
@@ -11,6 +12,7 @@ import {
   updateFolder,
 } from '../../schema/folder.ts'
 import { idSchema, newId } from '../../schema/ids.ts'
+import type { EmbeddingConfig } from '../../schema/model.ts'
 import { type Page, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { passage } from '../../schema/passage.ts'
 import type { ServerContext } from '../context.ts'
@@ -162,10 +164,7 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       answer,
       async handle({ actor, context, body }) {
         const now = context.deps.clock.now().toISOString()
-        const config = body.embedding_config ?? {
-          ...TEXT_ONLY,
-          ...(body.embedding == null ? {} : { handle: body.embedding }),
-        }
+        const config = await embeddingOf(context, actor, body)
         const made = await context.deps.store.folders.create(actor, {
           id: newId('source'),
           name: body.name,
@@ -203,8 +202,16 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       body: updateFolder,
       answer,
       async handle({ actor, context, params, body }) {
-        const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value != null))
-        const changed = await context.deps.store.folders.update(actor, params.folder_id, given)
+        const { embedding, ...rest } = body
+        const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value != null))
+        const chosen =
+          embedding != null || body.embedding_config != null
+            ? { embedding_config: await embeddingOf(context, actor, body) }
+            : {}
+        const changed = await context.deps.store.folders.update(actor, params.folder_id, {
+          ...given,
+          ...chosen,
+        })
         if (!changed) throw notFound('Folder', params.folder_id)
         return shown(changed)
       },
@@ -342,6 +349,17 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       },
     }),
   ]
+}
+
+/** The embedding configuration of a folder whose request asks for this; its `handle` is the model, if it has one. */
+async function embeddingOf(
+  context: ServerContext,
+  actor: Actor,
+  asked: { embedding?: string | null | undefined; embedding_config?: EmbeddingConfig | null | undefined },
+): Promise<EmbeddingConfig> {
+  const chosen = await chooseEmbedding(context.deps, actor, asked)
+  if (chosen === null) return asked.embedding === '' ? TEXT_ONLY : (asked.embedding_config ?? TEXT_ONLY)
+  return { ...(chosen.config ?? TEXT_ONLY), handle: chosen.handle }
 }
 
 async function folderOf(context: ServerContext, actor: Actor, folder_id: string): Promise<Folder> {

@@ -26,6 +26,7 @@ const change = query<{ owner: string; model: string; generation: number; waiting
       waiting: p.waiting,
       dim: null,
       done: 0,
+      refused: 0,
       stale: 1,
       failures: 0,
       problem: null,

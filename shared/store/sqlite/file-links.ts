@@ -6,6 +6,7 @@ import { newId } from '../../schema/ids.ts'
 import type { AgentDirectory, Folder } from '../../schema/folder.ts'
 import { readAgentRow } from './agent-rows.ts'
 import type { Database, Transaction } from './database.ts'
+import { deleteVectors } from './embeddings.ts'
 import { filesOfAgent, folderOfRow, readFolderRow, readLines } from './file-rows.ts'
 import { linkTool, unlinkTool } from './links.ts'
 import type { Compilable, Connection } from './query.ts'
@@ -230,16 +231,19 @@ export function markDeleted(tx: Transaction, files: Compilable<{ id: string }>):
 export async function sweepFiles(database: Database): Promise<void> {
   for (;;) {
     const gone = await database.read((c) =>
-      c.get(sqlite.selectFrom('files').select('id').where('deleted', '=', 1).limit(1)),
+      c.get(sqlite.selectFrom('files').select(['id', 'folder_id']).where('deleted', '=', 1).limit(1)),
     )
     if (!gone) return
-    await clearFile(database, gone.id)
+    await clearFile(database, gone)
     await database.write((tx) => tx.run(sqlite.deleteFrom('files').where('id', '=', gone.id)))
   }
 }
 
-/** Removes the text and the passages of a file. */
-export async function clearFile(database: Database, file_id: string): Promise<void> {
+/** Removes the text of a file, its passages and their vectors. */
+export async function clearFile(
+  database: Database,
+  { id: file_id, folder_id }: { id: string; folder_id: string },
+): Promise<void> {
   await inSlices(database, { first: 20, most: 500 }, (tx, rows) => {
     const seqs = tx
       .all(
@@ -247,6 +251,7 @@ export async function clearFile(database: Database, file_id: string): Promise<vo
       )
       .map((row) => row.passage_seq)
     if (seqs.length > 0) {
+      deleteVectors(tx, folder_id, seqs)
       tx.run(sqlite.deleteFrom('passages_fts').where('rowid', 'in', seqs))
       tx.run(sqlite.deleteFrom('passages').where('seq', 'in', seqs))
       tx.run(

@@ -1,6 +1,6 @@
 import type { Actor } from '../../core/ports/actor.ts'
 import type { AgentFile } from '../../core/ports/file-store.ts'
-import type { FileLines, FileMetadata, FileStatus, Folder } from '../../schema/folder.ts'
+import type { FileLines, FileStatus, Folder } from '../../schema/folder.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import type { FileRow, FolderRow } from './tables.ts'
@@ -56,28 +56,6 @@ export type StoredFile = Omit<FileRow, 'chunks' | 'lines' | 'characters' | 'atte
   lines: number
   characters: number
   attempts: number
-}
-
-/** What clients are shown of a file. */
-export function metadataOf(row: StoredFile & { folder_name: string }, content: string | null): FileMetadata {
-  return {
-    id: row.id,
-    source_id: row.folder_id,
-    file_name: `${row.folder_name}/${row.name}`,
-    original_file_name: row.name,
-    file_path: null,
-    file_type: row.type,
-    file_size: row.size,
-    file_creation_date: null,
-    file_last_modified_date: null,
-    processing_status: row.status as FileStatus,
-    error_message: row.error_message,
-    total_chunks: row.chunks,
-    chunks_embedded: 0,
-    content,
-    created_at: row.created_at,
-    updated_at: row.updated_at,
-  }
 }
 
 /** The whole text of a file, as far as it was read; nothing of one whose reading failed. */

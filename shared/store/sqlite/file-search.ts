@@ -1,14 +1,20 @@
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
-import type { FileMatch } from '../../core/ports/file-store.ts'
+import type { FileMatch, FileSearch } from '../../core/ports/file-store.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Passage } from '../../schema/passage.ts'
-import { queryTerms, type Term } from '../search-text.ts'
+import { depthFor, fuse } from '../fusion.ts'
+import { findTerms, queryTerms, type Term } from '../search-text.ts'
+import type { Database } from './database.ts'
 import { matchText } from './full-text.ts'
 import { contains, windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
-import { bestMatches, perTerm } from './ranking.ts'
+import { perTerm, type Ranked, rankMatches } from './ranking.ts'
+import type { VectorIndex } from './vector-index.ts'
+import { nearestTexts } from './vector-search.ts'
+
+const NOTHING: Ranked = { seqs: [], coverage: 0 }
 
 interface Data {
   file_id: string
@@ -55,25 +61,48 @@ export function readFilePassages(
   return window.turned ? found.toReversed() : found
 }
 
-/** The parts of an agent's files that fit a query best. */
-export function searchFiles(
+/** The parts of an agent's files that fit a query best, by words and, where there are vectors, by those. */
+export async function searchFiles(
+  database: Database,
+  index: VectorIndex,
+  actor: Actor,
+  search: FileSearch,
+): Promise<FileMatch[]> {
+  const { agent_id, limit, vectors, mode } = search
+  if (search.query.trim() === '') return []
+  const depth = depthFor(limit)
+  const byVectors = vectors !== undefined && vectors.size > 0 && mode !== 'fts'
+  const [words, near] = await Promise.all([
+    byVectors && mode === 'vector' ? NOTHING : database.read((c) => bestOf(c, actor, search, depth)),
+    byVectors
+      ? nearestTexts(database, index, actor, { of: 'files', agent_id }, vectors, {
+          among: null,
+          limit: depth,
+        })
+      : [],
+  ])
+  const found = fuse(words.seqs, near, 2 * depth, byVectors ? words.coverage : 1).map(({ key }) => key)
+  const matches = await database.read((c) => matchesOf(c, actor, agent_id, found))
+  return matches.slice(0, limit)
+}
+
+/** Places of the parts that fit best by their words. */
+function bestOf(
   connection: Connection,
   actor: Actor,
-  search: { agent_id: string; query: string; limit: number },
-): FileMatch[] {
-  const folders = connection
-    .all(
-      sqlite
-        .selectFrom('agents_folders')
-        .select('folder_id')
-        .where('agent_id', '=', search.agent_id)
-        .where('organization_id', '=', actor.organization_id),
-    )
-    .map((row) => row.folder_id)
-  const text = search.query.trim()
-  if (text === '' || folders.length === 0) return []
+  { agent_id, query }: FileSearch,
+  limit: number,
+): Ranked {
+  const folders = foldersOf(connection, actor, agent_id)
+  if (folders.length === 0) return NOTHING
+  const text = query.trim()
   const terms = queryTerms(text)
-  const own = inFiles().where('passages.archive_id', 'in', folders).where('files.status', '=', 'completed')
+  const own = readFiles().where('passages.archive_id', 'in', folders)
+  // What has no letter or digit in it (an emoji) is in no word index.
+  if (terms.length === 0) {
+    const having = own.select('passages.seq').where(contains('passages.text', text)).limit(limit)
+    return { seqs: connection.all(having).map((row) => row.seq), coverage: 1 }
+  }
   const having = (term: Term) =>
     own
       .innerJoin('passages_fts', 'passages_fts.rowid', 'passages.seq')
@@ -81,20 +110,25 @@ export function searchFiles(
       .select(['passages.seq', sql<number>`octet_length(passages.text)`.as('length')])
       .orderBy('passages_fts.rowid', 'desc')
       .limit(perTerm(terms.length))
-  const seqs =
-    terms.length === 0
-      ? connection
-          .all(own.select('passages.seq').where(contains('passages.text', text)).limit(search.limit))
-          .map((row) => row.seq)
-      : bestMatches(
-          terms.map((term) => connection.all(having(term))),
-          totalOf(connection, folders),
-          search.limit,
-        )
+  return rankMatches(
+    findTerms(terms, (asked) => asked.map((term) => connection.all(having(term)))),
+    totalOf(connection, folders),
+    limit,
+  )
+}
+
+/** The parts behind these places, in their order; one of a file that is not read, or is gone, is left out. */
+function matchesOf(
+  connection: Connection,
+  actor: Actor,
+  agent_id: string,
+  seqs: readonly number[],
+): FileMatch[] {
   const rows = connection.all(
-    inFiles()
+    readFiles()
       .select(['passages.seq', 'passages.text', 'passages.data', 'files.name', 'folders.name as folder_name'])
-      .where('passages.seq', 'in', seqs),
+      .where('passages.seq', 'in', seqs)
+      .where('passages.archive_id', 'in', foldersOf(connection, actor, agent_id)),
   )
   const bySeq = new Map(rows.map((row) => [row.seq, row]))
   return seqs.flatMap((seq) => {
@@ -103,6 +137,15 @@ export function searchFiles(
     const { file_id, first_line, last_line } = JSON.parse(row.data) as Data
     return [{ file_id, path: `${row.folder_name}/${row.name}`, text: row.text, first_line, last_line }]
   })
+}
+
+function foldersOf(connection: Connection, actor: Actor, agent_id: string): string[] {
+  const attached = sqlite
+    .selectFrom('agents_folders')
+    .select('folder_id')
+    .where('agent_id', '=', agent_id)
+    .where('organization_id', '=', actor.organization_id)
+  return connection.all(attached).map((row) => row.folder_id)
 }
 
 function totalOf(connection: Connection, folders: readonly string[]): number {
@@ -121,4 +164,8 @@ function inFiles() {
     .innerJoin('files', 'files.id', 'file_passages.file_id')
     .innerJoin('folders', 'folders.id', 'files.folder_id')
     .where('files.deleted', '=', 0)
+}
+
+function readFiles() {
+  return inFiles().where('files.status', '=', 'completed')
 }

@@ -7,6 +7,7 @@ import type {
   FileClaim,
   FileMatch,
   FileOutcome,
+  FileSearch,
   FileStore,
   NewFile,
   OpenFileRequest,
@@ -18,14 +19,17 @@ import type { Page } from '../../schema/page.ts'
 import type { Passage } from '../../schema/passage.ts'
 import { indexText } from '../search-text.ts'
 import type { Database, Transaction } from './database.ts'
+import { wakeEmbedding } from './embeddings.ts'
 import { addToAgent, clearFile, markDeleted, sweepFiles } from './file-links.ts'
-import { filesOfAgent, folderOfRow, metadataOf, readFolderRow, readLines, textOfFile } from './file-rows.ts'
+import { metadataOf } from './file-metadata.ts'
+import { filesOfAgent, folderOfRow, readFolderRow, readLines } from './file-rows.ts'
 import { readFilePassages, searchFiles } from './file-search.ts'
 import { ownerWord } from './full-text.ts'
 import type { Instance } from './instances.ts'
 import { windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
+import type { VectorIndex } from './vector-index.ts'
 
 /** Characters of a chunk where the folder does not say: about 300 tokens. */
 const CHARS_PER_TOKEN = 4
@@ -77,10 +81,12 @@ const addPassage = query<{
 export class SqliteFiles implements FileStore {
   readonly #database: Database
   readonly #instance: Instance
+  readonly #index: VectorIndex
 
-  constructor(database: Database, instance: Instance) {
+  constructor(database: Database, instance: Instance, index: VectorIndex) {
     this.#database = database
     this.#instance = instance
+    this.#index = index
   }
 
   async create(actor: Actor, file: NewFile, handling: DuplicateHandling): Promise<CreatedFile> {
@@ -105,7 +111,7 @@ export class SqliteFiles implements FileStore {
       for (const condition of window.conditions) rows = rows.where(condition)
       const found = c
         .all(rows.orderBy(window.direction).limit(page.limit))
-        .map((row) => metadataOf(row, options.content ? textOfFile(c, row) : null))
+        .map((row) => metadataOf(c, row, options.content ?? false))
       return window.turned ? found.toReversed() : found
     })
   }
@@ -154,7 +160,7 @@ export class SqliteFiles implements FileStore {
       if (row.attempts >= max_attempts || !folder) {
         const message = `Reading it ended the process ${row.attempts} times in a row, so it was given up.`
         tx.run(mine.set({ status: 'error', error_message: message, instance_id: null, updated_at: now }))
-        return { given_up: row.id }
+        return { given_up: { id: row.id, folder_id: row.folder_id } }
       }
       const attempt = row.attempts + 1
       this.#instance.register(tx)
@@ -183,9 +189,8 @@ export class SqliteFiles implements FileStore {
       }
     })
     if (claimed === null) return null
-    const id = 'given_up' in claimed ? claimed.given_up : claimed.file_id
     // What an earlier reading has left.
-    await clearFile(this.#database, id)
+    await clearFile(this.#database, 'given_up' in claimed ? claimed.given_up : idsOf(claimed))
     return 'given_up' in claimed ? this.claim({ max_attempts }) : claimed
   }
 
@@ -200,6 +205,7 @@ export class SqliteFiles implements FileStore {
       tx.run(sqlite.updateTable('files').set(set(row)).where('id', '=', claim.file_id))
       for (const { first_line, text } of batch.pieces)
         addText.run(tx, { file: claim.file_id, line: first_line, text })
+      if (batch.chunks.length > 0) wakeEmbedding(tx, claim.folder_id)
       const now = new Date().toISOString()
       for (const { text, first_line, last_line } of batch.chunks) {
         const data = { tags: [], metadata: {}, file_id: claim.file_id, first_line, last_line }
@@ -241,7 +247,7 @@ export class SqliteFiles implements FileStore {
     })
     this.#instance.leaseReleased(claim.file_id)
     // Not before it is certain that no other instance has the file.
-    if (done && outcome.status === 'error') await clearFile(this.#database, claim.file_id)
+    if (done && outcome.status === 'error') await clearFile(this.#database, idsOf(claim))
     return done
   }
 
@@ -342,8 +348,8 @@ export class SqliteFiles implements FileStore {
     )
   }
 
-  search(actor: Actor, search: { agent_id: string; query: string; limit: number }): Promise<FileMatch[]> {
-    return this.#database.read((c) => searchFiles(c, actor, search))
+  search(actor: Actor, search: FileSearch): Promise<FileMatch[]> {
+    return searchFiles(this.#database, this.#index, actor, search)
   }
 
   #held(tx: Transaction, claim: FileClaim): { chunks: number } | undefined {
@@ -358,6 +364,10 @@ export class SqliteFiles implements FileStore {
         .where('deleted', '=', 0),
     )
   }
+}
+
+function idsOf({ file_id, folder_id }: FileClaim): { id: string; folder_id: string } {
+  return { id: file_id, folder_id }
 }
 
 function present(actor: Actor) {
@@ -377,7 +387,7 @@ function readFile(
   content: boolean,
 ): FileMetadata | null {
   const row = connection.get(present(actor).where('files.id', '=', file_id))
-  return row ? metadataOf(row, content ? textOfFile(connection, row) : null) : null
+  return row ? metadataOf(connection, row, content) : null
 }
 
 function setOpen(
@@ -401,7 +411,7 @@ function insertFile(tx: Transaction, actor: Actor, file: NewFile, handling: Dupl
   const named = (name: string) =>
     tx.get(present(actor).where('files.folder_id', '=', folder.id).where('files.name', '=', name))
   const same = named(file.name)
-  if (same && handling === 'skip') return { status: 'skipped', file: metadataOf(same, null) }
+  if (same && handling === 'skip') return { status: 'skipped', file: metadataOf(tx, same, false) }
   if (same && handling === 'error')
     throw new AppError(
       'conflict',

@@ -5,6 +5,7 @@ import type { Folder, FolderStats } from '../../schema/folder.ts'
 import type { Page } from '../../schema/page.ts'
 import { readAgentRow } from './agent-rows.ts'
 import type { Database, Transaction } from './database.ts'
+import { deleteEmbedding, setEmbedding } from './embeddings.ts'
 import { isConstraint } from './errors.ts'
 import { linkFolder, markDeleted, sweepFiles, unlinkFolder } from './file-links.ts'
 import { folderOfRow, readFolderRow, rowOfFolder } from './file-rows.ts'
@@ -22,6 +23,7 @@ export class SqliteFolders implements FolderStore {
   create(actor: Actor, folder: Folder): Promise<Folder> {
     return this.#database.write((tx) => {
       unlessTaken(folder.name, () => tx.run(sqlite.insertInto('folders').values(rowOfFolder(actor, folder))))
+      embedWith(tx, actor, folder)
       return folder
     })
   }
@@ -63,6 +65,7 @@ export class SqliteFolders implements FolderStore {
       }
       const { id, ...columns } = rowOfFolder(actor, next)
       unlessTaken(next.name, () => tx.run(sqlite.updateTable('folders').set(columns).where('id', '=', id)))
+      embedWith(tx, actor, next)
       return next
     })
   }
@@ -73,6 +76,8 @@ export class SqliteFolders implements FolderStore {
       for (const agent_id of agentsOf(tx, folder_id)) unlinkFolder(tx, actor, agent_id, folder_id)
       markDeleted(tx, sqlite.selectFrom('files').select('id').where('folder_id', '=', folder_id))
       tx.run(sqlite.deleteFrom('folders').where('id', '=', folder_id))
+      // Its vectors go with its files.
+      deleteEmbedding(tx, folder_id)
       return true
     })
     if (deleted) await sweepFiles(this.#database)
@@ -139,6 +144,10 @@ export class SqliteFolders implements FolderStore {
       }
     })
   }
+}
+
+function embedWith(tx: Transaction, actor: Actor, { id, embedding_config }: Folder): void {
+  setEmbedding(tx, actor, id, embedding_config.handle || null)
 }
 
 function agentsOf(tx: Transaction, folder_id: string): string[] {

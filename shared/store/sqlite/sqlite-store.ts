@@ -71,7 +71,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     tools: new SqliteTools(database),
     imports: new SqliteImports(database, instance),
     folders: new SqliteFolders(database),
-    files: new SqliteFiles(database, instance),
+    files: new SqliteFiles(database, instance, vectorIndex),
     messages,
     turns: new SqliteTurns(database, instance),
     compactions: new SqliteCompactions(database, instance),

@@ -250,6 +250,8 @@ export interface EmbeddingRow {
   dim: number | null
   /** The number of the last text that has been looked at. */
   done: Generated<number>
+  /** Texts up to `done` that the provider refused: they have no vector. */
+  refused: Generated<number>
   /** There may be texts behind `done`. */
   waiting: Generated<number>
   /** There may be vectors of older generations. */

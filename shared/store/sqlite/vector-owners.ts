@@ -23,6 +23,12 @@ export function ownersOf(connection: Connection, actor: Actor, scope: VectorScop
   if (scope.of === 'passages') {
     const archives = archivesInScope(connection, actor, scope).map(({ id }) => id)
     rows = rows.where('owner', 'in', archives)
+  } else if (scope.of === 'files') {
+    const folders = sqlite
+      .selectFrom('agents_folders')
+      .select('folder_id')
+      .where('agent_id', '=', scope.agent_id ?? '')
+    rows = rows.where('owner', 'in', folders)
   } else if (scope.agent_id !== undefined) rows = rows.where('owner', '=', scope.agent_id)
   else rows = rows.where('owner', '>=', 'agent-').where('owner', '<', 'agent.')
   return connection.all(rows).flatMap(({ dim, ...row }) => (dim === null ? [] : [{ ...row, dim }]))

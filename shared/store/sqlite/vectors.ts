@@ -133,7 +133,8 @@ export class SqliteVectors implements VectorStore {
       }
       if (row.dim === null && dim !== null) tellDimension(tx, batch.owner, dim)
       const done = batch.texts.at(-1)?.seq ?? row.done
-      change(tx, batch.owner, { dim, done, failures: 0, problem, retry_at: 0, claimed_until: 0 })
+      const refused = row.refused + batch.texts.filter((_, i) => !vectors[i]).length
+      change(tx, batch.owner, { dim, done, refused, failures: 0, problem, retry_at: 0, claimed_until: 0 })
     })
   }
 
@@ -200,6 +201,7 @@ export class SqliteVectors implements VectorStore {
 type Change = Partial<{
   dim: number | null
   done: number
+  refused: number
   waiting: number
   stale: number
   failures: number
@@ -243,10 +245,11 @@ function batchOf(
   return { owner, organization_id, model, generation, dim, failures, texts }
 }
 
-/** The archive says how long its vectors really are. */
+/** The archive, or the folder, says how long its vectors really are. */
 function tellDimension(tx: Transaction, owner: string, dim: number): void {
+  const table = isId('source', owner) ? 'folders' : 'archives'
   tx.statement(
-    `UPDATE archives SET data = json_set(data, '$.embedding_config.embedding_dim', ?)
+    `UPDATE ${table} SET data = json_set(data, '$.embedding_config.embedding_dim', ?)
      WHERE id = ? AND json_type(data, '$.embedding_config') = 'object'`,
   ).run(dim, owner)
 }
@@ -255,6 +258,6 @@ function otherDimension(batch: EmbeddingBatch, got: number, dim: number | null):
   return new AppError(
     'invalid_argument',
     `${batch.model} answered vectors of ${got} numbers, and those of '${batch.owner}' have ${dim}: it is another model than ` +
-      'before under the same name. Choose the embedding model of the archive again to embed it anew.',
+      'before under the same name. Choose its embedding model again to embed it anew.',
   )
 }

@@ -34,31 +34,41 @@ function aFile(folder_id: string, name: string): NewFile {
   return { id: newId('file'), folder_id, name, type: null, size: 1 }
 }
 
+async function theClaim({ store }: Subject, file_id: string): Promise<FileClaim> {
+  const claim = await store.files.claim({ max_attempts: 3 })
+  assert.ok(claim)
+  assert.equal(claim.file_id, file_id)
+  return claim
+}
+
+/** A file that was read, of these pieces, each of which is found by search; its id. */
+export async function aReadFile(
+  subject: Subject,
+  folder_id: string,
+  name: string,
+  ...texts: string[]
+): Promise<string> {
+  const { files } = subject.store
+  const { file } = await files.create(ADA, aFile(folder_id, name), 'error')
+  const claim = await theClaim(subject, file.id)
+  let first_line = 0
+  for (const text of texts) {
+    const lines = text.split('\n').length
+    const chunk = { text, first_line, last_line: first_line + lines - 1 }
+    assert.ok(await files.append(claim, { pieces: [{ first_line, text }], chunks: [chunk] }))
+    first_line += lines
+  }
+  const characters = texts.join('\n').length
+  const end = { status: 'completed', type: 'text/plain', lines: first_line, characters } as const
+  assert.ok(await files.finish(claim, end))
+  return file.id
+}
+
 export function describeFiles(subject: Subject): void {
   describe('folders and files', () => {
-    const claimOf = async (file_id: string): Promise<FileClaim> => {
-      const claim = await subject.store.files.claim({ max_attempts: 3 })
-      assert.ok(claim)
-      assert.equal(claim.file_id, file_id)
-      return claim
-    }
-    /** A file that was read, of these pieces. */
-    const readFile = async (folder_id: string, name: string, ...texts: string[]) => {
-      const { files } = subject.store
-      const { file } = await files.create(ADA, aFile(folder_id, name), 'error')
-      const claim = await claimOf(file.id)
-      let first_line = 0
-      for (const text of texts) {
-        const lines = text.split('\n').length
-        const chunk = { text, first_line, last_line: first_line + lines - 1 }
-        assert.ok(await files.append(claim, { pieces: [{ first_line, text }], chunks: [chunk] }))
-        first_line += lines
-      }
-      const characters = texts.join('\n').length
-      const end = { status: 'completed', type: 'text/plain', lines: first_line, characters } as const
-      assert.ok(await files.finish(claim, end))
-      return file.id
-    }
+    const claimOf = (file_id: string) => theClaim(subject, file_id)
+    const readFile = (folder_id: string, name: string, ...texts: string[]) =>
+      aReadFile(subject, folder_id, name, ...texts)
 
     it('a folder is kept as it was given, its name is unique, and nobody else has it', async () => {
       const { folders } = subject.store
