@@ -1,0 +1,68 @@
+import { limited, powerless } from './limit-script.ts'
+import { layout, NOBODY, SCRATCH } from './linux-layout.ts'
+import { findProgram } from './programs.ts'
+import type { WalledCommand } from './walled-command.ts'
+
+/** The wall out of bubblewrap: the command line that makes it, or which program of the system is missing. */
+export function bubblewrap(
+  search: string,
+): { missing: string } | ((command: WalledCommand, hide: readonly string[]) => string[]) {
+  const find = (name: string) => findProgram(name, search)
+  const root = process.getuid?.() === 0
+  const missing = ['bwrap', 'sh', ...(root ? ['setpriv', 'unshare', 'setsid'] : [])].find(
+    (name) => !find(name),
+  )
+  if (missing) return { missing }
+  const bwrap = find('bwrap') ?? ''
+  const sh = find('sh') ?? ''
+  const step = {
+    sh,
+    setpriv: find('setpriv') ?? '',
+    unshare: find('unshare') ?? '',
+    setsid: find('setsid') ?? '',
+  }
+  return (command, hide) => {
+    const placed = layout(command, hide)
+    const { limits } = command
+    return [
+      bwrap,
+      ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
+      ...(command.network ? [] : ['--unshare-net']),
+      ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
+      // As root it keeps just what it takes to become nobody, and does that as its last step.
+      ...(root
+        ? ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP'].flatMap((capability) => ['--cap-add', capability])
+        : ['--unshare-user', '--disable-userns', '--uid', String(NOBODY), '--gid', String(NOBODY)]),
+      ...['--perms', '1777', '--size', String(limits.scratch_mb * 1024 * 1024), '--tmpfs', SCRATCH],
+      ...['--proc', '/proc', '--dir', '/dev', '--dir', '/etc'],
+      ...placed.flatMap(({ path }) => parents(path)).flatMap((path) => ['--perms', '0755', '--dir', path]),
+      ...placed.flatMap((placed) => {
+        switch (placed.kind) {
+          case 'link':
+            return ['--symlink', placed.target, placed.path]
+          case 'device':
+            return ['--dev-bind', placed.path, placed.path]
+          case 'read':
+            return ['--ro-bind', placed.source, placed.path]
+          case 'write':
+            return ['--bind', placed.source, placed.path]
+          case 'lock':
+            // It makes what lies below read-only by itself.
+            return []
+          case 'hide':
+            return ['--perms', '0555', '--size', '4096', '--tmpfs', placed.path, '--remount-ro', placed.path]
+        }
+      }),
+      ...['--remount-ro', '/', '--chdir', SCRATCH, '--'],
+      ...(root ? powerless(step, limits, true) : limited(sh, limits)),
+      command.command,
+      ...command.args,
+    ]
+  }
+}
+
+/** The folders around a path, outermost first, without the topmost. */
+function parents(path: string): string[] {
+  const parts = path.split('/').slice(1, -1)
+  return parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`)
+}

@@ -1,0 +1,66 @@
+import { NOBODY } from './linux-layout.ts'
+import type { WalledLimits } from './walled-command.ts'
+
+/** How the last step before the program is made; each names an absolute program of the system. */
+export interface LastStep {
+  sh: string
+  setpriv: string
+  unshare: string
+  setsid: string
+}
+
+/**
+ * Sets the limits of a program and becomes it. The memory limit counts what a process maps to write (RLIMIT_DATA), which
+ * works for V8, too: it maps its reservations without a right to write.
+ */
+const LIMITS = `
+set -eu
+limit() { ulimit "$@"; }
+limit -c 0
+limit -n 512
+limit -t "$1"
+limit -f "$2"
+limit -d "$3"
+{ limit -u "$4" || limit -p "$4"; } 2>/dev/null
+shift 4
+exec "$@"
+`
+
+/** As LIMITS, in a user namespace of the program alone, in which no other can be made. */
+const CLOSED_LIMITS = `
+set -eu
+echo 0 > /proc/sys/user/max_user_namespaces
+${LIMITS}
+`
+
+/** A shell command that sets limits and becomes what follows in the list of arguments. */
+export function limited(sh: string, limits: WalledLimits, closed = false): string[] {
+  return [
+    sh,
+    '-c',
+    closed ? CLOSED_LIMITS : LIMITS,
+    'limits',
+    String(limits.cpu_s),
+    // Blocks of 512 bytes.
+    String(limits.file_mb * 2048),
+    String(limits.memory_mb * 1024),
+    String(limits.processes),
+  ]
+}
+
+/**
+ * Becomes nobody in a user namespace of its own (in which the number of processes is counted), without any capability
+ * and without a way to gain one. `asRoot`: the step starts as the real root.
+ */
+export function powerless(step: LastStep, limits: WalledLimits, asRoot: boolean): string[] {
+  const nobody = String(NOBODY)
+  return [
+    ...(asRoot ? [step.setpriv, '--reuid', nobody, '--regid', nobody, '--clear-groups', '--'] : []),
+    ...[step.unshare, '--user', `--map-user=${nobody}`, `--map-group=${nobody}`, '--keep-caps', '--'],
+    ...limited(step.sh, limits, true),
+    step.setsid,
+    step.setpriv,
+    ...['--ambient-caps=-all', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs'],
+    ...['--pdeathsig', 'KILL', '--'],
+  ]
+}
