@@ -1,5 +1,7 @@
+import { isId } from '../../schema/ids.ts'
 import type { Database, Transaction } from './database.ts'
 import { deleteSomeVectors } from './embeddings.ts'
+import { clearFolder } from './file-links.ts'
 import { mergeIndexes } from './index-upkeep.ts'
 import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
@@ -14,21 +16,23 @@ const MERGE_AFTER = 500
 
 const DELETIONS = sqlite.selectFrom('deletions').select(['agent_id', 'organization_id'])
 
-/** An agent that is gone, whose rows may not all be. */
+/** An agent, or a folder, that is gone, whose rows may not all be. */
 interface Deletion {
   agent_id: string
   organization_id: string
 }
 
 /**
- * Removes what is left of a deleted agent: messages with their index, conversations, runs, steps. In many short
- * transactions, so that no other process waits for a big one; after a crash the next `recover` goes on.
+ * Removes what is left of a deleted agent (messages with their index, conversations, runs, steps) or of a deleted folder
+ * (its files). In many short transactions, so that no other process waits for a big one; after a crash the next
+ * `recover` goes on.
  */
 export async function finishDeletion(
   database: Database,
   { agent_id, organization_id }: Deletion,
 ): Promise<void> {
-  await deleteInSlices(database, (tx, rows) => deleteSome(tx, agent_id, organization_id, rows))
+  if (isId('source', agent_id)) await clearFolder(database, agent_id)
+  else await deleteInSlices(database, (tx, rows) => deleteSome(tx, agent_id, organization_id, rows))
   await database.write((tx) => tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', agent_id)))
 }
 

@@ -1,13 +1,13 @@
+import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { AgentFile } from '../../core/ports/file-store.ts'
 import { DEFAULT_MAX_FILES_OPEN, DEFAULT_VIEW_CHARS } from '../../core/ports/file-view.ts'
 import { AppError } from '../../schema/errors.ts'
-import { newId } from '../../schema/ids.ts'
 import type { AgentDirectory, Folder } from '../../schema/folder.ts'
 import { readAgentRow } from './agent-rows.ts'
 import type { Database, Transaction } from './database.ts'
 import { deleteVectors } from './embeddings.ts'
-import { filesOfAgent, folderOfRow, readFolderRow, readLines } from './file-rows.ts'
+import { closedFilesOf, folderOfRow, openFilesOf, readFolderRow, readLines } from './file-rows.ts'
 import { linkTool, unlinkTool } from './links.ts'
 import type { Compilable, Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
@@ -27,29 +27,22 @@ const foldersOf = query<{ agent: string; org: string }>()((p) =>
     .where('folders.organization_id', '=', p.org)
     .orderBy('agents_folders.position'),
 )
-const addFile = query<{
-  id: string
-  agent: string
-  file: string
-  folder: string
-  org: string
-  open: number
-  now: string | null
-}>()((p) =>
+const newest = query<{ folder: string; limit: number }>()((p) =>
   sqlite
-    .insertInto('agents_files')
-    .values({
-      id: p.id,
-      agent_id: p.agent,
-      file_id: p.file,
-      folder_id: p.folder,
-      organization_id: p.org,
-      is_open: p.open,
-      start_line: null,
-      end_line: null,
-      last_accessed_at: p.now,
-    })
-    .onConflict((conflict) => conflict.doNothing()),
+    .selectFrom('files')
+    .select('id')
+    .where('folder_id', '=', p.folder)
+    .where('deleted', '=', 0)
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(p.limit),
+)
+const countFiles = query<{ folder: string }>()((p) =>
+  sqlite
+    .selectFrom('files')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('folder_id', '=', p.folder)
+    .where(sql<boolean>`deleted = 0`),
 )
 
 /** The folders of an agent in the order they were attached. */
@@ -77,21 +70,7 @@ export function linkFolder(tx: Transaction, actor: Actor, agent_id: string, fold
       position: (last?.position ?? -1) + 1,
     }),
   )
-  const files = tx.all(
-    sqlite
-      .selectFrom('files')
-      .select('id')
-      .where('folder_id', '=', folder_id)
-      .where('deleted', '=', 0)
-      .orderBy('created_at', 'desc')
-      .orderBy('id', 'desc'),
-  )
-  addToAgent(
-    tx,
-    actor,
-    { agent_id, folder_id },
-    files.map((file) => file.id),
-  )
+  openNewest(tx, actor, agent_id, folder_id)
   if (before.length === 0) for (const id of fileTools(tx, actor)) linkTool(tx, actor, agent_id, id)
   tx.event(actor, 'agent.updated', agent_id, agent_id)
 }
@@ -123,28 +102,45 @@ export function replaceFolders(
   for (const id of ids) linkFolder(tx, actor, agent_id, id)
 }
 
-/** Gives an agent new files of a folder it has, the newest first; they are opened as far as there is room. */
-export function addToAgent(
+/** Opens the newest files of a folder for an agent, as far as there is room. */
+function openNewest(tx: Transaction, actor: Actor, agent_id: string, folder_id: string): void {
+  const room = limitsOf(tx, actor, agent_id).files - openFilesOf(tx, actor, agent_id).length
+  if (room <= 0) return
+  const last_accessed_at = new Date().toISOString()
+  for (const { id: file_id } of newest.all(tx, { folder: folder_id, limit: room }))
+    putState(tx, actor, { agent_id, folder_id, file_id }, { is_open: 1, last_accessed_at })
+}
+
+/** Opens a new file for an agent that has its folder, if there is room. */
+export function openIfRoom(
   tx: Transaction,
   actor: Actor,
-  { agent_id, folder_id }: { agent_id: string; folder_id: string },
-  file_ids: readonly string[],
+  file: { agent_id: string; folder_id: string; file_id: string },
 ): void {
-  const open = filesOfAgent(tx, actor, agent_id).filter((file) => file.is_open).length
-  let room = limitsOf(tx, actor, agent_id).files - open
-  const now = new Date().toISOString()
-  for (const file of file_ids) {
-    const opens = room-- > 0
-    addFile.run(tx, {
-      id: newId('file_agent'),
-      agent: agent_id,
-      file,
-      folder: folder_id,
-      org: actor.organization_id,
-      open: Number(opens),
-      now: opens ? now : null,
-    })
-  }
+  if (openFilesOf(tx, actor, file.agent_id).length >= limitsOf(tx, actor, file.agent_id).files) return
+  putState(tx, actor, file, { is_open: 1, last_accessed_at: new Date().toISOString() })
+}
+
+/** Notes what an agent has made of one of its files. */
+export function putState(
+  tx: Transaction,
+  actor: Actor,
+  { agent_id, folder_id, file_id }: { agent_id: string; folder_id: string; file_id: string },
+  values: {
+    is_open?: number
+    start_line?: number | null
+    end_line?: number | null
+    last_accessed_at?: string | null
+  },
+): void {
+  const { organization_id } = actor
+  const row = { start_line: null, end_line: null, last_accessed_at: null, is_open: 0, ...values }
+  tx.run(
+    sqlite
+      .insertInto('agents_files')
+      .values({ agent_id, file_id, folder_id, organization_id, ...row })
+      .onConflict((conflict) => conflict.columns(['agent_id', 'file_id']).doUpdateSet(values)),
+  )
 }
 
 /** What an agent may have open. */
@@ -177,11 +173,14 @@ function directoriesOf(
   folders: readonly Folder[],
 ): AgentDirectory[] {
   const { chars } = limitsOf(connection, actor, agent_id)
-  const files = filesOfAgent(connection, actor, agent_id)
-  let closed = 0
+  const open = openFilesOf(connection, actor, agent_id)
+  let room = MAX_CLOSED
   return folders.map(({ id, name, description, instructions }) => {
-    const own = files.filter((file) => file.folder_id === id)
-    const shown = own.filter((file) => file.is_open || closed++ < MAX_CLOSED)
+    const closed = closedFilesOf(connection, actor, { agent_id, folder_id: id }, room)
+    room -= closed.length
+    const shown = [...open.filter((file) => file.folder_id === id), ...closed].sort((a, b) =>
+      a.path < b.path ? -1 : 1,
+    )
     return {
       name,
       description,
@@ -192,7 +191,7 @@ function directoriesOf(
         lines: file.lines,
         view: file.is_open ? viewOf(connection, file, chars) : null,
       })),
-      more: own.length - shown.length,
+      more: (countFiles.get(connection, { folder: id })?.n ?? 0) - shown.length,
     }
   })
 }
@@ -225,6 +224,20 @@ export function markDeleted(tx: Transaction, files: Compilable<{ id: string }>):
     tx.run(sqlite.updateTable('files').set({ deleted: 1 }).where('id', '=', id))
   }
   return ids.length
+}
+
+/** Removes all files of a folder that is gone, in many short transactions. */
+export async function clearFolder(database: Database, folder_id: string): Promise<void> {
+  await inSlices(database, { first: 20, most: 500 }, (tx, rows) => {
+    const some = sqlite
+      .selectFrom('files')
+      .select('id')
+      .where('folder_id', '=', folder_id)
+      .where('deleted', '=', 0)
+      .limit(rows)
+    return markDeleted(tx, some) > 0
+  })
+  await sweepFiles(database)
 }
 
 /** Removes what deleted files leave, in many short transactions; after a crash the next sweep goes on. */

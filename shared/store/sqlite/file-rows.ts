@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { AgentFile } from '../../core/ports/file-store.ts'
 import type { FileLines, FileStatus, Folder } from '../../schema/folder.ts'
@@ -95,41 +96,117 @@ export function readLines(
   }
 }
 
-const ofAgent = query<{ agent: string; org: string }>()((p) =>
-  sqlite
-    .selectFrom('agents_files')
-    .innerJoin('files', 'files.id', 'agents_files.file_id')
-    .innerJoin('folders', 'folders.id', 'agents_files.folder_id')
-    .select([
-      'agents_files.id',
-      'agents_files.file_id',
-      'agents_files.folder_id',
-      'folders.name as folder_name',
-      'files.name',
-      'files.status',
-      'files.size',
-      'files.lines',
-      'files.characters',
-      'agents_files.is_open',
-      'agents_files.start_line',
-      'agents_files.end_line',
-      'agents_files.last_accessed_at',
-    ])
-    .where('agents_files.agent_id', '=', p.agent)
-    .where('agents_files.organization_id', '=', p.org)
-    .where('files.deleted', '=', 0)
-    .orderBy('folders.name')
-    .orderBy('files.name'),
+/** The files of an agent's folders, with what the agent has made of them. */
+const ofAgent = sqlite
+  .selectFrom('agents_folders')
+  .innerJoin('folders', 'folders.id', 'agents_folders.folder_id')
+  .innerJoin('files', 'files.folder_id', 'folders.id')
+  .leftJoin('agents_files', (join) =>
+    join
+      .onRef('agents_files.agent_id', '=', 'agents_folders.agent_id')
+      .onRef('agents_files.file_id', '=', 'files.id'),
+  )
+  .select([
+    'files.id as file_id',
+    'files.folder_id',
+    'folders.name as folder_name',
+    'files.name',
+    'files.status',
+    'files.size',
+    'files.lines',
+    'files.characters',
+    'agents_files.is_open',
+    'agents_files.start_line',
+    'agents_files.end_line',
+    'agents_files.last_accessed_at',
+  ])
+  .where('files.deleted', '=', 0)
+  .orderBy('folders.name')
+  .orderBy('files.name')
+const all = query<{ agent: string; org: string }>()((p) =>
+  ofAgent.where('agents_folders.agent_id', '=', p.agent).where('agents_folders.organization_id', '=', p.org),
 )
+const one = query<{ agent: string; org: string; file: string }>()((p) =>
+  ofAgent
+    .where('agents_folders.agent_id', '=', p.agent)
+    .where('agents_folders.organization_id', '=', p.org)
+    .where('files.id', '=', p.file),
+)
+const open = query<{ agent: string; org: string }>()((p) =>
+  ofAgent
+    .where('agents_folders.agent_id', '=', p.agent)
+    .where('agents_folders.organization_id', '=', p.org)
+    .where('files.id', 'in', (eb) =>
+      eb
+        .selectFrom('agents_files')
+        .select('file_id')
+        .where('agent_id', '=', p.agent)
+        .where(sql<boolean>`is_open = 1`),
+    ),
+)
+const closed = query<{ agent: string; org: string; folder: string; limit: number }>()((p) =>
+  ofAgent
+    .where('agents_folders.agent_id', '=', p.agent)
+    .where('agents_folders.organization_id', '=', p.org)
+    .where('agents_folders.folder_id', '=', p.folder)
+    .where(sql<boolean>`coalesce(agents_files.is_open, 0) = 0`)
+    .limit(p.limit),
+)
+
+interface Found {
+  file_id: string
+  folder_id: string
+  folder_name: string
+  name: string
+  status: string
+  size: number
+  lines: number
+  characters: number
+  is_open: number | null
+  start_line: number | null
+  end_line: number | null
+  last_accessed_at: string | null
+}
 
 /** The files of an agent by path. */
 export function filesOfAgent(connection: Connection, actor: Actor, agent_id: string): AgentFile[] {
-  return ofAgent
-    .all(connection, { agent: agent_id, org: actor.organization_id })
-    .map(({ name, is_open, status, ...row }) => ({
-      ...row,
-      status: status as FileStatus,
-      path: `${row.folder_name}/${name}`,
-      is_open: is_open === 1,
-    }))
+  return all.all(connection, { agent: agent_id, org: actor.organization_id }).map(agentFileOf)
+}
+
+/** A file of an agent; undefined when it has none of this id. */
+export function fileOfAgent(
+  connection: Connection,
+  actor: Actor,
+  agent_id: string,
+  file_id: string,
+): AgentFile | undefined {
+  const row = one.get(connection, { agent: agent_id, org: actor.organization_id, file: file_id })
+  return row && agentFileOf(row)
+}
+
+/** The files that an agent has open, by path. */
+export function openFilesOf(connection: Connection, actor: Actor, agent_id: string): AgentFile[] {
+  return open.all(connection, { agent: agent_id, org: actor.organization_id }).map(agentFileOf)
+}
+
+/** The first closed files of one of an agent's folders, by name. */
+export function closedFilesOf(
+  connection: Connection,
+  actor: Actor,
+  { agent_id, folder_id }: { agent_id: string; folder_id: string },
+  limit: number,
+): AgentFile[] {
+  const { organization_id: org } = actor
+  return closed.all(connection, { agent: agent_id, org, folder: folder_id, limit }).map(agentFileOf)
+}
+
+function agentFileOf({ name, is_open, status, ...row }: Found): AgentFile {
+  return {
+    ...row,
+    // Most files of a folder have no row of their own with its agents.
+    id: row.file_id.replace('file-', 'file_agent-'),
+    status: status as FileStatus,
+    path: `${row.folder_name}/${name}`,
+    is_open: is_open === 1,
+  }
 }

@@ -20,9 +20,9 @@ import type { Passage } from '../../schema/passage.ts'
 import { indexText } from '../search-text.ts'
 import type { Database, Transaction } from './database.ts'
 import { wakeEmbedding } from './embeddings.ts'
-import { addToAgent, clearFile, markDeleted, sweepFiles } from './file-links.ts'
+import { clearFile, markDeleted, openIfRoom, putState, sweepFiles } from './file-links.ts'
 import { metadataOf } from './file-metadata.ts'
-import { filesOfAgent, folderOfRow, readFolderRow, readLines } from './file-rows.ts'
+import { fileOfAgent, filesOfAgent, folderOfRow, openFilesOf, readFolderRow, readLines } from './file-rows.ts'
 import { readFilePassages, searchFiles } from './file-search.ts'
 import { ownerWord } from './full-text.ts'
 import type { Instance } from './instances.ts'
@@ -295,46 +295,43 @@ export class SqliteFiles implements FileStore {
     { max_open, close_others = false }: { max_open: number; close_others?: boolean },
   ): Promise<string[]> {
     return this.#database.write((tx) => {
-      const files = filesOfAgent(tx, actor, agent_id)
-      const wanted = new Set(requests.map((request) => request.file_id))
-      for (const id of wanted)
-        if (!files.some((file) => file.file_id === id))
-          throw new AppError('not_found', `The agent '${agent_id}' has no file '${id}'.`)
-      const others = files
-        .filter((file) => file.is_open && !wanted.has(file.file_id))
+      const wanted = new Map(
+        requests.map(({ file_id }) => [file_id, requiredFile(tx, actor, agent_id, file_id)]),
+      )
+      const others = openFilesOf(tx, actor, agent_id)
+        .filter((file) => !wanted.has(file.file_id))
         .toSorted((a, b) => (a.last_accessed_at ?? '').localeCompare(b.last_accessed_at ?? ''))
       const closing = close_others
         ? others
         : others.slice(0, Math.max(0, others.length + wanted.size - max_open))
-      for (const file of closing) setOpen(tx, agent_id, file.file_id, { is_open: 0 })
-      const now = new Date().toISOString()
-      for (const { file_id, start_line, end_line } of requests)
-        setOpen(tx, agent_id, file_id, { is_open: 1, start_line, end_line, last_accessed_at: now })
+      for (const file of closing) putState(tx, actor, { agent_id, ...file }, { is_open: 0 })
+      const last_accessed_at = new Date().toISOString()
+      for (const { file_id, start_line, end_line } of requests) {
+        const folder_id = wanted.get(file_id)?.folder_id ?? ''
+        const state = { is_open: 1, start_line, end_line, last_accessed_at }
+        putState(tx, actor, { agent_id, folder_id, file_id }, state)
+      }
       return closing.map((file) => file.path)
     })
   }
 
   close(actor: Actor, agent_id: string, file_ids: readonly string[] | 'all'): Promise<string[]> {
     return this.#database.write((tx) => {
-      const closing = filesOfAgent(tx, actor, agent_id).filter(
-        (file) => file.is_open && (file_ids === 'all' || file_ids.includes(file.file_id)),
+      const closing = openFilesOf(tx, actor, agent_id).filter(
+        (file) => file_ids === 'all' || file_ids.includes(file.file_id),
       )
-      for (const file of closing) setOpen(tx, agent_id, file.file_id, { is_open: 0 })
+      for (const file of closing) putState(tx, actor, { agent_id, ...file }, { is_open: 0 })
       return closing.map((file) => file.path)
     })
   }
 
   touch(actor: Actor, agent_id: string, file_ids: readonly string[]): Promise<void> {
     return this.#database.write((tx) => {
-      if (file_ids.length === 0) return
-      tx.run(
-        sqlite
-          .updateTable('agents_files')
-          .set({ last_accessed_at: new Date().toISOString() })
-          .where('agent_id', '=', agent_id)
-          .where('organization_id', '=', actor.organization_id)
-          .where('file_id', 'in', file_ids),
-      )
+      const last_accessed_at = new Date().toISOString()
+      for (const id of file_ids) {
+        const file = fileOfAgent(tx, actor, agent_id, id)
+        if (file) putState(tx, actor, { agent_id, ...file }, { last_accessed_at })
+      }
     })
   }
 
@@ -390,19 +387,10 @@ function readFile(
   return row ? metadataOf(connection, row, content) : null
 }
 
-function setOpen(
-  tx: Transaction,
-  agent_id: string,
-  file_id: string,
-  values: { is_open: number; start_line?: number; end_line?: number | null; last_accessed_at?: string },
-): void {
-  tx.run(
-    sqlite
-      .updateTable('agents_files')
-      .set(values)
-      .where('agent_id', '=', agent_id)
-      .where('file_id', '=', file_id),
-  )
+function requiredFile(connection: Connection, actor: Actor, agent_id: string, file_id: string): AgentFile {
+  const file = fileOfAgent(connection, actor, agent_id, file_id)
+  if (!file) throw new AppError('not_found', `The agent '${agent_id}' has no file '${file_id}'.`)
+  return file
 }
 
 function insertFile(tx: Transaction, actor: Actor, file: NewFile, handling: DuplicateHandling): CreatedFile {
@@ -442,7 +430,8 @@ function insertFile(tx: Transaction, actor: Actor, file: NewFile, handling: Dupl
   const agents = tx.all(
     sqlite.selectFrom('agents_folders').select('agent_id').where('folder_id', '=', folder.id),
   )
-  for (const { agent_id } of agents) addToAgent(tx, actor, { agent_id, folder_id: folder.id }, [file.id])
+  for (const { agent_id } of agents)
+    openIfRoom(tx, actor, { agent_id, folder_id: folder.id, file_id: file.id })
   const stored = readFile(tx, actor, file.id, false)
   if (!stored) throw new AppError('internal', `the file '${file.id}' was not stored`)
   return { status: 'created', file: stored, replaced }

@@ -5,9 +5,10 @@ import type { Folder, FolderStats } from '../../schema/folder.ts'
 import type { Page } from '../../schema/page.ts'
 import { readAgentRow } from './agent-rows.ts'
 import type { Database, Transaction } from './database.ts'
+import { finishDeletion } from './deletions.ts'
 import { deleteEmbedding, setEmbedding } from './embeddings.ts'
 import { isConstraint } from './errors.ts'
-import { linkFolder, markDeleted, sweepFiles, unlinkFolder } from './file-links.ts'
+import { linkFolder, unlinkFolder } from './file-links.ts'
 import { folderOfRow, readFolderRow, rowOfFolder } from './file-rows.ts'
 import { windowOf } from './page.ts'
 import { sqlite } from './query.ts'
@@ -71,16 +72,17 @@ export class SqliteFolders implements FolderStore {
   }
 
   async delete(actor: Actor, folder_id: string): Promise<boolean> {
+    const { organization_id } = actor
     const deleted = await this.#database.write((tx) => {
       if (!readFolderRow(tx, actor, folder_id)) return false
       for (const agent_id of agentsOf(tx, folder_id)) unlinkFolder(tx, actor, agent_id, folder_id)
-      markDeleted(tx, sqlite.selectFrom('files').select('id').where('folder_id', '=', folder_id))
       tx.run(sqlite.deleteFrom('folders').where('id', '=', folder_id))
-      // Its vectors go with its files.
+      // Its vectors go with its files, which nobody sees without it.
       deleteEmbedding(tx, folder_id)
+      tx.run(sqlite.insertInto('deletions').values({ agent_id: folder_id, organization_id }))
       return true
     })
-    if (deleted) await sweepFiles(this.#database)
+    if (deleted) await finishDeletion(this.#database, { agent_id: folder_id, organization_id })
     return deleted
   }
 

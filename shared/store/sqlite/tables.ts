@@ -312,7 +312,7 @@ export interface FileRow {
 }
 
 export interface AgentFileRow {
-  id: string
+/** What an agent has made of a file: most files of its folders have none. */
   agent_id: string
   file_id: string
   folder_id: string

@@ -234,7 +234,6 @@ CREATE TABLE agents_folders (
 CREATE INDEX agents_folders_by_folder ON agents_folders (folder_id);
 
 CREATE TABLE agents_files (
-  id TEXT NOT NULL,
   agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
   file_id TEXT NOT NULL REFERENCES files (id) ON DELETE CASCADE,
   folder_id TEXT NOT NULL,
@@ -246,6 +245,7 @@ CREATE TABLE agents_files (
   PRIMARY KEY (agent_id, file_id)
 ) WITHOUT ROWID;
 CREATE INDEX agents_files_by_file ON agents_files (file_id);
+CREATE INDEX agents_files_open ON agents_files (agent_id) WHERE is_open = 1;
 
 CREATE TABLE tools (
   id TEXT PRIMARY KEY,
