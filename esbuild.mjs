@@ -1,8 +1,10 @@
 // Builds dist/: the command and server (ESM, split so that a command loads only its own code), the extension host
 // (one CommonJS file, as VS Code wants it) and the webviews (browser). `--watch` rebuilds; `--quiet` says nothing.
 import { context } from 'esbuild'
-import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { copyFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { promisify } from 'node:util'
 
 const watch = process.argv.includes('--watch')
 const quiet = process.argv.includes('--quiet')
@@ -85,6 +87,24 @@ const builds = [
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   },
+  {
+    ...common,
+    // Started as a thread when the source of a TypeScript tool is read.
+    entryPoints: { 'source-worker': 'shared/tools/source/source-worker.ts' },
+    outdir: 'dist',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+  },
+  {
+    ...common,
+    // What the sources of TypeScript tools import; without imports of their own.
+    entryPoints: { tool: 'shared/tools/source/tool.ts', zod: 'zod' },
+    outdir: 'dist',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+  },
   // The heavy parsers, which the worker loads when it meets such a file: in the npm package, not in the extension.
   ...(process.argv.includes('--without-parsers')
     ? []
@@ -130,6 +150,7 @@ const builds = [
 ]
 
 const contexts = await Promise.all(builds.map((options) => context({ ...options, metafile: true })))
+const scripts = [...(await copyScripts()), await writeToolTypes()]
 if (watch) {
   await Promise.all(contexts.map((c) => c.watch()))
 } else {
@@ -137,7 +158,38 @@ if (watch) {
   await Promise.all(contexts.map((c) => c.dispose()))
   const built = results.flatMap((r) => Object.keys(r.metafile.outputs)).map((file) => resolve(file))
   const notices = await writeNotices(results.flatMap((r) => Object.keys(r.metafile.inputs)))
-  await removeStale(new Set([...built, notices, await writeOpenApi()]))
+  await removeStale(new Set([...built, notices, await writeOpenApi(), ...scripts]))
+}
+
+/** What is started by a Python; `pythonScript` finds it. */
+async function copyScripts() {
+  await mkdir('dist/python', { recursive: true })
+  const copies = []
+  for (const name of await readdir('shared/tools/python')) {
+    if (!name.endsWith('.py')) continue
+    const copy = resolve('dist/python', name)
+    await copyFile(resolve('shared/tools/python', name), `${copy}.new`)
+    await rename(`${copy}.new`, copy)
+    copies.push(copy)
+  }
+  return copies
+}
+
+/** The types of `loci/tool`, for developers who write tools. */
+async function writeToolTypes() {
+  const tsc = resolve('node_modules/typescript/bin/tsc')
+  const source = 'shared/tools/source/tool.ts'
+  const options = ['--ignoreConfig', '--declaration', '--emitDeclarationOnly', '--outDir', 'dist']
+  await promisify(execFile)(process.execPath, [
+    tsc,
+    source,
+    ...options,
+    '--target',
+    'es2024',
+    '--types',
+    'node',
+  ])
+  return resolve('dist/tool.d.ts')
 }
 
 /** The API document, made from the routes themselves; also in the package. */

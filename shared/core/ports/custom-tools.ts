@@ -43,23 +43,46 @@ export interface DerivedTool {
   /** In OpenAI's function shape; without `agent_state` and what else the runner fills in. */
   json_schema: ToolSchema
   permissions: ToolPermissions
+  /** What the source itself asks for (`loci: pip requests==2.32`), besides what comes with the tool. */
+  pip_requirements: Requirement[]
+  npm_requirements: Requirement[]
   /** What is odd about the source and no reason to refuse it, each a sentence with its line. */
   warnings: string[]
+}
+
+/** A place in the source of a tool, and what is wrong there. Lines and columns count from 1. */
+export interface SourceProblem {
+  severity: 'error' | 'warning'
+  /** A sentence that says how to mend it; without the line. */
+  message: string
+  line: number
+  column: number
 }
 
 /** Reads the source of tools; never executes it. */
 export interface ToolSources {
   /**
-   * Throws `invalid_argument` for what cannot be derived: the message names the line (`data.line`, `data.column`, from 1)
-   * and says how to mend it. With `json_schema` only the rest is read, and source without annotations is fine.
+   * Throws `invalid_argument` for what cannot be derived: the message names the line (`data.line`, `data.column`, from 1;
+   * `data.problems` has all of them) and says how to mend it. With `json_schema` only the rest is read, and source
+   * without annotations is fine.
    */
   derive(
     source: Pick<ToolSource, 'source_type' | 'source_code'>,
-    options?: {
-      json_schema?: ToolSchema | undefined
-      args_json_schema?: Record<string, unknown> | undefined
-    },
+    options?: DeriveOptions,
   ): Promise<DerivedTool>
+  /** As `derive`, for an editor: all that is wrong or odd, in the order of its lines; `tool` is null when there are errors. */
+  check(
+    source: Pick<ToolSource, 'source_type' | 'source_code'>,
+    options?: DeriveOptions,
+  ): Promise<{ tool: DerivedTool | null; problems: SourceProblem[] }>
+}
+
+/** What is known of a tool besides its source. */
+export interface DeriveOptions {
+  /** Wins over what the source says. */
+  json_schema?: ToolSchema | undefined
+  /** A JSON schema of the arguments, in the place of the parameters. */
+  args_json_schema?: Record<string, unknown> | undefined
 }
 
 /** One call of a custom tool, by an agent or by a developer who tries it. */

@@ -1,0 +1,37 @@
+import type { DerivedTool, SourceProblem, ToolSources } from '../../core/ports/custom-tools.ts'
+import { AppError } from '../../schema/errors.ts'
+import { checkLength, refusal } from './refusals.ts'
+import type { Reading } from './source-jobs.ts'
+import { askThread } from './source-thread.ts'
+
+/** Reads the sources of tools: TypeScript in a thread of this process. Nothing of them is executed. */
+export function createToolSources(): ToolSources {
+  const read = async (...[source, options = {}]: Parameters<ToolSources['derive']>): Promise<Reading> => {
+    checkLength(source.source_code)
+    if (source.source_type === 'python')
+      throw new AppError('not_implemented', 'Python tools are not read yet.')
+    const answer = await askThread({ kind: 'derive', source_code: source.source_code, options })
+    if (answer.kind === 'refused') return { tool: null, errors: [answer.problem], warnings: [] }
+    if (answer.kind === 'read') return answer.reading
+    throw new AppError('internal', answer.kind === 'failed' ? answer.message : 'The source was not read.')
+  }
+  return {
+    async derive(source, options) {
+      const { tool, errors, warnings } = await read(source, options)
+      if (!tool || errors.length > 0) throw refusal(errors)
+      return {
+        ...tool,
+        warnings: warnings.map(({ line, message }) => `Line ${line}: ${message}`),
+      } satisfies DerivedTool
+    },
+    async check(source, options) {
+      const { tool, errors, warnings } = await read(source, options)
+      const problems: SourceProblem[] = [
+        ...errors.map((problem) => ({ severity: 'error' as const, ...problem })),
+        ...warnings.map((problem) => ({ severity: 'warning' as const, ...problem })),
+      ].sort((a, b) => a.line - b.line || a.column - b.column)
+      const derived = tool && errors.length === 0 ? { ...tool, warnings: [] } : null
+      return { tool: derived, problems }
+    },
+  }
+}

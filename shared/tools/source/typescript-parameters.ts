@@ -1,0 +1,40 @@
+import { errorAt, type FunctionNode, type Parameter } from './ast.ts'
+import type { Binding } from './bindings.ts'
+
+/** A parameter without its default. */
+export type BareParameter = Extract<Parameter, { type: 'Identifier' | 'ObjectPattern' }>
+
+/** Parameters that the runner fills. */
+const FILLED = ['agent_state', 'agent_id', 'context'] as const
+
+/** A parameter without its default, if it has one. Throws `SourceError` for what a model cannot fill by name. */
+export function bareParameter(parameter: Parameter): BareParameter {
+  const bare = parameter.type === 'AssignmentPattern' ? parameter.left : parameter
+  if (bare.type === 'Identifier' || bare.type === 'ObjectPattern') return bare
+  throw errorAt(
+    parameter,
+    parameter.type === 'RestElement'
+      ? 'A tool has no rest parameter: take an array instead, such as `tags: string[]`.'
+      : 'Give this parameter a name: a model fills parameters by their names.',
+  )
+}
+
+/** Who fills a parameter. */
+export function bindingOf(parameter: Parameter, index: number): Binding {
+  const bare = bareParameter(parameter)
+  if (bare.type === 'ObjectPattern') {
+    const names = bare.properties.map((property) =>
+      property.type === 'ObjectProperty' && property.key.type === 'Identifier' ? property.key.name : null,
+    )
+    return { from: 'properties', names: names.includes(null) ? null : (names as string[]) }
+  }
+  const filled = FILLED.find((name) => name === bare.name)
+  // A first parameter of that name is an argument like any other.
+  if (filled && (filled !== 'context' || index > 0)) return { from: filled }
+  return { from: 'argument', name: bare.name }
+}
+
+/** Who fills the parameters of a function, in their order. Throws as `bareParameter`. */
+export function bindingsOf(node: FunctionNode): Binding[] {
+  return node.params.map(bindingOf)
+}
