@@ -1,4 +1,4 @@
-import { limited, powerless } from './limit-script.ts'
+import { limited, powerless, words } from './limit-script.ts'
 import { layout, NOBODY, SCRATCH } from './linux-layout.ts'
 import { findProgram } from './programs.ts'
 import type { WalledCommand } from './walled-command.ts'
@@ -26,15 +26,15 @@ export function bubblewrap(
     const { limits } = command
     return [
       bwrap,
-      ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
+      ...words('--unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup-try'),
       ...(command.network ? [] : ['--unshare-net']),
-      ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
+      ...words('--die-with-parent --new-session --cap-drop ALL'),
       // As root it keeps just what it takes to become nobody, and does that as its last step.
       ...(root
-        ? ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP'].flatMap((capability) => ['--cap-add', capability])
-        : ['--unshare-user', '--disable-userns', '--uid', String(NOBODY), '--gid', String(NOBODY)]),
-      ...['--perms', '1777', '--size', String(limits.scratch_mb * 1024 * 1024), '--tmpfs', SCRATCH],
-      ...['--proc', '/proc', '--dir', '/dev', '--dir', '/etc'],
+        ? words('--cap-add CAP_SETUID --cap-add CAP_SETGID --cap-add CAP_SETPCAP')
+        : words(`--unshare-user --disable-userns --uid ${NOBODY} --gid ${NOBODY}`)),
+      ...words(`--perms 1777 --size ${limits.scratch_mb * 1024 * 1024} --tmpfs ${SCRATCH}`),
+      ...words('--proc /proc --dir /dev --dir /etc'),
       ...placed.flatMap(({ path }) => parents(path)).flatMap((path) => ['--perms', '0755', '--dir', path]),
       ...placed.flatMap((placed) => {
         switch (placed.kind) {
@@ -53,7 +53,7 @@ export function bubblewrap(
             return ['--perms', '0555', '--size', '4096', '--tmpfs', placed.path, '--remount-ro', placed.path]
         }
       }),
-      ...['--remount-ro', '/', '--chdir', SCRATCH, '--'],
+      ...words(`--remount-ro / --chdir ${SCRATCH} --`),
       ...(root ? powerless(step, limits, true) : limited(sh, limits)),
       command.command,
       ...command.args,

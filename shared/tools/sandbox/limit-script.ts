@@ -55,12 +55,17 @@ export function limited(sh: string, limits: WalledLimits, closed = false): strin
 export function powerless(step: LastStep, limits: WalledLimits, asRoot: boolean): string[] {
   const nobody = String(NOBODY)
   return [
-    ...(asRoot ? [step.setpriv, '--reuid', nobody, '--regid', nobody, '--clear-groups', '--'] : []),
-    ...[step.unshare, '--user', `--map-user=${nobody}`, `--map-group=${nobody}`, '--keep-caps', '--'],
+    ...(asRoot ? [step.setpriv, ...words(`--reuid ${nobody} --regid ${nobody} --clear-groups --`)] : []),
+    step.unshare,
+    ...words(`--user --map-user=${nobody} --map-group=${nobody} --keep-caps --`),
     ...limited(step.sh, limits, true),
     step.setsid,
     step.setpriv,
-    ...['--ambient-caps=-all', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs'],
-    ...['--pdeathsig', 'KILL', '--'],
+    ...words('--ambient-caps=-all --inh-caps=-all --bounding-set=-all --no-new-privs --pdeathsig KILL --'),
   ]
+}
+
+/** Arguments that have no blanks. */
+export function words(text: string): string[] {
+  return text.split(' ')
 }

@@ -1,4 +1,4 @@
-import { type LastStep, powerless } from './limit-script.ts'
+import { type LastStep, powerless, words } from './limit-script.ts'
 import { layout, NOBODY, SCRATCH } from './linux-layout.ts'
 import { findProgram } from './programs.ts'
 import type { WalledCommand } from './walled-command.ts'
@@ -76,11 +76,20 @@ export function namespaces(
   const root = process.getuid?.() === 0
   return (command, hide) => [
     // The wall dies with the server.
-    ...[step.setpriv, '--pdeathsig', 'KILL', '--', step.unshare],
+    step.setpriv,
+    ...words('--pdeathsig KILL --'),
+    step.unshare,
     ...(root ? [] : ['--user', '--map-root-user']),
-    ...['--mount', '--pid', '--ipc', '--uts', '--cgroup', ...(command.network ? [] : ['--net'])],
-    ...['--fork', '--kill-child=KILL', '--', step.sh, '-c', SET_UP, 'wall'],
-    ...[SCRATCH, `${command.limits.scratch_mb}m`, root ? `,uid=${NOBODY},gid=${NOBODY}` : ''],
+    ...words('--mount --pid --ipc --uts --cgroup --fork --kill-child=KILL'),
+    ...(command.network ? [] : ['--net']),
+    '--',
+    step.sh,
+    '-c',
+    SET_UP,
+    'wall',
+    SCRATCH,
+    `${command.limits.scratch_mb}m`,
+    root ? `,uid=${NOBODY},gid=${NOBODY}` : '',
     ...layout(command, hide).flatMap((placed) => [
       placed.kind,
       placed.path,
