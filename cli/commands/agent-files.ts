@@ -1,16 +1,11 @@
 import { constants, existsSync, openAsBlob } from 'node:fs'
 import { access, open, rename, rm } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { connect, describeFailure, type LociClient } from '../../shared/client/http.ts'
 import { messageOf } from '../../shared/schema/errors.ts'
-import { complain, Failure, logFailure } from '../failure.ts'
+import { complain, Failure } from '../failure.ts'
 import { bytes, progressLine } from '../progress.ts'
 import { plain } from '../terminal.ts'
-
-interface Place {
-  url?: string
-  data?: string
-}
+import { type Place, withClient } from '../with-client.ts'
 
 export interface ExportOptions extends Place {
   /** `-` is stdout. */
@@ -83,25 +78,6 @@ async function read(file: string): Promise<Blob> {
   } catch (error) {
     throw new Failure(`${file} cannot be read: ${messageOf(error)}`, { cause: error })
   }
-}
-
-async function withClient(options: Place, work: (client: LociClient) => Promise<void>): Promise<void> {
-  const client = await openClient(options)
-  try {
-    if (options.url !== undefined) await client.health()
-    await work(client)
-  } catch (error) {
-    if (error instanceof Failure) throw error
-    throw new Failure(describeFailure(error, client.url), { cause: error })
-  } finally {
-    await client.close()
-  }
-}
-
-async function openClient({ url, data }: Place): Promise<LociClient> {
-  if (url !== undefined) return connect({ url, token: process.env['LOCI_TOKEN'] })
-  const { openInProcess } = await import('../../shared/client/in-process.ts')
-  return openInProcess({ data, onFailure: logFailure })
 }
 
 /** Writes beside the file first, so that an export that is broken off replaces nothing. Answers the bytes. */

@@ -1,11 +1,12 @@
 import { createInterface } from 'node:readline'
-import { connect, describeFailure, type LociClient } from '../../shared/client/http.ts'
+import { describeFailure, type LociClient } from '../../shared/client/http.ts'
 import { isAppError } from '../../shared/schema/errors.ts'
 import { isId } from '../../shared/schema/ids.ts'
 import { Answer } from '../answer.ts'
-import { complain, EXIT, Failure, logFailure } from '../failure.ts'
+import { complain, EXIT, Failure } from '../failure.ts'
 import { firstModel } from '../models.ts'
 import { bold, dim, plain } from '../terminal.ts'
+import { withClient } from '../with-client.ts'
 
 export interface ChatOptions {
   create?: boolean
@@ -33,25 +34,12 @@ interface Talk {
  * at the end of input or `/exit`; a message that fails ends a pipe, and a terminal goes on.
  */
 export async function runChat(nameOrId: string, options: ChatOptions): Promise<void> {
-  const client = await open(options)
-  try {
-    // Says at once, without retries, that nothing is there, or something else.
-    if (options.url !== undefined) await client.health()
+  await withClient(options, async (client) => {
     const agent = await findOrCreate(client, nameOrId, options)
     const talk = { agent, conversation: await findConversation(client, agent, options.conversation) }
     if (process.stdin.isTTY && process.stdout.isTTY) await converse(client, talk)
     else await answerLines(client, talk)
-  } catch (error) {
-    throw new Failure(describeFailure(error, client.url), { cause: error })
-  } finally {
-    await client.close()
-  }
-}
-
-async function open({ url, data }: ChatOptions): Promise<LociClient> {
-  if (url !== undefined) return connect({ url, token: process.env['LOCI_TOKEN'] })
-  const { openInProcess } = await import('../../shared/client/in-process.ts')
-  return openInProcess({ data, onFailure: logFailure })
+  })
 }
 
 async function findOrCreate(client: LociClient, nameOrId: string, options: ChatOptions): Promise<Agent> {
