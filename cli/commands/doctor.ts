@@ -32,7 +32,10 @@ export interface DoctorOptions {
 export async function runDoctor(options: DoctorOptions): Promise<void> {
   const [{ examineStore }, settings] = await Promise.all([loadMaintenance(), loadSettings()])
   const data = options.data === undefined ? resolveDataDirectory(process.env) : resolve(options.data)
-  const [store, rest] = await Promise.all([examineStore(data), examineSettings(settings, data, options)])
+  const [store, rest] = await Promise.all([
+    examineStore(data, { encryption_key: process.env['LOCI_ENCRYPTION_KEY'] || null }),
+    examineSettings(settings, data, options),
+  ])
   const all = [...store, ...rest.config, ...rest.providers]
   const report: Report = {
     ok: all.every(({ status }) => status !== 'error'),

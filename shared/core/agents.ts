@@ -112,6 +112,7 @@ async function draftAgent(deps: CoreDeps, actor: Actor, body: CreateAgent): Prom
     block_ids,
     tool_ids,
     folder_ids: unique([...(body.folder_ids ?? []), ...(body.source_ids ?? [])]),
+    secrets: body.secrets ?? body.tool_exec_environment_variables ?? {},
     system_message: systemMessage(
       text,
       { agent_id: id, conversation_id: id, run_id: null, step_id: null },
@@ -147,6 +148,8 @@ export async function updateAgent(
     compaction_settings,
     folder_ids,
     source_ids,
+    secrets,
+    tool_exec_environment_variables,
     ...plain
   } = body
   for (const [key, value] of Object.entries(plain)) if (value != null) Object.assign(patch, { [key]: value })
@@ -159,6 +162,8 @@ export async function updateAgent(
   if (folder_ids != null || source_ids != null)
     patch.folder_ids = unique([...(folder_ids ?? []), ...(source_ids ?? [])])
   if (identity_ids != null) patch.identity_ids = unique(identity_ids)
+  const variables = secrets ?? tool_exec_environment_variables
+  if (variables != null) patch.secrets = variables
   const touchesModel = [
     model,
     llm_config,

@@ -28,6 +28,9 @@ export type AgentType = z.infer<typeof agentType>
 /** Largest context window an agent takes when none is asked for (reference 2.2). */
 export const DEFAULT_CONTEXT_WINDOW_LIMIT = 128_000
 
+/** Characters of a secret's value: systems take no longer ones in an environment. */
+export const MAX_SECRET = 100_000
+
 /** Unicode word characters, space, apostrophe, underscore and hyphen (reference 1.7). */
 export const agentName = z
   .string()
@@ -49,6 +52,16 @@ function isTimeZone(name: string): boolean {
     return false
   }
 }
+
+/** A variable of the environment of an agent's tools. */
+const secretName = z
+  .string()
+  .min(1)
+  .max(MAX_NAME)
+  .regex(/^[^=\0]*$/, "the name of a secret has no '='")
+
+/** Names and values for the environment of an agent's tools; replaces the whole set. */
+const secrets = z.record(secretName, z.string().max(MAX_SECRET)).nullish()
 
 const settings = {
   name: agentName.nullish(),
@@ -83,6 +96,9 @@ const settings = {
   template_id: z.string().nullish(),
   base_template_id: z.string().nullish(),
   identity_ids: z.array(idSchema('identity')).nullish(),
+  secrets,
+  /** The old spelling of `secrets`. */
+  tool_exec_environment_variables: secrets,
 }
 
 /** Body of `POST /v1/agents/` (defaults: reference 2.2). Fields of later V1 features are accepted. */
@@ -110,6 +126,20 @@ export type CreateAgent = z.infer<typeof createAgent>
 /** Body of `PATCH /v1/agents/{id}`: null or absent leaves a field as it is (reference 2.5). */
 export const updateAgent = z.object(settings)
 export type UpdateAgent = z.infer<typeof updateAgent>
+
+/** A secret of an agent as it is answered, in clear (V1 `AgentEnvironmentVariable`). */
+export const agentSecret = z.object({
+  id: idSchema('agent-env'),
+  agent_id: idSchema('agent'),
+  key: z.string(),
+  value: z.string(),
+  description: z.string().nullable(),
+  created_at: timestamp.nullable(),
+  updated_at: timestamp.nullable(),
+  created_by_id: z.string().nullable(),
+  last_updated_by_id: z.string().nullable(),
+})
+export type AgentSecret = z.infer<typeof agentSecret>
 
 /**
  * An agent as it is stored. Relations (`blocks`, `tools`, `tags`, `message_ids`) come with it when the read asks for
@@ -165,6 +195,8 @@ export type Agent = z.infer<typeof agent> & {
   directories?: AgentDirectory[]
   /** Those that it belongs to; when the read asks for them. */
   identities?: Identity[]
+  /** In clear; when the read asks for them. */
+  secrets?: AgentSecret[]
 }
 
 /** V1's `AgentState`: the stored agent and the deprecated fields that older clients still read. */
@@ -177,8 +209,8 @@ export const agentState = agent.extend({
     prompt_template: z.string(),
   }),
   sources: z.array(source),
-  secrets: z.array(z.never()),
-  tool_exec_environment_variables: z.array(z.never()),
+  secrets: z.array(agentSecret),
+  tool_exec_environment_variables: z.array(agentSecret),
   identities: z.array(identity),
   pending_approval: approvalRequestMessage.nullable(),
   managed_group: group.nullable(),

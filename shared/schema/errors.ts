@@ -45,6 +45,8 @@ export const ERROR_CODES = [
   'llm_error',
   'llm_empty_response',
   'tool_error',
+  /** Encrypted values whose key is not here, or a key file that is none; the text says what to do. */
+  'secrets_unreadable',
   /** The data directory or database cannot be used; the text says what to do. */
   'store_unavailable',
   /** A newer Loci has changed the store; this process must be restarted. */

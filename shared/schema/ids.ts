@@ -3,6 +3,7 @@ import * as z from 'zod'
 /** Prefixes of V1 identifiers: `<prefix>-<uuid>` (behaviour reference 1.5). `source` serves folders and sources. */
 export const ID_PREFIXES = [
   'agent',
+  'agent-env',
   'message',
   'run',
   'job',

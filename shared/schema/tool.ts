@@ -18,7 +18,8 @@ export const TOOL_TYPES = [
 export const toolType = z.enum(TOOL_TYPES)
 export type ToolType = z.infer<typeof toolType>
 
-const requirement = z.object({ name: z.string(), version: z.string().nullish() })
+/** A package that the code of a tool imports; no version: the newest. */
+export const requirement = z.object({ name: z.string(), version: z.string().nullish() })
 
 /** Characters of a tool's return that reach the model, unless the tool says otherwise (reference 3.4). */
 export const DEFAULT_RETURN_CHAR_LIMIT = 50_000
@@ -90,6 +91,36 @@ export const toolRule = z.discriminatedUnion('type', [
   z.strictObject({ ...base, type: z.literal('requires_approval') }),
 ])
 export type ToolRule = z.infer<typeof toolRule>
+
+/** The rules with another name for a tool. */
+export function renamedInRules(rules: readonly ToolRule[], from: string, to: string): ToolRule[] {
+  const name = (tool: string) => (tool === from ? to : tool)
+  return rules.map((rule) => {
+    const renamed = { ...rule, tool_name: name(rule.tool_name) }
+    switch (renamed.type) {
+      case 'constrain_child_tools': {
+        const nodes = renamed.child_arg_nodes?.map((node) => ({ ...node, name: name(node.name) }))
+        return {
+          ...renamed,
+          children: renamed.children.map(name),
+          ...(nodes ? { child_arg_nodes: nodes } : {}),
+        }
+      }
+      case 'parent_last_tool':
+        return { ...renamed, children: renamed.children.map(name) }
+      case 'conditional': {
+        const mapping = Object.entries(renamed.child_output_mapping).map(([key, tool]) => [key, name(tool)])
+        return {
+          ...renamed,
+          child_output_mapping: Object.fromEntries(mapping) as Record<string, string>,
+          ...(renamed.default_child == null ? {} : { default_child: name(renamed.default_child) }),
+        }
+      }
+      default:
+        return renamed
+    }
+  })
+}
 
 /** Body of `POST /v1/tools/search`. */
 export const toolSearch = z.object({

@@ -112,6 +112,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     directory: data,
     version: VERSION,
     allow_network_fs: env['LOCI_ALLOW_NETWORK_FS'] === '1',
+    encryption_key: env['LOCI_ENCRYPTION_KEY'] || null,
     ...(stale_after_ms > 0 ? { stale_after_ms } : {}),
   })
   try {

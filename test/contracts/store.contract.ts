@@ -17,6 +17,8 @@ import { describeFiles } from './store/files.ts'
 import { describePassages } from './store/passages.ts'
 import { describeRuns } from './store/runs.ts'
 import { describeRunStreams } from './store/run-streams.ts'
+import { describeSecrets } from './store/secrets.ts'
+import { describeOwnTools } from './store/own-tools.ts'
 import { describeTurns } from './store/turns.ts'
 import { describeVectors } from './store/vectors.ts'
 
@@ -59,6 +61,8 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeAgents(subject)
     describeBlocks(subject)
     describeTools(subject)
+    describeOwnTools(subject)
+    describeSecrets(subject)
     describeIdentities(subject)
     describeMessages(subject)
     describeImports(subject)

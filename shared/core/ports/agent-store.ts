@@ -15,6 +15,8 @@ export interface NewAgent {
   tool_ids: string[]
   /** Attached with their files and the tools for files. */
   folder_ids?: string[]
+  /** Names and values for the environment of its tools: `SecretStore`. */
+  secrets?: Readonly<Record<string, string>>
   /** First message of the default conversation. */
   system_message: StoredMessage
   /** Those that follow it, in order. */
@@ -30,12 +32,13 @@ export interface Companion {
 }
 
 export type AgentPatch = Partial<
-  Omit<Agent, 'id' | 'blocks' | 'tools' | 'message_ids' | 'created_at' | 'created_by_id'>
+  Omit<Agent, 'id' | 'blocks' | 'tools' | 'message_ids' | 'secrets' | 'created_at' | 'created_by_id'>
 > & {
   /** Replace the whole set when given. */
   block_ids?: string[]
   tool_ids?: string[]
   folder_ids?: string[]
+  secrets?: Readonly<Record<string, string>>
 }
 
 export interface AgentFilter {
@@ -63,10 +66,11 @@ export interface AgentFilter {
 export interface AgentStore {
   /** Throws `not_found` for an unknown block or tool id, `conflict` for two blocks of one label. */
   create(actor: Actor, agent: NewAgent): Promise<Agent>
+  /** Throws `secrets_unreadable` when it is asked for secrets whose key is not here. */
   get(actor: Actor, agent_id: string, relations: readonly AgentRelation[]): Promise<Agent | null>
   list(actor: Actor, filter: AgentFilter, page: Page, relations: readonly AgentRelation[]): Promise<Agent[]>
   count(actor: Actor, filter: AgentFilter): Promise<number>
-  /** Answers with all relations. */
+  /** Answers with all relations, but without secrets whose key is not here. */
   update(actor: Actor, agent_id: string, patch: AgentPatch): Promise<Agent | null>
   /** Gives an agent a companion; nothing happens when it leads a sleep-time group already. Throws `not_found`. */
   addCompanion(actor: Actor, agent_id: string, companion: Companion): Promise<void>

@@ -12,6 +12,7 @@ import type { ImportStore } from './import-store.ts'
 import type { MessageStore } from './message-store.ts'
 import type { PassageStore } from './passage-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
+import type { SecretStore } from './secret-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TraceStore } from './trace-store.ts'
 import type { TurnStore } from './turn-store.ts'
@@ -20,6 +21,7 @@ import type { VectorStore } from './vector-store.ts'
 /** Coarse commands: each method is one transaction of its adapter. */
 export interface Store {
   readonly agents: AgentStore
+  readonly secrets: SecretStore
   readonly blocks: BlockStore
   readonly conversations: ConversationStore
   readonly folders: FolderStore

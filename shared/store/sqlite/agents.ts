@@ -9,7 +9,7 @@ import type {
   TagFilter,
 } from '../../core/ports/agent-store.ts'
 import type { Agent, AgentRelation } from '../../schema/agent.ts'
-import { agentNotFound, AppError } from '../../schema/errors.ts'
+import { agentNotFound, AppError, isAppError } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
 import type { BareAgent } from './agent-rows.ts'
 import { agentOfRow, insertAgent, readAgentRow, rowOfAgent, tagsOfAgent } from './agent-rows.ts'
@@ -49,6 +49,8 @@ import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import type { AgentRow } from './tables.ts'
 import { readTags } from './tags.ts'
+import { type SecretBox, SecretKeys } from '../secret-box.ts'
+import { replaceSecrets, secretsOfAgent } from './agent-secrets.ts'
 import { pendingApprovalOf, requireApprovals, setToolApproval } from './tool-approvals.ts'
 import { toolsOfAgent } from './tools.ts'
 
@@ -78,17 +80,24 @@ const CHANGED: readonly AgentRelation[] = [
 /** Agents with their blocks, tools, tags and default conversation. */
 export class SqliteAgents implements AgentStore {
   readonly #database: Database
+  readonly #box: SecretBox
 
-  constructor(database: Database) {
+  constructor(database: Database, box: SecretBox) {
     this.#database = database
+    this.#box = box
   }
 
-  create(actor: Actor, agent: NewAgent): Promise<Agent> {
+  async create(actor: Actor, agent: NewAgent): Promise<Agent> {
+    const keys = await keysToWrite(this.#box, agent.secrets)
     return this.#database.write((tx) => {
       insertWhole(tx, actor, agent)
+      if (keys && agent.secrets) replaceSecrets(tx, actor, agent.agent.id, agent.secrets, keys)
       const { identity_ids } = agent.agent
       const relations = identity_ids.length > 0 ? [...ALL, 'agent.identities' as const] : ALL
-      const made = withRelations(tx, actor, agent.agent, relations)
+      const made = {
+        ...withRelations(tx, actor, agent.agent, relations),
+        ...(keys ? { secrets: secretsOfAgent(tx, actor, agent.agent.id, keys) } : {}),
+      }
       if (!agent.companion) return made
       insertCompanion(tx, actor, made.id, agent.companion)
       return { ...made, enable_sleeptime: true, managed_group: groupManagedBy(tx, actor, made.id) }
@@ -102,14 +111,21 @@ export class SqliteAgents implements AgentStore {
     })
   }
 
-  get(actor: Actor, agent_id: string, relations: readonly AgentRelation[]): Promise<Agent | null> {
+  async get(actor: Actor, agent_id: string, relations: readonly AgentRelation[]): Promise<Agent | null> {
+    const keys = relations.includes('agent.secrets') ? await this.#box.keys() : null
     return this.#database.read((c) => {
       const row = readAgentRow(c, actor, agent_id)
-      return row ? withRelations(c, actor, agentOfRow(row), relations) : null
+      return row ? withRelations(c, actor, agentOfRow(row), relations, keys) : null
     })
   }
 
-  list(actor: Actor, filter: AgentFilter, page: Page, relations: readonly AgentRelation[]): Promise<Agent[]> {
+  async list(
+    actor: Actor,
+    filter: AgentFilter,
+    page: Page,
+    relations: readonly AgentRelation[],
+  ): Promise<Agent[]> {
+    const keys = relations.includes('agent.secrets') ? await this.#box.keys() : null
     return this.#database.read((c) => {
       const column = filter.order_by ?? 'created_at'
       const sorting = { table: 'agents', column, nullable: column === 'last_run_completion' } as const
@@ -118,7 +134,7 @@ export class SqliteAgents implements AgentStore {
       for (const condition of window.conditions) rows = rows.where(condition)
       const found = c
         .all(rows.orderBy(window.direction).limit(page.limit))
-        .map((row) => withRelations(c, actor, agentOfRow(row), relations))
+        .map((row) => withRelations(c, actor, agentOfRow(row), relations, keys))
       return window.turned ? found.toReversed() : found
     })
   }
@@ -129,11 +145,12 @@ export class SqliteAgents implements AgentStore {
     )
   }
 
-  update(actor: Actor, agent_id: string, patch: AgentPatch): Promise<Agent | null> {
+  async update(actor: Actor, agent_id: string, patch: AgentPatch): Promise<Agent | null> {
+    const keys = (await keysToWrite(this.#box, patch.secrets)) ?? (await this.#box.keys().catch(unreadable))
     return this.#database.write((tx) => {
       const row = readAgentRow(tx, actor, agent_id)
       if (!row) return null
-      const { block_ids, tool_ids, folder_ids, tags, identity_ids, ...fields } = patch
+      const { block_ids, tool_ids, folder_ids, tags, identity_ids, secrets, ...fields } = patch
       const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
       const next: BareAgent = {
         ...agentOfRow(row),
@@ -158,9 +175,18 @@ export class SqliteAgents implements AgentStore {
         requireApprovals(tx, actor, agent_id, before)
       }
       if (folder_ids) replaceFolders(tx, actor, agent_id, folder_ids)
+      if (secrets) replaceSecrets(tx, actor, agent_id, secrets, keys)
       tx.event(actor, 'agent.updated', agent_id, agent_id)
       const stored = readAgentRow(tx, actor, agent_id)
-      return stored ? withRelations(tx, actor, agentOfRow(stored), CHANGED) : null
+      if (!stored) return null
+      const changed = withRelations(tx, actor, agentOfRow(stored), CHANGED)
+      try {
+        return { ...changed, secrets: secretsOfAgent(tx, actor, agent_id, keys) }
+      } catch (error) {
+        // What was asked for is done; whoever asks for the secrets hears why they are not there.
+        if (isAppError(error, 'secrets_unreadable')) return changed
+        throw error
+      }
     })
   }
 
@@ -224,7 +250,17 @@ export class SqliteAgents implements AgentStore {
   }
 }
 
-/** An agent with everything but its companion. */
+/** The keys for new secrets; null when there is nothing to encrypt. */
+async function keysToWrite(box: SecretBox, secrets: NewAgent['secrets']): Promise<SecretKeys | null> {
+  return secrets && Object.keys(secrets).length > 0 ? box.keysToWrite() : null
+}
+
+function unreadable(error: unknown): SecretKeys {
+  if (isAppError(error, 'secrets_unreadable')) return new SecretKeys([], '')
+  throw error
+}
+
+/** An agent with everything but its companion and its secrets. */
 function insertWhole(
   tx: Transaction,
   actor: Actor,
@@ -296,6 +332,7 @@ function withRelations(
   actor: Actor,
   agent: BareAgent,
   relations: readonly AgentRelation[],
+  keys: SecretKeys | null = null,
 ): Agent {
   const wants = (relation: AgentRelation) => relations.includes(relation)
   const identities = wants('agent.identities') ? identitiesOfAgent(connection, actor, agent.id) : null
@@ -310,6 +347,7 @@ function withRelations(
     ...(wants('agent.pending_approval')
       ? { pending_approval: pendingApprovalOf(connection, actor, agent.id) }
       : {}),
+    ...(keys ? { secrets: secretsOfAgent(connection, actor, agent.id, keys) } : {}),
     ...(wants('agent.sources') ? { sources: foldersOfAgent(connection, actor, agent.id) } : {}),
     ...(wants('agent.managed_group') ? { managed_group: groupManagedBy(connection, actor, agent.id) } : {}),
   }

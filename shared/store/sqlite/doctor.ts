@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, readdirSync, type Stats, statSync } 
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { isAppError, messageOf } from '../../schema/errors.ts'
+import { KEY_FILE, SecretBox } from '../secret-box.ts'
 import { asStoreError, isBusy } from './errors.ts'
 import { openedBy } from './exclusive.ts'
 import { fileSystemOf } from './file-system.ts'
@@ -28,7 +29,10 @@ const NO_DISK = 100 * MB
  * Looks at the store of a data directory without changing it, also while others use it. Never throws for what is wrong
  * with the store: that is what it reports.
  */
-export async function examineStore(directory: string): Promise<Finding[]> {
+export async function examineStore(
+  directory: string,
+  { encryption_key = null }: { encryption_key?: string | null } = {},
+): Promise<Finding[]> {
   if (!existsSync(directory)) return [notThere(directory)]
   const path = join(directory, 'loci.db')
   const folder = folderFindings(directory)
@@ -43,7 +47,7 @@ export async function examineStore(directory: string): Promise<Finding[]> {
       },
     ]
   }
-  return [...folder, ...(await databaseFindings(directory, path))]
+  return [...folder, ...(await databaseFindings(directory, path, encryption_key))]
 }
 
 function notThere(directory: string): Finding {
@@ -129,7 +133,11 @@ function disk(directory: string): Finding[] {
   ]
 }
 
-async function databaseFindings(directory: string, path: string): Promise<Finding[]> {
+async function databaseFindings(
+  directory: string,
+  path: string,
+  encryption_key: string | null,
+): Promise<Finding[]> {
   const alive = await lockedInstances(directory)
   const findings = [sizes(directory, path)]
   let database: DatabaseSync | undefined
@@ -141,7 +149,7 @@ async function databaseFindings(directory: string, path: string): Promise<Findin
     const integrity = quickCheck(database, path)
     findings.push(integrity, schema(database, path))
     if (integrity.status === 'ok' && schemaVersion(database) > 0)
-      findings.push(...processes(database, path, alive))
+      findings.push(...processes(database, path, alive), await secrets(database, directory, encryption_key))
   } catch (error) {
     const said = messageOf(asStoreError(error, path))
     findings.push({
@@ -158,6 +166,37 @@ async function databaseFindings(directory: string, path: string): Promise<Findin
   }
   return findings
 }
+
+/** Whether all that is encrypted can be read. */
+async function secrets(
+  database: DatabaseSync,
+  directory: string,
+  encryption_key: string | null,
+): Promise<Finding> {
+  const check = 'secrets'
+  const stored = database
+    .prepare('SELECT key_id, count(*) AS n FROM agent_secrets GROUP BY key_id')
+    .all()
+    .map((row) => ({ key_id: String(row['key_id']), count: Number(row['n']) }))
+  const total = stored.reduce((sum, { count }) => sum + count, 0)
+  try {
+    const keys = await new SecretBox({ directory, passphrase: encryption_key }).keys()
+    const lost = stored.filter(({ key_id }) => !keys.has(key_id))
+    if (lost.length === 0) {
+      const message = total === 0 ? 'none is stored' : `${total} stored, and their key is here`
+      return { check, status: 'ok', message, data: { stored } }
+    }
+    const count = lost.reduce((sum, one) => sum + one.count, 0)
+    const message = `${count} of ${total} cannot be read: their key (${lost.map(({ key_id }) => key_id).join(', ')}) is not here`
+    return { check, status: 'error', message, mend: FIND_KEY, data: { stored, lost } }
+  } catch (error) {
+    if (!isAppError(error, 'secrets_unreadable')) throw error
+    const status = total === 0 ? 'warning' : 'error'
+    return { check, status, message: error.message, mend: FIND_KEY, data: { stored } }
+  }
+}
+
+const FIND_KEY = `put ${KEY_FILE} back into the data directory, or set LOCI_ENCRYPTION_KEY to the key they were stored with`
 
 const RESTORE = 'stop every Loci, then: loci restore FILE (copies are in the backups folder)'
 

@@ -1,5 +1,7 @@
 import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
+import { SecretBox } from '../secret-box.ts'
+import { SqliteSecrets } from './agent-secrets.ts'
 import { SqliteAgents } from './agents.ts'
 import { finishArchiveDeletions, SqliteArchives } from './archives.ts'
 import { SqliteBlocks } from './blocks.ts'
@@ -34,6 +36,8 @@ export interface SqliteStoreOptions {
   version?: string
   /** Milliseconds after which a process that holds its lock but does nothing counts as gone; 30,000 by default. */
   stale_after_ms?: number
+  /** What secrets are encrypted with; without it a key that is made and kept in the directory. */
+  encryption_key?: string | null
   /** Open a directory on a network or shared file system, where SQLite's locks do not hold; false by default. */
   allow_network_fs?: boolean
 }
@@ -51,6 +55,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
   })
+  const box = new SecretBox({ directory, passphrase: options.encryption_key ?? null })
   const vectorIndex = new VectorIndex(database)
   const messages = new SqliteMessages(database, () => indexMessages(database), vectorIndex)
   const events = new SqliteEvents(database)
@@ -60,7 +65,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     pruningFailed = error
   })
   return {
-    agents: new SqliteAgents(database),
+    agents: new SqliteAgents(database, box),
+    secrets: new SqliteSecrets(database, box),
     blocks: new SqliteBlocks(database),
     conversations: new SqliteConversations(database, instance),
     groups: new SqliteGroups(database),
@@ -69,7 +75,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     passages: new SqlitePassages(database, vectorIndex),
     vectors: new SqliteVectors(database, () => indexMessages(database)),
     tools: new SqliteTools(database),
-    imports: new SqliteImports(database, instance),
+    imports: new SqliteImports(database, instance, box),
     folders: new SqliteFolders(database),
     files: new SqliteFiles(database, instance, vectorIndex),
     messages,

@@ -56,6 +56,7 @@ export interface Tables {
   agents_files: AgentFileRow
   tools: ToolRow
   agents_tools: { agent_id: string; tool_id: string; organization_id: string; position: number }
+  agent_secrets: AgentSecretRow
   identities: IdentityRow
   identities_agents: { identity_id: string; agent_id: string; organization_id: string }
   identities_blocks: { identity_id: string; block_id: string; organization_id: string }
@@ -311,8 +312,8 @@ export interface FileRow {
   created_by_id: string | null
 }
 
-export interface AgentFileRow {
 /** What an agent has made of a file: most files of its folders have none. */
+export interface AgentFileRow {
   agent_id: string
   file_id: string
   folder_id: string
@@ -335,6 +336,21 @@ export interface ToolRow {
   created_by_id: string | null
   last_updated_by_id: string | null
   data: string
+}
+
+export interface AgentSecretRow {
+  id: string
+  organization_id: string
+  agent_id: string
+  name: string
+  position: number
+  /** `Sealed` of secret-box.ts. */
+  key_id: string
+  value: Uint8Array
+  created_at: string
+  updated_at: string
+  created_by_id: string | null
+  last_updated_by_id: string | null
 }
 
 export interface MessageRow {

@@ -1,11 +1,13 @@
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
-import type { ToolFilter, ToolStore } from '../../core/ports/tool-store.ts'
+import type { ToolFilter, ToolPatch, ToolStore } from '../../core/ports/tool-store.ts'
 import type { BuiltinTool } from '../../core/ports/tools.ts'
+import { AppError } from '../../schema/errors.ts'
 import { newId } from '../../schema/ids.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Tool, ToolType } from '../../schema/tool.ts'
-import { DEFAULT_RETURN_CHAR_LIMIT } from '../../schema/tool.ts'
+import { DEFAULT_RETURN_CHAR_LIMIT, renamedInRules } from '../../schema/tool.ts'
+import { agentOfRow, readAgentRow, rowOfAgent } from './agent-rows.ts'
 import type { Database, Transaction } from './database.ts'
 import { contains, windowOf } from './page.ts'
 import type { Connection } from './query.ts'
@@ -36,6 +38,18 @@ const byNames = query<{ org: string; names: string; limit: number }>()((p) =>
     .orderBy('created_at')
     .orderBy('id')
     .limit(p.limit),
+)
+
+const byName = query<{ name: string; org: string }>()((p) =>
+  sqlite.selectFrom('tools').selectAll().where('name', '=', p.name).where('organization_id', '=', p.org),
+)
+const agentsOf = query<{ tool: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('agents_tools')
+    .select('agent_id')
+    .where('tool_id', '=', p.tool)
+    .where('organization_id', '=', p.org)
+    .orderBy('agent_id'),
 )
 
 /** Tools of an organisation; the built-in ones are seeded. */
@@ -88,6 +102,87 @@ export class SqliteTools implements ToolStore {
       (c) => c.get(filtered(actor, filter).select((eb) => eb.fn.countAll<number>().as('n')))?.n ?? 0,
     )
   }
+
+  upsert(actor: Actor, tool: Tool, patch: ToolPatch): Promise<Tool> {
+    return this.#database.write((tx) => {
+      const row = byName.get(tx, { name: tool.name, org: actor.organization_id })
+      if (!row) return insertTool(tx, actor, tool)
+      if (row.tool_type !== tool.tool_type) throw nameTaken(row)
+      return changeTool(tx, actor, row, patch)
+    })
+  }
+
+  update(actor: Actor, tool_id: string, patch: ToolPatch): Promise<Tool | null> {
+    return this.#database.write((tx) => {
+      const row = byId.get(tx, { id: tool_id, org: actor.organization_id })
+      return row ? changeTool(tx, actor, row, patch) : null
+    })
+  }
+
+  delete(actor: Actor, tool_id: string): Promise<boolean> {
+    return this.#database.write((tx) => {
+      const org = actor.organization_id
+      const agents = agentsOf.all(tx, { tool: tool_id, org })
+      const tools = sqlite.deleteFrom('tools').where('id', '=', tool_id)
+      if (tx.run(tools.where('organization_id', '=', org)) === 0) return false
+      for (const { agent_id } of agents) tx.event(actor, 'tool.detached', tool_id, agent_id)
+      tx.event(actor, 'tool.deleted', tool_id, null)
+      return true
+    })
+  }
+}
+
+/** Stores a tool whose name is free. */
+export function insertTool(tx: Transaction, actor: Actor, tool: Tool): Tool {
+  const now = new Date().toISOString()
+  const row = { ...rowOfTool(actor, tool), created_at: now, updated_at: now }
+  tx.run(sqlite.insertInto('tools').values(row))
+  tx.event(actor, 'tool.created', tool.id, null)
+  return toolOf(row)
+}
+
+/** Changes a tool, unless that changes nothing; its agents' rules follow a new name. */
+function changeTool(tx: Transaction, actor: Actor, row: ToolRow, patch: ToolPatch): Tool {
+  const before = toolOf(row)
+  const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
+  const after: Tool = { ...before, ...given }
+  const { id: _, ...columns } = rowOfTool(actor, after)
+  if (columns.data === row.data && columns.name === row.name) return before
+  if (after.name !== before.name) {
+    const taken = byName.get(tx, { name: after.name, org: actor.organization_id })
+    if (taken) throw nameTaken(taken)
+    for (const { agent_id } of agentsOf.all(tx, { tool: row.id, org: actor.organization_id }))
+      renameInRules(tx, actor, agent_id, before.name, after.name)
+  }
+  const changed = { ...columns, updated_at: new Date().toISOString(), last_updated_by_id: actor.user_id }
+  tx.run(sqlite.updateTable('tools').set(changed).where('id', '=', row.id))
+  tx.event(actor, 'tool.updated', row.id, null)
+  return toolOf({ ...row, ...changed })
+}
+
+function renameInRules(tx: Transaction, actor: Actor, agent_id: string, from: string, to: string): void {
+  const row = readAgentRow(tx, actor, agent_id)
+  if (!row) return
+  const agent = agentOfRow(row)
+  const tool_rules = renamedInRules(agent.tool_rules, from, to)
+  const { data } = rowOfAgent(actor, { ...agent, tool_rules })
+  if (data === row.data) return
+  const changed = { data, updated_at: new Date().toISOString(), last_updated_by_id: actor.user_id }
+  tx.run(sqlite.updateTable('agents').set(changed).where('id', '=', agent_id))
+  tx.event(actor, 'agent.updated', agent_id, agent_id)
+}
+
+function nameTaken({ name, tool_type }: ToolRow): AppError {
+  const whose =
+    tool_type === 'custom'
+      ? 'another tool has that name'
+      : tool_type === 'external_mcp'
+        ? 'a tool of an MCP server has that name'
+        : 'it is the name of a built-in tool'
+  return new AppError(
+    'invalid_argument',
+    `There cannot be a tool named '${name}': ${whose}. Names of tools are unique; choose another.`,
+  )
 }
 
 function isEmpty(fields: object): boolean {
@@ -108,10 +203,12 @@ function seedChanges(c: Connection, actor: Actor, builtins: readonly BuiltinTool
   const rows = c.all(
     sqlite.selectFrom('tools').selectAll().where('organization_id', '=', actor.organization_id),
   )
-  const byName = new Map(rows.map((row) => [row.name, row]))
+  const named = new Map(rows.map((row) => [row.name, row]))
   const changes: SeedChange[] = []
   for (const builtin of builtins) {
-    const row = byName.get(builtin.name)
+    const row = named.get(builtin.name)
+    // Somebody's own tool is not lost to a newer Loci that brings one of its name.
+    if (row && !row.tool_type.startsWith('letta_')) continue
     if (!row) changes.push({ kind: 'create', builtin })
     else if (row.data !== dataOf(builtin) || row.tool_type !== builtin.tool_type) {
       changes.push({ kind: 'update', id: row.id, builtin })

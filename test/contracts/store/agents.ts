@@ -167,6 +167,7 @@ export function describeAgents(subject: Subject): void {
         ...agent,
         pending_approval: null,
         managed_group: null,
+        secrets: [],
         identities: [],
         name: 'eva',
         description: null,
@@ -174,7 +175,13 @@ export function describeAgents(subject: Subject): void {
         blocks: [other],
         updated_at: updated.updated_at,
       })
-      const relations = [...ALL, 'agent.pending_approval', 'agent.managed_group', 'agent.identities'] as const
+      const relations = [
+        ...ALL,
+        'agent.pending_approval',
+        'agent.managed_group',
+        'agent.identities',
+        'agent.secrets',
+      ] as const
       assert.deepEqual(await store.agents.get(ADA, agent.id, relations), updated)
       assert.ok(await store.blocks.get(ADA, agent.blocks[0]!.id), 'a block that was taken away still exists')
       assert.equal(await store.agents.update(ADA, newId('agent'), { name: 'x' }), null)

@@ -269,6 +269,22 @@ CREATE TABLE agents_tools (
   position INTEGER NOT NULL,
   PRIMARY KEY (agent_id, tool_id)
 ) WITHOUT ROWID;
+CREATE INDEX agents_tools_by_tool ON agents_tools (tool_id);
+
+CREATE TABLE agent_secrets (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  name TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  key_id TEXT NOT NULL,
+  value BLOB NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  created_by_id TEXT,
+  last_updated_by_id TEXT
+);
+CREATE UNIQUE INDEX agent_secrets_by_name ON agent_secrets (agent_id, name);
 
 CREATE TABLE groups (
   id TEXT PRIMARY KEY,
