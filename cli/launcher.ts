@@ -34,10 +34,19 @@ function isNewEnough(version: string): boolean {
   return major > NEEDED[0]! || (major === NEEDED[0]! && (parts[1] || 0) >= NEEDED[1]!)
 }
 
-/** `loci mcp`, alone or with one place in full: what hosts start. Everything else is parsed properly. */
+/** `loci mcp` as hosts start it: options in full, each at most once. Everything else is parsed properly. */
 function isPlainMcp(args: string[]): boolean {
-  if (args[0] !== 'mcp' || args.length === 1) return args[0] === 'mcp'
-  return args.length === 3 && (args[1] === '--data' || args[1] === '--url') && !args[2]!.startsWith('-')
+  if (args[0] !== 'mcp') return false
+  const values = ['--data', '--url', '--agent', '--toolsets']
+  const seen = new Set<string>()
+  for (let i = 1; i < args.length; i++) {
+    const flag = args[i]!
+    if (seen.has(flag)) return false
+    seen.add(flag)
+    if (flag === '--read-only') continue
+    if (values.indexOf(flag) < 0 || i + 1 >= args.length || args[++i]!.startsWith('-')) return false
+  }
+  return !(seen.has('--data') && seen.has('--url'))
 }
 
 /** The Node of a platform package in a `node_modules` beside or above this file. */

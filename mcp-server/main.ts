@@ -1,10 +1,13 @@
 import { serveStdio } from '@modelcontextprotocol/server/stdio'
 import type { LociClient } from '../shared/client/http.ts'
 import { messageOf } from '../shared/schema/errors.ts'
-import { createMcpServer } from './server.ts'
-import type { ToolDeps } from './tool.ts'
+import type { McpDeps } from './deps.ts'
+import { createServerFactory } from './server.ts'
+import type { McpSettings } from './settings.ts'
+import { Decisions } from './turn/decisions.ts'
 
 export interface McpStdioOptions {
+  settings: McpSettings
   /** Opens the client. Called after the host's first message, again at the next call when it failed. */
   client: () => Promise<LociClient>
   /** Ends the connection as if the host had gone. */
@@ -24,7 +27,7 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
   const turns = new Set<Promise<unknown>>()
   let hostIsGone = false
   let opening: Promise<LociClient> | null = null
-  const deps: ToolDeps = {
+  const deps: McpDeps = {
     client() {
       opening ??= options.client().catch((error: unknown) => {
         opening = null
@@ -34,6 +37,7 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
     },
     log,
     hostIsGone: () => hostIsGone,
+    decisions: new Decisions(),
     finish(turn) {
       turns.add(turn)
       // Who asked for the turn hears of its failure.
@@ -54,7 +58,9 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
     process.stdin.once('end', leave).once('close', leave)
     process.stdout.once('error', leave)
   })
-  const connection = serveStdio(() => createMcpServer(deps), { onerror: (error) => log(messageOf(error)) })
+  const connection = serveStdio(createServerFactory(deps, options.settings), {
+    onerror: (error) => log(messageOf(error)),
+  })
   let early: NodeJS.Timeout | undefined
   process.stdin.once('data', () => {
     early = setTimeout(() => {

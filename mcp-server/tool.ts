@@ -1,81 +1,197 @@
-import type { McpServer, ServerContext, ToolAnnotations } from '@modelcontextprotocol/server'
-import type * as z from 'zod'
+import {
+  inputResponse,
+  type InputRequests,
+  type InputRequiredResult,
+  inputRequired,
+  type InputResponseView,
+  isInputRequiredResult,
+  type McpServer,
+  type ServerContext,
+  type ToolAnnotations,
+} from '@modelcontextprotocol/server'
+import * as z from 'zod'
 import type { LociClient } from '../shared/client/http.ts'
+import type { AgentState } from './letta.ts'
+import type { McpDeps } from './deps.ts'
+import { clientCapabilities } from './host.ts'
+import type { McpSettings, Toolset } from './settings.ts'
+
+/** What a tool answers: text for a model, and the same as data where the tool has an output schema. */
+export interface ToolAnswer {
+  text: string
+  structured?: Record<string, unknown> | undefined
+  /** True for an answer that says what went wrong. */
+  failed?: boolean | undefined
+}
 
 /** What a tool works with during one call. */
-export interface ToolCall extends Pick<ToolDeps, 'log' | 'hostIsGone' | 'finish'> {
+export interface ToolCall extends Pick<McpDeps, 'log' | 'hostIsGone' | 'finish' | 'decisions'> {
   client: LociClient
   /** Aborts when the host cancels the call or goes away. */
   signal: AbortSignal
   /** Tells a host that asked for progress what happens; does nothing for the others. */
   progress: (message: string) => void
+  /** The agent that the call is about, or the pinned one. Throws `not_found` with near names. */
+  agent: () => Promise<AgentState>
+  /** The pinned agent's id; null when any agent will do. */
+  pinned: () => Promise<string | null>
+  /** Asking the host's user; null for a host that cannot. */
+  user: UserQuestions | null
+  /** The host shows MCP Apps: data that only an app reads goes along. */
+  shows_apps: boolean
+  settings: McpSettings
 }
 
-/** What every call needs from the process. `client` opens the core at the first call and answers with the same one. */
-export interface ToolDeps {
-  client: () => Promise<LociClient>
-  /** One line for the operator, on stderr. */
-  log: (text: string) => void
-  /** True when a call ended because the host left, not because it was cancelled. */
-  hostIsGone: () => boolean
-  /** The process does not end before this has. */
-  finish: (turn: Promise<unknown>) => void
+/** Questions to the host's user: a call that asks ends with `ask`, and is made again with the answers. */
+export interface UserQuestions {
+  answer: (key: string) => InputResponseView
+  /** What the call that asked has left for this one. It was signed: only this server can have written it. */
+  state: () => unknown
+  ask: (questions: InputRequests, state: unknown) => Promise<InputRequiredResult>
 }
 
-interface ToolDefinition<Input extends z.ZodObject> {
+type Run<Shape extends z.ZodRawShape> = (
+  input: z.output<z.ZodObject<Shape>>,
+  call: ToolCall,
+) => Promise<string | ToolAnswer | InputRequiredResult>
+
+interface ToolDefinition<Shape extends z.ZodRawShape> {
   /** snake_case, noun first; with the server's name at most 60 characters. */
   name: string
   title: string
   description: string
-  /** A strict object: an argument the tool does not know is an error, not silently dropped. */
-  input: Input
+  /**
+   * `agent`: takes one, unless one is pinned. `run`: works on what may be another agent's, and must look itself.
+   * `agents`: about all of them, and left out where one is pinned.
+   */
+  about: 'agent' | 'run' | 'agents'
+  /** Fields of a strict object: an argument the tool does not know is an error, not silently dropped. */
+  input: Shape
+  /** Shape of `structured`, where an answer has handles or values that the caller passes on. */
+  output?: z.ZodObject
   annotations: Required<Omit<ToolAnnotations, 'title'>>
-  /** Answers with text for a model, within `capped`. What it throws becomes an `isError` answer. */
-  run: (input: z.output<Input>, call: ToolCall) => Promise<string>
+  /** Extra metadata for hosts, such as the app that shows the answer. */
+  meta?: Record<string, unknown>
+  /** What it throws becomes an `isError` answer. */
+  run: Run<Shape>
 }
 
 /** A tool ready to be put on a server. */
 export interface Tool {
   readonly name: string
-  register: (server: McpServer, deps: ToolDeps) => void
+  readonly toolset: Toolset
+  /** Whether it is offered under these settings. */
+  fits: (settings: McpSettings) => boolean
+  register: (server: McpServer, deps: McpDeps, settings: McpSettings, mint: MintState) => void
 }
 
-export function defineTool<Input extends z.ZodObject>(definition: ToolDefinition<Input>): Tool {
-  const { name, title, description, input, annotations, run } = definition
+/** Signs what a call leaves for its next round. */
+export type MintState = (payload: unknown, context: ServerContext) => Promise<string>
+
+const AGENT = z.string().min(1).describe('Agent name or id')
+
+/** Annotations of a tool that only reads what this machine keeps. */
+export const READS = {
+  readOnlyHint: true,
+  destructiveHint: false,
+  idempotentHint: true,
+  openWorldHint: false,
+} as const
+
+export function defineTool<Shape extends z.ZodRawShape>(
+  definition: ToolDefinition<Shape>,
+  toolset: Toolset = 'default',
+): Tool {
+  const { name, about, annotations } = definition
   return {
     name,
-    register(server, deps) {
-      // The SDK's callback type is conditional on the schema; it stays unresolved for a generic one.
-      const callback = async (args: z.output<Input>, context: ServerContext) => {
-        let url = 'the data directory'
-        try {
-          const client = await deps.client()
-          url = client.url
-          const text = await run(args, {
-            client,
-            signal: context.mcpReq.signal,
-            progress: progressOf(context, deps),
-            log: deps.log,
-            hostIsGone: deps.hostIsGone,
-            finish: deps.finish,
-          })
-          return { content: [{ type: 'text' as const, text }] }
-        } catch (error) {
-          // The official client behind this is large: it is loaded after the host has its first answer.
-          const { describeFailure } = await import('../shared/client/http.ts')
-          return { content: [{ type: 'text' as const, text: describeFailure(error, url) }], isError: true }
-        }
-      }
+    toolset,
+    fits: (settings) =>
+      settings.toolsets.includes(toolset) &&
+      (!settings.read_only || annotations.readOnlyHint === true) &&
+      (settings.agent === null || about !== 'agents'),
+    register(server, deps, settings, mint) {
+      const takesAgent = about === 'agent' && settings.agent === null
+      const inputSchema = z.strictObject(
+        takesAgent ? { agent: AGENT, ...definition.input } : definition.input,
+      ) as z.ZodObject
+      const { title, description, output, meta } = definition
       server.registerTool<z.ZodObject, z.ZodObject>(
         name,
-        { title, description, inputSchema: input, annotations },
-        callback as (args: Record<string, unknown>, context: ServerContext) => ReturnType<typeof callback>,
+        {
+          title,
+          description,
+          inputSchema,
+          annotations,
+          ...(output ? { outputSchema: output } : {}),
+          ...(meta ? { _meta: meta } : {}),
+        },
+        async (input, context) => {
+          let url = 'the data directory'
+          try {
+            const client = await deps.client()
+            url = client.url
+            const call = callOf({ client, context, deps, input, mint, server, settings })
+            const answer = await definition.run(input as z.output<z.ZodObject<Shape>>, call)
+            if (typeof answer === 'string') return { content: [{ type: 'text', text: answer }] }
+            if (isInputRequiredResult(answer)) return answer
+            const { text, structured, failed } = answer
+            return {
+              content: [{ type: 'text', text }],
+              ...(structured ? { structuredContent: structured } : {}),
+              ...(failed ? { isError: true } : {}),
+            }
+          } catch (error) {
+            // The official client behind this is large: it is loaded after the host has its first answer.
+            const { describeFailure } = await import('../shared/client/http.ts')
+            return { content: [{ type: 'text', text: describeFailure(error, url) }], isError: true }
+          }
+        },
       )
     },
   }
 }
 
-function progressOf(context: ServerContext, deps: ToolDeps): (message: string) => void {
+interface CallParts {
+  client: LociClient
+  context: ServerContext
+  deps: McpDeps
+  input: Record<string, unknown>
+  mint: MintState
+  server: McpServer
+  settings: McpSettings
+}
+
+function callOf({ client, context, deps, input, mint, server, settings }: CallParts): ToolCall {
+  const { signal } = context.mcpReq
+  const host = clientCapabilities(server, context)
+  return {
+    client,
+    signal,
+    progress: progressOf(context, deps),
+    log: deps.log,
+    hostIsGone: deps.hostIsGone,
+    finish: deps.finish,
+    decisions: deps.decisions,
+    agent: () => client.findAgent(settings.agent ?? String(input['agent']), { signal }),
+    pinned: async () => settings.agent && (await client.findAgent(settings.agent, { signal })).id,
+    user: host.asks_forms ? questionsOf(context, mint) : null,
+    shows_apps: host.shows_apps,
+    settings,
+  }
+}
+
+function questionsOf(context: ServerContext, mint: MintState): UserQuestions {
+  const { mcpReq } = context
+  return {
+    answer: (key) => inputResponse(mcpReq.inputResponses, key),
+    state: () => mcpReq.requestState(),
+    ask: async (inputRequests, state) =>
+      inputRequired({ inputRequests, requestState: await mint(state, context) }),
+  }
+}
+
+function progressOf(context: ServerContext, deps: McpDeps): (message: string) => void {
   const progressToken = context.mcpReq._meta?.progressToken
   if (progressToken === undefined) return () => {}
   let progress = 0
@@ -84,16 +200,4 @@ function progressOf(context: ServerContext, deps: ToolDeps): (message: string) =
       .notify({ method: 'notifications/progress', params: { progressToken, progress: ++progress, message } })
       .catch((error: unknown) => deps.log(`progress was not delivered: ${String(error)}`))
   }
-}
-
-/** About 8k tokens: hosts cut answers at 25k, and a model reads its whole answer. In UTF-8 bytes. */
-const CAP = 32_000
-
-/** `text`, or its beginning and a note: `rest` says, for the count of characters shown, how to see what was left out. */
-export function capped(text: string, rest: (shown: number) => string): string {
-  const bytes = new TextEncoder().encode(text)
-  if (bytes.length <= CAP) return text
-  let head = new TextDecoder().decode(bytes.subarray(0, CAP)).replace(/\uFFFD+$/, '')
-  if (/[\uD800-\uDBFF]$/.test(head)) head = head.slice(0, -1)
-  return `${head}\n\n[Cut here, ${text.length - head.length} characters left out. ${rest(head.length)}]`
 }

@@ -1,44 +1,60 @@
 import * as z from 'zod'
-import { AppError } from '../../shared/schema/errors.ts'
-import { capped, defineTool } from '../tool.ts'
+import { capped } from '../answer.ts'
+import { blockOf, labelOf } from '../memory.ts'
+import { MEMORY_APP } from '../resources/uris.ts'
+import { defineTool, READS } from '../tool.ts'
 
 export const memoryRead = defineTool({
   name: 'memory_read',
   title: 'Read memory',
-  description:
-    "Reads an agent's memory blocks: what it always knows, for example about the user (block `human`). Without a label all blocks, with one that block alone.",
-  input: z.strictObject({
-    agent: z.string().min(1).describe('Name or id of the agent'),
-    label: z.string().min(1).optional().describe('Read only the block with this label, for example human'),
-    offset: z.int().min(0).default(0).describe('With label: skip this many characters of a long block'),
-  }),
-  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
-  async run({ agent: nameOrId, label, offset }, { client, signal }) {
-    const agent = await client.findAgent(nameOrId, { signal })
+  description: "Reads an agent's memory blocks: what it always knows, such as `human`, about its user.",
+  about: 'agent',
+  input: {
+    label: z.string().min(1).optional().describe('One block; default: all'),
+    offset: z.int().min(0).max(1_000_000_000).default(0).describe('With label: skip this many characters'),
+  },
+  annotations: READS,
+  meta: { ui: { resourceUri: MEMORY_APP } },
+  async run({ label, offset }, call) {
+    const { client, signal } = call
+    const agent = await call.agent()
     const page = await client.letta.agents.blocks.list(agent.id, { limit: 100 }, { signal })
     // Shortest first: where the answer must be cut, it is the longest block that is.
     const blocks = page.items.sort((a, b) => a.value.length - b.value.length)
-    const labels = blocks.map((block) => block.label ?? 'unnamed')
-    if (label === undefined) {
-      if (labels.length === 0) return `Agent '${agent.name}' has no memory blocks.`
-      const text = blocks
-        .map((block) => {
-          const note = block.read_only ? ', read-only' : ''
-          const title = `## ${block.label ?? 'unnamed'} (${block.value.length} of ${block.limit} characters${note})`
-          return `${title}\n${block.value || '(empty)'}`
-        })
-        .join('\n\n')
-      return capped(text, () => `Call memory_read with one label: ${labels.join(', ')}.`)
+    const structured = call.shows_apps
+      ? {
+          agent: { id: agent.id, name: agent.name },
+          blocks: blocks.map((block) => ({
+            label: labelOf(block),
+            value: block.value,
+            limit: block.limit ?? null,
+            read_only: block.read_only ?? false,
+            description: block.description ?? null,
+          })),
+        }
+      : undefined
+    if (label !== undefined) {
+      const block = blockOf(agent, blocks, label)
+      if (block.value === '')
+        return { text: `Block '${label}' of agent '${agent.name}' is empty.`, structured }
+      const text = capped(
+        block.value.slice(offset),
+        (shown) => `Call memory_read with label: "${label}", offset: ${offset + shown}.`,
+      )
+      return { text, structured }
     }
-    const block = blocks.find((candidate) => candidate.label === label)
-    if (!block) {
-      const there = labels.length > 0 ? `It has: ${labels.join(', ')}.` : 'It has no memory blocks.'
-      throw new AppError('not_found', `Agent '${agent.name}' has no memory block '${label}'. ${there}`)
+    if (blocks.length === 0) return { text: `Agent '${agent.name}' has no memory blocks.`, structured }
+    const labels = blocks.map(labelOf)
+    const text = blocks
+      .map((block) => {
+        const note = block.read_only ? ', read-only' : ''
+        const title = `## ${labelOf(block)} (${block.value.length} of ${block.limit} characters${note})`
+        return `${title}\n${block.value || '(empty)'}`
+      })
+      .join('\n\n')
+    return {
+      text: capped(text, () => `Call memory_read with one label: ${labels.join(', ')}.`),
+      structured,
     }
-    if (block.value === '') return `Block '${label}' of agent '${agent.name}' is empty.`
-    return capped(
-      block.value.slice(offset),
-      (shown) => `Call memory_read with label: "${label}", offset: ${offset + shown}.`,
-    )
   },
 })

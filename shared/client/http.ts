@@ -123,6 +123,16 @@ export function connect(options: ConnectOptions): LociClient {
   }
 }
 
+/** What a server answered to a request it refused; null for anything else that a `LociClient` threw. */
+export function refusalOf(error: unknown): { status: number; body: Record<string, unknown> } | null {
+  if (!(error instanceof Letta.APIError) || error.status === undefined) return null
+  const body: unknown = error.error
+  return {
+    status: error.status as number,
+    body: typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {},
+  }
+}
+
 /** One readable sentence for anything a `LociClient` threw, naming the server where that is what failed. */
 export function describeFailure(error: unknown, url: string): string {
   if (isAppError(error)) return error.message

@@ -99,6 +99,16 @@ export const agentFile = z.object({
 })
 export type AgentFileAttachment = z.infer<typeof agentFile>
 
+/** One result of `GET /v1/agents/{id}/files/search` (not of V1); lines count from 1, the last one is included. */
+export const fileSearchResult = z.object({
+  file_id: idSchema('file'),
+  /** `folder/file`, as in `agentFile`. */
+  file_name: z.string(),
+  text: z.string(),
+  start_line: z.number().int(),
+  end_line: z.number().int(),
+})
+
 export const agentFiles = z.object({
   files: z.array(agentFile),
   next_cursor: z.string().nullable(),

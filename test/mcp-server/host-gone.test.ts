@@ -24,10 +24,13 @@ describe('loci mcp when its host leaves in mid-turn', () => {
   let server: Running | null = null
   let answer: PromiseWithResolvers<void>
 
-  beforeEach(async () => {
+  beforeEach(async function () {
     folder = await temporaryFolder()
     answer = Promise.withResolvers()
-    model = await startScriptedModel([{ reply: { text: 'Done at last.', hold: answer.promise } }])
+    model = await startScriptedModel([
+      { reply: { text: 'Done at last.', hold: answer.promise } },
+      ...(this.currentTest?.title.includes('told to end') ? [{ reply: { text: 'Done by another.' } }] : []),
+    ])
     env = cleanEnvironment(folder.path, { OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: model.url })
     const created = await loci(['chat', 'Slow', '--create', '--model', 'openai/test-model'], { env })
     assert.equal(created.code, 0, created.stderr)
@@ -84,12 +87,24 @@ describe('loci mcp when its host leaves in mid-turn', () => {
     await model.done()
   })
 
-  it('stops the turn in order when it is told to end before that', async () => {
+  it('leaves the turn to another process when it is told to end before that', async () => {
     await leave()
     const asked = await model.request(0)
     server?.child.kill('SIGTERM')
     assert.equal(await withDeadline(asked.ended, 'the request to the model'), 'aborted')
     assert.deepEqual(await withDeadline(server!.exited, 'its end'), { code: 0, signal: null })
-    assert.deepEqual(await outcome(), { status: 'cancelled', said: undefined })
+    const client = await openInProcess({ data: env['LOCI_HOME'], env })
+    try {
+      const agent = await client.findAgent('Slow')
+      const ended = await eventually('the turn goes on', async () => {
+        const [run] = (await client.letta.runs.list({ agent_id: agent.id })).getPaginatedItems()
+        return run?.status === 'completed' ? run : null
+      })
+      assert.equal(ended.stop_reason, 'end_turn')
+    } finally {
+      await client.close()
+    }
+    assert.deepEqual(await outcome(), { status: 'completed', said: 'Done by another.' })
+    await model.done()
   })
 })

@@ -1,10 +1,11 @@
 import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
+import { findFiles } from '../../core/search/find.ts'
 import { DEFAULT_MAX_FILES_OPEN, DEFAULT_VIEW_CHARS, viewText } from '../../core/ports/file-view.ts'
 import type { AgentFile } from '../../core/ports/file-store.ts'
 import { AGENT_RELATIONS, type Agent, agentState } from '../../schema/agent.ts'
 import { AppError } from '../../schema/errors.ts'
-import { agentFiles, type AgentFileAttachment, source } from '../../schema/folder.ts'
+import { agentFiles, type AgentFileAttachment, fileSearchResult, source } from '../../schema/folder.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { pageQuery, queryBoolean } from '../../schema/page.ts'
 import { toAgentState } from '../agent-state.ts'
@@ -107,6 +108,26 @@ export const routes: Route[] = [
         next_cursor: has_more ? (page.at(-1)?.id ?? null) : null,
         has_more,
       }
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/agents/:agent_id/files/search',
+    summary: "Find parts of an agent's files, best first; how is told by the header X-Search-Mode",
+    params,
+    query: z.object({ query: z.string(), limit: z.coerce.number().int().min(1).max(1000).default(10) }),
+    answer: z.array(fileSearchResult),
+    async handle({ actor, context, params: { agent_id }, query }) {
+      await agentOf(context, actor, agent_id)
+      const { mode, matches } = await findFiles(context.deps, actor, { agent_id, ...query })
+      const results = matches.map(({ file_id, path, text, first_line, last_line }) => ({
+        file_id,
+        file_name: path,
+        text,
+        start_line: first_line + 1,
+        end_line: last_line + 1,
+      }))
+      return Response.json(results, { headers: { 'x-search-mode': mode } })
     },
   }),
   route({
