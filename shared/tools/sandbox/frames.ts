@@ -20,7 +20,6 @@
 // `token` is random and of one call; frames with another are not heard, and after the result it is dead.
 // Output: before the result the process writes `end mark` = '\n' + token + '\n' to stdout and to stderr; all before it
 // is the call's output.
-import type { Duplex } from 'node:stream'
 import { z } from 'zod'
 import { contentPart } from '../../schema/message.ts'
 
@@ -73,60 +72,8 @@ export type ServerFrame =
   | { type: 'answer'; id: number; status: number; headers: [string, string][]; body: string }
   | { type: 'abort' }
 
-/** A frame as bytes. */
-export function encodeFrame(frame: ServerFrame): Buffer {
-  const text = JSON.stringify(frame)
-  const length = Buffer.byteLength(text)
-  const bytes = Buffer.allocUnsafe(4 + length)
-  bytes.writeUInt32BE(length)
-  bytes.write(text, 4)
-  return bytes
-}
-
-/**
- * Hears the frames of a process. `onViolation` is called at most once, with a sentence, for what is no frame; nothing is
- * heard after it.
- */
-export function readFrames(
-  stream: Duplex,
-  onFrame: (frame: ToolFrame) => void,
-  onViolation: (why: string) => void,
-): void {
-  let chunks: Buffer[] = []
-  let have = 0
-  let need: number | null = null
-  const take = (size: number) => {
-    const all = chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)
-    chunks = [all.subarray(size)]
-    have -= size
-    return all.subarray(0, size)
-  }
-  const violate = (why: string) => {
-    stream.off('data', onData)
-    stream.resume()
-    chunks = []
-    onViolation(why)
-  }
-  const onData = (chunk: Buffer) => {
-    chunks.push(chunk)
-    have += chunk.length
-    for (;;) {
-      if (need === null) {
-        if (have < 4) return
-        need = take(4).readUInt32BE()
-        if (need > MAX_FRAME) return violate(`more than ${MAX_FRAME / 1024 / 1024} MB at once`)
-      }
-      if (have < need) return
-      const frame = parseFrame(take(need))
-      need = null
-      if (!frame) return violate('something that is none of its messages')
-      onFrame(frame)
-    }
-  }
-  stream.on('data', onData)
-}
-
-function parseFrame(bytes: Buffer): ToolFrame | null {
+/** What a process says, from the bytes of a frame; null for what it must not say. */
+export function parseToolFrame(bytes: Buffer): ToolFrame | null {
   try {
     return toolFrame.parse(JSON.parse(bytes.toString()))
   } catch {
