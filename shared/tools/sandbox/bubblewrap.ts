@@ -32,7 +32,8 @@ export function bubblewrap(
       // As root it keeps just what it takes to become nobody, and does that as its last step.
       ...(root
         ? words('--cap-add CAP_SETUID --cap-add CAP_SETGID --cap-add CAP_SETPCAP')
-        : words(`--unshare-user --disable-userns --uid ${NOBODY} --gid ${NOBODY}`)),
+        : words(`--unshare-user --uid ${NOBODY} --gid ${NOBODY}`)),
+      ...(root || command.namespaces ? [] : ['--disable-userns']),
       ...words(`--perms 1777 --size ${limits.scratch_mb * 1024 * 1024} --tmpfs ${SCRATCH}`),
       ...words('--proc /proc --dir /dev --dir /etc'),
       ...placed.flatMap(({ path }) => parents(path)).flatMap((path) => ['--perms', '0755', '--dir', path]),
@@ -54,7 +55,7 @@ export function bubblewrap(
         }
       }),
       ...words(`--remount-ro / --chdir ${SCRATCH} --`),
-      ...(root ? powerless(step, limits, true) : limited(sh, limits)),
+      ...(root ? powerless(step, command, true) : limited(sh, limits)),
       command.command,
       ...command.args,
     ]

@@ -1,5 +1,5 @@
 import { NOBODY } from './linux-layout.ts'
-import type { WalledLimits } from './walled-command.ts'
+import type { WalledCommand, WalledLimits } from './walled-command.ts'
 
 /** How the last step before the program is made; each names an absolute program of the system. */
 export interface LastStep {
@@ -26,7 +26,7 @@ shift 4
 exec "$@"
 `
 
-/** As LIMITS, in a user namespace of the program alone, in which no other can be made. */
+/** As LIMITS, in a user namespace of the program alone; from then on no other can be made in it. */
 const CLOSED_LIMITS = `
 set -eu
 echo 0 > /proc/sys/user/max_user_namespaces
@@ -52,13 +52,17 @@ export function limited(sh: string, limits: WalledLimits, closed = false): strin
  * Becomes nobody in a user namespace of its own (in which the number of processes is counted), without any capability
  * and without a way to gain one. `asRoot`: the step starts as the real root.
  */
-export function powerless(step: LastStep, limits: WalledLimits, asRoot: boolean): string[] {
+export function powerless(
+  step: LastStep,
+  { limits, namespaces = false }: Pick<WalledCommand, 'limits' | 'namespaces'>,
+  asRoot: boolean,
+): string[] {
   const nobody = String(NOBODY)
   return [
     ...(asRoot ? [step.setpriv, ...words(`--reuid ${nobody} --regid ${nobody} --clear-groups --`)] : []),
     step.unshare,
     ...words(`--user --map-user=${nobody} --map-group=${nobody} --keep-caps --`),
-    ...limited(step.sh, limits, true),
+    ...limited(step.sh, limits, !namespaces),
     step.setsid,
     step.setpriv,
     ...words('--ambient-caps=-all --inh-caps=-all --bounding-set=-all --no-new-privs --pdeathsig KILL --'),

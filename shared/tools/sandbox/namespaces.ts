@@ -96,7 +96,7 @@ export function namespaces(
       placed.kind === 'link' ? placed.target : 'source' in placed ? placed.source : '',
     ]),
     '--',
-    ...powerless(step, command.limits, root),
+    ...powerless(step, command, root),
     command.command,
     ...command.args,
   ]

@@ -16,6 +16,8 @@ export interface WalledCommand {
   /** Absolute paths that can be written inside, at the same place. */
   write: readonly string[]
   network: boolean
+  /** It is ours, and walls in what it starts: it may make user namespaces of its own. Otherwise none can be made. */
+  namespaces?: boolean
   limits: WalledLimits
   /** Pipes besides stdin, stdout and stderr, from descriptor 3 on; each carries both ways. */
   pipes: number

@@ -167,24 +167,22 @@ function answerer(pipe: Duplex, token: string, answer: AnswerRequest, signal: Ab
     const request = waiting.shift()
     if (!request) return
     running++
-    answer(request, { signal })
-      .then(
-        (answered) => {
-          if (!signal.aborted) pipe.write(encodeFrame({ type: 'answer', id: request.id, ...answered }))
-        },
-        (error: unknown) => {
-          // Our own failure, or the end of the call: nobody waits for the answer then.
-          if (signal.aborted) return
-          const detail = error instanceof Error ? error.message : String(error)
-          const body = Buffer.from(JSON.stringify({ detail })).toString('base64')
-          const headers: [string, string][] = [['content-type', 'application/json']]
-          pipe.write(encodeFrame({ type: 'answer', id: request.id, status: 500, headers, body }))
-        },
-      )
-      .finally(() => {
-        running--
-        next()
-      })
+    void answerOne(request).finally(() => {
+      running--
+      next()
+    })
+  }
+  const answerOne = async (request: RequestFrame) => {
+    let answered
+    try {
+      answered = await answer(request, { signal })
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error)
+      const body = Buffer.from(JSON.stringify({ detail })).toString('base64')
+      answered = { status: 500, headers: [['content-type', 'application/json']] as [string, string][], body }
+    }
+    // After the call nobody waits for it.
+    if (!signal.aborted) pipe.write(encodeFrame({ type: 'answer', id: request.id, ...answered }))
   }
   return (request: RequestFrame) => {
     waiting.push(request)
