@@ -3,6 +3,7 @@ import { AGENT_TYPES, createAgent } from './agent.ts'
 import { createBlock } from './block.ts'
 import { MANAGER_TYPES } from './group.ts'
 import { agentType } from './agent.ts'
+import { embeddingConfig } from './model.ts'
 import { jsonObject } from './page.ts'
 import { DEFAULT_RETURN_CHAR_LIMIT, toolType } from './tool.ts'
 
@@ -21,6 +22,18 @@ const localId = z.string().min(1)
 const ids = z.array(z.string()).nullish()
 const secrets = z.union([z.record(z.string(), z.string().nullable()), z.array(z.unknown())]).nullish()
 
+/** A file as an agent has it; lines count from 1. */
+const fileLink = z.looseObject({
+  file_id: z.string(),
+  source_id: z.string(),
+  /** V1's default. */
+  is_open: z.boolean().default(true),
+  start_line: z.number().int().nullish(),
+  end_line: z.number().int().nullish(),
+  last_accessed_at: z.string().nullish(),
+})
+export type FileLink = z.infer<typeof fileLink>
+
 /** Messages are checked one by one: `fileMessage`. */
 export const fileAgent = createAgent
   .omit({ tool_ids: true, block_ids: true, initial_message_sequence: true, agent_type: true })
@@ -34,7 +47,7 @@ export const fileAgent = createAgent
     group_ids: ids,
     in_context_message_ids: ids,
     messages: z.array(z.unknown()).nullish(),
-    files_agents: z.array(z.looseObject({ file_id: z.string(), source_id: z.string() })).nullish(),
+    files_agents: z.array(fileLink).nullish(),
     tool_exec_environment_variables: secrets,
     secrets,
   })
@@ -141,8 +154,28 @@ export const fileMessage = z.looseObject({
 export type FileMessage = z.infer<typeof fileMessage>
 
 const named = z.looseObject({ id: localId })
-export const fileSource = named.extend({ name: z.string() })
-export const fileFile = named.extend({ source_id: z.string() })
+export const fileSource = named.extend({
+  name: z.string(),
+  description: z.string().nullish(),
+  instructions: z.string().nullish(),
+  metadata: jsonObject.nullish(),
+  embedding: z.string().nullish(),
+  embedding_chunk_size: z.number().int().nullish(),
+  embedding_config: embeddingConfig.nullish(),
+})
+export type FileSource = z.infer<typeof fileSource>
+
+export const fileFile = named.extend({
+  source_id: z.string(),
+  file_name: z.string().nullish(),
+  original_file_name: z.string().nullish(),
+  file_type: z.string().nullish(),
+  file_size: z.number().int().min(0).nullish(),
+  error_message: z.string().nullish(),
+  content: z.string().nullish(),
+})
+export type FileFile = z.infer<typeof fileFile>
+
 export const fileServer = named.extend({ server_type: z.string(), server_name: z.string() })
 export const fileSkill = z
   .looseObject({

@@ -19,3 +19,18 @@ export const blockLabel = z.string().superRefine((label, context) => {
   const message = labelProblem(label)
   if (message !== null) context.addIssue({ code: 'custom', message })
 })
+
+/** Characters of a file's name: more than file systems take. */
+const MAX_FILE_NAME = 200
+
+/** The last part of a path, without what no file system and no prompt should see; `file` when nothing is left. */
+export function safeFileName(given: string): string {
+  const last = given.normalize('NFC').split(/[/\\]/).at(-1) ?? ''
+  const plain = last.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}<>"]+/gu, ' ').trim()
+  if (plain === '' || /^\.+$/.test(plain)) return 'file'
+  const characters = Array.from(plain)
+  if (characters.length <= MAX_FILE_NAME) return plain
+  // The ending says what it is.
+  const ending = /\.[A-Za-z0-9]{1,10}$/.exec(plain)?.[0] ?? ''
+  return characters.slice(0, MAX_FILE_NAME - ending.length).join('') + ending
+}

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { FileIngest } from '../core/files/ingest.ts'
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
+import { safeFileName } from '../schema/names.ts'
 import { cleanText } from './body.ts'
 import { readMultipartFile } from './multipart.ts'
 
@@ -23,9 +24,6 @@ export interface Upload {
   /** Removes it again. */
   discard(): Promise<void>
 }
-
-/** Characters that a file's name may have. */
-const MAX_NAME = 200
 
 /**
  * Streams the file of a request to disk; no more than some pieces of it are ever in memory. Throws `too_large` before
@@ -70,17 +68,5 @@ export async function receiveUpload(
     await rm(`${path}.part`, { force: true })
     throw error
   }
-  return { file_id, name: safeFileName(name ?? said.name), type: said.type, size, discard }
-}
-
-/** The last part of a path, without what no file system and no prompt should see; `file` when nothing is left. */
-export function safeFileName(given: string): string {
-  const last = cleanText(given).normalize('NFC').split(/[/\\]/).at(-1) ?? ''
-  const plain = last.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}<>"]+/gu, ' ').trim()
-  if (plain === '' || /^\.+$/.test(plain)) return 'file'
-  const characters = Array.from(plain)
-  if (characters.length <= MAX_NAME) return plain
-  // The ending says what it is.
-  const ending = /\.[A-Za-z0-9]{1,10}$/.exec(plain)?.[0] ?? ''
-  return characters.slice(0, MAX_NAME - ending.length).join('') + ending
+  return { file_id, name: safeFileName(cleanText(name ?? said.name)), type: said.type, size, discard }
 }

@@ -242,22 +242,9 @@ describe('agent files', () => {
       assert.equal(again.blocks[0]?.['value'], 'Name: Bo')
     })
 
-    it('skills, MCP servers, folders and what nobody knows are carried, and the answer says so', async () => {
+    it('skills, MCP servers and what nobody knows are carried, and the answer says so', async () => {
       const file = {
-        ...aFile({
-          source_ids: ['source-0'],
-          files_agents: [
-            {
-              id: 'file_agent-0',
-              agent_id: 'agent-0',
-              file_id: 'file-0',
-              source_id: 'source-0',
-              file_name: 'a.txt',
-            },
-          ],
-        }),
-        sources: [{ id: 'source-0', name: 'papers' }],
-        files: [{ id: 'file-0', source_id: 'source-0', file_name: 'a.txt', content: 'text' }],
+        ...aFile({}),
         mcp_servers: [
           {
             id: 'mcp_server-0',
@@ -270,16 +257,13 @@ describe('agent files', () => {
         invention: [1],
       }
       const { agent_ids, warnings } = await importing(file)
-      for (const word of ["'papers'", "'git'", "'pdf'", 'invention'])
+      for (const word of ["'git'", "'pdf'", 'invention'])
         assert.ok(
           warnings.some((text) => text.includes(word)),
           `${word} in ${warnings.join(' ')}`,
         )
       const again = await exported(agent_ids[0]!)
-      assert.deepEqual(
-        [again.sources, again.files, again.skills, again['invention'], again.agents[0]?.['files_agents']],
-        [file.sources, file.files, file.skills, [1], file.agents[0]?.['files_agents']],
-      )
+      assert.deepEqual([again.skills, again['invention']], [file.skills, [1]])
       assert.deepEqual((again['mcp_servers'] as Raw[])[0]?.['stdio_config'], { command: 'git-mcp' })
       const answer = await loci.http('POST', `/v1/agents/${agent_ids[0]!}/export`, {
         skills: [{ name: 'csv', files: { 'SKILL.md': '# CSV' } }],
@@ -310,9 +294,123 @@ describe('agent files', () => {
         [['papers'], ['one\ntwo'], ['source-0']],
       )
       const { agent_ids, warnings } = await importing(file)
-      assert.match(warnings.join(' '), /'papers' with 1 files/)
+      assert.deepEqual(warnings, [])
       const again = await exported(agent_ids[0]!)
       assert.deepEqual({ ...again, created_at: file['created_at'] }, file)
+    })
+  })
+
+  describe('folders of a file', () => {
+    const link = (more: object = {}) => ({
+      id: 'file_agent-0',
+      agent_id: 'agent-0',
+      file_id: 'file-0',
+      source_id: 'source-0',
+      file_name: 'atlas/birds.txt',
+      ...more,
+    })
+    const atlas = (agent: object, more: object = {}) => ({
+      ...aFile({ source_ids: ['source-0'], ...agent }),
+      sources: [
+        {
+          id: 'source-0',
+          name: `atlas ${crypto.randomUUID()}`,
+          description: 'Of animals.',
+          metadata: { shelf: 3 },
+          embedding_config: null,
+        },
+      ],
+      files: [
+        {
+          id: 'file-0',
+          source_id: 'source-0',
+          file_name: 'atlas/birds.txt',
+          original_file_name: 'birds.txt',
+          file_type: 'text/plain',
+          processing_status: 'completed',
+          total_chunks: 7,
+          chunks_embedded: 7,
+          content: 'Parrots talk.\nOwls do not.\n\n',
+        },
+      ],
+      ...more,
+    })
+    const said = (file: Raw) => [
+      file['sources'],
+      file['files'],
+      ...['source_ids', 'folder_ids', 'files_agents'].map((key) => (file['agents'] as Raw[])[0]?.[key]),
+    ]
+
+    it('become folders that the agent reads, and come back as they were', async () => {
+      const file = atlas({
+        files_agents: [link({ is_open: true, start_line: 2, end_line: 2, visible_content: '2: Owls' })],
+      })
+      const { agent_ids, warnings } = await importing(file)
+      const id = agent_ids[0]!
+      assert.deepEqual(warnings, [])
+      const [folder] = await loci.letta.agents.folders.list(id).then(({ items }) => items)
+      assert.deepEqual(
+        [folder?.name, folder?.description, folder?.metadata],
+        [file.sources[0]?.name, 'Of animals.', { shelf: 3 }],
+      )
+      const { files } = await loci.letta.agents.files.list(id)
+      assert.deepEqual(
+        [files[0]?.is_open, files[0]?.visible_content],
+        [true, '[Viewing lines 2 to 2 (out of 3 lines)]\n2: Owls do not.'],
+      )
+      await say(id, 'What do owls do?', 'They are silent.')
+      const asked = JSON.stringify(model.requests.at(-1)?.body)
+      assert.match(asked, /directory name=.*2: Owls do not\./)
+      assert.deepEqual(said(await exported(id)), said(file))
+      await loci.letta.agents.files.close(files[0]?.file_id ?? '', { agent_id: id })
+      await loci.http('PATCH', `/v1/folders/${folder?.id ?? ''}`, { description: 'Of birds.' })
+      const changed = await exported(id)
+      assert.deepEqual(
+        [changed.sources[0]?.['description'], changed.sources[0]?.['metadata']],
+        ['Of birds.', { shelf: 3 }],
+      )
+      const links = changed.agents[0]?.['files_agents'] as Raw[] | undefined
+      assert.equal(links?.[0]?.['is_open'], false)
+      assert.deepEqual(changed.files, file.files)
+    })
+
+    it('of one name twice are numbered, and exported by their own name', async () => {
+      const file = atlas({ files_agents: [link()] })
+      await importing(file)
+      const { agent_ids } = await importing(file)
+      const { items } = await loci.letta.agents.folders.list(agent_ids[0]!)
+      assert.equal(items[0]?.name, `${file.sources[0]?.name ?? ''} (2)`)
+      assert.deepEqual(said(await exported(agent_ids[0]!)), said(file))
+    })
+
+    it('that no agent has, files that none names and files without text come back too', async () => {
+      const file = atlas({ folder_ids: null, files_agents: [] })
+      file.sources.push({ ...file.sources[0]!, id: 'source-1', name: `loose ${crypto.randomUUID()}` })
+      const empty = { id: 'file-1', source_id: 'source-0', file_name: '../b.txt', content: null }
+      const loose = { id: 'file-2', source_id: 'source-1', file_name: 'c.txt', content: 'c' }
+      Object.assign(file, { files: [...file.files, empty, loose] })
+      const { agent_ids, warnings } = await importing(file)
+      assert.match(warnings.join(' '), /no text of 'atlas [^']*\/b\.txt': agents cannot read it/)
+      const again = await exported(agent_ids[0]!)
+      assert.deepEqual(said(again), said(file))
+      assert.deepEqual(said(await exported((await importing(again)).agent_ids[0]!)), said(file))
+    })
+
+    it('of a file that is refused in its middle leave nothing', async () => {
+      const name = `atlas ${crypto.randomUUID()}`
+      const file = atlas({ tools: ['no_such_tool'] })
+      file.sources[0]!.name = name
+      await assert.rejects(importing(file), { status: 400 })
+      assert.deepEqual((await loci.letta.folders.list({ name })).items, [])
+    })
+
+    it('may be long, and come back to the last character', async () => {
+      const content = 'A line about parrots, number after number.\n'.repeat(100_000).trimEnd()
+      const file = atlas({})
+      Object.assign(file.files[0]!, { content })
+      const { agent_ids } = await importing(file)
+      const again = await exported(agent_ids[0]!)
+      assert.equal(again.files[0]?.['content'], content)
     })
   })
 

@@ -1,9 +1,33 @@
 import type { Raw } from '../../schema/agent-file.ts'
 import type { NewAgent } from '../ports/agent-store.ts'
+import type { AgentFile } from '../ports/file-store.ts'
 import type { Block } from '../../schema/block.ts'
+import type { Folder } from '../../schema/folder.ts'
 import type { Group } from '../../schema/group.ts'
 import type { Tool } from '../../schema/tool.ts'
 import type { Kept } from './kept.ts'
+
+/** What is kept of a file's folders, by the ids of the folders and files that were made of them. */
+export interface KeptFolders {
+  folders: Record<string, Kept>
+  /** Folders that no agent of the file has. */
+  loose: string[]
+  files: Record<string, KeptFile>
+  /** The folders of the agent in the lists of the file; `implied` are those of which it names only files. */
+  lists: { source_ids?: string[] | null; folder_ids?: string[] | null; implied?: string[] }
+  /** What the agent has made of its files, in the order of the file; null when it says nothing of them. */
+  links: Record<string, Kept> | null
+}
+
+/** How a file says what is in one of its files: that does not change here. */
+export interface KeptFile {
+  /** All but its ids and its text. */
+  fields: Raw
+  /** Its path here; as long as it has that, the file's is exported. */
+  path: string
+  /** The end of its text, which is not stored. */
+  end: string
+}
 
 /** What is kept of a file with each agent that came from it. */
 export interface KeptAgent {
@@ -12,13 +36,10 @@ export interface KeptAgent {
   blocks: Record<string, Kept>
   tools: Record<string, Kept>
   groups: Record<string, Kept>
+  folders: KeptFolders
   /** Parts of the file that nothing here stands for yet, as they were. */
-  files: Raw[]
-  sources: Raw[]
   mcp_servers: Raw[]
   skills: Raw[]
-  /** Fields of the agent that name them. */
-  links: Raw
   metadata: Record<string, string> | null
   /** Fields of the file itself that V1 does not have. */
   more: Raw
@@ -39,6 +60,8 @@ export const AGENT_IDS: ReadonlySet<string> = new Set([
 export const BLOCK_IDS: ReadonlySet<string> = new Set(['id'])
 /** As `id`, who made it names nothing in another place. */
 export const TOOL_IDS: ReadonlySet<string> = new Set(['id'])
+export const SOURCE_IDS: ReadonlySet<string> = new Set(['id'])
+export const LINK_IDS: ReadonlySet<string> = new Set(['id', 'agent_id', 'file_id', 'source_id'])
 export const GROUP_IDS: ReadonlySet<string> = new Set(['id', 'agent_ids', 'shared_block_ids'])
 
 /** The fields of V1's `AgentSchema` but for those of `AGENT_IDS`; secrets have no value in a file. */
@@ -101,6 +124,29 @@ export function blockFields(block: Block): Raw {
 export function toolFields(tool: Tool): Raw {
   const { id: _, created_by_id: _c, last_updated_by_id: _l, ...fields } = tool
   return { ...fields, created_by_id: null, last_updated_by_id: null }
+}
+
+/** The fields of V1's `SourceSchema` but for its id. */
+export function sourceFields(folder: Folder): Raw {
+  const { name, description, instructions, metadata, embedding_config } = folder
+  return {
+    name,
+    description,
+    instructions,
+    metadata,
+    embedding: null,
+    embedding_chunk_size: null,
+    embedding_config,
+  }
+}
+
+/** The fields of V1's `FileAgentSchema` but for its ids; lines count from 1 there. */
+export function linkFields(
+  file: Pick<AgentFile, 'path' | 'is_open' | 'start_line' | 'end_line' | 'last_accessed_at'>,
+): Raw {
+  const { path: file_name, is_open, last_accessed_at, start_line, end_line } = file
+  const from = start_line === null ? null : start_line + 1
+  return { file_name, is_open, visible_content: null, last_accessed_at, start_line: from, end_line }
 }
 
 /** The fields of V1's `GroupSchema` but for its ids; `local` gives an agent's id in the file. */

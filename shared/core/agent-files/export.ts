@@ -94,8 +94,12 @@ async function* piecesOf(
   const { group, conversation, options } = given
   const names = localNames(wholes, group)
   const parts = carriedParts(wholes)
-  const folders = new FolderNames(deps.store, actor, parts)
-  for (const whole of wholes) await folders.add(whole.folders)
+  const folders = new FolderNames(
+    deps.store,
+    actor,
+    wholes.map(({ kept }) => kept?.folders),
+  )
+  await folders.add(wholes.flatMap((whole) => whole.folders))
   yield '{\n"agents": [\n'
   for (const [i, { agent, kept }] of wholes.entries()) {
     const ids = new Map(names.agents)
@@ -107,9 +111,8 @@ async function* piecesOf(
       tool_ids: agent.tools.map(({ id }) => names.tools.get(id)),
       block_ids: agent.blocks.map(({ id }) => names.blocks.get(id)),
       ...(await folders.linksOf(
-        agent.id,
-        String(names.agents.get(agent.id)),
-        kept ? parts.links[i] : undefined,
+        { agent_id: agent.id, local: String(names.agents.get(agent.id)), folders: wholes[i]?.folders ?? [] },
+        kept?.folders,
       )),
       group_ids: group?.manager_agent_id === agent.id ? ['group-0'] : [],
     }
@@ -131,7 +134,7 @@ async function* piecesOf(
       ({ id }, kept) => kept?.blocks[id],
       blockFields,
     ),
-    sources: [...parts.sources, ...folders.sources()],
+    sources: folders.sources(),
     tools: entities(
       wholes,
       ({ tools }) => tools,
@@ -247,17 +250,13 @@ function groupOf(group: Group, wholes: readonly Whole[], names: Names): Raw {
 /** What was kept of the files that the agents came from. */
 function carriedParts(wholes: readonly Whole[]) {
   const parts = {
-    files: [] as Raw[],
-    sources: [] as Raw[],
     mcp_servers: [] as Raw[],
     skills: [] as Raw[],
-    links: [] as Raw[],
     metadata: null as Record<string, string> | null,
     more: {} as Raw,
   }
   for (const { kept } of wholes) {
-    parts.links.push(kept?.links ?? {})
-    for (const list of ['files', 'sources', 'mcp_servers', 'skills'] as const)
+    for (const list of ['mcp_servers', 'skills'] as const)
       for (const item of kept?.[list] ?? [])
         if (!parts[list].some((known) => sameJson(known, item))) parts[list].push(item)
     parts.metadata ??= kept?.metadata ?? null

@@ -8,6 +8,7 @@ import type { CoreDeps } from '../ports/deps.ts'
 import type { ImportedAgent, NewImport, StagedMessage } from '../ports/import-store.ts'
 import { compilePrompt, renderPrompt } from '../prompt.ts'
 import { type MessageContext, storedMessage } from './message-fields.ts'
+import { partsOf } from './plan-folders.ts'
 import { type Plan, planImport, type PlannedAgent } from './plan.ts'
 import { readFile } from './read-file.ts'
 
@@ -28,18 +29,21 @@ export async function importAgentFile(
 ): Promise<ImportedAgents> {
   const plan = await planImport(deps, actor, await readFile(file, breathe), options)
   const agent_ids = plan.agents.map(({ agent }) => agent.id)
+  const folders = [...plan.folders.folders.values()].map(({ folder }) => folder)
+  const ids = [...agent_ids, ...folders.map(({ id }) => id)]
   const { imports } = deps.store
   let complete = false
   try {
-    await imports.begin(actor, agent_ids)
+    await imports.begin(actor, ids)
+    for (const file of plan.folders.files.values()) await imports.addFile(actor, file.staged, partsOf(file))
     const agents: ImportedAgent[] = []
     for (const planned of plan.agents) agents.push(await stage(deps, actor, plan, planned, options, breathe))
     const { blocks, new_tools, changed_tools, groups } = plan
-    const made: NewImport = { agents, blocks, new_tools, changed_tools, groups }
+    const made: NewImport = { agents, blocks, new_tools, changed_tools, groups, folders }
     await imports.complete(actor, made)
     complete = true
   } finally {
-    if (!complete) await imports.abandon(actor, agent_ids)
+    if (!complete) await imports.abandon(actor, ids)
   }
   return { agent_ids, warnings: plan.warnings }
 }
@@ -53,7 +57,7 @@ async function stage(
   options: ImportOptions,
   breathe: () => Promise<void>,
 ): Promise<ImportedAgent> {
-  const { agent, tags, block_ids, tool_ids, kept, part } = planned
+  const { agent, tags, block_ids, tool_ids, folder_ids, links, kept, part } = planned
   const messages = options.strip_messages ? [] : part.messages
   const named = part.value.in_context_message_ids ?? messages.map(({ value }) => value.id)
   const places = new Map((options.strip_messages ? [] : named).map((id, place) => [id, place]))
@@ -79,6 +83,8 @@ async function stage(
     tags,
     block_ids,
     tool_ids,
+    folder_ids,
+    links,
     kept,
     message_count: staged.length,
     context_length: places.size + Number(!begins),

@@ -22,7 +22,7 @@ import type { Actor } from '../ports/actor.ts'
 import type { NewAgent } from '../ports/agent-store.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import type { NewGroup } from '../ports/group-store.ts'
-import type { NewImport } from '../ports/import-store.ts'
+import type { ImportedLink, NewImport } from '../ports/import-store.ts'
 import {
   AGENT_IDS,
   agentFields,
@@ -35,6 +35,7 @@ import {
   toolFields,
 } from './entity-fields.ts'
 import { keep, type Kept } from './kept.ts'
+import { linksOf, type PlannedFolders, planFolders } from './plan-folders.ts'
 import { nameOfTool, type Part, type ReadFile } from './read-file.ts'
 import { refused } from './refused.ts'
 
@@ -45,6 +46,7 @@ export interface Plan {
   new_tools: Tool[]
   changed_tools: Tool[]
   groups: NewGroup[]
+  folders: PlannedFolders
   warnings: string[]
   /** New ids by those of the file: of agents and groups. */
   ids: Map<string, string>
@@ -57,6 +59,8 @@ export interface PlannedAgent {
   tags: string[]
   block_ids: string[]
   tool_ids: string[]
+  folder_ids: string[]
+  links: ImportedLink[]
   kept: KeptAgent
 }
 
@@ -79,6 +83,7 @@ export async function planImport(
     new_tools: [],
     changed_tools: [],
     groups: [],
+    folders: { folders: new Map(), files: new Map() },
     warnings: [],
     ids: new Map(),
   }
@@ -86,6 +91,7 @@ export async function planImport(
   for (const { value } of file.groups) plan.ids.set(value.id, newId('group'))
   const tools = await planTools(deps, actor, file, options, plan)
   const blocks = planBlocks(file, plan)
+  plan.folders = await planFolders(deps, actor, file, options, plan.warnings)
   for (const [i, part] of file.agents.entries()) {
     plan.agents.push(
       await planAgent(deps, actor, { file, part, first: i === 0, options, tools, blocks, plan }),
@@ -286,47 +292,60 @@ async function planAgent(
   if (embedding !== null) for (const key of ['embedding', 'embedding_config']) delete kept[key]
   if (options.project_id !== null) delete kept['project_id']
   hideSecrets(kept)
+  const { folder_ids, links, kept: keptLinks } = linksOf(part, plan.folders)
   return {
     part,
     agent,
     tags,
     block_ids: [...planned.map((block) => block.id), ...inline],
     tool_ids: toolsOf.map(({ tool }) => tool.id),
+    folder_ids,
+    links,
     kept: {
       agent: kept,
       blocks: Object.fromEntries(planned.map((block) => [block.id, block.kept])),
       tools: Object.fromEntries(toolsOf.map(({ tool, kept: own }) => [tool.name, own])),
       groups: {},
-      ...keptParts(file, part, first),
+      folders: { ...keptFolders(file, part, first, plan.folders), ...keptLinks },
+      ...keptParts(file, first),
     },
   }
 }
 
-/** What nothing here stands for yet: what the agent names of it, and with the first agent what none does. */
-function keptParts(
+/** Of the folders and files those that the agent names, and with the first agent those that none does. */
+function keptFolders(
   file: ReadFile,
-  { raw, value }: ReadFile['agents'][number],
+  { value }: ReadFile['agents'][number],
   first: boolean,
-): Omit<KeptAgent, 'agent' | 'blocks' | 'tools' | 'groups'> {
-  const mine = (agent: FileAgent) =>
+  planned: PlannedFolders,
+): Pick<KeptAgent['folders'], 'folders' | 'loose' | 'files'> {
+  const named = (agent: FileAgent) =>
     new Set([
       ...(agent.source_ids ?? []),
       ...(agent.folder_ids ?? []),
       ...(agent.files_agents ?? []).map((link) => link.source_id),
     ])
-  const others = file.agents.filter((other) => other.value !== value).map((other) => mine(other.value))
-  const own = mine(value)
-  const belongs = (source: unknown) => {
-    const id = String(source)
-    return own.has(id) || (first && !others.some((set) => set.has(id)))
-  }
-  const links = ['source_ids', 'folder_ids', 'files_agents'].filter((key) => Object.hasOwn(raw, key))
+  const own = named(value)
+  const anybodys = new Set(file.agents.flatMap((agent) => [...named(agent.value)]))
+  const loose = first ? [...planned.folders.keys()].filter((local) => !anybodys.has(local)) : []
+  const mine = [...planned.folders].filter(([local]) => own.has(local) || loose.includes(local))
+  const ids = new Set(mine.map(([, { folder }]) => folder.id))
+  const files = [...planned.files.values()].filter(({ staged }) => ids.has(staged.folder_id))
   return {
-    sources: file.sources.filter(({ id }) => belongs(id)),
-    files: file.files.filter(({ source_id }) => belongs(source_id)),
+    folders: Object.fromEntries(mine.map(([, { folder, kept }]) => [folder.id, kept])),
+    loose: loose.flatMap((local) => planned.folders.get(local)?.folder.id ?? []),
+    files: Object.fromEntries(files.map(({ staged, kept }) => [staged.id, kept])),
+  }
+}
+
+/** What nothing here stands for yet. */
+function keptParts(
+  file: ReadFile,
+  first: boolean,
+): Omit<KeptAgent, 'agent' | 'blocks' | 'tools' | 'groups' | 'folders'> {
+  return {
     mcp_servers: first ? file.mcp_servers.map(withoutCredentials) : [],
     skills: first ? file.skills : [],
-    links: Object.fromEntries(links.map((key) => [key, raw[key]])),
     metadata: file.metadata,
     more: first ? file.more : {},
   }
@@ -495,10 +514,6 @@ function warnOfParts(file: ReadFile, options: ImportOptions, plan: Plan): void {
   const kept = 'kept for the next export of the agent, but not used here yet'
   const namesOfRaw = (parts: readonly Raw[], key: string) =>
     parts.map((part) => `'${String(part[key] ?? part['id'])}'`).join(', ')
-  if (file.sources.length > 0)
-    plan.warnings.push(
-      `Folders ${namesOfRaw(file.sources, 'name')} with ${file.files.length} files were ${kept}.`,
-    )
   if (file.mcp_servers.length > 0)
     plan.warnings.push(`MCP servers ${namesOfRaw(file.mcp_servers, 'server_name')} were ${kept}.`)
   if (file.skills.length > 0) plan.warnings.push(`Skills ${namesOfRaw(file.skills, 'name')} were ${kept}.`)

@@ -2,9 +2,11 @@ import {
   FILE_VERSION,
   type FileAgent,
   type FileBlock,
+  type FileFile,
   type FileGroup,
   type FileMessage,
   fileMessage,
+  type FileSource,
   type FileTool,
   type ListName,
   LISTS,
@@ -28,8 +30,8 @@ export interface ReadFile {
   blocks: Part<FileBlock>[]
   tools: Part<FileTool>[]
   groups: Part<FileGroup>[]
-  files: Raw[]
-  sources: Raw[]
+  files: Part<FileFile>[]
+  sources: Part<FileSource>[]
   mcp_servers: Raw[]
   skills: Raw[]
   metadata: Record<string, string> | null
@@ -68,8 +70,8 @@ export async function readFile(given: unknown, breathe: () => Promise<void>): Pr
     blocks: parts('blocks'),
     tools: parts('tools'),
     groups: parts('groups'),
-    files: rawOf('files'),
-    sources: rawOf('sources'),
+    files: parts('files'),
+    sources: parts('sources'),
     mcp_servers: rawOf('mcp_servers'),
     skills: rawOf('skills'),
     metadata: metadataOf(file['metadata']),
@@ -149,14 +151,13 @@ function metadataOf(given: unknown): Record<string, string> | null {
 /** Everything that names another part of the file must find it. */
 function checkReferences(file: ReadFile): void {
   const idsOf = (parts: readonly { value: { id: string } }[]) => new Set(parts.map(({ value }) => value.id))
-  const rawIds = (parts: readonly Raw[]) => new Set(parts.map(({ id }) => String(id)))
   const [agents, blocks, tools, groups] = [
     idsOf(file.agents),
     idsOf(file.blocks),
     idsOf(file.tools),
     idsOf(file.groups),
   ]
-  const [sources, files] = [rawIds(file.sources), rawIds(file.files)]
+  const [sources, files] = [idsOf(file.sources), idsOf(file.files)]
   const find = (
     ids: readonly string[] | null | undefined,
     known: ReadonlySet<string>,
@@ -170,12 +171,9 @@ function checkReferences(file: ReadFile): void {
       seen.add(id)
     }
   }
-  for (const [i, { id, source_id }] of file.files.entries())
-    if (!sources.has(String(source_id)))
-      throw refused(
-        `files[${i}].source_id`,
-        `the file has no source '${String(source_id)}' for '${String(id)}'`,
-      )
+  for (const { value, path } of file.files)
+    if (!sources.has(value.source_id))
+      throw refused(`${path}.source_id`, `the file has no source '${value.source_id}' for '${value.id}'`)
   for (const { value, path, messages } of file.agents) {
     find(value.tool_ids, tools, `${path}.tool_ids`, 'tool')
     find(value.block_ids, blocks, `${path}.block_ids`, 'block')

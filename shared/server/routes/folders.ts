@@ -1,6 +1,6 @@
 import * as z from 'zod'
+import { CHUNK_TOKENS, folderEmbedding } from '../../core/files/folder-embedding.ts'
 import type { Actor } from '../../core/ports/actor.ts'
-import { chooseEmbedding } from '../../core/search/embedding-choice.ts'
 import {
   createFolder,
   duplicateHandling,
@@ -12,25 +12,12 @@ import {
   updateFolder,
 } from '../../schema/folder.ts'
 import { idSchema, newId } from '../../schema/ids.ts'
-import type { EmbeddingConfig } from '../../schema/model.ts'
 import { type Page, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { passage } from '../../schema/passage.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { route, type Route } from '../route.ts'
 import { receiveUpload } from '../uploads.ts'
-
-/** Characters of a chunk are four for each of these; V1's default. */
-const CHUNK_TOKENS = 300
-
-/** What a folder without embeddings answers where V1's clients need a configuration: its parts are found by their words. */
-const TEXT_ONLY: Folder['embedding_config'] = {
-  embedding_endpoint_type: 'openai',
-  embedding_model: 'none',
-  embedding_dim: 0,
-  embedding_chunk_size: CHUNK_TOKENS,
-  batch_size: 32,
-}
 
 const order_by = z.literal('created_at').optional()
 
@@ -164,7 +151,7 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       answer,
       async handle({ actor, context, body }) {
         const now = context.deps.clock.now().toISOString()
-        const config = await embeddingOf(context, actor, body)
+        const config = await folderEmbedding(context.deps, actor, body)
         const made = await context.deps.store.folders.create(actor, {
           id: newId('source'),
           name: body.name,
@@ -206,7 +193,7 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
         const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value != null))
         const chosen =
           embedding != null || body.embedding_config != null
-            ? { embedding_config: await embeddingOf(context, actor, body) }
+            ? { embedding_config: await folderEmbedding(context.deps, actor, body) }
             : {}
         const changed = await context.deps.store.folders.update(actor, params.folder_id, {
           ...given,
@@ -349,17 +336,6 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       },
     }),
   ]
-}
-
-/** The embedding configuration of a folder whose request asks for this; its `handle` is the model, if it has one. */
-async function embeddingOf(
-  context: ServerContext,
-  actor: Actor,
-  asked: { embedding?: string | null | undefined; embedding_config?: EmbeddingConfig | null | undefined },
-): Promise<EmbeddingConfig> {
-  const chosen = await chooseEmbedding(context.deps, actor, asked)
-  if (chosen === null) return asked.embedding === '' ? TEXT_ONLY : (asked.embedding_config ?? TEXT_ONLY)
-  return { ...(chosen.config ?? TEXT_ONLY), handle: chosen.handle }
 }
 
 async function folderOf(context: ServerContext, actor: Actor, folder_id: string): Promise<Folder> {

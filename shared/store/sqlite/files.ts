@@ -14,17 +14,14 @@ import type {
 } from '../../core/ports/file-store.ts'
 import { AppError } from '../../schema/errors.ts'
 import type { DuplicateHandling, FileLines, FileMetadata } from '../../schema/folder.ts'
-import { newId } from '../../schema/ids.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Passage } from '../../schema/passage.ts'
-import { indexText } from '../search-text.ts'
 import type { Database, Transaction } from './database.ts'
-import { wakeEmbedding } from './embeddings.ts'
 import { clearFile, markDeleted, openIfRoom, putState, sweepFiles } from './file-links.ts'
 import { metadataOf } from './file-metadata.ts'
+import { insertText } from './file-parts.ts'
 import { fileOfAgent, filesOfAgent, folderOfRow, openFilesOf, readFolderRow, readLines } from './file-rows.ts'
 import { readFilePassages, searchFiles } from './file-search.ts'
-import { ownerWord } from './full-text.ts'
 import type { Instance } from './instances.ts'
 import { windowOf } from './page.ts'
 import type { Connection } from './query.ts'
@@ -47,36 +44,6 @@ const waiting = query<object>()(() =>
     .orderBy('id')
     .limit(100),
 )
-const addText = query<{ file: string; line: number; text: string }>()((p) =>
-  sqlite.insertInto('file_texts').values({ file_id: p.file, first_line: p.line, text: p.text }),
-)
-const addIndex = query<{ seq: number; owner: string; text: string }>()((p) =>
-  sqlite.insertInto('passages_fts').values({ rowid: p.seq, owner: p.owner, text: p.text }),
-)
-const addLink = query<{ file: string; seq: number }>()((p) =>
-  sqlite.insertInto('file_passages').values({ file_id: p.file, passage_seq: p.seq }),
-)
-const addPassage = query<{
-  id: string
-  org: string
-  folder: string
-  text: string
-  now: string
-  data: string
-}>()((p) =>
-  sqlite.insertInto('passages').values({
-    id: p.id,
-    organization_id: p.org,
-    archive_id: p.folder,
-    text: p.text,
-    created_at: p.now,
-    updated_at: p.now,
-    created_by_id: null,
-    last_updated_by_id: null,
-    data: p.data,
-  }),
-)
-
 /** Files, their reading, and what agents see of them. */
 export class SqliteFiles implements FileStore {
   readonly #database: Database
@@ -203,23 +170,7 @@ export class SqliteFiles implements FileStore {
       const row = this.#held(tx, claim)
       if (!row) return false
       tx.run(sqlite.updateTable('files').set(set(row)).where('id', '=', claim.file_id))
-      for (const { first_line, text } of batch.pieces)
-        addText.run(tx, { file: claim.file_id, line: first_line, text })
-      if (batch.chunks.length > 0) wakeEmbedding(tx, claim.folder_id)
-      const now = new Date().toISOString()
-      for (const { text, first_line, last_line } of batch.chunks) {
-        const data = { tags: [], metadata: {}, file_id: claim.file_id, first_line, last_line }
-        const { rowid: seq } = addPassage.run(tx, {
-          id: newId('passage'),
-          org: claim.organization_id,
-          folder: claim.folder_id,
-          text,
-          now,
-          data: JSON.stringify(data),
-        })
-        addIndex.run(tx, { seq, owner: ownerWord(claim.folder_id), text: indexText(text) })
-        addLink.run(tx, { file: claim.file_id, seq })
-      }
+      insertText(tx, claim, batch)
       return true
     })
   }

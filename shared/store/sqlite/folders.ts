@@ -23,8 +23,7 @@ export class SqliteFolders implements FolderStore {
 
   create(actor: Actor, folder: Folder): Promise<Folder> {
     return this.#database.write((tx) => {
-      unlessTaken(folder.name, () => tx.run(sqlite.insertInto('folders').values(rowOfFolder(actor, folder))))
-      embedWith(tx, actor, folder)
+      insertFolder(tx, actor, folder)
       return folder
     })
   }
@@ -146,6 +145,12 @@ export class SqliteFolders implements FolderStore {
       }
     })
   }
+}
+
+/** As `FolderStore.create`. */
+export function insertFolder(tx: Transaction, actor: Actor, folder: Folder): void {
+  unlessTaken(folder.name, () => tx.run(sqlite.insertInto('folders').values(rowOfFolder(actor, folder))))
+  embedWith(tx, actor, folder)
 }
 
 function embedWith(tx: Transaction, actor: Actor, { id, embedding_config }: Folder): void {

@@ -1,12 +1,22 @@
 import type { Actor } from '../../core/ports/actor.ts'
-import type { ImportedAgent, ImportStore, NewImport, StagedMessage } from '../../core/ports/import-store.ts'
+import type { FileBatch } from '../../core/ports/file-store.ts'
+import type {
+  ImportedAgent,
+  ImportStore,
+  NewImport,
+  StagedFile,
+  StagedMessage,
+} from '../../core/ports/import-store.ts'
 import { AppError } from '../../schema/errors.ts'
 import type { Tool } from '../../schema/tool.ts'
+import { pause } from '../pause.ts'
 import { insertAgent } from './agent-rows.ts'
 import { insertBlock } from './block-rows.ts'
 import type { Database, Transaction } from './database.ts'
 import { finishDeletion } from './deletions.ts'
 import { isConstraint } from './errors.ts'
+import { insertText } from './file-parts.ts'
+import { insertFolder } from './folders.ts'
 import { insertGroup } from './group-rows.ts'
 import type { Instance } from './instances.ts'
 import { linkBlock, linkTool, replaceAgentTags } from './links.ts'
@@ -39,10 +49,49 @@ const place = query<{ conversation: string; position: number; seq: number; org: 
     organization_id: p.org,
   }),
 )
+const addSize = query<{ id: string; lines: number; characters: number; chunks: number }>()((p) =>
+  sqlite
+    .updateTable('files')
+    .set((eb) => ({
+      lines: eb('lines', '+', p.lines),
+      characters: eb('characters', '+', p.characters),
+      chunks: eb('chunks', '+', p.chunks),
+    }))
+    .where('id', '=', p.id),
+)
+const linkFolder = query<{ agent: string; folder: string; org: string; position: number }>()((p) =>
+  sqlite.insertInto('agents_folders').values({
+    agent_id: p.agent,
+    folder_id: p.folder,
+    organization_id: p.org,
+    position: p.position,
+  }),
+)
+const linkFile = query<{
+  agent: string
+  file: string
+  folder: string
+  org: string
+  open: number
+  start: number | null
+  end: number | null
+  accessed: string | null
+}>()((p) =>
+  sqlite.insertInto('agents_files').values({
+    agent_id: p.agent,
+    file_id: p.file,
+    folder_id: p.folder,
+    organization_id: p.org,
+    is_open: p.open,
+    start_line: p.start,
+    end_line: p.end,
+    last_accessed_at: p.accessed,
+  }),
+)
 
 /**
- * Imports. An agent that is announced has a row in `deletions`: until it is complete, its messages are as those of an
- * agent that is being deleted, and become just that when this process dies.
+ * Imports. An agent or a folder that is announced has a row in `deletions`: until it is complete, its messages and files
+ * are as those of one that is being deleted, and become just that when this process dies.
  */
 export class SqliteImports implements ImportStore {
   readonly #database: Database
@@ -53,11 +102,11 @@ export class SqliteImports implements ImportStore {
     this.#instance = instance
   }
 
-  begin(actor: Actor, agent_ids: readonly string[]): Promise<void> {
+  begin(actor: Actor, ids: readonly string[]): Promise<void> {
     return this.#database.write((tx) => {
       this.#instance.lock()
       const { id: instance } = this.#instance
-      for (const agent of agent_ids) announce.run(tx, { agent, org: actor.organization_id, instance })
+      for (const agent of ids) announce.run(tx, { agent, org: actor.organization_id, instance })
     })
   }
 
@@ -85,11 +134,32 @@ export class SqliteImports implements ImportStore {
     })
   }
 
+  async addFile(actor: Actor, file: StagedFile, batches: Iterable<FileBatch>): Promise<void> {
+    await this.#database.write((tx) => {
+      this.#require(tx, actor, file.folder_id)
+      insertStagedFile(tx, actor, file)
+    })
+    const place = { file_id: file.id, folder_id: file.folder_id, organization_id: actor.organization_id }
+    for (const batch of batches) {
+      await this.#database.write((tx) => {
+        this.#require(tx, actor, file.folder_id)
+        insertText(tx, place, batch)
+        addSize.run(tx, { id: file.id, ...sizeOf(batch) })
+      })
+      await pause(0)
+    }
+  }
+
   complete(actor: Actor, made: NewImport): Promise<void> {
     // Long where a file brings folders: not in the transaction.
     const kept = new Map(made.agents.map(({ agent, kept: own }) => [agent.id, JSON.stringify(own)]))
     return this.#database.write((tx) => {
       for (const { agent } of made.agents) this.#require(tx, actor, agent.id)
+      for (const { id } of made.folders) this.#require(tx, actor, id)
+      for (const folder of made.folders) {
+        tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', folder.id))
+        insertFolder(tx, actor, folder)
+      }
       for (const tool of made.new_tools) insertTool(tx, actor, tool)
       for (const tool of made.changed_tools) changeTool(tx, actor, tool)
       for (const { id, block, agent_id } of made.blocks) insertBlock(tx, actor, block, agent_id, { id })
@@ -98,10 +168,10 @@ export class SqliteImports implements ImportStore {
     })
   }
 
-  async abandon(actor: Actor, agent_ids: readonly string[]): Promise<void> {
+  async abandon(actor: Actor, ids: readonly string[]): Promise<void> {
     const { organization_id } = actor
     const { id: instance } = this.#instance
-    for (const agent_id of agent_ids) {
+    for (const agent_id of ids) {
       const there = await this.#database.read((c) =>
         announced.get(c, { agent: agent_id, org: organization_id, instance }),
       )
@@ -140,6 +210,13 @@ function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, data: s
   tx.event(actor, 'agent.created', agent.id, agent.id)
   for (const id of block_ids) linkBlock(tx, actor, agent.id, id)
   for (const [position, id] of tool_ids.entries()) linkTool(tx, actor, agent.id, id, position)
+  const org = organization_id
+  for (const [position, folder] of made.folder_ids.entries())
+    linkFolder.run(tx, { agent: agent.id, folder, org, position })
+  for (const { file_id: file, folder_id: folder, is_open, ...link } of made.links) {
+    const { start_line: start, end_line: end, last_accessed_at: accessed } = link
+    linkFile.run(tx, { agent: agent.id, file, folder, org, open: Number(is_open), start, end, accessed })
+  }
   tx.run(
     sqlite.insertInto('conversations').values({
       id: agent.id,
@@ -154,6 +231,30 @@ function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, data: s
     }),
   )
   tx.run(sqlite.insertInto('agent_files').values({ agent_id: agent.id, organization_id, data }))
+}
+
+function insertStagedFile(tx: Transaction, actor: Actor, file: StagedFile): void {
+  const now = new Date().toISOString()
+  tx.run(
+    sqlite.insertInto('files').values({
+      ...file,
+      organization_id: actor.organization_id,
+      instance_id: null,
+      created_at: now,
+      updated_at: now,
+      created_by_id: actor.user_id,
+    }),
+  )
+}
+
+/** What a part adds to a file; the end of its lines stands between it and the next one. */
+function sizeOf({ pieces, chunks }: FileBatch): { lines: number; characters: number; chunks: number } {
+  const size = { lines: 0, characters: 0, chunks: chunks.length }
+  for (const { text, first_line } of pieces) {
+    size.lines += text.split('\n').length
+    size.characters += text.length + Number(first_line > 0)
+  }
+  return size
 }
 
 function insertTool(tx: Transaction, actor: Actor, tool: Tool): void {

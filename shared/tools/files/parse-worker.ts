@@ -1,7 +1,7 @@
 /** Runs in a worker thread: an upload in, its text out, in parts. Loads its parsers itself; knows nothing of the rest. */
 import { open, readFile } from 'node:fs/promises'
 import { parentPort, workerData } from 'node:worker_threads'
-import { batches } from './chunks.ts'
+import { batches } from '../../core/ports/file-chunks.ts'
 import type { ParseJob, ParseReport } from './file-parser.ts'
 import { decodeText, sniff } from './kinds.ts'
 import { readDocx, readHtml, readPdf, readXlsx } from './documents.ts'

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict'
-import type { ImportedAgent, NewImport, StagedMessage } from '../../../shared/core/ports/import-store.ts'
+import type {
+  ImportedAgent,
+  NewImport,
+  StagedFile,
+  StagedMessage,
+} from '../../../shared/core/ports/import-store.ts'
+import type { Store } from '../../../shared/core/ports/store.ts'
+import type { Folder } from '../../../shared/schema/folder.ts'
 import { newId } from '../../../shared/schema/ids.ts'
 import type { Tool } from '../../../shared/schema/tool.ts'
 import type { Subject } from '../store.contract.ts'
+import { aFolder } from './files.ts'
 import { aBlock, aBuiltin, ADA, aMessage, anAgent, EVE, text } from './samples.ts'
 
 const page = { limit: 1000, order: 'asc' } as const
@@ -132,7 +140,94 @@ export function describeImports(subject: Subject): void {
       assert.equal(await store.imports.kept(EVE, again.id), null)
       assert.equal(await store.imports.kept(ADA, newId('agent')), null)
     })
+
+    /** An import of an agent and its folder, whose file is staged. */
+    const withFolder = async (store: Store, more: Partial<Folder> = {}) => {
+      const made = anImport({ messages: 1, context: [0] })
+      const folder = aFolder(more)
+      const file = aStaged(folder.id)
+      await store.imports.begin(ADA, [made.id, folder.id])
+      await store.imports.addMessages(ADA, made.staged)
+      await store.imports.addFile(ADA, file, [
+        { pieces: [{ first_line: 0, text: 'parrots\nare' }], chunks: [] },
+        {
+          pieces: [{ first_line: 2, text: 'birds' }],
+          chunks: [{ text: 'parrots\nare\nbirds', first_line: 0, last_line: 2 }],
+        },
+      ])
+      const { id: file_id, folder_id } = file
+      const place = { start_line: 1, end_line: 2, last_accessed_at: null }
+      const links = [{ file_id, folder_id, is_open: true, ...place }]
+      const agents = made.whole.agents.map((agent) => ({ ...agent, folder_ids: [folder_id], links }))
+      return { id: made.id, folder, file_id, whole: { ...made.whole, agents, folders: [folder] } }
+    }
+
+    it('brings folders with their files, which agents have as the import says', async () => {
+      const { store } = subject
+      const { id, folder, file_id, whole } = await withFolder(store)
+      await store.imports.complete(ADA, whole)
+      assert.deepEqual(await store.folders.list(ADA, { agent_id: id }, page), [folder])
+      const file = await store.files.get(ADA, file_id, { content: true })
+      assert.deepEqual(
+        [file?.processing_status, file?.content, file?.total_chunks],
+        ['completed', 'parrots\nare\nbirds', 1],
+      )
+      const [link] = await store.files.ofAgent(ADA, id)
+      assert.deepEqual(
+        [link?.is_open, link?.start_line, link?.end_line, link?.lines, link?.characters],
+        [true, 1, 2, 3, 17],
+      )
+      const found = await store.files.search(ADA, { agent_id: id, query: 'parrot', limit: 5 })
+      assert.deepEqual(
+        found.map((match) => match.file_id),
+        [file_id],
+      )
+    })
+
+    it('shows nothing of a folder before it is complete, and leaves nothing when it is given up', async () => {
+      const { store } = subject
+      const taken = await store.folders.create(ADA, aFolder())
+      const { id, folder, file_id, whole } = await withFolder(store, { name: taken.name })
+      const agent = await store.agents.create(ADA, anAgent('ada'))
+      const nothing = async (when: string) => {
+        assert.deepEqual(await store.folders.list(ADA, {}, page), [taken], when)
+        assert.equal(await store.files.get(ADA, file_id), null, when)
+        assert.deepEqual(await store.files.passages(ADA, folder.id, page), [], when)
+        assert.deepEqual(await store.files.list(ADA, folder.id, page), [], when)
+        await assert.rejects(store.folders.attach(ADA, agent.id, folder.id), { code: 'not_found' }, when)
+      }
+      await nothing('while it is staged')
+      await assert.rejects(store.imports.complete(ADA, whole), { code: 'conflict' }, 'the name is taken')
+      await nothing('a refused import')
+      await store.imports.abandon(ADA, [id, folder.id])
+      await nothing('an abandoned import')
+      await assert.rejects(
+        store.imports.addFile(ADA, aStaged(folder.id), []),
+        { code: 'conflict' },
+        'it is over',
+      )
+      // The id may be used again: what was stored under it is gone.
+      await store.folders.create(ADA, { ...folder, name: 'free' })
+      assert.deepEqual(await store.files.list(ADA, folder.id, page), [])
+    })
+
+    it('removes the folder of a process that is gone', async function () {
+      const { store, reopen } = subject
+      if (!reopen) this.skip()
+      const other = await reopen()
+      const { folder } = await withFolder(other)
+      await other.close()
+      await store.turns.recover()
+      await store.folders.create(ADA, folder)
+      assert.deepEqual(await store.files.list(ADA, folder.id, page), [])
+      assert.deepEqual(await store.files.passages(ADA, folder.id, page), [])
+    })
   })
+}
+
+function aStaged(folder_id: string): StagedFile {
+  const file = { id: newId('file'), folder_id, name: 'b.txt', type: null, size: 1 }
+  return { ...file, status: 'completed', error_message: null }
 }
 
 /** An agent with so many messages, of which these are its context, in this order. */
@@ -175,6 +270,8 @@ function anImport(given: { messages: number; context: number[] }): {
     tags: ['t'],
     block_ids: [block.id],
     tool_ids: [tool.id],
+    folder_ids: [],
+    links: [],
     message_count: given.messages,
     context_length: given.context.length,
     kept: { note: 'kept' },
@@ -182,6 +279,13 @@ function anImport(given: { messages: number; context: number[] }): {
   return {
     id: agent.id,
     staged,
-    whole: { agents: [imported], blocks: [block], new_tools: [tool], changed_tools: [], groups: [] },
+    whole: {
+      agents: [imported],
+      blocks: [block],
+      new_tools: [tool],
+      changed_tools: [],
+      groups: [],
+      folders: [],
+    },
   }
 }

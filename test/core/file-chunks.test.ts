@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { batches, MAX_LINE } from '../../shared/tools/files/chunks.ts'
+import { batches, MAX_LINE } from '../../shared/core/ports/file-chunks.ts'
 import { decodeText, sniff } from '../../shared/tools/files/kinds.ts'
 import { checkZip } from '../../shared/tools/files/zip.ts'
 import { aZip } from '../support/documents.ts'

@@ -1,4 +1,4 @@
-import type { FileBatch, FileChunk, FilePiece } from '../../core/ports/file-store.ts'
+import type { FileBatch, FileChunk, FilePiece } from './file-store.ts'
 
 /** Longer lines are broken: files are read by lines. */
 export const MAX_LINE = 4_000
