@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import { encodeFrame, readFrameBytes } from './frame-codec.ts'
 import {
   MAX_FRAME,
@@ -47,16 +47,53 @@ export interface WalledProcess {
   end(): Promise<void>
 }
 
+/** A process that has been started to run calls; its descriptor 3 speaks frames. */
+export interface StartedProcess {
+  pipe: Duplex
+  stdout: Readable
+  stderr: Readable
+  pid: number | undefined
+  /** Ends it, with all that it started. */
+  kill: () => void
+  /** Resolves with why it ended. */
+  exited: Promise<string>
+  /** Resolves when nothing of it is left and all of its output was read. */
+  closed: Promise<void>
+}
+
 /** Requests of one call that may be under way at once; more wait. */
 const MAX_REQUESTS = 16
 
 /** How long a result waits for the marks in the output, which came before it over other pipes. */
 const OUTPUT_MS = 2000
 
-/** Starts a process; its descriptor 3 speaks frames. Throws as `Wall.launch`. */
+/** Starts a process behind the wall, to run calls. Throws as `Wall.launch`. */
 export function openProcess(wall: Wall, command: WalledCommand): WalledProcess {
   const child = wall.launch({ ...command, pipes: 1 })
-  const pipe = child.stdio[3] as Duplex
+  const exited = Promise.withResolvers<string>()
+  const closed = Promise.withResolvers<void>()
+  child.once('error', (error) => {
+    exited.resolve(`it could not be started: ${error.message}`)
+    closed.resolve()
+  })
+  child.once('exit', (code, signal) =>
+    exited.resolve(`its process ended before it returned (${signal ?? `exit code ${code}`})`),
+  )
+  child.once('close', () => closed.resolve())
+  child.stdin?.on('error', () => undefined).end()
+  return runCalls({
+    pipe: child.stdio[3] as Duplex,
+    stdout: child.stdout as Readable,
+    stderr: child.stderr as Readable,
+    pid: child.pid,
+    kill: () => wall.killAll(child),
+    exited: exited.promise,
+    closed: closed.promise,
+  })
+}
+
+/** Runs calls in a process that somebody has started behind the wall. */
+export function runCalls({ pipe, kill, exited, closed, pid, ...output }: StartedProcess): WalledProcess {
   let alive = true
   let failure: string | null = null
   let hear: ((frame: ToolFrame) => void) | null = null
@@ -66,12 +103,11 @@ export function openProcess(wall: Wall, command: WalledCommand): WalledProcess {
 
   const fail = (why: string) => {
     failure ??= why
-    wall.killAll(child)
+    kill()
   }
   const flood = () => fail(`it wrote more than ${MAX_OUTPUT / 1024 / 1024} MB of output`)
-  const stdout = collectOutput(child.stdout as Duplex, flood)
-  const stderr = collectOutput(child.stderr as Duplex, flood)
-  child.stdin?.on('error', () => undefined).end()
+  const stdout = collectOutput(output.stdout, flood)
+  const stderr = collectOutput(output.stderr, flood)
   // A process that has ended does not read: its end is told by `exit`.
   pipe.on('error', () => undefined)
   readFrameBytes(
@@ -85,22 +121,19 @@ export function openProcess(wall: Wall, command: WalledCommand): WalledProcess {
     },
     (why) => fail(`its code sent ${why} to Loci`),
   )
-  const onGone = (why: string) => {
+  const untilGone = async () => {
+    const why = await exited
     alive = false
     failure ??= why
+    await closed
     ready.reject(new Error([failure, ...stderr.lines().slice(-20)].join('\n')))
     gone.resolve()
   }
-  child.once('error', (error) => onGone(`it could not be started: ${error.message}`))
-  child.once('exit', (code, signal) => {
-    alive = false
-    failure ??= `its process ended before it returned (${signal ?? `exit code ${code}`})`
-  })
-  child.once('close', () => onGone('it could not be started'))
+  void untilGone()
 
   const end = async () => {
     alive = false
-    wall.killAll(child)
+    kill()
     await gone.promise
   }
 
@@ -110,9 +143,7 @@ export function openProcess(wall: Wall, command: WalledCommand): WalledProcess {
     get alive() {
       return alive
     },
-    get pid() {
-      return child.pid
-    },
+    pid,
     end,
     async call(frame, { signal, timeout_ms, answer }) {
       signal.throwIfAborted()
