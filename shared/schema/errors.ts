@@ -45,6 +45,9 @@ export const ERROR_CODES = [
   'llm_error',
   'llm_empty_response',
   'tool_error',
+  /** A server of MCP cannot be used: what happened, to which, what to do next. */
+  'mcp_error',
+  'mcp_timeout',
   /** Encrypted values whose key is not here, or a key file that is none; the text says what to do. */
   'secrets_unreadable',
   /** The data directory or database cannot be used; the text says what to do. */

@@ -30,6 +30,8 @@ const STATUS: Record<ErrorCode, number> = {
   llm_error: 502,
   llm_empty_response: 502,
   tool_error: 400,
+  mcp_error: 502,
+  mcp_timeout: 408,
   secrets_unreadable: 500,
   store_unavailable: 503,
   store_newer: 503,

@@ -1,34 +1,34 @@
 import type { ContentPart } from '../../schema/message.ts'
+import type { McpServerConfig } from '../../schema/mcp-server.ts'
 import type { Actor } from './actor.ts'
-
-/** How an MCP server is reached (V1's `config`); tokens and headers may name secrets as `{{ NAME | default }}`. */
-export type McpServerConfig =
-  | { mcp_server_type: 'stdio'; command: string; args: string[]; env: Record<string, string> | null }
-  | {
-      mcp_server_type: 'sse' | 'streamable_http'
-      server_url: string
-      auth_header: string | null
-      auth_token: string | null
-      custom_headers: Record<string, string> | null
-    }
 
 /** An MCP server whose tools agents may use. */
 export interface McpServer {
   id: string
   organization_id: string
   server_name: string
+  /** With everything that is secret in it. */
   config: McpServerConfig
   /** ISO 8601, UTC. */
   created_at: string
   updated_at: string
 }
 
-/** A tool as its server lists it. */
+/** A tool as its server lists it: text without control characters, its size bounded, its schemas as they came. */
 export interface McpToolListing {
   name: string
   title: string | null
   description: string | null
-  input_schema: Record<string, unknown>
+  input_schema: unknown
+  output_schema: unknown
+  annotations: Record<string, unknown> | null
+}
+
+/** What a server offers now. */
+export interface McpListing {
+  tools: McpToolListing[]
+  /** What was left out and why, each a sentence. */
+  notes: string[]
 }
 
 /** How the connection of this process to a server does. */
@@ -45,19 +45,55 @@ export interface McpToolReturn {
   func_response: string | ContentPart[]
 }
 
-/** The client side of MCP: one connection per server and process, made when it is first needed. */
+/** Values of the secrets that a configuration may name as `{{ NAME }}`. */
+export type McpSecrets = Readonly<Record<string, string>>
+
+/** A step on the way to an authorized connection. */
+export type McpAuthorization =
+  | { step: 'authorization_url'; url: string; session_id: string }
+  | { step: 'connected'; listing: McpListing }
+
+/** What an authorization server sent back through the user's browser. */
+export interface McpCallback {
+  state: string
+  /** The whole query of the callback's address. */
+  query: URLSearchParams
+}
+
+/**
+ * The client side of MCP: one connection per server, set of secrets and process, made when it is first needed. Everything
+ * that a server sends is bounded; one that hangs, floods or dies is an error of its own calls alone. Errors are
+ * `mcp_error` and `mcp_timeout` with the reason.
+ */
 export interface McpConnections {
-  /** Throws `mcp_error`, with the reason, when the server cannot be reached or does not answer in time. */
-  listTools(actor: Actor, server: McpServer, options: { signal: AbortSignal }): Promise<McpToolListing[]>
-  /** A failing tool is a return with status `error`; throws `mcp_error` when the server fails. */
+  /** Why servers that are processes of this machine cannot be used now; null: they can. */
+  readonly stdio_refused: string | null
+  /** Asks the server now, also when it has just failed. */
+  listTools(
+    actor: Actor,
+    server: McpServer,
+    options: { secrets?: McpSecrets; signal: AbortSignal },
+  ): Promise<McpListing>
+  /** A failing tool is a return with status `error`; throws when the server fails. */
   callTool(
     actor: Actor,
     server: McpServer,
-    call: { name: string; arguments: Record<string, unknown>; secrets: Readonly<Record<string, string>> },
+    call: { name: string; arguments: Record<string, unknown>; secrets: McpSecrets },
     options: { signal: AbortSignal },
   ): Promise<McpToolReturn>
+  /**
+   * Connects, and where the server wants its user's consent (OAuth) gives the address to open, waits until `callback`
+   * has heard from it, and connects then. Ends with `connected`.
+   */
+  authorize(
+    actor: Actor,
+    server: McpServer,
+    options: { redirect_url: string; signal: AbortSignal },
+  ): AsyncGenerator<McpAuthorization, void>
+  /** Hands the answer of an authorization server to the flow that waits for it. Throws when there is none, or it failed. */
+  callback(answer: McpCallback): Promise<void>
   state(server_id: string): McpServerState
-  /** Ends the connection of a server that was changed or deleted. */
+  /** Ends the connections of a server that was changed or deleted. */
   forget(server_id: string): Promise<void>
   close(): Promise<void>
 }

@@ -9,6 +9,7 @@ import type { FolderStore } from './folder-store.ts'
 import type { GroupStore } from './group-store.ts'
 import type { IdentityStore } from './identity-store.ts'
 import type { ImportStore } from './import-store.ts'
+import type { McpServerStore } from './mcp-server-store.ts'
 import type { MessageStore } from './message-store.ts'
 import type { PassageStore } from './passage-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
@@ -32,6 +33,7 @@ export interface Store {
   readonly passages: PassageStore
   readonly vectors: VectorStore
   readonly tools: ToolStore
+  readonly mcp_servers: McpServerStore
   readonly imports: ImportStore
   readonly messages: MessageStore
   readonly turns: TurnStore

@@ -17,6 +17,7 @@ import { SqliteImports } from './imports.ts'
 import { IndexUpkeep } from './index-upkeep.ts'
 import { Instance } from './instances.ts'
 import { indexMessages } from './message-index.ts'
+import { SqliteMcpServers } from './mcp-servers.ts'
 import { SqliteMessages } from './messages.ts'
 import { SqlitePassages } from './passages.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
@@ -75,6 +76,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     passages: new SqlitePassages(database, vectorIndex),
     vectors: new SqliteVectors(database, () => indexMessages(database)),
     tools: new SqliteTools(database),
+    mcp_servers: new SqliteMcpServers(database, box),
     imports: new SqliteImports(database, instance, box),
     folders: new SqliteFolders(database),
     files: new SqliteFiles(database, instance, vectorIndex),

@@ -55,6 +55,9 @@ export interface Tables {
   agents_folders: { agent_id: string; folder_id: string; organization_id: string; position: number }
   agents_files: AgentFileRow
   tools: ToolRow
+  mcp_servers: McpServerRow
+  /** Which server a tool is of, and what it is called there. */
+  mcp_tools: { tool_id: string; server_id: string; tool_name: string }
   agents_tools: { agent_id: string; tool_id: string; organization_id: string; position: number }
   agent_secrets: AgentSecretRow
   identities: IdentityRow
@@ -347,6 +350,23 @@ export interface AgentSecretRow {
   /** `Sealed` of secret-box.ts. */
   key_id: string
   value: Uint8Array
+  created_at: string
+  updated_at: string
+  created_by_id: string | null
+  last_updated_by_id: string | null
+}
+
+export interface McpServerRow {
+  id: string
+  organization_id: string
+  server_name: string
+  /** `McpServerConfig` as JSON, but for what can be secret: that is in `secret`, encrypted. */
+  config: string
+  secret_key: string
+  secret: Uint8Array
+  /** What the user's consent has given, encrypted. */
+  credentials_key: string | null
+  credentials: Uint8Array | null
   created_at: string
   updated_at: string
   created_by_id: string | null

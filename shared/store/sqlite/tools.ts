@@ -120,16 +120,19 @@ export class SqliteTools implements ToolStore {
   }
 
   delete(actor: Actor, tool_id: string): Promise<boolean> {
-    return this.#database.write((tx) => {
-      const org = actor.organization_id
-      const agents = agentsOf.all(tx, { tool: tool_id, org })
-      const tools = sqlite.deleteFrom('tools').where('id', '=', tool_id)
-      if (tx.run(tools.where('organization_id', '=', org)) === 0) return false
-      for (const { agent_id } of agents) tx.event(actor, 'tool.detached', tool_id, agent_id)
-      tx.event(actor, 'tool.deleted', tool_id, null)
-      return true
-    })
+    return this.#database.write((tx) => deleteTool(tx, actor, tool_id))
   }
+}
+
+/** Deletes a tool, also from its agents. False when there is none. */
+export function deleteTool(tx: Transaction, actor: Actor, tool_id: string): boolean {
+  const org = actor.organization_id
+  const agents = agentsOf.all(tx, { tool: tool_id, org })
+  const tools = sqlite.deleteFrom('tools').where('id', '=', tool_id)
+  if (tx.run(tools.where('organization_id', '=', org)) === 0) return false
+  for (const { agent_id } of agents) tx.event(actor, 'tool.detached', tool_id, agent_id)
+  tx.event(actor, 'tool.deleted', tool_id, null)
+  return true
 }
 
 /** Stores a tool whose name is free. */
@@ -142,7 +145,7 @@ export function insertTool(tx: Transaction, actor: Actor, tool: Tool): Tool {
 }
 
 /** Changes a tool, unless that changes nothing; its agents' rules follow a new name. */
-function changeTool(tx: Transaction, actor: Actor, row: ToolRow, patch: ToolPatch): Tool {
+export function changeTool(tx: Transaction, actor: Actor, row: ToolRow, patch: ToolPatch): Tool {
   const before = toolOf(row)
   const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
   const after: Tool = { ...before, ...given }
@@ -308,7 +311,8 @@ export function rowOfTool(actor: Actor, tool: Tool): Omit<ToolRow, 'created_at' 
   }
 }
 
-function toolOf(row: ToolRow): Tool {
+/** The tool of a row. */
+export function toolOf(row: ToolRow): Tool {
   const data = parsed(row)
   return {
     id: row.id,

@@ -271,6 +271,29 @@ CREATE TABLE agents_tools (
 ) WITHOUT ROWID;
 CREATE INDEX agents_tools_by_tool ON agents_tools (tool_id);
 
+CREATE TABLE mcp_servers (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  server_name TEXT NOT NULL,
+  config TEXT NOT NULL,
+  secret_key TEXT NOT NULL,
+  secret BLOB NOT NULL,
+  credentials_key TEXT,
+  credentials BLOB,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  created_by_id TEXT,
+  last_updated_by_id TEXT
+);
+CREATE UNIQUE INDEX mcp_servers_by_name ON mcp_servers (organization_id, server_name);
+
+CREATE TABLE mcp_tools (
+  tool_id TEXT PRIMARY KEY REFERENCES tools (id) ON DELETE CASCADE,
+  server_id TEXT NOT NULL REFERENCES mcp_servers (id) ON DELETE CASCADE,
+  tool_name TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX mcp_tools_by_name ON mcp_tools (server_id, tool_name);
+
 CREATE TABLE agent_secrets (
   id TEXT PRIMARY KEY,
   organization_id TEXT NOT NULL,
