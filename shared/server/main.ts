@@ -137,8 +137,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         discover_local: options.discover_local ?? config.value.discover_local,
       }),
       tools: createToolRunner({
-        allow_private,
-        exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
+        web: {
+          allow_private,
+          exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
+        },
       }),
       clock: { now: () => new Date(), monotonic: () => performance.now() },
     }

@@ -1,4 +1,6 @@
-import type { ToolRunner } from '../core/ports/tools.ts'
+import type { CustomTools } from '../core/ports/custom-tools.ts'
+import { callCode, sourceOf } from '../core/ports/tool-code.ts'
+import type { ToolCallInput, ToolOutcome, ToolRunner } from '../core/ports/tools.ts'
 import { AppError } from '../schema/errors.ts'
 import { archivalTools } from './archival-tools.ts'
 import { fileTools } from './file-tools.ts'
@@ -12,8 +14,14 @@ import { type WebOptions, webTools } from './web/web-tools.ts'
 
 const OFFLINE: WebOptions = { allow_private: false, exa: { api_key: null, base_url: null } }
 
-/** The tools that ship with Loci. Custom tools run behind the operating system's wall and are not here yet. */
-export function createToolRunner(options: WebOptions = OFFLINE): ToolRunner {
+export interface ToolRunnerOptions {
+  web?: WebOptions
+  /** Runs tools of the user's own; without it they fail, and say so. */
+  custom?: CustomTools
+}
+
+/** The tools that ship with Loci, and those that users bring, which run behind the operating system's wall. */
+export function createToolRunner({ web = OFFLINE, custom }: ToolRunnerOptions = {}): ToolRunner {
   const builtins = [
     ...speakingTools,
     ...memoryTools,
@@ -23,16 +31,34 @@ export function createToolRunner(options: WebOptions = OFFLINE): ToolRunner {
     ...teamTools,
     ...fileTools,
     ...voiceTools,
-    ...webTools(options),
+    ...webTools(web),
   ]
   const byName = new Map(builtins.map((builtin) => [builtin.name, builtin]))
   return {
     builtins,
     async run(call, { signal }) {
+      if (custom && call.tool.tool_type === 'custom' && sourceOf(call.tool))
+        return runCustom(custom, call, signal)
       const builtin = call.tool.tool_type === 'custom' ? undefined : byName.get(call.tool.name)
       if (!builtin)
         throw new AppError('tool_error', `tool '${call.tool.name}' cannot be run by this version of Loci`)
       return builtin.run(call, { signal })
     },
   }
+}
+
+/** Its blocks are those that the turn sees; what it changes there is written by the turn. */
+async function runCustom(
+  custom: CustomTools,
+  call: ToolCallInput,
+  signal: AbortSignal,
+): Promise<ToolOutcome> {
+  const { actor, tool, arguments: args, run_id, memory } = call
+  const agent = { ...call.agent, blocks: [...memory.blocks] }
+  return callCode(
+    custom,
+    tool,
+    { actor, arguments: args, run_id, agent, secrets: await call.secrets() },
+    { signal },
+  )
 }

@@ -4,9 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WorkingMemory } from '../../shared/core/memory.ts'
+import type { NewAgent } from '../../shared/core/ports/agent-store.ts'
 import type { CoreDeps } from '../../shared/core/ports/deps.ts'
 import type { Store } from '../../shared/core/ports/store.ts'
-import type { ToolCallInput, ToolResult } from '../../shared/core/ports/tools.ts'
+import type { ToolCallInput, ToolOutcome, ToolResult } from '../../shared/core/ports/tools.ts'
 import { runAgain, runToolCalls, type ToolCallScope } from '../../shared/core/turn/tool-calls.ts'
 import type { Agent } from '../../shared/schema/agent.ts'
 import type { StoredToolCall } from '../../shared/schema/message.ts'
@@ -14,7 +15,7 @@ import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
 import { aBlock, aBuiltin, ADA, anAgent } from '../contracts/store/samples.ts'
 import { ALONE } from '../support/turn-test.ts'
 
-type Run = (call: ToolCallInput, signal: AbortSignal) => Promise<ToolResult> | ToolResult
+type Run = (call: ToolCallInput, signal: AbortSignal) => Promise<ToolOutcome> | ToolOutcome
 
 describe('tool calls', () => {
   let store: Store
@@ -29,7 +30,7 @@ describe('tool calls', () => {
   })
 
   /** An agent whose tools do this; those whose name begins with `free` may run side by side. */
-  async function scopeOf(tools: Record<string, Run>) {
+  async function scopeOf(tools: Record<string, Run>, more: Partial<NewAgent> = {}) {
     const builtins = Object.keys(tools).map((name) => ({
       ...aBuiltin(name),
       enable_parallel_execution: name.startsWith('free'),
@@ -38,7 +39,7 @@ describe('tool calls', () => {
     const tool_ids = (await store.tools.list(ADA, { names: Object.keys(tools) }, page)).map((tool) => tool.id)
     const agent: Agent = await store.agents.create(
       ADA,
-      anAgent('ada', { tool_ids, new_blocks: [aBlock('human', 'a')] }),
+      anAgent('ada', { tool_ids, new_blocks: [aBlock('human', 'a')], ...more }),
     )
     const abort = new AbortController()
     const deps: CoreDeps = {
@@ -235,6 +236,127 @@ describe('tool calls', () => {
     } finally {
       process.off('unhandledRejection', hear)
     }
+  })
+
+  describe('of tools that run once', () => {
+    /** The blocks after somebody else has written `value` into the first. */
+    const theirs = (agent: Agent, value: string) =>
+      agent.blocks.map((block, i) => (i === 0 ? { ...block, value, version: 7 } : block))
+
+    it('have their changes of memory written again on a changed block, without a second run', async () => {
+      for (const [after, present, expected] of [
+        ['a, more', 'theirs', 'theirs, more'],
+        ['first: a', 'theirs', 'first: theirs'],
+        ['new', 'theirs', 'new'],
+      ] as const) {
+        let runs = 0
+        const { scope, memory, agent } = await scopeOf({
+          code: () => {
+            runs++
+            return { ...ok('done'), memory_edits: { human: after } }
+          },
+        })
+        const done = await runToolCalls([aCall('code')], scope)
+        assert.deepEqual(memory.edits(), [{ block_id: agent.blocks[0]!.id, base_version: 1, value: after }])
+        memory.rebase({ status: 'conflict', blocks: theirs(agent, present) })
+        const [again] = await runAgain(done, scope)
+        assert.equal(runs, 1)
+        assert.deepEqual([again?.result.func_response, again?.result.status], ['done', 'success'])
+        const edits = memory.edits().map((edit) => ('value' in edit ? edit.value : null))
+        assert.deepEqual(edits, [expected], `${after} on ${present}`)
+      }
+    })
+
+    it('run once also when they looked at memory and changed nothing', async () => {
+      let runs = 0
+      const { scope, memory, agent } = await scopeOf({
+        code: (call) => {
+          runs++
+          return { ...ok(call.memory.get('human').value), memory_edits: {} }
+        },
+      })
+      const done = await runToolCalls([aCall('code')], scope)
+      memory.rebase({ status: 'conflict', blocks: theirs(agent, 'theirs') })
+      const again = await runAgain(done, scope)
+      assert.deepEqual([runs, again[0]?.result.func_response], [1, 'a'])
+    })
+
+    it('say that they ran when their changes may not be written, and leave none of them', async () => {
+      const { scope, memory } = await scopeOf(
+        { code: () => ({ ...ok('42'), stdout: ['hi'], memory_edits: { human: 'b', fixed: 'c' } }) },
+        { new_blocks: [aBlock('human', 'a'), aBlock('fixed', 'x', { read_only: true })] },
+      )
+      const [done] = await runToolCalls([aCall('code')], scope)
+      assert.equal(done?.result.status, 'error')
+      assert.equal(
+        done.result.func_response,
+        "The tool ran, but its changes of memory were not saved: memory block 'fixed' is read-only and cannot be " +
+          'edited. It returned: 42',
+      )
+      assert.deepEqual([done.result.stdout, memory.edits()], [['hi'], []])
+    })
+
+    it('that failed change no memory', async () => {
+      const { scope, memory } = await scopeOf({
+        code: () => ({ status: 'error', func_response: 'no', memory_edits: { human: 'b' } }),
+      })
+      const [done] = await runToolCalls([aCall('code')], scope)
+      assert.deepEqual([done?.result.func_response, memory.edits()], ['no', []])
+    })
+
+    it('keep the changes of each when they run side by side', async () => {
+      const { scope, memory } = await scopeOf(
+        {
+          free_a: () => ({ ...ok(''), memory_edits: { human: 'a one' } }),
+          free_b: () => ({ ...ok(''), memory_edits: { human: 'a two', fixed: 'no' } }),
+          free_c: () => ({ ...ok(''), memory_edits: { human: 'three a' } }),
+        },
+        { new_blocks: [aBlock('human', 'a'), aBlock('fixed', 'x', { read_only: true })] },
+      )
+      const done = await runToolCalls([aCall('free_a'), aCall('free_b'), aCall('free_c')], scope)
+      assert.deepEqual(
+        done.map(({ result }) => result.status),
+        ['success', 'error', 'success'],
+      )
+      assert.equal(memory.forCall().get('human').value, 'three a one')
+    })
+  })
+
+  it('show no value of a secret in what they return, print, throw or remember', async () => {
+    const secrets = {
+      TOKEN: 'hunter2-hunter2',
+      LONGER: 'hunter2-hunter2-and-more',
+      SHORT: 'cat',
+      LINES: 'one\n"two"',
+    }
+    const { scope, memory } = await scopeOf(
+      {
+        says: async (call) => {
+          const { TOKEN, LONGER, SHORT, LINES } = await call.secrets()
+          return {
+            ...ok([textPart(`${TOKEN} ${LONGER} ${SHORT}`), textPart(JSON.stringify({ LINES }))]),
+            stdout: [`got ${TOKEN}`],
+            stderr: [`${LONGER}!`],
+            memory_edits: { human: `a ${TOKEN}` },
+          }
+        },
+        throws: async (call) => {
+          throw new Error(`bad token ${(await call.secrets())['TOKEN']}`)
+        },
+      },
+      { secrets },
+    )
+    const [says, throws] = await runToolCalls([aCall('says'), aCall('throws')], scope)
+    assert.deepEqual(says?.result.func_response, [
+      textPart('***TOKEN*** ***LONGER*** cat'),
+      textPart('{"LINES":"***LINES***"}'),
+    ])
+    assert.deepEqual([says.result.stdout, says.result.stderr], [['got ***TOKEN***'], ['***LONGER***!']])
+    assert.equal(memory.forCall().get('human').value, 'a ***TOKEN***')
+    assert.equal(
+      throws?.result.func_response,
+      'Error executing function throws: Error: bad token ***TOKEN***',
+    )
   })
 
   function textPart(text: string) {

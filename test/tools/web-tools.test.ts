@@ -31,14 +31,16 @@ describe('the web tools', () => {
     args: Record<string, unknown>,
     {
       signal = new AbortController().signal,
+      secrets = {},
       ...options
-    }: Partial<WebOptions> & { signal?: AbortSignal } = {},
+    }: Partial<WebOptions> & { signal?: AbortSignal; secrets?: Record<string, string> } = {},
   ) => {
     const tools = webTools({ allow_private: true, exa: { api_key: null, base_url: null }, ...options })
     const tool = tools.find((t) => t.name === name)
     assert.ok(tool)
     // The rest of a call is nothing that these tools read.
-    const result = await tool.run({ arguments: args } as unknown as ToolCallInput, { signal })
+    const call = { arguments: args, secrets: () => Promise.resolve(secrets) } as unknown as ToolCallInput
+    const result = await tool.run(call, { signal })
     assert.equal(typeof result.func_response, 'string')
     return { status: result.status, text: result.func_response as string }
   }
@@ -177,6 +179,25 @@ describe('the web tools', () => {
           },
         ],
       })
+    })
+
+    it('asks with the key of the agent, where it has one', async () => {
+      let key: unknown
+      handle = (request, response) => {
+        key = request.headers['x-api-key']
+        response.writeHead(200, { 'content-type': 'application/json' }).end('{"results":[]}')
+      }
+      const secrets = { EXA_API_KEY: 'of the agent' }
+      await run('web_search', { query: 'x' }, { ...exa(), secrets })
+      assert.equal(key, 'of the agent')
+      const { text } = await run(
+        'web_search',
+        { query: 'x' },
+        { exa: { api_key: null, base_url: base }, secrets },
+      )
+      assert.deepEqual(JSON.parse(text), { query: 'x', results: [] })
+      await run('web_search', { query: 'x' }, { ...exa(), secrets: { EXA_API_KEY: '' } })
+      assert.equal(key, 'secret-key')
     })
 
     it('says what is missing or wrong, without the key', async () => {

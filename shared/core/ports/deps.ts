@@ -1,4 +1,5 @@
 import type { Clock } from './actor.ts'
+import type { CustomTools } from './custom-tools.ts'
 import type { Embeddings } from './embedder.ts'
 import type { Models } from './models.ts'
 import type { Store } from './store.ts'
@@ -11,5 +12,7 @@ export interface CoreDeps {
   /** Absent: search is by words alone. */
   embeddings?: Embeddings
   tools: ToolRunner
+  /** Reads and runs the code of tools. Absent: tools of one's own are neither made nor run. */
+  custom?: CustomTools
   clock: Clock
 }

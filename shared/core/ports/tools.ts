@@ -3,6 +3,7 @@ import type { Block } from '../../schema/block.ts'
 import type { StoredMessage, StoredToolReturn } from '../../schema/message.ts'
 import type { Tool, ToolSchema, ToolType } from '../../schema/tool.ts'
 import type { FileLines } from '../../schema/folder.ts'
+import type { Actor } from './actor.ts'
 import type { AgentFile, FileMatch, OpenFileRequest } from './file-store.ts'
 import type { MessageSearch } from './message-store.ts'
 import type { PassageMatch, PassageSearch, SearchMode } from './passage-store.ts'
@@ -68,6 +69,7 @@ export interface TurnFiles {
 }
 
 export interface ToolCallInput {
+  actor: Actor
   tool: Tool
   arguments: Record<string, unknown>
   agent: Agent
@@ -81,7 +83,21 @@ export interface ToolCallInput {
   searchPassages(search: Omit<PassageSearch, 'agent_id'>): Promise<PassageMatch[]>
   messaging: AgentMessaging
   files: TurnFiles
+  /**
+   * The agent's secrets by name. Throws `secrets_unreadable`. What the call returns, prints or throws is stored without
+   * their values.
+   */
+  secrets(): Promise<Readonly<Record<string, string>>>
   now: Date
+}
+
+/** What became of a call that was run. */
+export interface ToolOutcome extends ToolResult {
+  /**
+   * New values of the agent's blocks by label, which the caller is to write. Only of tools that run once: when a block
+   * was changed meanwhile, these are written again, and the call is not repeated.
+   */
+  memory_edits?: Record<string, string>
 }
 
 export type ToolResult = Pick<StoredToolReturn, 'status' | 'func_response' | 'stdout' | 'stderr'>
@@ -89,5 +105,5 @@ export type ToolResult = Pick<StoredToolReturn, 'status' | 'func_response' | 'st
 export interface ToolRunner {
   readonly builtins: readonly BuiltinTool[]
   /** A thrown error becomes an error return that the model reads; it never breaks the turn. */
-  run(call: ToolCallInput, options: { signal: AbortSignal }): Promise<ToolResult>
+  run(call: ToolCallInput, options: { signal: AbortSignal }): Promise<ToolOutcome>
 }

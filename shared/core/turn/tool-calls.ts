@@ -9,9 +9,11 @@ import { clip, maxReturnChars } from '../messages.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import type { NewPassage } from '../ports/passage-store.ts'
-import type { AgentMessaging, ToolResult } from '../ports/tools.ts'
+import type { AgentMessaging, ToolCallInput, ToolOutcome, ToolResult } from '../ports/tools.ts'
 import { decidedResult, isApproved } from '../ports/open-calls.ts'
 import { turnFiles } from '../files/turn-files.ts'
+import { maskResult, maskText } from '../tools/mask.ts'
+import { applyEdits, type MemoryEdit } from '../tools/memory-edits.ts'
 import { ruleText } from '../prompt.ts'
 import { wrongPrefilled } from './prefilled.ts'
 import { wellFormed } from './stream-text.ts'
@@ -39,6 +41,8 @@ export interface ExecutedCall {
   result: StoredToolReturn
   outcome: CallOutcome
   touched_memory: boolean
+  /** What it returned and what it did to memory, of a call that is never made twice. */
+  once?: { result: ToolResult; edits: MemoryEdit[] }
   /** For archival memory, stored with the step. */
   passages: NewPassage[]
 }
@@ -82,20 +86,29 @@ export async function runToolCalls(
   return done
 }
 
-/** The calls again, after the blocks they used were changed by somebody else; the others keep their result. */
+/**
+ * The calls again, after the blocks they used were changed by somebody else; the others keep their result. Of those that
+ * are made once only, what they did to memory is done again.
+ */
 export async function runAgain(
   executed: readonly ExecutedCall[],
   scope: ToolCallScope,
 ): Promise<ExecutedCall[]> {
   const done: ExecutedCall[] = []
-  for (const item of executed) done.push(item.touched_memory ? await runToolCall(item.call, scope) : item)
+  for (const item of executed) {
+    const { call, once, touched_memory } = item
+    if (once) {
+      const result = applyEdits(scope.memory, once.edits, once.result)
+      done.push({ ...item, result: { ...item.result, ...stored(result, findTool(scope.agent, call)) } })
+    } else done.push(touched_memory ? await runToolCall(call, scope) : item)
+  }
   return done
 }
 
 async function runToolCall(call: StoredToolCall, scope: ToolCallScope): Promise<ExecutedCall> {
   const memory = scope.memory.forCall()
   const passages: NewPassage[] = []
-  const { outcome, ...result } = await execute(call, scope, memory, passages)
+  const { outcome, once, ...result } = await execute(call, scope, memory, passages)
   scope.signal.throwIfAborted()
   // A call that failed half way leaves nothing behind.
   const failed = result.status === 'error'
@@ -111,6 +124,7 @@ async function runToolCall(call: StoredToolCall, scope: ToolCallScope): Promise<
     },
     outcome,
     touched_memory: memory.touched,
+    ...(once ? { once } : {}),
     passages: failed ? [] : passages,
   }
 }
@@ -121,7 +135,7 @@ async function execute(
   scope: ToolCallScope,
   memory: CallMemory,
   passages: NewPassage[],
-): Promise<ToolResult & { outcome: CallOutcome }> {
+): Promise<ToolResult & Pick<ExecutedCall, 'outcome' | 'once'>> {
   const name = call.function.name
   const { agent, rules, decisions, signal } = scope
   const decided = decisions?.get(call.id)
@@ -153,19 +167,50 @@ async function execute(
     const text = `a tool rule of this agent gives this tool arguments that it does not take: ${wrong}`
     return { ...failed(name, text, 'ToolRuleError'), outcome: 'unusable' }
   }
+  const secrets = secretsOf(scope)
+  const seen = scope.memory.forCall().blocks
   try {
-    const result = await runTool(
+    const { memory_edits, ...returned } = await runTool(
       tool,
       { ...ownArguments(tool, parsed), ...prefilled },
       scope,
-      memory,
-      passages,
+      { memory, passages, secrets: secrets.read },
     )
-    const whole = UNCUT.has(tool.name)
-    return { ...(whole ? result : cut(result, tool.return_char_limit)), outcome: 'made' }
+    const result = maskResult(returned, secrets.known())
+    if (!memory_edits) return { ...stored(result, tool), outcome: 'made' }
+    const edits = Object.entries(memory_edits).map(([label, after]) => ({
+      label,
+      before: seen.find((block) => block.label === label)?.value ?? '',
+      after: maskText(after, secrets.known()),
+    }))
+    return {
+      ...stored(applyEdits(scope.memory, edits, result), tool),
+      outcome: 'made',
+      once: { result, edits },
+    }
   } catch (error) {
     if (signal.aborted) throw error
-    return { ...failed(name, messageOf(error), kindOf(error)), outcome: 'made' }
+    return { ...failed(name, maskText(messageOf(error), secrets.known()), kindOf(error)), outcome: 'made' }
+  }
+}
+
+/** The return of a tool as it is kept: no longer than the tool says. */
+function stored(result: ToolResult, tool: Tool | undefined): ToolResult {
+  return !tool || UNCUT.has(tool.name) ? result : cut(result, tool.return_char_limit)
+}
+
+/** The secrets of the agent, read when a tool wants them. */
+function secretsOf({ actor, agent, deps }: ToolCallScope) {
+  let values: Readonly<Record<string, string>> = {}
+  let reading: Promise<Readonly<Record<string, string>>> | null = null
+  return {
+    read: () =>
+      (reading ??= deps.store.secrets.values(actor, agent.id).then((read) => {
+        values = read
+        return read
+      })),
+    /** Those that were read. */
+    known: () => values,
   }
 }
 
@@ -173,17 +218,18 @@ function runTool(
   tool: Tool,
   args: Record<string, unknown>,
   { actor, agent, deps, messaging, run_id, signal }: ToolCallScope,
-  memory: CallMemory,
-  passages: NewPassage[],
-): Promise<ToolResult> {
+  call: { memory: CallMemory; passages: NewPassage[]; secrets: ToolCallInput['secrets'] },
+): Promise<ToolOutcome> {
   const now = deps.clock.now()
   return deps.tools.run(
     {
+      actor,
       tool,
       arguments: args,
       agent,
       run_id,
-      memory,
+      memory: call.memory,
+      secrets: call.secrets,
       searchMessages: async (search) => {
         const { query = '' } = search
         if (query.trim() === '') return deps.store.messages.search(actor, search)
@@ -191,7 +237,7 @@ function runTool(
         return matches.map(({ message }) => message)
       },
       insertPassage: ({ text, tags }) => {
-        passages.push({
+        call.passages.push({
           id: newId('passage'),
           text: wellFormed(text),
           tags: tags.map(wellFormed),

@@ -51,8 +51,11 @@ function searchTool({ exa }: WebOptions): Builtin {
       if (query.trim() === '') throw valueError('the query is empty')
       const count = integerArgument(call, 'num_results', 10)
       if (count < 1 || count > MAX_RESULTS) throw valueError(`num_results must be 1 to ${MAX_RESULTS}`)
-      if (exa.api_key === null)
-        throw valueError('web search needs a key of Exa: set EXA_API_KEY where Loci is started')
+      const api_key = (await call.secrets())['EXA_API_KEY'] || exa.api_key
+      if (api_key === null)
+        throw valueError(
+          "web search needs a key of Exa: set EXA_API_KEY among the agent's secrets, or where Loci is started",
+        )
       const optional = (name: string, as: string) => {
         const value = stringArgument(call, name, '')
         return value === '' ? {} : { [as]: value }
@@ -61,7 +64,7 @@ function searchTool({ exa }: WebOptions): Builtin {
         const value = stringsArgument(call, name)
         return value.length === 0 ? {} : { [as]: value }
       }
-      const answer = (await askExa('/search', exa, signal, {
+      const answer = (await askExa('/search', { ...exa, api_key }, signal, {
         query,
         numResults: count,
         type: 'auto',
