@@ -1,13 +1,14 @@
 import type { Raw } from '../../schema/agent-file.ts'
-import type { Folder } from '../../schema/folder.ts'
+import type { FileMetadata, Folder } from '../../schema/folder.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { AgentFile } from '../ports/file-store.ts'
 import type { Store } from '../ports/store.ts'
 import { type KeptFile, type KeptFolders, linkFields, sourceFields } from './entity-fields.ts'
 import { type Kept, restore } from './kept.ts'
 
-/** Files whose text is read at once. */
-const PAGE = 5
+/** Files that are listed, and characters that are read, in one go. */
+const PAGE = 200
+const READ = 64_000
 
 /** The folders and files of an export, with what is kept of the file that they came with. */
 export class FolderNames {
@@ -43,8 +44,7 @@ export class FolderNames {
       a.created_at < b.created_at || (a.created_at === b.created_at && a.id < b.id) ? -1 : 1
     for (const folder of [...all.values()].sort(older)) {
       this.#folders.set(folder.id, { name: `source-${this.#folders.size}`, folder })
-      for await (const file of this.#filesOf(folder.id, false))
-        this.#files.set(file.id, `file-${this.#files.size}`)
+      for await (const file of this.#filesOf(folder.id)) this.#files.set(file.id, `file-${this.#files.size}`)
     }
   }
 
@@ -86,27 +86,40 @@ export class FolderNames {
     }))
   }
 
-  /** The items of the list of files as JSON text, with what is written in them. */
+  /** The items of the list of files as JSON text, with what is written in them, a part at a time. */
   async *files(): AsyncGenerator<string> {
     let comma = ''
     for (const [folder_id, { name: source_id }] of this.#folders)
-      for await (const file of this.#filesOf(folder_id, true)) {
+      for await (const file of this.#filesOf(folder_id)) {
         const id = this.#files.get(file.id)
         // Uploaded after the export began.
         if (id === undefined) continue
-        const { created_at: _c, updated_at: _u, ...fields } = file
-        const said = this.#saidOf(file.id, fields)
-        yield `${comma}\n${JSON.stringify({ ...said, source_id, id })}`
+        const said = this.#saidOf(file)
+        yield `${comma}\n${JSON.stringify({ ...said, source_id, id }).slice(0, -1)}`
+        if (!Object.hasOwn(said, 'content')) yield* this.#textOf(file.id)
+        yield '}'
         comma = ','
       }
   }
 
-  /** A file as the agent file said it that it came with: but for its name nothing of it changes here. */
-  #saidOf(file_id: string, live: Raw & { file_name: string; content: string | null }): Raw {
-    const kept = this.#keptFiles[file_id]
+  /** A file without its text, as the agent file said it that it came with: but for its name nothing of it changes here. */
+  #saidOf({ id, created_at: _c, updated_at: _u, content: _t, ...live }: FileMetadata): Raw {
+    const kept = this.#keptFiles[id]
     if (!kept) return live
-    const moved = live.file_name === kept.path ? {} : { file_name: live.file_name }
-    return { content: `${live.content ?? ''}${kept.end}`, ...kept.fields, ...moved }
+    return { ...kept.fields, ...(live.file_name === kept.path ? {} : { file_name: live.file_name }) }
+  }
+
+  async *#textOf(file_id: string): AsyncGenerator<string> {
+    const inside = (text: string) => JSON.stringify(text).slice(1, -1)
+    yield ',"content":"'
+    for (let start_line = 0; ;) {
+      const range = { start_line, end_line: null, max_chars: READ }
+      const part = await this.#store.files.read(this.#actor, file_id, range)
+      if (!part) break
+      yield inside(`${start_line > 0 ? '\n' : ''}${part.text}`)
+      start_line = part.next_line
+    }
+    yield `${inside(this.#keptFiles[file_id]?.end ?? '')}"`
   }
 
   /** A file that came with its agent, which did not name it then and has not used it since. */
@@ -114,10 +127,10 @@ export class FolderNames {
     return Object.hasOwn(this.#keptFiles, file.file_id) && !file.is_open && file.last_accessed_at === null
   }
 
-  async *#filesOf(folder_id: string, content: boolean) {
+  async *#filesOf(folder_id: string): AsyncGenerator<FileMetadata> {
     for (let after: string | undefined; ;) {
       const page = { limit: PAGE, order: 'asc' as const, ...(after === undefined ? {} : { after }) }
-      const files = await this.#store.files.list(this.#actor, folder_id, page, { content })
+      const files = await this.#store.files.list(this.#actor, folder_id, page)
       yield* files
       after = files.at(-1)?.id
       if (files.length < PAGE) return
