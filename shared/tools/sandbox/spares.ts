@@ -1,0 +1,81 @@
+import type { WalledProcess } from './walled-process.ts'
+
+export interface SpareOptions {
+  /** Processes that wait for a call, of all kinds together; each costs memory. */
+  max: number
+  /** Milliseconds after the last call of a kind until its spares end. */
+  idle_ms: number
+}
+
+interface Kind {
+  open: () => WalledProcess
+  spares: WalledProcess[]
+  timer: NodeJS.Timeout | undefined
+  /** Spares to have; grows with calls that found none. */
+  wanted: number
+}
+
+/** Processes that are started before they are needed, each for one call. */
+export interface Spares {
+  /**
+   * A process of this kind, which the caller ends: a spare, or a new one. From the first call of a kind on there are
+   * spares of it. Throws as `open`.
+   */
+  take(key: string, open: () => WalledProcess): WalledProcess
+  /** Starts new spares of a kind; called when a call has ended, so that they cost no call its time. */
+  refill(key: string): void
+  /** Processes that wait. */
+  readonly size: number
+  close(): Promise<void>
+}
+
+/** Keeps spares up to `max`; those of a kind end when it had no call for `idle_ms`. */
+export function createSpares({ max, idle_ms }: SpareOptions): Spares {
+  const kinds = new Map<string, Kind>()
+  const all = () => [...kinds.values()].flatMap(({ spares }) => spares)
+  let closed = false
+
+  const endKind = async (key: string) => {
+    const kind = kinds.get(key)
+    kinds.delete(key)
+    clearTimeout(kind?.timer)
+    await Promise.all(kind?.spares.map((spare) => spare.end()) ?? [])
+  }
+  return {
+    take(key, open) {
+      const kind: Kind = kinds.get(key) ?? { open, spares: [], timer: undefined, wanted: 1 }
+      // The one that was used last is the last: it is the first that stays.
+      kinds.delete(key)
+      kinds.set(key, kind)
+      clearTimeout(kind.timer)
+      kind.timer = setTimeout(() => void endKind(key), idle_ms).unref()
+      const alive = kind.spares.filter((spare) => spare.alive)
+      const spare = alive.shift()
+      kind.spares = alive
+      if (!spare) kind.wanted = Math.min(kind.wanted + 1, max)
+      return spare ?? open()
+    },
+    refill(key) {
+      const kind = kinds.get(key)
+      if (!kind || closed) return
+      kind.spares = kind.spares.filter((spare) => spare.alive)
+      if (kind.spares.length >= kind.wanted) return
+      if (all().length >= max) {
+        const oldest = [...kinds].find(([other, { spares }]) => other !== key && spares.length > 0)
+        if (!oldest) return
+        void endKind(oldest[0])
+      }
+      const spare = kind.open()
+      kind.spares.push(spare)
+      // One at a time: two at once would take the processor from the calls.
+      void spare.ready.then(() => this.refill(key)).catch(() => undefined)
+    },
+    get size() {
+      return all().length
+    },
+    async close() {
+      closed = true
+      await Promise.all([...kinds.keys()].map((key) => endKind(key)))
+    },
+  }
+}

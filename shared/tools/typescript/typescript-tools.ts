@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto'
+import type { CustomToolCall, CustomToolResult, ToolSource } from '../../core/ports/custom-tools.ts'
+import type { Agent } from '../../schema/agent.ts'
+import { isAppError, messageOf } from '../../schema/errors.ts'
+import { answerOver } from '../sandbox/api-requests.ts'
+import { declaredPaths } from '../sandbox/declared-paths.ts'
+import { createGate } from '../sandbox/gate.ts'
+import { failedCall, type LanguageOptions, type LanguageTools } from '../sandbox/language-tools.ts'
+import { createKept } from '../sandbox/kept.ts'
+import { createSpares } from '../sandbox/spares.ts'
+import { openProcess, type ProcessOutcome, type WalledProcess } from '../sandbox/walled-process.ts'
+import { compileTypeScript } from '../source/compile.ts'
+import { nodeCommand, type NodeProfile } from './node-command.ts'
+import type { CallingAgent, WorkerCall } from './worker-call.ts'
+
+export interface TypeScriptOptions extends LanguageOptions {
+  /** Makes the folder that has `node_modules` with these packages, once for all tools with the same. */
+  requirements: (
+    requirements: Pick<ToolSource, 'npm_requirements'>,
+    options: { signal: AbortSignal; onProgress?: ((text: string) => void) | undefined },
+  ) => Promise<string>
+  /** Folders that no tool may declare. */
+  hide: readonly string[]
+}
+
+/** Processes that wait for a call: about 45 MB each, most of it shared. */
+const MAX_SPARES = 6
+const SPARES_IDLE_MS = 60_000
+const MAX_RUNNING = 32
+/** A process that cannot be started in so long is given up. */
+const START_MS = 30_000
+
+/** Runs tools written in TypeScript: each call in a process of its own behind the wall, which was started before. */
+export function createTypeScriptTools(options: TypeScriptOptions): LanguageTools {
+  const { wall, api, limits } = options
+  const spares = createSpares({ max: MAX_SPARES, idle_ms: SPARES_IDLE_MS })
+  const kept = createKept()
+  const gate = createGate(MAX_RUNNING)
+
+  async function profileOf(
+    { source, permissions }: CustomToolCall,
+    running: Parameters<LanguageTools['run']>[1],
+  ): Promise<NodeProfile> {
+    const { npm_requirements } = source
+    return {
+      network: permissions.network,
+      ...declaredPaths(permissions, options.hide),
+      memory_mb: Math.min(permissions.memory_mb ?? limits.memory_mb, limits.max_memory_mb),
+      timeout_ms: Math.min(permissions.timeout_ms ?? limits.timeout_ms, limits.timeout_ms),
+      requirements:
+        npm_requirements.length > 0 ? await options.requirements({ npm_requirements }, running) : null,
+    }
+  }
+
+  return {
+    async run(call, running) {
+      const { signal } = running
+      const { name, source } = call
+      const leave = await gate.enter(signal)
+      try {
+        const { code, entry } = await compileTypeScript(source.source_code)
+        const profile = await profileOf(call, running)
+        const key = JSON.stringify(profile)
+        const open = () => openProcess(wall, nodeCommand(profile))
+        const frame = frameOf(call, { code, entry })
+        const answer = answerOver(api, {
+          actor: call.actor,
+          agent_id: call.agent?.id ?? null,
+          run_id: call.run_id,
+        })
+        const make = async (process: WalledProcess) => {
+          await started(process, signal)
+          return process.call(frame, { signal, timeout_ms: profile.timeout_ms, answer })
+        }
+        if (call.permissions.keep_state) {
+          const keptKey = createHash('sha256')
+            .update(JSON.stringify([key, code, call.agent?.id ?? null]))
+            .digest('hex')
+          return resultOf(call, profile, await kept.use(keptKey, open, make))
+        }
+        const process = spares.take(key, open)
+        try {
+          return resultOf(call, profile, await make(process))
+        } finally {
+          void process.end()
+          spares.refill(key)
+        }
+      } catch (error) {
+        if (signal.aborted) throw error
+        return failedCall(name, isAppError(error) ? error.message : `it was not run: ${messageOf(error)}`)
+      } finally {
+        leave()
+      }
+    },
+    async close() {
+      await Promise.all([spares.close(), kept.close()])
+    },
+  }
+}
+
+/** Resolves when a process waits for a call. Rejects with what it said; ends it on an abort and when it takes too long. */
+async function started(process: WalledProcess, signal: AbortSignal): Promise<void> {
+  const given = AbortSignal.any([signal, AbortSignal.timeout(START_MS)])
+  const end = () => void process.end()
+  given.addEventListener('abort', end, { once: true })
+  try {
+    await process.ready
+  } finally {
+    given.removeEventListener('abort', end)
+  }
+  signal.throwIfAborted()
+}
+
+function frameOf(
+  call: CustomToolCall,
+  { code, entry }: Pick<WorkerCall, 'code' | 'entry'>,
+): WorkerCall & Record<string, unknown> {
+  return {
+    name: call.name,
+    code,
+    entry,
+    arguments: call.arguments,
+    env: { ...call.env },
+    agent: call.agent && callingAgent(call.agent),
+  }
+}
+
+/** What a tool sees of the agent that calls it: no secrets, no code of other tools. */
+function callingAgent(agent: Agent): CallingAgent {
+  const { blocks, tools, ...fields } = agent
+  delete fields.secrets
+  delete fields.pending_approval
+  return {
+    ...fields,
+    tools: tools.map(({ id, name, description, tool_type }) => ({ id, name, description, tool_type })),
+    blocks: blocks.map(({ label, value, description, limit, read_only }) => ({
+      label: label ?? '',
+      value,
+      description: description ?? null,
+      limit,
+      read_only,
+    })),
+  }
+}
+
+function resultOf(
+  { name, agent }: CustomToolCall,
+  { memory_mb }: NodeProfile,
+  { result, failure, stdout, stderr }: ProcessOutcome,
+): CustomToolResult {
+  const output = { stdout, stderr }
+  if (!result) {
+    const full = stderr.some((line) => /out of memory|Allocation failed|allocate memory/i.test(line))
+    return failedCall(name, full ? `it ran out of memory; its limit is ${memory_mb} MB` : failure, output)
+  }
+  if (result.status === 'error') return failedCall(name, `${result.name}: ${result.message}`, output)
+  const labels = new Set(agent?.blocks.map(({ label }) => label ?? ''))
+  const memory_edits = Object.fromEntries(
+    Object.entries(result.memory_edits).filter(([label]) => labels.has(label)),
+  )
+  return { status: 'success', func_response: result.value, memory_edits, ...output }
+}
