@@ -6,7 +6,7 @@ import { parseJson } from './json-slices.ts'
 
 /** Largest request that imports a file, in bytes. */
 const MAX_FILE = 128 * 1024 * 1024
-/** Bytes that are decoded in one go. */
+/** Bytes, or characters, that are looked at in one go. */
 const SLICE = 1024 * 1024
 
 /** What a request to import a file brings. */
@@ -31,12 +31,12 @@ export async function readImport(request: Request, breathe: () => Promise<void>)
       throw new AppError('validation', "body.file: the form has no file; send the agent file in 'file'")
     const texts = Object.entries(fields).map(([name, value]) => [name, cleanText(value.toString('utf8'))])
     const options = optionsOf(Object.fromEntries(texts))
-    return { file: await parseJson(await decoded(file, breathe), breathe), options }
+    return { file: await parseJson(file, breathe), options }
   }
-  const body = await parseJson(await decoded(bytes, breathe), breathe)
+  const body = await parseJson(bytes, breathe)
   if (typeof body === 'object' && body !== null && 'file' in body && !('agents' in body)) {
     const { file, ...options } = body
-    const parsed = typeof file === 'string' ? await parseJson(file, breathe) : file
+    const parsed = typeof file === 'string' ? await parseJson(await encoded(file, breathe), breathe) : file
     return { file: parsed, options: optionsOf(options) }
   }
   return { file: body, options: optionsOf({}) }
@@ -93,19 +93,18 @@ function optionsOf(fields: object): ImportOptions {
   throw validationError('body', result.error, fields)
 }
 
-async function decoded(bytes: Buffer, breathe: () => Promise<void>): Promise<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  const texts: string[] = []
-  try {
-    for (let from = 0; from < bytes.length; from += SLICE) {
-      texts.push(decoder.decode(bytes.subarray(from, from + SLICE), { stream: true }))
-      await breathe()
-    }
-    texts.push(decoder.decode())
-  } catch {
-    throw new AppError('invalid_argument', 'The agent file is not UTF-8: it must be JSON, encoded as UTF-8.')
+/** As UTF-8, made part by part; no part ends between the two halves of a character. */
+async function encoded(text: string, breathe: () => Promise<void>): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for (let from = 0; from < text.length;) {
+    let to = Math.min(from + SLICE, text.length)
+    const last = text.charCodeAt(to - 1)
+    if (to < text.length && last >= 0xd800 && last < 0xdc00) to--
+    parts.push(Buffer.from(text.slice(from, to)))
+    from = to
+    await breathe()
   }
-  return texts.join('')
+  return Buffer.concat(parts)
 }
 
 /** All of a body that is not too large; what comes after that is not read. */

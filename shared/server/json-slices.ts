@@ -2,12 +2,15 @@ import { setImmediate } from 'node:timers/promises'
 import { AppError, messageOf } from '../schema/errors.ts'
 import { cleanText } from './body.ts'
 
-/** Parts of about this many characters are parsed in one go. */
+/** Parts of about this many bytes are parsed in one go. */
 const SLICE = 64_000
+/** Longer strings are read part by part. */
+const LONG = 256_000
 /** How long parsing goes on before others have their turn, in milliseconds. */
 const SLICE_MS = 5
 const MAX_DEPTH = 200
-const SPACE = /\s*/y
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
 
 /** Gives others their turn whenever this has not happened for some milliseconds. */
 export function breather(): () => Promise<void> {
@@ -20,29 +23,33 @@ export function breather(): () => Promise<void> {
 }
 
 /**
- * The value of a JSON text of any length, parsed part by part so that the event loop goes on meanwhile. NUL and lone
- * surrogates are replaced as in every body. Throws `invalid_argument` that says where a text is no JSON.
+ * The value of a JSON text of any length, parsed part by part so that the event loop goes on meanwhile: as one string it
+ * would be copied at once. NUL and lone surrogates are replaced as in every body. Throws `invalid_argument` that says
+ * where a text is no JSON, or that it is not UTF-8.
  */
-export async function parseJson(text: string, breathe: () => Promise<void>): Promise<unknown> {
-  const parser = new Parser(text, breathe)
+export async function parseJson(bytes: Buffer, breathe: () => Promise<void>): Promise<unknown> {
+  const parser = new Parser(bytes, breathe)
   const value = await parser.value(0)
   parser.end()
   return value
 }
 
 class Parser {
-  readonly #text: string
+  readonly #bytes: Buffer
   readonly #breathe: () => Promise<void>
+  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   #at = 0
 
-  constructor(text: string, breathe: () => Promise<void>) {
-    this.#text = text
+  constructor(bytes: Buffer, breathe: () => Promise<void>) {
+    this.#bytes = bytes
     this.#breathe = breathe
+    if (bytes.indexOf('\uFEFF') === 0) this.#at = 3
   }
 
   /** The value that begins here. What is small is left to JSON.parse; what is not is taken apart. */
   async value(depth: number): Promise<unknown> {
     const first = this.#next()
+    if (first === '"') return this.#string()
     if (first !== '{' && first !== '[') return this.#leaf(this.#endOfScalar())
     const end = this.#endOfSmall()
     if (end !== null) return this.#leaf(end)
@@ -83,10 +90,9 @@ class Parser {
 
   /** The first character behind spaces; empty at the end. */
   #next(): string {
-    SPACE.lastIndex = this.#at
-    SPACE.test(this.#text)
-    this.#at = SPACE.lastIndex
-    return this.#text.charAt(this.#at)
+    while (isSpace(this.#bytes[this.#at])) this.#at++
+    const byte = this.#bytes[this.#at]
+    return byte === undefined ? '' : String.fromCharCode(byte)
   }
 
   #take(mark: ',' | ':'): void {
@@ -96,10 +102,52 @@ class Parser {
   }
 
   #leaf(end: number): unknown {
-    const part = this.#text.slice(this.#at, end)
+    const value = this.#parsed(this.#decoded(this.#at, end))
+    this.#at = end
+    return value
+  }
+
+  async #string(): Promise<unknown> {
+    const end = this.#endOfString(this.#at)
+    if (end - this.#at < LONG) return this.#leaf(end + 1)
+    let whole = ''
+    for (let from = this.#at + 1; from < end;) {
+      const to = this.#cut(from, end)
+      whole += String(this.#parsed(`"${this.#decoded(from, to)}"`))
+      from = to
+      await this.#breathe()
+    }
+    this.#at = end + 1
+    return whole
+  }
+
+  /** Where a part of a long string may end: with nothing near it that belongs together. */
+  #cut(from: number, end: number): number {
+    for (let at = from + LONG; at < end; at++) {
+      // An escaped pair of surrogates has twelve bytes.
+      const near = this.#bytes.subarray(at - 12, at + 1)
+      if (near.every((byte) => byte < 0x80 && byte !== BACKSLASH)) return at
+    }
+    return end
+  }
+
+  #decoded(from: number, to: number): string {
+    try {
+      return this.#decoder.decode(this.#bytes.subarray(from, to))
+    } catch (error) {
+      throw new AppError(
+        'invalid_argument',
+        'The agent file is not UTF-8: it must be JSON, encoded as UTF-8.',
+        {
+          cause: error,
+        },
+      )
+    }
+  }
+
+  #parsed(part: string): unknown {
     try {
       const value: unknown = JSON.parse(part)
-      this.#at = end
       return part.includes('\\u') ? cleaned(value) : value
     } catch (error) {
       throw this.#wrong(messageOf(error))
@@ -107,19 +155,22 @@ class Parser {
   }
 
   #endOfScalar(): number {
-    if (this.#text.charAt(this.#at) === '"') return this.#endOfString(this.#at) + 1
     let end = this.#at
-    while (end < this.#text.length && !/[\s,\]}]/.test(this.#text.charAt(end))) end++
+    for (; end < this.#bytes.length; end++) {
+      const byte = this.#bytes[end]
+      // A comma, or the end of a list or an object.
+      if (isSpace(byte) || byte === 0x2c || byte === 0x5d || byte === 0x7d) break
+    }
     return end
   }
 
   /** Behind the list or object that begins here; null when it is long. */
   #endOfSmall(): number | null {
     let depth = 0
-    const limit = Math.min(this.#text.length, this.#at + SLICE)
+    const limit = Math.min(this.#bytes.length, this.#at + SLICE)
     for (let i = this.#at; i < limit; i++) {
-      switch (this.#text.charCodeAt(i)) {
-        case 0x22: // "
+      switch (this.#bytes[i] ?? 0) {
+        case QUOTE:
           i = this.#endOfString(i)
           break
         case 0x5b: // [
@@ -132,27 +183,32 @@ class Parser {
           break
       }
     }
-    if (limit === this.#text.length && this.#text.length - this.#at < SLICE)
+    if (limit === this.#bytes.length && this.#bytes.length - this.#at < SLICE)
       throw this.#wrong('the text ends too early')
     return null
   }
 
   /** Of the quote that ends the string which begins at `start`. */
   #endOfString(start: number): number {
-    for (let end = this.#text.indexOf('"', start + 1); end >= 0; end = this.#text.indexOf('"', end + 1)) {
+    for (
+      let end = this.#bytes.indexOf(QUOTE, start + 1);
+      end >= 0;
+      end = this.#bytes.indexOf(QUOTE, end + 1)
+    ) {
       let escapes = 0
-      while (this.#text.charCodeAt(end - 1 - escapes) === 0x5c) escapes++
+      while (this.#bytes[end - 1 - escapes] === BACKSLASH) escapes++
       if (escapes % 2 === 0) return end
     }
     throw this.#wrong('a string has no end')
   }
 
   #wrong(why: string): AppError {
-    return new AppError(
-      'invalid_argument',
-      `The file is not valid JSON, at character ${this.#at + 1}: ${why}`,
-    )
+    return new AppError('invalid_argument', `The file is not valid JSON, at byte ${this.#at + 1}: ${why}`)
   }
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 }
 
 function cleaned(value: unknown): unknown {
