@@ -27,3 +27,9 @@ export function item(term: string, termWidth: number, text: string): string {
   if (room < 20) return `${term}\n${wrap(text, columns() - 2, '    ')}`
   return term.padEnd(termWidth + 2) + wrap(text, room).replaceAll('\n', `\n${' '.repeat(termWidth + 2)}`)
 }
+
+/** `--url` of the commands that can work over a server. */
+export const urlOption = [
+  '--url <url>',
+  'a running Loci or Letta V1 server instead of the data directory',
+] as const

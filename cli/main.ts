@@ -1,14 +1,14 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { VERSION } from '../shared/schema/version.ts'
 import type { ExportOptions, ImportOptions } from './commands/agent-files.ts'
 import type { ServerOptions } from './commands/server.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
-import { dataOption as data, item, section, table } from './help.ts'
+import { dataOption as data, item, section, table, urlOption as url } from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
+import { addMcpCommand } from './mcp-command.ts'
+import { parsePort } from './port.ts'
 import { endSoon, guardProcess } from './process-end.ts'
 import { bold, columns, wrap } from './terminal.ts'
-
-const url = ['--url <url>', 'a running Loci or Letta V1 server instead of the data directory'] as const
 
 /** Each command loads its own code when it runs, so that `loci --version` loads none of it. */
 function createProgram(): Command {
@@ -111,17 +111,7 @@ function createProgram(): Command {
     .addHelpText('after', () =>
       section('Examples', ['loci import Ada.af', 'loci import Ada.af --name Eve --model loci/demo']),
     )
-  program
-    .command('mcp')
-    .description('serve MCP on stdin and stdout, for an MCP host to start')
-    .option(...data)
-    .option(...url)
-    .action(async (options: { url?: string; data?: string }, command: Command) => {
-      onlyOne(command, options)
-      const { runMcp } = await import('./commands/mcp.ts')
-      await runMcp(options)
-    })
-    .addHelpText('after', () => section('Examples', ['loci mcp', 'loci mcp --data ./team']))
+  addMcpCommand(program, onlyOne)
   addLocalCommands(program)
   program
     .command('version')
@@ -153,12 +143,6 @@ function onlyOne(command: Command, options: { url?: string; data?: string }): vo
   if (options.url !== undefined && options.data !== undefined) {
     command.error("error: give either '--url' or '--data', not both")
   }
-}
-
-function parsePort(text: string): number {
-  const port = Number(text)
-  if (/^\d+$/.test(text) && port <= 65_535) return port
-  throw new InvalidArgumentError('A port is a number from 0 (any free one) to 65535.')
 }
 
 /** Commander's "error: … (Did you mean …?)" as one sentence. */

@@ -1,4 +1,5 @@
 import type { LociClient } from '../shared/client/http.ts'
+import type { ResourceUpdates } from './resources/updates.ts'
 import type { Decisions } from './turn/decisions.ts'
 
 /** What every connection needs from the process. */
@@ -13,4 +14,6 @@ export interface McpDeps {
   finish: (turn: Promise<unknown>) => void
   /** What was decided about some calls of a message of which others are undecided. */
   decisions: Decisions
+  /** Which resources change. */
+  updates: ResourceUpdates
 }

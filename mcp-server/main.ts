@@ -1,10 +1,11 @@
-import { serveStdio } from '@modelcontextprotocol/server/stdio'
+import type { McpServer } from '@modelcontextprotocol/server'
+import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio'
 import type { LociClient } from '../shared/client/http.ts'
 import { messageOf } from '../shared/schema/errors.ts'
-import type { McpDeps } from './deps.ts'
+import { createMcpProcess, logLine as log } from './process.ts'
+import { sendChange } from './resources/subscribe.ts'
 import { createServerFactory } from './server.ts'
 import type { McpSettings } from './settings.ts'
-import { Decisions } from './turn/decisions.ts'
 
 export interface McpStdioOptions {
   settings: McpSettings
@@ -23,43 +24,41 @@ const OPEN_AFTER = 150
  * aborts, without waiting for turns. Writes only protocol to stdout, logs to stderr.
  */
 export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
-  const log = (text: string) => void process.stderr.write(`loci mcp: ${text.replace(/\s*\n\s*/g, ' ')}\n`)
-  const turns = new Set<Promise<unknown>>()
+  const { deps, turns, leave, close } = createMcpProcess(options.client, log)
   let hostIsGone = false
-  let opening: Promise<LociClient> | null = null
-  const deps: McpDeps = {
-    client() {
-      opening ??= options.client().catch((error: unknown) => {
-        opening = null
-        throw error
-      })
-      return opening
-    },
-    log,
-    hostIsGone: () => hostIsGone,
-    decisions: new Decisions(),
-    finish(turn) {
-      turns.add(turn)
-      // Who asked for the turn hears of its failure.
-      turn.catch(() => undefined).finally(() => turns.delete(turn))
-    },
-  }
-
   const stopped = new Promise<void>((resolve) => {
-    if (options.signal.aborted) resolve()
-    else options.signal.addEventListener('abort', () => resolve(), { once: true })
-  })
-  // Heard before the SDK hears it and aborts the calls: these then know that nobody cancelled them.
-  const gone = new Promise<void>((resolve) => {
-    const leave = () => {
-      hostIsGone = true
+    const stop = () => {
+      leave()
       resolve()
     }
-    process.stdin.once('end', leave).once('close', leave)
-    process.stdout.once('error', leave)
+    if (options.signal.aborted) stop()
+    else options.signal.addEventListener('abort', stop, { once: true })
   })
-  const connection = serveStdio(createServerFactory(deps, options.settings), {
-    onerror: (error) => log(messageOf(error)),
+  const transport = new StdioServerTransport()
+  // Heard before the SDK hears it and aborts the calls: these then know that nobody cancelled them.
+  const gone = new Promise<void>((resolve) => {
+    const left = () => {
+      hostIsGone = true
+      leave()
+      resolve()
+    }
+    process.stdin.once('end', left).once('close', left)
+    process.stdout.once('error', left)
+  })
+  const createServer = createServerFactory(deps, options.settings)
+  let modern: McpServer | null = null
+  const connection = serveStdio(
+    (context) => {
+      const server = createServer(context)
+      if (context.era === 'modern') modern = server
+      return server
+    },
+    { transport, onerror: (error) => log(messageOf(error)) },
+  )
+  // The SDK serves these subscriptions itself and asks nobody; until there is one, changes need not be followed.
+  onListen(transport, () => {
+    const server = modern
+    if (server) deps.updates.listen((change) => sendChange(server, deps, change, () => true))
   })
   let early: NodeJS.Timeout | undefined
   process.stdin.once('data', () => {
@@ -75,6 +74,18 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
     log('The host has gone; its last turn goes on to its end.')
     await Promise.race([Promise.allSettled(turns), stopped])
   }
-  const opened = await (opening as Promise<LociClient> | null)?.catch(() => null)
-  await opened?.close()
+  await close()
+}
+
+/** Calls back at the first `subscriptions/listen` (2026-07-28) that comes. */
+function onListen(transport: StdioServerTransport, begin: () => void): void {
+  const deliver = transport.onmessage
+  let begun = false
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's objects are no event targets
+  transport.onmessage = (message) => {
+    deliver?.(message)
+    if (!('method' in message) || message.method !== 'subscriptions/listen') return
+    if (!begun) begin()
+    begun = true
+  }
 }

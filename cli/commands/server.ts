@@ -1,9 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { Agent, get } from 'node:http'
 import { listen, openLoci, type Loci } from '../../shared/server/main.ts'
 import { VERSION } from '../../shared/schema/version.ts'
 import { complain, Failure } from '../failure.ts'
+import { mountMcp } from '../mcp-mount.ts'
 import { curlLines, DEMO, describeModels, firstModel } from '../models.ts'
+import { keyFor } from '../server-key.ts'
 import { untilStopped } from '../shutdown.ts'
 import { unknownSettings } from '../unknown-settings.ts'
 import { bold, columns, dim, plain, wrap } from '../terminal.ts'
@@ -43,6 +44,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
       cors: options.cors === true ? '*' : (options.cors?.map(originOf) ?? null),
       docs: options.docs ?? false,
       grace_ms: loci.shutdown_grace_ms,
+      mcp: mountMcp(loci),
     })
     try {
       const url = reachable(server.url)
@@ -51,6 +53,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
       say(dim(plain(`Data in ${loci.data}`)))
       if (key)
         say(key.made ? `Key, made for this run (LOCI_API_KEY sets one): ${key.text}` : `Key: ${key.from}`)
+      say(dim(`MCP hosts: ${url}/mcp`))
       if (options.docs) say(`API documentation on ${url}/docs`)
       await Promise.race([greet(loci, url, options.data, key !== null), stopped])
       await stopped
@@ -60,19 +63,6 @@ export async function runServer(options: ServerOptions): Promise<void> {
   } finally {
     await loci.close()
   }
-}
-
-/** The key that clients must send: the first that the environment has, else a random one. */
-function keyFor(
-  wanted: boolean,
-  env: NodeJS.ProcessEnv,
-): { text: string; from: string; made: boolean } | null {
-  if (!wanted) return null
-  for (const name of ['LOCI_API_KEY', 'LETTA_API_KEY', 'LETTA_SERVER_PASSWORD']) {
-    const text = env[name]
-    if (text) return { text, from: `what ${name} says`, made: false }
-  }
-  return { text: randomBytes(24).toString('base64url'), from: '', made: true }
 }
 
 /** `https://app.example/path` → `https://app.example`, as browsers send it. */

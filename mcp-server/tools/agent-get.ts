@@ -1,17 +1,10 @@
 import * as z from 'zod'
-import { capped, oneLine, when } from '../answer.ts'
+import { RELATIONS, summaryOf } from '../agent-summary.ts'
+import { capped, oneLine } from '../answer.ts'
 import type { AgentState } from '../letta.ts'
 import { defineTool, READS } from '../tool.ts'
 import { approvalNote } from '../turn/reply.ts'
 import { pendingCalls } from '../turn/turn.ts'
-
-const RELATIONS = [
-  'agent.blocks' as const,
-  'agent.pending_approval' as const,
-  'agent.sources' as const,
-  'agent.tags' as const,
-  'agent.tools' as const,
-]
 
 export const agentGet = defineTool({
   name: 'agent_get',
@@ -37,23 +30,6 @@ export const agentGet = defineTool({
     return capped(lines.join('\n'), () => 'Read its blocks one by one with memory_read.')
   },
 })
-
-function summaryOf(agent: AgentState): string[] {
-  const { blocks, tools, sources, tags } = agent
-  return [
-    `${agent.name} (${agent.id})`,
-    ...(agent.description ? [oneLine(agent.description, 500)] : []),
-    `model: ${agent.model ?? agent.llm_config?.handle ?? agent.llm_config?.model ?? 'unknown'}`,
-    `memory: ${
-      blocks.map((block) => `${block.label ?? 'unnamed'} (${block.value.length} characters)`).join(', ') ||
-      'no blocks'
-    }`,
-    `tools: ${tools.map((tool) => tool.name ?? 'unnamed').join(', ') || 'none'}`,
-    ...((sources ?? []).length > 0 ? [`folders: ${sources?.map(({ name }) => name).join(', ')}`] : []),
-    ...(tags.length > 0 ? [`tags: ${tags.join(', ')}`] : []),
-    `created: ${when(agent.created_at)}${agent.last_run_completion ? `, last turn: ${when(agent.last_run_completion)}` : ''}`,
-  ]
-}
 
 function detailsOf(agent: AgentState): string[] {
   const settings = {

@@ -21,13 +21,15 @@ export async function openInProcess(options: InProcessOptions = {}): Promise<Loc
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.onFailure === undefined ? {} : { onFailure: options.onFailure }),
   })
-  const client = connect({ url: 'http://127.0.0.1', fetch: abortable((request) => loci.fetch(request)) })
+  const client = clientOf(loci)
   let closing: Promise<void> | null = null
-  return {
-    ...client,
-    url: `in-process:${loci.data}`,
-    close: () => (closing ??= client.close().then(() => loci.close())),
-  }
+  return { ...client, close: () => (closing ??= client.close().then(() => loci.close())) }
+}
+
+/** A client of a Loci that this process has open already; closing it leaves that one open. */
+export function clientOf(loci: { fetch(request: Request): Promise<Response>; data: string }): LociClient {
+  const client = connect({ url: 'http://127.0.0.1', fetch: abortable((request) => loci.fetch(request)) })
+  return { ...client, url: `in-process:${loci.data}` }
 }
 
 /**

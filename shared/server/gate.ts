@@ -60,7 +60,7 @@ export function gate(fetch: Fetch, options: GateOptions): Fetch {
 }
 
 /** What the clients read of an answer. */
-const EXPOSED = 'etag, x-request-id, x-should-retry, retry-after'
+const EXPOSED = 'etag, x-request-id, x-should-retry, retry-after, mcp-session-id'
 
 function preflight(request: Request, origin: string): Response {
   const { headers } = request

@@ -8,22 +8,25 @@ import { ActiveRuns } from '../core/active-runs.ts'
 import { FileIngest } from '../core/files/ingest.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
 import { embedWaiting } from '../core/search/embed.ts'
+import { McpFollower } from '../core/tools/mcp-follow.ts'
+import { followMcpServer, runMcpTool } from '../core/tools/mcp-servers.ts'
 import type { Models } from '../core/ports/models.ts'
 import { preloadAdapters } from '../models/adapters.ts'
 import { createModels } from '../models/catalog.ts'
 import { createEmbeddings } from '../models/embedding-catalog.ts'
 import { PRESETS, providersFromEnv } from '../models/providers.ts'
-import { AppError, messageOf } from '../schema/errors.ts'
+import { AppError, isAppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { VERSION } from '../schema/version.ts'
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts'
 import { lazyFileParser } from '../tools/files/lazy-parser.ts'
+import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
-import { createApp } from './app.ts'
+import { createApp, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { withDocs } from './docs.ts'
-import { type Fetch, listenOn } from './listen.ts'
+import { type Fetch, isLoopback, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
 import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
@@ -54,6 +57,16 @@ export interface ServeOptions {
   docs?: boolean
   /** How long turns that run may go on when the server closes, in milliseconds; 0 by default. */
   grace_ms?: number
+  /** Answers what is asked of `/mcp`; closed with the server. */
+  mcp?: Endpoint
+}
+
+/** A part of a server that is none of the API's routes. */
+export interface Endpoint {
+  /** Never rejects. */
+  fetch: Fetch
+  /** Ends its streams. */
+  close(): Promise<void>
 }
 
 /** One Loci instance over its data directory; several may share one. */
@@ -72,6 +85,8 @@ export interface Loci {
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
+  /** Says where requests come from: what must not be done for others is refused once they can reach this. */
+  reachableAt(host: string): void
   /** Ends the streams that never end by themselves; turns go on, and so do theirs. */
   endStreams(): void
   /** Begins no more turns, waits this long for those that run, and cancels the rest. */
@@ -128,6 +143,24 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       discover_local: options.discover_local ?? config.value.discover_local,
     })
     const allow_private = env['LOCI_ALLOW_PRIVATE_URLS'] === '1'
+    const closing = new AbortController()
+    const reach: { refusal: string | null } = { refusal: null }
+    const follower = new McpFollower(
+      (actor, server_id) => followMcpServer(deps, actor, server_id, { signal: closing.signal }),
+      (error) => {
+        // What a server does wrong stands in its state.
+        if (!isAppError(error)) onFailure('reading the tools of an MCP server', error)
+      },
+    )
+    const mcp = lazyMcpConnections({
+      limits: mcpLimits(config.value),
+      stdioRefused: () => (config.value.server.allow_stdio_mcp ? null : reach.refusal),
+      credentials: (actor, server_id) => ({
+        load: () => store.mcp_servers.credentials(actor, server_id),
+        save: (text) => store.mcp_servers.setCredentials(actor, server_id, text),
+      }),
+      onToolsChanged: (actor, server_id) => follower.changed(actor, server_id),
+    })
     const deps: CoreDeps = {
       store,
       models,
@@ -141,13 +174,21 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
           allow_private,
           exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
         },
+        mcp: (call, options) =>
+          runMcpTool(
+            { store, mcp },
+            call.actor,
+            call.tool,
+            { arguments: call.arguments, secrets: () => call.secrets() },
+            options,
+          ),
       }),
+      mcp,
       clock: { now: () => new Date(), monotonic: () => performance.now() },
     }
     await store.tools.seed(DEFAULT_ACTOR, deps.tools.builtins)
     await store.vectors.embedMessages(config.value.embed_messages)
     await store.turns.recover()
-    const closing = new AbortController()
     const tasks = new Set<Promise<void>>()
     const { server } = config.value
     const busy_ms = Number(env['LOCI_AGENT_BUSY_MS'] ?? 0)
@@ -214,6 +255,13 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       address: { host: server.host, port: server.port },
       shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
       log,
+      reachableAt(host) {
+        if (isLoopback(host) && config.value.server.allowed_hosts.length === 0) return
+        reach.refusal =
+          'MCP servers that are programs of this machine are not started while others can reach this server: whoever ' +
+          'reaches it could run any program. Set server.allow_stdio_mcp in config.json to allow it, or reach the MCP ' +
+          'server over HTTP.'
+      },
       endStreams: () => closing.abort(),
       drain: (grace_ms) => runs.stop(grace_ms),
       async close() {
@@ -222,6 +270,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         await Promise.all([recovery.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
         await runs.stop()
         await Promise.allSettled(tasks)
+        await Promise.all([follower.close(), mcp.close()])
         await store.close()
         log?.close()
       },
@@ -242,8 +291,10 @@ export async function listen(
 ): Promise<{ url: string; close(): Promise<void> }> {
   const { allowed_hosts, log } = loci
   const { host, port, key = null, cors = null, grace_ms = 0 } = options
+  loci.reachableAt(host)
   const api: Fetch = (request) => loci.fetch(request)
-  const listening = await listenOn(options.docs ? withDocs(api) : api, {
+  const routed = options.mcp ? withMcp(options.mcp, api) : api
+  const listening = await listenOn(options.docs ? withDocs(routed) : routed, {
     host,
     port,
     allowed_hosts,
@@ -255,9 +306,29 @@ export async function listen(
     url: listening.url,
     async close() {
       loci.endStreams()
+      await options.mcp?.close()
       await listening.close(loci.drain(grace_ms))
     },
   }
+}
+
+/** Serves MCP alone on a socket, as `listen` does. Closing closes `mcp` too. */
+export async function listenMcp(
+  mcp: Endpoint,
+  options: { host: string; port: number; key: string | null; allowed_hosts: readonly string[] },
+): Promise<{ url: string; close(): Promise<void> }> {
+  const elsewhere: Fetch = () =>
+    Promise.resolve(Response.json({ detail: 'This is an MCP server; it answers on /mcp.' }, { status: 404 }))
+  const listening = await listenOn(withMcp(mcp, elsewhere), { ...options, cors: null })
+  return {
+    url: listening.url,
+    close: () => listening.close(mcp.close()),
+  }
+}
+
+/** `/mcp` beside everything else. */
+function withMcp(mcp: Endpoint, others: Fetch): Fetch {
+  return (request) => (pathOf(request) === '/mcp' ? mcp.fetch(request) : others(request))
 }
 
 /** Backup, restore, examination and purge of a data directory. Loaded when asked for: a server needs none of it. */
@@ -317,6 +388,17 @@ function providersNow(config: Config, fromEnv: readonly ProviderConfig[]) {
   return () => {
     const data = config.current()
     return data instanceof Promise ? data.then(all) : all(data)
+  }
+}
+
+function mcpLimits({ mcp }: ConfigData) {
+  return {
+    connect_ms: mcp.connect_timeout_seconds * 1000,
+    list_ms: mcp.list_timeout_seconds * 1000,
+    execute_ms: mcp.execute_timeout_seconds * 1000,
+    execute_total_ms: Math.max(mcp.execute_timeout_seconds, mcp.execute_max_seconds) * 1000,
+    idle_ms: mcp.idle_minutes * 60_000,
+    message_bytes: mcp.max_message_mb * 1024 * 1024,
   }
 }
 
