@@ -15,7 +15,7 @@ import { FolderNames } from './folders.ts'
 import { fileMessageOf } from './message-fields.ts'
 
 /** Messages that are read at once. */
-const PAGE = 200
+const PAGE = 100
 
 export interface ExportOptions {
   /** Its messages instead of those of the default conversation. */

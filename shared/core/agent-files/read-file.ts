@@ -106,12 +106,23 @@ function partsOf(file: Raw, name: ListName): Part<unknown>[] {
   const seen = new Map<string, number>()
   return given.map((raw: unknown, i) => {
     const path = `${name}[${i}]`
-    const result = LISTS[name].safeParse(raw)
+    const result = LISTS[name].safeParse(withoutMessages(raw))
     if (!result.success) throw refusedBy(path, result.error)
     const id = (raw as Raw)['id']
     if (name !== 'skills' && typeof id === 'string') once(seen, id, i, `${path}.id`, name)
-    return { raw: raw as Raw, value: result.data, path }
+    const { messages } = raw as Raw
+    return {
+      raw: raw as Raw,
+      value: Array.isArray(messages) ? { ...result.data, messages } : result.data,
+      path,
+    }
   })
+}
+
+/** Its messages are checked one by one: a long history would be gone through at once. */
+function withoutMessages(raw: unknown): unknown {
+  const long = typeof raw === 'object' && raw !== null && 'messages' in raw && Array.isArray(raw.messages)
+  return long ? { ...raw, messages: [] } : raw
 }
 
 function once(seen: Map<string, number>, id: string, i: number, path: string, list: string): void {
