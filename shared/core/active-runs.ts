@@ -1,4 +1,5 @@
 import { AppError, isAppError } from '../schema/errors.ts'
+import type { Agent } from '../schema/agent.ts'
 import type { StoredMessage } from '../schema/message.ts'
 import type { Run } from '../schema/run.ts'
 import { EventLog } from './event-log.ts'
@@ -6,6 +7,7 @@ import type { AgentEvent, TurnResult } from './events.ts'
 import type { Actor } from './ports/actor.ts'
 import type { CoreDeps } from './ports/deps.ts'
 import type { Store } from './ports/store.ts'
+import type { AgentMessaging } from './ports/tools.ts'
 import type { TakenOver, TurnStore } from './ports/turn-store.ts'
 import { RecentRuns } from './recent-runs.ts'
 import { readInput } from './turn/approvals.ts'
@@ -186,6 +188,11 @@ export class ActiveRuns {
       first_seq: taken.last_seq + RESUME_GAP * taken.attempt + 1,
     }
     return this.#run(actor, input, recording, { resumed: true, cancelled: taken.cancel_requested })
+  }
+
+  /** Messages to other agents from a tool of this agent that runs outside of a turn. */
+  messagingOf(actor: Actor, agent: Pick<Agent, 'id' | 'name'>): AgentMessaging {
+    return this.#messages.of({ actor, agent, conversation_id: agent.id, chain: newChain() })
   }
 
   /** A recorded run's stream, here or elsewhere: see `followRun`. */

@@ -6,7 +6,7 @@ import { requirement } from './tool.ts'
 /** Characters of a tool's name: what models and their providers take (reference 8.1). */
 export const MAX_TOOL_NAME = 48
 /** Characters of a tool's source. */
-export const MAX_TOOL_SOURCE = 500_000
+export const MAX_TOOL_SOURCE = 512 * 1024
 /** Packages that one tool may ask for, of each language. */
 const MAX_REQUIREMENTS = 50
 
@@ -59,6 +59,7 @@ export type GivenToolSchema = z.infer<typeof givenSchema>
 /** What code is written in; `json` has none: its calls are put to the client. */
 export const SOURCE_TYPES = ['python', 'typescript', 'json'] as const
 const sourceType = z.enum(SOURCE_TYPES)
+export type SourceType = z.infer<typeof sourceType>
 const sourceCode = z
   .string()
   .max(MAX_TOOL_SOURCE, `the source of a tool has at most ${MAX_TOOL_SOURCE.toLocaleString('en')} characters`)
@@ -111,6 +112,8 @@ export const checkTool = z.object({
   args_json_schema: source.args_json_schema,
 })
 
+export type CheckTool = z.infer<typeof checkTool>
+
 /** Body of `POST /v1/tools/generate-schema`. */
 export const generateToolSchema = z.object({ code: sourceCode, source_type: source.source_type })
 
@@ -148,6 +151,8 @@ export const runAgentTool = z.object({
 export const toolExecutionResult = z.object({
   status: z.enum(['success', 'error']),
   func_return: z.unknown(),
+  /** Of V1's older clients. */
+  agent_state: z.null(),
   stdout: z.array(z.string()).nullable(),
   stderr: z.array(z.string()).nullable(),
   sandbox_config_fingerprint: z.string().nullable(),

@@ -49,7 +49,7 @@ export const searchTools: Builtin[] = [
       const results = found
         .filter(
           (message) =>
-            message.run_id !== call.run_id &&
+            (call.run_id === null || message.run_id !== call.run_id) &&
             !message.tool_returns.some((r) => r.name === 'conversation_search'),
         )
         .slice(0, limit)

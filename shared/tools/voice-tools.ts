@@ -49,7 +49,7 @@ export const voiceTools: Builtin[] = [
           end_date,
         })
         found[query] = messages
-          .filter((message) => message.run_id !== call.run_id)
+          .filter((message) => call.run_id === null || message.run_id !== call.run_id)
           .slice(0, LIMIT)
           .map((message) => ({
             timestamp: message.created_at,

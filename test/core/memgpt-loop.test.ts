@@ -28,7 +28,12 @@ const EXIT: ToolRule = { type: 'exit_loop', tool_name: 'send_message' }
 
 function loopWith(rules: ToolRule[] = [EXIT], { schemas = SCHEMAS, thinks = true } = {}) {
   const names = schemas.map((schema) => schema.name)
-  const tools = { schemas, client: new Set<string>(), rules: new ToolRules(rules, names) }
+  const tools = {
+    schemas,
+    client: new Set<string>(),
+    guarded: new Map<string, string>(),
+    rules: new ToolRules(rules, names),
+  }
   const now = () => ({ date: new Date('2026-01-31T10:00:00Z'), timezone: 'Europe/London' })
   return { loop: new MemgptLoop(tools, { thinks, now }), tools }
 }

@@ -4,6 +4,7 @@ import type { StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Actor } from './actor.ts'
 import type { NewGroup } from './group-store.ts'
+import type { BlockConflict, BlockEdit } from './turn-store.ts'
 
 /** An agent before its first save: the row (`identity_ids` are linked), and what is created and linked with it in the same transaction. */
 export interface NewAgent {
@@ -85,6 +86,12 @@ export interface AgentStore {
    */
   attachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
   detachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void>
+  /** Edits of its blocks outside of a turn, all of them or none. Throws `not_found`. */
+  editBlocks(
+    actor: Actor,
+    agent_id: string,
+    edits: readonly BlockEdit[],
+  ): Promise<{ status: 'committed' } | BlockConflict>
   /** Distinct tags of agents and blocks, sorted by code point. Cursors are tags. */
   listTags(actor: Actor, filter: TagFilter, page: Page): Promise<string[]>
   /** Attaching twice is the same as once. A tool that asks for approval by itself brings its rule along. */

@@ -20,6 +20,9 @@ export interface SourceFacts {
   npm_requirements?: Requirement[]
 }
 
+/** The keys of `SourceFacts`. */
+export const FACTS: readonly string[] = ['permissions', 'pip_requirements', 'npm_requirements']
+
 /** What is kept in `metadata_` of a tool with this source. */
 export function factsOf({ permissions, pip_requirements, npm_requirements }: DerivedTool): SourceFacts {
   return {

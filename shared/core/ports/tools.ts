@@ -73,8 +73,8 @@ export interface ToolCallInput {
   tool: Tool
   arguments: Record<string, unknown>
   agent: Agent
-  /** The run that calls. */
-  run_id: string
+  /** The run that calls; null outside of one. */
+  run_id: string | null
   memory: TurnMemory
   /** Searches the agent's stored messages; the results are newest first within equal rank. */
   searchMessages(query: MessageSearch): Promise<StoredMessage[]>

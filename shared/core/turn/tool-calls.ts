@@ -50,7 +50,8 @@ export interface ExecutedCall {
 export interface ToolCallScope {
   actor: Actor
   agent: Agent
-  run_id: string
+  /** Null outside of a run. */
+  run_id: string | null
   memory: WorkingMemory
   rules: ToolRules
   /** Names of tools that the client runs. */

@@ -14,6 +14,7 @@ import { TurnWindow } from '../context/turn-window.ts'
 import type { AgentEvent, TurnResult } from '../events.ts'
 import { withFallbacks } from '../fallback-model.ts'
 import { inputMessage } from '../messages.ts'
+import type { ToolWall } from '../ports/custom-tools.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import type { ModelRequest, ResolvedModel } from '../ports/models.ts'
 import { missingReturns, type OpenCalls, openCalls } from '../ports/open-calls.ts'
@@ -29,7 +30,7 @@ import { parseArguments, runToolCalls } from './tool-calls.ts'
 import { StepWriter } from './step-writer.ts'
 import { turnContext } from './turn-context.ts'
 import type { TurnInput } from './turn-input.ts'
-import { type TurnTools, turnTools } from './turn-tools.ts'
+import { isCode, type TurnTools, turnTools } from './turn-tools.ts'
 import { describeError, refuseNothing, statusOf, stopReasonOf } from './turn-end.ts'
 
 /** How often a request may be sent again with a shorter conversation because the provider calls it too long. */
@@ -45,7 +46,8 @@ export async function* runTurn(
   deps: CoreDeps,
   options: { signal: AbortSignal },
 ): AsyncGenerator<AgentEvent, TurnResult> {
-  const turn = new Turn(input, deps, options.signal)
+  const wall = input.opened.agent.tools.some(isCode) ? ((await deps.custom?.wall()) ?? null) : null
+  const turn = new Turn(input, deps, wall, options.signal)
   yield { type: 'run_start', run: input.run }
   let result: TurnResult
   try {
@@ -74,12 +76,12 @@ class Turn {
   /** Calls of the turn before that were decided about and have no return yet. */
   #decided: OpenCalls | null
 
-  constructor(input: TurnInput, deps: CoreDeps, signal: AbortSignal) {
+  constructor(input: TurnInput, deps: CoreDeps, wall: ToolWall | null, signal: AbortSignal) {
     this.#input = input
     this.#deps = deps
     this.#signal = signal
     this.#agent = input.opened.agent
-    this.#tools = turnTools(this.#agent, input.client_tools)
+    this.#tools = turnTools(this.#agent, input.client_tools, wall)
     this.#writer = new StepWriter(input, this.#tools, deps, signal)
     for (const call of pastCalls(input.opened.context, input.run.id)) this.#tools.rules.record(call)
     this.#loop = loopOf(this.#agent, this.#tools, deps.clock)
@@ -434,8 +436,8 @@ class Turn {
 
   /** Whether a call of this tool is put before the user, or left to the client, instead of being run. */
   #waits(name: string): boolean {
-    const { client, rules, schemas } = this.#tools
-    if (!client.has(name) && !rules.needsApproval(name)) return false
+    const { client, guarded, rules, schemas } = this.#tools
+    if (!client.has(name) && !guarded.has(name) && !rules.needsApproval(name)) return false
     return schemas.some((schema) => schema.name === name) && rules.valid().includes(name)
   }
 

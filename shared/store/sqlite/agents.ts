@@ -8,6 +8,7 @@ import type {
   NewAgent,
   TagFilter,
 } from '../../core/ports/agent-store.ts'
+import type { BlockConflict, BlockEdit } from '../../core/ports/turn-store.ts'
 import type { Agent, AgentRelation } from '../../schema/agent.ts'
 import { agentNotFound, AppError, isAppError } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
@@ -47,6 +48,7 @@ import {
 import { contains, windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
+import { applyEdits } from './step-edits.ts'
 import type { AgentRow } from './tables.ts'
 import { readTags } from './tags.ts'
 import { type SecretBox, SecretKeys } from '../secret-box.ts'
@@ -212,6 +214,18 @@ export class SqliteAgents implements AgentStore {
     return this.#change(actor, agent_id, (tx) => {
       if (unlinkBlock(tx, agent_id, block_id)) tx.event(actor, 'block.detached', block_id, agent_id)
       unlinkFromCompanions(tx, actor, agent_id, block_id)
+    })
+  }
+
+  editBlocks(
+    actor: Actor,
+    agent_id: string,
+    edits: readonly BlockEdit[],
+  ): Promise<{ status: 'committed' } | BlockConflict> {
+    return this.#database.write((tx) => {
+      if (!readAgentRow(tx, actor, agent_id)) throw agentNotFound()
+      const by = { agent_id, conversation_id: agent_id, run_id: null }
+      return applyEdits(tx, actor, edits, by) ?? { status: 'committed' }
     })
   }
 

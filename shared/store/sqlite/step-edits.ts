@@ -40,7 +40,7 @@ export function applyEdits(
   tx: Transaction,
   actor: Actor,
   edits: readonly BlockEdit[],
-  by: BlockScope & { run_id: string },
+  by: BlockScope & { run_id: string | null },
 ): BlockConflict | null {
   if (edits.length === 0) return null
   const present = blocksInConversation(tx, actor, by)

@@ -1,0 +1,69 @@
+import type { CustomTools } from '../core/ports/custom-tools.ts'
+import { AppError } from '../schema/errors.ts'
+import type { ToolApi } from './sandbox/language-tools.ts'
+
+export interface OwnToolsOptions {
+  /** The data directory, which no tool sees. */
+  data: string
+  /** Where Python and Node are looked for. */
+  env: Record<string, string | undefined>
+  /** What answers the `client` of a tool. */
+  api: ToolApi
+}
+
+/**
+ * What reads and runs the tools of users, loaded when it is first asked for: most processes never are. The caller closes
+ * it.
+ */
+export function lazyCustomTools(options: OwnToolsOptions): CustomTools {
+  let loading: Promise<CustomTools> | null = null
+  const loaded = () =>
+    (loading ??= load(options).catch((error: unknown) => {
+      // Tried again by the next call.
+      loading = null
+      throw error
+    }))
+  return {
+    derive: async (...args) => (await loaded()).derive(...args),
+    check: async (...args) => (await loaded()).check(...args),
+    wall: async () => (await loaded()).wall(),
+    run: async (...args) => (await loaded()).run(...args),
+    close: async () => {
+      await (await loading)?.close()
+    },
+  }
+}
+
+async function load({ data, env, api }: OwnToolsOptions): Promise<CustomTools> {
+  const [{ createCustomTools }, { createToolSources }] = await Promise.all([
+    import('./sandbox/custom-tools.ts'),
+    import('./source/sources.ts'),
+  ])
+  const hide = [data]
+  return createCustomTools({
+    sources: createToolSources({ env }),
+    api,
+    hide,
+    languages: {
+      typescript: async (its) => {
+        const { createTypeScriptTools } = await import('./typescript/typescript-tools.ts')
+        return createTypeScriptTools({ ...its, hide, requirements: refusePackages })
+      },
+      python: async (its) => {
+        const [{ createPythonTools }, { findPython }] = await Promise.all([
+          import('./python/python-tools.ts'),
+          import('./python/interpreter.ts'),
+        ])
+        const environments = {
+          environment: async ({ pip_requirements }: { pip_requirements: readonly unknown[] }) =>
+            pip_requirements.length > 0 ? refusePackages() : findPython(env),
+        }
+        return createPythonTools({ ...its, env, environments })
+      },
+    },
+  })
+}
+
+function refusePackages(): Promise<never> {
+  throw new AppError('tool_error', 'This Loci installs no packages for tools; use what the language brings.')
+}
