@@ -1,12 +1,9 @@
 import { limited, powerless, words } from './limit-script.ts'
-import { layout, NOBODY, SCRATCH } from './linux-layout.ts'
+import { type CommandLine, NOBODY, SCRATCH } from './linux-layout.ts'
 import { findProgram } from './programs.ts'
-import type { WalledCommand } from './walled-command.ts'
 
 /** The wall out of bubblewrap: the command line that makes it, or which program of the system is missing. */
-export function bubblewrap(
-  search: string,
-): { missing: string } | ((command: WalledCommand, hide: readonly string[]) => string[]) {
+export function bubblewrap(search: string): { missing: string } | CommandLine {
   const find = (name: string) => findProgram(name, search)
   const root = process.getuid?.() === 0
   const missing = ['bwrap', 'sh', ...(root ? ['setpriv', 'unshare', 'setsid'] : [])].find(
@@ -21,8 +18,7 @@ export function bubblewrap(
     unshare: find('unshare') ?? '',
     setsid: find('setsid') ?? '',
   }
-  return (command, hide) => {
-    const placed = layout(command, hide)
+  return (command, placed) => {
     const { limits } = command
     return [
       bwrap,

@@ -15,13 +15,13 @@ export interface LastStep {
  */
 const LIMITS = `
 set -eu
-limit() { ulimit "$@"; }
-limit -c 0
-limit -n 512
-limit -t "$1"
-limit -f "$2"
-limit -d "$3"
-{ limit -u "$4" || limit -p "$4"; } 2>/dev/null
+ulimit -c 0
+ulimit -n 512
+ulimit -t "$1"
+ulimit -f "$2"
+ulimit -d "$3"
+# The shells differ in its letter.
+{ ulimit -u "$4" || ulimit -p "$4"; } 2>/dev/null
 shift 4
 exec "$@"
 `
@@ -33,12 +33,29 @@ echo 0 > /proc/sys/user/max_user_namespaces
 ${LIMITS}
 `
 
+/** Where processes cannot be counted for one program alone: without their limit, and (macOS) that of memory. */
+const LOOSE_LIMITS = `
+set -eu
+ulimit -c 0
+ulimit -t "$1"
+ulimit -f "$2"
+[ "$(uname)" = Darwin ] || ulimit -d "$3"
+shift 4
+exec "$@"
+`
+
 /** A shell command that sets limits and becomes what follows in the list of arguments. */
 export function limited(sh: string, limits: WalledLimits, closed = false): string[] {
+  return [sh, '-c', closed ? CLOSED_LIMITS : LIMITS, ...values(limits)]
+}
+
+/** As `limited`, where there are no namespaces. */
+export function looselyLimited(sh: string, limits: WalledLimits): string[] {
+  return [sh, '-c', LOOSE_LIMITS, ...values(limits)]
+}
+
+function values(limits: WalledLimits): string[] {
   return [
-    sh,
-    '-c',
-    closed ? CLOSED_LIMITS : LIMITS,
     'limits',
     String(limits.cpu_s),
     // Blocks of 512 bytes.

@@ -13,6 +13,9 @@ export type Placed =
   /** A folder that must not be seen though a folder around it is. */
   | { kind: 'hide'; path: string }
 
+/** How a program is started behind a wall that shows it these things. */
+export type CommandLine = (command: WalledCommand, placed: readonly Placed[]) => string[]
+
 /** The scratch folder as the program sees it. */
 export const SCRATCH = '/tmp'
 

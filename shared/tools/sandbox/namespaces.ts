@@ -1,7 +1,6 @@
 import { type LastStep, powerless, words } from './limit-script.ts'
-import { layout, NOBODY, SCRATCH } from './linux-layout.ts'
+import { type CommandLine, NOBODY, SCRATCH } from './linux-layout.ts'
 import { findProgram } from './programs.ts'
-import type { WalledCommand } from './walled-command.ts'
 
 /**
  * Makes the file system that the program sees, over /sys, which nothing inside needs; then it is all there is. Runs as
@@ -61,9 +60,7 @@ exec "$@"
 const TOOLS = ['mount', 'umount', 'pivot_root', 'mkdir', 'rmdir', 'ln']
 
 /** The wall out of plain namespaces: the command line that makes it, or which program of the system is missing. */
-export function namespaces(
-  search: string,
-): { missing: string } | ((command: WalledCommand, hide: readonly string[]) => string[]) {
+export function namespaces(search: string): { missing: string } | CommandLine {
   const find = (name: string) => findProgram(name, search)
   const missing = ['sh', 'unshare', 'setpriv', 'setsid', ...TOOLS].find((name) => !find(name))
   if (missing) return { missing }
@@ -74,7 +71,7 @@ export function namespaces(
     setsid: find('setsid') ?? '',
   }
   const root = process.getuid?.() === 0
-  return (command, hide) => [
+  return (command, placed) => [
     // The wall dies with the server.
     step.setpriv,
     ...words('--pdeathsig KILL --'),
@@ -90,10 +87,10 @@ export function namespaces(
     SCRATCH,
     `${command.limits.scratch_mb}m`,
     root ? `,uid=${NOBODY},gid=${NOBODY}` : '',
-    ...layout(command, hide).flatMap((placed) => [
-      placed.kind,
-      placed.path,
-      placed.kind === 'link' ? placed.target : 'source' in placed ? placed.source : '',
+    ...placed.flatMap((one) => [
+      one.kind,
+      one.path,
+      one.kind === 'link' ? one.target : 'source' in one ? one.source : '',
     ]),
     '--',
     ...powerless(step, command, root),

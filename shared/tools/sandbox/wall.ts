@@ -1,16 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { AppError } from '../../schema/errors.ts'
+import { existsSync, readFileSync } from 'node:fs'
+import { messageOf } from '../../schema/errors.ts'
 import { bubblewrap } from './bubblewrap.ts'
-import { SCRATCH } from './linux-layout.ts'
+import { killAll } from './kill.ts'
+import { looselyLimited } from './limit-script.ts'
+import { layout, SCRATCH } from './linux-layout.ts'
 import { namespaces } from './namespaces.ts'
+import { sandboxExec } from './sandbox-exec.ts'
+import { makeScratch, removeWith } from './scratch-folder.ts'
 import type { Wall, WalledCommand } from './walled-command.ts'
 
-/** Where programs of the system are, in a shell and for a tool. */
-const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+/** Where programs of the system are, for the wall and for what runs behind it. */
+const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin'
 
 export interface WallOptions {
-  /** Folders that no tool sees, even below one that it may read: the data directory. */
+  /** Folders that no program sees, even below one that it may read: the data directory. */
   hide?: readonly string[]
   /** A PATH on which the programs that make the wall are looked for; by default the system's own folders. */
   search?: string
@@ -18,111 +23,161 @@ export interface WallOptions {
   kinds?: readonly Exclude<Wall['kind'], 'none'>[]
 }
 
-type CommandLine = (command: WalledCommand, hide: readonly string[]) => string[]
-
 /**
- * Finds the strongest wall that this machine can make, and tries it. It cannot be switched off: without one the wall is
- * of kind `none` and starts nothing.
+ * Finds the strongest wall that this machine can make, and tries it: some ten milliseconds. No setting switches it off.
+ * Where there is none the wall is of kind `none`: what it starts has only the limits of its language.
  */
 export async function openWall({ hide = [], search = SYSTEM_PATH, kinds }: WallOptions = {}): Promise<Wall> {
   const reasons: string[] = []
-  for (const { kind, lines, description } of platformWalls(search)) {
-    if (kinds && !kinds.includes(kind)) continue
-    if ('missing' in lines) {
-      reasons.push(`'${lines.missing}' is not installed`)
+  for (const candidate of candidates(search, hide)) {
+    if (kinds && !kinds.includes(candidate.kind)) continue
+    if ('missing' in candidate) {
+      reasons.push(`'${candidate.missing}' is not installed`)
       continue
     }
-    const wall = wallOf(kind, description, lines, hide)
-    const failure = await probe(wall)
-    if (!failure) return wall
+    const failure = await probe(candidate)
+    if (!failure) return candidate
     reasons.push(failure)
   }
   return noWall(reasons)
 }
 
-const LINUX_DESCRIPTION =
-  "a tool sees the system's programs, an empty scratch folder and what it declares; no network unless declared; " +
-  'no other process; limits of memory, processor time, processes and files'
+type Kind = Exclude<Wall['kind'], 'none'>
 
-function platformWalls(
+const SHOWN = `the system's programs and libraries, an empty scratch folder and what it declares`
+
+function candidates(
   search: string,
-): { kind: 'bubblewrap' | 'namespaces'; lines: { missing: string } | CommandLine; description: string }[] {
+  hide: readonly string[],
+): ((Wall & { kind: Kind }) | { kind: Kind; missing: string })[] {
+  if (process.platform === 'darwin') return [macWall()]
   if (process.platform !== 'linux') return []
-  return [
-    { kind: 'bubblewrap', lines: bubblewrap(search), description: `bubblewrap: ${LINUX_DESCRIPTION}` },
-    { kind: 'namespaces', lines: namespaces(search), description: `Linux namespaces: ${LINUX_DESCRIPTION}` },
+  const walls = [
+    { kind: 'bubblewrap' as const, name: 'bubblewrap', lines: bubblewrap(search) },
+    { kind: 'namespaces' as const, name: 'namespaces of Linux', lines: namespaces(search) },
   ]
+  return walls.map(({ kind, name, lines }) => {
+    if ('missing' in lines) return { kind, missing: lines.missing }
+    return {
+      kind,
+      description:
+        `Tools run behind ${name}: each sees ${SHOWN}, no network unless it declares it, no other process, and has ` +
+        `limits of memory, processor time, processes, files and time.`,
+      launch: (command) => start(lines(command, layout(command, hide)), command, { home: SCRATCH, cwd: '/' }),
+      killAll,
+    }
+  })
 }
 
-function wallOf(
-  kind: Exclude<Wall['kind'], 'none'>,
-  description: string,
-  commandLine: CommandLine,
-  hide: readonly string[],
-): Wall {
+function macWall(): Wall & { kind: Kind } {
   return {
-    kind,
-    description,
+    kind: 'sandbox-exec',
+    description:
+      `Tools run behind sandbox-exec: each sees ${SHOWN}, no network unless it declares it, starts no process, and ` +
+      `has limits of processor time, files and time. macOS has no limit of memory.`,
     launch(command) {
-      const [program = '', ...args] = commandLine(command, hide)
-      return spawn(program, args, {
-        cwd: '/',
-        env: { ...command.env, HOME: SCRATCH, TMPDIR: SCRATCH, PATH: SYSTEM_PATH },
-        stdio: Array.from({ length: 3 + command.pipes }, () => 'pipe' as const),
-        detached: true,
-      })
+      const scratch = makeScratch()
+      const child = start(sandboxExec(command, scratch), command, { home: scratch, cwd: scratch })
+      removeWith(child, scratch)
+      return child
     },
     killAll,
   }
 }
 
 function noWall(reasons: readonly string[]): Wall {
-  const description = `No wall: ${reasons.join('; ') || `none is known for ${process.platform}`}`
+  const why = reasons.length > 0 ? reasons.join('; ') : `Loci knows none for ${process.platform}`
   return {
     kind: 'none',
-    description,
-    launch: () => {
-      throw new AppError('tool_error', `The tool was not started. ${description}`)
+    description:
+      `Nothing keeps tools away from this machine's files, network and processes but the limits of their language. ` +
+      `Why there is no wall: ${why}.${advice()}`,
+    launch(command) {
+      const scratch = makeScratch()
+      const limits = process.platform === 'win32' ? [] : looselyLimited('/bin/sh', command.limits)
+      const child = start([...limits, command.command, ...command.args], command, {
+        home: scratch,
+        cwd: scratch,
+      })
+      removeWith(child, scratch)
+      return child
     },
     killAll,
   }
 }
 
-/** The group of the outermost program; what is inside dies with it. */
-function killAll(child: ChildProcess): void {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-  try {
-    process.kill(-child.pid, 'SIGKILL')
-  } catch {
-    child.kill('SIGKILL')
-  }
+const NO_NAMESPACES = [
+  [
+    '/proc/sys/kernel/apparmor_restrict_unprivileged_userns',
+    '1',
+    'AppArmor lets only programs with a profile make user namespaces',
+  ],
+  ['/proc/sys/kernel/unprivileged_userns_clone', '0', 'kernel.unprivileged_userns_clone is 0'],
+  ['/proc/sys/user/max_user_namespaces', '0', 'user.max_user_namespaces is 0'],
+] as const
+
+/** What would make a wall here. */
+function advice(): string {
+  if (process.platform !== 'linux') return ''
+  const found = NO_NAMESPACES.find(
+    ([file, value]) => existsSync(file) && readFileSync(file, 'utf8').trim() === value,
+  )
+  return found
+    ? ` ${found[2]}.`
+    : ' Installing bubblewrap makes one where the kernel lets programs make user namespaces.'
 }
 
-/** Starts a shell behind the wall; null when all went well, else why not. */
-async function probe(wall: Wall): Promise<string | null> {
-  const child = wall.launch({
-    command: '/bin/sh',
-    args: ['-c', '[ "$PWD" = /tmp ] && : > try && [ ! -e /sys/kernel ] && [ ! -e /root ] && echo walled'],
-    env: {},
-    read: [],
-    write: [],
-    network: false,
-    limits: { memory_mb: 256, cpu_s: 5, processes: 16, file_mb: 1, scratch_mb: 1 },
-    pipes: 0,
+function start(
+  [program = '', ...args]: string[],
+  command: WalledCommand,
+  { home, cwd }: { home: string; cwd: string },
+): ChildProcess {
+  return spawn(program, args, {
+    cwd,
+    env: { ...systemEnv(), ...command.env, HOME: home, TMPDIR: home },
+    stdio: Array.from({ length: 3 + command.pipes }, () => 'pipe' as const),
+    detached: process.platform !== 'win32',
+    windowsHide: true,
   })
+}
+
+/** What a program of the system needs to find others, and nothing of this process's environment besides. */
+function systemEnv(): Record<string, string> {
+  if (process.platform !== 'win32') return { PATH: SYSTEM_PATH }
+  const { SystemRoot = 'C:\\Windows' } = process.env
+  return { SystemRoot, PATH: `${SystemRoot}\\System32` }
+}
+
+const PROBE = `
+for place in /root /home /sys/kernel /Users /private/etc/passwd; do
+  [ -r "$place" ] && exit 1
+done
+: > try
+echo walled
+`
+
+/** Starts a shell behind the wall; null when it found one, else why not. */
+async function probe(wall: Wall): Promise<string | null> {
   let stdout = ''
   let stderr = ''
-  child.stdout?.on('data', (chunk) => (stdout += chunk))
-  child.stderr?.on('data', (chunk) => (stderr += chunk))
-  const timer = setTimeout(() => killAll(child), 10_000)
   try {
-    await once(child, 'close')
+    const child = wall.launch({
+      command: '/bin/sh',
+      args: ['-c', PROBE],
+      env: {},
+      read: [],
+      write: [],
+      network: false,
+      limits: { memory_mb: 256, cpu_s: 5, processes: 16, file_mb: 1, scratch_mb: 1 },
+      pipes: 0,
+    })
+    child.stdout?.on('data', (chunk) => (stdout += chunk))
+    child.stderr?.on('data', (chunk) => (stderr += chunk))
+    const timer = setTimeout(() => killAll(child), 10_000)
+    await once(child, 'close').finally(() => clearTimeout(timer))
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  } finally {
-    clearTimeout(timer)
+    stderr = messageOf(error)
   }
-  return stdout === 'walled\n'
-    ? null
-    : `${wall.kind} failed here (${stderr.trim().slice(0, 300) || 'no reason given'})`
+  if (stdout === 'walled\n') return null
+  return `${wall.kind} does not work here (${stderr.trim().slice(0, 300) || 'it gave no reason'})`
 }

@@ -64,6 +64,9 @@ export interface StartedProcess {
 /** Requests of one call that may be under way at once; more wait. */
 const MAX_REQUESTS = 16
 
+/** What `unshare` says when the program that it waits for is ended. */
+const UNSHARE_ENDED = 'unshare: sigprocmask unblock failed: Invalid argument'
+
 /** How long a result waits for the marks in the output, which came before it over other pipes. */
 const OUTPUT_MS = 2000
 
@@ -174,7 +177,7 @@ export function runCalls({ pipe, kill, exited, closed, pid, ...output }: Started
           result: ended ?? null,
           failure: failure ?? '',
           stdout: stdout.lines(),
-          stderr: stderr.lines(),
+          stderr: stderr.lines().filter((line) => ended !== undefined || line !== UNSHARE_ENDED),
         }
       } catch (error) {
         await end()

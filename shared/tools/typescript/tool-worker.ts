@@ -127,9 +127,11 @@ function openClient(): unknown {
 
 function described(error: unknown): { name: string; message: string } {
   try {
-    if (error instanceof Error)
-      // What is called a string here may be anything.
-      return { name: `${error.name}`.slice(0, 200), message: `${error.message}`.slice(0, 20_000) }
+    if (error instanceof Error) {
+      // They may be anything.
+      const { name, message } = error as { name: unknown; message: unknown }
+      return { name: String(name).slice(0, 200), message: String(message).slice(0, 20_000) }
+    }
     return { name: 'Error', message: String(error).slice(0, 20_000) }
   } catch {
     return { name: 'Error', message: 'the tool threw something that cannot be shown' }

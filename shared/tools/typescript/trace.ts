@@ -6,7 +6,8 @@ export function printTrace(error: unknown, url: string): void {
 function traceOf(error: unknown, url: string): string {
   try {
     if (!(error instanceof Error)) return String(error)
-    const stack = `${error.stack ?? error.message}`
+    const { stack: trace } = error as { stack: unknown }
+    const stack = String(trace)
     const [head = '', ...frames] = stack.split(/\n(?= {4}at )/)
     const folder = url.slice(0, url.lastIndexOf('/') + 1)
     const shown = frames

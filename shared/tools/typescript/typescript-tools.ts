@@ -151,7 +151,11 @@ function resultOf(
   const output = { stdout, stderr }
   if (!result) {
     const full = stderr.some((line) => /out of memory|Allocation failed|allocate memory/i.test(line))
-    return failedCall(name, full ? `it ran out of memory; its limit is ${memory_mb} MB` : failure, output)
+    if (!full) return failedCall(name, failure, output)
+    // What V8 says then is about itself.
+    const own = stderr.findIndex((line) => line.startsWith('<--- Last few GCs') || line.startsWith('#'))
+    const said = own < 0 ? stderr : stderr.slice(0, own)
+    return failedCall(name, `it ran out of memory; its limit is ${memory_mb} MB`, { stdout, stderr: said })
   }
   if (result.status === 'error') return failedCall(name, `${result.name}: ${result.message}`, output)
   const labels = new Set(agent?.blocks.map(({ label }) => label ?? ''))
