@@ -98,6 +98,25 @@ const builds = [
   },
   {
     ...common,
+    // The process in which a TypeScript tool runs.
+    entryPoints: { 'tool-worker': 'shared/tools/typescript/tool-worker.ts' },
+    outdir: 'dist',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+  },
+  {
+    ...common,
+    // The official client, which such a process loads when a tool touches it.
+    entryPoints: { 'tool-client': '@letta-ai/letta-client' },
+    outdir: 'dist',
+    outExtension: { '.js': '.cjs' },
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+  },
+  {
+    ...common,
     // What the sources of TypeScript tools import; without imports of their own.
     entryPoints: { tool: 'shared/tools/source/tool.ts', zod: 'zod' },
     outdir: 'dist',
