@@ -48,6 +48,23 @@ export const configSchema = z.looseObject({
       max_upload_mb: z.number().min(1).max(2048).default(100),
       /** Chunks that are stored of one run; the oldest go first. */
       stream_max_chunks: z.number().int().min(1000).default(100_000),
+      /** Start MCP servers that are programs of this machine, also when others can reach the server. */
+      allow_stdio_mcp: z.boolean().default(false),
+    })
+    .prefault({}),
+  /** Servers of MCP whose tools agents use. */
+  mcp: z
+    .looseObject({
+      connect_timeout_seconds: z.number().min(1).max(600).default(30),
+      list_timeout_seconds: z.number().min(1).max(600).default(30),
+      /** How long a call may go without a sign of life. */
+      execute_timeout_seconds: z.number().min(1).max(3600).default(60),
+      /** How long a call may take that keeps reporting progress. */
+      execute_max_seconds: z.number().min(1).max(86_400).default(600),
+      /** After which time a connection that nobody uses is closed. */
+      idle_minutes: z.number().min(1).max(10_080).default(10),
+      /** Largest message that is read of a server, in megabytes of 1024 × 1024 bytes. */
+      max_message_mb: z.number().min(1).max(64).default(8),
     })
     .prefault({}),
   /** Embed messages too, with the embedding model of their agent, so that they are found by meaning. */

@@ -76,7 +76,11 @@ export const serverName = z
   .max(MAX_NAME)
   .refine((name) => name.trim() !== '', 'an MCP server needs a name')
 
-export const createMcpServer = z.object({ server_name: serverName, config: z.preprocess(typed, configs) })
+export const createMcpServer = z.object({
+  server_name: serverName,
+  config: z.preprocess(typed, configs),
+})
+export type CreateMcpServer = z.infer<typeof createMcpServer>
 
 const updates = z.discriminatedUnion('mcp_server_type', [
   stdio
@@ -99,36 +103,24 @@ export const updateMcpServer = z.object({
 })
 export type UpdateMcpServer = z.infer<typeof updateMcpServer>
 
-/** A body of the older API: the configuration with the server's name in it. */
-export const olderMcpServer = z.preprocess(
-  (value) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-    const { server_name, ...config } = value as Record<string, unknown>
-    return { server_name, config }
-  },
-  z.object({ server_name: serverName, config: z.preprocess(typed, configs) }),
-)
-export const olderMcpUpdate = z.preprocess(
-  (value) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-    const { server_name, ...config } = value as Record<string, unknown>
-    return { server_name, config }
-  },
-  z.object({ server_name: serverName.nullish(), config: z.preprocess(bare, z.looseObject({})) }),
-)
+/** Bodies of the older API: the configuration with the server's name in it, and its type as `type`. */
+export const olderMcpServer = z.preprocess(apart, createMcpServer)
+export const olderMcpUpdate = z.preprocess(apart, updateMcpServer)
 
-function bare(value: unknown): unknown {
-  return value
+function apart(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  const { server_name, ...config } = value as Record<string, unknown>
+  return { server_name, config }
 }
 
 /** Ours: how the connection of the process that answers does. */
-export const mcpServerState = z.object({
+const mcpServerState = z.object({
   state: z.enum(['idle', 'connecting', 'connected', 'authorization_required', 'failed']),
   error: z.string().nullable(),
   since: z.string(),
 })
 
-const answered = { id: idSchema('mcp_server'), server_name: z.string(), state: mcpServerState }
+const answered = { id: idSchema('mcp_server'), server_name: z.string(), connection: mcpServerState }
 const httpFields = {
   server_url: z.string(),
   auth_header: z.string().nullable(),
@@ -147,6 +139,19 @@ export const mcpServer = z.discriminatedUnion('mcp_server_type', [
   }),
   z.object({ mcp_server_type: z.literal('sse'), ...httpFields, ...answered }),
   z.object({ mcp_server_type: z.literal('streamable_http'), ...httpFields, ...answered }),
+])
+
+/** The same in the older API (V1 `StdioServerConfig` and its siblings): the type is called `type`. */
+export const olderMcpConfig = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('stdio'),
+    server_name: z.string(),
+    command: z.string(),
+    args: z.array(z.string()),
+    env: z.record(z.string(), z.string()).nullable(),
+  }),
+  z.object({ type: z.literal('sse'), server_name: z.string(), ...httpFields }),
+  z.object({ type: z.literal('streamable_http'), server_name: z.string(), ...httpFields }),
 ])
 
 /** How well a tool's schema serves models (V1 `MCPToolHealth`). */

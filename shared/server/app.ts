@@ -20,6 +20,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   health: () => import('./routes/health.ts'),
   identities: () => import('./routes/identities.ts'),
   jobs: () => import('./routes/jobs.ts'),
+  'mcp-servers': () => import('./routes/mcp-servers.ts'),
   messages: () => import('./routes/messages.ts'),
   models: () => import('./routes/models.ts'),
   passages: () => import('./routes/passages.ts'),

@@ -15,7 +15,7 @@ export interface GateOptions {
 }
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
-const OPEN_PATHS = /^\/(?:(?:v1|latest)\/(?:health|ready)|docs|openapi\.json)\/?$/
+const OPEN_PATHS = /^\/(?:(?:v1|latest)\/(?:health|ready|tools\/mcp\/oauth\/callback)|docs|openapi\.json)\/?$/
 
 /**
  * What a request passes before it is answered: the Host must be ours (DNS rebinding), the Origin loopback's or an

@@ -82,7 +82,7 @@ export async function listenOn(fetch: Fetch, options: ListenOptions): Promise<Li
 }
 
 /** Whether only this machine can reach an address. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 

@@ -18,10 +18,12 @@ export interface ToolRunnerOptions {
   web?: WebOptions
   /** Runs tools of the user's own; without it they fail, and say so. */
   custom?: CustomTools
+  /** Runs tools of MCP servers; without it they fail, and say so. */
+  mcp?: (call: ToolCallInput, options: { signal: AbortSignal }) => Promise<ToolOutcome>
 }
 
 /** The tools that ship with Loci, and those that users bring, which run behind the operating system's wall. */
-export function createToolRunner({ web = OFFLINE, custom }: ToolRunnerOptions = {}): ToolRunner {
+export function createToolRunner({ web = OFFLINE, custom, mcp }: ToolRunnerOptions = {}): ToolRunner {
   const builtins = [
     ...speakingTools,
     ...memoryTools,
@@ -39,6 +41,7 @@ export function createToolRunner({ web = OFFLINE, custom }: ToolRunnerOptions = 
     async run(call, { signal }) {
       if (custom && call.tool.tool_type === 'custom' && sourceOf(call.tool))
         return runCustom(custom, call, signal)
+      if (mcp && call.tool.tool_type === 'external_mcp') return mcp(call, { signal })
       const builtin = call.tool.tool_type === 'custom' ? undefined : byName.get(call.tool.name)
       if (!builtin)
         throw new AppError('tool_error', `tool '${call.tool.name}' cannot be run by this version of Loci`)

@@ -1,6 +1,7 @@
 import type { Clock } from './actor.ts'
 import type { CustomTools } from './custom-tools.ts'
 import type { Embeddings } from './embedder.ts'
+import type { McpConnections } from './mcp-servers.ts'
 import type { Models } from './models.ts'
 import type { Store } from './store.ts'
 import type { ToolRunner } from './tools.ts'
@@ -14,5 +15,7 @@ export interface CoreDeps {
   tools: ToolRunner
   /** Reads and runs the code of tools. Absent: tools of one's own are neither made nor run. */
   custom?: CustomTools
+  /** Connections to MCP servers. Absent: their tools are neither added nor run. */
+  mcp?: McpConnections
   clock: Clock
 }

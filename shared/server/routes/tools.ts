@@ -1,11 +1,25 @@
 import * as z from 'zod'
 import type { ToolFilter } from '../../core/ports/tool-store.ts'
 import { searchTools } from '../../core/tool-search.ts'
+import { deleteTool, updateTool as changeTool, upsertTool } from '../../core/tools/own-tools.ts'
+import { checkSource, runSource, schemaOfSource } from '../../core/tools/run-source.ts'
+import {
+  checkedTool,
+  checkTool,
+  createTool,
+  generateToolSchema,
+  runToolSource,
+  updateTool,
+} from '../../schema/custom-tool.ts'
 import { idSchema } from '../../schema/ids.ts'
-import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import { jsonObject, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { TOOL_TYPES, tool, toolSearch, toolSearchResult, toolType, type ToolType } from '../../schema/tool.ts'
 import { notFound } from '../errors.ts'
+import { toolReturnFields } from '../letta-messages.ts'
+import { wireDate } from '../message-fields.ts'
 import { route } from '../route.ts'
+import { allShown, shown } from '../shown-tools.ts'
+import { routes as olderMcpRoutes } from './older-mcp-servers.ts'
 
 /** Types come repeated or separated by commas (reference 8.1). */
 const typeList = z.preprocess(
@@ -39,7 +53,27 @@ function toFilter(query: z.output<ReturnType<typeof z.object<typeof filter>>>): 
   }
 }
 
+const one = z.object({ tool_id: idSchema('tool') })
+
 export const routes = [
+  route({
+    method: 'POST',
+    path: '/v1/tools',
+    operation: 'create_tool',
+    summary: 'Make a tool from its source, or change the one of its name',
+    body: createTool,
+    answer: tool,
+    handle: async ({ actor, context, body }) => shown(context, await upsertTool(context.deps, actor, body)),
+  }),
+  route({
+    method: 'PUT',
+    path: '/v1/tools',
+    operation: 'upsert_tool',
+    summary: 'Make a tool from its source, or change the one of its name',
+    body: createTool,
+    answer: tool,
+    handle: async ({ actor, context, body }) => shown(context, await upsertTool(context.deps, actor, body)),
+  }),
   route({
     method: 'GET',
     path: '/v1/tools',
@@ -51,7 +85,8 @@ export const routes = [
       ...pageQuery({ limit: 50, order: 'desc' }),
     }),
     answer: z.array(tool),
-    handle: async ({ actor, context, query }) => context.deps.store.tools.list(actor, toFilter(query), query),
+    handle: async ({ actor, context, query }) =>
+      allShown(context, await context.deps.store.tools.list(actor, toFilter(query), query)),
   }),
   route({
     method: 'GET',
@@ -84,17 +119,77 @@ export const routes = [
       return store.tools.list(actor, { names }, { limit: names.length, order: 'asc' })
     },
   }),
+  ...olderMcpRoutes,
+  route({
+    method: 'POST',
+    path: '/v1/tools/run',
+    operation: 'run_tool_from_source',
+    summary: 'Run the source of a tool, without an agent; nothing is stored',
+    body: runToolSource,
+    answer: lettaMessage,
+    async handle({ actor, context, body, request }) {
+      const { name, ...result } = await runSource(context.deps, actor, body, { signal: request.signal })
+      // V1 says it so: it is no message of anybody's.
+      const nobody = { id: 'null', otid: null, sender_id: null, step_id: null, run_id: null, seq_id: null }
+      const date = wireDate(context.deps.clock.now().toISOString())
+      return { ...nobody, date, ...toolReturnFields([{ ...result, tool_call_id: 'null', name }]) }
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/tools/generate-schema',
+    operation: 'generate_json_schema',
+    summary: 'Read the JSON schema of a tool from its source',
+    body: generateToolSchema,
+    answer: jsonObject,
+    handle: async ({ context, body: { code, source_type } }) =>
+      schemaOfSource(context.deps, { source_code: code, source_type }),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/tools/check',
+    summary: 'Look at the source of a tool: its schema, its permissions, and what is wrong, with lines',
+    body: checkTool,
+    answer: checkedTool,
+    handle: async ({ context, body }) => checkSource(context.deps, body),
+  }),
   route({
     method: 'GET',
     path: '/v1/tools/:tool_id',
     operation: 'retrieve_tool',
     summary: 'Read a tool',
-    params: z.object({ tool_id: idSchema('tool') }),
+    params: one,
     answer: tool,
     async handle({ actor, context, params }) {
       const found = await context.deps.store.tools.get(actor, params.tool_id)
       if (!found) throw notFound('Tool', params.tool_id)
-      return found
+      return shown(context, found)
+    },
+  }),
+  route({
+    method: 'PATCH',
+    path: '/v1/tools/:tool_id',
+    operation: 'modify_tool',
+    summary: 'Change a tool',
+    params: one,
+    body: updateTool,
+    answer: tool,
+    async handle({ actor, context, params, body }) {
+      const changed = await changeTool(context.deps, actor, params.tool_id, body)
+      if (!changed) throw notFound('Tool', params.tool_id)
+      return shown(context, changed)
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/v1/tools/:tool_id',
+    operation: 'delete_tool',
+    summary: 'Delete a tool, also from the agents that have it',
+    params: one,
+    answer: z.null(),
+    async handle({ actor, context, params }) {
+      if (!(await deleteTool(context.deps, actor, params.tool_id))) throw notFound('Tool', params.tool_id)
+      return null
     },
   }),
 ]
