@@ -9,7 +9,6 @@ import { FileIngest } from '../core/files/ingest.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
 import { embedWaiting } from '../core/search/embed.ts'
 import { McpFollower } from '../core/tools/mcp-follow.ts'
-import { followMcpServer, runMcpTool } from '../core/tools/mcp-servers.ts'
 import type { Models } from '../core/ports/models.ts'
 import { preloadAdapters } from '../models/adapters.ts'
 import { createModels } from '../models/catalog.ts'
@@ -146,7 +145,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     const closing = new AbortController()
     const reach: { refusal: string | null } = { refusal: null }
     const follower = new McpFollower(
-      (actor, server_id) => followMcpServer(deps, actor, server_id, { signal: closing.signal }),
+      async (actor, server_id) => {
+        const { followMcpServer } = await import('../core/tools/mcp-servers.ts')
+        await followMcpServer(deps, actor, server_id, { signal: closing.signal })
+      },
       (error) => {
         // What a server does wrong stands in its state.
         if (!isAppError(error)) onFailure('reading the tools of an MCP server', error)
@@ -174,14 +176,11 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
           allow_private,
           exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
         },
-        mcp: (call, options) =>
-          runMcpTool(
-            { store, mcp },
-            call.actor,
-            call.tool,
-            { arguments: call.arguments, secrets: () => call.secrets() },
-            options,
-          ),
+        mcp: async ({ actor, tool, ...call }, options) => {
+          const { runMcpTool } = await import('../core/tools/mcp-servers.ts')
+          const given = { arguments: call.arguments, secrets: () => call.secrets() }
+          return runMcpTool({ store, mcp }, actor, tool, given, options)
+        },
       }),
       mcp,
       clock: { now: () => new Date(), monotonic: () => performance.now() },
