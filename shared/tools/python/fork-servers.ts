@@ -1,0 +1,106 @@
+import type { Wall, WalledCommand } from '../sandbox/walled-command.ts'
+import { type ForkServer, startForkServer } from './fork-server.ts'
+
+export interface ForkServersOptions {
+  wall: Wall
+  /** Servers at once; one that is idle makes room for another. */
+  max: number
+  /** Milliseconds after the last call of a kind until its server ends. */
+  idle_ms: number
+}
+
+interface Kind {
+  command: WalledCommand
+  server: Promise<ForkServer>
+  /** Callers that have it, or wait for it. */
+  users: number
+  timer: NodeJS.Timeout | undefined
+}
+
+/** The fork servers of this process: one for each environment and set of permissions, started when first needed. */
+export interface ForkServers {
+  /** Does something with the server of a command. Rejects when it cannot be started, or as `work` does. */
+  use<T>(command: WalledCommand, work: (server: ForkServer) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+/** Keeps up to `max` servers, each until nobody needed it for `idle_ms`. */
+export function createForkServers({ wall, max, idle_ms }: ForkServersOptions): ForkServers {
+  // The one that was used last is the last.
+  const kinds = new Map<string, Kind>()
+  const ending = new Set<Promise<void>>()
+  let closed = false
+
+  const end = async (server: Promise<ForkServer>) => {
+    const ended = server.then(
+      (started) => started.close(),
+      () => undefined,
+    )
+    ending.add(ended)
+    await ended
+    ending.delete(ended)
+  }
+  const drop = (key: string, kind: Kind) => {
+    if (kinds.get(key) === kind) kinds.delete(key)
+    clearTimeout(kind.timer)
+    return end(kind.server)
+  }
+  const start = (key: string, command: WalledCommand): Kind => {
+    if (kinds.size >= max) {
+      const idle = [...kinds].find(([, { users }]) => users === 0)
+      if (idle) void drop(...idle)
+    }
+    const kind: Kind = {
+      command,
+      server: startForkServer(wall, command),
+      users: 0,
+      timer: undefined,
+    }
+    kind.server.catch(() => drop(key, kind))
+    kinds.set(key, kind)
+    return kind
+  }
+  const rest = (key: string, kind: Kind) => {
+    clearTimeout(kind.timer)
+    kind.timer = setTimeout(() => {
+      if (kind.users === 0) void drop(key, kind)
+    }, idle_ms).unref()
+  }
+  const take = async (key: string, command: WalledCommand): Promise<{ kind: Kind; server: ForkServer }> => {
+    for (;;) {
+      const kind = kinds.get(key) ?? start(key, command)
+      kinds.delete(key)
+      kinds.set(key, kind)
+      kind.users++
+      clearTimeout(kind.timer)
+      const server = await kind.server
+      if (server.alive && (server.isolated || kind.users === 1)) return { kind, server }
+      // It has died since, or somebody else has the one call that it serves.
+      kind.users--
+      if (kinds.get(key) === kind) kinds.delete(key)
+    }
+  }
+
+  return {
+    async use(command, work) {
+      if (closed) throw new Error('tools are no longer run: Loci is ending')
+      const key = JSON.stringify(command)
+      const { kind, server } = await take(key, command)
+      try {
+        return await work(server)
+      } finally {
+        kind.users--
+        if (!server.isolated) {
+          await drop(key, kind)
+          // The next call finds one that waits for it.
+          if (!closed && !kinds.has(key)) rest(key, start(key, command))
+        } else if (kind.users === 0) rest(key, kind)
+      }
+    },
+    async close() {
+      closed = true
+      await Promise.all([...kinds].map(([key, kind]) => drop(key, kind)))
+      await Promise.all(ending)
+    },
+  }
+}
