@@ -83,6 +83,9 @@ export interface DeriveOptions {
   json_schema?: ToolSchema | undefined
   /** A JSON schema of the arguments, in the place of the parameters. */
   args_json_schema?: Record<string, unknown> | undefined
+  /** What the tool needs besides what its source names; only warnings depend on it. */
+  pip_requirements?: readonly Requirement[] | undefined
+  npm_requirements?: readonly Requirement[] | undefined
 }
 
 /** One call of a custom tool, by an agent or by a developer who tries it. */

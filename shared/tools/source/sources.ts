@@ -1,15 +1,18 @@
 import type { DerivedTool, SourceProblem, ToolSources } from '../../core/ports/custom-tools.ts'
 import { AppError } from '../../schema/errors.ts'
+import { derivePython } from './python.ts'
 import { checkLength, refusal } from './refusals.ts'
 import type { Reading } from './source-jobs.ts'
 import { askThread } from './source-thread.ts'
 
-/** Reads the sources of tools: TypeScript in a thread of this process. Nothing of them is executed. */
-export function createToolSources(): ToolSources {
+/**
+ * Reads the sources of tools: TypeScript in a thread of this process, Python in a Python of this machine. Nothing of them
+ * is executed. `env` is where Python is looked for (LOCI_PYTHON, PATH); this process's own by default.
+ */
+export function createToolSources({ env = process.env }: { env?: NodeJS.ProcessEnv } = {}): ToolSources {
   const read = async (...[source, options = {}]: Parameters<ToolSources['derive']>): Promise<Reading> => {
     checkLength(source.source_code)
-    if (source.source_type === 'python')
-      throw new AppError('not_implemented', 'Python tools are not read yet.')
+    if (source.source_type === 'python') return derivePython(source.source_code, options, env)
     const answer = await askThread({ kind: 'derive', source_code: source.source_code, options })
     if (answer.kind === 'refused') return { tool: null, errors: [answer.problem], warnings: [] }
     if (answer.kind === 'read') return answer.reading

@@ -36,10 +36,11 @@ interface Declared {
  * when there is none, or more than one without a default.
  */
 export function findEntry(program: Program): Entry {
+  const makers = toolMakers(program)
   const declared = new Map<string, Declared>()
   for (const statement of program.body)
-    for (const found of declarations(statement)) if (found.name) declared.set(found.name, found)
-  const entries = program.body.flatMap((statement) => exported(statement, declared))
+    for (const found of declarations(statement, makers)) if (found.name) declared.set(found.name, found)
+  const entries = program.body.flatMap((statement) => exported(statement, declared, makers))
   const entry =
     entries.find(({ export_name }) => export_name === 'default') ??
     (entries.length === 1 ? entries[0] : undefined)
@@ -62,7 +63,8 @@ function nothingExported(program: Program, declared: ReadonlyMap<string, Declare
       statement.expression.type === 'AssignmentExpression' &&
       statement.expression.left.type === 'MemberExpression',
   )
-  const fix = 'Write `export` before the function, or `export default tool({ … })` from loci/tool.'
+  const fix =
+    "Write `export` before the function, or `import { tool } from 'loci/tool'` and `export default tool({ … })`."
   if (assigned) return errorAt(assigned, `The source exports no function: tools are ES modules. ${fix}`)
   const exportsSomething = program.body.find(({ type }) => type.startsWith('Export'))
   if (exportsSomething)
@@ -79,36 +81,58 @@ function nothingExported(program: Program, declared: ReadonlyMap<string, Declare
   return new SourceError(`The source has no function. ${fix}`, { line: 1, column: 1 })
 }
 
+/** What `tool` of loci/tool is called here. */
+function toolMakers(program: Program): Set<string> {
+  const names = new Set<string>()
+  for (const statement of program.body)
+    if (statement.type === 'ImportDeclaration' && statement.source.value === 'loci/tool')
+      for (const specifier of statement.specifiers)
+        if (
+          specifier.type === 'ImportSpecifier' &&
+          specifier.imported.type === 'Identifier' &&
+          specifier.imported.name === 'tool'
+        )
+          names.add(specifier.local.name)
+  return names
+}
+
 /** Functions and tools that a statement declares, exported or not. */
-function* declarations(statement: Statement): Generator<Declared> {
+function* declarations(statement: Statement, makers: ReadonlySet<string>): Generator<Declared> {
   const inner = statement.type === 'ExportNamedDeclaration' ? statement.declaration : statement
   if (inner?.type === 'FunctionDeclaration') {
     // Overloads have no body, and another type.
     yield { node: inner, statement, name: inner.id?.name ?? null }
   } else if (inner?.type === 'VariableDeclaration') {
     for (const { id, init } of inner.declarations) {
-      const node = init && callable(init)
+      const node = init && callable(init, makers)
       if (node && id.type === 'Identifier') yield { node, statement, name: id.name }
     }
   }
 }
 
 /** A function, or a call of `tool`; undefined for everything else. */
-function callable(expression: Expression): FunctionNode | CallExpression | undefined {
+function callable(
+  expression: Expression,
+  makers: ReadonlySet<string>,
+): FunctionNode | CallExpression | undefined {
   const inner = unwrap(expression)
   if (inner.type === 'FunctionExpression' || inner.type === 'ArrowFunctionExpression') return inner
-  return isToolCall(inner) ? inner : undefined
+  return isToolCall(inner, makers) ? inner : undefined
 }
 
-function isToolCall(expression: Expression): expression is CallExpression {
+function isToolCall(expression: Expression, makers: ReadonlySet<string>): expression is CallExpression {
   return (
     expression.type === 'CallExpression' &&
     expression.callee.type === 'Identifier' &&
-    expression.callee.name === 'tool'
+    makers.has(expression.callee.name)
   )
 }
 
-function exported(statement: Statement, declared: ReadonlyMap<string, Declared>): Entry[] {
+function exported(
+  statement: Statement,
+  declared: ReadonlyMap<string, Declared>,
+  makers: ReadonlySet<string>,
+): Entry[] {
   if (statement.type === 'ExportDefaultDeclaration') {
     const { declaration } = statement
     if (declaration.type === 'FunctionDeclaration')
@@ -117,12 +141,12 @@ function exported(statement: Statement, declared: ReadonlyMap<string, Declared>)
       const found = declared.get(declaration.name)
       return found ? [entryOf('default', found)] : []
     }
-    const node = isExpression(declaration) ? callable(declaration) : undefined
+    const node = isExpression(declaration) ? callable(declaration, makers) : undefined
     return node ? [entryOf('default', { node, statement, name: ownName(node) })] : []
   }
   if (statement.type !== 'ExportNamedDeclaration' || statement.exportKind === 'type') return []
   if (statement.declaration)
-    return [...declarations(statement)].map((found) => entryOf(found.name ?? 'default', found))
+    return [...declarations(statement, makers)].map((found) => entryOf(found.name ?? 'default', found))
   if (statement.source) return []
   return statement.specifiers.flatMap((specifier) => {
     if (specifier.type !== 'ExportSpecifier') return []
