@@ -27,6 +27,7 @@ export async function compactConversation(
   options: { signal: AbortSignal },
 ): Promise<{ summary: string; num_messages_before: number; num_messages_after: number }> {
   const { agent_id, conversation_id } = target
+  await giveWay()
   const found = await deps.store.turns.getContext(actor, agent_id, conversation_id)
   const [system] = found?.context ?? []
   if (!found || !system) throw agentNotFound()

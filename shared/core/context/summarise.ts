@@ -157,6 +157,7 @@ async function transcriptRequest(
 async function answerOf(model: ResolvedModel, request: ModelRequest, signal: AbortSignal): Promise<string> {
   let text = ''
   let calls = false
+  await giveWay()
   for await (const event of model.language_model.generate(request, { signal, stream: false })) {
     if (event.type === 'text') text += event.text
     if (event.type === 'tool_call') calls = true
