@@ -21,6 +21,7 @@ import { VERSION } from '../schema/version.ts'
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts'
 import { lazyFileParser } from '../tools/files/lazy-parser.ts'
 import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
+import { lazyCustomTools } from '../tools/lazy-custom-tools.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { createApp, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
@@ -163,6 +164,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       }),
       onToolsChanged: (actor, server_id) => follower.changed(actor, server_id),
     })
+    const custom = lazyCustomTools({ data, env, api: (_, request) => app.fetch(request) })
     const deps: CoreDeps = {
       store,
       models,
@@ -176,12 +178,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
           allow_private,
           exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
         },
+        custom,
         mcp: async ({ actor, tool, ...call }, options) => {
           const { runMcpTool } = await import('../core/tools/mcp-servers.ts')
           const given = { arguments: call.arguments, secrets: () => call.secrets() }
           return runMcpTool({ store, mcp }, actor, tool, given, options)
         },
       }),
+      custom,
       mcp,
       clock: { now: () => new Date(), monotonic: () => performance.now() },
     }
@@ -269,7 +273,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         await Promise.all([recovery.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
         await runs.stop()
         await Promise.allSettled(tasks)
-        await Promise.all([follower.close(), mcp.close()])
+        await Promise.all([follower.close(), mcp.close(), custom.close()])
         await store.close()
         log?.close()
       },

@@ -54,11 +54,13 @@ async function load({ data, env, api }: OwnToolsOptions): Promise<CustomTools> {
           import('./python/python-tools.ts'),
           import('./python/interpreter.ts'),
         ])
-        const environments = {
-          environment: async ({ pip_requirements }: { pip_requirements: readonly unknown[] }) =>
+        return createPythonTools({
+          ...its,
+          env,
+          hide,
+          requirements: async ({ pip_requirements }) =>
             pip_requirements.length > 0 ? refusePackages() : findPython(env),
-        }
-        return createPythonTools({ ...its, env, environments })
+        })
       },
     },
   })

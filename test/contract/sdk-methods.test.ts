@@ -20,6 +20,7 @@ import { providerOperations } from './methods/providers.ts'
 import { restMethods, restOperations } from './methods/rest.ts'
 import { searchMethods, searchOperations } from './methods/search.ts'
 import { runMethods } from './methods/runs.ts'
+import { ownToolMethods, ownToolOperations } from './methods/tools.ts'
 
 const TO_COME = Object.values(differences.methods_to_come).flat()
 const METHODS = [
@@ -36,6 +37,7 @@ const METHODS = [
   ...runMethods,
   ...searchMethods,
   ...otherMethods,
+  ...ownToolMethods,
   ...restMethods,
 ].filter(({ name }) => !TO_COME.includes(name))
 
@@ -91,6 +93,7 @@ describe('every method of the official client, called for its effect and held ag
     ...identityOperations,
     ...providerOperations,
     ...restOperations,
+    ...ownToolOperations,
   ])
     it(`${operation.name}: ${operation.shows}`, async () => {
       const from = t.recorder.calls.length

@@ -35,6 +35,8 @@ export async function startLoci(
   const loci = await openLoci({
     data,
     env: {
+      // Where Python is found.
+      ...(process.env['PATH'] === undefined ? {} : { PATH: process.env['PATH'] }),
       ...(options.model_url === undefined
         ? {}
         : { OPENAI_API_KEY: 'test', OPENAI_BASE_URL: options.model_url }),

@@ -1,6 +1,8 @@
 import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
+import { runToolForAgent } from '../../core/tools/run-for-agent.ts'
 import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
+import { runAgentTool, toolExecutionResult } from '../../schema/custom-tool.ts'
 import { AppError } from '../../schema/errors.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { pageQuery, queryBoolean } from '../../schema/page.ts'
@@ -9,6 +11,7 @@ import { isModernClient, toAgentState } from '../agent-state.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { route } from '../route.ts'
+import { allShown } from '../shown-tools.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
 const linked = params.extend({ tool_id: idSchema('tool') })
@@ -36,7 +39,8 @@ export const routes = [
     async handle({ actor, context, params, query }) {
       if (!(await context.deps.store.agents.get(actor, params.agent_id, [])))
         throw notFound('Agent', params.agent_id)
-      return context.deps.store.tools.list(actor, { agent_id: params.agent_id }, query)
+      const tools = await context.deps.store.tools.list(actor, { agent_id: params.agent_id }, query)
+      return allShown(context, tools)
     },
   }),
   route({
@@ -62,6 +66,26 @@ export const routes = [
       await context.deps.store.agents.detachTool(actor, params.agent_id, params.tool_id)
       return attachAnswer(context, actor, params.agent_id, request)
     },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/agents/:agent_id/tools/:tool_name/run',
+    operation: 'run_tool_for_agent',
+    summary: 'Run a tool of an agent as the agent would, with its secrets and its memory',
+    params: params.extend({ tool_name: z.string() }),
+    body: runAgentTool,
+    optional_body: true,
+    answer: toolExecutionResult,
+    handle: async ({ actor, context, params, body, request }) =>
+      runToolForAgent(
+        context.deps,
+        actor,
+        { ...params, args: body.args },
+        {
+          messagingOf: (agent) => context.runs.messagingOf(actor, agent),
+          signal: AbortSignal.any([request.signal, context.closing]),
+        },
+      ),
   }),
   route({
     method: 'PATCH',

@@ -12,6 +12,7 @@ import {
   updateTool,
 } from '../../schema/custom-tool.ts'
 import { idSchema } from '../../schema/ids.ts'
+import { lettaMessage } from '../../schema/message.ts'
 import { jsonObject, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { TOOL_TYPES, tool, toolSearch, toolSearchResult, toolType, type ToolType } from '../../schema/tool.ts'
 import { notFound } from '../errors.ts'
