@@ -2,6 +2,7 @@ import { agentNotFound, AppError, isAppError } from '../schema/errors.ts'
 import type { GenerateRequest, GenerateResponse } from '../schema/generate.ts'
 import type { UsageStatistics } from '../schema/message.ts'
 import type { ToolSchema } from '../schema/tool.ts'
+import { withFallbacks } from './fallback-model.ts'
 import { requestSettings } from './model-settings.ts'
 import type { Actor } from './ports/actor.ts'
 import type { CoreDeps } from './ports/deps.ts'
@@ -11,7 +12,8 @@ import type { LanguageModel, ModelMessage, ModelRequest, ModelUsage } from './po
 const ANSWER = 'respond'
 
 /**
- * Asks the model of an agent once, or another one, with this prompt alone: the agent is not told, nothing is stored.
+ * Asks the model of an agent once, or another one, with this prompt alone: the agent is not told, nothing is stored. Its
+ * fallback models are asked when that one cannot answer, as in a turn; `model` says which one did.
  * With `response_schema` the model has to call a tool of that schema, and `content` is the JSON of its arguments. Throws
  * `not_found`, `model_not_found`, `validation` for a schema that describes no object, and `llm_*`.
  */
@@ -25,7 +27,8 @@ export async function generate(
   const agent = await deps.store.agents.get(actor, agent_id, [])
   if (!agent) throw agentNotFound()
   const schema = response_schema ? objectSchema(response_schema) : null
-  const model = await deps.models.resolve(actor, override_model ?? agent.model ?? 'letta/auto')
+  const chosen = await deps.models.resolve(actor, override_model ?? agent.model ?? 'letta/auto')
+  const model = withFallbacks(chosen, agent.model_settings?.fallback_models ?? [], deps.models, actor)
   const system: ModelMessage[] = system_prompt ? [{ role: 'system', text: system_prompt }] : []
   const request: ModelRequest = {
     messages: [...system, { role: 'user', content: [{ type: 'text', text: prompt }], name: null }],

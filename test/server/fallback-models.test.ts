@@ -93,6 +93,20 @@ describe('fallback models', () => {
     assert.deepEqual(loci.failures, [])
   })
 
+  it('answer a prompt that is asked without the agent, too', async () => {
+    first.add(BUSY)
+    third.add({ reply: { text: 'Oslo.' } })
+    const agent = await newAgent(['three/small'])
+    const { status, body } = await loci.http('POST', `/v1/agents/${agent.id}/generate`, { prompt: 'Where?' })
+    const { content, model } = body as { content: string; model: string }
+    assert.deepEqual([status, content, model], [200, 'Oslo.', 'three/small'])
+    first.add(BROKEN)
+    third.add(BROKEN)
+    const failed = await loci.http('POST', `/v1/agents/${agent.id}/generate`, { prompt: 'Where?' })
+    assert.equal(failed.status, 502)
+    assert.match((failed.body as { detail: string }).detail, /fallback models could not answer either/)
+  })
+
   it('are asked one after the other, also those that are gone', async () => {
     first.add(BROKEN)
     second.add(BROKEN)
