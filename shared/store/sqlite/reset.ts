@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { dataOf } from './conversation-rows.ts'
 import type { Database, Transaction } from './database.ts'
 import { deleteInSlices, deleteMessageRows } from './deletions.ts'
+import { deleteVectors } from './embeddings.ts'
 import { sqlite } from './query.ts'
 
 /** Empties the context of a conversation; the messages stay. */
@@ -76,16 +77,18 @@ export async function deleteMessages(
   { after, up_to }: { after: number; up_to: number },
 ): Promise<void> {
   await deleteInSlices(database, (tx, rows) => {
-    const some = sqlite
-      .selectFrom('messages')
-      .select('seq')
-      .where('conversation_id', '=', conversation_id)
-      .where('seq', '>', after)
-      .where('seq', '<=', up_to)
-      .limit(rows)
-    return deleteMessageRows(
-      tx,
-      tx.all(some).map((row) => row.seq),
+    const some = tx.all(
+      sqlite
+        .selectFrom('messages')
+        .select(['seq', 'agent_id'])
+        .where('conversation_id', '=', conversation_id)
+        .where('seq', '>', after)
+        .where('seq', '<=', up_to)
+        .limit(rows),
     )
+    const seqs = some.map((row) => row.seq)
+    const owner = some[0]?.agent_id
+    if (owner !== undefined) deleteVectors(tx, owner, seqs)
+    return deleteMessageRows(tx, seqs)
   })
 }
