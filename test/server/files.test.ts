@@ -233,6 +233,18 @@ describe('folders and files', () => {
     })
   })
 
+  it('of a folder that is deleted leave no upload behind', async () => {
+    const folder_id = await aFolder()
+    const long = 'a line of text\n'.repeat(200_000)
+    for (const name of ['a.txt', 'b.txt', 'c.txt']) await upload(folder_id, name, long)
+    await t.letta.folders.delete(folder_id)
+    await eventually('the uploads are gone', async () =>
+      (await readdir(join(data, 'files'))).length === 0 ? true : null,
+    )
+    const next = await uploaded('next.txt', 'It goes on.')
+    assert.equal(next.content, 'It goes on.')
+  })
+
   describe('an agent', () => {
     const lines = Array.from({ length: 40 }, (_, i) => `line ${i + 1} of the log`)
 

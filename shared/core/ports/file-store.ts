@@ -123,6 +123,8 @@ export interface FileStore {
   release(claim: FileClaim): Promise<void>
   /** Removes what is left of deleted files, in short transactions. */
   sweep(): Promise<void>
+  /** Files of a folder that still wait to be read, or are being read. */
+  unreadOf(actor: Actor, folder_id: string): Promise<string[]>
   /** Which of these ids are files that still wait to be read, or are being read. */
   unread(file_ids: readonly string[]): Promise<string[]>
 

@@ -211,8 +211,10 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       params,
       answer: z.null(),
       async handle({ actor, context, params }) {
-        if (!(await context.deps.store.folders.delete(actor, params.folder_id)))
-          throw notFound('Folder', params.folder_id)
+        const { folders, files } = context.deps.store
+        const unread = await files.unreadOf(actor, params.folder_id)
+        if (!(await folders.delete(actor, params.folder_id))) throw notFound('Folder', params.folder_id)
+        for (const file_id of unread) await context.uploads.ingest.forget(file_id)
       },
     }),
     route({

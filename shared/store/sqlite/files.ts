@@ -219,6 +219,17 @@ export class SqliteFiles implements FileStore {
     return sweepFiles(this.#database)
   }
 
+  unreadOf(actor: Actor, folder_id: string): Promise<string[]> {
+    const unread = sqlite
+      .selectFrom('files')
+      .select('id')
+      .where('folder_id', '=', folder_id)
+      .where('organization_id', '=', actor.organization_id)
+      .where('deleted', '=', 0)
+      .where('status', 'in', WAITING)
+    return this.#database.read((c) => c.all(unread).map((row) => row.id))
+  }
+
   unread(file_ids: readonly string[]): Promise<string[]> {
     return this.#database.read((c) =>
       file_ids.filter(
