@@ -54,6 +54,7 @@ umount -n -l /.old
 rmdir /.old
 mount -n -o remount,bind,ro,nosuid,nodev /
 cd "$scratch"
+unset OLDPWD
 exec "$@"
 `
 

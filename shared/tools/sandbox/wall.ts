@@ -132,13 +132,17 @@ function start(
   command: WalledCommand,
   { home, cwd }: { home: string; cwd: string },
 ): ChildProcess {
-  return spawn(program, args, {
-    cwd,
-    env: { ...systemEnv(), ...command.env, HOME: home, TMPDIR: home },
-    stdio: Array.from({ length: 3 + command.pipes }, () => 'pipe' as const),
-    detached: process.platform !== 'win32',
-    windowsHide: true,
-  })
+  return spawn(
+    program,
+    args.map((arg) => arg.replaceAll('{scratch}', home)),
+    {
+      cwd,
+      env: { ...systemEnv(), ...command.env, HOME: home, TMPDIR: home },
+      stdio: Array.from({ length: 3 + command.pipes }, () => 'pipe' as const),
+      detached: process.platform !== 'win32',
+      windowsHide: true,
+    },
+  )
 }
 
 /** What a program of the system needs to find others, and nothing of this process's environment besides. */

@@ -5,6 +5,7 @@ import type { ToolWall } from '../../core/ports/custom-tools.ts'
 export interface WalledCommand {
   /** Absolute; inside, too: name its folder in `read` unless it is the system's. */
   command: string
+  /** `{scratch}` in them stands for its scratch folder. */
   args: readonly string[]
   /**
    * All of the environment; nothing of ours is added but HOME, TMPDIR and PATH. Nothing secret: the programs that make

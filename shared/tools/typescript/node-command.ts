@@ -31,8 +31,8 @@ export function nodeCommand(profile: NodeProfile): WalledCommand {
     command: realpathSync(process.execPath),
     args: [
       '--permission',
-      ...[...read, ...profile.write].map((path) => `--allow-fs-read=${path}`),
-      ...profile.write.map((path) => `--allow-fs-write=${path}`),
+      ...['{scratch}', ...read, ...profile.write].map((path) => `--allow-fs-read=${path}`),
+      ...['{scratch}', ...profile.write].map((path) => `--allow-fs-write=${path}`),
       ...supported('--allow-net').filter(() => profile.network),
       '--no-experimental-sqlite',
       ...supported('--disable-sigusr1'),

@@ -29,6 +29,7 @@ export function toolLoader({ modules, requirements }: WorkerSettings): {
         // What is among the requirements comes before what Loci brings.
         const brought = own.get(specifier)
         if (brought) return { url: brought, shortCircuit: true }
+        if (!/^(@[\w.-]+\/)?[\w-]/.test(specifier) || specifier.includes(':')) throw error
         throw new Error(
           `'${specifier}' is not there: name it in npm_requirements, or import one of ${[...own.keys()].join(', ')}`,
           { cause: error },

@@ -35,6 +35,9 @@ let asked = 0
 let current: { token: string; abort: AbortController } | null = null
 let client: unknown
 
+// What a tool prints is not kept in its memory.
+for (const stream of [process.stdout, process.stderr] as { _handle?: { setBlocking?(on: boolean): void } }[])
+  stream._handle?.setBlocking?.(true)
 pipe.on('close', () => exit(0))
 readFrameBytes(
   pipe,

@@ -1,0 +1,20 @@
+import { openWall } from '../../shared/tools/sandbox/wall.ts'
+import type { Wall } from '../../shared/tools/sandbox/walled-command.ts'
+
+/**
+ * The walls that a file of tests runs with: those that LOCI_TEST_WALLS names (`bubblewrap,namespaces`), each of which has
+ * to be there; otherwise the one that Loci finds on this machine. Each suite says which it was.
+ */
+export async function testWalls(hide: readonly string[] = []): Promise<Wall[]> {
+  const named = process.env['LOCI_TEST_WALLS']?.split(',')
+  if (!named) return [await openWall({ hide })]
+  return Promise.all(
+    named.map(async (kind) => {
+      if (kind !== 'bubblewrap' && kind !== 'namespaces')
+        throw new Error(`there is no wall '${kind}' on Linux`)
+      const wall = await openWall({ kinds: [kind], hide })
+      if (wall.kind !== kind) throw new Error(`the tests of ${kind} cannot run: ${wall.description}`)
+      return wall
+    }),
+  )
+}
