@@ -170,7 +170,7 @@ describe('embeddings through an OpenAI-compatible provider', () => {
       assert.equal(headers.get('x-search-mode'), 'hybrid')
       const stored = async () => (await own.http('GET', '/v1/embeddings/total_storage_size')).body as number
       assert.ok((await stored()) > 0)
-      await own.letta.agents.messages.reset(agent.id)
+      await own.letta.agents.messages.reset(agent.id, {})
       assert.equal(await stored(), 0, 'they go with their messages')
       await own.letta.agents.delete(agent.id)
       assert.deepEqual(await own.letta.messages.search({ query: 'elefantz' }), [])

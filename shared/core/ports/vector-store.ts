@@ -27,7 +27,7 @@ export interface EmbeddingStatus {
 
 /**
  * Vectors of stored texts. An insert never waits for one: texts wait as rows, any process embeds them later, and a
- * claim that its process did not keep is free again after its time.
+ * claim is free again when its process is gone, or after its time.
  */
 export interface VectorStore {
   /** Whether messages are embedded too, with the model of their agent; kept for every process of this store. */

@@ -15,6 +15,7 @@ const add = query<{ owner: string; org: string; model: string }>()((p) =>
     generation: 1,
     dim: null,
     problem: null,
+    claimed_by: null,
   }),
 )
 const change = query<{ owner: string; model: string; generation: number; waiting: number }>()((p) =>

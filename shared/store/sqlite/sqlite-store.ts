@@ -74,7 +74,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     identities: new SqliteIdentities(database),
     archives: new SqliteArchives(database),
     passages: new SqlitePassages(database, vectorIndex),
-    vectors: new SqliteVectors(database, () => indexMessages(database)),
+    vectors: new SqliteVectors(database, instance, () => indexMessages(database)),
     tools: new SqliteTools(database),
     mcp_servers: new SqliteMcpServers(database, box),
     imports: new SqliteImports(database, instance, box),

@@ -264,8 +264,9 @@ export interface EmbeddingRow {
   failures: Generated<number>
   problem: string | null
   retry_at: Generated<number>
-  /** A process works on it until then. */
+  /** A process works on it, until then or until it is gone. */
   claimed_until: Generated<number>
+  claimed_by: string | null
 }
 
 export interface PassageRow {

@@ -11,7 +11,9 @@ import { isId } from '../../schema/ids.ts'
 import { bytesOf, signsOf, unit } from '../vector-math.ts'
 import type { Database, Transaction } from './database.ts'
 import { embedsMessages, setEmbedsMessages } from './embeddings.ts'
+import type { Instance } from './instances.ts'
 import { MESSAGE_COLUMNS, messageOf, searchText } from './messages.ts'
+import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 import { inSlices } from './slices.ts'
 import { ownersOf } from './vector-owners.ts'
@@ -31,6 +33,15 @@ const due = query<{ now: number }>()((p) =>
     .where('claimed_until', '<=', p.now)
     .orderBy('retry_at')
     .limit(1),
+)
+const taken = query<{ now: number }>()((p) =>
+  sqlite
+    .selectFrom('embeddings')
+    .selectAll()
+    .where('waiting', '=', 1)
+    .where('retry_at', '<=', p.now)
+    .where('claimed_until', '>', p.now)
+    .limit(100),
 )
 const passagesAfter = query<{ owner: string; after: number; limit: number }>()((p) =>
   sqlite
@@ -76,11 +87,13 @@ const put = query<{
 /** Vectors in the database, and which texts still wait for one. */
 export class SqliteVectors implements VectorStore {
   readonly #database: Database
+  readonly #instance: Instance
   readonly #index: () => Promise<void>
 
   /** `index` takes in what is committed: with it an agent learns that it has new messages. */
-  constructor(database: Database, index: () => Promise<void>) {
+  constructor(database: Database, instance: Instance, index: () => Promise<void>) {
     this.#database = database
+    this.#instance = instance
     this.#index = index
   }
 
@@ -96,15 +109,16 @@ export class SqliteVectors implements VectorStore {
   }): Promise<EmbeddingBatch | null> {
     if (await this.#database.read(embedsMessages)) await this.#index()
     // Looked for first: nothing is written while nothing waits.
-    if (!(await this.#database.read((c) => due.get(c, { now: Date.now() })))) return null
+    if (!(await this.#database.read((c) => this.#due(c, Date.now())))) return null
+    this.#instance.lock()
     return this.#database.write((tx) => {
       for (;;) {
         const now = Date.now()
-        const row = due.get(tx, { now })
+        const row = this.#due(tx, now)
         if (!row) return null
         const texts = textsOf(tx, row, limits)
         if (texts.length > 0) {
-          change(tx, row.owner, { claimed_until: now + limits.claim_ms })
+          change(tx, row.owner, { claimed_until: now + limits.claim_ms, claimed_by: this.#instance.id })
           return batchOf(row, texts)
         }
         change(tx, row.owner, { waiting: 0 })
@@ -189,6 +203,15 @@ export class SqliteVectors implements VectorStore {
     })
   }
 
+  /** What is due: what nobody works on, or somebody who is gone. */
+  #due(connection: Connection, now: number) {
+    const isGone = (id: string | null) => id !== null && this.#instance.stateOf(connection, id) === 'dead'
+    return (
+      due.get(connection, { now }) ??
+      taken.all(connection, { now }).find(({ claimed_by }) => isGone(claimed_by))
+    )
+  }
+
   #ofGeneration(batch: EmbeddingBatch, values: Change): Promise<void> {
     return this.#database.write((tx) => {
       if (present.get(tx, { owner: batch.owner })?.generation === batch.generation)
@@ -208,6 +231,7 @@ type Change = Partial<{
   problem: string | null
   retry_at: number
   claimed_until: number
+  claimed_by: string
 }>
 
 function change(tx: Transaction, owner: string, values: Change): void {

@@ -111,6 +111,18 @@ export function describeVectors(subject: Subject): void {
       assert.ok(await vectors.claim(LIMITS))
     })
 
+    it('are claimed by another at once when their process is gone', async function () {
+      const { store, reopen } = subject
+      if (!reopen) this.skip()
+      await anEmbeddedArchive('one')
+      const other = await reopen()
+      const lost = await other.vectors.claim(LIMITS)
+      assert.ok(lost)
+      assert.equal(await store.vectors.claim(LIMITS), null, 'it works on them')
+      await other.close()
+      assert.deepEqual(await store.vectors.claim(LIMITS), lost)
+    })
+
     it('that could not be made wait, with the reason', async () => {
       const { vectors } = subject.store
       const archive = await anEmbeddedArchive('one', 'two')

@@ -157,7 +157,8 @@ CREATE TABLE embeddings (
   failures INTEGER NOT NULL DEFAULT 0,
   problem TEXT,
   retry_at INTEGER NOT NULL DEFAULT 0,
-  claimed_until INTEGER NOT NULL DEFAULT 0
+  claimed_until INTEGER NOT NULL DEFAULT 0,
+  claimed_by TEXT
 ) WITHOUT ROWID;
 CREATE INDEX embeddings_waiting ON embeddings (retry_at) WHERE waiting = 1;
 CREATE INDEX embeddings_stale ON embeddings (owner) WHERE stale = 1;
