@@ -21,7 +21,10 @@ ulimit -t "$1"
 ulimit -f "$2"
 ulimit -d "$3"
 # The shells differ in its letter.
-{ ulimit -u "$4" || ulimit -p "$4"; } 2>/dev/null
+{ ulimit -u "$4" || ulimit -p "$4"; } 2>/dev/null || {
+  echo "processes cannot be limited to $4 here" >&2
+  exit 125
+}
 shift 4
 exec "$@"
 `

@@ -73,7 +73,7 @@ async function run(token: string, call: WorkerCall): Promise<void> {
   try {
     outcome = await Promise.race([answer(call, abort.signal), crashed.promise])
   } catch (error) {
-    printTrace(error, loader.url)
+    printTrace(error, { url: loader.url, code: call.code })
     outcome = { status: 'error', ...described(error) }
   }
   process.off('uncaughtException', crash)

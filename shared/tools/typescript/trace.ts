@@ -1,21 +1,45 @@
-/** Prints an error with its trace, in the lines of the tool's source; frames of ours and of Node are left out. */
-export function printTrace(error: unknown, url: string): void {
-  process.stderr.write(`${traceOf(error, url)}\n`)
+import { SourceMap, type SourceMapPayload } from 'node:module'
+
+/** Where the code of a tool was loaded from, and the code, with its source map inline. */
+export interface LoadedTool {
+  url: string
+  code: string
 }
 
-function traceOf(error: unknown, url: string): string {
+/** Prints an error with its trace, in the lines of the tool's source; frames of ours and of Node are left out. */
+export function printTrace(error: unknown, tool: LoadedTool): void {
+  process.stderr.write(`${traceOf(error, tool)}\n`)
+}
+
+function traceOf(error: unknown, tool: LoadedTool): string {
   try {
     if (!(error instanceof Error)) return String(error)
-    const { stack: trace } = error as { stack: unknown }
-    const stack = String(trace)
-    const [head = '', ...frames] = stack.split(/\n(?= {4}at )/)
-    const folder = url.slice(0, url.lastIndexOf('/') + 1)
-    const shown = frames
-      .filter((frame) => frame.includes(folder))
-      .map((frame) => frame.replaceAll(folder, ''))
-    const cause = error.cause instanceof Error ? [`caused by ${traceOf(error.cause, url)}`] : []
-    return [head, ...shown, ...cause].join('\n').slice(0, 20_000)
+    const { stack, cause } = error as { stack: unknown; cause?: unknown }
+    const [head = '', ...frames] = String(stack).split(/\n(?= {4}at )/)
+    const folder = tool.url.slice(0, tool.url.lastIndexOf('/') + 1)
+    const own = frames.filter((frame) => frame.includes(folder))
+    const map = own.length > 0 ? mapOf(tool.code) : null
+    const shown = own.map((frame) =>
+      frame
+        .replace(/tool\.ts:(\d+):(\d+)/, (place, line: string, column: string) => {
+          const origin = map?.findOrigin(Number(line), Number(column))
+          return origin && 'lineNumber' in origin
+            ? `tool.ts:${origin.lineNumber}:${origin.columnNumber}`
+            : place
+        })
+        .replaceAll(folder, ''),
+    )
+    const causes = cause instanceof Error ? [`caused by ${traceOf(cause, tool)}`] : []
+    return [head, ...shown, ...causes].join('\n').slice(0, 20_000)
   } catch {
     return 'the tool threw something that cannot be shown'
   }
+}
+
+function mapOf(code: string): SourceMap | null {
+  const [, base64] = /\/\/# sourceMappingURL=data:application\/json;base64,([\w+/=]+)\s*$/.exec(code) ?? []
+  if (base64 === undefined) return null
+  const map = JSON.parse(Buffer.from(base64, 'base64').toString()) as SourceMapPayload
+  // One that only says that each line is its own knows no columns.
+  return map.sourcesContent ? new SourceMap(map) : null
 }
