@@ -9,7 +9,7 @@ import type { McpSettings } from '../settings.ts'
 import { completions } from './complete.ts'
 import { listAgents, listMemory } from './list.ts'
 import { type Reading, readAgent, readBlock, readConversation, readFileText } from './read.ts'
-import { decoded, TEMPLATES } from './uris.ts'
+import { APP_TYPE, decoded, MEMORY_APP, TEMPLATES } from './uris.ts'
 
 interface Kind {
   title: string
@@ -64,6 +64,17 @@ const KINDS: Record<string, Kind> = {
 
 /** Puts agents, their memory, conversations and files on a server. */
 export function registerResources(server: McpServer, deps: McpDeps, settings: McpSettings): void {
+  server.registerResource(
+    'Memory viewer',
+    MEMORY_APP,
+    { title: 'Memory viewer', description: 'Shows and edits the memory of an agent', mimeType: APP_TYPE },
+    async () => {
+      const { MEMORY_PAGE } = await import('../app/memory-page.ts')
+      // It loads nothing from anywhere: no domain is asked for.
+      const _meta = { ui: { prefersBorder: true } }
+      return { contents: [{ uri: MEMORY_APP, mimeType: APP_TYPE, text: MEMORY_PAGE, _meta }] }
+    },
+  )
   for (const [name, kind] of Object.entries(KINDS)) {
     const { title, description, mimeType, list, read } = kind
     const template = new ResourceTemplate(kind.template, {

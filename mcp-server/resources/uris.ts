@@ -1,6 +1,9 @@
 /** The MCP App that shows an agent's memory (SEP-1865). */
 export const MEMORY_APP = 'ui://loci/memory'
 
+/** Type of a page that is an MCP App. */
+export const APP_TYPE = 'text/html;profile=mcp-app'
+
 /** Templates of what can be read of agents; `agent` is a name or an id. */
 export const TEMPLATES = {
   agent: 'agent://{agent}',

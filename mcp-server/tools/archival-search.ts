@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { AppError } from '../../shared/schema/errors.ts'
 import { capped, oneLine, pageOf, when } from '../answer.ts'
 import { defineTool, READS } from '../tool.ts'
 
@@ -12,7 +13,7 @@ export const archivalSearch = defineTool({
   about: 'agent',
   input: {
     query: z.string().optional(),
-    tags: z.array(z.string()).optional().describe('Only with one of these'),
+    tags: z.array(z.string()).optional().describe('With query: only with one of these'),
     limit: z.int().min(1).max(50).default(10),
     cursor: z.string().optional(),
     detail: z.enum(['concise', 'full']).default('concise').describe('full: whole passages'),
@@ -22,9 +23,11 @@ export const archivalSearch = defineTool({
     const { client, signal } = call
     const agent = await call.agent()
     const asked = query?.trim() ?? ''
-    const skipped = asked === '' && !tags ? 0 : offsetOf(cursor)
+    if (asked === '' && tags)
+      throw new AppError('invalid_argument', 'tags need a query: only what is searched for is filtered.')
+    const skipped = offsetOf(cursor)
     const found =
-      asked === '' && !tags
+      asked === ''
         ? (
             await client.letta.agents.passages.list(
               agent.id,
@@ -54,7 +57,7 @@ export const archivalSearch = defineTool({
     const { page, more } = pageOf(found, limit)
     if (page.length === 0) {
       if (cursor) return 'No more passages.'
-      return asked === '' && !tags
+      return asked === ''
         ? `${agent.name} has no passages. archival_insert adds one.`
         : `${agent.name} has no passage like that. Try other words, or conversation_search for what was said.`
     }
@@ -62,7 +65,7 @@ export const archivalSearch = defineTool({
       const labels = own.length > 0 ? ` [${own.join(', ')}]` : ''
       return `- ${when(at)}${labels} ${detail === 'full' ? text : oneLine(text, SNIPPET)}`
     })
-    const next = asked === '' && !tags ? page.at(-1)?.id : String(skipped + limit)
+    const next = asked === '' ? page.at(-1)?.id : String(skipped + limit)
     if (more) lines.push(`More: call archival_search again with cursor: "${next}".`)
     return capped(lines.join('\n'), () => 'Call archival_search with a smaller limit.')
   },

@@ -24,6 +24,8 @@ export const memoryRead = defineTool({
     const structured = call.shows_apps
       ? {
           agent: { id: agent.id, name: agent.name },
+          pinned: call.settings.agent !== null,
+          editable: !call.settings.read_only,
           blocks: blocks.map((block) => ({
             label: labelOf(block),
             value: block.value,
