@@ -1,7 +1,8 @@
 """Reads the source of a Python tool and says what it tells of the tool. Executes none of it.
 
-Started by Loci as `python3 -I -S -B loci_derive.py`. Standard input: JSON {"source_code", "parameters"}; without
-`parameters` only what does not depend on annotations is read. Standard output: JSON with `name`, `description`,
+Started by Loci as `python3 -I -S -B loci_derive.py`. Standard input: JSON {"source_code", "parameters",
+"name"}; without `parameters` only what does not depend on annotations is read, and `name` is that of the function that is
+the tool, where there is one: else it is the last. Standard output: JSON with `name`, `description`,
 `parameters`, `comments` (those that begin with `loci:`), `imports`, `errors` and `warnings`, each with its line and column.
 """
 
@@ -107,13 +108,13 @@ class Reader:
 
     # --- the module
 
-    def read(self, with_parameters):
+    def read(self, with_parameters, wanted):
         tree = ast.parse(self.source)
         imports = self.collect(tree)
         functions = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
         if not functions:
             raise Problem(tree, "The source has no function: the last top-level `def` is the tool.")
-        function = functions[-1]
+        function = next((f for f in reversed(functions) if f.name == wanted), functions[-1])
         if function.name.startswith("_"):
             self.warn(function, f"The last function, {function.name}, is the tool: put helpers before it.")
         doc = Docstring(ast.get_docstring(function, clean=True))
@@ -687,7 +688,7 @@ def main():
     reader = Reader(source)
     answer = {"name": None, "description": "", "parameters": None, "imports": []}
     try:
-        answer.update(reader.read(asked["parameters"]))
+        answer.update(reader.read(asked["parameters"], asked.get("name")))
     except Problem as problem:
         reader.error(problem)
     except SyntaxError as error:

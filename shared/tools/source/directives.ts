@@ -29,6 +29,7 @@ const EXAMPLES = {
 } as const
 type Word = keyof typeof EXAMPLES
 
+const MAX_CHARS = 1000
 const MAX_TIMEOUT_MS = 60 * 60_000
 /** An interpreter does not start with less. */
 const MIN_MEMORY_MB = 64
@@ -54,7 +55,11 @@ export function readDirectives(comments: readonly DirectiveComment[], language: 
     errors: [],
   }
   for (const { text, line, column } of comments) {
-    const wrong = apply(text.replace(/^loci:/, '').trim(), asked, language)
+    const directive = text.replace(/^loci:/, '').trim()
+    const wrong =
+      directive.length > MAX_CHARS
+        ? `A \`loci:\` line has at most ${MAX_CHARS} characters.`
+        : apply(directive, asked, language)
     if (wrong) asked.errors.push({ message: wrong, line, column })
   }
   return asked
@@ -103,7 +108,7 @@ function apply(directive: string, asked: Directives, language: SourceLanguage): 
 
 function unknown(word: string): string {
   const list = Object.values(EXAMPLES).map((example) => `\`loci: ${example}\``)
-  return `${word ? `There is no \`loci: ${word}\`` : 'Nothing stands behind `loci:`'}. What there is: ${list.join(', ')}.`
+  return `${word ? `There is no \`loci: ${word.slice(0, 40)}\`` : 'Nothing stands behind `loci:`'}. What there is: ${list.join(', ')}.`
 }
 
 function wrongPath(path: string): string | undefined {

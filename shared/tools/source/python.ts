@@ -49,8 +49,15 @@ export async function derivePython(
   env: NodeJS.ProcessEnv,
 ): Promise<Reading> {
   const parameters = !options.json_schema && !options.args_json_schema
-  const { path } = await findPython(env)
-  const answer = await oneOfFew(() => ask(path, { source_code, parameters }, env))
+  const { json_schema: given } = options
+  const answer = await findPython(env).then(
+    ({ path }) => oneOfFew(() => ask(path, { source_code, parameters, name: given?.name ?? null }, env)),
+    (error: unknown) => {
+      // What is not there cannot read the source, and is not needed for a schema that is given.
+      if (!given) throw error
+      return unread(source_code, given.name, messageOf(error))
+    },
+  )
   const asked = readDirectives(answer.comments, 'python')
   const errors = [...answer.errors, ...asked.errors]
   const warnings = [
@@ -65,7 +72,7 @@ export async function derivePython(
   if (wrong) errors.push({ message: wrong, ...at })
   if (json_schema.name !== name)
     warnings.push({
-      message: `The schema calls the tool ${json_schema.name}, and the last function of the source is ${name}: that one is called.`,
+      message: `The source has no function ${json_schema.name}, as the schema calls the tool: the last one, ${name}, is called.`,
       ...at,
     })
   const { permissions, pip_requirements, npm_requirements } = asked
@@ -80,6 +87,26 @@ export async function derivePython(
     },
     errors,
     warnings,
+  }
+}
+
+/** What is known of a source without Python: the comments that have a line of their own. */
+function unread(source_code: string, name: string, why: string): Answer {
+  const comments = source_code.split(/\r?\n/).flatMap((content, index) => {
+    const [, text] = /^\s*#+\s*(loci:.*)$/.exec(content) ?? []
+    return text === undefined ? [] : [{ text: text.trim(), line: index + 1, column: 1 }]
+  })
+  const warning = { message: `The source was not read. ${why}`, line: 1, column: 1 }
+  return {
+    name,
+    description: '',
+    parameters: null,
+    line: 1,
+    column: 1,
+    imports: [],
+    comments,
+    errors: [],
+    warnings: [warning],
   }
 }
 
@@ -101,7 +128,7 @@ async function oneOfFew<T>(work: () => Promise<T>): Promise<T> {
 
 async function ask(
   python: string,
-  question: { source_code: string; parameters: boolean },
+  question: { source_code: string; parameters: boolean; name: string | null },
   env: NodeJS.ProcessEnv,
 ): Promise<Answer> {
   const child = spawn(python, ['-I', '-S', '-B', pythonScript('loci_derive.py')], {

@@ -182,6 +182,8 @@ function calculated(operator: string, left: unknown, right: unknown): StaticValu
   if (operator === '*') return { value: left * right }
   if (operator === '-') return { value: left - right }
   if (operator === '/') return { value: left / right }
+  if (operator === '<<') return { value: left << right }
+  if (operator === '|') return { value: left | right }
   return operator === '**' ? { value: left ** right } : undefined
 }
 

@@ -96,13 +96,15 @@ export function tool<Input, Output, Result>(
         throw new TypeError(
           `${name} was called with a wrong input: ${checked.issues.map(readable).join('; ')}`,
         )
-      return definition.run(checked.value, {
+      const whole: ToolContext = {
         agent_id: null,
         agent_state: null,
         client: undefined,
         signal: new AbortController().signal,
-        ...context,
-      })
+      }
+      // Not read here: a client is made when the tool first asks for it.
+      Object.defineProperties(whole, Object.getOwnPropertyDescriptors(context))
+      return definition.run(checked.value, whole)
     },
   }
 }

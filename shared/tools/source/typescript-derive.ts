@@ -79,7 +79,7 @@ function read(
   const module = readModule(program)
   const wanted = !options.json_schema && !options.args_json_schema
   return entry.kind === 'tool'
-    ? readTool(entry, module, wanted, options)
+    ? readTool(entry, module, options, said.warnings)
     : readFunction(entry, module, wanted, said)
 }
 
@@ -105,8 +105,8 @@ function readFunction(
 function readTool(
   { node }: Extract<Entry, { kind: 'tool' }>,
   module: SourceModule,
-  wanted: boolean,
   options: DeriveOptions,
+  warnings: Problem[],
 ): Found {
   const [definition] = node.arguments
   if (definition?.type !== 'ObjectExpression')
@@ -116,12 +116,19 @@ function readTool(
   if (!property(definition, 'run'))
     throw errorAt(definition, 'The tool has no `run`: write `run(input, context) { … }`.')
   const input = property(definition, 'input')
-  if (!wanted) return { name, description, parameters: null, at: node }
+  if (options.json_schema || options.args_json_schema)
+    return { name, description, parameters: null, at: node }
   if (input?.type !== 'ObjectProperty')
     throw errorAt(definition, 'The tool has no `input`: write `input: z.object({ … })`.')
   const { schema } = zodSchema(input.value as Parameters<typeof zodSchema>[0], module)
   if (!isObjectSchema(schema))
     throw errorAt(input, 'The input of a tool is an object with a name for each argument: z.object({ … }).')
+  for (const [argument, { description }] of Object.entries(schema.properties))
+    if (!description)
+      warnings.push({
+        message: `${argument} has no description: \`.describe('what it is')\` tells the model.`,
+        ...placeOf(input),
+      })
   return { name, description, parameters: schema, at: node }
 }
 

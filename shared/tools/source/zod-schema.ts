@@ -280,10 +280,14 @@ function record(name: string, node: CallExpression, scope: Scope): JsonSchema {
   const values = read(second ?? first, scope).schema
   const names = fixedValues(keys)?.map(String)
   if (names)
-    return objectSchema(
-      Object.fromEntries(names.map((key) => [key, values])),
-      name === 'partialRecord' ? [] : names,
-    )
+    return {
+      ...objectSchema(
+        Object.fromEntries(names.map((key) => [key, values])),
+        name === 'partialRecord' ? [] : names,
+      ),
+      // zod takes no others.
+      additionalProperties: false,
+    }
   return Object.keys(values).length > 0
     ? { type: 'object', additionalProperties: values }
     : { type: 'object' }
