@@ -9,6 +9,7 @@ import { addMcpCommand } from './mcp-command.ts'
 import { parsePort } from './port.ts'
 import { endSoon, guardProcess } from './process-end.ts'
 import { bold, columns, wrap } from './terminal.ts'
+import { addToolCommands } from './tool-commands.ts'
 
 /** Each command loads its own code when it runs, so that `loci --version` loads none of it. */
 function createProgram(): Command {
@@ -112,6 +113,7 @@ function createProgram(): Command {
       section('Examples', ['loci import Ada.af', 'loci import Ada.af --name Eve --model loci/demo']),
     )
   addMcpCommand(program, onlyOne)
+  addToolCommands(program, onlyOne)
   addLocalCommands(program)
   program
     .command('version')
@@ -120,7 +122,12 @@ function createProgram(): Command {
   program.addHelpText(
     'after',
     () =>
-      section('Examples', ['loci server', 'loci chat Ada --create', 'claude mcp add loci -- loci mcp']) +
+      section('Examples', [
+        'loci server',
+        'loci chat Ada --create',
+        'loci tools new get_weather',
+        'claude mcp add loci -- loci mcp',
+      ]) +
       table('Environment', [
         ['LOCI_HOME', 'data directory instead of ~/.loci'],
         ['LOCI_TOKEN', 'bearer token sent to --url'],

@@ -115,10 +115,10 @@ export function start(
 export async function run(
   command: string,
   args: string[],
-  options: { env: Record<string, string>; input?: string },
+  { env, input, ...place }: { env: Record<string, string>; input?: string; cwd?: string },
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const program = start(command, args, options.env)
-  program.child.stdin?.end(options.input ?? '')
+  const program = start(command, args, env, place)
+  program.child.stdin?.end(input ?? '')
   try {
     const { code } = await withDeadline(program.exited, `end of ${args.join(' ')}`)
     return { code, stdout: program.stdout, stderr: program.stderr }
@@ -128,7 +128,7 @@ export async function run(
 }
 
 /** `loci …` on the Node of this test. */
-export function loci(args: string[], options: { env: Record<string, string>; input?: string }) {
+export function loci(args: string[], options: { env: Record<string, string>; input?: string; cwd?: string }) {
   return run(process.execPath, [LOCI, ...args], options)
 }
 

@@ -1,0 +1,104 @@
+/** A file that `loci tools new` writes: its name in the folder, and its text. */
+export interface NewFile {
+  name: string
+  text: string
+}
+
+export type Style = 'function' | 'zod' | 'python'
+
+/** A tool that works as it is, and a unit test of it. `name` is a valid tool name. */
+export function scaffold(name: string, style: Style): NewFile[] {
+  if (style === 'python')
+    return [
+      { name: `${name}.py`, text: pythonTool(name) },
+      { name: `test_${name}.py`, text: pythonTest(name) },
+    ]
+  const files =
+    style === 'zod'
+      ? [zodTool(name), typescriptTest(name, `import ${name} from './${name}.ts'`, `await ${name}.run(`)]
+      : [functionTool(name), typescriptTest(name, `import { ${name} } from './${name}.ts'`, null)]
+  const [text = '', test = ''] = files
+  return [
+    { name: `${name}.ts`, text },
+    { name: `${name}.test.ts`, text: test },
+  ]
+}
+
+/** Makes Node read the `.ts` files of a folder as modules. */
+export const PACKAGE_JSON: NewFile = {
+  name: 'package.json',
+  text: '{\n  "private": true,\n  "type": "module"\n}\n',
+}
+
+function functionTool(name: string): string {
+  return `/**
+ * Greets somebody. This text is what the model is told: say what the tool does, and when to call it.
+ *
+ * @param person - Who is greeted.
+ * @param language - The language of the greeting.
+ */
+export function ${name}(person: string, language: 'en' | 'de' = 'en'): string {
+  return language === 'de' ? \`Guten Tag, \${person}!\` : \`Hello, \${person}!\`
+}
+`
+}
+
+function zodTool(name: string): string {
+  return `import { tool } from 'loci/tool'
+import { z } from 'zod'
+
+export default tool({
+  name: '${name}',
+  description:
+    'Greets somebody. This text is what the model is told: say what the tool does, and when to call it.',
+  input: z.object({
+    person: z.string().describe('Who is greeted.'),
+    language: z.enum(['en', 'de']).default('en').describe('The language of the greeting.'),
+  }),
+  run({ person, language }) {
+    return language === 'de' ? \`Guten Tag, \${person}!\` : \`Hello, \${person}!\`
+  },
+})
+`
+}
+
+function typescriptTest(name: string, imports: string, call: string | null): string {
+  const called = call === null ? `${name}('Ada', 'de')` : `${call}{ person: 'Ada', language: 'de' })`
+  const opening = call === null ? '() => {' : 'async () => {'
+  return `import assert from 'node:assert/strict'
+import { test } from 'node:test'
+${imports}
+
+test('${name} greets in the language that was asked for', ${opening}
+  assert.equal(${called}, 'Guten Tag, Ada!')
+})
+`
+}
+
+function pythonTool(name: string): string {
+  return `from typing import Literal
+
+
+def ${name}(person: str, language: Literal["en", "de"] = "en") -> str:
+    """Greets somebody. This text is what the model is told: say what the tool does, and when to call it.
+
+    Args:
+        person: Who is greeted.
+        language: The language of the greeting.
+    """
+    return f"Guten Tag, {person}!" if language == "de" else f"Hello, {person}!"
+`
+}
+
+function pythonTest(name: string): string {
+  const title = name.replaceAll(/(?:^|_)([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+  return `import unittest
+
+from ${name} import ${name}
+
+
+class ${title}(unittest.TestCase):
+    def test_greets_in_the_language_that_was_asked_for(self):
+        self.assertEqual(${name}("Ada", "de"), "Guten Tag, Ada!")
+`
+}

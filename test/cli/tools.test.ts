@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  assertReadable,
+  cleanEnvironment,
+  loci,
+  LOCI,
+  start,
+  temporaryFolder,
+} from '../support/cli-process.ts'
+
+describe('loci tools', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  let env: Record<string, string>
+  let project: string
+  const run = (...args: string[]) => loci(['tools', ...args], { env, cwd: project })
+  const path = (...parts: string[]) => join(project, '.loci', 'tools', ...parts)
+
+  beforeEach(async () => {
+    folder = await temporaryFolder()
+    env = cleanEnvironment(folder.path)
+    project = join(folder.path, 'project')
+    await mkdir(project)
+  })
+  afterEach(() => folder.remove())
+
+  it('makes a tool that works: checked, tested, run and pushed as it is', async () => {
+    const made = await run('new', 'greet')
+    assert.equal(made.code, 0, made.stderr)
+    assert.match(made.stdout, /greet\.ts\n.*greet\.test\.ts\n/)
+    const tested = await run('test')
+    assert.equal(tested.code, 0, tested.stderr + tested.stdout)
+    const checked = await run('check', path('greet.ts'))
+    const schema = JSON.parse(checked.stdout) as { name: string; parameters: { required: string[] } }
+    assert.equal(schema.name, 'greet')
+    assert.deepEqual(schema.parameters.required, ['person'])
+    const called = await run('run', path('greet.ts'), '--arg', 'person=42', '--arg', 'language=de')
+    assert.equal(called.stdout, 'Guten Tag, 42!\n', called.stderr)
+    const pushed = await run('push')
+    assert.match(pushed.stdout, /^tool-[0-9a-f-]{36}\n$/, pushed.stderr)
+    const named = await run('run', 'greet', '--args', '{"person": "Ada"}')
+    assert.equal(named.stdout, 'Hello, Ada!\n', named.stderr)
+  })
+
+  it('makes the same in zod and in Python', async function () {
+    if (spawnSync('python3', ['--version']).status !== 0) {
+      // A machine without Python is a newcomer's; CI has one.
+      console.log('      not run: there is no python3 here')
+      this.skip()
+    }
+    assert.equal((await run('new', 'greet_zod', '--zod')).code, 0)
+    assert.equal((await run('new', 'greet_py', '--python')).code, 0)
+    const schemas = JSON.parse((await run('check')).stdout) as { name: string; parameters: unknown }[]
+    assert.deepEqual(
+      schemas.map(({ name }) => name),
+      ['greet_py', 'greet_zod'],
+    )
+    assert.deepEqual(schemas[0]?.parameters, schemas[1]?.parameters)
+    for (const file of ['greet_zod.ts', 'greet_py.py']) {
+      const called = await run('run', path(file), '--arg', 'person=Ada', '--arg', 'language=de')
+      assert.equal(called.stdout, 'Guten Tag, Ada!\n', called.stderr)
+    }
+    const tested = await run('test', path('greet_py.py'))
+    assert.equal(tested.code, 0, tested.stderr)
+  })
+
+  it('says what a push changes, changes nothing twice, and with --dry-run nothing at all', async () => {
+    await run('new', 'greet')
+    assert.match((await run('push', '--dry-run')).stderr, /greet: would be new/)
+    assert.equal((await run('list')).stdout, '')
+    await run('push')
+    const again = await run('push')
+    assert.equal(again.stdout, '')
+    assert.match(again.stderr, /^greet: unchanged\n$/)
+    await writeFile(path('greet.ts'), (await readFile(path('greet.ts'), 'utf8')).replace('Hello', 'Hi'))
+    await writeFile(path('greet.tool.json'), '{"tags": ["social"], "return_char_limit": 100}')
+    const dry = await run('push', '--dry-run')
+    assert.match(dry.stderr, /\n-.*Hello.*\n\+.*Hi,/)
+    assert.match(dry.stderr, /\+ {4}"social"/)
+    assert.match(dry.stderr, /greet: would be changed/)
+    assert.match((await run('push')).stderr, /greet: changed/)
+    assert.match((await run('push')).stderr, /greet: unchanged/)
+  })
+
+  it('pulls what was pushed, byte for byte, and keeps a file that differs', async () => {
+    await run('new', 'greet')
+    await writeFile(path('greet.tool.json'), '{"tags": ["social"]}')
+    await run('push')
+    const source = await readFile(path('greet.ts'), 'utf8')
+    const pulled = await run('pull', '--dir', 'elsewhere')
+    assert.equal(pulled.stdout, `${join('elsewhere', 'greet.ts')}\n`, pulled.stderr)
+    assert.equal(await readFile(join(project, 'elsewhere', 'greet.ts'), 'utf8'), source)
+    assert.match(await readFile(join(project, 'elsewhere', 'greet.tool.json'), 'utf8'), /social/)
+    assert.match((await run('pull', 'greet', '--dir', 'elsewhere')).stderr, /unchanged/)
+    await writeFile(join(project, 'elsewhere', 'greet.ts'), 'mine')
+    const kept = await run('pull', 'greet', '--dir', 'elsewhere')
+    assert.equal(kept.code, 1)
+    assert.match(kept.stderr, /--force/)
+    assert.equal(await readFile(join(project, 'elsewhere', 'greet.ts'), 'utf8'), 'mine')
+    assert.equal((await run('pull', 'greet', '--dir', 'elsewhere', '--force')).code, 0)
+    assert.equal(await readFile(join(project, 'elsewhere', 'greet.ts'), 'utf8'), source)
+  })
+
+  it('works on a running server', async () => {
+    const server = start(process.execPath, [LOCI, 'server', '--port', '0'], env)
+    try {
+      const [url = ''] = await server.waitFor(/http:\/\/127\.0\.0\.1:\d+/)
+      await run('new', 'greet')
+      assert.equal((await run('push', '--url', url)).code, 0)
+      assert.match((await run('list', '--url', url)).stdout, /^greet\ttypescript\ttool-/)
+    } finally {
+      await server.stop()
+    }
+  })
+
+  it('names file, line and column of what it cannot read, and pushes none of the files then', async () => {
+    await run('new', 'greet')
+    await writeFile(
+      path('wrong.ts'),
+      '/** Wrong. */\nexport function wrong(at: Date): string {\n  return ""\n}\n',
+    )
+    for (const command of ['check', 'push']) {
+      const { code, stderr } = await run(command)
+      assert.equal(code, 1, command)
+      assert.match(stderr, /wrong\.ts:2:\d+: /)
+      assertReadable(stderr)
+    }
+    assert.equal((await run('list')).stdout, '')
+  })
+
+  it('fails when a unit test fails', async () => {
+    await run('new', 'greet')
+    await writeFile(
+      path('greet.ts'),
+      (await readFile(path('greet.ts'), 'utf8')).replace('Guten Tag', 'Servus'),
+    )
+    assert.equal((await run('test')).code, 1)
+  })
+
+  it('says in one line what is wrong, and touches nothing', async () => {
+    await run('new', 'greet')
+    await writeFile(path('strange.tool.json'), '{"colour": 1}')
+    await writeFile(path('strange.ts'), 'export function strange(): void {}\n')
+    for (const [args, expected] of [
+      [['new', 'greet'], /there is a .*greet\.ts and/],
+      [['new', 'get weather'], /cannot be the name of a tool/],
+      [['new', 'both', '--zod', '--python'], /not both/],
+      [['check', 'none.ts'], /none\.ts cannot be read/],
+      [['check', path('strange.ts')], /'colour', which no tool has/],
+      [['run', 'nothing'], /There is no tool 'nothing'/],
+      [['run', 'send_message'], /no source/],
+      [['run', path('greet.ts'), '--args', '[1]'], /one JSON object/],
+      [['run', path('greet.ts'), '--arg', 'person'], /name=value/],
+      [['run', path('greet.ts'), '--env', '=1'], /NAME=value/],
+      [['pull', 'nothing'], /There is no tool 'nothing'/],
+      [['push', 'nowhere'], /neither a \.ts or \.py file nor a folder/],
+    ] as const) {
+      const { code, stderr, stdout } = await run(...args)
+      assert.notEqual(code, 0, args.join(' '))
+      assert.equal(stdout, '', args.join(' '))
+      assert.match(stderr, expected)
+      assertReadable(stderr)
+    }
+    assert.ok(!existsSync(path('both.ts')))
+  })
+})
