@@ -60,6 +60,11 @@ const secretName = z
   .max(MAX_NAME)
   .regex(/^[^=\0]*$/, "the name of a secret has no '='")
 
+/** Whether this can be the name of a secret. */
+export function isSecretName(name: string): boolean {
+  return secretName.safeParse(name).success
+}
+
 /** Names and values for the environment of an agent's tools; replaces the whole set. */
 const secrets = z.record(secretName, z.string().max(MAX_SECRET)).nullish()
 

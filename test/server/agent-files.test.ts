@@ -580,7 +580,7 @@ describe('agent files', () => {
     it('a tool that cannot be run here is shown to the model, and a call of it says so', async () => {
       const { agent_ids } = await importing({
         ...aFile({ tool_ids: ['t'] }),
-        tools: [aTool('t', { name: 'mine', source_code: 'def mine(): pass' })],
+        tools: [aTool('t', { name: 'mine', tool_type: 'external_langchain' })],
       })
       model.add(
         { reply: { tool_calls: [{ name: 'mine', arguments: {} }] } },
@@ -595,13 +595,74 @@ describe('agent files', () => {
 
     it('secrets are never in a file: their names are, without a value', async () => {
       const { agent_ids, warnings } = await importing(
-        aFile({ tool_exec_environment_variables: { KEY: 'hush' } }),
-        { secrets: '{"OTHER": "hush"}' },
+        aFile({ tool_exec_environment_variables: { KEY: 'hush', GIVEN: '', EMPTY: '', 'a=b': 'hush' } }),
+        { secrets: '{"OTHER": "hush", "GIVEN": "hush too"}' },
       )
       const file = await exported(agent_ids[0]!)
       assert.ok(!JSON.stringify(file).includes('hush'))
-      assert.deepEqual(file.agents[0]?.['tool_exec_environment_variables'], { KEY: '' })
-      assert.ok(warnings.some((text) => text.includes("'OTHER'") && text.includes("'KEY'")))
+      const names = { KEY: '', GIVEN: '', EMPTY: '', OTHER: '' }
+      assert.deepEqual(file.agents[0]?.['tool_exec_environment_variables'], names)
+      assert.deepEqual(file.agents[0]?.['secrets'], names)
+      assert.ok(warnings.some((text) => text.startsWith("Secrets 'EMPTY' have no value")))
+      assert.ok(warnings.some((text) => text.startsWith("Secrets 'a=b' were left out")))
+    })
+
+    it('secrets of an import are those of the agent: of the request first, then of the file', async () => {
+      const { agent_ids } = await importing(
+        aFile({ secrets: { KEY: 'of the file', GIVEN: 'of the file' } }),
+        { secrets: '{"OTHER": "more", "GIVEN": "of the request"}' },
+      )
+      const { secrets } = await loci.letta.agents.retrieve(agent_ids[0]!, { include: ['agent.secrets'] })
+      assert.deepEqual(Object.fromEntries((secrets ?? []).map(({ key, value }) => [key, value])), {
+        KEY: 'of the file',
+        GIVEN: 'of the request',
+        OTHER: 'more',
+      })
+    })
+
+    it('a tool with its code runs, with what its source declares and not what the file says', async () => {
+      const python = (name: string, first: string, result: string) =>
+        [first, 'import os', '', `def ${name}(who: str) -> str:`, '    """Greets.', '', '    Args:']
+          .concat(['        who (str): Whom.', '    """', `    return ${result}`, ''])
+          .join('\n')
+      const source_code = python('greet', '# loci: network', 'os.environ["WORD"] + " " + who')
+      const quiet = python('quiet', '', '"hm"')
+      const permissions = { network: true, read: ['/'], write: [], timeout_ms: null, memory_mb: null }
+      const { agent_ids, warnings } = await importing({
+        ...aFile({ tool_ids: ['t', 'q', 'b'], secrets: { WORD: 'Hello' } }),
+        tools: [
+          aTool('t', { name: 'greet', source_code, source_type: 'python', tags: ['mine'] }),
+          aTool('q', { name: 'quiet', source_code: quiet, metadata_: { permissions, a: 1 } }),
+          aTool('b', { name: 'broken', source_code: 'def broken(:', source_type: 'python' }),
+        ],
+      })
+      const { items } = await loci.letta.agents.tools.list(agent_ids[0]!)
+      const tool = (name: string) => items.find((one) => one.name === name)
+      const network = (name: string) =>
+        (tool(name)?.metadata_?.['permissions'] as { network?: boolean } | undefined)?.network
+      assert.deepEqual(
+        [network('greet'), network('quiet'), tool('quiet')?.metadata_?.['a']],
+        [true, false, 1],
+      )
+      assert.ok(
+        warnings.some((text) =>
+          text.startsWith("Tool 'broken' was stored, but its source cannot be read: Line 1"),
+        ),
+      )
+      const run = (name: string) =>
+        loci.letta.agents.tools.run(name, { agent_id: agent_ids[0]!, args: { who: 'Ada' } })
+      assert.equal((await run('greet')).func_return, 'Hello Ada')
+      assert.equal((await run('broken')).status, 'error')
+      const file = await exported(agent_ids[0]!)
+      assert.deepEqual(
+        file.tools.map(({ name, source_code: code, tags }) => [name, code, tags ?? []]),
+        [
+          ['broken', 'def broken(:', []],
+          ['greet', source_code, ['mine']],
+          ['quiet', quiet, []],
+        ],
+      )
+      for (const name of ['greet', 'quiet', 'broken']) await loci.letta.tools.delete(tool(name)?.id ?? '')
     })
 
     it('a JSON body is as good as a form', async () => {

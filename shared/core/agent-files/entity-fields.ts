@@ -65,7 +65,8 @@ export const LINK_IDS: ReadonlySet<string> = new Set(['id', 'agent_id', 'file_id
 export const GROUP_IDS: ReadonlySet<string> = new Set(['id', 'agent_ids', 'shared_block_ids'])
 
 /** The fields of V1's `AgentSchema` but for those of `AGENT_IDS`; secrets have no value in a file. */
-export function agentFields(agent: NewAgent['agent'], tags: string[]): Raw {
+export function agentFields(agent: NewAgent['agent'], tags: string[], secret_names: readonly string[]): Raw {
+  const secrets = Object.fromEntries(secret_names.map((name) => [name, '']))
   return {
     name: agent.name,
     memory_blocks: [],
@@ -96,8 +97,8 @@ export function agentFields(agent: NewAgent['agent'], tags: string[]): Raw {
     from_template: null,
     template: false,
     project: null,
-    tool_exec_environment_variables: {},
-    secrets: null,
+    tool_exec_environment_variables: secrets,
+    secrets: secret_names.length === 0 ? null : secrets,
     memory_variables: null,
     project_id: agent.project_id,
     template_id: agent.template_id,

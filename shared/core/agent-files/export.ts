@@ -49,8 +49,12 @@ export async function exportAgentFile(
   return piecesOf(deps, actor, [main, ...members], { group, conversation, options })
 }
 
+/** Not their secrets. */
+const RELATIONS = AGENT_RELATIONS.filter((relation) => relation !== 'agent.secrets')
+
 interface Whole {
   agent: Agent
+  secret_names: string[]
   kept: KeptAgent | null
   folders: Folder[]
 }
@@ -62,10 +66,11 @@ interface Source {
 }
 
 async function readAgent(deps: CoreDeps, actor: Actor, agent_id: string): Promise<Whole | null> {
-  const agent = await deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
+  const agent = await deps.store.agents.get(actor, agent_id, RELATIONS)
   if (!agent) return null
   return {
     agent,
+    secret_names: await deps.store.secrets.names(actor, agent_id),
     kept: (await deps.store.imports.kept(actor, agent_id)) as KeptAgent | null,
     folders: await deps.store.folders.list(actor, { agent_id }, { limit: MAX_ENTITIES, order: 'asc' }),
   }
@@ -101,10 +106,10 @@ async function* piecesOf(
   )
   await folders.add(wholes.flatMap((whole) => whole.folders))
   yield '{\n"agents": [\n'
-  for (const [i, { agent, kept }] of wholes.entries()) {
+  for (const [i, { agent, kept, secret_names }] of wholes.entries()) {
     const ids = new Map(names.agents)
     if (group) ids.set(group.id, 'group-0')
-    const fields = restore(agentFields(agent, agent.tags), kept?.agent)
+    const fields = restore(agentFields(agent, agent.tags, secret_names), kept?.agent)
     const head: Raw = {
       ...fields,
       id: names.agents.get(agent.id),

@@ -57,7 +57,7 @@ async function stage(
   options: ImportOptions,
   breathe: () => Promise<void>,
 ): Promise<ImportedAgent> {
-  const { agent, tags, block_ids, tool_ids, folder_ids, links, kept, part } = planned
+  const { agent, tags, block_ids, tool_ids, secrets, folder_ids, links, kept, part } = planned
   const messages = options.strip_messages ? [] : part.messages
   const named = part.value.in_context_message_ids ?? messages.map(({ value }) => value.id)
   const places = new Map((options.strip_messages ? [] : named).map((id, place) => [id, place]))
@@ -83,6 +83,7 @@ async function stage(
     tags,
     block_ids,
     tool_ids,
+    secrets,
     folder_ids,
     links,
     kept,

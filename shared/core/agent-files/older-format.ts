@@ -54,7 +54,7 @@ export function fromOlderFormat(file: Raw): Raw {
         include_multi_agent_tools: false,
         include_base_tool_rules: false,
         tool_exec_environment_variables: Object.fromEntries(
-          variables.map((variable) => [String(variable['key']), '']),
+          variables.map(({ key, value }) => [String(key), typeof value === 'string' ? value : '']),
         ),
         messages: history,
         in_context_message_ids: indices(in_context_message_indices, history.length),

@@ -1,10 +1,4 @@
-import {
-  type FileAgent,
-  type FileGroup,
-  type FileTool,
-  type ImportOptions,
-  type Raw,
-} from '../../schema/agent-file.ts'
+import { type FileAgent, type FileGroup, type ImportOptions, type Raw } from '../../schema/agent-file.ts'
 import type { CreateBlock } from '../../schema/block.ts'
 import { createBlock } from '../../schema/block.ts'
 import { isAppError } from '../../schema/errors.ts'
@@ -12,7 +6,6 @@ import type { Group } from '../../schema/group.ts'
 import { newId } from '../../schema/ids.ts'
 import { MAX_NAME } from '../../schema/names.ts'
 import type { Tool } from '../../schema/tool.ts'
-import { baseToolNames } from '../agent-tools.ts'
 import { AUTO_MODEL } from '../agents.ts'
 import { newCompactionSettings } from '../context/compaction-settings.ts'
 import { defaultSystemPrompt, randomAgentName } from '../default-prompts.ts'
@@ -31,11 +24,11 @@ import {
   GROUP_IDS,
   groupFields,
   type KeptAgent,
-  TOOL_IDS,
-  toolFields,
 } from './entity-fields.ts'
 import { keep, type Kept } from './kept.ts'
 import { linksOf, type PlannedFolders, planFolders } from './plan-folders.ts'
+import { hideSecrets, planSecrets } from './plan-secrets.ts'
+import { named, namesOf, type PlannedTool, planTools } from './plan-tools.ts'
 import { nameOfTool, type Part, type ReadFile } from './read-file.ts'
 import { refused } from './refused.ts'
 
@@ -59,6 +52,7 @@ export interface PlannedAgent {
   tags: string[]
   block_ids: string[]
   tool_ids: string[]
+  secrets: Record<string, string>
   folder_ids: string[]
   links: ImportedLink[]
   kept: KeptAgent
@@ -92,98 +86,25 @@ export async function planImport(
   const tools = await planTools(deps, actor, file, options, plan)
   const blocks = planBlocks(file, plan)
   plan.folders = await planFolders(deps, actor, file, options, plan.warnings)
+  const secrets = planSecrets(file, options, plan.warnings)
   for (const [i, part] of file.agents.entries()) {
+    const own = secrets[i] ?? {}
     plan.agents.push(
-      await planAgent(deps, actor, { file, part, first: i === 0, options, tools, blocks, plan }),
+      await planAgent(deps, actor, {
+        file,
+        part,
+        first: i === 0,
+        options,
+        tools,
+        blocks,
+        secrets: own,
+        plan,
+      }),
     )
   }
   planGroups(deps, file, blocks, plan)
-  warnOfParts(file, options, plan)
+  warnOfParts(file, plan)
   return plan
-}
-
-/** What became of a tool of the file. */
-interface PlannedTool {
-  tool: Tool
-  kept: Kept
-}
-
-async function planTools(
-  deps: CoreDeps,
-  actor: Actor,
-  file: ReadFile,
-  options: ImportOptions,
-  plan: Plan,
-): Promise<Map<string, PlannedTool>> {
-  const planned = new Map<string, PlannedTool>()
-  const asked = file.agents.flatMap(({ value }) => namesOf(value))
-  const names = [...new Set([...file.tools.map(({ value }) => nameOfTool(value)), ...asked])]
-  const existing = new Map<string, Tool>()
-  if (names.length > 0)
-    for (const tool of await deps.store.tools.list(actor, { names }, { limit: names.length, order: 'asc' }))
-      existing.set(tool.name, tool)
-  for (const { raw, value } of file.tools) {
-    const made = toolOf(actor, value)
-    const present = existing.get(made.name)
-    const tool = present ? decide(present, made, options, plan) : made
-    if (!present) plan.new_tools.push(tool)
-    if (!present && made.tool_type !== 'custom')
-      plan.warnings.push(
-        `Tool '${made.name}' (${made.tool_type}) cannot be run here; it was stored as it is.`,
-      )
-    planned.set(value.id, { tool, kept: keep(raw, toolFields(tool), TOOL_IDS) })
-  }
-  const inFile = new Set(file.tools.map(({ value }) => nameOfTool(value)))
-  for (const name of asked) {
-    const tool = existing.get(name)
-    if (tool && !inFile.has(name)) planned.set(`name:${name}`, { tool, kept: {} })
-  }
-  return planned
-}
-
-/** Of a tool that is there already, which one the agent gets. */
-function decide(present: Tool, made: Tool, options: ImportOptions, plan: Plan): Tool {
-  const same = toolFields(present)
-  const wanted = { ...made, id: present.id }
-  if (JSON.stringify(same) === JSON.stringify(toolFields(wanted))) return present
-  if (present.tool_type.startsWith('letta_')) {
-    if (made.tool_type === 'custom')
-      plan.warnings.push(
-        `The file has a tool '${made.name}' of its own; the built-in tool of that name was attached instead.`,
-      )
-    return present
-  }
-  if (!options.override_existing_tools) {
-    plan.warnings.push(
-      `Tool '${made.name}' was there already and stays as it is (override_existing_tools=false).`,
-    )
-    return present
-  }
-  plan.changed_tools.push(wanted)
-  return wanted
-}
-
-function toolOf(actor: Actor, value: FileTool): Tool {
-  return {
-    id: newId('tool'),
-    tool_type: value.tool_type,
-    name: nameOfTool(value),
-    description: value.description ?? null,
-    source_type: value.source_type ?? null,
-    source_code: value.source_code ?? null,
-    json_schema: value.json_schema ?? null,
-    args_json_schema: value.args_json_schema ?? null,
-    tags: value.tags ?? [],
-    return_char_limit: value.return_char_limit,
-    pip_requirements: value.pip_requirements ?? null,
-    npm_requirements: value.npm_requirements ?? null,
-    default_requires_approval: value.default_requires_approval ?? null,
-    enable_parallel_execution: value.enable_parallel_execution ?? null,
-    metadata_: value.metadata_ ?? null,
-    project_id: value.project_id ?? null,
-    created_by_id: actor.user_id,
-    last_updated_by_id: actor.user_id,
-  }
 }
 
 interface PlannedBlock {
@@ -206,20 +127,6 @@ function planBlocks(file: ReadFile, plan: Plan): Map<string, PlannedBlock> {
   return planned
 }
 
-/** Names of tools that an agent asks for beside those of the file. */
-function namesOf(value: FileAgent): string[] {
-  const base =
-    value.include_base_tools && wasGiven(value)
-      ? baseToolNames(value.agent_type ?? 'letta_v1_agent', { sleeptime: value.enable_sleeptime === true })
-      : []
-  return [...base, ...(value.tools ?? [])]
-}
-
-/** A file that names its tools by id has them all: V1 always writes those. */
-function wasGiven(value: FileAgent): boolean {
-  return value.tool_ids == null
-}
-
 async function planAgent(
   deps: CoreDeps,
   actor: Actor,
@@ -230,10 +137,11 @@ async function planAgent(
     options: ImportOptions
     tools: ReadonlyMap<string, PlannedTool>
     blocks: ReadonlyMap<string, PlannedBlock>
+    secrets: Record<string, string>
     plan: Plan
   },
 ): Promise<PlannedAgent> {
-  const { file, part, first, options, tools, blocks, plan } = given
+  const { file, part, first, options, tools, blocks, secrets, plan } = given
   const { value, raw, path } = part
   const id = plan.ids.get(value.id) ?? newId('agent')
   const agent_type = value.agent_type ?? 'letta_v1_agent'
@@ -286,12 +194,16 @@ async function planAgent(
     ...(value.tool_ids ?? []).flatMap((local) => tools.get(local) ?? []),
     ...namesOf(value).map((wanted, i) => named(wanted, tools, `${path}.tools[${i}]`)),
   ].filter(({ tool }, i, all) => all.findIndex((other) => other.tool.id === tool.id) === i)
-  const kept = keep(spelled(raw, inline.length > 0), agentFields(agent, tags), AGENT_IDS)
+  const kept = keep(
+    spelled(raw, inline.length > 0),
+    agentFields(agent, tags, Object.keys(secrets)),
+    AGENT_IDS,
+  )
   if (name !== own || value.name == null) delete kept['name']
   for (const key of overridden) delete kept[key]
   if (embedding !== null) for (const key of ['embedding', 'embedding_config']) delete kept[key]
   if (options.project_id !== null) delete kept['project_id']
-  hideSecrets(kept)
+  hideSecrets(kept, value, Object.keys(secrets))
   const { folder_ids, links, kept: keptLinks } = linksOf(part, plan.folders)
   return {
     part,
@@ -299,6 +211,7 @@ async function planAgent(
     tags,
     block_ids: [...planned.map((block) => block.id), ...inline],
     tool_ids: toolsOf.map(({ tool }) => tool.id),
+    secrets,
     folder_ids,
     links,
     kept: {
@@ -367,12 +280,6 @@ function inlineBlocks(
     plan.blocks.push({ id, block, agent_id })
     return id
   })
-}
-
-function named(name: string, tools: ReadonlyMap<string, PlannedTool>, path: string): PlannedTool {
-  const found = tools.get(`name:${name}`) ?? [...tools.values()].find(({ tool }) => tool.name === name)
-  if (found) return found
-  throw refused(path, `there is no tool named '${name}', neither in the file nor here`)
 }
 
 /** An agent whose blocks and tools have ids by now. */
@@ -488,19 +395,6 @@ function groupOf(
   }
 }
 
-/** Of secrets the names are kept, so that a reader of the next export knows what the tools need. */
-function hideSecrets(kept: Kept): void {
-  for (const key of ['secrets', 'tool_exec_environment_variables']) {
-    const was = kept[key]
-    if (typeof was?.file !== 'object' || was.file === null) continue
-    was.file = Array.isArray(was.file)
-      ? was.file.map((item: unknown) =>
-          typeof item === 'object' && item !== null ? { ...item, value: '' } : '',
-        )
-      : Object.fromEntries(Object.keys(was.file).map((name) => [name, '']))
-  }
-}
-
 /** A server of a file as it may be written into one: without what a person's secrets are in. */
 function withoutCredentials(server: Raw): Raw {
   const { token: _t, auth_token: _a, custom_headers: _h, stdio_config, ...rest } = server
@@ -510,7 +404,7 @@ function withoutCredentials(server: Raw): Raw {
   return { ...rest, stdio_config: config }
 }
 
-function warnOfParts(file: ReadFile, options: ImportOptions, plan: Plan): void {
+function warnOfParts(file: ReadFile, plan: Plan): void {
   const kept = 'kept for the next export of the agent, but not used here yet'
   const namesOfRaw = (parts: readonly Raw[], key: string) =>
     parts.map((part) => `'${String(part[key] ?? part['id'])}'`).join(', ')
@@ -520,17 +414,6 @@ function warnOfParts(file: ReadFile, options: ImportOptions, plan: Plan): void {
   const more = Object.keys(file.more)
   if (more.length > 0)
     plan.warnings.push(`Fields that no agent file of V1 has (${more.join(', ')}) were ${kept}.`)
-  const secrets = new Set([
-    ...Object.keys(options.secrets ?? options.env_vars_json ?? {}),
-    ...file.agents.flatMap(({ value }) => [
-      ...Object.keys(value.tool_exec_environment_variables ?? {}),
-      ...Object.keys(value.secrets ?? {}),
-    ]),
-  ])
-  if (secrets.size > 0)
-    plan.warnings.push(
-      `Tools here have no secrets yet: of ${[...secrets].map((name) => `'${name}'`).join(', ')} the names were kept, and no values.`,
-    )
   const used = new Set(file.agents.flatMap(({ value }) => value.tool_ids ?? []))
   for (const { value } of file.tools)
     if (!used.has(value.id))

@@ -23,6 +23,13 @@ export interface SourceFacts {
 /** The keys of `SourceFacts`. */
 export const FACTS: readonly string[] = ['permissions', 'pip_requirements', 'npm_requirements']
 
+/** Metadata without what a source says. */
+export function withoutFacts(
+  metadata: Readonly<Record<string, unknown>> | null | undefined,
+): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(metadata ?? {}).filter(([key]) => !FACTS.includes(key)))
+}
+
 /** What is kept in `metadata_` of a tool with this source. */
 export function factsOf({ permissions, pip_requirements, npm_requirements }: DerivedTool): SourceFacts {
   return {
@@ -39,7 +46,9 @@ export function isLanguage(source_type: string | null): source_type is SourceLan
 
 /** The code of a tool and the packages it needs; null for a tool without code that could be run. */
 export function sourceOf(tool: Tool): ToolSource | null {
-  const { source_type, source_code, metadata_ } = tool
+  const { source_code, metadata_ } = tool
+  // Of V1's older tools nothing says that they are Python.
+  const source_type = tool.source_type ?? 'python'
   if (source_code === null || source_code.trim() === '' || !isLanguage(source_type)) return null
   return {
     source_type,

@@ -6,7 +6,7 @@ import { DEFAULT_RETURN_CHAR_LIMIT, type Tool, type ToolSchema } from '../../sch
 import type { Actor } from '../ports/actor.ts'
 import type { CustomTools, DeriveOptions } from '../ports/custom-tools.ts'
 import type { CoreDeps } from '../ports/deps.ts'
-import { FACTS, factsOf, isLanguage } from '../ports/tool-code.ts'
+import { FACTS, factsOf, isLanguage, withoutFacts } from '../ports/tool-code.ts'
 import type { ToolPatch } from '../ports/tool-store.ts'
 
 /** What a tool is made of. */
@@ -200,10 +200,6 @@ function givenFields(body: UpdateTool): ToolPatch {
     npm_requirements,
   }
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value != null))
-}
-
-function withoutFacts(metadata: Readonly<Record<string, unknown>> | null | undefined) {
-  return Object.fromEntries(Object.entries(metadata ?? {}).filter(([key]) => !FACTS.includes(key)))
 }
 
 /** Whether a built-in tool has this name. */

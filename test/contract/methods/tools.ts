@@ -72,8 +72,8 @@ export const ownToolMethods: Method[] = [
       const body = { source_code: typescript(name), source_type: 'typescript' }
       const tool = await t.letta.tools.upsert(body)
       assert.deepEqual([tool.name, tool.description], [name, 'Adds two numbers.'])
-      const { required } = tool.json_schema?.['parameters'] as { required: string[] }
-      assert.deepEqual(required, ['a'])
+      const parameters = tool.json_schema?.['parameters'] as { required: string[] } | undefined
+      assert.deepEqual(parameters?.required, ['a'])
       assert.deepEqual(await t.letta.tools.upsert(body), tool)
       const schema = { name: aName(), description: 'Given.', parameters: { type: 'object', properties: {} } }
       const given = await t.letta.tools.upsert({ source_code: '', source_type: 'json', json_schema: schema })
