@@ -33,6 +33,7 @@ export interface ImportedAgent {
   /** In this order; of `blocks` of the import, or blocks that are there already. */
   block_ids: string[]
   tool_ids: string[]
+  secrets?: Readonly<Record<string, string>>
   /** In this order; of `folders` of the import. The tools for files are among `tool_ids`, or not. */
   folder_ids: string[]
   links: ImportedLink[]

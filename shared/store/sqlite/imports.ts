@@ -10,7 +10,9 @@ import type {
 import { AppError } from '../../schema/errors.ts'
 import type { Tool } from '../../schema/tool.ts'
 import { pause } from '../pause.ts'
+import type { SecretBox } from '../secret-box.ts'
 import { insertAgent } from './agent-rows.ts'
+import { replaceSecrets } from './agent-secrets.ts'
 import { insertBlock } from './block-rows.ts'
 import type { Database, Transaction } from './database.ts'
 import { finishDeletion } from './deletions.ts'
@@ -23,7 +25,7 @@ import { linkBlock, linkTool, replaceAgentTags } from './links.ts'
 import { insertMessage } from './messages.ts'
 import { query, sqlite } from './query.ts'
 import { inSlices } from './slices.ts'
-import { rowOfTool } from './tools.ts'
+import { insertTool, rowOfTool } from './tools.ts'
 
 /** Messages that one transaction stores, the first and any. */
 const ROWS = { first: 20, most: 200 }
@@ -96,10 +98,12 @@ const linkFile = query<{
 export class SqliteImports implements ImportStore {
   readonly #database: Database
   readonly #instance: Instance
+  readonly #box: SecretBox
 
-  constructor(database: Database, instance: Instance) {
+  constructor(database: Database, instance: Instance, box: SecretBox) {
     this.#database = database
     this.#instance = instance
+    this.#box = box
   }
 
   begin(actor: Actor, ids: readonly string[]): Promise<void> {
@@ -150,7 +154,9 @@ export class SqliteImports implements ImportStore {
     }
   }
 
-  complete(actor: Actor, made: NewImport): Promise<void> {
+  async complete(actor: Actor, made: NewImport): Promise<void> {
+    const secret = made.agents.some(({ secrets }) => Object.keys(secrets ?? {}).length > 0)
+    const keys = secret ? await this.#box.keysToWrite() : null
     // Long where a file brings folders: not in the transaction.
     const kept = new Map(made.agents.map(({ agent, kept: own }) => [agent.id, JSON.stringify(own)]))
     return this.#database.write((tx) => {
@@ -160,10 +166,12 @@ export class SqliteImports implements ImportStore {
         tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', folder.id))
         insertFolder(tx, actor, folder)
       }
-      for (const tool of made.new_tools) insertTool(tx, actor, tool)
+      for (const tool of made.new_tools) addTool(tx, actor, tool)
       for (const tool of made.changed_tools) changeTool(tx, actor, tool)
       for (const { id, block, agent_id } of made.blocks) insertBlock(tx, actor, block, agent_id, { id })
       for (const agent of made.agents) insertWhole(tx, actor, agent, kept.get(agent.agent.id) ?? 'null')
+      if (keys)
+        for (const { agent, secrets } of made.agents) replaceSecrets(tx, actor, agent.id, secrets ?? {}, keys)
       for (const group of made.groups) insertGroup(tx, actor, group)
     })
   }
@@ -257,10 +265,9 @@ function sizeOf({ pieces, chunks }: FileBatch): { lines: number; characters: num
   return size
 }
 
-function insertTool(tx: Transaction, actor: Actor, tool: Tool): void {
-  const now = new Date().toISOString()
+function addTool(tx: Transaction, actor: Actor, tool: Tool): void {
   try {
-    tx.run(sqlite.insertInto('tools').values({ ...rowOfTool(actor, tool), created_at: now, updated_at: now }))
+    insertTool(tx, actor, tool)
   } catch (error) {
     if (!isConstraint(error)) throw error
     throw new AppError(
@@ -269,7 +276,6 @@ function insertTool(tx: Transaction, actor: Actor, tool: Tool): void {
       { cause: error },
     )
   }
-  tx.event(actor, 'tool.created', tool.id, null)
 }
 
 function changeTool(tx: Transaction, actor: Actor, tool: Tool): void {
