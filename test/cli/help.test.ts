@@ -47,6 +47,14 @@ describe('loci', () => {
     ['restore'],
     ['doctor'],
     ['uninstall'],
+    ['tools'],
+    ['tools', 'new'],
+    ['tools', 'check'],
+    ['tools', 'run'],
+    ['tools', 'test'],
+    ['tools', 'push'],
+    ['tools', 'pull'],
+    ['tools', 'list'],
   ]
 
   it('explains every argument, flag and command there is', async () => {
@@ -63,7 +71,7 @@ describe('loci', () => {
       }
     }
     const tested = new Set(commands.map((args) => args.join(' ')))
-    const missing = [...seen].filter((name) => !tested.has(name) && !/^(config )?help$|^version$/.test(name))
+    const missing = [...seen].filter((name) => !tested.has(name) && !/^(config |tools )?help$|^version$/.test(name))
     assert.deepEqual(missing, [])
   })
 
