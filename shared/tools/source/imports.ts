@@ -39,6 +39,7 @@ const REFUSED: Record<SourceLanguage, Record<string, string>> = {
 
 const NETWORK: Record<SourceLanguage, readonly string[]> = {
   typescript: [
+    'fetch',
     'http',
     'https',
     'http2',
@@ -99,9 +100,9 @@ export function importWarnings(
         message: `${name} needs the network, which this tool has not: write \`${comment} loci: network\`.`,
       })
     const own = packageOf(module, language)
-    const comes = standard ?? (language === 'typescript' && isBuiltin(name))
+    const comes = language === 'typescript' ? isBuiltin(name) : standard !== false
     const given = comes || GIVEN[language].includes(own) || installed.has(distribution(own))
-    if (standard !== null && !given && !mayCome)
+    if (!given && !mayCome)
       problems.push({
         ...place,
         message: `${own} does not come with the language: write \`${comment} loci: ${word} ${own}\`, or list it in ${word}_requirements.`,

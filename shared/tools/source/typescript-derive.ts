@@ -36,8 +36,22 @@ interface Found {
 export function deriveTypeScript(source: string, options: DeriveOptions): Reading {
   const { program, comments } = parseTypeScript(source)
   const asked = readDirectives((comments ?? []).flatMap(directivesIn), 'typescript')
-  const errors = [...asked.errors]
-  const warnings = importWarnings(importsOf(program), asked, 'typescript', options.npm_requirements ?? [])
+  const imports = importsOf(program)
+  const beside = imports.filter(({ name }) => /^[./]|^[a-z]+:\/\/|^(?:file|data):/.test(name))
+  const errors = [
+    ...asked.errors,
+    ...beside.map(({ line, column }) => ({
+      message: 'A tool is one file: it has nothing to import from beside it.',
+      line,
+      column,
+    })),
+  ]
+  const warnings = importWarnings(
+    imports.filter((one) => !beside.includes(one)),
+    asked,
+    'typescript',
+    options.npm_requirements ?? [],
+  )
   const reading: Reading = { tool: null, errors, warnings }
   try {
     const found = read(program, options, { errors, warnings })

@@ -32,6 +32,7 @@ export function readParameters(
   const destructured: ObjectSchema[] = []
   /** Parameters with a comment of their own, which is nearer than a line of the function's. */
   const commented = new Set<string>()
+  const places = new Map<string, Parameter>()
   for (const [index, parameter] of node.params.entries()) {
     const binding = bindingOf(parameter, index)
     if (binding.from !== 'argument' && binding.from !== 'properties') continue
@@ -40,6 +41,7 @@ export function readParameters(
       if (bare.type === 'ObjectPattern') {
         const schema = patternSchema(bare, parameter, scope)
         destructured.push(schema)
+        for (const name of Object.keys(schema.properties)) places.set(name, parameter)
         Object.assign(all.properties, schema.properties)
         all.required.push(...schema.required)
         if ('additionalProperties' in schema) all['additionalProperties'] = schema['additionalProperties']
@@ -47,6 +49,7 @@ export function readParameters(
         const { schema, optional } = parameterSchema(bare, parameter, scope)
         const own = docOf(parameter) ?? docOf(bare)
         if (own?.description) commented.add(bare.name)
+        places.set(bare.name, parameter)
         all.properties[bare.name] = documented(schema, own, parameter, scope)
         if (!optional) all.required.push(bare.name)
       }
@@ -59,7 +62,7 @@ export function readParameters(
     if (!schema['description'])
       warnings.push({
         message: `${name} has no description: write \`@param ${name} - what it is\` in the comment before the function.`,
-        ...placeOf(node),
+        ...placeOf(places.get(name) ?? node),
       })
   return all
 }

@@ -558,6 +558,12 @@ const REFUSED: Refused[] = [
     message: /nested too deeply/,
   },
   {
+    says: 'an import of a file beside it',
+    source: "\nimport { x } from './x.ts'\nexport function f() { return x }",
+    line: 2,
+    message: /one file/,
+  },
+  {
     says: 'an unknown directive',
     source: '// loci: internet\nexport function f() {}',
     line: 1,
