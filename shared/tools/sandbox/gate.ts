@@ -8,13 +8,16 @@ export function createGate(max: number): Gate {
   const line: (() => void)[] = []
   let inside = 0
   const leave = () => {
-    inside--
-    line.shift()?.()
+    const next = line.shift()
+    // Whoever comes next has the place of who leaves.
+    if (next) next()
+    else inside--
   }
   return {
     async enter(signal) {
       signal.throwIfAborted()
-      if (inside >= max) {
+      if (inside < max) inside++
+      else {
         const { promise, resolve, reject } = Promise.withResolvers<void>()
         const abort = () => {
           line.splice(line.indexOf(resolve), 1)
@@ -25,7 +28,6 @@ export function createGate(max: number): Gate {
         await promise
         signal.removeEventListener('abort', abort)
       }
-      inside++
       return leave
     },
   }

@@ -65,7 +65,14 @@ export function createSpares({ max, idle_ms }: SpareOptions): Spares {
         if (!oldest) return
         void endKind(oldest[0])
       }
-      const spare = kind.open()
+      let spare
+      try {
+        spare = kind.open()
+      } catch {
+        // The next call hears why.
+        void endKind(key)
+        return
+      }
       kind.spares.push(spare)
       // One at a time: two at once would take the processor from the calls.
       void spare.ready.then(() => this.refill(key)).catch(() => undefined)

@@ -57,6 +57,7 @@ readFrameBytes(
   () => exit(70),
 )
 Object.defineProperty(globalThis, 'client', { configurable: true, get: openClient })
+await loader.rehearse()
 pipe.write(encodeFrame({ type: 'ready' }))
 
 async function run(token: string, call: WorkerCall): Promise<void> {
@@ -79,8 +80,6 @@ async function run(token: string, call: WorkerCall): Promise<void> {
   process.off('uncaughtException', crash)
   process.off('unhandledRejection', crash)
   current = null
-  for (const stream of [process.stdout, process.stderr])
-    await new Promise<void>((resolve) => stream.write('', () => resolve()))
   for (const descriptor of [1, 2]) writeAll(descriptor, `\n${token}\n`)
   pipe.write(encodeFrame({ type: 'result', token, ...outcome }))
 }

@@ -36,6 +36,7 @@ export function createTypeScriptTools(options: TypeScriptOptions): LanguageTools
   const spares = createSpares({ max: MAX_SPARES, idle_ms: SPARES_IDLE_MS })
   const kept = createKept()
   const gate = createGate(MAX_RUNNING)
+  const used = new Set<WalledProcess>()
 
   async function profileOf(
     { source, permissions }: CustomToolCall,
@@ -79,11 +80,15 @@ export function createTypeScriptTools(options: TypeScriptOptions): LanguageTools
           return resultOf(call, profile, await kept.use(keptKey, open, make))
         }
         const process = spares.take(key, open)
+        used.add(process)
         try {
           return resultOf(call, profile, await make(process))
         } finally {
-          void process.end()
-          spares.refill(key)
+          // Starting a process takes milliseconds: the call has its answer before.
+          setImmediate(() => {
+            void process.end().then(() => used.delete(process))
+            spares.refill(key)
+          })
         }
       } catch (error) {
         if (signal.aborted) throw error
@@ -93,7 +98,7 @@ export function createTypeScriptTools(options: TypeScriptOptions): LanguageTools
       }
     },
     async close() {
-      await Promise.all([spares.close(), kept.close()])
+      await Promise.all([spares.close(), kept.close(), ...[...used].map((process) => process.end())])
     },
   }
 }

@@ -15,6 +15,11 @@ import { tryTool } from '../../support/custom-tool.ts'
 import { startLoci, type TestLoci } from '../../support/loci.ts'
 import { testWalls } from '../../support/walls.ts'
 
+const textOf = (response: unknown) => {
+  assert.ok(typeof response === 'string')
+  return response
+}
+
 for (const wall of await testWalls()) {
   describe(`tools in TypeScript, behind ${wall.kind === 'none' ? 'no wall' : wall.kind}`, () => {
     let folder: string
@@ -77,7 +82,7 @@ for (const wall of await testWalls()) {
           input: z.object({ name: z.string(), mark: z.string().default('!') }),
           run: ({ name, mark }, context) => ({ text: name + mark, agent: context.agent_id }) })`
       assert.deepEqual(
-        JSON.parse(String(await returns(source, { arguments: { name: 'Ada', extra: 1 }, agent }))),
+        JSON.parse(textOf(await returns(source, { arguments: { name: 'Ada', extra: 1 }, agent }))),
         {
           text: 'Ada!',
           agent: agent.id,
@@ -165,7 +170,7 @@ export function fail(): Point {
         agent: { ...agent, secrets: [] },
         arguments: { text: 'rest' },
       })
-      assert.deepEqual(JSON.parse(String(func_response)), ['ada', 'nothing yet', 'rest', false])
+      assert.deepEqual(JSON.parse(textOf(func_response)), ['ada', 'nothing yet', 'rest', false])
       assert.deepEqual(memory_edits, { plan: 'rest' })
       const failed = await run(
         `export function f(agent_state: any) { agent_state.memory.update_block_value('plan', 'x'); throw new Error('no') }`,
