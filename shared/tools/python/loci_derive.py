@@ -28,16 +28,19 @@ PRIMITIVES = {"str": "string", "int": "integer", "float": "number", "bool": "boo
 KNOWN = {
     name: "typing." + name
     for name in ("Any", "Annotated", "ClassVar", "Dict", "Final", "List", "Literal", "NewType", "Optional")
-    + ("Sequence", "Iterable", "Mapping", "Set", "Tuple", "TypeAlias", "TypedDict", "Union", "Callable")
+    + ("Sequence", "Iterable", "Mapping", "Set", "FrozenSet", "Tuple", "TypeAlias", "TypedDict", "Union", "Callable")
 }
 KNOWN.update({name: "enum." + name for name in ("Enum", "IntEnum", "StrEnum", "auto")})
 KNOWN.update({name: "pydantic." + name for name in ("BaseModel", "Field", "PrivateAttr")})
 KNOWN.update({"dataclass": "dataclasses.dataclass", "field": "dataclasses.field"})
 
+# The runner makes them of what JSON has.
+MOMENTS = {"datetime.datetime": "date-time", "datetime.date": "date", "datetime.time": "time"}
+LISTS = ("list", "typing.Sequence", "typing.Iterable", "typing.MutableSequence", "typing.Collection")
+SETS = ("set", "frozenset", "typing.Set", "typing.FrozenSet", "typing.AbstractSet")
+DICTS = ("dict", "typing.Mapping", "typing.MutableMapping")
+
 INSTEAD = {
-    "datetime.datetime": "take a str, such as an ISO 8601 date and time, and parse it",
-    "datetime.date": "take a str, such as an ISO 8601 date, and parse it",
-    "datetime.time": "take a str and parse it",
     "datetime.timedelta": "take a number of seconds as float",
     "pathlib.Path": "take a str",
     "decimal.Decimal": "take a float or a str",
@@ -45,9 +48,6 @@ INSTEAD = {
     "bytes": "take a str, such as base64",
     "bytearray": "take a str, such as base64",
     "complex": "take two floats",
-    "set": "take a list",
-    "frozenset": "take a list",
-    "typing.Set": "take a list",
     "object": "use Any, or a type that says what it holds",
     "typing.Callable": "a model can give values only",
 }
@@ -342,9 +342,11 @@ class Reader:
         name = self.canonical(node)
         if name in PRIMITIVES:
             return {"type": PRIMITIVES[name]}
-        if name in ("list", "typing.Sequence", "typing.Iterable"):
-            return {"type": "array", "items": {"type": "string"}}
-        if name in ("dict", "typing.Mapping"):
+        if name in MOMENTS:
+            return {"type": "string", "format": MOMENTS[name]}
+        if name in LISTS or name in SETS:
+            return {"type": "array", "items": {"type": "string"}, **({"uniqueItems": True} if name in SETS else {})}
+        if name in DICTS:
             return {"type": "object"}
         if name == "typing.Any":
             return {}
@@ -374,9 +376,11 @@ class Reader:
     def subscript(self, node, depth, within):
         name = self.canonical(node.value)
         parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        if name in ("list", "typing.Sequence", "typing.Iterable"):
+        if name in LISTS:
             return {"type": "array", "items": self.items(parts[0], depth, within)}
-        if name in ("dict", "typing.Mapping"):
+        if name in SETS:
+            return {"type": "array", "items": self.items(parts[0], depth, within), "uniqueItems": True}
+        if name in DICTS:
             if len(parts) != 2:
                 raise Problem(node, "A dict has a type for its keys and one for its values, such as dict[str, int].")
             if self.canonical(parts[0]) != "str":

@@ -354,6 +354,20 @@ const GOLDENS: Golden[] = [
     required: [],
   },
   {
+    says: 'moments and sets, which the runner makes of texts and lists',
+    source: fn(
+      'a: datetime, b: dt.date, c: set[int], d: Set',
+      'a b c d',
+      'from datetime import datetime\nimport datetime as dt',
+    ),
+    properties: {
+      a: { type: 'string', format: 'date-time', ...A },
+      b: { type: 'string', format: 'date', ...B },
+      c: { type: 'array', items: integer, uniqueItems: true, ...C },
+      d: { type: 'array', items: string, uniqueItems: true, ...D },
+    },
+  },
+  {
     says: 'Sequence, Mapping and collections.abc',
     source: fn(
       'a: Sequence[int], b: Mapping[str, int], c: abc.Iterable[str]',
@@ -369,6 +383,12 @@ const GOLDENS: Golden[] = [
 ]
 
 const REFUSED: Refused[] = [
+  {
+    says: 'a length of time',
+    source: fn('a: timedelta', 'a', 'from datetime import timedelta'),
+    line: 2,
+    message: /timedelta has no JSON type: take a number of seconds as float/,
+  },
   { says: 'what is no Python', source: 'def f():\n    return = 1\n', line: 2, message: /no Python/ },
   {
     says: 'wrong indentation',
@@ -419,14 +439,7 @@ const REFUSED: Refused[] = [
     line: 2,
     message: /union of types \(int \| str\)/,
   },
-  {
-    says: 'a datetime',
-    source: fn('a: datetime', 'a', 'from datetime import datetime'),
-    line: 2,
-    message: /take a str, such as an ISO 8601/,
-  },
   { says: 'bytes', source: fn('a: bytes', 'a'), line: 2, message: /base64/ },
-  { says: 'a set', source: fn('a: set[int]', 'a'), line: 2, message: /take a list/ },
   {
     says: 'a type that is nowhere',
     source: fn('a: Nowhere', 'a'),
