@@ -7,16 +7,19 @@ the tool, where there is one: else it is the last. Standard output: JSON with `n
 """
 
 import ast
+import importlib.util
 import inspect
 import io
 import json
 import math
 import re
+import site
 import sys
 import tokenize
 
 MAX_DEPTH = 32
 MAX_NODES = 5000
+MAX_LOOKUPS = 50
 
 # What the runner fills in.
 FILLED = ("self", "agent_state", "agent_id")
@@ -89,6 +92,7 @@ class Reader:
         self.classes = {}
         self.aliases = {}
         self.nodes = 0
+        self.found = {}
 
     # --- places
 
@@ -162,9 +166,22 @@ class Reader:
             else:
                 continue
             for name in found:
-                known = None if standard is None else name.split(".")[0] in standard
+                top = name.split(".")[0]
+                known = None if standard is None else top in standard or self.installed(top)
                 imports.append({"name": name, "standard": known, **self.place(node)})
         return imports
+
+    def installed(self, name):
+        """Whether this Python has a package. It is looked for, not loaded."""
+        if name not in self.found:
+            if not self.found:
+                site.main()
+            try:
+                here = len(self.found) < MAX_LOOKUPS and importlib.util.find_spec(name) is not None
+            except (ImportError, ValueError):
+                here = False
+            self.found[name] = here
+        return self.found[name]
 
     def canonical(self, node):
         """The full name of what an expression names, or None."""

@@ -6,7 +6,7 @@ import type { Problem } from './source-jobs.ts'
 /** A module that a source imports, or a function of one that it uses. */
 export interface SourceImport {
   name: string
-  /** True: comes with the language. Null: not known. */
+  /** True: comes with the language, or is there all the same. Null: not known. */
   standard: boolean | null
   line: number
   column: number
@@ -70,7 +70,7 @@ const NETWORK: Record<SourceLanguage, readonly string[]> = {
 /** What a tool has without asking. */
 const GIVEN: Record<SourceLanguage, readonly string[]> = {
   typescript: ['zod', 'loci', 'fetch'],
-  python: ['pydantic', 'letta_client', 'typing_extensions'],
+  python: [],
 }
 
 /** What of its imports will not work when the tool runs, each with what to do about it. */

@@ -206,15 +206,17 @@ describe('the sources of tools', function () {
 
     it('answers with the tool when there are warnings only', async () => {
       const { tool, problems } = await sources.check(
-        python('import subprocess\nimport os\nimport requests\ndef f():\n    os.system("x")'),
+        python(
+          'import subprocess\nimport os\nimport urllib.request, not_there.x\ndef f():\n    os.system("x")',
+        ),
       )
       assert.equal(tool?.name, 'f')
       assert.deepEqual(
         problems.map(({ severity, line, message }) => `${severity} ${line} ${message}`),
         [
           'warning 1 subprocess starts processes, which a tool may not: the call will fail.',
-          'warning 3 requests needs the network, which this tool has not: write `# loci: network`.',
-          'warning 3 requests does not come with the language: write `# loci: pip requests`, or list it in pip_requirements.',
+          'warning 3 urllib.request needs the network, which this tool has not: write `# loci: network`.',
+          'warning 3 not_there does not come with the language: write `# loci: pip not_there`, or list it in pip_requirements.',
           'warning 4 f has no description: begin its docstring with what it does.',
           'warning 5 os.system starts processes, which a tool may not: the call will fail.',
         ],
@@ -223,9 +225,7 @@ describe('the sources of tools', function () {
 
     it('says nothing of packages that are asked for', async () => {
       const inSource = await sources.check(
-        python(
-          '# loci: pip PyYAML\nimport yaml, json\nfrom pydantic import BaseModel\ndef f():\n    """F."""',
-        ),
+        python('# loci: pip PyYAML\nimport yaml, json, not_there\ndef f():\n    """F."""'),
       )
       assert.deepEqual(inSource.problems, [])
       const beside = await sources.check(
