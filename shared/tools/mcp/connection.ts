@@ -2,6 +2,7 @@ import {
   Client,
   type OAuthClientProvider,
   SSEClientTransport,
+  SseError,
   StreamableHTTPClientTransport,
   type Transport,
 } from '@modelcontextprotocol/client'
@@ -40,7 +41,9 @@ const CHANGES_MS = 1000
  */
 export async function connect(config: McpServerConfig, options: ConnectionOptions): Promise<Connection> {
   const { limits } = options
-  if (config.mcp_server_type !== 'stdio') return open(httpTransport(config, options), options, false)
+  // The transport of events and posts belongs to the older protocols.
+  if (config.mcp_server_type !== 'stdio')
+    return open(httpTransport(config, options), options, config.mcp_server_type === 'sse')
   const first = new StdioTransport(config, limits)
   try {
     return await open(first, options, false)
@@ -102,7 +105,7 @@ async function open(transport: Transport, options: ConnectionOptions, older: boo
   client.onclose = () => end('the connection was closed')
   client.onerror = (error) => {
     // The stream is the connection here, and what is opened in its place belongs to a new session.
-    if (transport instanceof SSEClientTransport && error.name === 'SseError') {
+    if (transport instanceof SSEClientTransport && error instanceof SseError) {
       end('the connection was lost')
       void transport.close()
     }

@@ -50,7 +50,7 @@ interface Slot {
 const MAX_SLOTS = 32
 /** How long a server that fails is left alone after its second failure, and at most; milliseconds. */
 const BACK_OFF = { first: 1000, most: 60_000 }
-/** How long a server has to show that it lives after a call has timed out. */
+/** How long a server has to show that it lives after a call has timed out, at most. */
 const ALIVE_MS = 5000
 /** How long a user may take to log in. */
 const LOGIN_MS = 10 * 60_000
@@ -372,7 +372,7 @@ class Connections implements McpConnections {
     const why = connection.failure ?? 'the connection was closed'
     void connection.close()
     if (!slot.abort.signal.aborted)
-      this.#failed(server.id, slot, describe(server.server_name, 'nobody looked', null, why))
+      this.#failed(server.id, slot, describe(server.server_name, 'connected', new Error(why), why))
   }
 
   #failed(server_id: string, slot: Slot, failure: AppError): void {
@@ -392,7 +392,8 @@ class Connections implements McpConnections {
 
   /** A server that answers nothing any more is not worth waiting for a second time. */
   #endUnlessAlive(connection: Connection): void {
-    const options = { timeout: ALIVE_MS, signal: AbortSignal.timeout(ALIVE_MS) }
+    const timeout = Math.min(ALIVE_MS, this.#limits.execute_ms)
+    const options = { timeout, signal: AbortSignal.timeout(timeout) }
     listTools(connection.client, this.#limits, options).catch(() => connection.close())
   }
 

@@ -9,8 +9,9 @@ const MAX_SAID = 500
 export function wantsAuthorization(error: unknown): boolean {
   if (error instanceof UnauthorizedError) return true
   if (error instanceof SdkHttpError) return error.status === 401
+  if (typeof error !== 'object' || error === null) return false
   const { code, cause } = error as { code?: unknown; cause?: unknown }
-  return code === 401 || (cause !== undefined && cause !== null && wantsAuthorization(cause))
+  return code === 401 || wantsAuthorization(cause)
 }
 
 /** Whether the session of a connection is gone: the server has forgotten it, and has done nothing. */

@@ -26,7 +26,7 @@ export const DEFAULT_LIMITS: McpLimits = {
   execute_total_ms: 10 * 60_000,
   idle_ms: 10 * 60_000,
   message_bytes: 8 * 1024 * 1024,
-  messages_per_second: 500,
+  messages_per_second: 2000,
   bytes_per_second: 8 * 1024 * 1024,
   tools: 1000,
 }
