@@ -72,8 +72,18 @@ export function approvalMessage(
   model: string,
   place: Place,
   at: Date,
+  reason: string | null = null,
 ): StoredMessage {
-  return { ...blank(place, at), id, role: 'approval', content: [], tool_calls, model, otid: id }
+  return {
+    ...blank(place, at),
+    id,
+    role: 'approval',
+    content: [],
+    tool_calls,
+    model,
+    otid: id,
+    ...(reason === null ? {} : { approval_reason: reason }),
+  }
 }
 
 /** The answer to a request for approval: what was decided of each of its calls. */

@@ -104,6 +104,8 @@ export interface StoredMessage {
   tool_returns: StoredToolReturn[]
   /** Of a message that answers a request for approval: which one, and what was decided of each of its calls. */
   approval?: { request_id: string; decisions: StoredApproval[] }
+  /** Of a request for approval that no tool rule asks for: why it is asked. */
+  approval_reason?: string
   /** Of an imported message: how its agent file said what is said otherwise here (core/agent-files/kept.ts). */
   file_fields?: Record<string, { file?: unknown; live?: unknown }>
   is_err: boolean
@@ -333,6 +335,8 @@ export const approvalRequestMessage = z.object({
   message_type: z.literal('approval_request_message'),
   tool_call: z.union([toolCall, toolCallDelta]),
   tool_calls: z.union([z.array(toolCall), toolCallDelta]),
+  /** Ours: why it is asked, where no tool rule says so. */
+  reason: z.string().optional(),
 })
 
 /** One message as routes show it (V1 `LettaMessageUnion`, reference 5.1). Several may share one stored message's id. */

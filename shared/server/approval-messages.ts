@@ -13,7 +13,16 @@ export function approvalRequest(message: StoredMessage): Shown<'approval_request
   const [tool_call] = tool_calls
   if (!tool_call) return []
   const common = commonFields(message, message.otid)
-  return [{ ...common, message_type: 'approval_request_message', tool_call, tool_calls }]
+  const reason = message.approval_reason
+  return [
+    {
+      ...common,
+      message_type: 'approval_request_message',
+      tool_call,
+      tool_calls,
+      ...(reason === undefined ? {} : { reason }),
+    },
+  ]
 }
 
 /** What was decided about such calls; the older fields are those of the first decision. */

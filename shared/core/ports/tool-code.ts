@@ -80,7 +80,7 @@ export async function callCode(
   const { secrets, ...rest } = call
   const permissions = await permissionsOf(custom, tool, source)
   const env = environmentOf(secrets, tool, call.agent)
-  return custom.run({ ...rest, name: tool.name, source, permissions, env }, options)
+  return custom.run({ ...rest, tool_id: tool.id, name: tool.name, source, permissions, env }, options)
 }
 
 /** As they were when the source was stored, or read from it now: tools of an older Loci have none. */

@@ -102,8 +102,9 @@ export function approvalRequest(
   model: string,
   place: Place,
   now: Date,
+  reason: string | null = null,
 ): StoredMessage {
-  return approvalMessage(approvalIdOf(assistant_id), calls, model, place, now)
+  return approvalMessage(approvalIdOf(assistant_id), calls, model, place, now, reason)
 }
 
 /** The id of the message that asks for approval of calls of this answer. */

@@ -384,6 +384,7 @@ class Turn {
         model.info.model,
         this.#writer.place(step.id),
         this.#deps.clock.now(),
+        this.#guardOf(waiting),
       ),
     )
     const row = this.#writer.answered(model, step, answer, messages, stop)
@@ -439,6 +440,15 @@ class Turn {
     const { client, guarded, rules, schemas } = this.#tools
     if (!client.has(name) && !guarded.has(name) && !rules.needsApproval(name)) return false
     return schemas.some((schema) => schema.name === name) && rules.valid().includes(name)
+  }
+
+  /** Why calls wait that no rule says should: nothing keeps the code of their tools away from the machine. */
+  #guardOf(waiting: readonly StoredToolCall[]): string | null {
+    const { guarded } = this.#tools
+    const names = [...new Set(waiting.map((call) => call.function.name))].filter((name) => guarded.has(name))
+    const [first] = names
+    if (first === undefined) return null
+    return `The code of ${names.join(', ')} could do anything on this machine: ${guarded.get(first) ?? ''}`
   }
 
   /** What the loop wants, unless this was the last step it may take. */

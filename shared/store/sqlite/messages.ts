@@ -37,6 +37,7 @@ type Data = Pick<
   | 'tool_returns'
   | 'approval'
   | 'file_fields'
+  | 'approval_reason'
 >
 /** A message row as the readers of this room select it. */
 export type StoredRow = Omit<MessageRow, 'seq' | 'searchable' | 'organization_id'>
@@ -342,6 +343,7 @@ export function insertMessage(
     tool_returns: message.tool_returns,
     ...(message.approval ? { approval: message.approval } : {}),
     ...(message.file_fields ? { file_fields: message.file_fields } : {}),
+    ...(message.approval_reason === undefined ? {} : { approval_reason: message.approval_reason }),
   }
   const row = {
     id: message.id,
@@ -380,6 +382,7 @@ export function messageOf(row: StoredRow): StoredMessage {
     tool_returns: data.tool_returns,
     ...(data.approval ? { approval: data.approval } : {}),
     ...(data.file_fields ? { file_fields: data.file_fields } : {}),
+    ...(data.approval_reason === undefined ? {} : { approval_reason: data.approval_reason }),
     is_err: row.is_err === 1,
     created_at: row.created_at,
   }
