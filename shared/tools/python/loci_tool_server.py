@@ -1,7 +1,7 @@
 """Serves calls of Python tools, each in a process of its own that is forked from this one.
 
-Started by Loci behind the wall, as `python3 -I -B loci_tool_server.py`, with a two-way pipe at descriptor 3. What runs
-here is ours only: the code of tools, their arguments and their secrets pass through as bytes that are wiped.
+Started by Loci behind the wall, as `python3 -I -B loci_tool_server.py DECLARED…` (the folders and files that its tools
+have declared), with a two-way pipe at descriptor 3. What runs here is ours only: the code of tools, their arguments and their secrets pass through as bytes that are wiped.
 
 A packet on the pipe is a length (4 bytes, big end first, of what follows), the number of a call (4 bytes), a channel (1
 byte) and bytes. CONTROL packets are JSON and belong to this process; the others go between Loci and the call's process.
@@ -49,10 +49,11 @@ class Call:
 
 
 class Server:
-    def __init__(self, loci, isolated, scratch):
+    def __init__(self, loci, isolated, scratch, declared):
         self.loci = loci
         self.isolated = isolated
         self.scratch = scratch
+        self.declared = declared
         self.calls = {}
         self.selector = selectors.DefaultSelector()
         self.selector.register(loci, selectors.EVENT_READ, self.from_loci)
@@ -178,7 +179,7 @@ class Server:
                 os.dup2(descriptor, place)
             os.closerange(4, 1 << 20)
             if self.isolated:
-                walls.empty_folders(self.scratch, limits["scratch_mb"])
+                walls.empty_folders(self.scratch, limits["scratch_mb"], self.declared)
             os.chdir(self.scratch)
             walls.limit(limits)
             loci_call.serve(3)
@@ -329,7 +330,7 @@ def main():
     # What is here now is shared with every call, not copied when a collection looks at it.
     gc.collect()
     gc.freeze()
-    server = Server(loci, refused is None, scratch)
+    server = Server(loci, refused is None, scratch, sys.argv[1:])
     server.tell(0, kind="hello", isolated=refused is None, refused=refused)
     server.serve()
 

@@ -9,7 +9,7 @@ import struct
 import sys
 
 NEWNS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
 PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 4, 24, 36, 38
 
 libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -54,16 +54,33 @@ def apart(network):
     must("unshare", libc.unshare(NEWNS | NEWPID | NEWIPC | (0 if network else NEWNET)))
 
 
-def empty_folders(scratch, scratch_mb):
-    """Gives the first process of a call folders that nobody has used, and hides all other processes."""
+def empty_folders(scratch, scratch_mb, declared):
+    """
+    Gives the first process of a call folders that nobody has used, and hides all other processes. What a tool has declared
+    stays where it is.
+    """
     size = b"mode=700,size=%dm" % scratch_mb
     flags = MS_NOSUID | MS_NODEV
-    mount(b"tmpfs", scratch, b"tmpfs", flags, size)
+    if not any(is_below(scratch, path) for path in declared):
+        below = [path for path in declared if is_below(path, scratch)]
+        held = [(path, os.path.isdir(path), os.open(path, os.O_PATH)) for path in below]
+        mount(b"tmpfs", scratch, b"tmpfs", flags, size)
+        for path, folder, descriptor in sorted(held):
+            if not os.path.lexists(path):
+                os.makedirs(path if folder else os.path.dirname(path), exist_ok=True)
+                if not folder:
+                    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+            mount(b"/proc/self/fd/%d" % descriptor, path, None, MS_BIND | MS_REC)
+            os.close(descriptor)
     if os.path.isdir("/dev/shm") and not os.path.islink("/dev/shm"):
         mount(b"tmpfs", "/dev/shm", b"tmpfs", flags, size)
     # Where parts of /proc are covered (as bubblewrap does for root) a new one is refused.
     if libc.mount(b"proc", b"/proc", b"proc", flags | MS_NOEXEC, None) != 0:
         mount(b"tmpfs", "/proc", b"tmpfs", flags | MS_NOEXEC, b"mode=555,size=4k")
+
+
+def is_below(path, folder):
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def drop_rights():

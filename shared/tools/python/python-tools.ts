@@ -67,7 +67,7 @@ export function createPythonTools(options: PythonOptions): LanguageTools {
       timeout_ms,
       command: {
         command: python.path,
-        args: ['-I', '-B', script],
+        args: ['-I', '-B', script, ...read, ...write],
         env: { LANG: 'C.UTF-8' },
         read: [...new Set([dirname(script), ...folders, ...read])],
         write,
