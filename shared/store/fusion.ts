@@ -19,12 +19,15 @@ export function depthFor(limit: number): number {
  *
  * @param words What the ranking by words weighs, from 0 to 1: where the best of it has little of what was asked for
  *   (a common word of a question that is misspelt), its order says little.
+ * @param unembedded Texts that have no vector yet: their place by words stands for the other one too, as not to be among
+ *   the nearest says nothing of them.
  */
 export function fuse<Key extends string | number>(
   fts: readonly Key[],
   vector: readonly Key[],
   limit: number,
   words = 1,
+  unembedded: ReadonlySet<Key> = new Set(),
 ): Fused<Key>[] {
   const found = new Map<Key, Fused<Key>>()
   const add = (keys: readonly Key[], kind: 'fts_rank' | 'vector_rank', weight: number) => {
@@ -37,6 +40,10 @@ export function fuse<Key extends string | number>(
   }
   add(fts, 'fts_rank', words)
   add(vector, 'vector_rank', 1)
+  // What has all the words weighs less than 1 when it is long.
+  const instead = Math.min(1, 2 * words)
+  for (const one of found.values())
+    if (one.fts_rank !== null && unembedded.has(one.key)) one.rrf_score += instead / (RRF_K + one.fts_rank)
   return [...found.values()]
     .sort((a, b) => b.rrf_score - a.rrf_score || (a.key < b.key ? 1 : -1))
     .slice(0, limit)

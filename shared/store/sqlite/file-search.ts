@@ -12,7 +12,7 @@ import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
 import { perTerm, type Ranked, rankMatches } from './ranking.ts'
 import type { VectorIndex } from './vector-index.ts'
-import { nearestTexts } from './vector-search.ts'
+import { nearestTexts, withoutVector } from './vector-search.ts'
 
 const NOTHING: Ranked = { seqs: [], coverage: 0 }
 
@@ -81,7 +81,12 @@ export async function searchFiles(
         })
       : [],
   ])
-  const found = fuse(words.seqs, near, 2 * depth, byVectors ? words.coverage : 1).map(({ key }) => key)
+  const unembedded = byVectors
+    ? await withoutVector(database, actor, { of: 'files', agent_id }, vectors, words.seqs)
+    : undefined
+  const found = fuse(words.seqs, near, 2 * depth, byVectors ? words.coverage : 1, unembedded).map(
+    ({ key }) => key,
+  )
   const matches = await database.read((c) => matchesOf(c, actor, agent_id, found))
   return matches.slice(0, limit)
 }

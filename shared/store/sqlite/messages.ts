@@ -23,7 +23,7 @@ import { query, sqlite } from './query.ts'
 import type { MessageRow } from './tables.ts'
 import { UnindexedTexts } from './unindexed-texts.ts'
 import type { VectorIndex } from './vector-index.ts'
-import { nearestTexts } from './vector-search.ts'
+import { nearestTexts, withoutVector } from './vector-search.ts'
 
 type Data = Pick<
   StoredMessage,
@@ -240,10 +240,21 @@ export class SqliteMessages implements MessageStore {
     ])
     const byId = new Map([...byWords, ...byVectors].map((message) => [message.id, message]))
     const ids = (messages: readonly StoredMessage[]) => messages.map(({ id }) => id)
-    return fuse(ids(byWords), ids(byVectors), limit).flatMap(({ key, ...ranks }) => {
+    const unembedded = near ? await this.#unembedded(actor, search, ids(byWords)) : undefined
+    return fuse(ids(byWords), ids(byVectors), limit, 1, unembedded).flatMap(({ key, ...ranks }) => {
       const message = byId.get(key)
       return message ? [{ message, ...ranks }] : []
     })
+  }
+
+  async #unembedded(actor: Actor, search: MessageFind, ids: readonly string[]): Promise<Set<string>> {
+    const places = await this.#database.read((c) =>
+      c.all(sqlite.selectFrom('messages').select(['id', 'seq']).where('id', 'in', ids)),
+    )
+    const scope = { of: 'messages', agent_id: search.agent_id } as const
+    const seqs = places.map(({ seq }) => seq)
+    const none = await withoutVector(this.#database, actor, scope, search.vectors, seqs)
+    return new Set(places.filter(({ seq }) => none.has(seq)).map(({ id }) => id))
   }
 
   async #nearest(actor: Actor, search: MessageFind, limit: number): Promise<StoredMessage[]> {

@@ -28,7 +28,7 @@ import {
 import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
 import type { VectorIndex } from './vector-index.ts'
-import { type Among, nearestTexts } from './vector-search.ts'
+import { type Among, nearestTexts, withoutVector } from './vector-search.ts'
 
 const NOTHING: Ranked = { seqs: [], coverage: 0 }
 
@@ -81,7 +81,9 @@ export class SqlitePassages implements PassageStore {
       }),
     ])
     await pause(0)
-    return this.#matches(actor, fuse(fts.seqs, near, limit, fts.coverage))
+    const scope = { of: 'passages', ...search } as const
+    const unembedded = await withoutVector(this.#database, actor, scope, vectors, fts.seqs)
+    return this.#matches(actor, fuse(fts.seqs, near, limit, fts.coverage, unembedded))
   }
 
   /** The passages behind what was found; one that is gone by now is left out. */

@@ -3,6 +3,7 @@ import type { VectorScope } from '../../core/ports/vector-store.ts'
 import { pause } from '../pause.ts'
 import type { Database } from './database.ts'
 import type { Connection } from './query.ts'
+import { sqlite } from './query.ts'
 import type { Near, VectorIndex } from './vector-index.ts'
 import { ownersOf } from './vector-owners.ts'
 
@@ -36,6 +37,40 @@ export async function nearestTexts(
     .sort((a, b) => b.score - a.score || b.seq - a.seq)
     .slice(0, limit)
     .map(({ seq }) => seq)
+}
+
+/** Which of these texts of a scope have no vector that a query could be compared with. */
+export function withoutVector(
+  database: Database,
+  actor: Actor,
+  scope: VectorScope,
+  vectors: ReadonlyMap<string, Float32Array>,
+  seqs: readonly number[],
+): Promise<Set<number>> {
+  return database.read((c) => {
+    const owners = ownersOf(c, actor, scope).filter(({ model, dim }) => vectors.get(model)?.length === dim)
+    const embedded = new Set(
+      c
+        .all(
+          sqlite
+            .selectFrom('vectors')
+            .innerJoin('embeddings', (join) =>
+              join
+                .onRef('embeddings.owner', '=', 'vectors.owner')
+                .onRef('embeddings.generation', '=', 'vectors.generation'),
+            )
+            .select('vectors.seq')
+            .where(
+              'vectors.owner',
+              'in',
+              owners.map(({ owner }) => owner),
+            )
+            .where('vectors.seq', 'in', seqs),
+        )
+        .map(({ seq }) => seq),
+    )
+    return new Set(seqs.filter((seq) => !embedded.has(seq)))
+  })
 }
 
 async function allowed(database: Database, owner: string, among: NonNullable<Among>): Promise<Set<number>> {

@@ -63,6 +63,16 @@ export function describeFileVectors(subject: Subject): void {
       assert.equal(dim, 256, 'as long as the vectors are')
     })
 
+    it('that are not made yet keep a part from no place that its words give it', async () => {
+      const folder = await anEmbeddedFolder()
+      const { id: agent } = await subject.store.agents.create(ADA, anAgent('ada', { folder_ids: [folder] }))
+      await aReadFile(subject, folder, 'a.txt', ...Array.from({ length: 8 }, (_, i) => `the turbine ${i}`))
+      await embedAll()
+      await aReadFile(subject, folder, 'b.txt', 'the turbine bearing clearance')
+      const found = await near(agent, 'turbine bearing clearance', { mode: 'hybrid' })
+      assert.equal(found[0], 'the turbine bearing clearance')
+    })
+
     it('keep no file from being completed when they cannot be made, and it says why', async () => {
       const folder = await anEmbeddedFolder()
       const file = await aReadFile(subject, folder, 'a.txt', 'one', 'two')

@@ -101,6 +101,21 @@ export function describeVectors(subject: Subject): void {
       assert.equal(found.filter((match) => match.fts_rank !== null).length, 2)
     })
 
+    it('that are not made yet keep a text from no place that its words give it', async () => {
+      const { passages } = subject.store
+      const others = Array.from({ length: 8 }, (_, i) => `the turbine number ${i}`)
+      const archive = await anEmbeddedArchive(...others)
+      await embedAll()
+      await passages.createIn(ADA, archive, [aPassage('the turbine bearing clearance')])
+      const found = await near(archive, 'turbine bearing clearance', { mode: 'hybrid', limit: 3 })
+      assert.equal(found[0], 'the turbine bearing clearance')
+      await embedAll()
+      assert.deepEqual(
+        (await near(archive, 'turbine bearing clearance', { mode: 'hybrid', limit: 3 }))[0],
+        'the turbine bearing clearance',
+      )
+    })
+
     it('of a process that died are made by another after its claim', async () => {
       const { vectors } = subject.store
       await anEmbeddedArchive('one')
