@@ -177,7 +177,7 @@ if (watch) {
   await Promise.all(contexts.map((c) => c.dispose()))
   const built = results.flatMap((r) => Object.keys(r.metafile.outputs)).map((file) => resolve(file))
   const notices = await writeNotices(results.flatMap((r) => Object.keys(r.metafile.inputs)))
-  await removeStale(new Set([...built, notices, await writeOpenApi(), ...scripts]))
+  await removeStale(new Set([...built, notices, await writeOpenApi(), await writeParsersLock(), ...scripts]))
 }
 
 /** What is started by a Python; `pythonScript` finds it. */
@@ -216,6 +216,36 @@ async function writeOpenApi() {
   const { openApiDocument } = await import('./shared/server/openapi.ts')
   const file = resolve('dist/openapi.json')
   await writeFile(`${file}.new`, JSON.stringify(await openApiDocument()))
+  await rename(`${file}.new`, file)
+  return file
+}
+
+/** Of the lockfile what the heavy parsers are made of: what is installed where they did not come along. */
+async function writeParsersLock() {
+  const { packages } = JSON.parse(await readFile('package-lock.json', 'utf8'))
+  const locked = {}
+  const add = (from, name) => {
+    // As Node resolves: the nearest folder upwards that has it.
+    for (let place = from; ; place = place.slice(0, Math.max(0, place.lastIndexOf('/node_modules/')))) {
+      const key = place === '' ? `node_modules/${name}` : `${place}/node_modules/${name}`
+      if (packages[key]) {
+        if (locked[key]) return
+        const { dev: _, ...entry } = packages[key]
+        locked[key] = entry
+        for (const needed of Object.keys(entry.dependencies ?? {})) add(key, needed)
+        return
+      }
+      if (place === '') throw new Error(`package-lock.json has no ${name}`)
+    }
+  }
+  const parsers = ['mammoth', 'read-excel-file', 'unpdf']
+  for (const name of parsers) add('', name)
+  const dependencies = Object.fromEntries(
+    parsers.map((name) => [name, packages[`node_modules/${name}`].version]),
+  )
+  const lock = { lockfileVersion: 3, requires: true, packages: { '': { dependencies }, ...locked } }
+  const file = resolve('dist/parsers-lock.json')
+  await writeFile(`${file}.new`, JSON.stringify(lock))
   await rename(`${file}.new`, file)
   return file
 }

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { chmod, copyFile, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -229,6 +240,9 @@ describe('backup and restore', () => {
       await backUp({ directory })
       await writeFile(inside('notes.txt'), 'mine')
       await writeFile(inside('config.json'), '{}')
+      const installed = inside('parsers', '0123456789abcdef', 'node_modules', 'unpdf')
+      await mkdir(installed, { recursive: true })
+      await writeFile(join(installed, 'index.js'), 'export {}')
       const plan = planPurge(directory)
       assert.deepEqual(plan.stays, ['notes.txt'])
       assert.equal(plan.items.at(-1)?.name, 'loci.db')

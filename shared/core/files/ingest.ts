@@ -76,7 +76,8 @@ export class FileIngest {
 
   async #parse(claim: FileClaim): Promise<FileOutcome | 'stopped' | 'lost'> {
     const { signal } = this.#stopping
-    const parsing = this.#parser.parse(claim, { signal })
+    const note = (text: string | null) => this.#files.note(claim, text)
+    const parsing = this.#parser.parse(claim, { signal, note })
     try {
       for (;;) {
         const next = await parsing.next()

@@ -12,9 +12,12 @@ export interface ParsedFile {
 export interface FileParser {
   /**
    * The text of an upload, part by part. Throws an error whose text tells a user what is wrong with the file; an abort
-   * throws its reason.
+   * throws its reason. `note` is told what takes long before there is any text, and null when that is over.
    */
-  parse(claim: FileClaim, options: { signal: AbortSignal }): AsyncGenerator<FileBatch, ParsedFile>
+  parse(
+    claim: FileClaim,
+    options: { signal: AbortSignal; note?: (text: string | null) => Promise<unknown> },
+  ): AsyncGenerator<FileBatch, ParsedFile>
   /** Forgets an upload. */
   discard(file_id: string): Promise<void>
   /** Ids of the uploads that lie there for a while. */

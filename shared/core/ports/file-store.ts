@@ -117,6 +117,8 @@ export interface FileStore {
   claim(options: { max_attempts: number }): Promise<FileClaim | null>
   /** Stores a part; false when the file is no longer this claim's. */
   append(claim: FileClaim, batch: FileBatch): Promise<boolean>
+  /** Says with the file why its reading takes long; null: no more. False when the file is no longer this claim's. */
+  note(claim: FileClaim, text: string | null): Promise<boolean>
   /** Ends the reading; an error leaves no text. False when the file is no longer this claim's. */
   finish(claim: FileClaim, outcome: FileOutcome): Promise<boolean>
   /** Gives a claim back, for a later start or another instance. */

@@ -137,6 +137,7 @@ export class SqliteFiles implements FileStore {
           instance_id: this.#instance.id,
           attempts: attempt,
           chunks: 0,
+          error_message: null,
           updated_at: now,
         }),
       )
@@ -175,6 +176,14 @@ export class SqliteFiles implements FileStore {
     })
   }
 
+  note(claim: FileClaim, text: string | null): Promise<boolean> {
+    return this.#database.write((tx) => {
+      if (!this.#held(tx, claim)) return false
+      tx.run(sqlite.updateTable('files').set({ error_message: text }).where('id', '=', claim.file_id))
+      return true
+    })
+  }
+
   async finish(claim: FileClaim, outcome: FileOutcome): Promise<boolean> {
     const done = await this.#database.write((tx) => {
       if (!this.#held(tx, claim)) return false
@@ -183,6 +192,7 @@ export class SqliteFiles implements FileStore {
           ? { status: 'error', error_message: outcome.message, chunks: 0 }
           : {
               status: 'completed',
+              error_message: null,
               type: outcome.type,
               lines: outcome.lines,
               characters: outcome.characters,

@@ -30,6 +30,12 @@ const FOLDERS: Record<string, RegExp> = {
   files: /^file-[0-9a-f-]{36}(?:\.part)?$/,
 }
 
+/** Folders in folders of a data directory that are Loci's with all that is in them. */
+const TREES: Record<string, RegExp> = {
+  // `install-parsers.ts`: what npm has put there.
+  parsers: /^[0-9a-f]{16}(?:\.[0-9a-f-]{36}\.tmp)?$/,
+}
+
 /**
  * What `purge` would remove. Throws `not_found` where there is no such directory, `invalid_argument` where it is not
  * Loci's: nothing is ever removed from a folder that holds no store.
@@ -49,12 +55,14 @@ export function planPurge(directory: string): PurgePlan {
   const stays: string[] = []
   for (const entry of readdirSync(root, { withFileTypes: true })) {
     const inside = entry.isDirectory() ? FOLDERS[entry.name] : undefined
+    const trees = entry.isDirectory() ? TREES[entry.name] : undefined
     if (entry.isFile() && FILES.test(entry.name)) items.push(item(root, entry.name))
-    else if (!inside) stays.push(entry.name)
+    else if (!inside && !trees) stays.push(entry.name)
     else {
       for (const file of readdirSync(join(root, entry.name), { withFileTypes: true })) {
         const name = join(entry.name, file.name)
-        if (file.isFile() && inside.test(file.name)) items.push(item(root, name))
+        if (file.isFile() && inside?.test(file.name)) items.push(item(root, name))
+        else if (file.isDirectory() && trees?.test(file.name)) items.push(tree(root, name))
         else stays.push(name)
       }
     }
@@ -74,11 +82,12 @@ export async function purge(plan: PurgePlan): Promise<void> {
     // Windows cannot remove an open file.
     if (process.platform === 'win32') exclusive?.release()
     try {
-      for (const { name } of plan.items) await fs.rm(join(directory, name), { force: true })
+      for (const { name } of plan.items) await fs.rm(join(directory, name), { force: true, recursive: true })
     } finally {
       if (process.platform !== 'win32') exclusive?.release()
     }
-    for (const folder of Object.keys(FOLDERS)) await removeIfEmpty(join(directory, folder))
+    for (const folder of [...Object.keys(FOLDERS), ...Object.keys(TREES)])
+      await removeIfEmpty(join(directory, folder))
     if (!(await removeIfEmpty(directory))) await syncDirectory(directory)
   } catch (error) {
     throw asStoreError(error, directory)
@@ -87,6 +96,14 @@ export async function purge(plan: PurgePlan): Promise<void> {
 
 function item(root: string, name: string): PurgeItem {
   return { name, bytes: lstatSync(join(root, name)).size }
+}
+
+function tree(root: string, name: string): PurgeItem {
+  const files = readdirSync(join(root, name), { recursive: true, withFileTypes: true })
+  const sizes = files
+    .filter((file) => file.isFile())
+    .map((file) => lstatSync(join(file.parentPath, file.name)).size)
+  return { name, bytes: sizes.reduce((sum, size) => sum + size, 0) }
 }
 
 /** A store that can be opened, or what is left of one: its folders beside a file that SQLite cannot read. */
