@@ -135,6 +135,27 @@ export function describeFiles(subject: Subject): void {
       assert.equal(await files.get(ADA, file.id), null)
     })
 
+    it('a file tells why its reading takes long, until it is read', async () => {
+      const { folders, files } = subject.store
+      const { id: folder_id } = await folders.create(ADA, aFolder())
+      const { file } = await files.create(ADA, aFile(folder_id, 'a.txt'), 'error')
+      const told = async () => (await files.get(ADA, file.id))?.error_message
+      assert.deepEqual(await files.unreadOf(ADA, folder_id), [file.id])
+      assert.deepEqual(await files.unreadOf(EVE, folder_id), [])
+      const first = await claimOf(file.id)
+      assert.ok(await files.note(first, 'waiting for a parser'))
+      assert.equal(await told(), 'waiting for a parser')
+      await files.release(first)
+      assert.equal(await files.note(first, 'late'), false)
+      const second = await claimOf(file.id)
+      assert.equal(await told(), null, 'begun anew')
+      await files.note(second, 'waiting again')
+      const end = { status: 'completed', type: 'text/plain', lines: 1, characters: 1 } as const
+      await files.finish(second, end)
+      assert.equal(await told(), null)
+      assert.deepEqual(await files.unreadOf(ADA, folder_id), [])
+    })
+
     it('an error leaves its text, and nothing of the file', async () => {
       const { folders, files } = subject.store
       const { id: folder_id } = await folders.create(ADA, aFolder())
