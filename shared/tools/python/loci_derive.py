@@ -232,13 +232,14 @@ class Reader:
             raise Problem(arg, f"{arg.arg} has no type: annotate it, such as `{arg.arg}: str`.")
         schema, optional = self.annotation(arg.annotation)
         described = doc.entries.get(arg.arg) or schema.get("description")
-        if not described:
-            raise Problem(
+        if described:
+            schema["description"] = described
+        else:
+            self.warn(
                 arg,
                 f"{arg.arg} has no description: write a line `{arg.arg}: what it is` under `Args:` in the docstring"
                 f" of {function.name}.",
             )
-        schema["description"] = described
         if default is not None:
             optional = True
             self.set_default(schema, default)

@@ -1,6 +1,7 @@
 """What programs on letta-client do every day, with either generation of it. Asserts each effect; prints what was shown."""
 
 import asyncio
+import inspect
 import sys
 import time
 
@@ -143,6 +144,50 @@ def read_file(folder_id, file_id):
     return client.folders.files.list(folder_id=folder_id)[0]
 
 
+def roll_dice(sides: int, agent_state: "AgentState") -> str:
+    """
+    Rolls a die.
+
+    Args:
+        sides (int): How many sides the die has.
+
+    Returns:
+        str: What fell.
+    """
+    import os
+
+    print("rolling")
+    agent_state.memory.update_block_value("human", "Rolled a die.")
+    return f"{os.environ['LUCK']} of {sides}"
+
+
+def tools():
+    own = client.tools
+    source = inspect.getsource(roll_dice)
+    tool = own.upsert(source_code=source) if MODERN else own.upsert_from_function(func=roll_dice)
+    assert tool.name == "roll_dice" and tool.json_schema["parameters"]["required"] == ["sides"], tool
+    again = own.upsert(source_code=source, tags=["dice"])
+    assert (again.id, again.tags) == (tool.id, ["dice"]), again
+    secrets = {"secrets": {"LUCK": "6"}} if MODERN else {"tool_exec_environment_variables": {"LUCK": "6"}}
+    agent = client.agents.create(name="Gambler", model=MODEL, memory_blocks=blocks(human="New."), **secrets)
+    client.agents.tools.attach(agent_id=agent.id, tool_id=tool.id)
+    assert tool.id in [t.id for t in client.agents.tools.list(agent_id=agent.id)]
+    if MODERN:
+        rolled = client.agents.tools.run(tool_name="roll_dice", agent_id=agent.id, args={"sides": 20})
+        assert (rolled.status, rolled.func_return, rolled.stdout) == ("success", "6 of 20", ["rolling"]), rolled
+        assert client.agents.blocks.retrieve(agent_id=agent.id, block_label="human").value == "Rolled a die."
+    else:
+        run = own.run_tool_from_source(
+            source_code="def add(a: int, b: int) -> int:\n    \"\"\"Adds.\"\"\"\n    return a + b\n", args={"a": 1, "b": 2}
+        )
+        assert (run.status, run.tool_return) == ("success", "3"), run
+    (own.update if MODERN else own.modify)(tool_id=tool.id, return_char_limit=100)
+    assert own.retrieve(tool_id=tool.id).return_char_limit == 100
+    own.delete(tool_id=tool.id)
+    assert tool.id not in [t.id for t in client.agents.tools.list(agent_id=agent.id)]
+    show("tools of one's own: from a function, attached, run, changed, deleted")
+
+
 def older_nouns():
     if MODERN:
         return
@@ -156,5 +201,5 @@ def older_nouns():
     show("identities, jobs, providers")
 
 
-for step in (create_and_send, stream, asynchronous, errors, paging, memory, passages, files, older_nouns):
+for step in (create_and_send, stream, asynchronous, errors, paging, memory, passages, files, tools, older_nouns):
     step()

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import io
 import json
+import linecache
 import sys
 
 import letta_client
@@ -33,8 +34,11 @@ def namespace(task):
     }
 
 
-def run(code, names):
-    compiled = compile(code, "<example>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+def run(name, code, names):
+    path = f"<{name}>"
+    # A program has its source in a file, where the client finds that of a function.
+    linecache.cache[path] = (len(code), None, code.splitlines(True), path)
+    compiled = compile(code, path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     result = eval(compiled, names)
     if asyncio.iscoroutine(result):
         asyncio.run(result)
@@ -49,7 +53,7 @@ def main():
             error = None
             try:
                 with contextlib.redirect_stdout(printed):
-                    run(part["code"], names)
+                    run(part["name"], part["code"], names)
             except Exception as raised:
                 error = f"{type(raised).__name__}: {raised}"
             count = len(names["chunks"])

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { toolName } from '../../../shared/schema/custom-tool.ts'
 import { isAppError } from '../../../shared/schema/errors.ts'
+import { wrongName } from '../../../shared/tools/source/names.ts'
 import { createToolSources } from '../../../shared/tools/source/sources.ts'
 
 const sources = createToolSources()
@@ -50,6 +52,24 @@ describe('the sources of tools', function () {
             (error) => isAppError(error, 'invalid_argument'),
             name,
           )
+    })
+
+    it('names are those that a request may give', () => {
+      for (const name of [
+        'f',
+        '_f',
+        'a-b',
+        'f2',
+        'x'.repeat(48),
+        '2f',
+        '-f',
+        'a b',
+        'ü',
+        '',
+        'x'.repeat(49),
+        'f\n',
+      ])
+        assert.equal(wrongName(name) === undefined, toolName.safeParse(name).success, name)
     })
 
     it('the function with the name of json_schema is the tool, and otherwise the last one', async () => {
@@ -137,13 +157,14 @@ describe('the sources of tools', function () {
     it('are what the comments of a Python source ask for, not its texts', async () => {
       const tool = await sources.derive(
         python(
-          `${lines.map((line) => `# ${line}`).join('\n')}\ndef f():\n    """F.\n\n    # loci: pip evil\n    """\n    return "# loci: pip evil"  # loci: pip requests[socks]==2.32.3\n# loci: pip pyyaml`,
+          `${lines.map((line) => `# ${line}`).join('\n')}\ndef f():\n    """F.\n\n    # loci: pip evil\n    """\n    return "# loci: pip evil"  # loci: pip requests[socks]==2.32.3\n# loci: pip pyyaml\n# loci: pip rich >= 13, <15`,
         ),
       )
       assert.deepEqual(tool.permissions, asked)
       assert.deepEqual(tool.pip_requirements, [
         { name: 'requests[socks]', version: '2.32.3' },
         { name: 'pyyaml', version: null },
+        { name: 'rich', version: '>= 13, <15' },
       ])
     })
 
@@ -170,6 +191,9 @@ describe('the sources of tools', function () {
       ['pip requests', /write `loci: npm`/],
       ['npm Not A Package', /takes one package/],
       ['npm lodash --registry=x', /takes one package/],
+      ['npm lodash@4 --registry=x', /takes one package/],
+      ['npm lodash@https://x.y/z.tgz', /takes one package/],
+      ['npm ../beside', /takes one package/],
       ['', /Nothing stands behind `loci:`/],
       ['x'.repeat(2000), /at most 1000 characters/],
     ] as const)
@@ -220,6 +244,17 @@ describe('the sources of tools', function () {
           'warning 4 f has no description: begin its docstring with what it does.',
           'warning 5 os.system starts processes, which a tool may not: the call will fail.',
         ],
+      )
+    })
+
+    it('warns of a parameter without a description, which is no reason to refuse a tool', async () => {
+      const { tool, problems } = await sources.check(
+        python('def f(\n    a: str,\n) -> str:\n    """Does it."""\n    return a'),
+      )
+      assert.deepEqual(tool?.json_schema.parameters.properties, { a: { type: 'string' } })
+      assert.deepEqual(
+        problems.map(({ severity, line, message }) => `${severity} ${line} ${message}`),
+        ['warning 2 a has no description: write a line `a: what it is` under `Args:` in the docstring of f.'],
       )
     })
 
@@ -294,7 +329,7 @@ describe('the sources of tools', function () {
       ['a union without end', python(`def f(a: ${'int|'.repeat(20_000)}str): pass`)],
       [
         'a docstring of brackets',
-        python(`def f(a: str):\n  """F.\n\n  Args:\n    a ${'('.repeat(50_000)}\n  """`),
+        python(`def f(a):\n  """F.\n\n  Args:\n    a ${'('.repeat(50_000)}\n  """`),
       ],
       ['a byte of nothing', python('def f():\0 pass')],
       ['half a letter', python('def f(): return "\ud800"')],
