@@ -69,6 +69,7 @@ export function createTransport(
     async fetch(request) {
       if (ended) return protocolError(503, -32_000, 'The server is shutting down.')
       try {
+        if (Number(request.headers.get('content-length')) > LARGEST_BODY) return await tooLarge(request)
         const legacy = await isLegacyRequest(request, undefined, { maxRequestBodySize: LARGEST_BODY })
         return legacy ? await sessions.fetch(request) : await modern.fetch(request)
       } catch (error) {
@@ -81,6 +82,13 @@ export function createTransport(
       await Promise.all([sessions.close(), modern.close()])
     },
   }
+}
+
+/** Read to its end, within reason: who is still writing would not hear why it was refused. */
+async function tooLarge(request: Request): Promise<Response> {
+  let left = 16 * LARGEST_BODY
+  for await (const piece of request.body ?? []) if ((left -= piece.length) < 0) break
+  return protocolError(413, -32_600, `The message is larger than ${LARGEST_BODY} bytes.`)
 }
 
 /** Changes are followed as long as a subscription is open. */

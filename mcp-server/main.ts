@@ -34,31 +34,44 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
     if (options.signal.aborted) stop()
     else options.signal.addEventListener('abort', stop, { once: true })
   })
-  const transport = new StdioServerTransport()
+  const gone = Promise.withResolvers<void>()
+  const left = () => {
+    hostIsGone = true
+    leave()
+    gone.resolve()
+  }
   // Heard before the SDK hears it and aborts the calls: these then know that nobody cancelled them.
-  const gone = new Promise<void>((resolve) => {
-    const left = () => {
-      hostIsGone = true
-      leave()
-      resolve()
-    }
-    process.stdin.once('end', left).once('close', left)
-    process.stdout.once('error', left)
-  })
+  process.stdin.once('end', left).once('close', left)
+  process.stdout.once('error', left)
+
   const createServer = createServerFactory(deps, options.settings)
+  const transport = new StdioServerTransport()
   let modern: McpServer | null = null
+  let lastError = ''
   const connection = serveStdio(
     (context) => {
       const server = createServer(context)
       if (context.era === 'modern') modern = server
       return server
     },
-    { transport, onerror: (error) => log(messageOf(error)) },
+    {
+      transport,
+      onerror(error) {
+        lastError = messageOf(error)
+        log(lastError)
+      },
+    },
   )
-  // The SDK serves these subscriptions itself and asks nobody; until there is one, changes need not be followed.
-  onListen(transport, () => {
-    const server = modern
-    if (server) deps.updates.listen((change) => sendChange(server, deps, change, () => true))
+  watch(transport, {
+    // The SDK serves these subscriptions itself and asks nobody; until there is one, changes need not be followed.
+    listened() {
+      const server = modern
+      if (server) deps.updates.listen((change) => sendChange(server, deps, change, () => true))
+    },
+    closed() {
+      if (!hostIsGone && !options.signal.aborted) refuse(lastError)
+      left()
+    },
   })
   let early: NodeJS.Timeout | undefined
   process.stdin.once('data', () => {
@@ -67,7 +80,7 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
     }, OPEN_AFTER)
   })
 
-  await Promise.race([gone, stopped])
+  await Promise.race([gone.promise, stopped])
   clearTimeout(early)
   await connection.close()
   if (turns.size > 0 && hostIsGone) {
@@ -77,15 +90,33 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
   await close()
 }
 
-/** Calls back at the first `subscriptions/listen` (2026-07-28) that comes. */
-function onListen(transport: StdioServerTransport, begin: () => void): void {
-  const deliver = transport.onmessage
-  let begun = false
+/** More that the host has not read than this, and it is not listened to until it has. In bytes. */
+const UNREAD = 8 * 1024 * 1024
+
+/** Hears the first `subscriptions/listen` (2026-07-28) and the end, beside the SDK; holds back who does not read. */
+function watch(transport: StdioServerTransport, events: { listened: () => void; closed: () => void }): void {
+  const { onmessage, onclose } = transport
+  let listened = false
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's objects are no event targets
   transport.onmessage = (message) => {
-    deliver?.(message)
-    if (!('method' in message) || message.method !== 'subscriptions/listen') return
-    if (!begun) begin()
-    begun = true
+    onmessage?.(message)
+    if (process.stdout.writableLength > UNREAD && !process.stdin.isPaused()) {
+      process.stdin.pause()
+      process.stdout.once('drain', () => process.stdin.resume())
+    }
+    if (listened || !('method' in message) || message.method !== 'subscriptions/listen') return
+    listened = true
+    events.listened()
   }
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- as above
+  transport.onclose = () => {
+    onclose?.()
+    events.closed()
+  }
+}
+
+/** The last words to a host whose message ended the connection: one that is too large to be read. */
+function refuse(why: string): void {
+  const error = { code: -32_600, message: `The connection ends: ${why}` }
+  process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', id: null, error })}\n`)
 }

@@ -28,6 +28,7 @@ export async function runMcpHttp(options: McpHttpCommand): Promise<void> {
   const loci =
     options.url === undefined ? await openLoci({ data: options.data, onFailure: logFailure }) : null
   try {
+    loci?.reachableAt(options.host ?? '127.0.0.1')
     const remote = { url: options.url ?? '', token: process.env['LOCI_TOKEN'] }
     const client = loci ? clientOf(loci) : connect(remote)
     const mcp = createMcpHttp({ settings, client: () => Promise.resolve(client), log: logLine })
