@@ -35,9 +35,14 @@ const MAX_TIMEOUT_MS = 60 * 60_000
 const MIN_MEMORY_MB = 64
 const MAX_MEMORY_MB = 65_536
 
-const PIP =
-  /^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:\[[A-Za-z0-9._,-]+\])?)(?:\s*==\s*([A-Za-z0-9.!+_-]+))?$/
-const NPM = /^((?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*)(?:@([A-Za-z0-9.^~*+-]+))?$/
+const PIP_NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:\[[A-Za-z0-9._,-]+\])?/
+/** `==2.32`, `>=2,<3`. */
+const PIP_VERSION =
+  /^(?:[<>=!~]=?|===)\s*[A-Za-z0-9][\w.*+!-]*(?:\s*,\s*(?:[<>=!~]=?|===)\s*[A-Za-z0-9][\w.*+!-]*)*$/
+const NPM_NAME = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~][a-z0-9._~-]*/
+/** `@4`, `@^1.2`, `@>=4 <6`. */
+const NPM_VERSION =
+  /^@[<>=^~]{0,2}[A-Za-z0-9*][\w.*+-]*(?:(?:\s*\|\|\s*|\s+)[<>=^~]{0,2}[A-Za-z0-9*][\w.*+-]*)*$/
 
 /** What the `loci:` comments of a source ask for, such as `loci: network` or `loci: read ~/notes`; nothing without any. */
 export function readDirectives(comments: readonly DirectiveComment[], language: SourceLanguage): Directives {
@@ -142,9 +147,12 @@ function requirement(
     return 'A TypeScript tool needs packages of npm: write `loci: npm`.'
   if (word === 'npm' && language === 'python')
     return 'A Python tool needs packages of pip: write `loci: pip`.'
-  const [, name, version = null] = (word === 'pip' ? PIP : NPM).exec(value) ?? []
-  if (name === undefined)
+  const name = (word === 'pip' ? PIP_NAME : NPM_NAME).exec(value)?.[0]
+  const version = name === undefined ? '' : value.slice(name.length).trim()
+  if (name === undefined || (version !== '' && !(word === 'pip' ? PIP_VERSION : NPM_VERSION).test(version)))
     return `\`loci: ${word}\` takes one package, with a version or without: \`loci: ${EXAMPLES[word]}\`.`
-  asked[`${word}_requirements`].push({ name, version })
+  // One version alone is written without a sign.
+  const exact = /^(?:@|==)\s*([^=,][^,]*)$/.exec(version)?.[1]
+  asked[`${word}_requirements`].push({ name, version: exact ?? (version || null) })
   return undefined
 }
