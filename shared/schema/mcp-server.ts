@@ -103,15 +103,45 @@ export const updateMcpServer = z.object({
 })
 export type UpdateMcpServer = z.infer<typeof updateMcpServer>
 
-/** Bodies of the older API: the configuration with the server's name in it, and its type as `type`. */
-export const olderMcpServer = z.preprocess(apart, createMcpServer)
-export const olderMcpUpdate = z.preprocess(apart, updateMcpServer)
+/**
+ * A body of the older API: the configuration with the server's name in it, and its type as `type`. Answers what the newer
+ * API takes.
+ */
+export const olderMcpServer = z
+  .union([
+    older(stdio, 'stdio'),
+    older(http('sse'), 'sse'),
+    older(http('streamable_http'), 'streamable_http'),
+  ])
+  .transform(({ server_name, type, ...config }) => ({
+    server_name,
+    config: { ...config, mcp_server_type: type } as CreateMcpServer['config'],
+  }))
 
-function apart(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  const { server_name, ...config } = value as Record<string, unknown>
-  return { server_name, config }
+function older<S extends z.ZodObject, const T extends McpServerConfig['mcp_server_type']>(
+  schema: S,
+  type: T,
+) {
+  const { mcp_server_type: _, ...fields } = schema.shape as Omit<S['shape'], 'mcp_server_type'> & {
+    mcp_server_type: unknown
+  }
+  return z.object({ ...fields, server_name: serverName, type: z.literal(type).default(type as never) })
 }
+
+/** The same of `PATCH`, which goes by the type that the server has. */
+export const olderMcpUpdate = z.object({
+  server_name: serverName.nullish(),
+  stdio_config: z
+    .object({ command: command.nullish(), args: z.array(text).max(1000).nullish(), env: map.nullish() })
+    .nullish(),
+  server_url: url.nullish(),
+  auth_header: headerName.nullish(),
+  auth_token: headerValue().nullish(),
+  /** The older name of `auth_token`. */
+  token: headerValue().nullish(),
+  custom_headers: headers.nullish(),
+})
+export type OlderMcpUpdate = z.infer<typeof olderMcpUpdate>
 
 /** Ours: how the connection of the process that answers does. */
 const mcpServerState = z.object({
@@ -177,5 +207,6 @@ export const mcpTool = z.looseObject({
   inputSchema: jsonObject,
   outputSchema: jsonObject.nullable(),
   annotations: jsonObject.nullable(),
+  _meta: jsonObject.nullable(),
   health: z.object({ status: z.enum(TOOL_HEALTH), reasons: z.array(z.string()) }),
 })

@@ -26,7 +26,13 @@ export function toMcpTool({ listing, health }: JudgedTool) {
   const { input_schema, output_schema, ...rest } = listing
   const object = (value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value) ? value : null
-  return { ...rest, inputSchema: object(input_schema) ?? {}, outputSchema: object(output_schema), health }
+  return {
+    ...rest,
+    inputSchema: object(input_schema) ?? {},
+    outputSchema: object(output_schema),
+    _meta: null,
+    health,
+  }
 }
 
 /** What a call outside of a turn answers. */

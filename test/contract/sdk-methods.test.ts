@@ -13,6 +13,7 @@ import { conversationMethods, plainConversationOperations } from './methods/conv
 import { folderMethods, folderOperations, sourceOperations } from './methods/folders.ts'
 import { groupOperations } from './methods/groups.ts'
 import { identityMethods, identityOperations } from './methods/identities.ts'
+import { mcpMethods, mcpOperations } from './methods/mcp-servers.ts'
 import { messageMethods } from './methods/messages.ts'
 import { otherMethods } from './methods/others.ts'
 import { plainOperations } from './methods/plain.ts'
@@ -22,7 +23,7 @@ import { searchMethods, searchOperations } from './methods/search.ts'
 import { runMethods } from './methods/runs.ts'
 import { ownToolMethods, ownToolOperations } from './methods/tools.ts'
 
-const TO_COME = Object.values(differences.methods_to_come).flat()
+const TO_COME = Object.values<string[]>(differences.methods_to_come).flat()
 const METHODS = [
   ...agentMethods,
   ...agentFileMethods,
@@ -33,6 +34,7 @@ const METHODS = [
   ...conversationMethods,
   ...folderMethods,
   ...identityMethods,
+  ...mcpMethods,
   ...messageMethods,
   ...runMethods,
   ...searchMethods,
@@ -84,6 +86,7 @@ describe('every method of the official client, called for its effect and held ag
     ...plainOperations,
     ...agentFileOperations,
     ...archiveOperations,
+    ...mcpOperations,
     ...searchOperations,
     ...plainConversationOperations,
     ...compactionOperations,

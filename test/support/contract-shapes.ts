@@ -19,6 +19,8 @@ export interface GoldenShapes {
   answerOf(method: string, pathname: string): { name: string; expression: string } | null
   /** Names of the operations written down, with what each answers. */
   operations: ReadonlyMap<string, string>
+  /** The kinds of what an expression describes, or of its items; none when there is one only. */
+  kindsOf(expression: string): string[]
   /** What is wrong with a value, one readable line each; `place` names the value. */
   check(expression: string, value: unknown, place: string): string[]
 }
@@ -43,6 +45,10 @@ export function loadGoldenShapes(): GoldenShapes {
       const name = findOperation(templates, method, pathname)?.name
       const expression = name === undefined ? undefined : operations.get(name)
       return name === undefined || expression === undefined ? null : { name, expression }
+    },
+    kindsOf(expression) {
+      const { by, ...kinds } = shapes.get(expression.replace(/[[\]?]+$/, '')) ?? {}
+      return by === undefined ? [] : Object.values(kinds)
     },
     check: (expression, value, place) => checkExpression(shapes, expression, value, place),
   }

@@ -57,7 +57,8 @@ export function startModernMcp(): Promise<HttpServer> {
     }))
     return server
   })
-  return serve(getRequestListener((request) => handler.fetch(request)))
+  const listener = getRequestListener((request) => handler.fetch(request))
+  return serve((request, response) => void listener(request, response))
 }
 
 /** A server of the oldest transport: a stream of events, and messages that are posted beside it. */

@@ -22,6 +22,8 @@ import {
   olderMcpConfig,
   olderMcpServer,
   olderMcpUpdate,
+  type OlderMcpUpdate,
+  type UpdateMcpServer,
 } from '../../schema/mcp-server.ts'
 import { jsonObject } from '../../schema/page.ts'
 import { tool } from '../../schema/tool.ts'
@@ -46,6 +48,25 @@ async function serverOf(context: ServerContext, actor: Actor, name: string): Pro
   const found = await context.deps.store.mcp_servers.named(actor, name)
   if (!found) throw notFound('MCP server', name)
   return found
+}
+
+/** A change as the newer API has it. */
+function updateOf(
+  server: McpServer,
+  { server_name, stdio_config, token, ...http }: OlderMcpUpdate,
+): UpdateMcpServer {
+  const { mcp_server_type } = server.config
+  const changed = Object.values({ ...http, token }).some((value) => value !== undefined)
+  if (stdio_config || (mcp_server_type === 'stdio' && !changed))
+    return { server_name, config: { ...stdio_config, mcp_server_type: 'stdio' } }
+  return {
+    server_name,
+    config: {
+      ...http,
+      ...(token === undefined ? {} : { auth_token: token }),
+      mcp_server_type: mcp_server_type === 'stdio' ? 'streamable_http' : mcp_server_type,
+    },
+  }
 }
 
 /** A server that is only tried. */
@@ -129,8 +150,11 @@ export const routes = [
     body: olderMcpUpdate,
     answer: olderMcpConfig,
     async handle({ actor, context, params, body, request }) {
-      const { id } = await serverOf(context, actor, params.mcp_server_name)
-      const changed = await updateMcpServer(context.deps, actor, id, body, { signal: request.signal })
+      const server = await serverOf(context, actor, params.mcp_server_name)
+      const update = updateOf(server, body)
+      const changed = await updateMcpServer(context.deps, actor, server.id, update, {
+        signal: request.signal,
+      })
       if (!changed) throw notFound('MCP server', params.mcp_server_name)
       return shown(changed)
     },
