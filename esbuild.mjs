@@ -38,6 +38,16 @@ const lightValidator = {
       path: 'mcp-shims',
       namespace: 'loci',
     }))
+    // The client is given a validator by us, which trusts nobody's schemas.
+    build.onResolve({ filter: /^@modelcontextprotocol\/client\/_shims$/ }, () => ({
+      path: 'mcp-client-shims',
+      namespace: 'loci',
+    }))
+    build.onLoad({ filter: /^mcp-client-shims$/, namespace: 'loci' }, () => ({
+      contents: `export const CORS_IS_POSSIBLE = false
+        export { CfWorkerJsonSchemaValidator as DefaultJsonSchemaValidator } from '@modelcontextprotocol/client/validators/cf-worker'`,
+      resolveDir: import.meta.dirname,
+    }))
     build.onLoad({ filter: /^mcp-shims$/, namespace: 'loci' }, () => ({
       contents: `export { default as process } from 'node:process'
         export { CfWorkerJsonSchemaValidator as DefaultJsonSchemaValidator } from '@modelcontextprotocol/server/validators/cf-worker'`,
