@@ -95,6 +95,10 @@ export interface Loci {
   close(): Promise<void>
 }
 
+const DEBUG_REFUSED =
+  'Tools are not debugged while others can reach this server: whoever reaches it could run any file of this machine. ' +
+  'Debug on a server that listens on loopback alone.'
+
 /** How often runs of instances that are gone are looked for, in milliseconds. */
 const RECOVER_EVERY_MS = 1_000
 /** How often texts that wait for vectors are looked for, in milliseconds. */
@@ -164,7 +168,12 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       }),
       onToolsChanged: (actor, server_id) => follower.changed(actor, server_id),
     })
-    const custom = lazyCustomTools({ data, env, api: (_, request) => app.fetch(request) })
+    const custom = lazyCustomTools({
+      data,
+      env,
+      api: (_, request) => app.fetch(request),
+      debugRefused: () => (reach.refusal === null ? null : DEBUG_REFUSED),
+    })
     const deps: CoreDeps = {
       store,
       models,

@@ -9,6 +9,8 @@ export interface OwnToolsOptions {
   env: Record<string, string | undefined>
   /** What answers the `client` of a tool. */
   api: ToolApi
+  /** Why no tool may be debugged here; null: it may. */
+  debugRefused?: () => string | null
 }
 
 /**
@@ -27,6 +29,7 @@ export function lazyCustomTools(options: OwnToolsOptions): CustomTools {
     derive: async (...args) => (await loaded()).derive(...args),
     check: async (...args) => (await loaded()).check(...args),
     wall: async () => (await loaded()).wall(),
+    debugger: async () => (await loaded()).debugger(),
     run: async (...args) => (await loaded()).run(...args),
     close: async () => {
       await (await loading)?.close()
@@ -34,7 +37,7 @@ export function lazyCustomTools(options: OwnToolsOptions): CustomTools {
   }
 }
 
-async function load({ data, env, api }: OwnToolsOptions): Promise<CustomTools> {
+async function load({ data, env, api, debugRefused }: OwnToolsOptions): Promise<CustomTools> {
   const [{ createCustomTools }, { createToolSources }] = await Promise.all([
     import('./sandbox/custom-tools.ts'),
     import('./source/sources.ts'),
@@ -44,6 +47,13 @@ async function load({ data, env, api }: OwnToolsOptions): Promise<CustomTools> {
     sources: createToolSources({ env }),
     api,
     hide,
+    ...(debugRefused ? { debugRefused } : {}),
+    debuggers: {
+      typescript: async (answer) => {
+        const { debugTypeScript } = await import('./typescript/debug-typescript.ts')
+        return debugTypeScript(answer)
+      },
+    },
     languages: {
       typescript: async (its) => {
         const { createTypeScriptTools } = await import('./typescript/typescript-tools.ts')

@@ -1,6 +1,7 @@
 import type { Agent } from '../../schema/agent.ts'
 import type { ToolSchema } from '../../schema/tool.ts'
 import type { Actor } from './actor.ts'
+import type { ToolDebugger } from './tool-debugger.ts'
 import type { ToolResult } from './tools.ts'
 
 /** The languages in which a developer writes tools (V1's `source_type`, without `json`, which has no code). */
@@ -91,6 +92,8 @@ export interface DeriveOptions {
 /** One call of a custom tool, by an agent or by a developer who tries it. */
 export interface CustomToolCall {
   actor: Actor
+  /** None: the tool is stored nowhere. */
+  tool_id?: string | null | undefined
   name: string
   source: ToolSource
   permissions: ToolPermissions
@@ -120,6 +123,8 @@ export interface ToolWall {
 
 /** Runs the code of custom tools, in processes of its own behind the wall. */
 export interface CustomTools extends ToolSources {
+  /** Lets a developer's debugger stop a call of `run`. */
+  debugger(): Promise<ToolDebugger>
   wall(): Promise<ToolWall>
   /**
    * Runs one call. Rejects only when `signal` aborts; then nothing of the call is left running. `onProgress` hears of

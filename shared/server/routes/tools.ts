@@ -21,6 +21,7 @@ import { wireDate } from '../message-fields.ts'
 import { route } from '../route.ts'
 import { allShown, shown } from '../shown-tools.ts'
 import { routes as olderMcpRoutes } from './older-mcp-servers.ts'
+import { routes as debugRoutes } from './tool-debug.ts'
 
 /** Types come repeated or separated by commas (reference 8.1). */
 const typeList = z.preprocess(
@@ -121,6 +122,7 @@ export const routes = [
     },
   }),
   ...olderMcpRoutes,
+  ...debugRoutes,
   route({
     method: 'POST',
     path: '/v1/tools/run',

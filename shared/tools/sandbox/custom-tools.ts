@@ -1,4 +1,5 @@
 import type { CustomTools, SourceLanguage, ToolSources } from '../../core/ports/custom-tools.ts'
+import { DebugRuns, type RunDebugged } from '../debug/debug-runs.ts'
 import {
   DEFAULT_LIMITS,
   failedCall,
@@ -18,6 +19,10 @@ export interface CustomToolsOptions {
   hide: readonly string[]
   /** How the tools of each language are run; made when the first one is called. */
   languages: Partial<Record<SourceLanguage, (options: LanguageOptions) => Promise<LanguageTools>>>
+  /** What runs a call so that a debugger can stop it. */
+  debuggers?: Partial<Record<SourceLanguage, (api: ToolApi) => Promise<RunDebugged>>>
+  /** Why no tool may be debugged here; null: it may. */
+  debugRefused?: () => string | null
   limits?: ToolLimits
   /** The wall; by default the strongest that this machine can make, found when it is first asked for. */
   open?: () => Promise<Wall>
@@ -25,7 +30,8 @@ export interface CustomToolsOptions {
 
 /** Derives and runs the tools that developers write. The caller closes it. */
 export function createCustomTools(options: CustomToolsOptions): CustomTools {
-  const { sources, api, hide, languages, limits = DEFAULT_LIMITS } = options
+  const { sources, api, hide, languages, debuggers = {}, limits = DEFAULT_LIMITS } = options
+  const debugRuns = new DebugRuns(sources, options.debugRefused)
   const open = options.open ?? (() => openWall({ hide }))
   const running = new Map<SourceLanguage, Promise<LanguageTools>>()
   let wall: Promise<Wall> | undefined
@@ -47,6 +53,7 @@ export function createCustomTools(options: CustomToolsOptions): CustomTools {
   return {
     derive: sources.derive.bind(sources),
     check: sources.check.bind(sources),
+    debugger: () => Promise.resolve(debugRuns),
     async wall() {
       const { kind, description } = await wallOnce()
       return { kind, description }
@@ -54,12 +61,18 @@ export function createCustomTools(options: CustomToolsOptions): CustomTools {
     async run(call, running) {
       running.signal.throwIfAborted()
       if (closed) return failedCall(call.name, 'Loci is shutting down')
-      const tools = await language(call.source.source_type)
-      if (!tools) return failedCall(call.name, `Loci runs no tools in ${call.source.source_type} here`)
+      const { source_type } = call.source
+      const makeDebugger = debuggers[source_type]
+      const debugged =
+        makeDebugger && debugRuns.take(call, async (...args) => (await makeDebugger(api))(...args), running)
+      if (debugged) return debugged
+      const tools = await language(source_type)
+      if (!tools) return failedCall(call.name, `Loci runs no tools in ${source_type} here`)
       return tools.run(call, running)
     },
     async close() {
       closed = true
+      debugRuns.close()
       await Promise.all([...running.values()].map(async (tools) => (await tools).close()))
     },
   }

@@ -11,6 +11,8 @@ export interface CompiledTool {
   code: string
   /** The source map, as JSON. */
   map: string
+  /** Every column, too, is where it was in the source. */
+  in_place: boolean
   entry: ToolEntry
   /** What it imports, as written, each once: built-in modules, `zod`, `loci/tool`, packages. */
   imports: string[]
@@ -26,10 +28,11 @@ export function compile(source: string): CompiledTool {
   const entry = findEntry(program)
   const used = namesUsed(program)
   const text = withoutTypeImports(source, program, used)
-  const { code, map } = stripped(text)
+  const { code, map, in_place } = stripped(text)
   return {
     code: `${code}\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString('base64')}\n`,
     map,
+    in_place,
     entry: {
       kind: entry.kind,
       export_name: entry.export_name,
@@ -39,9 +42,9 @@ export function compile(source: string): CompiledTool {
   }
 }
 
-function stripped(text: string): { code: string; map: string } {
+function stripped(text: string): Pick<CompiledTool, 'code' | 'map' | 'in_place'> {
   try {
-    return { code: stripTypeScriptTypes(text, { mode: 'strip' }), map: sameLines(text) }
+    return { code: stripTypeScriptTypes(text, { mode: 'strip' }), map: sameLines(text), in_place: true }
   } catch (error) {
     if ((error as { code?: string }).code !== 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
       throw new SourceError(`This is no TypeScript: ${(error as Error).message}`, {
@@ -52,7 +55,7 @@ function stripped(text: string): { code: string; map: string } {
   const code = stripTypeScriptTypes(text, { mode: 'transform', sourceMap: true, sourceUrl: 'tool.ts' })
   const at = code.lastIndexOf('\n//# sourceMappingURL=')
   const map = Buffer.from(code.slice(code.indexOf(',', at) + 1), 'base64').toString()
-  return { code: code.slice(0, at), map: withSource(map, text) }
+  return { code: code.slice(0, at), map: withSource(map, text), in_place: false }
 }
 
 /** A map that says that each line is its own. */

@@ -25,7 +25,7 @@ const RESERVED_MB = 640
 /** Starts Node behind the wall: it may read what it needs, and start, load and open nothing else. */
 export function nodeCommand(profile: NodeProfile): WalledCommand {
   const files = workerFiles()
-  const settings: WorkerSettings = { modules: files.modules, requirements: profile.requirements }
+  const settings: WorkerSettings = { modules: files.modules, requirements: profile.requirements, debug: null }
   const read = [...files.read, ...profile.read, ...(profile.requirements ? [profile.requirements] : [])]
   return {
     command: realpathSync(process.execPath),
@@ -57,7 +57,8 @@ export function nodeCommand(profile: NodeProfile): WalledCommand {
   }
 }
 
-function supported(flag: string): string[] {
+/** The flag, where this Node has it. */
+export function supported(flag: string): string[] {
   return process.allowedNodeEnvironmentFlags.has(flag) ? [flag] : []
 }
 
@@ -70,7 +71,7 @@ function programFiles(): string[] {
 }
 
 /** Our side of the process: its own source, or what the build made of it. */
-function workerFiles(): { worker: string; modules: WorkerSettings['modules']; read: string[] } {
+export function workerFiles(): { worker: string; modules: WorkerSettings['modules']; read: string[] } {
   const modules = toolModules()
   const source = fileURLToPath(new URL('./tool-worker.ts', import.meta.url))
   if (existsSync(source)) {

@@ -11,13 +11,13 @@ const REHEARSAL = 'file:///rehearsal.js'
  * Loads the code of a tool as a module: it may import what is built in, `zod`, `loci/tool` and its requirements. Once in
  * a process: the same module comes back, with what it remembers.
  */
-export function toolLoader({ modules, requirements }: WorkerSettings): {
+export function toolLoader({ modules, requirements, debug }: WorkerSettings): {
   url: string
   load(code: string): Promise<Record<string, unknown>>
   /** Loads a module that does nothing: the first one that is loaded costs milliseconds. */
   rehearse(): Promise<unknown>
 } {
-  const url = pathToFileURL(join(requirements ?? process.cwd(), FILE)).href
+  const url = pathToFileURL(debug ?? join(requirements ?? process.cwd(), FILE)).href
   const own = new Map(
     (['loci/tool', 'zod'] as const).map((name) => [name as string, pathToFileURL(modules[name]).href]),
   )

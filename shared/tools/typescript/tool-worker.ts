@@ -15,17 +15,18 @@ import type { WorkerCall, WorkerSettings } from './worker-call.ts'
 /** Bytes of a frame from Loci: the code, the arguments and the agent's memory, or an answer of the API. */
 const MAX_FRAME = 64 * 1024 * 1024
 
-// The second layer: without it nothing starts, whatever the wall is.
+const settings = JSON.parse(process.argv[2] ?? '') as WorkerSettings
+
+// The second layer: without it nothing starts, whatever the wall is. A debugger's call may read what it likes.
 if (
   !process.permission ||
-  process.permission.has('fs.read', '/etc/passwd') ||
+  (settings.debug === null && process.permission.has('fs.read', '/etc/passwd')) ||
   process.permission.has('child')
 ) {
   process.stderr.write('Node runs without its permission model here: no tool is run\n')
   process.exit(78)
 }
 
-const settings = JSON.parse(process.argv[2] ?? '') as WorkerSettings
 const loader = toolLoader(settings)
 const pipe = new Socket({ fd: 3 })
 const exit = process.exit.bind(process)

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { CustomToolCall, CustomToolResult, ToolSource } from '../../core/ports/custom-tools.ts'
-import type { Agent } from '../../schema/agent.ts'
+import type { CustomToolCall, ToolSource } from '../../core/ports/custom-tools.ts'
 import { isAppError, messageOf } from '../../schema/errors.ts'
 import { answerOver } from '../sandbox/api-requests.ts'
 import { declaredPaths } from '../sandbox/declared-paths.ts'
@@ -8,10 +7,10 @@ import { createGate } from '../sandbox/gate.ts'
 import { failedCall, type LanguageOptions, type LanguageTools } from '../sandbox/language-tools.ts'
 import { createKept } from '../sandbox/kept.ts'
 import { createSpares } from '../sandbox/spares.ts'
-import { openProcess, type ProcessOutcome, type WalledProcess } from '../sandbox/walled-process.ts'
+import { openProcess, type WalledProcess } from '../sandbox/walled-process.ts'
 import { compileTypeScript } from '../source/compile.ts'
 import { nodeCommand, type NodeProfile } from './node-command.ts'
-import type { CallingAgent, WorkerCall } from './worker-call.ts'
+import { frameOf, resultOf } from './typescript-call.ts'
 
 export interface TypeScriptOptions extends LanguageOptions {
   /** Makes the folder that has `node_modules` with these packages, once for all tools with the same. */
@@ -114,58 +113,4 @@ async function started(process: WalledProcess, signal: AbortSignal): Promise<voi
     given.removeEventListener('abort', end)
   }
   signal.throwIfAborted()
-}
-
-function frameOf(
-  call: CustomToolCall,
-  { code, entry }: Pick<WorkerCall, 'code' | 'entry'>,
-): WorkerCall & Record<string, unknown> {
-  return {
-    name: call.name,
-    code,
-    entry,
-    arguments: call.arguments,
-    env: { ...call.env },
-    agent: call.agent && callingAgent(call.agent),
-  }
-}
-
-/** What a tool sees of the agent that calls it: no secrets, no code of other tools. */
-function callingAgent(agent: Agent): CallingAgent {
-  const { blocks, tools, ...fields } = agent
-  delete fields.secrets
-  delete fields.pending_approval
-  return {
-    ...fields,
-    tools: tools.map(({ id, name, description, tool_type }) => ({ id, name, description, tool_type })),
-    blocks: blocks.map(({ label, value, description, limit, read_only }) => ({
-      label: label ?? '',
-      value,
-      description: description ?? null,
-      limit,
-      read_only,
-    })),
-  }
-}
-
-function resultOf(
-  { name, agent }: CustomToolCall,
-  { memory_mb }: NodeProfile,
-  { result, failure, stdout, stderr }: ProcessOutcome,
-): CustomToolResult {
-  const output = { stdout, stderr }
-  if (!result) {
-    const full = stderr.some((line) => /out of memory|Allocation failed|allocate memory/i.test(line))
-    if (!full) return failedCall(name, failure, output)
-    // What V8 says then is about itself.
-    const own = stderr.findIndex((line) => line.startsWith('<--- Last few GCs') || line.startsWith('#'))
-    const said = own < 0 ? stderr : stderr.slice(0, own)
-    return failedCall(name, `it ran out of memory; its limit is ${memory_mb} MB`, { stdout, stderr: said })
-  }
-  if (result.status === 'error') return failedCall(name, `${result.name}: ${result.message}`, output)
-  const labels = new Set(agent?.blocks.map(({ label }) => label ?? ''))
-  const memory_edits = Object.fromEntries(
-    Object.entries(result.memory_edits).filter(([label]) => labels.has(label)),
-  )
-  return { status: 'success', func_response: result.value, memory_edits, ...output }
 }
