@@ -56,6 +56,16 @@ const lightValidator = {
   },
 }
 
+/** zod speaks some sixty languages: tools that import it would load all of them, in every call. */
+const englishOnly = {
+  name: 'english-only',
+  setup(build) {
+    build.onLoad({ filter: /zod[/\\]v4[/\\]locales[/\\]index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js'",
+    }))
+  },
+}
+
 const builds = [
   {
     ...common,
@@ -73,7 +83,7 @@ const builds = [
   },
   {
     ...common,
-    // Started as a thread by the tool `fetch_webpage`.
+    // Started as a thread of a reader's process by the tool `fetch_webpage`.
     entryPoints: { 'page-worker': 'shared/tools/web/page-worker.ts' },
     outdir: 'dist',
     platform: 'node',
@@ -86,7 +96,7 @@ const builds = [
   },
   {
     ...common,
-    // Started as a thread for each uploaded file.
+    // Started as a thread of a reader's process for each uploaded file.
     entryPoints: { 'parse-worker': 'shared/tools/files/parse-worker.ts' },
     outdir: 'dist',
     platform: 'node',
@@ -96,6 +106,15 @@ const builds = [
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
+  },
+  {
+    ...common,
+    // The process of these two.
+    entryPoints: { 'reader-host': 'shared/tools/reader/reader-host.ts' },
+    outdir: 'dist',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
   },
   {
     ...common,
@@ -133,6 +152,7 @@ const builds = [
     platform: 'node',
     format: 'esm',
     target: 'node20',
+    plugins: [englishOnly],
   },
   // The heavy parsers, which the worker loads when it meets such a file: in the npm package, not in the extension.
   ...(process.argv.includes('--without-parsers')

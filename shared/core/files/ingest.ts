@@ -52,6 +52,7 @@ export class FileIngest {
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#working
+    this.#parser.close()
   }
 
   async #work(): Promise<void> {

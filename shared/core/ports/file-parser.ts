@@ -22,4 +22,6 @@ export interface FileParser {
   discard(file_id: string): Promise<void>
   /** Ids of the uploads that lie there for a while. */
   leftovers(): Promise<string[]>
+  /** Ends what waits for further files. */
+  close(): void
 }

@@ -8,9 +8,9 @@ import type * as Unpdf from 'unpdf'
 import { parseHTML } from 'linkedom'
 import { gfm } from '@joplin/turndown-plugin-gfm'
 import Turndown from 'turndown'
+import { ParserMissing } from './parser-missing.ts'
 
-/** The parsers that do not come with the extension, as they are installed. */
-const PARSERS = { unpdf: '1.8.1', mammoth: '1.13.0', 'read-excel-file': '9.3.17' }
+type ParserName = 'unpdf' | 'mammoth' | 'read-excel-file'
 
 /** A page without text in many of a PDF is nothing special; none at all is a scan. */
 const NO_TEXT =
@@ -36,7 +36,7 @@ interface HtmlDocument {
 }
 
 /** The text of a PDF, page by page. Throws for one that is encrypted, broken or without text. */
-export async function readPdf(bytes: Uint8Array, parsers: string): Promise<string> {
+export async function readPdf(bytes: Uint8Array, parsers: readonly string[]): Promise<string> {
   const { getDocumentProxy } = await load<typeof Unpdf>('unpdf', parsers)
   const document = await getDocumentProxy(new Uint8Array(bytes), { verbosity: 0 }).catch((error: unknown) => {
     const { name, message } = error as Error
@@ -61,7 +61,7 @@ export async function readPdf(bytes: Uint8Array, parsers: string): Promise<strin
 }
 
 /** A Word document as Markdown, without its images. */
-export async function readDocx(bytes: Buffer, parsers: string): Promise<string> {
+export async function readDocx(bytes: Buffer, parsers: readonly string[]): Promise<string> {
   const mammoth = await load<{ default: typeof Mammoth }>('mammoth', parsers)
   const { convertToHtml, images } = mammoth.default
   const { value } = await convertToHtml(
@@ -74,7 +74,7 @@ export async function readDocx(bytes: Buffer, parsers: string): Promise<string> 
 }
 
 /** The sheets of a workbook as tables of comma-separated values. */
-export async function readXlsx(bytes: Buffer, parsers: string): Promise<string> {
+export async function readXlsx(bytes: Buffer, parsers: readonly string[]): Promise<string> {
   const excel = await load<typeof Excel>('read-excel-file', parsers)
   const sheets = await excel.default(bytes).catch((error: unknown) => {
     throw new Error(`this XLSX is broken: ${(error as Error).message}`, { cause: error })
@@ -90,14 +90,15 @@ function cellText(cell: Excel.CellValue | null): string {
 }
 
 /**
- * A parser that is not part of this file: beside it in the npm package, in the repository's packages, or where the user
- * installed it. Throws with how to install it.
+ * A parser that is not part of this file: beside it in the npm package, in the repository's packages, or in one of the
+ * folders where they are installed. Throws `ParserMissing`.
  */
-async function load<T>(name: keyof typeof PARSERS, folder: string): Promise<T> {
+async function load<T>(name: ParserName, folders: readonly string[]): Promise<T> {
   const beside = new URL(`./parsers/${name}.js`, import.meta.url)
   if (existsSync(beside)) return (await import(beside.href)) as T
   const specifier = name === 'read-excel-file' ? 'read-excel-file/node' : name
-  for (const base of [import.meta.url, pathToFileURL(join(folder, 'package.json')).href]) {
+  const places = folders.map((folder) => pathToFileURL(join(folder, 'package.json')).href)
+  for (const base of [import.meta.url, ...places]) {
     try {
       const file = createRequire(base).resolve(specifier)
       return (await import(pathToFileURL(file).href)) as T
@@ -105,9 +106,5 @@ async function load<T>(name: keyof typeof PARSERS, folder: string): Promise<T> {
       if ((error as { code?: string }).code !== 'MODULE_NOT_FOUND') throw error
     }
   }
-  const packages = Object.entries(PARSERS).map(([parser, version]) => `${parser}@${version}`)
-  throw new Error(
-    `the parsers for PDF, DOCX and XLSX do not come with the extension. Install them once with: ` +
-      `npm install --prefix "${folder}" ${packages.join(' ')} and upload the file again`,
-  )
+  throw new ParserMissing(`the parser ${name} is not installed`)
 }

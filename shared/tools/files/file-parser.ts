@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import type { FileParser, ParsedFile } from '../../core/ports/file-parser.ts'
 import type { FileBatch, FileClaim } from '../../core/ports/file-store.ts'
+import { Reader, ReaderError } from '../reader/reader.ts'
+import type { ParserInstaller } from './install-parsers.ts'
 
 /** What the worker is given. */
 export interface ParseJob {
@@ -11,7 +12,7 @@ export interface ParseJob {
   name: string
   chunk_chars: number
   /** Where parsers are looked for that did not come with this Loci. */
-  parsers: string
+  parsers: readonly string[]
 }
 
 /** What the worker says; it waits for an answer after each batch. */
@@ -19,26 +20,106 @@ export type ParseReport =
   | ({ kind: 'batch' } & FileBatch)
   | ({ kind: 'end' } & ParsedFile)
   | { kind: 'error'; message: string }
+  /** A parser that did not come with this Loci is not installed. */
+  | { kind: 'missing' }
 
 export interface FileParserOptions {
   /** Holds the uploads, each under the id of its file. */
   directory: string
+  /** Where parsers are that a user installed. */
   parsers: string
+  /** Gets the parsers that did not come with this Loci. */
+  installer?: ParserInstaller
   /** A file that takes longer is given up; 10 minutes by default. */
   timeout_ms?: number
 }
 
 /** A file that takes more is given up. */
 const MAX_MEMORY_MB = 768
-const WATCH_EVERY_MS = 200
+/** How long a process waits for another file. */
+const SPARE_MS = 5_000
 /** An upload whose file is not in the store by then belongs to a process that died. */
 const LEFTOVER_AFTER_MS = 60 * 60_000
 
-/** Reads uploads in a thread of their own, so that neither a large nor a hostile one holds up this process. */
+/**
+ * Reads uploads in processes of their own, so that neither a large nor a hostile one holds up or ends this one. One that
+ * has read its file waits a moment for another.
+ */
 export function createFileParser(options: FileParserOptions): FileParser {
-  const { directory, parsers, timeout_ms = 10 * 60_000 } = options
+  const { directory, installer, timeout_ms = 10 * 60_000 } = options
+  const parsers = [options.parsers, ...(installer ? [installer.target] : [])]
+  let spare: { reader: Reader; timer: NodeJS.Timeout } | null = null
+  let closed = false
+  const takeReader = (): Reader => {
+    const taken = spare
+    spare = null
+    clearTimeout(taken?.timer)
+    return taken?.reader.wake() ? taken.reader : new Reader()
+  }
+  const endSpare = () => {
+    clearTimeout(spare?.timer)
+    spare?.reader.kill()
+    spare = null
+  }
+  const giveBack = async (reader: Reader) => {
+    await reader.rest(AbortSignal.timeout(SPARE_MS)).catch(() => reader.kill())
+    if (closed || spare) return reader.kill()
+    spare = { reader, timer: setTimeout(endSpare, SPARE_MS).unref() }
+  }
+
+  async function* parse(
+    claim: FileClaim,
+    { signal, note }: Parameters<FileParser['parse']>[1],
+  ): AsyncGenerator<FileBatch, ParsedFile> {
+    const parsed = yield* read(claim, signal)
+    if (parsed) return parsed
+    if (!installer)
+      throw new Error(
+        'the parsers for PDF, DOCX and XLSX are not here, and this Loci may not install them (LOCI_INSTALL_PARSERS=0)',
+      )
+    await note?.('The parsers for PDF, DOCX and XLSX are being installed with npm, this once.')
+    await installer.install({ signal })
+    await note?.(null)
+    const again = yield* read(claim, signal)
+    if (!again) throw new Error(`the parsers for PDF, DOCX and XLSX are not whole in ${installer.target}`)
+    return again
+  }
+
+  /** Null when a parser is missing. */
+  async function* read(claim: FileClaim, signal: AbortSignal): AsyncGenerator<FileBatch, ParsedFile | null> {
+    signal.throwIfAborted()
+    const timeout = AbortSignal.timeout(timeout_ms)
+    const either = AbortSignal.any([signal, timeout])
+    const { name, chunk_chars } = claim
+    const job: ParseJob = { path: join(directory, claim.file_id), name, chunk_chars, parsers }
+    const reader = takeReader()
+    let whole = false
+    try {
+      let report = (await reader.begin(workerFile(), job, MAX_MEMORY_MB, either)) as ParseReport
+      while (report.kind === 'batch') {
+        yield { pieces: report.pieces, chunks: report.chunks }
+        report = (await reader.tell('next', either)) as ParseReport
+      }
+      if (report.kind === 'error') throw new Error(report.message)
+      whole = true
+      if (report.kind === 'missing') return null
+      const { type, lines, characters } = report
+      return { type, lines, characters }
+    } catch (error) {
+      signal.throwIfAborted()
+      if (timeout.aborted)
+        throw new Error(`reading it takes longer than ${timeout_ms / 1000} s`, { cause: error })
+      if (error instanceof ReaderError && error.reason === 'memory')
+        throw new Error(`reading it takes more than ${MAX_MEMORY_MB} MB of memory`, { cause: error })
+      throw error
+    } finally {
+      if (whole) await giveBack(reader)
+      else reader.kill()
+    }
+  }
+
   return {
-    parse: (claim, { signal }) => parse(claim, { directory, parsers, timeout_ms, signal }),
+    parse,
     discard: (file_id) => rm(join(directory, file_id), { force: true }),
     async leftovers() {
       if (!existsSync(directory)) return []
@@ -50,76 +131,10 @@ export function createFileParser(options: FileParserOptions): FileParser {
       }
       return names
     },
-  }
-}
-
-async function* parse(
-  claim: FileClaim,
-  options: { directory: string; parsers: string; timeout_ms: number; signal: AbortSignal },
-): AsyncGenerator<FileBatch, ParsedFile> {
-  const { signal, timeout_ms, directory, parsers } = options
-  signal.throwIfAborted()
-  const job: ParseJob = {
-    path: join(directory, claim.file_id),
-    name: claim.name,
-    chunk_chars: claim.chunk_chars,
-    parsers,
-  }
-  const worker = new Worker(workerFile(), {
-    workerData: job,
-    resourceLimits: { maxOldGenerationSizeMb: MAX_MEMORY_MB },
-    // Nothing of this process's environment is the file's business.
-    env: {},
-    execArgv: [],
-    // Parsers warn on the console, which is nobody's here.
-    stdout: true,
-    stderr: true,
-  })
-  const { promise: broken, reject } = Promise.withResolvers<never>()
-  // Not only those who wait right now shall hear of it.
-  broken.catch(() => undefined)
-  let wake: (report: ParseReport) => void = () => undefined
-  const abort = () => reject(signal.reason as Error)
-  const tooMuch = () => reject(new Error(`reading it takes more than ${MAX_MEMORY_MB} MB of memory`))
-  const timer = setTimeout(
-    () => reject(new Error(`reading it takes longer than ${timeout_ms / 1000} s`)),
-    timeout_ms,
-  )
-  const watchMemory = async () => {
-    const { external_memory } = await worker.getHeapStatistics()
-    if (external_memory > MAX_MEMORY_MB * 1024 * 1024) tooMuch()
-  }
-  // The limit of the thread does not count what lies outside of its heap, as the content of a buffer does.
-  const watch = setInterval(() => {
-    // It may have ended.
-    watchMemory().catch(() => undefined)
-  }, WATCH_EVERY_MS)
-  signal.addEventListener('abort', abort, { once: true })
-  worker.on('message', (report: ParseReport) => wake(report))
-  worker.once('error', (error: Error & { code?: string }) =>
-    error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? tooMuch() : reject(error),
-  )
-  worker.once('exit', (code) => reject(new Error(`its reader ended with code ${code}`)))
-  try {
-    for (;;) {
-      const said = new Promise<ParseReport>((resolve) => {
-        wake = resolve
-      })
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
-      worker.postMessage('next')
-      const report = await Promise.race([said, broken])
-      if (report.kind === 'error') throw new Error(report.message)
-      if (report.kind === 'end') {
-        const { type, lines, characters } = report
-        return { type, lines, characters }
-      }
-      yield { pieces: report.pieces, chunks: report.chunks }
-    }
-  } finally {
-    clearTimeout(timer)
-    clearInterval(watch)
-    signal.removeEventListener('abort', abort)
-    await worker.terminate()
+    close() {
+      closed = true
+      endSpare()
+    },
   }
 }
 

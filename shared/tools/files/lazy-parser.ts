@@ -5,12 +5,20 @@ import type { FileParserOptions } from './file-parser.ts'
 export function lazyFileParser(options: FileParserOptions): FileParser {
   let loading: Promise<FileParser> | undefined
   const parser = () =>
-    (loading ??= import('./file-parser.ts').then(({ createFileParser }) => createFileParser(options)))
+    (loading ??= Promise.all([import('./file-parser.ts'), import('./install-parsers.ts')]).then(
+      ([{ createFileParser }, { openParserInstaller }]) => {
+        const installer = options.installer ?? openParserInstaller(options.parsers)
+        return createFileParser(installer ? { ...options, installer } : options)
+      },
+    ))
   return {
-    async *parse(claim, signal) {
-      return yield* (await parser()).parse(claim, signal)
+    async *parse(claim, options) {
+      return yield* (await parser()).parse(claim, options)
     },
     discard: async (file_id) => (await parser()).discard(file_id),
     leftovers: async () => (await parser()).leftovers(),
+    close() {
+      loading?.then((made) => made.close()).catch(() => undefined)
+    },
   }
 }

@@ -1,4 +1,4 @@
-/** Runs in a worker thread: an upload in, its text out, in parts. Loads its parsers itself; knows nothing of the rest. */
+/** Runs in a thread of a reader's process: an upload in, its text out, in parts. Loads its parsers itself; knows nothing of the rest. */
 import { open, readFile } from 'node:fs/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { batches } from '../../core/ports/file-chunks.ts'
@@ -6,6 +6,7 @@ import type { ParseJob, ParseReport } from './file-parser.ts'
 import { decodeText, sniff } from './kinds.ts'
 import { readDocx, readHtml, readPdf, readXlsx } from './documents.ts'
 import { imageText } from './images.ts'
+import { ParserMissing } from './parser-missing.ts'
 
 const job = workerData as ParseJob
 const port = parentPort
@@ -15,7 +16,6 @@ const next = () => new Promise<unknown>((resolve) => port.once('message', resolv
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
 const say = (report: ParseReport) => port.postMessage(report)
 
-await next()
 try {
   const { type, text } = await textOf(job)
   let lines = 0
@@ -30,7 +30,11 @@ try {
   }
   say({ kind: 'end', type, lines, characters: Math.max(0, characters - 1) })
 } catch (error) {
-  say({ kind: 'error', message: error instanceof Error ? error.message : String(error) })
+  say(
+    error instanceof ParserMissing
+      ? { kind: 'missing' }
+      : { kind: 'error', message: error instanceof Error ? error.message : String(error) },
+  )
 }
 
 async function textOf({ path, name, parsers }: ParseJob): Promise<{ type: string; text: string }> {
@@ -64,7 +68,10 @@ async function textOf({ path, name, parsers }: ParseJob): Promise<{ type: string
   }
 }
 
-async function readOffice(bytes: Buffer, parsers: string): Promise<{ type: string; text: string }> {
+async function readOffice(
+  bytes: Buffer,
+  parsers: readonly string[],
+): Promise<{ type: string; text: string }> {
   const { checkZip } = await import('./zip.ts')
   const names = checkZip(bytes)
   const office = 'application/vnd.openxmlformats-officedocument.'

@@ -1,4 +1,4 @@
-/** Runs in a worker thread: HTML in, Markdown out. Loads its parsers itself; knows nothing of the rest. */
+/** Runs in a thread of a reader's process: HTML in, Markdown out. Loads its parsers itself; knows nothing of the rest. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { gfm } from '@joplin/turndown-plugin-gfm'
 import { Readability } from '@mozilla/readability'

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { Worker } from 'node:worker_threads'
+import { Reader, ReaderError } from '../reader/reader.ts'
 
 export interface PageInput {
   html: string
@@ -16,7 +16,7 @@ export interface Page {
 const MAX_MEMORY_MB = 256
 
 /**
- * Reads an HTML page as Markdown, in a thread of its own: neither a long nor a hostile page holds up this process.
+ * Reads an HTML page as Markdown, in a process of its own: neither a long nor a hostile page holds up or ends this one.
  * Throws after `timeout_ms` (15 s), when the page takes too much memory, and on an abort.
  */
 export async function readPage(
@@ -25,36 +25,26 @@ export async function readPage(
 ): Promise<Page> {
   const timeout_ms = options.timeout_ms ?? 15_000
   options.signal.throwIfAborted()
-  const worker = new Worker(workerFile(), {
-    workerData: input,
-    resourceLimits: { maxOldGenerationSizeMb: MAX_MEMORY_MB },
-    // Nothing of this process's environment is the page's business.
-    env: {},
-    execArgv: [],
-  })
-  const { promise, resolve, reject } = Promise.withResolvers<Page>()
-  const abort = () => reject(options.signal.reason as Error)
-  const timer = setTimeout(
-    () => reject(new Error(`the page took longer than ${timeout_ms / 1000} s to read`)),
-    timeout_ms,
-  )
-  options.signal.addEventListener('abort', abort, { once: true })
-  worker.once('message', resolve)
-  worker.once('error', (error: Error & { code?: string }) =>
-    reject(
-      error.code === 'ERR_WORKER_OUT_OF_MEMORY'
-        ? new Error(`the page took more than ${MAX_MEMORY_MB} MB to read`)
-        : new Error(`the page could not be read: ${error.message}`, { cause: error }),
-    ),
-  )
-  worker.once('exit', (code) => reject(new Error(`the page could not be read (exit code ${code})`)))
+  const timeout = AbortSignal.timeout(timeout_ms)
+  const reader = new Reader()
   try {
-    return await promise
+    const signal = AbortSignal.any([options.signal, timeout])
+    return (await reader.begin(workerFile(), input, MAX_MEMORY_MB, signal)) as Page
+  } catch (error) {
+    options.signal.throwIfAborted()
+    throw new Error(problemOf(error, timeout.aborted ? timeout_ms : null), { cause: error })
   } finally {
-    clearTimeout(timer)
-    options.signal.removeEventListener('abort', abort)
-    await worker.terminate()
+    reader.kill()
   }
+}
+
+function problemOf(error: unknown, late_ms: number | null): string {
+  if (late_ms !== null) return `the page took longer than ${late_ms / 1000} s to read`
+  if (error instanceof ReaderError && error.reason === 'memory')
+    return `the page took more than ${MAX_MEMORY_MB} MB to read`
+  const { message } = error as Error
+  if (message === 'Maximum call stack size exceeded') return 'the page is nested too deeply to be read'
+  return `the page could not be read: ${message}`
 }
 
 /** Beside this file: its own source, or what the build made of it. */
