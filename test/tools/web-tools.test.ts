@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import type { ToolCallInput } from '../../shared/core/ports/tools.ts'
+import { isPrivate } from '../../shared/tools/web/addresses.ts'
 import { readPage } from '../../shared/tools/web/page.ts'
 import { type WebOptions, webTools } from '../../shared/tools/web/web-tools.ts'
 
@@ -71,8 +74,34 @@ describe('the web tools', () => {
       assert.match((await run('fetch_webpage', { url: base })).text, /one \*\*two\*\*/)
       page('{"a": 1}', 'application/json')
       assert.equal((await run('fetch_webpage', { url: base })).text, '{"a": 1}')
-      page('')
-      assert.equal((await run('fetch_webpage', { url: base })).text, '')
+      for (const empty of ['', '<title></title><script>draw()</script>']) {
+        page(empty)
+        assert.match((await run('fetch_webpage', { url: base })).text, /^\(There is no text on this page/)
+      }
+    })
+
+    it('unpacks what comes packed, within the limit', async () => {
+      const packed = (encoding: string, body: Buffer) => {
+        handle = (_, response) =>
+          response.writeHead(200, { 'content-type': 'text/html', 'content-encoding': encoding }).end(body)
+      }
+      const html = Buffer.from('<p>the packed text</p>')
+      for (const [encoding, pack] of [
+        ['gzip', gzipSync],
+        ['deflate', deflateSync],
+        ['br', brotliCompressSync],
+      ] as const) {
+        packed(encoding, pack(html))
+        assert.equal((await run('fetch_webpage', { url: base })).text, 'the packed text', encoding)
+      }
+      packed('gzip', gzipSync(Buffer.alloc(300_000_000, 'a')))
+      await assert.rejects(run('fetch_webpage', { url: base }), /larger than 10 MiB/)
+      packed('gzip', html)
+      await assert.rejects(run('fetch_webpage', { url: base }), /not packed as it says \(gzip\)/)
+      packed('br', html)
+      await assert.rejects(run('fetch_webpage', { url: base }), /not packed as it says \(br\)/)
+      packed('compress', html)
+      await assert.rejects(run('fetch_webpage', { url: base }), /packed in a way that is not known/)
     })
 
     it('believes the charset that the server or the page names', async () => {
@@ -102,6 +131,51 @@ describe('the web tools', () => {
         await assert.rejects(run('fetch_webpage', { url }, strict), /private network/, url)
     })
 
+    it('refuses addresses of this machine, and those that are reserved, in every form', async () => {
+      for (const address of [
+        '8.8.8.8',
+        '2606:4700::1',
+        '::ffff:8.8.8.8',
+        '2002:808:808::1',
+        '64:ff9b::8.8.8.8',
+        '2a00:1450::1',
+      ])
+        assert.equal(isPrivate(address, []), false, address)
+      for (const address of [
+        '192.0.2.1',
+        '198.51.100.1',
+        '203.0.113.1',
+        '198.19.0.1',
+        '240.0.0.1',
+        '255.255.255.255',
+        '100.100.0.1',
+        '::ffff:10.0.0.1',
+        '::10.0.0.1',
+        '::8.8.8.8',
+        '::',
+        '::1',
+        '2002:a00:1::1',
+        '2002:7f00:1::',
+        '64:ff9b::7f00:1',
+        '64:ff9b::10.0.0.1',
+        '64:ff9b:1::808:808',
+        '2001::1',
+        '2001:0:808:808::1',
+        '2001:db8::1',
+        'fec0::1',
+        'fe80::1%eth0',
+        'fd00::1',
+        'ff02::1',
+        '100::1',
+      ])
+        assert.equal(isPrivate(address, []), true, address)
+      const own = ['8.8.8.8', '2606:4700::1']
+      for (const address of ['8.8.8.8', '::ffff:8.8.8.8', '2606:4700:0::1', '64:ff9b::8.8.8.8'])
+        assert.equal(isPrivate(address, own), true, address)
+      for (const { address } of Object.values(networkInterfaces()).flatMap((all) => all ?? []))
+        assert.equal(isPrivate(address), true, address)
+    })
+
     it('says what is wrong with what it cannot read', async () => {
       for (const url of ['ftp://example.org/', 'file:///etc/passwd', 'no url', ''])
         await assert.rejects(run('fetch_webpage', { url }), /only http: and https:/, url)
@@ -117,6 +191,17 @@ describe('the web tools', () => {
       const waiting = new AbortController()
       handle = () => waiting.abort(new Error('enough'))
       await assert.rejects(run('fetch_webpage', { url: base }, { signal: waiting.signal }), /enough/)
+    })
+
+    it('says so of a page that is nested too deeply, and outlives one that no heap holds', async () => {
+      const { signal } = new AbortController()
+      const deep = `${'<b>'.repeat(20_000)}deep`
+      await assert.rejects(readPage({ html: deep, url: base }, { signal }), /nested too deeply/)
+      const wide = `<p>${'<b>a</b>'.repeat(2_000_000)}`
+      await assert.rejects(
+        readPage({ html: wide, url: base }, { signal, timeout_ms: 60_000 }),
+        /more than 256 MB/,
+      )
     })
 
     it('gives up a page that takes too long, and nothing else waits for it', async () => {

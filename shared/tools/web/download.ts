@@ -1,8 +1,11 @@
 import { lookup as dnsLookup } from 'node:dns'
 import { get as getHttp, type IncomingMessage } from 'node:http'
 import { get as getHttps } from 'node:https'
-import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { isIP, type LookupFunction } from 'node:net'
+import { pipeline, type Readable } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { messageOf } from '../../schema/errors.ts'
+import { isPrivate } from './addresses.ts'
 
 export interface DownloadOptions {
   /** Reach loopback and private networks too; otherwise an address of theirs is refused, also after a redirect. */
@@ -108,43 +111,41 @@ function request(target: string, options: DownloadOptions, signal: AbortSignal):
   })
 }
 
+/** The body, unpacked; a server may pack it unasked. */
 async function readAll(response: IncomingMessage, max_bytes: number): Promise<Buffer> {
   const pieces: Buffer[] = []
   let size = 0
-  for await (const piece of response as AsyncIterable<Buffer>) {
-    size += piece.length
-    if (size > max_bytes) throw new DownloadError(`it is larger than ${max_bytes / 1024 / 1024} MiB`)
-    pieces.push(piece)
+  try {
+    for await (const piece of unpacked(response) as AsyncIterable<Buffer>) {
+      size += piece.length
+      if (size > max_bytes) throw new DownloadError(`it is larger than ${max_bytes / 1024 / 1024} MiB`)
+      pieces.push(piece)
+    }
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (!/^(Z_|ERR_BROTLI|ERR__ERROR)/.test(code ?? '')) throw error
+    const encoding = response.headers['content-encoding']
+    throw new DownloadError(`its content is not packed as it says (${encoding}), or is broken`, {
+      cause: error,
+    })
+  } finally {
+    response.destroy()
   }
   return Buffer.concat(pieces)
 }
 
-const PRIVATE = new BlockList()
-for (const [network, prefix] of [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['224.0.0.0', 3],
-] as const)
-  PRIVATE.addSubnet(network, prefix, 'ipv4')
-for (const [network, prefix] of [
-  ['::', 128],
-  ['::1', 128],
-  ['64:ff9b::', 96],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['ff00::', 8],
-] as const)
-  PRIVATE.addSubnet(network, prefix, 'ipv6')
+const UNPACKERS: Record<string, () => NodeJS.ReadWriteStream & Readable> = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+}
 
-/** Loopback, private, link-local, shared and multicast addresses: nothing that a stranger's URL should reach. */
-export function isPrivate(address: string): boolean {
-  // An IPv4 address in IPv6 clothes is checked as the former by BlockList itself.
-  return PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+function unpacked(response: IncomingMessage): Readable {
+  const encoding = (response.headers['content-encoding'] ?? '').trim().toLowerCase()
+  if (encoding === '' || encoding === 'identity') return response
+  const unpacker = Object.hasOwn(UNPACKERS, encoding) ? UNPACKERS[encoding]?.() : undefined
+  if (!unpacker) throw new DownloadError(`its content is packed in a way that is not known (${encoding})`)
+  // Whoever reads hears of a failure.
+  return pipeline(response, unpacker, () => undefined)
 }

@@ -20,6 +20,7 @@ const EXA_URL = 'https://api.exa.ai'
 const TIMEOUT_MS = 30_000
 const MAX_BYTES = 10 * 1024 * 1024
 const MAX_RESULTS = 100
+const NO_TEXT = '(There is no text on this page. What scripts put there is not seen.)'
 
 /** `web_search` and `fetch_webpage` (reference 4.3). */
 export function webTools(options: WebOptions): Builtin[] {
@@ -149,9 +150,11 @@ function fetchTool({ allow_private }: WebOptions): Builtin {
       const text = () => decode(found.bytes, parameters.join(';'))
       if (type === '' || /html|xhtml/.test(type)) {
         const page = await readPage({ html: text(), url: found.url }, { signal })
-        return success(page.title === '' ? page.markdown : `# ${page.title}\n\n${page.markdown}`)
+        const title = page.title === '' ? '' : `# ${page.title}\n\n`
+        return success(`${title}${page.markdown || NO_TEXT}`)
       }
-      if (/^text\/|json|xml|javascript|yaml/.test(type)) return success(text())
+      if (/^text\/|json|xml|javascript|yaml/.test(type))
+        return success(text().trim() === '' ? NO_TEXT : text())
       throw valueError(`${url} is ${type}, not a page that can be read as text`)
     },
   })
