@@ -37,6 +37,7 @@ class Source:
         self.lines = io.StringIO(source, newline=None).readlines()
         self.errors = []
         self.warnings = []
+        self.warned = set()
         self.names = {}
         self.classes = {}
         self.aliases = {}
@@ -54,7 +55,9 @@ class Source:
 
     def warn(self, node, message):
         warning = {"message": message, **self.place(node)}
-        if warning not in self.warnings:
+        key = tuple(warning.values())
+        if key not in self.warned:
+            self.warned.add(key)
             self.warnings.append(warning)
 
     def collect(self, tree):

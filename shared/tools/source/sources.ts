@@ -7,6 +7,7 @@ import { askThread } from './source-thread.ts'
 
 /** What is told of one source. */
 const MAX_PROBLEMS = 100
+const MAX_MESSAGE_CHARS = 1000
 
 /**
  * Reads the sources of tools: TypeScript in a thread of this process, Python in a Python of this machine. Nothing of them
@@ -48,5 +49,13 @@ export function createToolSources({ env = process.env }: { env?: NodeJS.ProcessE
 
 /** As they stand in the source; of a great many the first ones. */
 function inOrder<T extends Problem>(problems: readonly T[]): T[] {
-  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column).slice(0, MAX_PROBLEMS)
+  return problems
+    .toSorted((a, b) => a.line - b.line || a.column - b.column)
+    .slice(0, MAX_PROBLEMS)
+    .map((problem) => ({ ...problem, message: shortened(problem.message) }))
+}
+
+/** A sentence may quote the source. */
+function shortened(message: string): string {
+  return message.length > MAX_MESSAGE_CHARS ? `${message.slice(0, MAX_MESSAGE_CHARS)}…` : message
 }

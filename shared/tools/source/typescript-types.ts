@@ -10,8 +10,6 @@ import { docOf, oneLine, type Doc } from './jsdoc.ts'
 import {
   applyTags,
   enumSchema,
-  fixedValues,
-  isObjectSchema,
   objectSchema,
   tupleSchema,
   unionSchema,
@@ -19,7 +17,9 @@ import {
   type JsonSchema,
   type ObjectSchema,
 } from './json-schema.ts'
-import { NO_JSON_TYPE, utilityType } from './typescript-utilities.ts'
+import { indexed, keysOf } from './typescript-lookups.ts'
+import { unknownType, withoutSchema } from './typescript-refusals.ts'
+import { utilityType, type TypeReading } from './typescript-utilities.ts'
 import type { Problem } from './source-jobs.ts'
 import { enumMembers, keyName, staticValue, type SourceModule } from './source-module.ts'
 import { isZodNamespace, zodSchema } from './zod-schema.ts'
@@ -90,31 +90,17 @@ export function convertType(node: TypeNode, outer: TypeScope): Converted {
       return reference(node.typeName, node.typeArguments, node, scope)
     case 'TSTypeOperator':
       if (node.operator === 'readonly') return convertType(node.typeAnnotation, scope)
-      if (node.operator === 'keyof') return plain(keysOf(node.typeAnnotation, scope))
+      if (node.operator === 'keyof') return plain(keysOf(node.typeAnnotation, scope.module, readingOf(scope)))
       break
     case 'TSIndexedAccessType':
-      return indexed(node, scope)
+      return plain(indexed(node, scope.module, readingOf(scope)))
     default:
   }
-  throw errorAt(node, refused(node))
+  throw errorAt(node, withoutSchema(node))
 }
 
-function refused(node: TypeNode): string {
-  const instead: Partial<Record<TypeNode['type'], string>> = {
-    TSBigIntKeyword: 'JSON has no bigint: take a number, or a string of digits.',
-    TSSymbolKeyword: 'JSON has no symbols: take a string.',
-    TSNeverKeyword: 'Nothing fits `never`: take the parameter away.',
-    TSFunctionType: 'A model can give values only, no functions: take a string or an object.',
-    TSConstructorType: 'A model can give values only, no classes: take an object.',
-    TSTemplateLiteralType:
-      'A template literal type cannot be read as a schema: take `string`, with `@pattern` in its comment.',
-    TSTypeQuery:
-      'A value is no type here: `(typeof LIST)[number]` takes the items of a constant list, `keyof typeof MAP` its keys.',
-    TSImportType: 'What this type is stands in another file: declare it here, or give json_schema.',
-    TSMappedType: 'A mapped type cannot be read: write the properties out, or use Record.',
-    TSConditionalType: 'A conditional type cannot be read: write out what it comes to.',
-  }
-  return instead[node.type] ?? 'This type cannot be read as a schema: make it simpler, or give json_schema.'
+function readingOf(scope: TypeScope): TypeReading {
+  return { value: (type) => valueSchema(type, scope), any: (type) => convertType(type, scope) }
 }
 
 /** The schema of a value inside of another, where leaving it out is no choice. */
@@ -238,7 +224,7 @@ function reference(name: EntityName, given: Arguments, node: Positioned, scope: 
   const { module } = scope
   const plain = (schema: JsonSchema): Converted => ({ schema, optional: false })
   if (name.type === 'TSQualifiedName') {
-    if (name.left.type !== 'Identifier') throw errorAt(node, unknown('This', module))
+    if (name.left.type !== 'Identifier') throw errorAt(node, unknownType('This', module))
     const owner = name.left.name
     const members = module.enums.get(owner)
     if (members) {
@@ -251,20 +237,17 @@ function reference(name: EntityName, given: Arguments, node: Positioned, scope: 
       const { exprName } = type
       if (exprName.type === 'Identifier') return zodSchema(exprName, module)
     }
-    throw errorAt(node, unknown(`${owner}.${name.right.name}`, module))
+    throw errorAt(node, unknownType(`${owner}.${name.right.name}`, module))
   }
-  if (name.type !== 'Identifier') throw errorAt(node, unknown('This', module))
+  if (name.type !== 'Identifier') throw errorAt(node, unknownType('This', module))
   const known = name.name
   const generic = scope.generics.get(known)
   if (generic) return convertType(generic.node, { ...generic.scope, depth: scope.depth })
   const declared = declaration(known, given, node, scope)
   if (declared) return declared
-  const utility = utilityType(known, given?.params ?? [], node, {
-    value: (type) => valueSchema(type, scope),
-    any: (type) => convertType(type, scope),
-  })
+  const utility = utilityType(known, given?.params ?? [], node, readingOf(scope))
   if (utility) return utility
-  throw errorAt(node, unknown(known, module))
+  throw errorAt(node, unknownType(known, module))
 }
 
 /** The schema of an interface, alias or enum of this source; undefined when there is none of that name. */
@@ -316,7 +299,7 @@ function interfaceSchema(interfaces: readonly InterfaceNode[], scope: TypeScope)
   for (const one of interfaces) {
     for (const parent of one.extends ?? []) {
       const { expression } = parent
-      if (expression.type !== 'Identifier') throw errorAt(parent, unknown('This', scope.module))
+      if (expression.type !== 'Identifier') throw errorAt(parent, unknownType('This', scope.module))
       const { schema } = reference(expression, parent.typeArguments, parent, scope)
       if (schema['type'] !== 'object')
         throw errorAt(parent, `${expression.name} is no object type: an interface cannot extend it.`)
@@ -327,60 +310,4 @@ function interfaceSchema(interfaces: readonly InterfaceNode[], scope: TypeScope)
     parts.push(members(one.body.body, scope))
   }
   return mergeObjects(parts)
-}
-
-function unknown(name: string, module: SourceModule): string {
-  const instead = NO_JSON_TYPE[name]
-  if (instead && !module.imports.has(name)) return `${name} has no JSON type: ${instead}.`
-  const from = module.imports.get(name.split('.')[0] ?? name)
-  if (from) return `What ${name} is stands in ${from.module}: declare it in this file, or give json_schema.`
-  if (module.classes.has(name))
-    return `${name} is a class, and a model gives plain objects: declare an interface with its fields.`
-  return `${name} is not declared in this source: declare it, or give json_schema.`
-}
-
-/** The names of the properties of a type, or of a constant object. */
-function keysOf(node: TypeNode, scope: TypeScope): JsonSchema {
-  if (node.type === 'TSTypeQuery') return enumSchema(Object.keys(constant(node, scope)))
-  const schema = valueSchema(node, scope)
-  if (!isObjectSchema(schema)) throw errorAt(node, '`keyof` takes an object type here.')
-  return enumSchema(Object.keys(schema.properties))
-}
-
-/** The constant of `typeof NAME`: a list or an object. */
-function constant(node: Extract<TypeNode, { type: 'TSTypeQuery' }>, { module }: TypeScope): object {
-  const name = node.exprName.type === 'Identifier' ? node.exprName.name : undefined
-  const members = name === undefined ? undefined : module.enums.get(name)
-  if (members) return Object.fromEntries(enumMembers(members, module))
-  const value = name === undefined ? undefined : module.values.get(name)
-  const found = value && staticValue(value, module)?.value
-  if (typeof found === 'object' && found !== null) return found
-  throw errorAt(node, `${name ?? 'This'} is no constant list or object of this source.`)
-}
-
-/** `(typeof LIST)[number]`, `(typeof MAP)[keyof typeof MAP]`, `Type['property']`. */
-function indexed(node: Extract<TypeNode, { type: 'TSIndexedAccessType' }>, scope: TypeScope): Converted {
-  const { indexType } = node
-  const object = bare(node.objectType)
-  if (object.type === 'TSTypeQuery') {
-    const owner = constant(object, scope)
-    const all = indexType.type === 'TSNumberKeyword' && Array.isArray(owner)
-    const names = all ? Object.keys(owner) : (fixedValues(valueSchema(indexType, scope)) ?? [])
-    const values = names.map((name) => (owner as Record<string, unknown>)[String(name)])
-    if (values.length === 0 || values.some((value) => typeof value === 'object' || value === undefined))
-      throw errorAt(node, 'Its values are not all strings, numbers or booleans: write the type out.')
-    return { schema: enumSchema(values as string[]), optional: false }
-  }
-  const schema = valueSchema(object, scope)
-  if (schema['type'] === 'array' && indexType.type === 'TSNumberKeyword')
-    return { schema: schema['items'] as JsonSchema, optional: false }
-  const names = fixedValues(valueSchema(indexType, scope))
-  const found = isObjectSchema(schema) ? (names ?? []).map((name) => schema.properties[String(name)]) : []
-  if (found.length === 0 || found.includes(undefined))
-    throw errorAt(node, 'There is no such property in this type.')
-  return { schema: unionSchema(found as JsonSchema[]), optional: false }
-}
-
-function bare(node: TypeNode): TypeNode {
-  return node.type === 'TSParenthesizedType' ? bare(node.typeAnnotation) : node
 }

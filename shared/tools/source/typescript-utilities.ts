@@ -8,30 +8,8 @@ import {
   type JsonSchema,
 } from './json-schema.ts'
 
-/** Types of the language that JSON does not have, each with what to take instead. */
-export const NO_JSON_TYPE: Readonly<Record<string, string>> = {
-  Date: 'take a `string` with `@format date-time` in its comment, and make a Date of it',
-  Map: 'take a Record, such as `Record<string, number>`',
-  Set: 'take an array',
-  WeakMap: 'take a Record',
-  WeakSet: 'take an array',
-  Promise: 'take the value itself',
-  RegExp: 'take a `string`',
-  URL: 'take a `string` with `@format uri` in its comment',
-  Buffer: 'take a `string`, such as base64',
-  Uint8Array: 'take a `string`, such as base64, or `number[]`',
-  ArrayBuffer: 'take a `string`, such as base64',
-  Function: 'a model can give values only',
-  Symbol: 'take a `string`',
-  BigInt: 'take a `number`, or a `string` of digits',
-  Error: 'take a `string`',
-  AbortSignal: 'name the second parameter `context` and take its `signal`',
-  ToolContext: 'name the second parameter `context`: then the runner fills it',
-  AgentState: 'name the parameter `agent_state`: then the runner fills it',
-}
-
 /** How the types inside are read. */
-interface Reading {
+export interface TypeReading {
   /** The schema of a value. */
   value(node: TypeNode): JsonSchema
   any(node: TypeNode): Converted
@@ -42,7 +20,7 @@ export function utilityType(
   name: string,
   given: readonly TypeNode[],
   node: Positioned,
-  read: Reading,
+  read: TypeReading,
 ): Converted | undefined {
   const [first, second] = given
   const plain = (schema: JsonSchema): Converted => ({ schema, optional: false })

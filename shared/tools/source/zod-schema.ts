@@ -1,5 +1,16 @@
 import { errorAt, unwrap, type CallExpression, type Expression, type Positioned } from './ast.ts'
 import {
+  argument,
+  argumentsOf,
+  checkArgument,
+  enumValues,
+  fixed,
+  list,
+  notStatic,
+  valueOf,
+} from './zod-arguments.ts'
+import { objectMethod } from './zod-objects.ts'
+import {
   enumSchema,
   fixedValues,
   isObjectSchema,
@@ -10,7 +21,7 @@ import {
   type Converted,
   type JsonSchema,
 } from './json-schema.ts'
-import { enumMembers, keyName, memberName, staticValue, type SourceModule } from './source-module.ts'
+import { keyName, memberName, staticValue, type SourceModule } from './source-module.ts'
 import { applyCheck, FORMATS, NOT_JSON } from './zod-checks.ts'
 
 const MAX_DEPTH = 200
@@ -65,13 +76,6 @@ function read(expression: Expression, outer: Scope): Converted {
 
 const plain = (schema: JsonSchema): Converted => ({ schema, optional: false })
 
-function notStatic(node: Positioned): Error {
-  return errorAt(
-    node,
-    'This part of the schema cannot be read without running it: write it out with zod in this file, or give json_schema.',
-  )
-}
-
 /** `iso` for `z.iso`. */
 function namespaceOf(node: Positioned, module: SourceModule): string | undefined {
   const inner = node as Expression
@@ -116,28 +120,6 @@ function member(node: Extract<Expression, { type: 'MemberExpression' }>, scope: 
   throw notStatic(node)
 }
 
-/** The arguments of a call as expressions. */
-function argumentsOf(node: CallExpression): Expression[] {
-  return node.arguments.map((argument) => {
-    if (argument.type === 'SpreadElement' || argument.type === 'ArgumentPlaceholder')
-      throw notStatic(argument)
-    return argument
-  })
-}
-
-function argument(node: CallExpression, index: number): Expression {
-  const found = argumentsOf(node)[index]
-  if (found) return found
-  throw errorAt(node, 'Something is missing between these parentheses.')
-}
-
-/** The value of an argument; throws for one that is not written out. */
-function valueOf(expression: Expression, { module }: Scope): unknown {
-  const found = staticValue(expression, module)
-  if (found) return found.value
-  throw errorAt(expression, 'This value must be written out: it is read, not run.')
-}
-
 /** What `z.NAME(…)` makes. */
 function made(name: string, node: CallExpression, scope: Scope): Converted {
   const inner = (index = 0) => read(argument(node, index), scope)
@@ -163,12 +145,12 @@ function made(name: string, node: CallExpression, scope: Scope): Converted {
     case 'float64':
       return plain({ type: 'number' })
     case 'literal': {
-      const value = valueOf(argument(node, 0), scope)
+      const value = valueOf(argument(node, 0), scope.module)
       return plain(enumSchema(fixed(Array.isArray(value) ? (value as unknown[]) : [value], node)))
     }
     case 'enum':
     case 'nativeEnum':
-      return plain(enumSchema(fixed(enumValues(argument(node, 0), scope), node)))
+      return plain(enumSchema(fixed(enumValues(argument(node, 0), scope.module), node)))
     case 'array':
       return plain({ type: 'array', items: inner().schema })
     case 'object':
@@ -223,34 +205,6 @@ function nullable({ schema, optional }: Converted): Converted {
   const { description, ...rest } = schema
   const result = unionSchema([rest, { type: 'null' }])
   return { schema: description === undefined ? result : { ...result, description }, optional }
-}
-
-function fixed(values: readonly unknown[], node: Positioned): (string | number | boolean | null)[] {
-  if (
-    values.length > 0 &&
-    values.every((value) => value === null || ['string', 'number', 'boolean'].includes(typeof value))
-  )
-    return values as (string | number | boolean | null)[]
-  throw errorAt(node, 'Write the values out: strings, numbers, booleans or null.')
-}
-
-function enumValues(expression: Expression, { module }: Scope): unknown[] {
-  const node = unwrap(expression)
-  const members = node.type === 'Identifier' ? module.enums.get(node.name) : undefined
-  if (members) return [...enumMembers(members, module).values()]
-  const value = staticValue(node, module)?.value
-  if (Array.isArray(value)) return value
-  if (typeof value === 'object' && value !== null) return Object.values(value)
-  throw errorAt(node, 'The values of this enum must be written out in this file: they are read, not run.')
-}
-
-function list(expression: Expression): Expression[] {
-  const node = unwrap(expression)
-  if (node.type !== 'ArrayExpression') throw notStatic(node)
-  return node.elements.map((element) => {
-    if (!element || element.type === 'SpreadElement') throw notStatic(node)
-    return element
-  })
 }
 
 function union(options: readonly Expression[], scope: Scope): Converted {
@@ -338,9 +292,9 @@ function method(name: string, node: CallExpression, on: Converted, scope: Scope)
   const same = (changed: JsonSchema): Converted => ({ schema: changed, optional: on.optional })
   switch (name) {
     case 'describe':
-      return same({ ...schema, description: String(valueOf(argument(node, 0), scope)) })
+      return same({ ...schema, description: String(valueOf(argument(node, 0), scope.module)) })
     case 'meta': {
-      const { id: _id, ...more } = valueOf(argument(node, 0), scope) as Record<string, unknown>
+      const { id: _id, ...more } = valueOf(argument(node, 0), scope.module) as Record<string, unknown>
       return same({ ...schema, ...more })
     }
     case 'default':
@@ -387,71 +341,16 @@ function method(name: string, node: CallExpression, on: Converted, scope: Scope)
     default:
   }
   if (isObjectSchema(schema)) {
-    const changed = objectMethod(name, node, schema, scope)
+    const changed = objectMethod(name, node, schema, {
+      schema: (expression) => read(expression, scope).schema,
+      shape: (expression) => shape(expression, scope),
+      value: (expression) => valueOf(expression, scope.module),
+    })
     if (changed) return same(changed)
   }
-  const changed = applyCheck(name, schema, () => argumentsOf(node).map((one) => checkArgument(one, scope)))
+  const changed = applyCheck(name, schema, () =>
+    argumentsOf(node).map((one) => checkArgument(one, scope.module)),
+  )
   if (changed) return same(changed)
   throw errorAt(node, `.${name}() cannot be read as a schema: take it away, or give json_schema.`)
-}
-
-/** A regular expression as its source; other values as they are, and undefined for what is not written out. */
-function checkArgument(expression: Expression, { module }: Scope): unknown {
-  const node = unwrap(expression)
-  if (node.type === 'RegExpLiteral') return new RegExp(node.pattern, node.flags.replace(/[^imsu]/g, ''))
-  return staticValue(node, module)?.value
-}
-
-function objectMethod(
-  name: string,
-  node: CallExpression,
-  schema: ReturnType<typeof objectSchema>,
-  scope: Scope,
-): JsonSchema | undefined {
-  const named = () => Object.keys(valueOf(argument(node, 0), scope) as object)
-  const { properties, required } = schema
-  const entries = Object.entries(properties)
-  switch (name) {
-    case 'extend':
-    case 'safeExtend':
-    case 'merge': {
-      const given = argument(node, 0)
-      const more = name === 'merge' ? read(given, scope).schema : shape(given, scope)
-      if (!isObjectSchema(more)) throw notStatic(node)
-      const left = required.filter((key) => !(key in more.properties))
-      return {
-        ...schema,
-        ...objectSchema({ ...properties, ...more.properties }, [...left, ...more.required]),
-      }
-    }
-    case 'pick':
-    case 'omit': {
-      const names = new Set(named())
-      const kept = (key: string) => names.has(key) === (name === 'pick')
-      return {
-        ...schema,
-        ...objectSchema(Object.fromEntries(entries.filter(([key]) => kept(key))), required.filter(kept)),
-      }
-    }
-    case 'partial': {
-      const names = node.arguments.length > 0 ? new Set(named()) : null
-      return { ...schema, required: names ? required.filter((key) => !names.has(key)) : [] }
-    }
-    case 'required': {
-      const names = node.arguments.length > 0 ? named() : Object.keys(properties)
-      return { ...schema, required: [...new Set([...required, ...names])] }
-    }
-    case 'strict':
-      return { ...schema, additionalProperties: false }
-    case 'passthrough':
-    case 'loose':
-    case 'strip':
-      return schema
-    case 'catchall':
-      return { ...schema, additionalProperties: read(argument(node, 0), scope).schema }
-    case 'keyof':
-      return enumSchema(Object.keys(properties))
-    default:
-      return undefined
-  }
 }
