@@ -1,5 +1,5 @@
+import { join } from 'node:path'
 import type { CustomTools } from '../core/ports/custom-tools.ts'
-import { AppError } from '../schema/errors.ts'
 import type { ToolApi } from './sandbox/language-tools.ts'
 
 export interface OwnToolsOptions {
@@ -43,6 +43,7 @@ async function load({ data, env, api, debugRefused }: OwnToolsOptions): Promise<
     import('./source/sources.ts'),
   ])
   const hide = [data]
+  const environments = join(data, 'tools', 'environments')
   return createCustomTools({
     sources: createToolSources({ env }),
     api,
@@ -56,26 +57,21 @@ async function load({ data, env, api, debugRefused }: OwnToolsOptions): Promise<
     },
     languages: {
       typescript: async (its) => {
-        const { createTypeScriptTools } = await import('./typescript/typescript-tools.ts')
-        return createTypeScriptTools({ ...its, hide, requirements: refusePackages })
+        const [{ createTypeScriptTools }, { createNpmRequirements }] = await Promise.all([
+          import('./typescript/typescript-tools.ts'),
+          import('./requirements/npm-requirements.ts'),
+        ])
+        const requirements = createNpmRequirements({ directory: environments, env })
+        return createTypeScriptTools({ ...its, hide, requirements })
       },
       python: async (its) => {
-        const [{ createPythonTools }, { findPython }] = await Promise.all([
+        const [{ createPythonTools }, { createPipRequirements }] = await Promise.all([
           import('./python/python-tools.ts'),
-          import('./python/interpreter.ts'),
+          import('./requirements/pip-requirements.ts'),
         ])
-        return createPythonTools({
-          ...its,
-          env,
-          hide,
-          requirements: async ({ pip_requirements }) =>
-            pip_requirements.length > 0 ? refusePackages() : findPython(env),
-        })
+        const requirements = createPipRequirements({ directory: environments, env })
+        return createPythonTools({ ...its, env, hide, requirements })
       },
     },
   })
-}
-
-function refusePackages(): Promise<never> {
-  throw new AppError('tool_error', 'This Loci installs no packages for tools; use what the language brings.')
 }

@@ -36,7 +36,7 @@ export function installationOf(python: Interpreter, env: NodeJS.ProcessEnv): Pro
 
 async function ask({ path }: Interpreter, env: NodeJS.ProcessEnv): Promise<Installation> {
   try {
-    const { stdout } = await promisify(execFile)(path, ['-I', '-S', '-B', '-c', FACTS], {
+    const { stdout } = await promisify(execFile)(path, ['-I', '-B', '-c', FACTS], {
       env: pythonEnv(env),
       cwd: tmpdir(),
       timeout: ASK_TIMEOUT_MS,

@@ -1,7 +1,8 @@
 """Serves calls of Python tools, each in a process of its own that is forked from this one.
 
-Started by Loci behind the wall, as `python3 -I -B loci_tool_server.py DECLARED…` (the folders and files that its tools
-have declared), with a two-way pipe at descriptor 3. What runs here is ours only: the code of tools, their arguments and their secrets pass through as bytes that are wiped.
+Started by Loci behind the wall, as `python3 -I -B loci_tool_server.py SHOWN…` (the folders and files that the wall shows
+besides the system's), with a two-way pipe at descriptor 3. What runs here is ours only: the code of tools, their arguments
+and their secrets pass through as bytes that are wiped.
 
 A packet on the pipe is a length (4 bytes, big end first, of what follows), the number of a call (4 bytes), a channel (1
 byte) and bytes. CONTROL packets are JSON and belong to this process; the others go between Loci and the call's process.
@@ -49,11 +50,11 @@ class Call:
 
 
 class Server:
-    def __init__(self, loci, isolated, scratch, declared):
+    def __init__(self, loci, isolated, scratch, shown):
         self.loci = loci
         self.isolated = isolated
         self.scratch = scratch
-        self.declared = declared
+        self.shown = shown
         self.calls = {}
         self.selector = selectors.DefaultSelector()
         self.selector.register(loci, selectors.EVENT_READ, self.from_loci)
@@ -179,7 +180,7 @@ class Server:
                 os.dup2(descriptor, place)
             os.closerange(4, 1 << 20)
             if self.isolated:
-                walls.empty_folders(self.scratch, limits["scratch_mb"], self.declared)
+                walls.empty_folders(self.scratch, limits["scratch_mb"], self.shown)
             os.chdir(self.scratch)
             walls.limit(limits)
             loci_call.serve(3)

@@ -54,15 +54,15 @@ def apart(network):
     must("unshare", libc.unshare(NEWNS | NEWPID | NEWIPC | (0 if network else NEWNET)))
 
 
-def empty_folders(scratch, scratch_mb, declared):
+def empty_folders(scratch, scratch_mb, shown):
     """
-    Gives the first process of a call folders that nobody has used, and hides all other processes. What a tool has declared
-    stays where it is.
+    Gives the first process of a call folders that nobody has used, and hides all other processes. What the wall shows stays
+    where it is.
     """
     size = b"mode=700,size=%dm" % scratch_mb
     flags = MS_NOSUID | MS_NODEV
-    if not any(is_below(scratch, path) for path in declared):
-        below = [path for path in declared if is_below(path, scratch)]
+    if not any(is_below(scratch, path) for path in shown):
+        below = [path for path in shown if is_below(path, scratch)]
         held = [(path, os.path.isdir(path), os.open(path, os.O_PATH)) for path in below]
         mount(b"tmpfs", scratch, b"tmpfs", flags, size)
         for path, folder, descriptor in sorted(held):

@@ -60,7 +60,8 @@ export function createPythonTools(options: PythonOptions): LanguageTools {
     const { folders } = await installationOf(python, env)
     const timeout_ms = Math.min(permissions.timeout_ms ?? limits.timeout_ms, limits.timeout_ms)
     const script = pythonScript('loci_tool_server.py')
-    const { read, write } = declaredPaths(permissions, hide)
+    const { write, ...declared } = declaredPaths(permissions, hide)
+    const read = [...new Set([dirname(script), ...folders, ...declared.read])]
     const { network } = permissions
     const files = { file_mb: 64, scratch_mb: 64 }
     return {
@@ -69,7 +70,7 @@ export function createPythonTools(options: PythonOptions): LanguageTools {
         command: python.path,
         args: ['-I', '-B', script, ...read, ...write],
         env: { LANG: 'C.UTF-8' },
-        read: [...new Set([dirname(script), ...folders, ...read])],
+        read,
         write,
         network,
         namespaces: true,
