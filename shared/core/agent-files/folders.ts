@@ -1,14 +1,14 @@
 import type { Raw } from '../../schema/agent-file.ts'
 import type { FileMetadata, Folder } from '../../schema/folder.ts'
+import { textJson } from '../files/file-json.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { AgentFile } from '../ports/file-store.ts'
 import type { Store } from '../ports/store.ts'
 import { type KeptFile, type KeptFolders, linkFields, sourceFields } from './entity-fields.ts'
 import { type Kept, restore } from './kept.ts'
 
-/** Files that are listed, and characters that are read, in one go. */
+/** Files that are listed in one go. */
 const PAGE = 200
-const READ = 64_000
 
 /** The folders and files of an export, with what is kept of the file that they came with. */
 export class FolderNames {
@@ -96,7 +96,10 @@ export class FolderNames {
         if (id === undefined) continue
         const said = this.#saidOf(file)
         yield `${comma}\n${JSON.stringify({ ...said, source_id, id }).slice(0, -1)}`
-        if (!Object.hasOwn(said, 'content')) yield* this.#textOf(file.id)
+        if (!Object.hasOwn(said, 'content')) {
+          yield ',"content":'
+          yield* textJson(this.#store.files, this.#actor, file.id, this.#keptFiles[file.id]?.end)
+        }
         yield '}'
         comma = ','
       }
@@ -107,19 +110,6 @@ export class FolderNames {
     const kept = this.#keptFiles[id]
     if (!kept) return live
     return { ...kept.fields, ...(live.file_name === kept.path ? {} : { file_name: live.file_name }) }
-  }
-
-  async *#textOf(file_id: string): AsyncGenerator<string> {
-    const inside = (text: string) => JSON.stringify(text).slice(1, -1)
-    yield ',"content":"'
-    for (let start_line = 0; ;) {
-      const range = { start_line, end_line: null, max_chars: READ }
-      const part = await this.#store.files.read(this.#actor, file_id, range)
-      if (!part) break
-      yield inside(`${start_line > 0 ? '\n' : ''}${part.text}`)
-      start_line = part.next_line
-    }
-    yield `${inside(this.#keptFiles[file_id]?.end ?? '')}"`
   }
 
   /** A file that came with its agent, which did not name it then and has not used it since. */

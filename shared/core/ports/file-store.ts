@@ -103,8 +103,9 @@ export interface FileStore {
    * name that is taken when `handling` is `error`.
    */
   create(actor: Actor, file: NewFile, handling: DuplicateHandling): Promise<CreatedFile>
-  get(actor: Actor, file_id: string, options?: { content?: boolean }): Promise<FileMetadata | null>
-  list(actor: Actor, folder_id: string, page: Page, options?: { content?: boolean }): Promise<FileMetadata[]>
+  /** Without its text, which `read` gives part by part. */
+  get(actor: Actor, file_id: string): Promise<FileMetadata | null>
+  list(actor: Actor, folder_id: string, page: Page): Promise<FileMetadata[]>
   /** Everything of it, for agents too. False when the folder has no such file. */
   delete(actor: Actor, folder_id: string, file_id: string): Promise<boolean>
   /** What is found by search in a folder, as passages. */
@@ -146,7 +147,8 @@ export interface FileStore {
   close(actor: Actor, agent_id: string, file_ids: readonly string[] | 'all'): Promise<string[]>
   /** Notes that an agent has just used these files. */
   touch(actor: Actor, agent_id: string, file_ids: readonly string[]): Promise<void>
-  /** Lines from `start_line` on, as many as fit into `max_chars` but at least one; null past the end. */
+  /** Lines from `start_line` on, as many as fit into `max_chars` but at least one; null past the end, and for a file whose
+   * reading failed. */
   read(
     actor: Actor,
     file_id: string,

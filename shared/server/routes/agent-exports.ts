@@ -9,10 +9,10 @@ import { queryBoolean } from '../../schema/page.ts'
 import { readImport } from '../agent-file-body.ts'
 import type { ServerContext } from '../context.ts'
 import { breather } from '../json-slices.ts'
+import { jsonStream } from '../json-stream.ts'
 import { route } from '../route.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
-const encoder = new TextEncoder()
 
 /** Agent files (reference 9.6). */
 export const routes = [
@@ -74,23 +74,5 @@ async function exported(
   options: ExportOptions,
 ): Promise<Response> {
   const pieces = await exportAgentFile(context.deps, actor, agent_id, options)
-  const breathe = breather()
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        await breathe()
-        const { done, value } = await pieces.next()
-        if (done) controller.close()
-        else controller.enqueue(encoder.encode(value))
-      } catch (error) {
-        // The answer has begun: all that is left is to break it off, so that nobody takes it for whole.
-        context.onFailure(`exporting ${agent_id}`, error)
-        controller.error(error)
-      }
-    },
-    async cancel() {
-      await pieces.return(undefined)
-    },
-  })
-  return new Response(body, { headers: { 'content-type': 'application/json' } })
+  return jsonStream(pieces, (error) => context.onFailure(`exporting ${agent_id}`, error))
 }

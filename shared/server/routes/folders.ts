@@ -1,9 +1,12 @@
 import * as z from 'zod'
 import { CHUNK_TOKENS, folderEmbedding } from '../../core/files/folder-embedding.ts'
+import { fileJson } from '../../core/files/file-json.ts'
 import type { Actor } from '../../core/ports/actor.ts'
+import type { FileStore } from '../../core/ports/file-store.ts'
 import {
   createFolder,
   duplicateHandling,
+  type FileMetadata,
   fileMetadata,
   folder,
   type Folder,
@@ -16,6 +19,7 @@ import { type Page, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { passage } from '../../schema/passage.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
+import { jsonStream } from '../json-stream.ts'
 import { route, type Route } from '../route.ts'
 import { receiveUpload } from '../uploads.ts'
 
@@ -305,7 +309,9 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
         await folderOf(context, actor, params.folder_id)
         const { include_content: content, ...page } = query as Partial<Page> & { include_content: boolean }
         const whole = { limit: 1000, order: 'desc' as const, ...page }
-        return context.deps.store.files.list(actor, params.folder_id, whole, { content })
+        const { files } = context.deps.store
+        const found = await files.list(actor, params.folder_id, whole)
+        return content ? jsonStream(listJson(files, actor, found), failed(context, params.folder_id)) : found
       },
     }),
     route({
@@ -317,10 +323,12 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       query: z.object({ include_content: queryBoolean.default(false) }),
       answer: fileMetadata,
       async handle({ actor, context, params, query }) {
-        const content = query.include_content
-        const file = await context.deps.store.files.get(actor, params.file_id, { content })
+        const { files } = context.deps.store
+        const file = await files.get(actor, params.file_id)
         if (file?.source_id !== params.folder_id) throw notFound('File', params.file_id)
-        return file
+        return query.include_content
+          ? jsonStream(fileJson(files, actor, file), failed(context, params.file_id))
+          : file
       },
     }),
     route({
@@ -338,6 +346,23 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
       },
     }),
   ]
+}
+
+async function* listJson(
+  store: FileStore,
+  actor: Actor,
+  files: readonly FileMetadata[],
+): AsyncGenerator<string> {
+  yield '['
+  for (const [i, file] of files.entries()) {
+    if (i > 0) yield ','
+    yield* fileJson(store, actor, file)
+  }
+  yield ']'
+}
+
+function failed(context: ServerContext, id: string): (error: unknown) => void {
+  return (error) => context.onFailure(`reading the text of ${id}`, error)
 }
 
 async function folderOf(context: ServerContext, actor: Actor, folder_id: string): Promise<Folder> {

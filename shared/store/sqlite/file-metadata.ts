@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { FileMetadata, FileStatus } from '../../schema/folder.ts'
-import { type StoredFile, textOfFile } from './file-rows.ts'
+import type { StoredFile } from './file-rows.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 
@@ -52,11 +52,7 @@ const countVectors = query<{ file: string; folder: string; generation: number }>
  * it is `completed` all the same, since it can be read and is found by its words; `error_message` says why, until the
  * model is back.
  */
-export function metadataOf(
-  connection: Connection,
-  row: StoredFile & { folder_name: string },
-  content: boolean,
-): FileMetadata {
+export function metadataOf(connection: Connection, row: StoredFile & { folder_name: string }): FileMetadata {
   const { embedded, waiting, problem } = embeddingOf(connection, row)
   return {
     id: row.id,
@@ -72,7 +68,7 @@ export function metadataOf(
     error_message: row.error_message ?? problem,
     total_chunks: row.chunks,
     chunks_embedded: embedded,
-    content: content ? textOfFile(connection, row) : null,
+    content: null,
     created_at: row.created_at,
     updated_at: row.updated_at,
   }

@@ -29,9 +29,6 @@ const textFrom = query<{ file: string; line: number }>()((p) =>
     .orderBy('first_line')
     .limit(1),
 )
-const texts = query<{ file: string }>()((p) =>
-  sqlite.selectFrom('file_texts').select('text').where('file_id', '=', p.file).orderBy('first_line'),
-)
 
 /** The row of a folder of the actor's organisation. */
 export function readFolderRow(connection: Connection, actor: Actor, id: string): FolderRow | undefined {
@@ -57,15 +54,6 @@ export type StoredFile = Omit<FileRow, 'chunks' | 'lines' | 'characters' | 'atte
   lines: number
   characters: number
   attempts: number
-}
-
-/** The whole text of a file, as far as it was read; nothing of one whose reading failed. */
-export function textOfFile(connection: Connection, { id, status }: { id: string; status: string }): string {
-  if (status === 'error') return ''
-  return texts
-    .all(connection, { file: id })
-    .map((row) => row.text)
-    .join('\n')
 }
 
 /** As `FileStore.read`. */

@@ -62,23 +62,16 @@ export class SqliteFiles implements FileStore {
     return created
   }
 
-  get(actor: Actor, file_id: string, options: { content?: boolean } = {}): Promise<FileMetadata | null> {
-    return this.#database.read((c) => readFile(c, actor, file_id, options.content ?? false))
+  get(actor: Actor, file_id: string): Promise<FileMetadata | null> {
+    return this.#database.read((c) => readFile(c, actor, file_id))
   }
 
-  list(
-    actor: Actor,
-    folder_id: string,
-    page: Page,
-    options: { content?: boolean } = {},
-  ): Promise<FileMetadata[]> {
+  list(actor: Actor, folder_id: string, page: Page): Promise<FileMetadata[]> {
     return this.#database.read((c) => {
       const window = windowOf(c, actor.organization_id, { table: 'files', column: 'created_at' }, page)
       let rows = present(actor).where('files.folder_id', '=', folder_id)
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c
-        .all(rows.orderBy(window.direction).limit(page.limit))
-        .map((row) => metadataOf(c, row, options.content ?? false))
+      const found = c.all(rows.orderBy(window.direction).limit(page.limit)).map((row) => metadataOf(c, row))
       return window.turned ? found.toReversed() : found
     })
   }
@@ -312,9 +305,7 @@ export class SqliteFiles implements FileStore {
     file_id: string,
     range: { start_line: number; end_line: number | null; max_chars: number },
   ): Promise<FileLines | null> {
-    return this.#database.read((c) =>
-      readFile(c, actor, file_id, false) ? readLines(c, file_id, range) : null,
-    )
+    return this.#database.read((c) => (hasText(c, actor, file_id) ? readLines(c, file_id, range) : null))
   }
 
   search(actor: Actor, search: FileSearch): Promise<FileMatch[]> {
@@ -349,14 +340,14 @@ function present(actor: Actor) {
     .where('files.deleted', '=', 0)
 }
 
-function readFile(
-  connection: Connection,
-  actor: Actor,
-  file_id: string,
-  content: boolean,
-): FileMetadata | null {
+function readFile(connection: Connection, actor: Actor, file_id: string): FileMetadata | null {
   const row = connection.get(present(actor).where('files.id', '=', file_id))
-  return row ? metadataOf(connection, row, content) : null
+  return row ? metadataOf(connection, row) : null
+}
+
+function hasText(connection: Connection, actor: Actor, file_id: string): boolean {
+  const row = connection.get(present(actor).where('files.id', '=', file_id))
+  return row !== undefined && row.status !== 'error'
 }
 
 function requiredFile(connection: Connection, actor: Actor, agent_id: string, file_id: string): AgentFile {
@@ -371,7 +362,7 @@ function insertFile(tx: Transaction, actor: Actor, file: NewFile, handling: Dupl
   const named = (name: string) =>
     tx.get(present(actor).where('files.folder_id', '=', folder.id).where('files.name', '=', name))
   const same = named(file.name)
-  if (same && handling === 'skip') return { status: 'skipped', file: metadataOf(tx, same, false) }
+  if (same && handling === 'skip') return { status: 'skipped', file: metadataOf(tx, same) }
   if (same && handling === 'error')
     throw new AppError(
       'conflict',
@@ -404,7 +395,7 @@ function insertFile(tx: Transaction, actor: Actor, file: NewFile, handling: Dupl
   )
   for (const { agent_id } of agents)
     openIfRoom(tx, actor, { agent_id, folder_id: folder.id, file_id: file.id })
-  const stored = readFile(tx, actor, file.id, false)
+  const stored = readFile(tx, actor, file.id)
   if (!stored) throw new AppError('internal', `the file '${file.id}' was not stored`)
   return { status: 'created', file: stored, replaced }
 }

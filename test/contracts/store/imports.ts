@@ -10,7 +10,7 @@ import type { Folder } from '../../../shared/schema/folder.ts'
 import { newId } from '../../../shared/schema/ids.ts'
 import type { Tool } from '../../../shared/schema/tool.ts'
 import type { Subject } from '../store.contract.ts'
-import { aFolder } from './files.ts'
+import { aFolder, textOf } from './files.ts'
 import { aBlock, aBuiltin, ADA, aMessage, anAgent, EVE, text } from './samples.ts'
 
 const page = { limit: 1000, order: 'asc' } as const
@@ -167,9 +167,9 @@ export function describeImports(subject: Subject): void {
       const { id, folder, file_id, whole } = await withFolder(store)
       await store.imports.complete(ADA, whole)
       assert.deepEqual(await store.folders.list(ADA, { agent_id: id }, page), [folder])
-      const file = await store.files.get(ADA, file_id, { content: true })
+      const file = await store.files.get(ADA, file_id)
       assert.deepEqual(
-        [file?.processing_status, file?.content, file?.total_chunks],
+        [file?.processing_status, await textOf(subject, file_id), file?.total_chunks],
         ['completed', 'parrots\nare\nbirds', 1],
       )
       const [link] = await store.files.ofAgent(ADA, id)
