@@ -28,11 +28,13 @@ const text = z.string().max(10_000)
 const map = z.record(z.string().min(1).max(MAX_NAME), text)
 const command = text.refine((value) => value.trim() !== '', 'name the program to start')
 const url = text.refine(isHttpUrl, "expected an address such as 'https://example.com/mcp'")
-const headerName = z
-  .string()
-  .max(MAX_NAME)
-  .regex(/^[\w!#$%&'*+.^`|~-]+$/, 'expected the name of an HTTP header')
-const headers = z.record(headerName, headerValue())
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+const NO_HEADER = 'expected the name of an HTTP header'
+const headerName = z.string().max(MAX_NAME).regex(HEADER_NAME, NO_HEADER)
+const headers = z.record(z.string(), headerValue()).superRefine((map, context) => {
+  for (const name of Object.keys(map))
+    if (!HEADER_NAME.test(name)) context.addIssue({ code: 'custom', path: [name], message: NO_HEADER })
+})
 
 function headerValue() {
   return text.regex(
