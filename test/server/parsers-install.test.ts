@@ -90,7 +90,10 @@ describe('parsers that did not come along', function () {
       return now.error_message == null ? null : now
     })
     assert.equal(waiting.processing_status, 'parsing')
-    assert.match(waiting.error_message ?? '', /^The parsers for PDF, DOCX and XLSX are being installed with npm/)
+    assert.match(
+      waiting.error_message ?? '',
+      /^The parsers for PDF, DOCX and XLSX are being installed with npm/,
+    )
     open()
     const read = await ended(id)
     assert.deepEqual(
