@@ -61,9 +61,10 @@ export const archivalSearch = defineTool({
         ? `${agent.name} has no passages. archival_insert adds one.`
         : `${agent.name} has no passage like that. Try other words, or conversation_search for what was said.`
     }
-    const lines = page.map(({ text, tags: own, at }) => {
+    const lines = page.map(({ id, text, tags: own, at }) => {
       const labels = own.length > 0 ? ` [${own.join(', ')}]` : ''
-      return `- ${when(at)}${labels} ${detail === 'full' ? text : oneLine(text, SNIPPET)}`
+      const shown = detail === 'full' ? `(${id}) ${text}` : oneLine(text, SNIPPET)
+      return `- ${when(at)}${labels} ${shown}`
     })
     const next = asked === '' ? page.at(-1)?.id : String(skipped + limit)
     if (more) lines.push(`More: call archival_search again with cursor: "${next}".`)

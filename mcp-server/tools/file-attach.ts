@@ -1,8 +1,9 @@
 import { readFile, stat } from 'node:fs/promises'
-import { basename, isAbsolute } from 'node:path'
+import { basename } from 'node:path'
 import * as z from 'zod'
 import { AppError } from '../../shared/schema/errors.ts'
 import { didYouMean } from '../../shared/schema/near-names.ts'
+import { localPath } from '../local-files.ts'
 import type { AgentState } from '../letta.ts'
 import { defineTool, type ToolCall } from '../tool.ts'
 import { aborted } from '../turn/send.ts'
@@ -42,12 +43,7 @@ export const fileAttach = defineTool({
 })
 
 async function localFile({ settings }: ToolCall, path: string): Promise<File> {
-  if (!settings.local_files)
-    throw new AppError(
-      'forbidden',
-      'Files of this machine are not read over HTTP: give name and text instead.',
-    )
-  if (!isAbsolute(path)) throw new AppError('invalid_argument', `'${path}' is no absolute path.`)
+  localPath(settings, path)
   try {
     const found = await stat(path)
     if (!found.isFile()) throw new AppError('invalid_argument', `${path} is no file.`)

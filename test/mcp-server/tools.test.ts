@@ -192,7 +192,7 @@ describeHosts('the default tools', (suite, transport) => {
     await refused('file_attach', { agent: 'Ada', folder: 'x', path: '/x' }, /Give one of/)
     const path = join(suite.folder, 'local.txt')
     await writeFile(path, 'A local secret.')
-    if (transport === 'HTTP') return refused('file_attach', { agent: 'Ada', path }, /not read over HTTP/)
+    if (transport === 'HTTP') return refused('file_attach', { agent: 'Ada', path }, /out of reach over HTTP/)
     assert.match((await call('file_attach', { agent: 'Ada', path })).text, /Ada has local\.txt now/)
     await refused('file_attach', { agent: 'Ada', path: `${path}.not` }, /there is no such file/)
     await refused('file_attach', { agent: 'Ada', path: suite.folder }, /is no file/)
