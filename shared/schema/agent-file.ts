@@ -4,7 +4,8 @@ import { createBlock } from './block.ts'
 import { MANAGER_TYPES } from './group.ts'
 import { agentType } from './agent.ts'
 import { embeddingConfig } from './model.ts'
-import { jsonObject } from './page.ts'
+import { jsonObject, NO_DATE } from './page.ts'
+import { instantOf } from './time.ts'
 import { DEFAULT_RETURN_CHAR_LIMIT, toolType } from './tool.ts'
 
 /**
@@ -132,7 +133,7 @@ export const fileMessage = z.looseObject({
   tool_returns: z.array(fileReturn).nullish(),
   created_at: z
     .string()
-    .refine((text) => !Number.isNaN(Date.parse(text)), "expected a date such as '2026-11-21T10:00:00Z'")
+    .refine((text) => instantOf(text, 'UTC') !== null, NO_DATE)
     .nullish(),
   approve: z.boolean().nullish(),
   approval_request_id: z.string().nullish(),

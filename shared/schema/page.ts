@@ -1,13 +1,23 @@
 import * as z from 'zod'
+import { instantOf } from './time.ts'
 
 /** ISO 8601 instant with an offset, as every time on the wire. */
 export const timestamp = z.string()
 
-/** An instant in a request, normalised to UTC and milliseconds, as times are stored. */
+/** What is said of a text that is no date. */
+export const NO_DATE = "expected a date such as '2026-11-21' or '2026-11-21T10:00:00Z', up to the year 9999"
+
+/** An instant in a request, normalised to UTC and milliseconds, as times are stored; without a zone it is in UTC. */
 export const instant = z
   .string()
-  .refine((text) => !Number.isNaN(Date.parse(text)), "expected a date such as '2026-11-21T10:00:00Z'")
-  .transform((text) => new Date(text).toISOString())
+  .refine((text) => instantOf(text, 'UTC') !== null, NO_DATE)
+  .transform((text) => instantOf(text, 'UTC') ?? text)
+
+/** As `instant`, for the end of a span: a day counts whole. */
+export const endInstant = z
+  .string()
+  .refine((text) => instantOf(text, 'UTC') !== null, NO_DATE)
+  .transform((text) => instantOf(text, 'UTC', { end: true }) ?? text)
 
 /** A JSON object whose keys the server does not interpret. */
 export const jsonObject = z.record(z.string(), z.unknown())

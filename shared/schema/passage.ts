@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { idSchema } from './ids.ts'
 import { embeddingConfig } from './model.ts'
 import { tag } from './names.ts'
-import { instant, jsonObject, timestamp } from './page.ts'
+import { endInstant, instant, jsonObject, timestamp } from './page.ts'
 
 export const tagMatchMode = z.enum(['any', 'all'])
 export type TagMatchMode = z.infer<typeof tagMatchMode>
@@ -62,7 +62,7 @@ export const searchPassages = z.object({
   tag_match_mode: tagMatchMode.default('any'),
   limit: z.number().int().min(1).max(100).default(50),
   start_date: instant.nullish(),
-  end_date: instant.nullish(),
+  end_date: endInstant.nullish(),
 })
 
 /** One result of `POST /v1/passages/search`; `metadata` tells how it was found. */

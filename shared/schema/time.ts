@@ -30,7 +30,8 @@ export function zonedTime(date: Date, timezone: string): string {
 
 /**
  * The instant that a date (`2026-01-31`) or ISO 8601 time means, in UTC; without an offset of its own it is read in this
- * time zone. With `end` a date counts whole: it is the start of the next day. Null for anything else.
+ * time zone. With `end` a date counts whole: it is the start of the next day. Null for anything else, years of more than
+ * four digits included.
  */
 export function instantOf(text: string, timezone: string, options: { end?: boolean } = {}): string | null {
   const day = /^\d{4}-\d{2}-\d{2}$/.test(text.trim())
@@ -38,10 +39,18 @@ export function instantOf(text: string, timezone: string, options: { end?: boole
   if (!/^\d{4}-\d{2}-\d{2}/.test(text.trim())) return null
   const given = new Date(zoned || day ? text.trim() : `${text.trim()}Z`)
   if (Number.isNaN(given.getTime())) return null
-  if (zoned) return given.toISOString()
+  if (zoned) return within(given.getTime())
   if (day && options.end) given.setUTCDate(given.getUTCDate() + 1)
   const wall = given.getTime()
   // Twice, as the offset at the guess may not be that at the answer.
   const guess = wall - offsetAt(wall, timezone)
-  return new Date(wall - offsetAt(guess, timezone)).toISOString()
+  return within(wall - offsetAt(guess, timezone))
+}
+
+const FIRST = Date.parse('0000-01-01T00:00:00.000Z')
+const LAST = Date.parse('9999-12-31T23:59:59.999Z')
+
+/** Times are compared as texts, which years of more digits than four would break. */
+function within(instant: number): string {
+  return new Date(Math.min(Math.max(instant, FIRST), LAST)).toISOString()
 }

@@ -34,8 +34,25 @@ describe('times with a zone', () => {
     assert.equal(instantOf('2026-01-31T10:00', 'UTC', { end: true }), '2026-01-31T10:00:00.000Z')
   })
 
+  it('stay within the years of four digits', () => {
+    const last = '9999-12-31T23:59:59.999Z'
+    assert.equal(instantOf('9999-12-31', 'UTC', { end: true }), last)
+    assert.equal(instantOf('9999-12-31T23:00:00-05:00', 'UTC'), last)
+    assert.equal(instantOf('0000-01-01', 'Asia/Tokyo'), '0000-01-01T00:00:00.000Z')
+  })
+
   it('are refused when they are none', () => {
-    for (const text of ['', 'tomorrow', '31.01.2026', '2026-13-01', '2026-01-31T99:00', '10:00', '1'])
+    for (const text of [
+      '',
+      'tomorrow',
+      '31.01.2026',
+      '2026-13-01',
+      '2026-01-31T99:00',
+      '10:00',
+      '1',
+      '99999-01-01',
+      '+099999-01-01',
+    ])
       assert.equal(instantOf(text, 'UTC'), null, text)
   })
 })

@@ -6,6 +6,7 @@ import {
   type StoredMessage,
   type StoredToolReturn,
 } from '../../schema/message.ts'
+import { instantOf } from '../../schema/time.ts'
 import { keep, restore } from './kept.ts'
 
 /** Ids of one place by those of the other; what is not in it stays as it is. */
@@ -68,7 +69,7 @@ export function storedMessage(
     tool_returns,
     ...(approval ? { approval } : {}),
     is_err: false,
-    created_at: file.created_at == null ? now : new Date(file.created_at).toISOString(),
+    created_at: instantOf(file.created_at ?? '', 'UTC') ?? now,
   }
   if (file.role === 'approval' && tool_calls.length > 0) context.request = message
   const back = new Map(pairsOf(file, ids))

@@ -11,6 +11,7 @@ import type { Folder } from '../../schema/folder.ts'
 import { newId } from '../../schema/ids.ts'
 import type { EmbeddingConfig } from '../../schema/model.ts'
 import { MAX_NAME, safeFileName } from '../../schema/names.ts'
+import { instantOf } from '../../schema/time.ts'
 import { CHUNK_TOKENS, folderEmbedding, TEXT_ONLY } from '../files/folder-embedding.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
@@ -223,13 +224,12 @@ export function linksOf(
 }
 
 function linkOf(link: FileLink, { staged }: PlannedFile): ImportedLink {
-  const accessed = new Date(link.last_accessed_at ?? NaN)
   return {
     file_id: staged.id,
     folder_id: staged.folder_id,
     is_open: link.is_open,
     start_line: link.start_line == null ? null : Math.max(0, link.start_line - 1),
     end_line: link.end_line == null ? null : Math.max(0, link.end_line),
-    last_accessed_at: Number.isNaN(accessed.getTime()) ? null : accessed.toISOString(),
+    last_accessed_at: instantOf(link.last_accessed_at ?? '', 'UTC'),
   }
 }

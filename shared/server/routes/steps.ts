@@ -3,7 +3,7 @@ import { readTrace } from '../../core/traces.ts'
 import type { Actor } from '../../core/ports/actor.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { lettaMessage } from '../../schema/message.ts'
-import { instant, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
+import { endInstant, instant, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { feedback, modifyFeedback, stepMetrics, stepState } from '../../schema/run.ts'
 import { providerTrace } from '../../schema/trace.ts'
 import type { ServerContext } from '../context.ts'
@@ -33,7 +33,7 @@ export const routes = [
       has_feedback: queryBoolean.optional(),
       tags: listOf(z.string()),
       start_date: instant.optional(),
-      end_date: instant.optional(),
+      end_date: endInstant.optional(),
       /** Of V1's traces, which Loci does not have: nothing has such an id. */
       trace_ids: listOf(z.string()),
       project_id: z.string().optional(),

@@ -175,6 +175,16 @@ export const archiveMethods: Method[] = [
       assert.deepEqual(await search({ archive_id: id }), [talks, walks])
       assert.deepEqual(await search({ archive_id: id, tags: ['a', 'b'], tag_match_mode: 'all' }), [walks])
       assert.deepEqual(await search({ archive_id: id, start_date: '2026-01-15T00:00:00Z' }), [talks])
+      assert.deepEqual(
+        await search({ archive_id: id, end_date: '2026-01-01' }),
+        [walks],
+        'a day counts whole',
+      )
+      assert.deepEqual(await search({ archive_id: id, end_date: '2025-12-31' }), [])
+      for (const created_at of ['99999-01-01', 'yesterday', '2026'])
+        await assert.rejects(t.letta.archives.passages.create(id, { text: word, created_at }), {
+          status: 422,
+        })
       const [best] = await t.letta.passages.search({ query: `${word} walking`, archive_id: id })
       assert.equal(best?.passage.text, walks)
       assert.ok((best?.score ?? 0) > 0)
