@@ -53,6 +53,9 @@ class Reader(Types):
             self.error(Problem(args.vararg, f"A tool has no *{args.vararg.arg}: take a list instead."))
         if with_parameters and args.kwarg:
             self.error(Problem(args.kwarg, f"A tool has no **{args.kwarg.arg}: take a dict instead."))
+        for arg in args.posonlyargs + args.args + args.kwonlyargs:
+            if arg.arg == "__proto__":
+                self.error(Problem(arg, "A parameter cannot be called __proto__: name it otherwise."))
         for arg in args.posonlyargs:
             if arg.arg not in FILLED:
                 self.error(Problem(arg, f"{arg.arg} cannot be given by name: take `/` out of the parameters."))

@@ -47,7 +47,9 @@ function parseError(error: unknown): unknown {
   if (!(error instanceof SyntaxError)) return error
   const { loc } = error as SyntaxError & { loc?: { line: number; column: number } }
   // The parser adds the place, counting columns from 0.
-  const message = error.message.replace(/ \(\d+:\d+\)$/, '')
+  const message = error.message.includes('experimental syntax')
+    ? 'Node does not run this syntax.'
+    : error.message.replace(/ \(\d+:\d+\)$/, '')
   return new SourceError(`This is no TypeScript: ${message}`, {
     line: loc?.line ?? 1,
     column: (loc?.column ?? 0) + 1,

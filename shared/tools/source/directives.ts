@@ -74,7 +74,7 @@ export function readDirectives(comments: readonly DirectiveComment[], language: 
 function apply(directive: string, asked: Directives, language: SourceLanguage): string | undefined {
   const [word = '', ...rest] = directive.split(/\s+/)
   const value = directive.slice(word.length).trim()
-  if (!(word in EXAMPLES)) return unknown(word)
+  if (!Object.hasOwn(EXAMPLES, word)) return unknown(word)
   const { permissions } = asked
   const example = `such as \`loci: ${EXAMPLES[word as Word]}\``
   switch (word as Word) {

@@ -108,7 +108,7 @@ export function paramDocs({ tags }: Doc): ParamDoc[] {
 }
 
 function isValueTag(name: string): boolean {
-  return name in CONSTRAINTS || OTHER_VALUE_TAGS.includes(name)
+  return Object.hasOwn(CONSTRAINTS, name) || OTHER_VALUE_TAGS.includes(name)
 }
 
 /** Lines of one paragraph become one. */

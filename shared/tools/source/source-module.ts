@@ -89,7 +89,12 @@ export function staticValue(
   module: SourceModule,
   depth = 0,
 ): StaticValue | undefined {
-  if (depth > MAX_DEPTH) return undefined
+  const found = depth > MAX_DEPTH ? undefined : evaluated(expression, module, depth)
+  // JSON knows no others.
+  return typeof found?.value === 'number' && !Number.isFinite(found.value) ? undefined : found
+}
+
+function evaluated(expression: Expression, module: SourceModule, depth: number): StaticValue | undefined {
   const of = (inner: Expression) => staticValue(inner, module, depth + 1)
   const node = unwrap(expression)
   switch (node.type) {
@@ -194,6 +199,12 @@ export function keyName(property: {
 }): string | undefined {
   const { key, computed } = property
   if (!key || (computed && key.type !== 'StringLiteral')) return undefined
+  const name = literalName(key)
+  if (name === '__proto__') throw errorAt(key, 'A property cannot be called __proto__: name it otherwise.')
+  return name
+}
+
+function literalName(key: Positioned): string | undefined {
   if (key.type === 'Identifier') return (key as Positioned & { name: string }).name
   if (key.type === 'StringLiteral' || key.type === 'NumericLiteral')
     return String((key as Positioned & { value: string | number }).value)

@@ -36,11 +36,17 @@ interface Declared {
  * when there is none, or more than one without a default.
  */
 export function findEntry(program: Program): Entry {
+  const old = program.body.find(
+    ({ type }) => type === 'TSImportEqualsDeclaration' || type === 'TSExportAssignment',
+  )
+  if (old) throw errorAt(old, 'Tools are ES modules: write `import name from …` and `export default …`.')
   const makers = toolMakers(program)
   const declared = new Map<string, Declared>()
   for (const statement of program.body)
     for (const found of declarations(statement, makers)) if (found.name) declared.set(found.name, found)
   const entries = program.body.flatMap((statement) => exported(statement, declared, makers))
+  const [, second] = entries.filter(({ export_name }) => export_name === 'default')
+  if (second) throw errorAt(second.statement, 'A module has one default export: take one of them away.')
   const entry =
     entries.find(({ export_name }) => export_name === 'default') ??
     (entries.length === 1 ? entries[0] : undefined)

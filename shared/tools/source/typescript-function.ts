@@ -1,4 +1,4 @@
-import { errorAt, placeOf, type Expression, type FunctionNode, type Parameter } from './ast.ts'
+import { errorAt, placeOf, type Expression, type FunctionNode, type Parameter, type TypeNode } from './ast.ts'
 import { docOf, oneLine, paramDocs, type Doc, type ParamDoc } from './jsdoc.ts'
 import {
   applyTags,
@@ -12,8 +12,8 @@ import {
 import type { Problem } from './source-jobs.ts'
 import { isExpression, keyName, staticValue, type SourceModule } from './source-module.ts'
 import { problemOf } from './source-error.ts'
-import { bareParameter, bindingOf, type BareParameter } from './typescript-parameters.ts'
-import { convertType, documented, typeScope, type TypeScope } from './typescript-types.ts'
+import { bareParameter, bindingOf, parametersOf, type BareParameter } from './typescript-parameters.ts'
+import { convertType, documented, parameterName, typeScope, type TypeScope } from './typescript-types.ts'
 
 type Pattern = Extract<BareParameter, { type: 'ObjectPattern' }>
 
@@ -27,13 +27,13 @@ export function readParameters(
   module: SourceModule,
   { errors, warnings }: { errors: Problem[]; warnings: Problem[] },
 ): ObjectSchema {
-  const scope = typeScope(module, warnings)
+  const scope = genericScope(node, typeScope(module, warnings))
   const all = objectSchema()
   const destructured: ObjectSchema[] = []
   /** Parameters with a comment of their own, which is nearer than a line of the function's. */
   const commented = new Set<string>()
   const places = new Map<string, Parameter>()
-  for (const [index, parameter] of node.params.entries()) {
+  for (const [index, parameter] of parametersOf(node).entries()) {
     const binding = bindingOf(parameter, index)
     if (binding.from !== 'argument' && binding.from !== 'properties') continue
     try {
@@ -66,6 +66,18 @@ export function readParameters(
       })
   return all
 }
+
+/** A generic function takes whatever its parameters of types may be. */
+function genericScope(node: FunctionNode, scope: TypeScope): TypeScope {
+  const parameters =
+    node.typeParameters?.type === 'TSTypeParameterDeclaration' ? node.typeParameters.params : []
+  const generics = new Map(scope.generics)
+  for (const parameter of parameters)
+    generics.set(parameterName(parameter), { node: parameter.constraint ?? ANYTHING, scope })
+  return { ...scope, generics }
+}
+
+const ANYTHING = { type: 'TSUnknownKeyword' } as TypeNode
 
 function defaultOf(parameter: Parameter): Expression | undefined {
   return parameter.type === 'AssignmentPattern' ? parameter.right : undefined

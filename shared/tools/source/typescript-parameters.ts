@@ -7,9 +7,20 @@ export type BareParameter = Extract<Parameter, { type: 'Identifier' | 'ObjectPat
 /** Parameters that the runner fills. */
 const FILLED = ['agent_state', 'agent_id', 'context'] as const
 
+/** The parameters of a function; `this` is none when it runs. */
+export function parametersOf(node: FunctionNode): Parameter[] {
+  if (node.type !== 'ArrowFunctionExpression' && node.generator)
+    throw errorAt(node, 'A tool returns what it has to say: write a function without `*`.')
+  return node.params.filter(
+    ({ type, ...rest }) => type !== 'Identifier' || (rest as { name?: string }).name !== 'this',
+  )
+}
+
 /** A parameter without its default, if it has one. Throws `SourceError` for what a model cannot fill by name. */
 export function bareParameter(parameter: Parameter): BareParameter {
   const bare = parameter.type === 'AssignmentPattern' ? parameter.left : parameter
+  if (bare.type === 'Identifier' && bare.name === '__proto__')
+    throw errorAt(parameter, 'A parameter cannot be called __proto__: name it otherwise.')
   if (bare.type === 'Identifier' || bare.type === 'ObjectPattern') return bare
   throw errorAt(
     parameter,
@@ -36,5 +47,5 @@ export function bindingOf(parameter: Parameter, index: number): Binding {
 
 /** Who fills the parameters of a function, in their order. Throws as `bareParameter`. */
 export function bindingsOf(node: FunctionNode): Binding[] {
-  return node.params.map(bindingOf)
+  return parametersOf(node).map(bindingOf)
 }

@@ -289,7 +289,8 @@ function declaration(
   return { ...converted, schema: documented(converted.schema, doc, node, scope) }
 }
 
-function parameterName(parameter: { name: unknown }): string {
+/** What a parameter of a generic type is called. */
+export function parameterName(parameter: { name: unknown }): string {
   const { name } = parameter
   return typeof name === 'string' ? name : ((name as { name?: string } | null)?.name ?? '')
 }

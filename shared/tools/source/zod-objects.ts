@@ -33,7 +33,7 @@ export function objectMethod(
       const given = argument(node, 0)
       const more = name === 'merge' ? read.schema(given) : read.shape(given)
       if (!isObjectSchema(more)) throw notStatic(node)
-      const left = required.filter((key) => !(key in more.properties))
+      const left = required.filter((key) => !Object.hasOwn(more.properties, key))
       return {
         ...schema,
         ...objectSchema({ ...properties, ...more.properties }, [...left, ...more.required]),

@@ -66,12 +66,17 @@ function read(expression: Expression, outer: Scope): Converted {
   if (object.type === 'Identifier' && isZodNamespace(object.name, scope.module))
     return made(name, node, scope)
   const space = namespaceOf(object, scope.module)
-  if (space === 'iso' && FORMATS[`iso.${name}`])
-    return plain(withOptions(FORMATS[`iso.${name}`], node, scope))
+  const moment = space === 'iso' ? own(FORMATS, `iso.${name}`) : undefined
+  if (moment) return plain(withOptions(moment, node, scope))
   if (space === 'coerce') return made(name, node, scope)
   if (space !== undefined) throw notStatic(node)
   if (object.type === 'Super') throw notStatic(node)
   return method(name, node, read(object, scope), scope)
+}
+
+/** What a table has under a name; nothing that objects bring along. */
+function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined
 }
 
 const plain = (schema: JsonSchema): Converted => ({ schema, optional: false })
@@ -123,9 +128,9 @@ function member(node: Extract<Expression, { type: 'MemberExpression' }>, scope: 
 /** What `z.NAME(…)` makes. */
 function made(name: string, node: CallExpression, scope: Scope): Converted {
   const inner = (index = 0) => read(argument(node, index), scope)
-  const wrong = NOT_JSON[name]
+  const wrong = own(NOT_JSON, name)
   if (wrong) throw errorAt(node, `z.${name}() has no JSON type: ${wrong}.`)
-  const format = FORMATS[name]
+  const format = own(FORMATS, name)
   if (format) return plain(withOptions(format, node, scope))
   switch (name) {
     case 'string':

@@ -505,6 +505,12 @@ const REFUSED: Refused[] = [
   { says: 'a Literal of a name', source: fn('a: Literal[X]', 'a'), line: 2, message: /no fixed value/ },
   { says: 'None alone', source: fn('a: Optional[None]', 'a'), line: 2, message: /Nothing but None/ },
   { says: '*args', source: fn('a: str, *rest: str', 'a'), line: 2, message: /no \*rest: take a list/ },
+  {
+    says: 'a parameter called __proto__',
+    source: fn('__proto__: str', '__proto__'),
+    line: 2,
+    message: /cannot be called __proto__/,
+  },
   { says: '**kwargs', source: fn('a: str, **rest: str', 'a'), line: 2, message: /no \*\*rest: take a dict/ },
   {
     says: 'parameters by position only',

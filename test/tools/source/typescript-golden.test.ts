@@ -196,6 +196,17 @@ const GOLDENS: Golden[] = [
     },
   },
   {
+    says: 'a generic function, by what its types extend',
+    source: '/** Does it. */\nexport function f<T extends string, U>(a: T, b: U) {}',
+    properties: { a: string, b: {} },
+  },
+  {
+    says: 'no `this`, and a default that JSON does not know',
+    source: fn('this: void, a: number = 1e999, b: number = 1 / 0'),
+    properties: { a: number, b: number },
+    required: [],
+  },
+  {
     says: 'types joined with &',
     source: fn('a: { x: string } & { y?: number }'),
     properties: {
@@ -556,6 +567,54 @@ const REFUSED: Refused[] = [
     source: `export const f = () => ${'['.repeat(20_000)}${']'.repeat(20_000)}`,
     line: 1,
     message: /nested too deeply/,
+  },
+  {
+    says: 'a generator',
+    source: 'export function* f() {}',
+    line: 1,
+    message: /without `\*`/,
+  },
+  {
+    says: 'two default exports',
+    source: 'export default function a() {}\nexport default function b() {}',
+    line: 2,
+    message: /one default export/,
+  },
+  {
+    says: 'exports of older modules',
+    source: 'function f() {}\nexport = f',
+    line: 2,
+    message: /ES modules/,
+  },
+  {
+    says: 'decorators',
+    source: '@log\nclass A {}\nexport function f() {}',
+    line: 1,
+    message: /Node does not run this syntax/,
+  },
+  {
+    says: 'names that objects have by nature',
+    source: fn('a: constructor'),
+    line: 3,
+    message: /constructor is not declared/,
+  },
+  {
+    says: 'a property called __proto__',
+    source: fn('a: { __proto__: string }'),
+    line: 3,
+    message: /cannot be called __proto__/,
+  },
+  {
+    says: 'a parameter called __proto__',
+    source: fn('__proto__: string'),
+    line: 3,
+    message: /cannot be called __proto__/,
+  },
+  {
+    says: 'a directive that objects have by nature',
+    source: '// loci: constructor\nexport function f() {}',
+    line: 1,
+    message: /no `loci: constructor`/,
   },
   {
     says: 'an import of a file beside it',
