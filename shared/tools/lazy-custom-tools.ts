@@ -54,6 +54,16 @@ async function load({ data, env, api, debugRefused }: OwnToolsOptions): Promise<
         const { debugTypeScript } = await import('./typescript/debug-typescript.ts')
         return debugTypeScript(answer)
       },
+      python: async (answer) => {
+        const [{ debugPython }, { createPipRequirements }] = await Promise.all([
+          import('./python/debug-python.ts'),
+          import('./requirements/pip-requirements.ts'),
+        ])
+        return debugPython(answer, {
+          requirements: createPipRequirements({ directory: environments, env }),
+          env,
+        })
+      },
     },
     languages: {
       typescript: async (its) => {

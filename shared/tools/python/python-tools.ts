@@ -137,7 +137,8 @@ export function createPythonTools(options: PythonOptions): LanguageTools {
   }
 }
 
-function resultOf(
+/** What came of a call, for the model. */
+export function resultOf(
   { name, agent }: CustomToolCall,
   { result, failure, stdout, stderr }: ProcessOutcome,
 ): CustomToolResult {
