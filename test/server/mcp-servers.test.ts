@@ -63,7 +63,7 @@ describe('MCP servers as sources of tools', () => {
     model.add(calls('crash'))
     const crashed = await turn(agent.id)
     assert.equal(crashed.status, 'error')
-    assert.match(String(crashed.tool_return), /the MCP server 'sums' failed.*ended with code 7/i)
+    assert.match(crashed.tool_return, /the MCP server 'sums' failed.*ended with code 7/i)
   })
 
   it('a hanging tool ends with the turn that is cancelled', async () => {
@@ -207,10 +207,7 @@ describe('MCP servers as sources of tools', () => {
     const file = new File([typeof exported === 'string' ? exported : JSON.stringify(exported)], 'a.af')
     const { agent_ids } = await t.letta.agents.importFile({ file })
     model.add(calls('add', { a: 1, b: 1 }))
-    assert.match(
-      String((await turn(agent_ids[0] ?? '')).tool_return),
-      /belongs to an MCP server that is not here/,
-    )
+    assert.match((await turn(agent_ids[0] ?? '')).tool_return, /belongs to an MCP server that is not here/)
     // The tool becomes the server's own when it is.
     await create('sums')
     model.add(calls('add', { a: 1, b: 1 }))
