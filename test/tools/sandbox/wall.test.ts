@@ -45,6 +45,9 @@ const node = (wall: Wall, script: string, command: Partial<WalledCommand> = {}) 
     read: [process.execPath, ...(command.read ?? [])],
   })
 
+/** A time to sleep for that no other run of the tests has. */
+const LONG = `98760.${process.pid}`
+
 /** Processes of this machine whose command line has a word. */
 async function processesWith(word: string): Promise<string[]> {
   const found = []
@@ -268,14 +271,14 @@ for (const wall of (await testWalls()).filter(({ kind }) => kind === 'bubblewrap
     it('ends what a program left behind, and everything when it is told to', async () => {
       const left = await shell(
         wall,
-        'setsid sleep 98761 < /dev/null > /dev/null 2>&1 & sleep 0.01; echo done',
+        `setsid sleep ${LONG}1 < /dev/null > /dev/null 2>&1 & sleep 0.01; echo done`,
       )
       assert.equal(left.stdout, 'done\n')
-      await noneWith('98761')
+      await noneWith(`${LONG}1`)
 
       const child = wall.launch({
         command: '/bin/sh',
-        args: ['-c', 'setsid sleep 98762 & setsid sleep 98762 & echo go; wait'],
+        args: ['-c', `setsid sleep ${LONG}2 & setsid sleep ${LONG}2 & echo go; wait`],
         env: {},
         read: [],
         write: [],
@@ -287,7 +290,7 @@ for (const wall of (await testWalls()).filter(({ kind }) => kind === 'bubblewrap
       const exit = once(child, 'exit')
       wall.killAll(child)
       await exit
-      assert.deepEqual(await processesWith('98762'), [])
+      assert.deepEqual(await processesWith(`${LONG}2`), [])
     })
 
     it('ends everything when the server is killed', async () => {
@@ -299,17 +302,20 @@ for (const wall of (await testWalls()).filter(({ kind }) => kind === 'bubblewrap
           `
         import { openWall } from ${JSON.stringify(new URL('../../../shared/tools/sandbox/wall.ts', import.meta.url).href)}
         const wall = await openWall({ kinds: ['${wall.kind}'] })
-        const child = wall.launch({ command: '/bin/sh', args: ['-c', 'sleep 98763 & echo go; wait'], env: {}, read: [], write: [],
+        const child = wall.launch({ command: '/bin/sh', args: ['-c', 'sleep ${LONG}3 & echo go; wait'], env: {}, read: [], write: [],
           network: false, limits: ${JSON.stringify(LIMITS)}, pipes: 0 })
         child.stdout.on('data', () => console.log('started'))`,
         ],
         { stdio: ['ignore', 'pipe', 'inherit'] },
       )
-      await once(server.stdout, 'data')
-      assert.notDeepEqual(await processesWith('98763'), [])
-      server.kill('SIGKILL')
+      try {
+        await once(server.stdout, 'data')
+        assert.notDeepEqual(await processesWith(`${LONG}3`), [])
+      } finally {
+        server.kill('SIGKILL')
+      }
       await once(server, 'close')
-      await noneWith('98763')
+      await noneWith(`${LONG}3`)
     })
 
     if (process.getuid?.() === 0) {
