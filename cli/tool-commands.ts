@@ -64,6 +64,15 @@ export function addToolCommands(program: Command, onlyOne: (command: Command, op
       ]),
     )
   tools
+    .command('debug <file>')
+    .description('let a debugger stop the next call that an agent makes of a tool, in this file')
+    .option('--url <url>', 'the running Loci whose agents call it (default: http://127.0.0.1:8283)')
+    .action(async (file: string, options: { url?: string }) => {
+      const { runDebug } = await import('./commands/tools-debug.ts')
+      await runDebug(file, options)
+    })
+    .addHelpText('after', () => section('Examples', ['loci tools debug .loci/tools/get_weather.ts']))
+  tools
     .command('test [files...]')
     .description('run the unit tests beside the tools; as your own code, not behind the wall')
     .action(async (files: string[]) => {

@@ -51,6 +51,7 @@ describe('loci', () => {
     ['tools', 'new'],
     ['tools', 'check'],
     ['tools', 'run'],
+    ['tools', 'debug'],
     ['tools', 'test'],
     ['tools', 'push'],
     ['tools', 'pull'],
@@ -71,7 +72,9 @@ describe('loci', () => {
       }
     }
     const tested = new Set(commands.map((args) => args.join(' ')))
-    const missing = [...seen].filter((name) => !tested.has(name) && !/^(config |tools )?help$|^version$/.test(name))
+    const missing = [...seen].filter(
+      (name) => !tested.has(name) && !/^(config |tools )?help$|^version$/.test(name),
+    )
     assert.deepEqual(missing, [])
   })
 

@@ -1,3 +1,4 @@
+import Letta from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -11,6 +12,8 @@ import {
   start,
   temporaryFolder,
 } from '../support/cli-process.ts'
+import { openInspector } from '../support/inspector.ts'
+import { eventually } from '../support/loci.ts'
 
 describe('loci tools', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>
@@ -111,6 +114,38 @@ describe('loci tools', () => {
       await run('new', 'greet')
       assert.equal((await run('push', '--url', url)).code, 0)
       assert.match((await run('list', '--url', url)).stdout, /^greet\ttypescript\ttool-/)
+    } finally {
+      await server.stop()
+    }
+  })
+
+  it('says what a debugger attaches to when an agent calls the tool', async () => {
+    await run('new', 'greet')
+    const server = start(process.execPath, [LOCI, 'server', '--port', '0'], env)
+    try {
+      const [url = ''] = await server.waitFor(/http:\/\/127\.0\.0\.1:\d+/)
+      const unknown = await run('debug', path('greet.ts'), '--url', url)
+      assert.equal(unknown.code, 1)
+      assert.match(unknown.stderr, /no tool 'greet' yet.*loci tools push/)
+      const tool_id = (await run('push', '--url', url)).stdout.trim()
+      const letta = new Letta({ baseURL: url, apiKey: null })
+      const { id } = await letta.agents.create({ model: 'loci/demo', tool_ids: [tool_id] })
+      const debug = start(process.execPath, [LOCI, 'tools', 'debug', path('greet.ts'), '--url', url], env)
+      await eventually('the tool is armed', async () =>
+        (await fetch(`${url}/v1/tools/${tool_id}/debug`)).ok ? true : null,
+      )
+      const call = letta.agents.tools.run('greet', { agent_id: id, args: { person: 'Ada' } })
+      const [target] = await debug.waitFor(/ws:\/\/127\.0\.0\.1:\d+\/\S+/)
+      const inspector = await openInspector(target)
+      await inspector.send('Runtime.enable')
+      await inspector.send('Debugger.enable')
+      await inspector.send('Runtime.runIfWaitingForDebugger')
+      await inspector.event('Debugger.paused')
+      await inspector.send('Debugger.resume')
+      assert.equal((await call).func_return, 'Hello, Ada!')
+      inspector.close()
+      assert.equal((await debug.exited).code, 0, debug.stderr)
+      assert.match(debug.stderr, /without the wall[^]*Attach a Node debugger[^]*It returned: Hello, Ada!/)
     } finally {
       await server.stop()
     }
