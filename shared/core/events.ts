@@ -72,6 +72,8 @@ export type AgentEvent =
       context_tokens: number
       context_window: number
     }
+  /** What takes long before a call of a tool begins (packages are installed): a sentence for people, stored nowhere. */
+  | { type: 'tool_progress'; tool_call_id: string; text: string }
   /** A complete message. Its parts were sent as deltas before when tokens are streamed, but tool returns never are. */
   | { type: 'message'; message: StoredMessage }
   | { type: 'step_end'; step: Step }

@@ -489,6 +489,8 @@ export const streamItem = z.union([
     date: timestamp,
     run_id: z.string().nullable(),
     seq_id: z.number().int().nullable(),
+    /** Ours: what takes so long. */
+    text: z.string().optional(),
   }),
   z.object({
     message_type: z.literal('error_message'),

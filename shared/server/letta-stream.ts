@@ -75,7 +75,10 @@ async function* encodeRun(
   if (options.include_pings) yield encodeItem(ping(run.run.id))
   for await (const batch of run.follow(signal)) {
     let text = ''
-    for (const event of batch) text += mapper.text(event)
+    for (const event of batch) {
+      const progress = event.type === 'tool_progress' && options.include_pings
+      text += progress ? encodeItem(ping(run.run.id, event.text)) : mapper.text(event)
+    }
     if (text !== '') yield text
   }
   if (!signal.aborted) options.onDelivered?.()
@@ -114,6 +117,8 @@ export class StreamMapper implements ChunkEncoder {
       case 'step_end':
       // V1's clients know no such item: the step names the model that answered, and why.
       case 'model_fallback':
+      // Pings tell of it, which are not numbered and not stored.
+      case 'tool_progress':
         return ''
       case 'step_start':
         this.#parts = []
@@ -271,9 +276,16 @@ export function encodePing(run_id: string): string {
   return encodeItem(ping(run_id))
 }
 
-function ping(run_id: string): StreamItem {
+function ping(run_id: string, text?: string): StreamItem {
   const date = wireDate(new Date().toISOString())
-  return { message_type: 'ping', id: `ping-${crypto.randomUUID()}`, date, run_id, seq_id: null }
+  const item = {
+    message_type: 'ping' as const,
+    id: `ping-${crypto.randomUUID()}`,
+    date,
+    run_id,
+    seq_id: null,
+  }
+  return text === undefined ? item : { ...item, text }
 }
 
 function encodeItem(item: StreamItem): string {

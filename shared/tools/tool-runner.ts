@@ -38,9 +38,9 @@ export function createToolRunner({ web = OFFLINE, custom, mcp }: ToolRunnerOptio
   const byName = new Map(builtins.map((builtin) => [builtin.name, builtin]))
   return {
     builtins,
-    async run(call, { signal }) {
+    async run(call, { signal, onProgress }) {
       if (custom && call.tool.tool_type === 'custom' && sourceOf(call.tool))
-        return runCustom(custom, call, signal)
+        return runCustom(custom, call, { signal, onProgress })
       if (mcp && call.tool.tool_type === 'external_mcp') return mcp(call, { signal })
       const builtin = call.tool.tool_type === 'custom' ? undefined : byName.get(call.tool.name)
       if (!builtin)
@@ -54,7 +54,7 @@ export function createToolRunner({ web = OFFLINE, custom, mcp }: ToolRunnerOptio
 async function runCustom(
   custom: CustomTools,
   call: ToolCallInput,
-  signal: AbortSignal,
+  options: Parameters<CustomTools['run']>[1],
 ): Promise<ToolOutcome> {
   const { actor, tool, arguments: args, run_id, memory } = call
   const agent = { ...call.agent, blocks: [...memory.blocks] }
@@ -62,6 +62,6 @@ async function runCustom(
     custom,
     tool,
     { actor, arguments: args, run_id, agent, secrets: await call.secrets() },
-    { signal },
+    options,
   )
 }

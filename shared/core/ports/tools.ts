@@ -105,5 +105,10 @@ export type ToolResult = Pick<StoredToolReturn, 'status' | 'func_response' | 'st
 export interface ToolRunner {
   readonly builtins: readonly BuiltinTool[]
   /** A thrown error becomes an error return that the model reads; it never breaks the turn. */
-  run(call: ToolCallInput, options: { signal: AbortSignal }): Promise<ToolOutcome>
+  run(call: ToolCallInput, options: { signal: AbortSignal } & Partial<ProgressOptions>): Promise<ToolOutcome>
+}
+
+/** Hears, a sentence each, of what takes long before a call begins. */
+export interface ProgressOptions {
+  onProgress: (text: string) => void
 }

@@ -9,7 +9,13 @@ import { clip, maxReturnChars } from '../messages.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import type { NewPassage } from '../ports/passage-store.ts'
-import type { AgentMessaging, ToolCallInput, ToolOutcome, ToolResult } from '../ports/tools.ts'
+import type {
+  AgentMessaging,
+  ProgressOptions,
+  ToolCallInput,
+  ToolOutcome,
+  ToolResult,
+} from '../ports/tools.ts'
 import { decidedResult, isApproved } from '../ports/open-calls.ts'
 import { turnFiles } from '../files/turn-files.ts'
 import { maskResult, maskText } from '../tools/mask.ts'
@@ -61,6 +67,8 @@ export interface ToolCallScope {
   messaging: AgentMessaging
   deps: CoreDeps
   signal: AbortSignal
+  /** Hears of what takes long before a call begins. */
+  onProgress?: (call: StoredToolCall, text: string) => void
 }
 
 /**
@@ -175,7 +183,7 @@ async function execute(
       tool,
       { ...ownArguments(tool, parsed), ...prefilled },
       scope,
-      { memory, passages, secrets: secrets.read },
+      { memory, passages, secrets: secrets.read, onProgress: (text) => scope.onProgress?.(call, text) },
     )
     const result = maskResult(returned, secrets.known())
     if (!memory_edits) return { ...stored(result, tool), outcome: 'made' }
@@ -219,7 +227,7 @@ function runTool(
   tool: Tool,
   args: Record<string, unknown>,
   { actor, agent, deps, messaging, run_id, signal }: ToolCallScope,
-  call: { memory: CallMemory; passages: NewPassage[]; secrets: ToolCallInput['secrets'] },
+  call: { memory: CallMemory; passages: NewPassage[]; secrets: ToolCallInput['secrets'] } & ProgressOptions,
 ): Promise<ToolOutcome> {
   const now = deps.clock.now()
   return deps.tools.run(
@@ -252,7 +260,7 @@ function runTool(
       files: turnFiles(deps, actor, agent),
       now,
     },
-    { signal },
+    { signal, onProgress: call.onProgress },
   )
 }
 

@@ -26,7 +26,8 @@ import { loopOf } from './loop-of.ts'
 import { orAbort } from './or-abort.ts'
 import { pastCalls } from './past-calls.ts'
 import type { OpenStep } from './records.ts'
-import { parseArguments, runToolCalls } from './tool-calls.ts'
+import { tellWhile } from './tell-while.ts'
+import { type ExecutedCall, parseArguments, runToolCalls, type ToolCallScope } from './tool-calls.ts'
 import { StepWriter } from './step-writer.ts'
 import { turnContext } from './turn-context.ts'
 import type { TurnInput } from './turn-input.ts'
@@ -349,7 +350,7 @@ class Turn {
   ): AsyncGenerator<AgentEvent, StopReason | null> {
     const asked = this.#writer.assistant(model, step, answer.content, answer.tool_calls)
     yield { type: 'message', message: asked }
-    const executed = await this.#orAbort(runToolCalls(answer.tool_calls, this.#writer.scope()))
+    const executed = yield* this.#run(answer.tool_calls, this.#writer.scope())
     step.clock.toolsRun()
     const { stop, say } = this.#continuation(this.#loop.afterCalls(executed), step.id, last)
     const row = this.#writer.answered(model, step, answer, [asked], stop)
@@ -363,6 +364,14 @@ class Turn {
     this.#produced.push(asked)
     yield* this.#report([returned, ...say], row)
     return stop
+  }
+
+  #run(calls: readonly StoredToolCall[], scope: ToolCallScope): AsyncGenerator<AgentEvent, ExecutedCall[]> {
+    return tellWhile<ExecutedCall[], AgentEvent>((tell) => {
+      const onProgress = ({ id }: StoredToolCall, text: string) =>
+        tell({ type: 'tool_progress', tool_call_id: id, text })
+      return this.#orAbort(runToolCalls(calls, { ...scope, onProgress }))
+    })
   }
 
   /** Ends the turn until calls are approved or run by the client. Nothing of the answer is run before. */
@@ -398,7 +407,7 @@ class Turn {
     const { step_id } = open.asked
     const follow_ups = [...this.#input.follow_ups]
     const scope = { ...this.#writer.scope(), decisions: open.decisions ?? new Map<string, StoredApproval>() }
-    const executed = await this.#orAbort(runToolCalls(open.calls, scope))
+    const executed = yield* this.#run(open.calls, scope)
     const wanted = this.#loop.afterCalls(executed)
     const { stop, say } =
       follow_ups.length > 0 ? { stop: null, say: follow_ups } : this.#continuation(wanted, step_id, false)
