@@ -10,6 +10,7 @@ import { describeEvents } from './store/events.ts'
 import { describeGroups } from './store/groups.ts'
 import { describeIdentities } from './store/identities.ts'
 import { describeImports } from './store/imports.ts'
+import { describeMcpServers } from './store/mcp-servers.ts'
 import { describeMessages } from './store/messages.ts'
 import { describeOrganizations } from './store/organizations.ts'
 import { describeFileVectors } from './store/file-vectors.ts'
@@ -62,6 +63,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeBlocks(subject)
     describeTools(subject)
     describeOwnTools(subject)
+    describeMcpServers(subject)
     describeSecrets(subject)
     describeIdentities(subject)
     describeMessages(subject)

@@ -64,7 +64,8 @@ function namesFor(server_name: string, tool_name: string): string[] {
 }
 
 function asName(text: string): string {
-  const plain = text.replaceAll(/[^\w-]/g, '_')
+  // Some want a letter first.
+  const plain = text.replaceAll(/[^\w-]/g, '_').replace(/^[\d-]/, '_$&')
   // What is cut or changed must not fall together with what is not: a few characters of its hash tell them apart.
   const short = plain.length > MAX_NAME ? `${plain.slice(0, MAX_NAME - 7)}_${hash(text)}` : plain
   return short === '' ? 'tool' : short
