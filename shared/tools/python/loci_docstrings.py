@@ -1,17 +1,20 @@
-"""Reads docstrings of Google's style, and those of `:param name: text`."""
+"""Reads docstrings of Google's style, of NumPy's, and those of `:param name: text`."""
 
 import re
 
+TITLES = "Args|Arguments|Parameters|Params|Attributes|Example|Examples|Returns|Return|Yields|Raises|Exceptions|Except"
+MORE_TITLES = "Other Parameters|Notes|See Also|References|Warns"
 SECTIONS = re.compile(
-    r"^(Args|Arguments|Parameters|Params|Attributes|Example|Examples|Returns|Return|Yields|Raises|Exceptions|Except):\s*$",
+    rf"^(?:({TITLES}):[ \t]*$|({TITLES}|{MORE_TITLES})[ \t]*\n---+[ \t]*$)",
     re.MULTILINE,
 )
+ENTRIES = ("Args", "Arguments", "Parameters", "Params", "Attributes", "Other Parameters")
 FIELD = re.compile(r"^:(?:param|parameter|arg|argument)\s+(?:[^:\s]+\s+)?\*{0,2}(\w+)\s*:\s*", re.MULTILINE)
 ANY_FIELD = re.compile(r"^:\w+[^:\n]*:", re.MULTILINE)
 
 
 class Docstring:
-    """A Google-style docstring; entries in the style `:param name: text` are read, too."""
+    """What a docstring says: `description`, and `entries`, the texts of parameters by their names."""
 
     def __init__(self, text):
         self.entries = {}
@@ -23,18 +26,25 @@ class Docstring:
         self.description = text[:head].strip()
         for match, end in zip(sections, [*ends[1:], len(text)]):
             body = text[match.end() : end]
-            if match[1] in ("Args", "Arguments", "Parameters", "Params", "Attributes"):
-                self.entries.update(entries_of(body))
-            elif match[1] in ("Example", "Examples") and body.strip():
-                self.description += f"\n\n{match[1]}:\n{body.strip(chr(10)).rstrip()}"
+            title = match[1] or match[2]
+            if title in ENTRIES:
+                self.entries.update(entries_of(body, GOOGLE if match[1] else NUMPY))
+            elif title in ("Example", "Examples") and body.strip():
+                self.description += f"\n\n{title}:\n{body.strip(chr(10)).rstrip()}"
         for match in FIELD.finditer(text):
             rest = text[match.end() :]
             end = ANY_FIELD.search(rest)
             self.entries.setdefault(match[1], joined(rest[: end.start() if end else len(rest)].split("\n\n")[0]))
 
 
-def entries_of(body):
-    """`name (type): text` with lines of more indentation after it."""
+# `name (type): text`
+GOOGLE = re.compile(r"\*{0,2}(\w+)\s*(?:\((?:[^()]|\([^()]*\))*\))?\s*:\s*(.*)$")
+# `name : type`
+NUMPY = re.compile(r"\*{0,2}(\w+)()(?:\s*:.*)?$")
+
+
+def entries_of(body, entry):
+    """The text of each entry, with lines of more indentation after it."""
     entries, indent, name = {}, None, None
     for line in body.splitlines():
         stripped = line.strip()
@@ -44,7 +54,7 @@ def entries_of(body):
         if indent is None:
             indent = depth
         if depth <= indent:
-            match = re.match(r"\*{0,2}(\w+)\s*(?:\((?:[^()]|\([^()]*\))*\))?\s*:\s*(.*)$", stripped)
+            match = entry.match(stripped)
             name = match[1] if match else None
             if match:
                 entries[name] = match[2]

@@ -11,6 +11,16 @@ MAX_NODES = 5000
 PRIMITIVES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 # The runner makes them of what JSON has.
 MOMENTS = {"datetime.datetime": "date-time", "datetime.date": "date", "datetime.time": "time"}
+# Types of pydantic, which its models make of what they are given.
+GIVEN = {
+    "pydantic.EmailStr": {"type": "string", "format": "email"},
+    "pydantic.HttpUrl": {"type": "string", "format": "uri"},
+    "pydantic.AnyUrl": {"type": "string", "format": "uri"},
+    "pydantic.PositiveInt": {"type": "integer", "exclusiveMinimum": 0},
+    "pydantic.NonNegativeInt": {"type": "integer", "minimum": 0},
+    "pydantic.PositiveFloat": {"type": "number", "exclusiveMinimum": 0},
+    "pydantic.NonNegativeFloat": {"type": "number", "minimum": 0},
+}
 LISTS = ("list", "typing.Sequence", "typing.Iterable", "typing.MutableSequence", "typing.Collection")
 SETS = ("set", "frozenset", "typing.Set", "typing.FrozenSet", "typing.AbstractSet")
 DICTS = ("dict", "typing.Mapping", "typing.MutableMapping")
@@ -100,6 +110,8 @@ class Types(Models):
         name = self.canonical(node)
         if name in PRIMITIVES:
             return {"type": PRIMITIVES[name]}
+        if name in GIVEN:
+            return dict(GIVEN[name])
         if name in MOMENTS:
             return {"type": "string", "format": MOMENTS[name]}
         if name in LISTS or name in SETS:
@@ -154,7 +166,10 @@ class Types(Models):
         if name in ("typing.Final", "typing.Required", "typing.NotRequired"):
             return self.items(parts[0], depth, within)
         if name in ("typing.Optional", "typing.Union"):
-            return self.annotation(node, depth + 1, within)[0]
+            # Union of one.
+            return self.annotation(parts[0] if len(parts) == 1 else node, depth + 1, within)[0]
+        if name in self.classes:
+            raise Problem(node, f"{name} is generic, which cannot be read: write a class for this use of it.")
         raise self.unknown(node.value, name)
 
     def items(self, node, depth, within):
@@ -164,7 +179,11 @@ class Types(Models):
 
     def literal(self, node, parts):
         values = []
+        flat = []
         for part in parts:
+            inner = part.slice if isinstance(part, ast.Subscript) and self.canonical(part.value) == "typing.Literal" else part
+            flat += inner.elts if isinstance(inner, ast.Tuple) else [inner]
+        for part in flat:
             found, value = self.constant(part)
             if not found or isinstance(value, (list, dict)):
                 raise Problem(part, f"{ast.unparse(part)} is no fixed value: Literal takes strings, numbers and booleans.")

@@ -344,6 +344,33 @@ const GOLDENS: Golden[] = [
     properties: { a: { ...string, description: 'The a of it' }, b: { ...integer, description: 'The b' } },
   },
   {
+    says: "docstring entries of NumPy's style",
+    source:
+      'def f(a: str, b: int):\n    """Does it.\n\n    Parameters\n    ----------\n    a : str\n        The a\n        of it\n    b\n        The b\n\n    Returns\n    -------\n    c : int\n        The c\n    """\n',
+    properties: { a: { ...string, description: 'The a of it' }, b: { ...integer, description: 'The b' } },
+  },
+  {
+    says: 'a union of one, Literal in Literal, and types of pydantic in models',
+    source: fn(
+      'a: Union[str], b: Literal[Literal["x", "y"], 1], c: M',
+      'a b c',
+      'from pydantic import EmailStr, PositiveInt\nclass M(BaseModel):\n    """M."""\n    to: EmailStr = Field(description="To")\n    n: PositiveInt = Field(description="N")',
+    ),
+    properties: {
+      a: { ...string, ...A },
+      b: { type: ['integer', 'string'], enum: ['x', 'y', 1], ...B },
+      c: {
+        type: 'object',
+        properties: {
+          to: { type: 'string', format: 'email', description: 'To' },
+          n: { type: 'integer', exclusiveMinimum: 0, description: 'N' },
+        },
+        required: ['to', 'n'],
+        ...C,
+      },
+    },
+  },
+  {
     says: 'a decorated function, tabs and Windows line ends',
     source:
       'import functools\r\n@functools.cache\r\ndef f(a: str):\r\n\t"""Does it.\r\n\r\n\tArgs:\r\n\t\ta: The a\r\n\t"""\r\n',
@@ -488,6 +515,12 @@ const REFUSED: Refused[] = [
     ),
     line: 6,
     message: /too large or nested too deeply/,
+  },
+  {
+    says: 'a generic model',
+    source: fn('a: M[int]', 'a', 'class M(BaseModel, Generic[T]):\n    x: T'),
+    line: 3,
+    message: /M is generic/,
   },
   {
     says: 'an enum whose values are calculated',
