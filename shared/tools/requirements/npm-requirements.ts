@@ -7,10 +7,11 @@ import { createEnvironments, type EnvironmentsOptions, type Waiting } from './en
 import { installEnv } from './install-env.ts'
 import { npmPackages } from './packages.ts'
 
-const NPM =
-  'install --ignore-scripts --no-audit --no-fund --no-update-notifier --no-progress --omit=dev --no-package-lock --loglevel=error'.split(
-    ' ',
-  )
+const NPM = [
+  'install --ignore-scripts --omit=dev --no-package-lock --no-audit --no-fund --no-update-notifier',
+  // What cannot be reached is told soon.
+  '--no-progress --loglevel=error --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000',
+].flatMap((options) => options.split(' '))
 
 /**
  * Makes the folder whose `node_modules` has the packages of a tool, one for each set of them. No script of a package is

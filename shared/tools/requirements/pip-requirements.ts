@@ -7,10 +7,10 @@ import { createEnvironments, type EnvironmentsOptions, type Waiting } from './en
 import { installEnv } from './install-env.ts'
 import { pipPackages } from './packages.ts'
 
-const PIP =
-  '-I -m pip install --no-input --disable-pip-version-check --no-cache-dir --progress-bar off --only-binary :all:'.split(
-    ' ',
-  )
+const PIP = [
+  '-I -m pip install --no-input --disable-pip-version-check --no-cache-dir --progress-bar off',
+  '--only-binary :all:',
+].flatMap((options) => options.split(' '))
 
 /**
  * Finds a Python that has the packages of a tool: a virtual environment for each set of them. Only wheels are installed:

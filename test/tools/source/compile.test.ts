@@ -67,6 +67,23 @@ describe('compiling a TypeScript tool', () => {
     ])
   })
 
+  it('exports a function that is not, and tells by its name which of several', async () => {
+    const alone = await compileTypeScript('function f() {\n  return 1\n}')
+    assert.equal((await load(alone.code))['f']?.(), 1)
+    const source = 'const a = () => 1\nconst b = () => 2'
+    await assert.rejects(compileTypeScript(source), /exports nothing/)
+    for (const [name, value] of [
+      ['a', 1],
+      ['b', 2],
+    ] as const) {
+      const { code, entry } = await compileTypeScript(source, name)
+      assert.equal(entry.export_name, name)
+      assert.equal((await load(code))[name]?.(), value)
+    }
+    const { entry } = await compileTypeScript('export const a = () => 1\nexport const b = () => 2', 'a')
+    assert.equal(entry.export_name, 'a')
+  })
+
   it('refuses what is no TypeScript, with its line', async () => {
     await assert.rejects(
       compileTypeScript('export function f() {\n  return = 1\n}'),

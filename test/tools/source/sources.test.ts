@@ -32,6 +32,14 @@ describe('the sources of tools', function () {
       }
     })
 
+    it('json_schema tells which of several functions is meant', async () => {
+      const tool = await sources.derive(typescript('function given(x) {}\nfunction other() {}'), {
+        json_schema,
+      })
+      assert.equal(tool.name, 'given')
+      assert.match(tool.warnings.join(), /Line 1: given is not exported: write `export` before it/)
+    })
+
     it('json_schema gives a name to a function that has none', async () => {
       const tool = await sources.derive(typescript('export default (x) => x'), { json_schema })
       assert.equal(tool.name, 'given')

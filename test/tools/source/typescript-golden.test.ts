@@ -417,6 +417,11 @@ const GOLDENS: Golden[] = [
     properties: { a: string },
   },
   {
+    says: 'the only function, where nothing is exported',
+    source: 'export type T = string\nfunction f(a: T) {}',
+    properties: { a: string },
+  },
+  {
     says: 'the implementation of an overloaded function',
     source: 'export function f(a: string): void\nexport function f(a: string, b?: number) {}',
     properties: { a: string, b: number },
@@ -433,10 +438,10 @@ const REFUSED: Refused[] = [
   },
   { says: 'an empty source', source: '', line: 1, message: /no function/ },
   {
-    says: 'a function that is not exported',
-    source: '\nfunction f() {}',
+    says: 'several functions of which none is exported',
+    source: 'function f() {}\nfunction g() {}',
     line: 2,
-    message: /Write `export` before f/,
+    message: /exports nothing\. Write `export` before g/,
   },
   {
     says: 'exports that are no functions',
