@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SCRIPTED, type TestLoci } from '../support/loci.ts'
 import { withLociEach } from '../support/scripted-loci.ts'
@@ -398,6 +398,9 @@ describe("tools of one's own", () => {
       const tool = await upsert(python('meta', 'return ""'), { metadata_: { permissions, a: 1 } })
       const shown = tool.metadata_?.['permissions'] as typeof permissions
       assert.deepEqual([shown.network, shown.read, tool.metadata_?.['a']], [false, [], 1])
+      const packages = { pip_requirements: [{ name: 'evil' }] }
+      const again = await upsert(python('meta', 'return ""'), { metadata_: packages })
+      assert.equal(again.metadata_?.['pip_requirements'], undefined)
       const patched = await t.letta.tools.update(tool.id, { metadata_: { permissions, b: 2 } })
       assert.deepEqual(patched.metadata_, { permissions: shown, b: 2 })
       const open = await upsert(`# loci: network\n${python('meta', 'return ""')}`)
@@ -469,6 +472,31 @@ describe("tools of one's own", () => {
         secrets.map(({ key, value }) => [key, value]),
         [['A', '1']],
       )
+    })
+
+    it('that cannot be read stop only what needs them, and say what to do', async () => {
+      const tool = await upsert(WHOAMI)
+      const { id } = await newAgent([tool.id], { secrets: { TOKEN: SECRET } })
+      const key = join(t.data, 'secrets.key')
+      const right = await readFile(key, 'utf8')
+      await writeFile(key, 'no key')
+      try {
+        const { status, body } = await t.http('GET', `/v1/agents/${id}?include=agent.secrets`)
+        assert.equal(status, 500)
+        assert.match((body as { detail: string }).detail, /secrets\.key cannot be used/)
+        assert.equal((await t.letta.agents.retrieve(id)).id, id)
+        assert.equal((await t.letta.agents.update(id, { name: 'Renamed' })).name, 'Renamed')
+        model.add(calls('whoami', { greeting: 'Hi' }), says('It has no key.'))
+        const { messages, stop_reason } = await t.letta.agents.messages.create(id, { input: 'Go' })
+        assert.equal(stop_reason.stop_reason, 'end_turn')
+        assert.match(returns(messages)[0]?.tool_return ?? '', /secrets\.key cannot be used/)
+        assert.match(JSON.stringify((await t.http('GET', `/v1/agents/${id}/export`)).body), /"TOKEN":""/)
+      } finally {
+        await writeFile(key, right)
+      }
+      assert.deepEqual(await keys(id), [['TOKEN', SECRET]])
+      assert.equal(t.failures.length, 1, 'who runs the server hears of it')
+      t.failures.length = 0
     })
 
     it('have names that an environment takes', async () => {

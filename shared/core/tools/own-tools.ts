@@ -40,7 +40,7 @@ export async function upsertTool(deps: CoreDeps, actor: Actor, body: CreateTool)
     source_type,
     source_code,
     ...described(json_schema, body),
-    metadata_: { ...withoutFacts(present?.metadata_), ...body.metadata_, ...facts },
+    metadata_: { ...withoutFacts(present?.metadata_), ...withoutFacts(body.metadata_), ...facts },
   }
   const made: Tool = {
     args_json_schema: null,
@@ -76,9 +76,11 @@ export async function updateTool(
   const present = await deps.store.tools.get(actor, tool_id)
   if (!present) return null
   refuseBuiltin(present, 'changed')
-  const facts = Object.fromEntries(
-    Object.entries(present.metadata_ ?? {}).filter(([key]) => FACTS.includes(key)),
-  )
+  // What the source says stands, and of a tool of an MCP server what leads to it.
+  const facts =
+    present.tool_type === 'custom'
+      ? Object.fromEntries(Object.entries(present.metadata_ ?? {}).filter(([key]) => FACTS.includes(key)))
+      : present.metadata_
   const patch: ToolPatch = {
     ...givenFields(body),
     ...(body.tags ? { tags: body.tags } : {}),

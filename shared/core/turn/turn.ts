@@ -1,6 +1,6 @@
 import type { Agent } from '../../schema/agent.ts'
 import type { CompactionTrigger } from '../../schema/compaction.ts'
-import { isAppError } from '../../schema/errors.ts'
+import { isAppError, messageOf } from '../../schema/errors.ts'
 import type {
   ContentPart,
   Logprobs,
@@ -47,8 +47,7 @@ export async function* runTurn(
   deps: CoreDeps,
   options: { signal: AbortSignal },
 ): AsyncGenerator<AgentEvent, TurnResult> {
-  const wall = input.opened.agent.tools.some(isCode) ? ((await deps.custom?.wall()) ?? null) : null
-  const turn = new Turn(input, deps, wall, options.signal)
+  const turn = new Turn(input, deps, await wallOf(input.opened.agent, deps), options.signal)
   yield { type: 'run_start', run: input.run }
   let result: TurnResult
   try {
@@ -59,6 +58,13 @@ export async function* runTurn(
   }
   yield { type: 'run_end', result }
   return result
+}
+
+/** What keeps the code of the agent's tools away from the machine; null for an agent without such tools. */
+async function wallOf({ tools }: Agent, { custom }: CoreDeps): Promise<ToolWall | null> {
+  if (!custom || !tools.some(isCode)) return null
+  // Nobody knows: then it is none.
+  return custom.wall().catch((error: unknown) => ({ kind: 'none' as const, description: messageOf(error) }))
 }
 
 class Turn {
