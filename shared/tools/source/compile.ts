@@ -11,28 +11,30 @@ const kept = new Map<string, CompiledTool>()
 let keptChars = 0
 
 /**
- * A TypeScript tool as JavaScript, with what to call in it. In a thread; the same source costs nothing the second time.
+ * A TypeScript tool as JavaScript, with what to call in it; `name` is that of the tool, which tells among several
+ * functions. In a thread; the same source costs nothing the second time.
  * Throws `invalid_argument` with `data.line` for what is no TypeScript or exports no tool.
  */
-export async function compileTypeScript(source_code: string): Promise<CompiledTool> {
-  const known = kept.get(source_code)
+export async function compileTypeScript(source_code: string, name?: string): Promise<CompiledTool> {
+  const key = `${name ?? ''}\n${source_code}`
+  const known = kept.get(key)
   if (known) {
-    kept.delete(source_code)
-    kept.set(source_code, known)
+    kept.delete(key)
+    kept.set(key, known)
     return known
   }
   checkLength(source_code)
-  const answer = await askThread({ kind: 'compile', source_code })
+  const answer = await askThread({ kind: 'compile', source_code, name })
   if (answer.kind === 'refused') throw refusal([answer.problem])
   if (answer.kind !== 'compiled')
     throw new AppError('internal', answer.kind === 'failed' ? answer.message : 'The source was not compiled.')
-  keep(source_code, answer.compiled)
+  keep(key, answer.compiled)
   return answer.compiled
 }
 
-function keep(source_code: string, compiled: CompiledTool): void {
-  if (!kept.has(source_code)) keptChars += sizeOf(source_code, compiled)
-  kept.set(source_code, compiled)
+function keep(key: string, compiled: CompiledTool): void {
+  if (!kept.has(key)) keptChars += sizeOf(key, compiled)
+  kept.set(key, compiled)
   for (const [oldest, value] of kept) {
     if (keptChars <= KEPT_CHARS || kept.size === 1) break
     kept.delete(oldest)
@@ -40,6 +42,6 @@ function keep(source_code: string, compiled: CompiledTool): void {
   }
 }
 
-function sizeOf(source_code: string, { code, map }: CompiledTool): number {
-  return source_code.length + code.length + map.length
+function sizeOf(key: string, { code, map }: CompiledTool): number {
+  return key.length + code.length + map.length
 }

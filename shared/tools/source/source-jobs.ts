@@ -17,7 +17,7 @@ export interface Reading {
 
 /** What the worker is asked. */
 export type SourceJob =
-  | { kind: 'compile'; source_code: string }
+  | { kind: 'compile'; source_code: string; name: string | undefined }
   | { kind: 'derive'; source_code: string; options: DeriveOptions }
 
 /** What it answers: `failed` is no fault of the source. */

@@ -12,7 +12,7 @@ port?.on('message', (job: SourceJob) => port.postMessage(answer(job)))
 function answer(job: SourceJob): SourceAnswer {
   try {
     return job.kind === 'compile'
-      ? { kind: 'compiled', compiled: compile(job.source_code) }
+      ? { kind: 'compiled', compiled: compile(job.source_code, job.name) }
       : { kind: 'read', reading: deriveTypeScript(job.source_code, job.options) }
   } catch (error) {
     if (error instanceof SourceError) {

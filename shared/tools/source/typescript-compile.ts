@@ -19,18 +19,19 @@ export interface CompiledTool {
 }
 
 /** Runs in the worker: types away, positions kept. Throws `SourceError`. */
-export function compile(source: string): CompiledTool {
+export function compile(source: string, name?: string): CompiledTool {
   if (typeof stripTypeScriptTypes !== 'function')
     throw new Error(
       `Node ${process.versions.node} cannot read TypeScript: run Loci on the Node that it brings, or 22.16 and later`,
     )
   const { program } = parseTypeScript(source)
-  const entry = findEntry(program)
+  const entry = findEntry(program, name)
   const used = namesUsed(program)
   const text = withoutTypeImports(source, program, used)
   const { code, map, in_place } = stripped(text)
   return {
-    code: `${code}\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString('base64')}\n`,
+    // Nothing moves: what is added stands behind all of it.
+    code: `${code}${entry.exported ? '' : `\nexport { ${entry.export_name} }`}\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(map).toString('base64')}\n`,
     map,
     in_place,
     entry: {

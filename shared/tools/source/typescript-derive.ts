@@ -89,7 +89,12 @@ function read(
   options: DeriveOptions,
   said: { errors: Problem[]; warnings: Problem[] },
 ): Found {
-  const entry = findEntry(program)
+  const entry = findEntry(program, options.json_schema?.name)
+  if (!entry.exported)
+    said.warnings.push({
+      message: `${entry.export_name} is not exported: write \`export\` before it, so that a test can import it.`,
+      ...placeOf(entry.statement),
+    })
   const module = readModule(program)
   const wanted = !options.json_schema && !options.args_json_schema
   return entry.kind === 'tool'

@@ -17,6 +17,8 @@ interface EntryBase {
   name: string | null
   /** The statement whose comment describes it. */
   statement: Positioned
+  /** False: the source exports nothing, and this is the function that must be meant. */
+  exported: boolean
 }
 
 /** What a TypeScript source offers as the tool. */
@@ -32,10 +34,11 @@ interface Declared {
 }
 
 /**
- * The export that is the tool: the default export, else the only exported function or `tool({ … })`. Throws `SourceError`
- * when there is none, or more than one without a default.
+ * What is the tool: the default export, else the only exported function or `tool({ … })`, else the one called `wanted`.
+ * Where nothing is exported (V1's tools) it is the function called `wanted`, or the only one. Throws `SourceError` when
+ * there is none, or no telling which.
  */
-export function findEntry(program: Program): Entry {
+export function findEntry(program: Program, wanted?: string): Entry {
   const old = program.body.find(
     ({ type }) => type === 'TSImportEqualsDeclaration' || type === 'TSExportAssignment',
   )
@@ -49,7 +52,7 @@ export function findEntry(program: Program): Entry {
   if (second) throw errorAt(second.statement, 'A module has one default export: take one of them away.')
   const entry =
     entries.find(({ export_name }) => export_name === 'default') ??
-    (entries.length === 1 ? entries[0] : undefined)
+    (entries.length === 1 ? entries[0] : entries.find(({ export_name }) => export_name === wanted))
   if (entry) return entry
   if (entries.length > 1) {
     const names = entries.map((one) => `${one.export_name} (line ${one.statement.loc?.start.line ?? 1})`)
@@ -59,32 +62,42 @@ export function findEntry(program: Program): Entry {
         'Write `export default` before it, or take `export` from the others.',
     )
   }
-  throw nothingExported(program, declared)
+  const wrong = notTheTool(program)
+  if (wrong) throw wrong
+  const only = declared.size === 1 ? [...declared.values()][0] : undefined
+  const meant = (wanted === undefined ? undefined : declared.get(wanted)) ?? only
+  if (meant?.name) return { ...entryOf(meant.name, meant), exported: false }
+  const last = [...declared.values()].at(-1)
+  if (!last) throw new SourceError(`The source has no function. ${FIX}`, { line: 1, column: 1 })
+  throw errorAt(
+    last.statement,
+    `The source exports nothing. Write \`export\` before ${last.name ?? 'the function'}.`,
+  )
 }
 
-function nothingExported(program: Program, declared: ReadonlyMap<string, Declared>): SourceError {
+const FIX =
+  "Write `export` before the function, or `import { tool } from 'loci/tool'` and `export default tool({ … })`."
+
+/** What a source without a tool to call does instead. */
+function notTheTool(program: Program): SourceError | undefined {
   const assigned = program.body.find(
     (statement) =>
       statement.type === 'ExpressionStatement' &&
       statement.expression.type === 'AssignmentExpression' &&
       statement.expression.left.type === 'MemberExpression',
   )
-  const fix =
-    "Write `export` before the function, or `import { tool } from 'loci/tool'` and `export default tool({ … })`."
-  if (assigned) return errorAt(assigned, `The source exports no function: tools are ES modules. ${fix}`)
-  const exportsSomething = program.body.find(({ type }) => type.startsWith('Export'))
+  if (assigned) return errorAt(assigned, `The source exports no function: tools are ES modules. ${FIX}`)
+  const exportsSomething = program.body.find(
+    (statement) =>
+      statement.type.startsWith('Export') &&
+      !(statement.type === 'ExportNamedDeclaration' && statement.exportKind === 'type'),
+  )
   if (exportsSomething)
     return errorAt(
       exportsSomething,
-      `What the source exports is neither a function nor \`tool({ … })\`. ${fix}`,
+      `What the source exports is neither a function nor \`tool({ … })\`. ${FIX}`,
     )
-  const last = [...declared.values()].at(-1)
-  if (last)
-    return errorAt(
-      last.statement,
-      `The source exports nothing. Write \`export\` before ${last.name ?? 'the function'}.`,
-    )
-  return new SourceError(`The source has no function. ${fix}`, { line: 1, column: 1 })
+  return undefined
 }
 
 /** What `tool` of loci/tool is called here. */
@@ -173,6 +186,6 @@ function isExpression(node: { type: string }): node is Expression {
 
 function entryOf(export_name: string, { node, statement, name }: Declared): Entry {
   return node.type === 'CallExpression'
-    ? { kind: 'tool', export_name, name, statement, node }
-    : { kind: 'function', export_name, name, statement, node }
+    ? { kind: 'tool', export_name, name, statement, node, exported: true }
+    : { kind: 'function', export_name, name, statement, node, exported: true }
 }
