@@ -19,7 +19,7 @@ const MEMORY_MB = 4096
  */
 export function debugTypeScript(api: ToolApi): RunDebugged {
   return async (call, { path, source_code, cancelled, waiting, attached }, { signal }) => {
-    const compiled = await compileTypeScript(source_code)
+    const compiled = await compileTypeScript(source_code, call.name)
     const { worker, modules } = workerFiles()
     const settings: WorkerSettings = { modules, requirements: null, debug: path }
     let said = ''

@@ -58,7 +58,7 @@ export function createTypeScriptTools(options: TypeScriptOptions): LanguageTools
       const { name, source } = call
       const leave = await gate.enter(signal)
       try {
-        const { code, entry } = await compileTypeScript(source.source_code)
+        const { code, entry } = await compileTypeScript(source.source_code, name)
         const profile = await profileOf(call, running)
         const key = JSON.stringify(profile)
         const open = () => openProcess(wall, nodeCommand(profile))
