@@ -1,7 +1,9 @@
 import type { Agent } from '../../schema/agent.ts'
-import type { ClientTool } from '../../schema/message.ts'
+import { messageOf } from '../../schema/errors.ts'
+import type { ClientTool, StoredToolCall } from '../../schema/message.ts'
 import type { Tool, ToolSchema } from '../../schema/tool.ts'
 import type { ToolWall } from '../ports/custom-tools.ts'
+import type { CoreDeps } from '../ports/deps.ts'
 import { ToolRules } from './tool-rules.ts'
 
 /** The tools of one turn: those of the agent, those that the client of this request runs itself, and their rules. */
@@ -67,4 +69,19 @@ function schemaOf({ name, description, parameters }: ClientTool): ToolSchema {
       required: Array.isArray(required) ? (required as string[]) : [],
     },
   }
+}
+
+/** What keeps the code of the agent's tools away from the machine; null for an agent without such tools. */
+export async function wallOf({ tools }: Agent, { custom }: CoreDeps): Promise<ToolWall | null> {
+  if (!custom || !tools.some(isCode)) return null
+  // Nobody knows: then it is none.
+  return custom.wall().catch((error: unknown) => ({ kind: 'none' as const, description: messageOf(error) }))
+}
+
+/** Why these calls wait though no rule says that they should: nothing keeps the code of their tools away. */
+export function guardReason({ guarded }: TurnTools, calls: readonly StoredToolCall[]): string | null {
+  const names = [...new Set(calls.map((call) => call.function.name))].filter((name) => guarded.has(name))
+  const [first] = names
+  if (first === undefined) return null
+  return `The code of ${names.join(', ')} could do anything on this machine: ${guarded.get(first) ?? ''}`
 }

@@ -1,6 +1,6 @@
 import type { Agent } from '../../schema/agent.ts'
 import type { CompactionTrigger } from '../../schema/compaction.ts'
-import { isAppError, messageOf } from '../../schema/errors.ts'
+import { isAppError } from '../../schema/errors.ts'
 import type {
   ContentPart,
   Logprobs,
@@ -31,7 +31,7 @@ import { type ExecutedCall, parseArguments, runToolCalls, type ToolCallScope } f
 import { StepWriter } from './step-writer.ts'
 import { turnContext } from './turn-context.ts'
 import type { TurnInput } from './turn-input.ts'
-import { isCode, type TurnTools, turnTools } from './turn-tools.ts'
+import { guardReason, type TurnTools, turnTools, wallOf } from './turn-tools.ts'
 import { describeError, refuseNothing, statusOf, stopReasonOf } from './turn-end.ts'
 
 /** How often a request may be sent again with a shorter conversation because the provider calls it too long. */
@@ -58,13 +58,6 @@ export async function* runTurn(
   }
   yield { type: 'run_end', result }
   return result
-}
-
-/** What keeps the code of the agent's tools away from the machine; null for an agent without such tools. */
-async function wallOf({ tools }: Agent, { custom }: CoreDeps): Promise<ToolWall | null> {
-  if (!custom || !tools.some(isCode)) return null
-  // Nobody knows: then it is none.
-  return custom.wall().catch((error: unknown) => ({ kind: 'none' as const, description: messageOf(error) }))
 }
 
 class Turn {
@@ -399,7 +392,7 @@ class Turn {
         model.info.model,
         this.#writer.place(step.id),
         this.#deps.clock.now(),
-        this.#guardOf(waiting),
+        guardReason(this.#tools, waiting),
       ),
     )
     const row = this.#writer.answered(model, step, answer, messages, stop)
@@ -455,15 +448,6 @@ class Turn {
     const { client, guarded, rules, schemas } = this.#tools
     if (!client.has(name) && !guarded.has(name) && !rules.needsApproval(name)) return false
     return schemas.some((schema) => schema.name === name) && rules.valid().includes(name)
-  }
-
-  /** Why calls wait that no rule says should: nothing keeps the code of their tools away from the machine. */
-  #guardOf(waiting: readonly StoredToolCall[]): string | null {
-    const { guarded } = this.#tools
-    const names = [...new Set(waiting.map((call) => call.function.name))].filter((name) => guarded.has(name))
-    const [first] = names
-    if (first === undefined) return null
-    return `The code of ${names.join(', ')} could do anything on this machine: ${guarded.get(first) ?? ''}`
   }
 
   /** What the loop wants, unless this was the last step it may take. */
