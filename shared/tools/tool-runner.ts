@@ -1,5 +1,4 @@
 import type { CustomTools } from '../core/ports/custom-tools.ts'
-import { callCode, sourceOf } from '../core/ports/tool-code.ts'
 import type { ToolCallInput, ToolOutcome, ToolRunner } from '../core/ports/tools.ts'
 import { AppError } from '../schema/errors.ts'
 import { archivalTools } from './archival-tools.ts'
@@ -39,8 +38,7 @@ export function createToolRunner({ web = OFFLINE, custom, mcp }: ToolRunnerOptio
   return {
     builtins,
     async run(call, { signal, onProgress }) {
-      if (custom && call.tool.tool_type === 'custom' && sourceOf(call.tool))
-        return runCustom(custom, call, { signal, onProgress })
+      if (custom && call.tool.tool_type === 'custom') return runCustom(custom, call, { signal, onProgress })
       if (mcp && call.tool.tool_type === 'external_mcp') return mcp(call, { signal })
       const builtin = call.tool.tool_type === 'custom' ? undefined : byName.get(call.tool.name)
       if (!builtin)
@@ -56,6 +54,8 @@ async function runCustom(
   call: ToolCallInput,
   options: Parameters<CustomTools['run']>[1],
 ): Promise<ToolOutcome> {
+  // Most processes run none.
+  const { callCode } = await import('../core/ports/tool-code.ts')
   const { actor, tool, arguments: args, run_id, memory } = call
   const agent = { ...call.agent, blocks: [...memory.blocks] }
   return callCode(

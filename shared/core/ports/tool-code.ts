@@ -1,4 +1,5 @@
 import type { Agent } from '../../schema/agent.ts'
+import { AppError } from '../../schema/errors.ts'
 import { toolPermissions } from '../../schema/custom-tool.ts'
 import { requirement, type Tool, type ToolSchema } from '../../schema/tool.ts'
 import {
@@ -76,7 +77,8 @@ export async function callCode(
   options: Parameters<CustomTools['run']>[1],
 ): ReturnType<CustomTools['run']> {
   const source = sourceOf(tool)
-  if (!source) throw new Error(`tool '${tool.name}' has no code that could be run here`)
+  if (!source)
+    throw new AppError('tool_error', `tool '${tool.name}' has no code in a language that is run here`)
   const { secrets, ...rest } = call
   const permissions = await permissionsOf(custom, tool, source)
   const env = environmentOf(secrets, tool, call.agent)
