@@ -1,4 +1,4 @@
-import { stripTypeScriptTypes } from 'node:module'
+import * as nodeModule from 'node:module'
 import { childrenOf, parseTypeScript, type Positioned, type Program } from './ast.ts'
 import type { ToolEntry } from './bindings.ts'
 import { SourceError } from './source-error.ts'
@@ -17,6 +17,9 @@ export interface CompiledTool {
   /** What it imports, as written, each once: built-in modules, `zod`, `loci/tool`, packages. */
   imports: string[]
 }
+
+// Not every build of Node has it; a name that is missing would keep the whole module from loading.
+const { stripTypeScriptTypes } = nodeModule
 
 /** Runs in the worker: types away, positions kept. Throws `SourceError`. */
 export function compile(source: string, name?: string): CompiledTool {
