@@ -35,6 +35,7 @@ describe('loci', () => {
     ['server'],
     ['chat'],
     ['mcp'],
+    ['mcp', 'install'],
     ['config'],
     ['config', 'path'],
     ['config', 'show'],

@@ -28,6 +28,8 @@ const FOLDERS: Record<string, RegExp> = {
   instances: /\.db(?:-journal|-wal|-shm)?$/,
   backups: /\.db(?:-journal|-wal|-shm|\.\d+\.tmp.*)?$/,
   files: /^file-[0-9a-f-]{36}(?:\.part)?$/,
+  // What `loci mcp install` tells hosts to start.
+  bin: /^mcp(?:\.cmd)?$/,
 }
 
 /** Folders in folders of a data directory that are Loci's with all that is in them. */

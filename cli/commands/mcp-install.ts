@@ -1,0 +1,127 @@
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { resolveDataDirectory } from '../../shared/server/main.ts'
+import { messageOf } from '../../shared/schema/errors.ts'
+import { didYouMean } from '../../shared/schema/near-names.ts'
+import { Failure } from '../failure.ts'
+import { setMember } from '../json-edit.ts'
+import { type HostEntry, hostFiles, type McpHostFile, setTable } from '../mcp-host-files.ts'
+import { writeLauncher } from '../mcp-launcher.ts'
+import { dim, plain } from '../terminal.ts'
+import { type McpCommand, settingsOf } from './mcp.ts'
+
+/** Options of `loci mcp install`. */
+export interface McpInstallCommand extends McpCommand {
+  /** What the host calls the server; default `loci`. */
+  name: string
+  /** Only print the entry. */
+  print?: boolean
+  /** Only show what would change. */
+  dryRun?: boolean
+  /** Take the entry away. */
+  remove?: boolean
+}
+
+/** `loci mcp install`: writes a host's configuration and shows what changed; without a host, lists those there are. */
+export function runMcpInstall(named: string | undefined, options: McpInstallCommand): void {
+  const hosts = hostFiles(process.env)
+  if (named === undefined) return list(hosts)
+  const host = Object.hasOwn(hosts, named) ? hosts[named] : undefined
+  if (!host) throw new Failure(`There is no host '${named}'. ${didYouMean(named, Object.keys(hosts), '')}`)
+  if (!/^[\w-]{1,40}$/.test(options.name))
+    throw new Failure(`'${options.name}' cannot name a server: use letters, digits, '-' and '_'.`)
+  settingsOf(options)
+  const entry = options.remove ? null : entryOf(options)
+  if (options.print) return say(printed(host, options.name, entry))
+  const before = existsSync(host.file) ? readFileSync(host.file, 'utf8') : ''
+  const after = changed(host, options.name, entry, before)
+  if (after === before) return say(`${host.file} is right already: nothing was written.`)
+  say(difference(before, after))
+  if (options.dryRun) return say(dim(`Nothing was written to ${host.file}.`))
+  const backup = write(host.file, before, after)
+  say(`Wrote ${host.file}.${backup === null ? '' : ` What it was is in ${backup}.`} ${host.next}`)
+}
+
+function list(hosts: Record<string, McpHostFile>): void {
+  const width = Math.max(...Object.keys(hosts).map((name) => name.length))
+  for (const [name, { file }] of Object.entries(hosts))
+    say(`${name.padEnd(width)}  ${existsSync(file) ? file : dim(`${file} (not there)`)}`)
+}
+
+/** What hosts start: the launcher, and what this command was told. */
+function entryOf({ agent, toolsets, readOnly, url, data }: McpInstallCommand): HostEntry {
+  const home = resolveDataDirectory(process.env)
+  // A host that is started from a menu does not have the shell's LOCI_HOME.
+  const directory = data ?? (process.env['LOCI_HOME'] && url === undefined ? home : undefined)
+  const given = { data: directory === undefined ? undefined : resolve(directory), url, agent, toolsets }
+  return {
+    command: writeLauncher(home),
+    args: [
+      ...Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value])),
+      ...(readOnly ? ['--read-only'] : []),
+    ],
+  }
+}
+
+function changed(host: McpHostFile, name: string, entry: HostEntry | null, before: string): string {
+  try {
+    return host.format === 'toml'
+      ? setTable(before, [...host.path, name].join('.'), entry)
+      : setMember(before, host.path, name, entry ? host.entry(entry) : undefined)
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    throw new Failure(
+      `${host.file} was left as it is: ${error.message}. Correct it, or paste what --print shows.`,
+      { cause: error },
+    )
+  }
+}
+
+function printed(host: McpHostFile, name: string, entry: HostEntry | null): string {
+  if (!entry) return ''
+  const text = changed(host, name, entry, '')
+  return `${dim(`In ${host.file}:`, process.stderr)}\n${text.trimEnd()}`
+}
+
+/** The lines that differ, with two around them. */
+function difference(before: string, after: string): string {
+  const [old, now] = [before.split('\n'), after.split('\n')]
+  let same = 0
+  while (same < old.length && same < now.length && old[same] === now[same]) same++
+  let end = 0
+  while (end < old.length - same && end < now.length - same && old.at(-1 - end) === now.at(-1 - end)) end++
+  const context = (lines: string[]) => lines.map((line) => `  ${line}`)
+  return [
+    ...context(old.slice(Math.max(0, same - 2), same)),
+    ...old.slice(same, old.length - end).map((line) => `- ${line}`),
+    ...now.slice(same, now.length - end).map((line) => `+ ${line}`),
+    ...context(old.slice(old.length - end, old.length - end + 2)),
+  ]
+    .filter((line) => line.trim() !== '')
+    .join('\n')
+}
+
+/** Writes beside the file first, so that it is never half there. Answers where its old text is. */
+function write(path: string, before: string, after: string): string | null {
+  try {
+    // A configuration is often a link into a repository of dotfiles.
+    const file = existsSync(path) ? realpathSync(path) : path
+    mkdirSync(dirname(file), { recursive: true })
+    let backup: string | null = null
+    if (before !== '') {
+      backup = `${path}.bak`
+      for (let n = 2; existsSync(backup); n++) backup = `${path}.bak${n}`
+      writeFileSync(backup, before, { flag: 'wx', mode: 0o600 })
+    }
+    const temporary = `${file}.${process.pid}.tmp`
+    writeFileSync(temporary, after, { flag: 'wx', mode: 0o600 })
+    renameSync(temporary, file)
+    return backup
+  } catch (cause) {
+    throw new Failure(`${path} cannot be written: ${messageOf(cause)}`, { cause })
+  }
+}
+
+function say(text: string): void {
+  if (text !== '') process.stdout.write(`${plain(text)}\n`)
+}

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Client } from '@modelcontextprotocol/client'
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
+import { setMember } from '../../cli/json-edit.ts'
+import { hostFiles, setTable } from '../../cli/mcp-host-files.ts'
+import { writeLauncher } from '../../cli/mcp-launcher.ts'
+import { assertReadable, cleanEnvironment, loci, run, temporaryFolder } from '../support/cli-process.ts'
+
+describe('loci mcp install', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  let env: Record<string, string>
+  beforeEach(async () => {
+    folder = await temporaryFolder()
+    env = cleanEnvironment(folder.path)
+    delete env['LOCI_HOME']
+  })
+  afterEach(() => folder.remove())
+
+  const install = (...args: string[]) => loci(['mcp', 'install', ...args], { env })
+  async function put(path: string, text: string): Promise<string> {
+    const file = join(folder.path, path)
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, text)
+    return file
+  }
+
+  it('writes what a host starts, for every host there is', async () => {
+    for (const [name, host] of Object.entries(hostFiles(env))) {
+      const { code, stdout, stderr } = await install(name)
+      assert.equal(code, 0, stderr)
+      assert.ok(stdout.includes(`Wrote ${host.file}.`), stdout)
+      const text = await readFile(host.file, 'utf8')
+      const command = join(folder.path, '.loci', 'bin', 'mcp')
+      if (host.format === 'toml')
+        assert.equal(text, `[mcp_servers.loci]\ncommand = "${command}"\nargs = []\n`)
+      else {
+        const servers = (JSON.parse(text) as Record<string, Record<string, object>>)[host.path[0] ?? '']
+        assert.deepEqual(servers, { loci: host.entry({ command, args: [] }) })
+      }
+    }
+  })
+
+  it('starts a server that answers, by what it wrote', async () => {
+    await install('cursor', '--toolsets', 'admin', '--name', 'admin')
+    const text = await readFile(join(folder.path, '.cursor', 'mcp.json'), 'utf8')
+    const { mcpServers } = JSON.parse(text) as {
+      mcpServers: Record<string, { command: string; args: string[] }>
+    }
+    const client = new Client({ name: 'test', version: '1' })
+    await client.connect(new StdioClientTransport({ ...mcpServers['admin']!, env, stderr: 'ignore' }))
+    try {
+      assert.deepEqual((await client.listTools()).tools.map(({ name }) => name)[0], 'agent_export')
+    } finally {
+      await client.close()
+    }
+  })
+
+  it('shows what changes, keeps everything else and a backup', async () => {
+    const before =
+      '// mine\n{\n\t"editor": 1,\n\t"servers": {\n\t\t"other": { "command": "x" }, // keep\n\t},\n}\n'
+    const file = await put('.config/Code/User/mcp.json', before)
+    const { stdout } = await install('vscode', '--agent', 'Ada', '--read-only')
+    assert.match(stdout, /^\+ \t\t"loci": \{$/m)
+    assert.match(stdout, /^ {2}\t\t"other": \{ "command": "x" \}, \/\/ keep$/m)
+    const after = await readFile(file, 'utf8')
+    assert.ok(
+      after.startsWith(
+        '// mine\n{\n\t"editor": 1,\n\t"servers": {\n\t\t"other": { "command": "x" }, // keep\n',
+      ),
+    )
+    assert.match(after, /"--agent",\s+"Ada",\s+"--read-only"/)
+    assert.equal(await readFile(`${file}.bak`, 'utf8'), before)
+    assert.match((await install('vscode', '--agent', 'Ada', '--read-only')).stdout, /right already/)
+    await install('vscode')
+    assert.equal(await readFile(`${file}.bak2`, 'utf8'), after)
+    const removed = await install('vscode', '--remove')
+    assert.match(removed.stdout, /^- \t\t"loci": \{$/m)
+    assert.doesNotMatch(await readFile(file, 'utf8'), /loci/)
+  })
+
+  it('writes nothing when it only prints or only shows', async () => {
+    const printed = await install('claude-code', '--print')
+    assert.match(printed.stdout, /"mcpServers": \{\n {4}"loci": \{\n {6}"type": "stdio",/)
+    const shown = await install('claude-code', '--dry-run')
+    assert.match(shown.stdout, /^\+ {3}"mcpServers": \{$/m)
+    assert.deepEqual(
+      (await readdir(folder.path)).filter((name) => name.startsWith('.claude')),
+      [],
+    )
+  })
+
+  it('leaves a configuration as it is that it cannot read, and says where it is wrong', async () => {
+    const broken = '{\n  "mcpServers": {\n    "a" 1\n  }\n}\n'
+    const file = await put('.cursor/mcp.json', broken)
+    const { code, stderr } = await install('cursor')
+    assert.equal(code, 1)
+    assertReadable(stderr)
+    assert.match(stderr, /left as it is: it is not valid JSON in line 3/)
+    assert.equal(await readFile(file, 'utf8'), broken)
+    await writeFile(file, '{"mcpServers": []}')
+    assert.match((await install('cursor')).stderr, /left as it is/)
+  })
+
+  it('follows a link to the configuration, and does not replace it', async () => {
+    const real = await put('dotfiles/mcp.json', '{}\n')
+    await mkdir(join(folder.path, '.cursor'))
+    const link = join(folder.path, '.cursor', 'mcp.json')
+    await symlink(real, link)
+    assert.equal((await install('cursor')).code, 0)
+    assert.ok((await lstat(link)).isSymbolicLink())
+    assert.match(await readFile(real, 'utf8'), /"loci"/)
+  })
+
+  it('says what is wrong with a host, a name, a toolset and two places', async () => {
+    for (const [args, words] of [
+      [['cursur'], /no host 'cursur'. Did you mean 'cursor'/],
+      [['cursor', '--name', 'a b'], /'a b' cannot name a server/],
+      [['cursor', '--toolsets', 'x'], /no toolset 'x'/],
+      [['cursor', '--url', 'http://x', '--data', 'y'], /not both/],
+    ] as const) {
+      const { code, stderr } = await install(...args)
+      assert.notEqual(code, 0)
+      assertReadable(stderr)
+      assert.match(stderr, words)
+    }
+    assert.match((await install()).stdout, /^vscode .*\(not there\)$/m)
+  })
+
+  it('has a launcher that finds the newest extension when its own is gone', async () => {
+    const old = await put('.vscode/extensions/loci.loci-0.1.0/dist/loci.js', 'console.log("old")')
+    const launcher = writeLauncher(join(folder.path, 'data'), { main: old })
+    const start = () => run('/bin/sh', [launcher, '--agent', "it's"], { env })
+    assert.equal((await start()).stdout, 'old\n')
+    await put('.vscode/extensions/loci.loci-0.10.0/dist/loci.js', 'console.log("new", process.argv.slice(2))')
+    await rm(dirname(dirname(old)), { recursive: true })
+    assert.equal((await start()).stdout, `new [ 'mcp', '--agent', "it's" ]\n`)
+    await rm(join(folder.path, '.vscode'), { recursive: true })
+    const nothing = await run('/bin/sh', [launcher], { env: { HOME: folder.path, PATH: '/usr/bin:/bin' } })
+    assert.equal(nothing.code, 1)
+    assert.match(nothing.stderr, /no Loci any more/)
+    const own = await put('bin/loci', '#!/bin/sh\necho from PATH "$@"\n')
+    await chmod(own, 0o755)
+    const found = await run('/bin/sh', [launcher], {
+      env: { HOME: folder.path, PATH: `${dirname(own)}:/usr/bin:/bin` },
+    })
+    assert.equal(found.stdout, 'from PATH mcp\n')
+  })
+})
+
+describe('setMember', () => {
+  const set = (text: string, value: unknown = 1) => setMember(text, ['a'], 'b', value)
+
+  it('adds, replaces and removes a member and touches nothing else', () => {
+    for (const [before, after] of [
+      ['', '{\n  "a": {\n    "b": 1\n  }\n}\n'],
+      ['{}', '{\n  "a": {\n    "b": 1\n  }\n}'],
+      ['{"a":{}}', '{"a":{\n    "b": 1\n  }}'],
+      ['{"a":{"b":[1,{"b":2}]}}', '{"a":{"b":1}}'],
+      ['{"a":{"c":"}\\"{"}} // x\n', '{"a":{"c":"}\\"{",\n    "b": 1}} // x\n'],
+      ['{"a":{"c":1,},}', '{"a":{"c":1,\n    "b": 1},}'],
+      [
+        '\uFEFF{\r\n\t"a": {\r\n\t\t"c": 1\r\n\t}\r\n}',
+        '\uFEFF{\r\n\t"a": {\r\n\t\t"c": 1,\r\n\t\t"b": 1\r\n\t}\r\n}',
+      ],
+    ] as const)
+      assert.equal(set(before), after)
+    assert.equal(setMember('{"a":{"b":1,"c":2}}', ['a'], 'b', undefined), '{"a":{"c":2}}')
+    assert.equal(setMember('{"a":{"c":2,"b":1}}', ['a'], 'b', undefined), '{"a":{"c":2}}')
+    assert.equal(setMember('{"a":{"b":1}}', ['a'], 'b', undefined), '{"a":{}}')
+    assert.equal(setMember('{"c":1}', ['a'], 'b', undefined), '{"c":1}')
+  })
+
+  it('names the line of what is no JSON', () => {
+    for (const [text, line] of [
+      ['[]', 1],
+      ['{\n"a": {\n"b": }', 3],
+      ['{"a": {"b": 1}}\n}', 2],
+      ['{"a": "x\n"}', 1],
+      ['{"a": 1 /* ', 1],
+      ['{"a": {}', 1],
+      ['{', 1],
+    ] as const)
+      assert.throws(() => set(text), new RegExp(`not valid JSON in line ${line}$`), text)
+  })
+})
+
+describe('setTable', () => {
+  const entry = { command: '/x', args: ['a'] }
+  const table = '[mcp_servers.loci]\ncommand = "/x"\nargs = ["a"]\n'
+
+  it('adds, replaces and removes a table and touches nothing else', () => {
+    assert.equal(setTable('', 'mcp_servers.loci', entry), table)
+    const others = 'model = "m"\n\n[other]\nx = 1\n'
+    const added = setTable(others, 'mcp_servers.loci', entry)
+    assert.equal(added, `${others}\n${table}`)
+    assert.equal(setTable(added, 'mcp_servers.loci', entry).trimEnd(), added.trimEnd())
+    const between = `a = 1\n[mcp_servers.loci]\ncommand = "old"\n[other]\nx = 1\n`
+    assert.equal(setTable(between, 'mcp_servers.loci', entry), `a = 1\n${table}\n[other]\nx = 1\n`)
+    assert.equal(setTable(between, 'mcp_servers.loci', null), 'a = 1\n[other]\nx = 1\n')
+  })
+})
