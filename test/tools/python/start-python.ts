@@ -12,6 +12,7 @@ import type { Agent } from '../../../shared/schema/agent.ts'
 import { findPython } from '../../../shared/tools/python/interpreter.ts'
 import { createPythonTools, type PythonOptions } from '../../../shared/tools/python/python-tools.ts'
 import { DEFAULT_LIMITS } from '../../../shared/tools/sandbox/language-tools.ts'
+import type { Wall } from '../../../shared/tools/sandbox/walled-command.ts'
 import { openWall, type WallOptions } from '../../../shared/tools/sandbox/wall.ts'
 
 export interface PythonRun {
@@ -43,13 +44,21 @@ export function textOf({ func_response }: CustomToolResult): string {
   return func_response as string
 }
 
+export interface StartOptions extends Pick<WallOptions, 'kinds'> {
+  /** False: inside the wall no other namespaces can be made, so that each process serves one call. */
+  isolated?: boolean
+}
+
 /** Skips tests (and says so) on a machine without Python or a wall; in CI that fails. */
 export async function startPython(
   test: Mocha.Context,
-  { api, kinds, ...options }: Partial<PythonOptions> & Pick<WallOptions, 'kinds'> = {},
+  { api, kinds, isolated = true, ...options }: Partial<PythonOptions> & StartOptions = {},
 ): Promise<StartedPython> {
   const data = mkdtempSync(join(tmpdir(), 'loci-python-'))
-  const wall = options.wall ?? (await openWall({ hide: [data], ...(kinds && { kinds }) }))
+  const open = options.wall ?? (await openWall({ hide: [data], ...(kinds && { kinds }) }))
+  const wall: Wall = isolated
+    ? open
+    : { ...open, launch: (command) => open.launch({ ...command, namespaces: false }) }
   const python = await findPython().catch((error: Error) => error)
   const why = python instanceof Error ? python.message : wall.kind === 'none' ? wall.description : null
   if (why !== null) {
@@ -59,13 +68,13 @@ export async function startPython(
     test.skip()
   }
   const tools = createPythonTools({
-    wall,
     api: api ?? (() => Promise.resolve(new Response('{"detail":"no API here"}', { status: 404 }))),
     limits: DEFAULT_LIMITS,
     requirements: () => findPython(),
     hide: [data],
     env: process.env,
     ...options,
+    wall,
   })
   const run: StartedPython['run'] = (source, more = {}) => {
     const call: CustomToolCall = {
