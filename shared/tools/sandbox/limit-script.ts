@@ -42,7 +42,7 @@ set -eu
 ulimit -c 0
 ulimit -t "$1"
 ulimit -f "$2"
-[ "$(uname)" = Darwin ] || ulimit -d "$3"
+[ "$3" = none ] || ulimit -d "$3"
 shift 4
 exec "$@"
 `
@@ -54,7 +54,9 @@ export function limited(sh: string, limits: WalledLimits, closed = false): strin
 
 /** As `limited`, where there are no namespaces. */
 export function looselyLimited(sh: string, limits: WalledLimits): string[] {
-  return [sh, '-c', LOOSE_LIMITS, ...values(limits)]
+  const [name = '', cpu = '', file = '', memory = '', processes = ''] = values(limits)
+  const known = process.platform === 'darwin' ? 'none' : memory
+  return [sh, '-c', LOOSE_LIMITS, name, cpu, file, known, processes]
 }
 
 function values(limits: WalledLimits): string[] {

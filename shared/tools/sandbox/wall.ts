@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { messageOf } from '../../schema/errors.ts'
 import { bubblewrap } from './bubblewrap.ts'
-import { killAll } from './kill.ts'
+import { killGroup, killNamespaces } from './kill.ts'
 import { looselyLimited } from './limit-script.ts'
 import { layout, SCRATCH } from './linux-layout.ts'
 import { namespaces } from './namespaces.ts'
@@ -64,7 +64,7 @@ function candidates(
         `Tools run behind ${name}: each sees ${SHOWN}, no network unless it declares it, no other process, and has ` +
         `limits of memory, processor time, processes, files and time.`,
       launch: (command) => start(lines(command, layout(command, hide)), command, { home: SCRATCH, cwd: '/' }),
-      killAll,
+      killAll: killNamespaces,
     }
   })
 }
@@ -81,7 +81,7 @@ function macWall(): Wall & { kind: Kind } {
       removeWith(child, scratch)
       return child
     },
-    killAll,
+    killAll: killGroup,
   }
 }
 
@@ -102,7 +102,7 @@ function noWall(reasons: readonly string[]): Wall {
       removeWith(child, scratch)
       return child
     },
-    killAll,
+    killAll: killGroup,
   }
 }
 
@@ -177,7 +177,7 @@ async function probe(wall: Wall): Promise<string | null> {
     })
     child.stdout?.on('data', (chunk) => (stdout += chunk))
     child.stderr?.on('data', (chunk) => (stderr += chunk))
-    const timer = setTimeout(() => killAll(child), 10_000)
+    const timer = setTimeout(() => wall.killAll(child), 10_000)
     await once(child, 'close').finally(() => clearTimeout(timer))
   } catch (error) {
     stderr = messageOf(error)
