@@ -4,7 +4,7 @@ import type { ToolFilter } from '../../../shared/core/ports/tool-store.ts'
 import { newId } from '../../../shared/schema/ids.ts'
 import { MAX_NAME } from '../../../shared/schema/names.ts'
 import type { Subject } from '../store.contract.ts'
-import { aBlock, aBuiltin, aCommit, ADA, anAgent, aRun, DONE } from './samples.ts'
+import { aBlock, aBuiltin, aCommit, ADA, anAgent, aRun, DONE, EVE } from './samples.ts'
 
 const page = { limit: 50, order: 'asc' } as const
 
@@ -198,6 +198,37 @@ export function describeBlocks(subject: Subject): void {
       const value = 'x🧠'.repeat(2_000_000)
       const huge = await store.blocks.create(ADA, aBlock('huge', value))
       assert.ok((await store.blocks.get(ADA, huge.id))?.value === value)
+    })
+
+    it('edits the blocks of an agent outside of a turn, all of them or none', async () => {
+      const { store } = subject
+      const { id, blocks } = await store.agents.create(
+        ADA,
+        anAgent('ada', { new_blocks: [aBlock('human', 'a'), aBlock('persona', 'b')] }),
+      )
+      const [human, persona] = blocks
+      const edit = (block_id = '', value = '', base_version = 1) => ({ block_id, base_version, value })
+      const made = aBlock('new', 'c')
+      const edits = [edit(human?.id, 'A'), { block_id: newId('block'), create: made }]
+      assert.deepEqual(await store.agents.editBlocks(ADA, id, edits), { status: 'committed' })
+      const present = (await store.agents.get(ADA, id, ['agent.blocks']))?.blocks ?? []
+      assert.deepEqual(
+        present.map(({ label, value, version }) => [label, value, version]),
+        [
+          ['human', 'A', 2],
+          ['persona', 'b', 1],
+          ['new', 'c', 1],
+        ],
+      )
+      const stale = await store.agents.editBlocks(ADA, id, [edit(persona?.id, 'B'), edit(human?.id, 'lost')])
+      assert.deepEqual(stale, { status: 'conflict', blocks: present })
+      assert.deepEqual((await store.agents.get(ADA, id, ['agent.blocks']))?.blocks, present)
+      const [newest] = (await store.blocks.history(ADA, human?.id ?? '', { limit: 1, order: 'desc' })) ?? []
+      assert.deepEqual([newest?.agent_id, newest?.run_id], [id, null])
+      await assert.rejects(store.agents.editBlocks(EVE, id, [edit(persona?.id, 'stolen')]), {
+        code: 'not_found',
+      })
+      await assert.rejects(store.agents.editBlocks(ADA, newId('agent'), []), { code: 'not_found' })
     })
 
     it('deletes a block, also from the agents that have it', async () => {
