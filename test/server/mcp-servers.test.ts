@@ -6,7 +6,7 @@ import { startHandMcp } from '../support/mcp-http.ts'
 import { withLociEach } from '../support/scripted-loci.ts'
 import type { ScriptedModel } from '../support/scripted-model.ts'
 
-const PROGRAM = join(import.meta.dirname, '..', 'support', 'mcp-program.ts')
+const PROGRAM = join(import.meta.dirname, '..', 'tools', 'fixtures', 'mcp-program.ts')
 
 const program = (mode = 'well', env: Record<string, string> | null = null) => ({
   mcp_server_type: 'stdio' as const,

@@ -11,6 +11,7 @@ import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import { agentFields, blockFields, groupFields, type KeptAgent, toolFields } from './entity-fields.ts'
 import { type Kept, restore, sameJson } from './kept.ts'
+import { serversInFile } from './mcp-servers.ts'
 import { FolderNames } from './folders.ts'
 import { fileMessageOf } from './message-fields.ts'
 
@@ -148,7 +149,12 @@ async function* piecesOf(
       ({ name }, kept) => kept?.tools[name],
       toolFields,
     ),
-    mcp_servers: parts.mcp_servers,
+    mcp_servers: await serversInFile(
+      deps,
+      actor,
+      wholes.flatMap(({ agent }) => agent.tools),
+      parts.mcp_servers,
+    ),
     skills: [
       ...parts.skills.filter(({ name }) => !options.skills?.some((skill) => skill.name === name)),
       ...(options.skills ?? []),

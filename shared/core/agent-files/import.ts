@@ -8,6 +8,7 @@ import type { CoreDeps } from '../ports/deps.ts'
 import type { ImportedAgent, NewImport, StagedMessage } from '../ports/import-store.ts'
 import { compilePrompt, renderPrompt } from '../prompt.ts'
 import { type MessageContext, storedMessage } from './message-fields.ts'
+import { addServers } from './mcp-servers.ts'
 import { partsOf } from './plan-folders.ts'
 import { type Plan, planImport, type PlannedAgent } from './plan.ts'
 import { readFile } from './read-file.ts'
@@ -42,6 +43,7 @@ export async function importAgentFile(
     const made: NewImport = { agents, blocks, new_tools, changed_tools, groups, folders }
     await imports.complete(actor, made)
     complete = true
+    await addServers(deps, actor, plan.mcp_servers, [...new_tools, ...changed_tools])
   } finally {
     if (!complete) await imports.abandon(actor, ids)
   }

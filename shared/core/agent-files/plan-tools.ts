@@ -57,7 +57,7 @@ export async function planTools(
     const present = existing.get(made.name)
     const tool = present ? decide(present, made, options, plan) : made
     if (!present) plan.new_tools.push(tool)
-    if (!present && made.tool_type !== 'custom')
+    if (!present && made.tool_type !== 'custom' && made.tool_type !== 'external_mcp')
       plan.warnings.push(
         `Tool '${made.name}' (${made.tool_type}) cannot be run here; it was stored as it is.`,
       )

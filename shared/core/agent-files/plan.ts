@@ -16,6 +16,7 @@ import type { NewAgent } from '../ports/agent-store.ts'
 import type { CoreDeps } from '../ports/deps.ts'
 import type { NewGroup } from '../ports/group-store.ts'
 import type { ImportedLink, NewImport } from '../ports/import-store.ts'
+import type { NewMcpServer } from '../ports/mcp-server-store.ts'
 import {
   AGENT_IDS,
   agentFields,
@@ -29,6 +30,7 @@ import { keep, type Kept } from './kept.ts'
 import { linksOf, type PlannedFolders, planFolders } from './plan-folders.ts'
 import { hideSecrets, planSecrets } from './plan-secrets.ts'
 import { named, namesOf, type PlannedTool, planTools } from './plan-tools.ts'
+import { planServers } from './mcp-servers.ts'
 import { nameOfTool, type Part, type ReadFile } from './read-file.ts'
 import { refused } from './refused.ts'
 
@@ -40,6 +42,7 @@ export interface Plan {
   changed_tools: Tool[]
   groups: NewGroup[]
   folders: PlannedFolders
+  mcp_servers: NewMcpServer[]
   warnings: string[]
   /** New ids by those of the file: of agents and groups. */
   ids: Map<string, string>
@@ -78,6 +81,7 @@ export async function planImport(
     changed_tools: [],
     groups: [],
     folders: { folders: new Map(), files: new Map() },
+    mcp_servers: [],
     warnings: [],
     ids: new Map(),
   }
@@ -103,6 +107,7 @@ export async function planImport(
     )
   }
   planGroups(deps, file, blocks, plan)
+  plan.mcp_servers = await planServers(deps, actor, file.mcp_servers, plan.warnings)
   warnOfParts(file, plan)
   return plan
 }
@@ -408,8 +413,6 @@ function warnOfParts(file: ReadFile, plan: Plan): void {
   const kept = 'kept for the next export of the agent, but not used here yet'
   const namesOfRaw = (parts: readonly Raw[], key: string) =>
     parts.map((part) => `'${String(part[key] ?? part['id'])}'`).join(', ')
-  if (file.mcp_servers.length > 0)
-    plan.warnings.push(`MCP servers ${namesOfRaw(file.mcp_servers, 'server_name')} were ${kept}.`)
   if (file.skills.length > 0) plan.warnings.push(`Skills ${namesOfRaw(file.skills, 'name')} were ${kept}.`)
   const more = Object.keys(file.more)
   if (more.length > 0)

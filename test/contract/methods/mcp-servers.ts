@@ -6,7 +6,7 @@ import { type ContractTest, parseEvents } from '../../support/contract.ts'
 import type { Method } from './method.ts'
 import type { PlainOperation } from './plain.ts'
 
-const PROGRAM = join(import.meta.dirname, '..', '..', 'support', 'mcp-program.ts')
+const PROGRAM = join(import.meta.dirname, '..', '..', 'tools', 'fixtures', 'mcp-program.ts')
 
 const program = (mode = 'well') => ({
   mcp_server_type: 'stdio' as const,

@@ -6,7 +6,7 @@ import { newId } from '../../../shared/schema/ids.ts'
 import type { McpServerConfig } from '../../../shared/schema/mcp-server.ts'
 import { createMcpConnections, type ConnectionsOptions } from '../../../shared/tools/mcp/connections.ts'
 
-export const PROGRAM = join(import.meta.dirname, '..', '..', 'support', 'mcp-program.ts')
+export const PROGRAM = join(import.meta.dirname, '..', 'fixtures', 'mcp-program.ts')
 
 export const actor: Actor = { user_id: 'user', organization_id: 'org' }
 
