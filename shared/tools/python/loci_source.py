@@ -154,13 +154,13 @@ class Source:
         for statement in node.body:
             if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
                 if not statement.targets[0].id.startswith("_"):
-                    try:
-                        members[statement.targets[0].id] = plain(ast.literal_eval(statement.value))
-                    except (ValueError, TypeError):
+                    found, value = self.constant(statement.value)
+                    if not found or not isinstance(value, (str, int, float)):
                         raise Problem(
                             statement,
                             f"The values of {name} are not all written out: give each member a str or an int.",
-                        ) from None
+                        )
+                    members[statement.targets[0].id] = value
         return members
 
     def constant(self, node):

@@ -523,6 +523,12 @@ const REFUSED: Refused[] = [
     message: /M is generic/,
   },
   {
+    says: 'an enum whose values are no simple ones',
+    source: fn('a: E', 'a', 'class E(Enum):\n    A = (1, 2)'),
+    line: 2,
+    message: /The values of E are not all written out/,
+  },
+  {
     says: 'an enum whose values are calculated',
     source: fn('a: E', 'a', 'class E(Enum):\n    A = auto()'),
     line: 2,
