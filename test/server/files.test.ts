@@ -205,9 +205,9 @@ describe('folders and files', () => {
 
     it('whose bytes are gone before they were read end with an error that says so', async () => {
       const folder_id = await aFolder()
-      // One file is read at a time: the second waits for the first.
-      await upload(folder_id, 'first.txt', 'x\n'.repeat(500_000))
-      const { id } = await upload(folder_id, 'second.txt', 'text')
+      // One large file is read at a time: the second waits for the first.
+      await upload(folder_id, 'first.txt', 'x\n'.repeat(1_000_000))
+      const { id } = await upload(folder_id, 'second.txt', 'x\n'.repeat(600_000))
       await rm(join(data, 'files', id))
       const file = await read(folder_id, id)
       assert.match(file.error_message ?? '', /its upload is gone.*upload it again/)

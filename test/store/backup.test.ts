@@ -10,6 +10,7 @@ import {
   readFile,
   rm,
   stat,
+  utimes,
   writeFile,
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -276,6 +277,18 @@ describe('backup and restore', () => {
       const findings = await examineStore(directory)
       return Object.fromEntries(findings.map(({ check, ...rest }) => [check, rest]))
     }
+
+    it('finds uploads that no file waits for', async () => {
+      await withAgents('one')
+      await mkdir(inside('files'))
+      await writeFile(inside('files', 'file-new'), 'it may be coming')
+      assert.equal((await look())['uploads']?.status, 'ok')
+      await writeFile(inside('files', 'file-left.part'), 'left')
+      const long_ago = new Date(Date.now() - 3_600_000)
+      await utimes(inside('files', 'file-left.part'), long_ago, long_ago)
+      const found = (await look())['uploads']
+      assert.deepEqual([found?.status, found?.data?.['orphans']], ['warning', ['file-left.part']])
+    })
 
     it('finds nothing wrong with a store in use, and names who uses it', async () => {
       await withAgents('one')

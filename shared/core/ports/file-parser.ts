@@ -20,8 +20,8 @@ export interface FileParser {
   ): AsyncGenerator<FileBatch, ParsedFile>
   /** Forgets an upload. */
   discard(file_id: string): Promise<void>
-  /** Ids of the uploads that lie there for a while. */
-  leftovers(): Promise<string[]>
+  /** The uploads that lie there, whole or not; `quiet_ms` since something of them came. */
+  uploads(): Promise<{ name: string; quiet_ms: number }[]>
   /** Ends what waits for further files. */
   close(): void
 }

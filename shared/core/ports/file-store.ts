@@ -113,9 +113,13 @@ export interface FileStore {
 
   /**
    * A file of any organisation that nobody reads: a new one, or one whose process is gone, without what that one had
-   * stored. A file that was claimed `max_attempts` times ends with an error. Null when there is none.
+   * stored; the one that waits for longest, with `quick` the smallest of those that are so small and none of `except`. A
+   * file that was claimed `max_attempts` times ends with an error. Null when there is none.
    */
-  claim(options: { max_attempts: number }): Promise<FileClaim | null>
+  claim(options: {
+    max_attempts: number
+    quick?: { max_size: number; except: ReadonlySet<string> }
+  }): Promise<FileClaim | null>
   /** Stores a part; false when the file is no longer this claim's. */
   append(claim: FileClaim, batch: FileBatch): Promise<boolean>
   /** Says with the file why its reading takes long; null: no more. False when the file is no longer this claim's. */
@@ -130,6 +134,8 @@ export interface FileStore {
   unreadOf(actor: Actor, folder_id: string): Promise<string[]>
   /** Which of these ids are files that still wait to be read, or are being read. */
   unread(file_ids: readonly string[]): Promise<string[]>
+  /** Which of these ids are files of any state, those that are being deleted included. */
+  known(file_ids: readonly string[]): Promise<string[]>
 
   /** The files of an agent by path. */
   ofAgent(actor: Actor, agent_id: string): Promise<AgentFile[]>

@@ -149,7 +149,11 @@ async function databaseFindings(
     const integrity = quickCheck(database, path)
     findings.push(integrity, schema(database, path))
     if (integrity.status === 'ok' && schemaVersion(database) > 0)
-      findings.push(...processes(database, path, alive), await secrets(database, directory, encryption_key))
+      findings.push(
+        ...processes(database, path, alive),
+        uploads(database, directory),
+        await secrets(database, directory, encryption_key),
+      )
   } catch (error) {
     const said = messageOf(asStoreError(error, path))
     findings.push({
@@ -195,6 +199,40 @@ async function secrets(
     return { check, status, message: error.message, mend: FIND_KEY, data: { stored } }
   }
 }
+
+/** Uploads that no file waits for; a running Loci removes them within minutes, broken ones after a quarter of an hour. */
+function uploads(database: DatabaseSync, directory: string): Finding {
+  const check = 'uploads'
+  const folder = join(directory, 'files')
+  const lying = existsSync(folder) ? readdirSync(folder) : []
+  const waiting = new Set(
+    database
+      .prepare("SELECT id FROM files WHERE status IN ('pending', 'parsing') AND deleted = 0")
+      .all()
+      .map((row) => String(row['id'])),
+  )
+  const orphans = lying
+    .filter((name) => !waiting.has(name))
+    .map((name) => ({ name, stats: statSync(join(folder, name), { throwIfNoEntry: false }) }))
+    .filter(({ stats }) => stats && Date.now() - stats.mtimeMs > ORPHANED_AFTER_MS)
+  const bytes = orphans.reduce((sum, { stats }) => sum + (stats?.size ?? 0), 0)
+  if (orphans.length === 0)
+    return {
+      check,
+      status: 'ok',
+      message: `${lying.length} wait to be read`,
+      data: { waiting: lying.length },
+    }
+  return {
+    check,
+    status: 'warning',
+    message: `${orphans.length} in ${folder} belong to no file that waits (${(bytes / MB).toFixed(1)} MB)`,
+    mend: 'a Loci that runs (loci server) removes them within minutes',
+    data: { orphans: orphans.map(({ name }) => name), bytes },
+  }
+}
+
+const ORPHANED_AFTER_MS = 30 * 60_000
 
 const FIND_KEY = `put ${KEY_FILE} back into the data directory, or set LOCI_ENCRYPTION_KEY to the key they were stored with`
 

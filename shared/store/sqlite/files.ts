@@ -44,6 +44,18 @@ const waiting = query<object>()(() =>
     .orderBy('id')
     .limit(100),
 )
+const waitingSmall = query<{ max_size: number }>()((p) =>
+  sqlite
+    .selectFrom('files')
+    .selectAll()
+    .where(sql<boolean>`status in ('pending', 'parsing')`)
+    .where(sql<boolean>`deleted = 0`)
+    .where('size', '<=', p.max_size)
+    .orderBy('size')
+    .orderBy('id')
+    .limit(100),
+)
+
 /** Files, their reading, and what agents see of them. */
 export class SqliteFiles implements FileStore {
   readonly #database: Database
@@ -97,17 +109,17 @@ export class SqliteFiles implements FileStore {
     return this.#database.read((c) => readFilePassages(c, actor, folder_id, page))
   }
 
-  async claim({ max_attempts }: { max_attempts: number }): Promise<FileClaim | null> {
+  async claim(options: Parameters<FileStore['claim']>[0]): Promise<FileClaim | null> {
+    const { max_attempts, quick } = options
     const free = (c: Connection) =>
-      waiting
-        .all(c, {})
-        .find(
-          ({ id, instance_id }) =>
-            instance_id === null ||
+      (quick ? waitingSmall.all(c, quick) : waiting.all(c, {})).find(
+        ({ id, instance_id }) =>
+          !quick?.except.has(id) &&
+          (instance_id === null ||
             (instance_id === this.#instance.id
               ? !this.#instance.holds(id)
-              : this.#instance.stateOf(c, instance_id) !== 'alive'),
-        )
+              : this.#instance.stateOf(c, instance_id) !== 'alive')),
+      )
     if (!(await this.#database.read(free))) return null
     this.#instance.lock()
     const claimed = await this.#database.write((tx) => {
@@ -152,7 +164,7 @@ export class SqliteFiles implements FileStore {
     if (claimed === null) return null
     // What an earlier reading has left.
     await clearFile(this.#database, 'given_up' in claimed ? claimed.given_up : idsOf(claimed))
-    return 'given_up' in claimed ? this.claim({ max_attempts }) : claimed
+    return 'given_up' in claimed ? this.claim(options) : claimed
   }
 
   append(claim: FileClaim, batch: FileBatch): Promise<boolean> {
@@ -247,6 +259,11 @@ export class SqliteFiles implements FileStore {
           ) !== undefined,
       ),
     )
+  }
+
+  known(file_ids: readonly string[]): Promise<string[]> {
+    const rows = sqlite.selectFrom('files').select('id').where('id', 'in', file_ids)
+    return this.#database.read((c) => c.all(rows).map(({ id }) => id))
   }
 
   ofAgent(actor: Actor, agent_id: string): Promise<AgentFile[]> {

@@ -38,8 +38,6 @@ export interface FileParserOptions {
 const MAX_MEMORY_MB = 768
 /** How long a process waits for another file. */
 const SPARE_MS = 5_000
-/** An upload whose file is not in the store by then belongs to a process that died. */
-const LEFTOVER_AFTER_MS = 60 * 60_000
 
 /**
  * Reads uploads in processes of their own, so that neither a large nor a hostile one holds up or ends this one. One that
@@ -121,15 +119,15 @@ export function createFileParser(options: FileParserOptions): FileParser {
   return {
     parse,
     discard: (file_id) => rm(join(directory, file_id), { force: true }),
-    async leftovers() {
+    async uploads() {
       if (!existsSync(directory)) return []
-      const names: string[] = []
+      const found: { name: string; quiet_ms: number }[] = []
       for (const name of await readdir(directory)) {
         // Another process may be faster.
-        const found = await stat(join(directory, name)).catch(() => null)
-        if (found && Date.now() - found.mtimeMs > LEFTOVER_AFTER_MS) names.push(name)
+        const stats = await stat(join(directory, name)).catch(() => null)
+        if (stats) found.push({ name, quiet_ms: Date.now() - stats.mtimeMs })
       }
-      return names
+      return found
     },
     close() {
       closed = true

@@ -16,7 +16,7 @@ export function lazyFileParser(options: FileParserOptions): FileParser {
       return yield* (await parser()).parse(claim, options)
     },
     discard: async (file_id) => (await parser()).discard(file_id),
-    leftovers: async () => (await parser()).leftovers(),
+    uploads: async () => (await parser()).uploads(),
     close() {
       loading?.then((made) => made.close()).catch(() => undefined)
     },

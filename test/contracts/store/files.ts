@@ -122,6 +122,23 @@ export function describeFiles(subject: Subject): void {
       )
     })
 
+    it('a file is claimed by its age, or by its size where only small ones are wanted', async () => {
+      const { folders, files } = subject.store
+      const { id: folder_id } = await folders.create(ADA, aFolder())
+      const added = async (name: string, size: number) =>
+        (await files.create(ADA, { ...aFile(folder_id, name), size }, 'error')).file.id
+      const large = await added('large.txt', 5000)
+      const small = await added('small.txt', 50)
+      const smaller = await added('smaller.txt', 5)
+      const quick = (...except: string[]) =>
+        files.claim({ max_attempts: 3, quick: { max_size: 100, except: new Set(except) } })
+      assert.equal((await quick(smaller))?.file_id, small)
+      assert.equal((await files.claim({ max_attempts: 3 }))?.file_id, large)
+      assert.equal((await quick())?.file_id, smaller)
+      assert.equal(await quick(), null)
+      assert.deepEqual(await files.known([large, newId('file')]), [large])
+    })
+
     it('a claim that was given back, or whose file is gone, writes nothing more', async () => {
       const { folders, files } = subject.store
       const { id: folder_id } = await folders.create(ADA, aFolder())
