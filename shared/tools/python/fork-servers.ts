@@ -19,8 +19,8 @@ interface Kind {
 
 /** The fork servers of this process: one for each environment and set of permissions, started when first needed. */
 export interface ForkServers {
-  /** Does something with the server of a command. Rejects when it cannot be started, or as `work` does. */
-  use<T>(command: WalledCommand, work: (server: ForkServer) => Promise<T>): Promise<T>
+  /** Does something with the server of a command. Rejects when it cannot be started, on an abort, or as `work` does. */
+  use<T>(command: WalledCommand, signal: AbortSignal, work: (server: ForkServer) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
@@ -66,14 +66,18 @@ export function createForkServers({ wall, max, idle_ms }: ForkServersOptions): F
       if (kind.users === 0) void drop(key, kind)
     }, idle_ms).unref()
   }
-  const take = async (key: string, command: WalledCommand): Promise<{ kind: Kind; server: ForkServer }> => {
+  const take = async (key: string, command: WalledCommand, signal: AbortSignal) => {
     for (;;) {
+      signal.throwIfAborted()
       const kind = kinds.get(key) ?? start(key, command)
       kinds.delete(key)
       kinds.set(key, kind)
       kind.users++
       clearTimeout(kind.timer)
-      const server = await kind.server
+      const server = await unlessAborted(kind.server, signal).catch((error: unknown) => {
+        kind.users--
+        throw error
+      })
       if (server.alive && (server.isolated || kind.users === 1)) return { kind, server }
       // It has died since, or somebody else has the one call that it serves.
       kind.users--
@@ -82,10 +86,10 @@ export function createForkServers({ wall, max, idle_ms }: ForkServersOptions): F
   }
 
   return {
-    async use(command, work) {
+    async use(command, signal, work) {
       if (closed) throw new Error('tools are no longer run: Loci is ending')
       const key = JSON.stringify(command)
-      const { kind, server } = await take(key, command)
+      const { kind, server } = await take(key, command, signal)
       try {
         return await work(server)
       } finally {
@@ -102,5 +106,16 @@ export function createForkServers({ wall, max, idle_ms }: ForkServersOptions): F
       await Promise.all([...kinds].map(([key, kind]) => drop(key, kind)))
       await Promise.all(ending)
     },
+  }
+}
+
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason as Error)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }

@@ -121,6 +121,8 @@ class Server:
 
     def start(self, number, limits, network):
         """Makes the process of a call. Raises OSError."""
+        # What this process has already is no part of what the call may take.
+        limits["memory_mb"] += own_megabytes()
         ours, theirs = socket.socketpair()
         out, out_end = os.pipe()
         err, err_end = os.pipe()
@@ -308,6 +310,17 @@ class Server:
             signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
             code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
         )
+
+
+def own_megabytes():
+    """Memory of this process, which each call begins with."""
+    try:
+        with open("/proc/self/statm") as file:
+            sizes = [int(each) for each in file.read().split()]
+    except OSError:
+        return 0
+    resident, data = sizes[1], sizes[5]
+    return max(resident, data) * PAGE >> 20
 
 
 def read_all(descriptor):

@@ -107,7 +107,7 @@ export function createPythonTools(options: PythonOptions): LanguageTools {
         const frame = { ...pythonCall(call) }
         const answer = answerOver(api, { actor, agent_id: agent?.id ?? null, run_id })
         const make = (process: WalledProcess) => process.call(frame, { signal, timeout_ms, answer })
-        return await servers.use(command, async (server) => {
+        return await servers.use(command, signal, async (server) => {
           const open = () => runCalls(server.fork(fork))
           const key = JSON.stringify([server.id, fork])
           if (call.permissions.keep_state) {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
+import { findPython } from '../../../shared/tools/python/interpreter.ts'
+import { openWall } from '../../../shared/tools/sandbox/wall.ts'
 import { type StartedPython, startPython, textOf } from './start-python.ts'
 
 describe('python tools', function () {
@@ -326,5 +329,45 @@ def f(wait: int = 0):
     setTimeout(() => controller.abort(new Error('enough')), 200)
     await assert.rejects(running, { message: 'enough' })
     assert.equal(await python.text('def f():\n    return "still here"'), 'still here')
+  })
+
+  it('goes on after the process that forks calls has died', async function () {
+    const started: ChildProcess[] = []
+    const wall = await openWall()
+    const mine = await startPython(this, {
+      wall: {
+        ...wall,
+        launch(command) {
+          const child = wall.launch(command)
+          started.push(child)
+          return child
+        },
+      },
+    })
+    try {
+      const source = 'import time\ndef f(n: int):\n    print("begun")\n    time.sleep(n)\n    return n'
+      const running = mine.run(source, { args: { n: 30 } })
+      assert.equal(await mine.text(source, { args: { n: 0 } }), '0')
+      for (const child of started) wall.killAll(child)
+      assert.match(
+        textOf(await running),
+        /^Error executing function f: the process that it was forked from ended/,
+      )
+      assert.equal(await mine.text(source, { args: { n: 0 } }), '0')
+    } finally {
+      await mine.close()
+    }
+  })
+
+  it('says what to install where there is no Python', async function () {
+    const mine = await startPython(this, { requirements: () => findPython({ PATH: '/nowhere' }) })
+    try {
+      assert.match(
+        await mine.failure('def f():\n    return 1'),
+        /^Error executing function f: Python tools need Python: there is no python3; there is no python\. Install Python 3\.9 or later/,
+      )
+    } finally {
+      await mine.close()
+    }
   })
 })
