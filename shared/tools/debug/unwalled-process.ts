@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import type { Duplex, Readable } from 'node:stream'
-import { killAll } from '../sandbox/kill.ts'
+import { killGroup } from '../sandbox/kill.ts'
 import { makeScratch, removeWith } from '../sandbox/scratch-folder.ts'
 import { runCalls, type WalledProcess } from '../sandbox/walled-process.ts'
 
@@ -41,7 +41,7 @@ export function openUnwalled(
     stdout: child.stdout as Readable,
     stderr: child.stderr as Readable,
     pid: child.pid,
-    kill: () => killAll(child),
+    kill: () => killGroup(child),
     exited: exited.promise,
     closed: closed.promise,
   })
