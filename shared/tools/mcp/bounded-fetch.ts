@@ -10,6 +10,7 @@ const MAX_OTHER = 256 * 1024
 export function boundedFetch(limits: McpLimits): FetchLike {
   const flow = new Flow(limits)
   return async (url, init) => {
+    refuseLinkLocal(new URL(url))
     const response = await fetch(url, init)
     if (!response.body) return response
     const stream = response.headers.get('content-type')?.includes('text/event-stream') === true
@@ -28,6 +29,12 @@ export function boundedFetch(limits: McpLimits): FetchLike {
     })
     return bounded
   }
+}
+
+/** Where clouds keep the credentials of a machine: a server that names such an address for its log-in does not get it. */
+function refuseLinkLocal({ hostname }: URL): void {
+  if (/^(169\.254\.\d+\.\d+|\[fe[89ab][0-9a-f]:.*\])$/i.test(hostname))
+    throw new Error(`addresses like ${hostname} are not asked: they belong to the machine itself`)
 }
 
 type Bytes = Uint8Array<ArrayBuffer>

@@ -11,12 +11,13 @@ import type {
   McpServerState,
   McpToolReturn,
 } from '../../core/ports/mcp-servers.ts'
-import { AppError } from '../../schema/errors.ts'
+import { AppError, isAppError, messageOf } from '../../schema/errors.ts'
 import type { McpServerConfig } from '../../schema/mcp-server.ts'
 import { abortable, connect, type Connection, httpTransport, newClient } from './connection.ts'
 import { describe, lostSession } from './errors.ts'
 import { DEFAULT_LIMITS, type McpLimits } from './limits.ts'
 import { listTools } from './listing.ts'
+import { Logins } from './logins.ts'
 import { hasTokens, type McpCredentials, ServerAuthorization } from './oauth.ts'
 import { toolReturn } from './returns.ts'
 import { fillIn } from './templates.ts'
@@ -52,8 +53,6 @@ const MAX_SLOTS = 32
 const BACK_OFF = { first: 1000, most: 60_000 }
 /** How long a server has to show that it lives after a call has timed out, at most. */
 const ALIVE_MS = 5000
-/** How long a user may take to log in. */
-const LOGIN_MS = 10 * 60_000
 
 export function createMcpConnections(options: ConnectionsOptions): McpConnections {
   return new Connections(options)
@@ -64,11 +63,7 @@ class Connections implements McpConnections {
   readonly #options: ConnectionsOptions
   readonly #slots = new Map<string, Slot>()
   readonly #states = new Map<string, McpServerState>()
-  /** Flows that wait for a browser, by their `state`. */
-  readonly #logins = new Map<
-    string,
-    { server_id: string; deliver: (query: URLSearchParams) => Promise<void> }
-  >()
+  readonly #logins = new Logins()
   readonly #idle: NodeJS.Timeout
   #closed = false
 
@@ -165,7 +160,7 @@ class Connections implements McpConnections {
             throw describe(server.server_name, 'asking how to log in', refusal)
         }
         if (authorization.url !== null) {
-          const login = this.#awaitLogin(server.id, authorization.session_id, signal)
+          const login = this.#logins.begin(authorization.session_id, signal)
           try {
             yield {
               step: 'authorization_url',
@@ -192,15 +187,8 @@ class Connections implements McpConnections {
     }
   }
 
-  async callback({ state, query }: McpCallback): Promise<void> {
-    const login = this.#logins.get(state)
-    if (!login)
-      throw new AppError(
-        'invalid_argument',
-        'No log-in waits for this answer: it came too late, or twice. Begin anew with GET /v1/mcp-servers/connect/{id}.',
-      )
-    this.#logins.delete(state)
-    await login.deliver(query)
+  callback(answer: McpCallback): Promise<void> {
+    return this.#logins.deliver(answer)
   }
 
   state(server_id: string): McpServerState {
@@ -241,8 +229,8 @@ class Connections implements McpConnections {
     }: { secrets: McpSecrets; force: boolean; doing: string; signal: AbortSignal },
     work: (connection: Connection) => Promise<T>,
   ): Promise<T> {
-    const slot = this.#slotOf(server, fillIn(server.server_name, server.config, secrets))
     const config = fillIn(server.server_name, server.config, secrets)
+    const slot = this.#slotOf(server, config)
     slot.active++
     try {
       for (let attempt = 1; ; attempt++) {
@@ -252,11 +240,11 @@ class Connections implements McpConnections {
           Object.assign(slot, { failures: 0, problem: null, retry_at: 0 })
           return result
         } catch (error) {
-          if (signal.aborted) throw error
-          if (attempt === 1 && lostSession(error)) {
+          if (attempt === 1 && lostSession(error) && !signal.aborted) {
             await this.#drop(slot, connection)
             continue
           }
+          if (signal.aborted) throw error
           const failure = describe(server.server_name, doing, error, connection.failure)
           if (failure.data['authorization_required'] === true) {
             this.#setState(server.id, 'authorization_required', failure.message)
@@ -265,6 +253,9 @@ class Connections implements McpConnections {
           throw failure
         }
       }
+    } catch (error) {
+      if (!signal.aborted || isAppError(error)) throw error
+      throw new AppError('cancelled', messageOf(signal.reason), { cause: error })
     } finally {
       slot.active--
       slot.last_used = Date.now()
@@ -395,44 +386,6 @@ class Connections implements McpConnections {
     const timeout = Math.min(ALIVE_MS, this.#limits.execute_ms)
     const options = { timeout, signal: AbortSignal.timeout(timeout) }
     listTools(connection.client, this.#limits, options).catch(() => connection.close())
-  }
-
-  #awaitLogin(server_id: string, state: string, signal: AbortSignal) {
-    const came = Promise.withResolvers<URLSearchParams>()
-    const done = Promise.withResolvers<void>()
-    came.promise.catch(() => undefined)
-    done.promise.catch(() => undefined)
-    this.#logins.set(state, {
-      server_id,
-      deliver(query) {
-        came.resolve(query)
-        return done.promise
-      },
-    })
-    return {
-      /** Waits for the browser, and lets it know what became of it. */
-      async finish(work: (query: URLSearchParams) => Promise<void>): Promise<void> {
-        const late = AbortSignal.timeout(LOGIN_MS)
-        let query: URLSearchParams
-        try {
-          query = await abortable(came.promise, AbortSignal.any([signal, late]))
-        } catch (error) {
-          if (!late.aborted) throw error
-          throw new AppError('mcp_timeout', 'Nobody has logged in in time.')
-        }
-        try {
-          await work(query)
-          done.resolve()
-        } catch (error) {
-          done.reject(error)
-          throw error
-        }
-      },
-      end: () => {
-        this.#logins.delete(state)
-        done.reject(new AppError('mcp_error', 'The log-in was given up.'))
-      },
-    }
   }
 
   #setState(server_id: string, state: McpServerState['state'], error: string | null): void {

@@ -35,10 +35,15 @@ export function describe(
         'set its auth_token.',
       { data: { authorization_required: true } },
     )
-  if (error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout && instead === null)
+  if (isTimeout(error) && instead === null)
     return new AppError('mcp_timeout', `${server} did not answer in time while ${doing}.`)
   const said = cleanText(instead ?? rootMessage(error), MAX_SAID)
   return new AppError('mcp_error', `${server} failed while ${doing}: ${said.replace(/\.$/, '')}.`)
+}
+
+function isTimeout(error: unknown): boolean {
+  if (error instanceof SdkError) return error.code === SdkErrorCode.RequestTimeout || isTimeout(error.cause)
+  return error instanceof Error && error.name === 'TimeoutError'
 }
 
 /** `fetch failed` says nothing: its cause does. */

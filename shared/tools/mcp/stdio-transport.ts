@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { homedir } from 'node:os'
+import { existsSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
 import { deserializeMessage, type JSONRPCMessage, type Transport } from '@modelcontextprotocol/client'
 import { AppError } from '../../schema/errors.ts'
 import type { StdioConfig } from '../../schema/mcp-server.ts'
@@ -81,7 +82,7 @@ export class StdioTransport implements Transport {
   async start(): Promise<void> {
     const { command, args } = programOf(this.#config)
     const child = spawn(command, args, {
-      cwd: homedir(),
+      cwd: existsSync(homedir()) ? homedir() : tmpdir(),
       env: { ...passedOn(), ...this.#config.env },
       stdio: ['pipe', 'pipe', 'pipe'],
       // A group of its own: it is ended with all that it has started.

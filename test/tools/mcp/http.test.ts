@@ -139,6 +139,11 @@ describe('MCP servers over HTTP', () => {
     assert.equal(mcp.state(server.id).state, 'authorization_required')
   })
 
+  it('at addresses that belong to the machine itself are not asked', async () => {
+    await assert.rejects(list(at('http://169.254.169.254/latest')), /are not asked/)
+    await assert.rejects(list(at('http://[fe80::1]/')), /are not asked/)
+  })
+
   it('that send their callers to another machine are not followed', async () => {
     const elsewhere = await started(startHandMcp())
     const there = await started(

@@ -209,6 +209,18 @@ describe('MCP servers that are programs', () => {
     assert.deepEqual(await text(server, 'add', { a: 1, b: 2 }), ['success', '3'])
   })
 
+  it('that never say which tools they have are given up', async () => {
+    const short = connections({ limits: { ...LIMITS, list_ms: 500 } })
+    try {
+      await assert.rejects(short.listTools(actor, aProgram('no-list'), { signal: soon() }), {
+        code: 'mcp_timeout',
+        message: /did not answer in time while listing its tools/,
+      })
+    } finally {
+      await short.close()
+    }
+  })
+
   it('with thousands of tools have the first thousand', async () => {
     const { tools, notes } = await list(aProgram('many'))
     assert.equal(tools.length, 1000)
