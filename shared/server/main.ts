@@ -253,9 +253,15 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     })
     const preload = setTimeout(() => {
       pruning.now()
-      Promise.all([app.preload(), preloadAdapters([...config.value.providers, ...fromEnv])]).catch(
-        (error: unknown) => onFailure('loading the routes', error),
-      )
+      const mcpTools = store.tools.count(DEFAULT_ACTOR, { tool_types: ['external_mcp'] })
+      const loading = [
+        app.preload(),
+        preloadAdapters([...config.value.providers, ...fromEnv]),
+        mcpTools.then((count) => (count > 0 ? mcp.preload() : undefined)),
+      ]
+      Promise.all(loading).catch((error: unknown) => {
+        if (!closing.signal.aborted) onFailure('loading the routes', error)
+      })
     }, PRELOAD_AFTER_MS)
     preload.unref()
     return {

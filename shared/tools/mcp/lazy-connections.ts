@@ -1,8 +1,13 @@
 import type { McpConnections, McpServerState } from '../../core/ports/mcp-servers.ts'
 import type { ConnectionsOptions } from './connections.ts'
 
-/** Connections to MCP servers, whose client is loaded when one is first needed: most starts need none. */
-export function lazyMcpConnections(options: ConnectionsOptions): McpConnections {
+/**
+ * Connections to MCP servers, whose client is loaded when one is first needed: most starts need none. `preload` loads it
+ * now: an update may replace the files that a long-running process would load later.
+ */
+export function lazyMcpConnections(
+  options: ConnectionsOptions,
+): McpConnections & { preload(): Promise<void> } {
   const since = new Date().toISOString()
   const idle: McpServerState = { state: 'idle', error: null, since }
   let loading: Promise<McpConnections> | null = null
@@ -16,6 +21,9 @@ export function lazyMcpConnections(options: ConnectionsOptions): McpConnections 
     return loading
   }
   return {
+    async preload() {
+      await load()
+    },
     get stdio_refused() {
       return options.stdioRefused?.() ?? null
     },
