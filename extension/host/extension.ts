@@ -1,18 +1,11 @@
-import { commands, window, workspace, type ExtensionContext } from 'vscode'
-import { createChats } from './chat/chats.ts'
-import { newAgent } from './commands/new-agent.ts'
-import { chooseAgent } from './commands/open-chat.ts'
-import { startServer } from './commands/start-server.ts'
-import { Connection } from './connection.ts'
-import { reportConnectionFailures, told } from './failures.ts'
-import { createLibrary } from './library.ts'
-import { readSettings } from './settings.ts'
-import { createStatus } from './status.ts'
-import { agentEntries } from './views/agents-view.ts'
-import { blockEntries } from './views/blocks-view.ts'
-import { toolEntries } from './views/tools-view.ts'
+import type { ExtensionContext } from 'vscode'
+import { registerAgents } from './agents/register.ts'
+import { registerChat } from './chat/register.ts'
+import type { Connection } from './connection.ts'
+import { registerServer } from './server/register.ts'
+import { createServices } from './services.ts'
 import type { Entry } from './views/entry.ts'
-import { createTree } from './views/tree.ts'
+import { registerViews, type ViewName } from './views/register.ts'
 
 let connection: Connection | null = null
 
@@ -23,93 +16,22 @@ export interface LociExports {
   /** Process id of the server, when this window started it. */
   serverPid(): number | null
   /** Rows of a view. */
-  entries(view: 'agents' | 'blocks' | 'tools'): Entry[]
+  entries(view: ViewName): Entry[]
 }
 
-/** Wires the parts together. The server is started by the first view that is shown or the first command that needs it. */
+/** Registers the parts. The server is started by the first view that is shown or the first command that needs it. */
 export function activate(context: ExtensionContext): LociExports {
-  const log = window.createOutputChannel('Loci', { log: true })
-  const server = new Connection({
-    script: context.asAbsolutePath('dist/loci.js'),
-    settings: readSettings,
-    log: {
-      info: (line) => log.info(line),
-      warn: (line) => log.warn(line),
-      error: (line) => log.error(line),
-      append: (line) => log.info(`[server] ${line}`),
-    },
-  })
+  const services = createServices(context)
+  const { server } = services
   connection = server
-
-  const library = createLibrary(
-    () => server.client(),
-    () => {
-      for (const tree of trees) tree.refresh()
-      chats.refresh()
-    },
-  )
-  const prepare = async () => {
-    // After a failure only the user tries again: by Retry, Refresh or a command.
-    if (library.loaded || server.state.kind === 'failed') return
-    await told('read the agents', server, () => library.load())
-  }
-  const roots = {
-    agents: () => agentEntries(library),
-    blocks: () => blockEntries(library),
-    tools: () => toolEntries(library),
-  }
-  const trees = [
-    createTree('loci.agents', { prepare, roots: roots.agents }),
-    createTree('loci.blocks', { prepare, roots: roots.blocks }),
-    createTree('loci.tools', { prepare, roots: roots.tools }),
-  ]
-  const chats = createChats(context, server, library, {
-    describe: (error) => server.describe(error),
-    showLogs: () => log.show(),
-  })
-
-  const command = (name: string, doing: string, work: (argument: unknown) => Promise<void>) =>
-    commands.registerCommand(name, (argument: unknown) => told(doing, server, () => work(argument)))
-
-  context.subscriptions.push(
-    log,
-    server,
-    createStatus(server),
-    reportConnectionFailures(server),
-    ...trees,
-    chats,
-    server.onDidChangeData((changes) => void told('read what changed', server, () => library.apply(changes))),
-    server.onDidMissChanges(() => void told('read the agents', server, () => library.reload())),
-    workspace.onDidChangeConfiguration((change) => {
-      if (!change.affectsConfiguration('loci') || server.state.kind === 'stopped') return
-      void told('connect with the new settings', server, async () => {
-        await server.stop()
-        library.clear()
-        await server.client()
-      })
-    }),
-    command('loci.newAgent', 'create the agent', async () => {
-      const client = await server.client()
-      await library.load()
-      const created = await newAgent(
-        client,
-        [...library.agents.values()].map((agent) => agent.name),
-      )
-      if (created) chats.open(created.id, created.name)
-    }),
-    command('loci.openChat', 'open the chat', async (given) => {
-      if (!library.loaded) await library.load()
-      const agent = await chooseAgent(given, library)
-      if (agent) chats.open(agent.id, agent.name)
-    }),
-    command('loci.startServer', 'start the server', () => startServer(server)),
-    command('loci.refresh', 'refresh', () => library.reload()),
-    commands.registerCommand('loci.showLogs', () => log.show()),
-  )
+  registerServer(services)
+  const { entries } = registerViews(services)
+  registerAgents(services)
+  registerChat(services)
   return {
     serverUrl: () => (server.state.kind === 'connected' ? server.state.url : null),
     serverPid: () => server.pid,
-    entries: (view) => roots[view](),
+    entries,
   }
 }
 

@@ -1,0 +1,71 @@
+import { commands, EventEmitter, window, type Disposable, type Event, type ExtensionContext } from 'vscode'
+import { Connection } from './connection.ts'
+import { told } from './failures.ts'
+import { createLibrary, type Library } from './library.ts'
+import { readSettings } from './settings.ts'
+
+/** What every part of the extension builds on. Parts know each other by commands alone. */
+export interface Services {
+  context: ExtensionContext
+  /** The way to the server. `client()` starts or reaches it; nothing else does. */
+  server: Connection
+  /** What the server holds, kept up to date while it is connected. */
+  library: Library
+  /** After each change of what the library holds. */
+  onDidChangeLibrary: Event<void>
+  /** Reads the library unless it has been read. After a failure only the user tries again; then it does nothing. */
+  prepare: () => Promise<void>
+  /** Shows the log. */
+  showLogs: () => void
+  /**
+   * A command that tells the user, with Retry, when it fails: `Loci could not <doing>: …`. Its first argument is the
+   * row or id it was called with, its second the rows that are selected.
+   */
+  command: (
+    name: string,
+    doing: string,
+    work: (argument: unknown, selected?: unknown) => Promise<unknown>,
+  ) => Disposable
+}
+
+/** Wires connection and library together. Nothing is started; all of it ends with `context`. */
+export function createServices(context: ExtensionContext): Services {
+  const log = window.createOutputChannel('Loci', { log: true })
+  const server = new Connection({
+    script: context.asAbsolutePath('dist/loci.js'),
+    settings: readSettings,
+    log: {
+      info: (line) => log.info(line),
+      warn: (line) => log.warn(line),
+      error: (line) => log.error(line),
+      append: (line) => log.info(`[server] ${line}`),
+    },
+  })
+  const changed = new EventEmitter<void>()
+  const library = createLibrary(
+    () => server.client(),
+    () => changed.fire(),
+  )
+  context.subscriptions.push(
+    log,
+    server,
+    changed,
+    server.onDidChangeData((changes) => void told('read what changed', server, () => library.apply(changes))),
+    server.onDidMissChanges(() => void told('read the agents', server, () => library.reload())),
+  )
+  return {
+    context,
+    server,
+    library,
+    onDidChangeLibrary: changed.event,
+    async prepare() {
+      if (library.loaded || server.state.kind === 'failed') return
+      await told('read the agents', server, () => library.load())
+    },
+    showLogs: () => log.show(),
+    command: (name, doing, work) =>
+      commands.registerCommand(name, (argument: unknown, selected: unknown) =>
+        told(doing, server, () => work(argument, selected)),
+      ),
+  }
+}
