@@ -2,6 +2,7 @@ import type { ActiveRuns } from '../core/active-runs.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
 import type { Download } from './images.ts'
+import type { RepeatedCalls } from './repeated-calls.ts'
 import type { Uploads } from './uploads.ts'
 import type { Providers } from './providers.ts'
 import { DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID } from '../schema/ids.ts'
@@ -14,6 +15,8 @@ export interface ServerContext {
   providers: Providers
   /** Hears of failures that are ours, with the id of the request they belong to; must not throw. */
   onFailure(where: string, error: unknown, request_id?: string): void
+  /** Calls of tools that clients may send again. */
+  calls: RepeatedCalls
   /** Files that are uploaded. */
   uploads: Uploads
   /** Fetches the images of messages. */

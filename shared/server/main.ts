@@ -30,6 +30,7 @@ import { type Fetch, isLoopback, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
 import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
+import { RepeatedCalls } from './repeated-calls.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -226,6 +227,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         models,
         models_of: (provider) => createModels({ providers: [provider], discover_local: false }),
       }),
+      calls: new RepeatedCalls(),
       uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
       onFailure,
       download: async (url, options) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SCRIPTED, type TestLoci } from '../support/loci.ts'
+import { eventually, SCRIPTED, type TestLoci } from '../support/loci.ts'
 import { withLociEach } from '../support/scripted-loci.ts'
 import type { ScriptedModel } from '../support/scripted-model.ts'
 
@@ -417,6 +417,43 @@ describe("tools of one's own", () => {
         assert.equal(status, 400, detail)
       }
       assert.equal((await t.letta.tools.retrieve(one.id)).name, 'one')
+    })
+
+    it('run once for a client that gives up and asks again', async () => {
+      const tool = await typescript(`
+        declare const client: any
+        /** Notes that it runs, and waits for the gate. */
+        export async function waits(agent_id: string): Promise<string> {
+          await client.agents.passages.create(agent_id, { text: 'run' })
+          for (;;) {
+            const { value } = await client.agents.blocks.retrieve('human', { agent_id })
+            if (value === 'open') return 'done'
+          }
+        }
+      `)
+      const { id } = await newAgent([tool.id])
+      const runs = async () => (await t.letta.agents.passages.list(id)).length
+      const ask = async (attempt: number, signal?: AbortSignal) => {
+        const response = await fetch(`${t.url}/v1/agents/${id}/tools/waits/run`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'x-stainless-retry-count': String(attempt) },
+          body: '{"args":{}}',
+          ...(signal ? { signal } : {}),
+        })
+        return ((await response.json()) as { func_return: unknown }).func_return
+      }
+      const client = new AbortController()
+      const first = ask(0, client.signal)
+      await eventually('the tool runs', async () => ((await runs()) === 1 ? true : null))
+      client.abort()
+      await assert.rejects(first)
+      const second = ask(1)
+      await t.letta.agents.blocks.update('human', { agent_id: id, value: 'open' })
+      assert.equal(await second, 'done')
+      assert.equal(await ask(2), 'done')
+      assert.equal(await runs(), 1)
+      assert.equal(await ask(0), 'done')
+      assert.equal(await runs(), 2, 'asked anew it runs anew')
     })
 
     it('run from source without a trace, and fail in words', async () => {

@@ -77,14 +77,13 @@ export const routes = [
     optional_body: true,
     answer: toolExecutionResult,
     handle: async ({ actor, context, params, body, request }) =>
-      runToolForAgent(
-        context.deps,
-        actor,
-        { ...params, args: body.args },
-        {
-          messagingOf: (agent) => context.runs.messagingOf(actor, agent),
-          signal: AbortSignal.any([request.signal, context.closing]),
-        },
+      context.calls.run({ request, context }, [actor, params, body], (signal) =>
+        runToolForAgent(
+          context.deps,
+          actor,
+          { ...params, args: body.args },
+          { messagingOf: (agent) => context.runs.messagingOf(actor, agent), signal },
+        ),
       ),
   }),
   route({

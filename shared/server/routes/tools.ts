@@ -131,7 +131,9 @@ export const routes = [
     body: runToolSource,
     answer: lettaMessage,
     async handle({ actor, context, body, request }) {
-      const { name, ...result } = await runSource(context.deps, actor, body, { signal: request.signal })
+      const { name, ...result } = await context.calls.run({ request, context }, [actor, body], (signal) =>
+        runSource(context.deps, actor, body, { signal }),
+      )
       // V1 says it so: it is no message of anybody's.
       const nobody = { id: 'null', otid: null, sender_id: null, step_id: null, run_id: null, seq_id: null }
       const date = wireDate(context.deps.clock.now().toISOString())

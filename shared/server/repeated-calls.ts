@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto'
+import type { ServerContext } from './context.ts'
+
+/** How long work goes on that nobody waits for any more, in milliseconds: a client that ran out of time asks again. */
+const LINGER_MS = 15_000
+/** How long a result can be asked for again, in milliseconds. */
+const KEEP_MS = 60_000
+/** Results that are kept. */
+const MAX_KEPT = 100
+
+interface Entry {
+  result: Promise<unknown>
+  /** Requests that wait for it. */
+  readers: number
+  abort: AbortController
+  timer: ReturnType<typeof setTimeout> | undefined
+}
+
+/**
+ * Work that must not be done twice because its client lost patience: the official clients send a request again after
+ * 60 seconds (DESIGN decision 8), which joins the first one, or gets its result. Work that nobody joins is ended.
+ */
+export class RepeatedCalls {
+  /** In the order of their beginnings. */
+  readonly #entries = new Map<string, Entry>()
+
+  /** `what` and `body` say which requests are the same. The signal of `work` aborts when nobody waits any more. */
+  async run<T>(
+    { request, context }: { request: Request; context: Pick<ServerContext, 'tasks' | 'closing'> },
+    what: readonly unknown[],
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const key = createHash('sha256').update(JSON.stringify(what)).digest('base64')
+    const again = Number(request.headers.get('x-stainless-retry-count') ?? 0) > 0
+    const entry = (again ? this.#entries.get(key) : undefined) ?? this.#begin(key, context, work)
+    entry.readers++
+    clearTimeout(entry.timer)
+    const leave = () => {
+      if (--entry.readers > 0) return
+      entry.timer = setTimeout(() => entry.abort.abort(new Error('the client has left')), LINGER_MS)
+      entry.timer.unref()
+    }
+    request.signal.addEventListener('abort', leave, { once: true })
+    try {
+      return (await entry.result) as T
+    } finally {
+      request.signal.removeEventListener('abort', leave)
+      clearTimeout(entry.timer)
+    }
+  }
+
+  #begin<T>(
+    key: string,
+    { tasks, closing }: Pick<ServerContext, 'tasks' | 'closing'>,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Entry {
+    const abort = new AbortController()
+    const result = work(AbortSignal.any([abort.signal, closing]))
+    const entry: Entry = { result, readers: 0, abort, timer: undefined }
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    const [oldest] = this.#entries.keys()
+    if (this.#entries.size > MAX_KEPT && oldest !== undefined) this.#entries.delete(oldest)
+    const done = () => {
+      tasks.delete(task)
+      setTimeout(() => {
+        if (this.#entries.get(key) === entry) this.#entries.delete(key)
+      }, KEEP_MS).unref()
+    }
+    const task = result.then(done, done)
+    tasks.add(task)
+    return entry
+  }
+}
