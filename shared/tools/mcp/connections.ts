@@ -20,7 +20,7 @@ import { listTools } from './listing.ts'
 import { Logins } from './logins.ts'
 import { hasTokens, type McpCredentials, ServerAuthorization } from './oauth.ts'
 import { toolReturn } from './returns.ts'
-import { fillIn } from './templates.ts'
+import { fillIn, withoutSecrets } from './templates.ts'
 
 export interface ConnectionsOptions {
   limits?: Partial<McpLimits>
@@ -245,7 +245,7 @@ class Connections implements McpConnections {
             continue
           }
           if (signal.aborted) throw error
-          const failure = describe(server.server_name, doing, error, connection.failure)
+          const failure = hidden(describe(server.server_name, doing, error, connection.failure), config)
           if (failure.data['authorization_required'] === true) {
             this.#setState(server.id, 'authorization_required', failure.message)
             await this.#drop(slot, connection)
@@ -341,7 +341,7 @@ class Connections implements McpConnections {
       })
       slot.connection = connection
       this.#setState(server.id, 'connected', null)
-      void connection.ended.then(() => this.#ended(server, slot, connection))
+      void connection.ended.then(() => this.#ended(server, config, slot, connection))
       return connection
     } catch (error) {
       const late = limit.aborted ? `it did not answer within ${this.#limits.connect_ms / 1000} s` : null
@@ -350,20 +350,24 @@ class Connections implements McpConnections {
             'mcp_timeout',
             `The MCP server '${server.server_name}' failed while connecting: ${late}.`,
           )
-        : describe(server.server_name, 'connecting', error)
+        : hidden(describe(server.server_name, 'connecting', error), config)
       if (!slot.abort.signal.aborted) this.#failed(server.id, slot, failure)
       throw failure
     }
   }
 
   /** A connection has ended: by itself that is a failure, and the next call makes another one. */
-  #ended(server: McpServer, slot: Slot, connection: Connection): void {
+  #ended(server: McpServer, config: McpServerConfig, slot: Slot, connection: Connection): void {
     if (slot.connection !== connection) return
     slot.connection = null
     const why = connection.failure ?? 'the connection was closed'
     void connection.close()
     if (!slot.abort.signal.aborted)
-      this.#failed(server.id, slot, describe(server.server_name, 'connected', new Error(why), why))
+      this.#failed(
+        server.id,
+        slot,
+        hidden(describe(server.server_name, 'connected', new Error(why), why), config),
+      )
   }
 
   #failed(server_id: string, slot: Slot, failure: AppError): void {
@@ -401,6 +405,11 @@ class Connections implements McpConnections {
       void end(slot)
     }
   }
+}
+
+/** The same without what is secret in the configuration. */
+function hidden(error: AppError, config: McpServerConfig): AppError {
+  return new AppError(error.code, withoutSecrets(error.message, config), { data: error.data })
 }
 
 /** Ends what a slot has, also what is only being opened. */

@@ -87,8 +87,9 @@ describe('MCP servers that are programs', () => {
   })
 
   it('that end at once say how, and what they wrote last', async () => {
-    const server = aProgram('crash')
-    await assert.rejects(list(server), /it ended with code 3; the last it wrote: no such configuration/)
+    const server = aProgram('crash', { env: { API_KEY: 'looked-for-secret' } })
+    await assert.rejects(list(server), /it ended with code 3; the last it wrote: no such configuration \*{8}/)
+    assert.ok(!mcp.state(server.id).error?.includes('looked-for'))
     assert.equal(mcp.state(server.id).state, 'failed')
   })
 
