@@ -17,6 +17,9 @@ export interface Row {
     | 'messages/s'
     | 'agents/s'
     | 'chunks/s'
+    | 'calls/s'
+    | 'bytes'
+    | 'tokens'
   value: number
   /** The same of the bare server, or of whatever `what` says it stands next to. */
   floor?: number

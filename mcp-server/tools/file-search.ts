@@ -1,5 +1,4 @@
 import * as z from 'zod'
-import { fileSearchResult } from '../../shared/schema/folder.ts'
 import { capped, oneLine, pageOf } from '../answer.ts'
 import { defineTool, READS } from '../tool.ts'
 import { offsetOf } from './archival-search.ts'
@@ -39,6 +38,8 @@ export const fileSearch = defineTool({
       return lines.join('\n')
     }
     const skipped = offsetOf(cursor)
+    // Schemas take a while to be made: that is left for after the first answer.
+    const { fileSearchResult } = await import('../../shared/schema/folder.ts')
     const found = z.array(fileSearchResult).parse(
       await client.letta.get(`/v1/agents/${agent.id}/files/search`, {
         query: { query: asked, limit: skipped + limit + 1 },

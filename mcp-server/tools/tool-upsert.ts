@@ -1,5 +1,4 @@
 import * as z from 'zod'
-import { checkedTool } from '../../shared/schema/custom-tool.ts'
 import { AppError } from '../../shared/schema/errors.ts'
 import { defineTool } from '../tool.ts'
 
@@ -19,6 +18,7 @@ export const toolUpsert = defineTool(
     annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
     async run({ source_code, source_type, requires_approval }, { client, signal }) {
       const body = { source_code, source_type }
+      const { checkedTool } = await import('../../shared/schema/custom-tool.ts')
       const checked = checkedTool.parse(await client.letta.post('/v1/tools/check', { body, signal }))
       const place = ({ line, message }: { line: number | null; message: string }) =>
         line === null ? message : `line ${line}: ${message}`
