@@ -61,14 +61,17 @@ export class RepeatedCalls {
     this.#entries.set(key, entry)
     const [oldest] = this.#entries.keys()
     if (this.#entries.size > MAX_KEPT && oldest !== undefined) this.#entries.delete(oldest)
-    const done = () => {
-      tasks.delete(task)
-      setTimeout(() => {
-        if (this.#entries.get(key) === entry) this.#entries.delete(key)
-      }, KEEP_MS).unref()
-    }
-    const task = result.then(done, done)
+    const task: Promise<void> = this.#forgetAfter(key, entry).finally(() => tasks.delete(task))
     tasks.add(task)
     return entry
+  }
+
+  /** Resolves when the work has ended; its result is forgotten some time later. */
+  async #forgetAfter(key: string, entry: Entry): Promise<void> {
+    // Whoever waits for it hears how it ended.
+    await Promise.allSettled([entry.result])
+    setTimeout(() => {
+      if (this.#entries.get(key) === entry) this.#entries.delete(key)
+    }, KEEP_MS).unref()
   }
 }
