@@ -25,6 +25,7 @@ const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   store: async () => (await import('./scenarios/store.ts')).store,
   scale: async () => (await import('./scenarios/scale.ts')).scale,
   search: async () => (await import('./scenarios/search.ts')).search,
+  tools: async () => (await import('./scenarios/tools.ts')).tools,
 }
 
 const USAGE = `npm run bench [-- --quick] [--only NAME,NAME] [--json FILE]

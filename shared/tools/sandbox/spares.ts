@@ -13,14 +13,18 @@ interface Kind {
   timer: NodeJS.Timeout | undefined
   /** Spares to have; grows with calls that found none. */
   wanted: number
+  /** One is being started: two at once would take the processor from the calls. */
+  starting: boolean
 }
 
 /** Processes that are started before they are needed, each for one call. */
 export interface Spares {
   /**
-   * A process of this kind, which the caller ends: a spare, or a new one. From the first call of a kind on there are
-   * spares of it. Throws as `open`.
+   * A spare of this kind, which the caller ends; null when there is none. From the first call of a kind on spares of it
+   * are made, with `open`.
    */
+  find(key: string, open: () => WalledProcess): WalledProcess | null
+  /** As `find`; without a spare, a new process. Throws as `open`. */
   take(key: string, open: () => WalledProcess): WalledProcess
   /** Starts new spares of a kind; called when a call has ended, so that they cost no call its time. */
   refill(key: string): void
@@ -35,6 +39,17 @@ export function createSpares({ max, idle_ms }: SpareOptions): Spares {
   const all = () => [...kinds.values()].flatMap(({ spares }) => spares)
   let closed = false
 
+  /** Whether a spare came up. One that cannot be started tells the call that takes it. */
+  const followed = async (kind: Kind, spare: WalledProcess): Promise<boolean> => {
+    try {
+      await spare.ready
+      return true
+    } catch {
+      return false
+    } finally {
+      kind.starting = false
+    }
+  }
   const endKind = async (key: string) => {
     const kind = kinds.get(key)
     kinds.delete(key)
@@ -43,21 +58,24 @@ export function createSpares({ max, idle_ms }: SpareOptions): Spares {
   }
   return {
     take(key, open) {
-      const kind: Kind = kinds.get(key) ?? { open, spares: [], timer: undefined, wanted: 1 }
+      return this.find(key, open) ?? open()
+    },
+    find(key, open) {
+      const kind: Kind = kinds.get(key) ?? { open, spares: [], timer: undefined, wanted: 1, starting: false }
       // The one that was used last is the last: it is the first that stays.
       kinds.delete(key)
       kinds.set(key, kind)
       clearTimeout(kind.timer)
       kind.timer = setTimeout(() => void endKind(key), idle_ms).unref()
       const alive = kind.spares.filter((spare) => spare.alive)
-      const spare = alive.shift()
+      const spare = alive.shift() ?? null
       kind.spares = alive
       if (!spare) kind.wanted = Math.min(kind.wanted + 1, max)
-      return spare ?? open()
+      return spare
     },
     refill(key) {
       const kind = kinds.get(key)
-      if (!kind || closed) return
+      if (!kind || closed || kind.starting) return
       kind.spares = kind.spares.filter((spare) => spare.alive)
       if (kind.spares.length >= kind.wanted) return
       if (all().length >= max) {
@@ -74,8 +92,8 @@ export function createSpares({ max, idle_ms }: SpareOptions): Spares {
         return
       }
       kind.spares.push(spare)
-      // One at a time: two at once would take the processor from the calls.
-      void spare.ready.then(() => this.refill(key)).catch(() => undefined)
+      kind.starting = true
+      void followed(kind, spare).then((ready) => ready && this.refill(key))
     },
     get size() {
       return all().length

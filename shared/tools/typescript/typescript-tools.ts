@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import { setImmediate } from 'node:timers/promises'
 import type { CustomToolCall, ToolSource } from '../../core/ports/custom-tools.ts'
 import { isAppError, messageOf } from '../../schema/errors.ts'
 import { answerOver } from '../sandbox/api-requests.ts'
@@ -35,7 +37,30 @@ export function createTypeScriptTools(options: TypeScriptOptions): LanguageTools
   const spares = createSpares({ max: MAX_SPARES, idle_ms: SPARES_IDLE_MS })
   const kept = createKept()
   const gate = createGate(MAX_RUNNING)
+  const starting = createGate(Math.max(2, availableParallelism()))
   const used = new Set<WalledProcess>()
+
+  /** Opens a process as soon as few others are starting: starting all at once would stall this process and them. */
+  async function openInTurn(open: () => WalledProcess, signal: AbortSignal): Promise<WalledProcess> {
+    const leave = await starting.enter(signal)
+    try {
+      await setImmediate()
+      const process = open()
+      process.ready.then(leave, leave)
+      return process
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+
+  /** Ends a process that has served its call, and starts another: that takes milliseconds, so the call has its answer before. */
+  async function clearAway(process: WalledProcess, key: string): Promise<void> {
+    await setImmediate()
+    spares.refill(key)
+    await process.end()
+    used.delete(process)
+  }
 
   async function profileOf(
     { source, permissions }: CustomToolCall,
@@ -78,16 +103,12 @@ export function createTypeScriptTools(options: TypeScriptOptions): LanguageTools
             .digest('hex')
           return resultOf(call, profile, await kept.use(keptKey, open, make))
         }
-        const process = spares.take(key, open)
+        const process = spares.find(key, open) ?? (await openInTurn(open, signal))
         used.add(process)
         try {
           return resultOf(call, profile, await make(process))
         } finally {
-          // Starting a process takes milliseconds: the call has its answer before.
-          setImmediate(() => {
-            void process.end().then(() => used.delete(process))
-            spares.refill(key)
-          })
+          void clearAway(process, key)
         }
       } catch (error) {
         if (signal.aborted) throw error

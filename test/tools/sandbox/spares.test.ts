@@ -43,16 +43,14 @@ describe('spare processes', () => {
   it('are there from the first call of a kind on, up to the cap', async () => {
     const spares = createSpares({ max: 2, idle_ms: 60_000 })
     assert.equal(spares.size, 0)
-    const first = spares.take('a', open)
+    assert.equal(spares.find('a', open), null)
     assert.equal(spares.size, 0)
-    await first.ready
     spares.refill('a')
     await eventually('two spares', () => (spares.size === 2 ? true : null))
-    assert.equal(opened.length, 3)
-    const second = spares.take('a', open)
-    assert.notEqual(second, first)
-    assert.equal(opened.length, 3)
-    spares.take('b', open)
+    assert.equal(opened.length, 2)
+    assert.equal(spares.take('a', open), opened[0])
+    assert.equal(opened.length, 2)
+    assert.ok(spares.take('b', open).alive)
     spares.refill('b')
     await eventually('a spare of the new kind, in the place of the old ones', () =>
       spares.size === 1 || spares.size === 2 ? true : null,
@@ -66,10 +64,9 @@ describe('spare processes', () => {
 
   it('end when their kind had no call for a while', async () => {
     const spares = createSpares({ max: 2, idle_ms: 300 })
-    const first = spares.take('a', open)
+    spares.find('a', open)
     spares.refill('a')
-    await first.ready
-    const spare = opened[1]
+    const [spare] = opened
     assert.ok(spare)
     await spare.gone
     assert.equal(spares.size, 0)
@@ -78,14 +75,12 @@ describe('spare processes', () => {
 
   it('are not handed out when they have died', async () => {
     const spares = createSpares({ max: 1, idle_ms: 60_000 })
-    spares.take('a', open)
+    spares.find('a', open)
     spares.refill('a')
-    const spare = opened[1]
+    const [spare] = opened
     assert.ok(spare)
     await spare.end()
-    const taken = spares.take('a', open)
-    assert.notEqual(taken, spare)
-    assert.ok(taken.alive)
+    assert.equal(spares.find('a', open), null)
     await spares.close()
   })
 
