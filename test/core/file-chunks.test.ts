@@ -58,12 +58,23 @@ describe('what a file is', () => {
     assert.equal(kind('\x89PNG\r\n'), 'image')
     assert.equal(kind('  <!DOCTYPE html><p>'), 'html')
     assert.equal(kind('plain'), 'text')
-    assert.match((kind('a\0b') as { problem: string }).problem, /binary.*although its name ends in \.txt/)
+    assert.match((kind('a\0b\0\0') as { problem: string }).problem, /binary.*although its name ends in \.txt/)
     assert.match((kind('\x1f\x8b\x08') as { problem: string }).problem, /gzip/)
   })
 
+  it('UTF-8 with a wrong byte or two is still UTF-8, and a stray NUL makes no text binary', () => {
+    const read = (...parts: (string | number[])[]) =>
+      decodeText(Buffer.concat(parts.map((part) => Buffer.from(part as string)))).text
+    assert.equal(read('Größe, Maß, Füße', [0xff], ' und 東京'), 'Größe, Maß, Füße\uFFFD und 東京')
+    assert.equal(read('ok ', [0xed, 0xa0, 0x80], ' 😀 ', [0xff]), 'ok \uFFFD\uFFFD\uFFFD 😀 \uFFFD')
+    assert.equal(read('caf', [0xe9]), 'café', 'a single letter of another encoding')
+    assert.equal(read([0x47, 0x72, 0xf6, 0xdf, 0x65]), 'Größe')
+    assert.equal(sniff(Buffer.from('some text\0 and more'), 'a.txt'), 'text')
+    assert.equal(read('some text\0 and more'), 'some text\0 and more')
+  })
+
   it('text that goes on as something else is refused', () => {
-    assert.throws(() => decodeText(Buffer.from('text\0')), /binary/)
+    assert.throws(() => decodeText(Buffer.from('text\0\0\0')), /binary/)
   })
 })
 

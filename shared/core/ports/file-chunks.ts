@@ -14,7 +14,9 @@ const MAX_CHARACTERS = 200_000_000
  */
 export function* batches(text: string, chunk_chars: number): Generator<FileBatch> {
   if (text.length > MAX_CHARACTERS)
-    throw new Error(`it has more than ${MAX_CHARACTERS / 1e6} million characters of text`)
+    throw new Error(
+      `it has more than ${MAX_CHARACTERS / 1e6} million characters of text; divide it, and upload the parts`,
+    )
   const chunker = new Chunker(chunk_chars)
   let piece: string[] = []
   let first_line = 0

@@ -43,18 +43,22 @@ export async function readPdf(bytes: Uint8Array, parsers: readonly string[]): Pr
     throw new Error(
       name === 'PasswordException'
         ? 'this PDF is encrypted; save it without a password'
-        : `this PDF is broken: ${message}`,
+        : brokenText('PDF', message),
       { cause: error },
     )
   })
   const pages: string[] = []
-  for (let number = 1; number <= document.numPages; number++) {
-    const page = await document.getPage(number)
-    const { items } = await page.getTextContent()
-    let text = ''
-    for (const item of items) if ('str' in item) text += item.str + (item.hasEOL ? '\n' : '')
-    pages.push(text.trim())
-    page.cleanup()
+  try {
+    for (let number = 1; number <= document.numPages; number++) {
+      const page = await document.getPage(number)
+      const { items } = await page.getTextContent()
+      let text = ''
+      for (const item of items) if ('str' in item) text += item.str + (item.hasEOL ? '\n' : '')
+      pages.push(text.trim())
+      page.cleanup()
+    }
+  } catch (error) {
+    throw new Error(brokenText('PDF', (error as Error).message), { cause: error })
   }
   if (pages.every((page) => page === '')) throw new Error(NO_TEXT)
   return pages.map((page, i) => `[Page ${i + 1}]\n${page}`).join('\n\n')
@@ -68,7 +72,7 @@ export async function readDocx(bytes: Buffer, parsers: readonly string[]): Promi
     { buffer: bytes },
     { convertImage: images.imgElement(async () => ({ src: '' })) },
   ).catch((error: unknown) => {
-    throw new Error(`this DOCX is broken: ${(error as Error).message}`, { cause: error })
+    throw new Error(brokenText('DOCX', (error as Error).message), { cause: error })
   })
   return readHtml(value)
 }
@@ -77,11 +81,22 @@ export async function readDocx(bytes: Buffer, parsers: readonly string[]): Promi
 export async function readXlsx(bytes: Buffer, parsers: readonly string[]): Promise<string> {
   const excel = await load<typeof Excel>('read-excel-file', parsers)
   const sheets = await excel.default(bytes).catch((error: unknown) => {
-    throw new Error(`this XLSX is broken: ${(error as Error).message}`, { cause: error })
+    throw new Error(brokenText('XLSX', (error as Error).message), { cause: error })
   })
   return sheets
     .map(({ sheet, data }) => `# ${sheet}\n\n${data.map((row) => row.map(cellText).join(',')).join('\n')}`)
     .join('\n\n')
+}
+
+/** What a parser says of a broken document, without its own marks; where the parser gave way itself, not its words. */
+function brokenText(kind: string, said: string): string {
+  const why = said
+    .replaceAll(/\[\w+ \w*error\]|^\w*error:|@#\[.*?\]/gi, '')
+    .replaceAll(/\s+/g, ' ')
+    .replace(/[\s.]+$/, '')
+    .trim()
+  const reason = /is not a (function|constructor)|undefined|Cannot read|not iterable/.test(why) ? '' : why
+  return `this ${kind} is broken${reason === '' ? '' : ` (${reason.slice(0, 200)})`}; save it anew in its program, and upload that`
 }
 
 function cellText(cell: Excel.CellValue | null): string {

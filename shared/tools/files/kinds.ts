@@ -39,26 +39,45 @@ function namedLike(name: string): string {
   return extension === undefined ? '' : `, although its name ends in .${extension}`
 }
 
-/** UTF-16 has a mark at its beginning; other text has no NUL and few control characters. */
+/** UTF-16 has a mark at its beginning; other text has hardly a NUL and few control characters. */
 function isText(head: Uint8Array): boolean {
   if ((head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)) return true
+  if (hasManyNuls(head)) return false
   let odd = 0
   for (const byte of head) {
-    if (byte === 0) return false
-    if (byte < 32 && byte !== 9 && byte !== 10 && byte !== 13 && byte !== 12 && byte !== 27) odd++
+    if (byte !== 0 && byte < 32 && byte !== 9 && byte !== 10 && byte !== 13 && byte !== 12 && byte !== 27)
+      odd++
   }
   return odd <= head.length / 50
 }
 
-/** Text as UTF-8, UTF-16 with a mark, or else Windows-1252. Throws for what turns out to be binary. */
+/** A slip of some program, which is left out, is one in a thousand bytes at the most. */
+function hasManyNuls(bytes: Uint8Array): boolean {
+  const most = 1 + bytes.length / 1000
+  let nuls = 0
+  for (let at = bytes.indexOf(0); at >= 0 && nuls <= most; at = bytes.indexOf(0, at + 1)) nuls++
+  return nuls > most
+}
+
+/**
+ * Text as UTF-8, UTF-16 with a mark, or else Windows-1252. UTF-8 with some bytes that are wrong is still UTF-8. Throws for
+ * what turns out to be binary.
+ */
 export function decodeText(bytes: Uint8Array): { text: string } {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return { text: new TextDecoder('utf-16le').decode(bytes) }
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return { text: new TextDecoder('utf-16be').decode(bytes) }
-  if (bytes.includes(0))
+  if (hasManyNuls(bytes))
     throw new Error('it begins as text and goes on as something binary, which cannot be read')
-  try {
-    return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) }
-  } catch {
-    return { text: new TextDecoder('windows-1252').decode(bytes) }
-  }
+  const text = new TextDecoder('utf-8').decode(bytes)
+  return { text: isMostlyUtf8(text, bytes) ? text : new TextDecoder('windows-1252').decode(bytes) }
+}
+
+/** Whether most bytes beyond ASCII make characters: in another encoding hardly any do. */
+function isMostlyUtf8(text: string, bytes: Uint8Array): boolean {
+  let wrong = 0
+  for (let at = text.indexOf('\uFFFD'); at >= 0; at = text.indexOf('\uFFFD', at + 1)) wrong++
+  if (wrong === 0) return true
+  let beyond = 0
+  for (const byte of bytes) if (byte >= 0x80) beyond++
+  return beyond - wrong >= wrong
 }

@@ -8,6 +8,9 @@ import { readDocx, readHtml, readPdf, readXlsx } from './documents.ts'
 import { imageText } from './images.ts'
 import { ParserMissing } from './parser-missing.ts'
 
+/** Characters of JSON that are indented at the most: it gets much longer. */
+const MAX_INDENTED = 5_000_000
+
 const job = workerData as ParseJob
 const port = parentPort
 if (!port) throw new Error('this file is a worker')
@@ -30,11 +33,7 @@ try {
   }
   say({ kind: 'end', type, lines, characters: Math.max(0, characters - 1) })
 } catch (error) {
-  say(
-    error instanceof ParserMissing
-      ? { kind: 'missing' }
-      : { kind: 'error', message: error instanceof Error ? error.message : String(error) },
-  )
+  say(error instanceof ParserMissing ? { kind: 'missing' } : { kind: 'error', message: problemOf(error) })
 }
 
 async function textOf({ path, name, parsers }: ParseJob): Promise<{ type: string; text: string }> {
@@ -82,8 +81,21 @@ async function readOffice(
   throw new Error('it is a ZIP archive that is no DOCX and no XLSX; unpack it and upload what is in it')
 }
 
+/** What a user is told; what the engine itself could not bear is told in words, wherever it stands among the causes. */
+function problemOf(error: unknown): string {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (!(cause instanceof RangeError)) continue
+    if (cause.message.includes('call stack'))
+      return 'it is nested too deeply, or in too long pieces, to be read'
+    if (cause.message.includes('string length')) return 'it has more text than can be read'
+    if (/array (buffer|length)/i.test(cause.message)) return 'reading it takes more memory than there is'
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** JSON on one long line is nothing that can be read by lines. */
 function readableJson(text: string): string {
+  if (text.length > MAX_INDENTED) return text
   const newline = text.indexOf('\n')
   if (text.length < 2000 || (newline >= 0 && newline < 2000)) return text
   try {

@@ -43,6 +43,12 @@ describe('the parser of uploads', function () {
     assert.equal(await read('small.txt', 'one\ntwo'), 'one\ntwo')
   })
 
+  it('leaves long JSON as it is: indented it would be many times as long', async () => {
+    const json = JSON.stringify(Array.from({ length: 1_000_000 }, (_, i) => [i]))
+    const text = await read('long.json', json)
+    assert.equal(text.replaceAll('\n', ''), json)
+  })
+
   it('reads one file after another, and stops where it is told to', async () => {
     for (const text of ['one', 'two', 'three']) assert.equal(await read(`${text}.txt`, text), text)
     const stopping = new AbortController()
