@@ -168,6 +168,10 @@ function requestsOf(call: ToolCallInput, files: readonly AgentFile[]): OpenFileR
       const names = files.slice(0, 50).map(({ path }) => path)
       throw valueError(`there is no file '${name}'; the files are: ${names.join(', ') || 'none'}`)
     }
+    if (file.status === 'error')
+      throw valueError(
+        `'${name}' cannot be opened, since it could not be read: ${file.error_message ?? 'no reason is known'}`,
+      )
     const offset = wholeNumber(request?.['offset'] ?? 0, 'offset')
     const length = request?.['length'] == null ? null : wholeNumber(request['length'], 'length')
     if (offset < 0) throw valueError(`offset ${offset} of '${name}' is less than 0`)
@@ -193,7 +197,6 @@ function wholeNumber(value: unknown, name: string): number {
 
 function statusText(file: AgentFile): string | null {
   if (file.status === 'completed') return null
-  if (file.status === 'error') return '[This file could not be read]'
   return '[This file is still being read; open it again in a while]'
 }
 

@@ -113,7 +113,9 @@ describe('folders and files', () => {
         ['other.docx', aZip({ 'a.txt': Buffer.from('a') }), /no DOCX and no XLSX/],
         ['secret.pdf', anEncryptedPdf(), /encrypted/],
         ['scan.pdf', aPdf(''), /no text in this PDF/],
-        ['broken.pdf', '%PDF-1.4\nand nothing', /broken/],
+        ['broken.pdf', '%PDF-1.4\nand nothing', /this PDF is broken \(.*\); save it anew/],
+        ['deep.docx', aDocx(`${'<w:r>'.repeat(100_000)}x${'</w:r>'.repeat(100_000)}`), /nested too deeply/],
+        ['entity.docx', aDocx('&nothing;'), /^this DOCX is broken \(entity not found.*\); save it anew/],
         ['noise.txt', Buffer.from(Array.from({ length: 999 }, (_, i) => (i * 7) % 256)), /binary.*\.txt/],
         ['old.doc', Buffer.from('d0cf11e0a1b11ae1', 'hex'), /old Office document/],
       ]
@@ -290,6 +292,30 @@ describe('folders and files', () => {
         assert.equal(status, 'error')
         assert.match(tool_return, why)
       }
+    })
+
+    it('opens no file that could not be read, and hears why', async () => {
+      const folder_id = await aFolder()
+      for (const name of ['bad.pdf', 'worse.pdf']) await upload(folder_id, name, '%PDF-1.4\nand nothing')
+      await read(folder_id, (await upload(folder_id, 'good.txt', 'the good text')).id)
+      await eventually('all are read', async () => {
+        const { items } = await t.letta.folders.files.list(folder_id)
+        return items.every((file) => ['completed', 'error'].includes(file.processing_status ?? '')) || null
+      })
+      const agent = await reader(folder_id, { max_files_open: 1 })
+      const { status, tool_return } = await call(agent.id, 'open_files', {
+        file_requests: [{ file_name: 'bad.pdf' }],
+      })
+      assert.equal(status, 'error')
+      assert.match(tool_return, /'bad\.pdf' cannot be opened, since it could not be read: this PDF is broken/)
+      const opened = await call(agent.id, 'open_files', { file_requests: [{ file_name: 'good.txt' }] })
+      assert.match(opened.tool_return, /1: the good text/)
+      assert.doesNotMatch(opened.tool_return, /Closed:/)
+      const { files } = await t.letta.agents.files.list(agent.id, { is_open: true })
+      assert.deepEqual(
+        files.map((file) => file.file_name.split('/')[1]),
+        ['good.txt'],
+      )
     })
 
     it('finds lines by a regular expression, in linear time', async () => {

@@ -63,6 +63,8 @@ export interface AgentFile {
   /** `folder/file` */
   path: string
   status: FileStatus
+  /** Why it could not be read. */
+  error_message: string | null
   size: number
   lines: number
   characters: number

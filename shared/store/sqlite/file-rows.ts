@@ -100,6 +100,7 @@ const ofAgent = sqlite
     'folders.name as folder_name',
     'files.name',
     'files.status',
+    'files.error_message',
     'files.size',
     'files.lines',
     'files.characters',
@@ -130,14 +131,15 @@ const open = query<{ agent: string; org: string }>()((p) =>
         .select('file_id')
         .where('agent_id', '=', p.agent)
         .where(sql<boolean>`is_open = 1`),
-    ),
+    )
+    .where('files.status', '<>', 'error'),
 )
 const closed = query<{ agent: string; org: string; folder: string; limit: number }>()((p) =>
   ofAgent
     .where('agents_folders.agent_id', '=', p.agent)
     .where('agents_folders.organization_id', '=', p.org)
     .where('agents_folders.folder_id', '=', p.folder)
-    .where(sql<boolean>`coalesce(agents_files.is_open, 0) = 0`)
+    .where(sql<boolean>`(coalesce(agents_files.is_open, 0) = 0 OR files.status = 'error')`)
     .limit(p.limit),
 )
 
@@ -147,6 +149,7 @@ interface Found {
   folder_name: string
   name: string
   status: string
+  error_message: string | null
   size: number
   lines: number
   characters: number
@@ -195,6 +198,7 @@ function agentFileOf({ name, is_open, status, ...row }: Found): AgentFile {
     id: row.file_id.replace('file-', 'file_agent-'),
     status: status as FileStatus,
     path: `${row.folder_name}/${name}`,
-    is_open: is_open === 1,
+    // What could not be read takes the place of nothing.
+    is_open: is_open === 1 && status !== 'error',
   }
 }
