@@ -150,7 +150,7 @@ class Parser {
       const value: unknown = JSON.parse(part)
       return part.includes('\\u') ? cleaned(value) : value
     } catch (error) {
-      throw this.#wrong(messageOf(error))
+      throw this.#unparsed(part, messageOf(error))
     }
   }
 
@@ -184,7 +184,7 @@ class Parser {
       }
     }
     if (limit === this.#bytes.length && this.#bytes.length - this.#at < SLICE)
-      throw this.#wrong('the text ends too early')
+      throw this.#wrong('the text ends too early', this.#bytes.length - this.#at - 1)
     return null
   }
 
@@ -202,8 +202,21 @@ class Parser {
     throw this.#wrong('a string has no end')
   }
 
-  #wrong(why: string): AppError {
-    return new AppError('invalid_argument', `The file is not valid JSON, at byte ${this.#at + 1}: ${why}`)
+  /** What JSON.parse says of a part; of places in it only that in the file. */
+  #unparsed(part: string, said: string): AppError {
+    const why = said.replace(/( in JSON)? at position \d+.*$| is not valid JSON$/, '').replace(' in JSON', '')
+    const position = /at position (\d+)/.exec(said)?.[1]
+    if (position !== undefined) return this.#wrong(why, Buffer.byteLength(part.slice(0, Number(position))))
+    if (/unterminated|end of JSON/i.test(said))
+      return this.#wrong('the text ends too early', Buffer.byteLength(part))
+    return new AppError('invalid_argument', `The file is not valid JSON, near byte ${this.#at + 1}: ${why}`)
+  }
+
+  #wrong(why: string, further = 0): AppError {
+    return new AppError(
+      'invalid_argument',
+      `The file is not valid JSON, at byte ${this.#at + further + 1}: ${why}`,
+    )
   }
 }
 

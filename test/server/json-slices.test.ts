@@ -52,7 +52,13 @@ describe('JSON in parts', () => {
   })
 
   it('says where a text is no JSON', async () => {
-    await assert.rejects(parse('[1, 2'), /at byte 6?/)
+    for (const [text, said] of [
+      ['[1, 2', 'at byte 5: the text ends too early'],
+      ['hello', `near byte 1: Unexpected token 'h', "hello"`],
+      ['{"é": [1, 2 3]}', `at byte 14: Expected ',' or ']' after array element`],
+      [`[${'{"aaaaaaaaaaa":1},'.repeat(10_000)}{"b" 1}]`, "at byte 180007: Expected ':' after property name"],
+    ] as const)
+      await assert.rejects(parse(text), { message: `The file is not valid JSON, ${said}` })
     await assert.rejects(parse(`"${'x'.repeat(600_000)}`), /a string has no end/)
     await assert.rejects(parse(`"${'x'.repeat(300_000)}\n"`), { code: 'invalid_argument' })
   })
