@@ -1,4 +1,5 @@
 import type { Embedder } from '../core/ports/embedder.ts'
+import { AppError } from '../schema/errors.ts'
 import type { EmbeddingModel } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { askForJson, limitsOf, type RetryPolicy } from './model-call.ts'
@@ -28,10 +29,19 @@ export function createOpenAiEmbedder(
   }
 }
 
+/** It speaks the protocol, and does not keep to it: another address would not help. */
+function answerError({ provider, url }: Place, what: string): AppError {
+  return new AppError(
+    'llm_error',
+    `${provider.name} at ${url} answered ${what}. Nothing of it is kept, and it is asked again later; if it stays so, choose another embedding model.`,
+    { data: { provider: provider.name, url } },
+  )
+}
+
 function vectorsOf(place: Place, answer: unknown, wanted: number): Float32Array[] {
   const data = (answer as { data?: unknown } | null)?.data
   if (!Array.isArray(data)) throw garbageError(place, 'no list of vectors', JSON.stringify(answer) ?? '')
-  if (data.length !== wanted) throw garbageError(place, `${data.length} vectors for ${wanted} texts`, '')
+  if (data.length !== wanted) throw answerError(place, `${data.length} vectors for ${wanted} texts`)
   const vectors = Array.from<Float32Array | undefined>({ length: wanted })
   for (const [at, item] of (data as { index?: unknown; embedding?: unknown }[]).entries()) {
     const index = typeof item.index === 'number' ? item.index : at
@@ -41,7 +51,7 @@ function vectorsOf(place: Place, answer: unknown, wanted: number): Float32Array[
   return vectors.map((vector) => {
     if (!vector || vector.length === 0) throw garbageError(place, 'something that is not a vector', '')
     if (vector.length !== length)
-      throw garbageError(place, `vectors of ${length} and of ${vector.length} numbers at once`, '')
+      throw answerError(place, `vectors of ${length} and of ${vector.length} numbers at once`)
     return vector
   })
 }

@@ -137,7 +137,7 @@ describe('embedding models', () => {
     answers = [{ status: 500 }, { status: 503 }]
     assert.equal((await embedder.embed(['a'], { signal }))[0]?.length, 4)
     const wrong: [unknown, RegExp][] = [
-      [{ data: [] }, /own at .*\/v1\/embeddings answered 0 vectors for 1 texts/],
+      [{ data: [] }, /own at .*\/v1\/embeddings answered 0 vectors for 1 texts\. Nothing of it is kept/],
       [{ hello: 1 }, /answered no list of vectors/],
       ['<html>', /answered something that is not JSON/],
       [{ data: [{ index: 0, embedding: ['x'] }] }, /something that is not a vector/],
