@@ -19,8 +19,6 @@ export interface CallOptions {
 export interface ForkServer {
   /** Of this server alone, in this process. */
   readonly id: number
-  /** Whether it can wall in its children one from the other; else it serves one call, and its own wall is theirs. */
-  readonly isolated: boolean
   readonly alive: boolean
   /** Makes the process of a call. */
   fork(options: CallOptions): StartedProcess
@@ -52,8 +50,11 @@ const MAX_SAID = 4000
 
 let servers = 0
 
-/** Starts one. Throws `tool_error` with what it said when it does not come up. */
-export async function startForkServer(wall: Wall, command: WalledCommand): Promise<ForkServer> {
+/**
+ * Starts one; null where processes cannot be walled in from each other inside the wall. Throws `tool_error` with what it
+ * said when it does not come up.
+ */
+export async function startForkServer(wall: Wall, command: WalledCommand): Promise<ForkServer | null> {
   const child = wall.launch(command)
   const calls = new Map<number, Forked>()
   const link = child.stdio[3] as Duplex
@@ -106,10 +107,14 @@ export async function startForkServer(wall: Wall, command: WalledCommand): Promi
     stop()
   }, START_MS)
   const { isolated } = await hello.promise.finally(() => clearTimeout(timer))
+  if (!isolated) {
+    stop()
+    await gone
+    return null
+  }
 
   return {
     id: ++servers,
-    isolated,
     get alive() {
       return alive
     },

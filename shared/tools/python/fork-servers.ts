@@ -11,7 +11,7 @@ export interface ForkServersOptions {
 
 interface Kind {
   command: WalledCommand
-  server: Promise<ForkServer>
+  server: Promise<ForkServer | null>
   /** Callers that have it, or wait for it. */
   users: number
   timer: NodeJS.Timeout | undefined
@@ -19,8 +19,15 @@ interface Kind {
 
 /** The fork servers of this process: one for each environment and set of permissions, started when first needed. */
 export interface ForkServers {
-  /** Does something with the server of a command. Rejects when it cannot be started, on an abort, or as `work` does. */
-  use<T>(command: WalledCommand, signal: AbortSignal, work: (server: ForkServer) => Promise<T>): Promise<T>
+  /**
+   * Does something with the server of a command; null where there can be none. Rejects when it cannot be started, on an
+   * abort, or as `work` does.
+   */
+  use<T>(
+    command: WalledCommand,
+    signal: AbortSignal,
+    work: (server: ForkServer) => Promise<T>,
+  ): Promise<T | null>
   close(): Promise<void>
 }
 
@@ -31,9 +38,9 @@ export function createForkServers({ wall, max, idle_ms }: ForkServersOptions): F
   const ending = new Set<Promise<void>>()
   let closed = false
 
-  const end = async (server: Promise<ForkServer>) => {
+  const end = async (server: Promise<ForkServer | null>) => {
     const ended = server.then(
-      (started) => started.close(),
+      (started) => started?.close(),
       () => undefined,
     )
     ending.add(ended)
@@ -78,8 +85,8 @@ export function createForkServers({ wall, max, idle_ms }: ForkServersOptions): F
         kind.users--
         throw error
       })
-      if (server.alive && (server.isolated || kind.users === 1)) return { kind, server }
-      // It has died since, or somebody else has the one call that it serves.
+      if (!server || server.alive) return { kind, server }
+      // It has died since.
       kind.users--
       if (kinds.get(key) === kind) kinds.delete(key)
     }
@@ -91,14 +98,10 @@ export function createForkServers({ wall, max, idle_ms }: ForkServersOptions): F
       const key = JSON.stringify(command)
       const { kind, server } = await take(key, command, signal)
       try {
-        return await work(server)
+        return server && (await work(server))
       } finally {
         kind.users--
-        if (!server.isolated) {
-          await drop(key, kind)
-          // The next call finds one that waits for it.
-          if (!closed && !kinds.has(key)) rest(key, start(key, command))
-        } else if (kind.users === 0) rest(key, kind)
+        if (kind.users === 0) rest(key, kind)
       }
     },
     async close() {

@@ -50,9 +50,8 @@ class Call:
 
 
 class Server:
-    def __init__(self, loci, isolated, scratch, shown):
+    def __init__(self, loci, scratch, shown):
         self.loci = loci
-        self.isolated = isolated
         self.scratch = scratch
         self.shown = shown
         self.calls = {}
@@ -128,22 +127,15 @@ class Server:
         err, err_end = os.pipe()
         told, tell = os.pipe()
         ends = (theirs.fileno(), out_end, err_end)
-        if self.isolated:
-            # A process goes into new namespaces with its children only, and can do so once.
-            helper = os.fork()
-            if helper == 0:
-                self.begin(ends, tell, limits, network)
-        else:
-            pid = os.fork()
-            if pid == 0:
-                self.become(ends, limits)
-            os.write(tell, b"%d" % pid)
+        # A process goes into new namespaces with its children only, and can do so once.
+        helper = os.fork()
+        if helper == 0:
+            self.begin(ends, tell, limits, network)
         for descriptor in (out_end, err_end, tell):
             os.close(descriptor)
         theirs.close()
         said = read_all(told)
-        if self.isolated:
-            os.waitpid(helper, 0)
+        os.waitpid(helper, 0)
         if not said.isdigit():
             ours.close()
             os.close(out)
@@ -181,8 +173,7 @@ class Server:
             for place, descriptor in enumerate(high):
                 os.dup2(descriptor, place)
             os.closerange(4, 1 << 20)
-            if self.isolated:
-                walls.empty_folders(self.scratch, limits["scratch_mb"], self.shown)
+            walls.empty_folders(self.scratch, limits["scratch_mb"], self.shown)
             os.chdir(self.scratch)
             walls.limit(limits)
             loci_call.serve(3)
@@ -339,14 +330,16 @@ def main():
     scratch = os.getcwd()
     loci = socket.socket(fileno=3)
     loci.setblocking(True)
+    server = Server(loci, scratch, sys.argv[1:])
     refused = walls.enter()
-    loci_call.prepare()
-    # What is here now is shared with every call, not copied when a collection looks at it.
-    gc.collect()
-    gc.freeze()
-    server = Server(loci, refused is None, scratch, sys.argv[1:])
-    server.tell(0, kind="hello", isolated=refused is None, refused=refused)
-    server.serve()
+    if refused is None:
+        loci_call.prepare()
+        # What is here now is shared with every call, not copied when a collection looks at it.
+        gc.collect()
+        gc.freeze()
+    server.tell(0, kind="hello", isolated=refused is None)
+    if refused is None:
+        server.serve()
 
 
 main()

@@ -9,7 +9,7 @@ import { createKept } from '../sandbox/kept.ts'
 import { failedCall, type LanguageOptions, type LanguageTools } from '../sandbox/language-tools.ts'
 import { createSpares } from '../sandbox/spares.ts'
 import type { WalledCommand } from '../sandbox/walled-command.ts'
-import { type ProcessOutcome, runCalls, type WalledProcess } from '../sandbox/walled-process.ts'
+import { openProcess, type ProcessOutcome, runCalls, type WalledProcess } from '../sandbox/walled-process.ts'
 import type { CallOptions } from './fork-server.ts'
 import { createForkServers } from './fork-servers.ts'
 import { installationOf } from './installation.ts'
@@ -38,11 +38,24 @@ const SPARES_IDLE_MS = 60_000
 const MAX_RUNNING = 32
 /** Mebibytes of the process that forks calls itself; its limit is above that of any call. */
 const SERVER_MB = 256
+/** Mebibytes that Python takes before it runs a tool. */
+const SINGLE_MB = 32
+
+/** What a call is run with. */
+interface Plan {
+  /** Starts the process that forks one for each call. */
+  server: WalledCommand
+  fork: CallOptions
+  /** Starts a process for this call alone, where there can be no server. */
+  single: WalledCommand
+  timeout_ms: number
+}
 
 /**
  * Runs tools written in Python: each call in a process of its own, which was forked before from one that waits behind the
  * wall. There is one of those for each environment and set of permissions: what the wall lets through is decided when it
- * is made, from outside, and no process inside has the rights to widen it.
+ * is made, from outside, and no process inside has the rights to widen it. Where processes cannot be walled in from each
+ * other inside the wall, each has a wall of its own.
  */
 export function createPythonTools(options: PythonOptions): LanguageTools {
   const { wall, api, limits, requirements, hide, env } = options
@@ -51,28 +64,36 @@ export function createPythonTools(options: PythonOptions): LanguageTools {
   const kept = createKept()
   const gate = createGate(MAX_RUNNING)
 
-  /** What a call is run with. */
   async function planOf(
     { source, permissions }: CustomToolCall,
     running: Parameters<LanguageTools['run']>[1],
-  ): Promise<{ command: WalledCommand; fork: CallOptions; timeout_ms: number }> {
+  ): Promise<Plan> {
     const python = await requirements(source, running)
     const { folders } = await installationOf(python, env)
-    const timeout_ms = Math.min(permissions.timeout_ms ?? limits.timeout_ms, limits.timeout_ms)
-    const script = pythonScript('loci_tool_server.py')
-    const { write, ...declared } = declaredPaths(permissions, hide)
-    const read = [...new Set([dirname(script), ...folders, ...declared.read])]
     const { network } = permissions
+    const { write, ...declared } = declaredPaths(permissions, hide)
+    const script = (name: string) => pythonScript(`loci_tool_${name}.py`)
+    const read = [...new Set([dirname(script('server')), ...folders, ...declared.read])]
+    const timeout_ms = Math.min(permissions.timeout_ms ?? limits.timeout_ms, limits.timeout_ms)
     const files = { file_mb: 64, scratch_mb: 64 }
+    const fork: CallOptions = {
+      network,
+      preload: heavyImports(source.source_code),
+      limits: {
+        ...files,
+        memory_mb: Math.min(permissions.memory_mb ?? limits.memory_mb, limits.max_memory_mb),
+        // Threads may use several processors.
+        cpu_s: Math.ceil(timeout_ms / 1000) * 2 + 2,
+        processes: 32,
+      },
+    }
+    const both = { command: python.path, env: { LANG: 'C.UTF-8' }, read, write, network, pipes: 1 }
     return {
       timeout_ms,
-      command: {
-        command: python.path,
-        args: ['-I', '-B', script, ...read, ...write],
-        env: { LANG: 'C.UTF-8' },
-        read,
-        write,
-        network,
+      fork,
+      server: {
+        ...both,
+        args: ['-I', '-B', script('server'), ...read, ...write],
         namespaces: true,
         // Of all calls of its life together; each call has its own.
         limits: {
@@ -81,51 +102,64 @@ export function createPythonTools(options: PythonOptions): LanguageTools {
           cpu_s: 10_000_000,
           processes: MAX_RUNNING * 64,
         },
-        pipes: 1,
       },
-      fork: {
-        network,
-        preload: heavyImports(source.source_code),
-        limits: {
-          ...files,
-          memory_mb: Math.min(permissions.memory_mb ?? limits.memory_mb, limits.max_memory_mb),
-          // Threads may use several processors.
-          cpu_s: Math.ceil(timeout_ms / 1000) * 2 + 2,
-          processes: 32,
-        },
+      single: {
+        ...both,
+        args: ['-I', '-B', script('process'), JSON.stringify(fork.limits), ...fork.preload],
+        limits: { ...fork.limits, memory_mb: fork.limits.memory_mb + SINGLE_MB },
       },
+    }
+  }
+
+  /** Runs a call in a process that `open` makes, or that waits already. */
+  async function runIn(
+    key: string,
+    open: () => WalledProcess,
+    call: CustomToolCall,
+    make: (process: WalledProcess) => Promise<ProcessOutcome>,
+  ): Promise<CustomToolResult> {
+    if (call.permissions.keep_state) {
+      const whose = JSON.stringify([
+        key,
+        call.name,
+        call.source.source_code,
+        call.agent?.id ?? null,
+        call.actor,
+      ])
+      return resultOf(call, await kept.use(createHash('sha256').update(whose).digest('hex'), open, make))
+    }
+    const process = spares.take(key, open)
+    try {
+      return resultOf(call, await make(process))
+    } finally {
+      await process.end()
+      spares.refill(key)
     }
   }
 
   return {
     async run(call, running) {
       const { signal } = running
-      const { name, agent, actor, run_id, source } = call
       const leave = await gate.enter(signal)
       try {
-        const { command, fork, timeout_ms } = await planOf(call, running)
+        const { server, fork, single, timeout_ms } = await planOf(call, running)
+        const { actor, agent, run_id } = call
         const frame = { ...pythonCall(call) }
         const answer = answerOver(api, { actor, agent_id: agent?.id ?? null, run_id })
         const make = (process: WalledProcess) => process.call(frame, { signal, timeout_ms, answer })
-        return await servers.use(command, signal, async (server) => {
-          const open = () => runCalls(server.fork(fork))
-          const key = JSON.stringify([server.id, fork])
-          if (call.permissions.keep_state) {
-            const whose = JSON.stringify([key, name, source.source_code, agent?.id ?? null, actor])
-            const keptKey = createHash('sha256').update(whose).digest('hex')
-            return resultOf(call, await kept.use(keptKey, open, make))
-          }
-          const process = server.isolated ? spares.take(key, open) : open()
-          try {
-            return resultOf(call, await make(process))
-          } finally {
-            await process.end()
-            if (server.isolated) spares.refill(key)
-          }
-        })
+        const forked =
+          process.platform === 'linux'
+            ? await servers.use(server, signal, (found) =>
+                runIn(JSON.stringify([found.id, fork]), () => runCalls(found.fork(fork)), call, make),
+              )
+            : null
+        return forked ?? (await runIn(JSON.stringify(single), () => openProcess(wall, single), call, make))
       } catch (error) {
         if (signal.aborted) throw error
-        return failedCall(name, isAppError(error) ? error.message : `it was not run: ${messageOf(error)}`)
+        return failedCall(
+          call.name,
+          isAppError(error) ? error.message : `it was not run: ${messageOf(error)}`,
+        )
       } finally {
         leave()
       }
