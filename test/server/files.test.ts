@@ -318,6 +318,33 @@ describe('folders and files', () => {
       )
     })
 
+    it('is searched from outside, too, best first, with lines that count from 1', async () => {
+      const folder_id = await aFolder()
+      const lines = Array.from({ length: 40 }, (_, i) => `line ${i + 1}`).join('\n')
+      const { id } = await read(folder_id, (await upload(folder_id, 'a.txt', `${lines}\nthe owl sleeps`)).id)
+      await read(folder_id, (await upload(folder_id, 'b.txt', 'nothing of it')).id)
+      const agent = await reader(folder_id)
+      const path = `/v1/agents/${agent.id}/files/search`
+      const { status, body, headers } = await t.http('GET', `${path}?query=owl`)
+      assert.equal(status, 200)
+      assert.equal(headers.get('x-search-mode'), 'fts')
+      const [found, ...more] = body as {
+        file_id: string
+        file_name: string
+        text: string
+        end_line: number
+      }[]
+      assert.deepEqual(more, [])
+      assert.equal(found?.file_id, id)
+      assert.match(found.file_name, /\/a\.txt$/)
+      assert.match(found.text, /the owl sleeps/)
+      assert.equal(found.end_line, 41)
+      assert.deepEqual((await t.http('GET', `${path}?query=zebra`)).body, [])
+      assert.equal((await t.http('GET', path)).status, 422)
+      const nobody = '/v1/agents/agent-00000000-0000-4000-8000-000000000000/files/search?query=x'
+      assert.equal((await t.http('GET', nobody)).status, 404)
+    })
+
     it('finds lines by a regular expression, in linear time', async () => {
       const folder_id = await aFolder()
       await read(folder_id, (await upload(folder_id, 'log.txt', lines.join('\n'))).id)
