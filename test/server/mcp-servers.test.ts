@@ -169,6 +169,33 @@ describe('MCP servers as sources of tools', () => {
     )
   })
 
+  it('a call that its client sends again is made once', async () => {
+    let made = 0
+    const answered = Promise.withResolvers<void>()
+    const hand = await startHandMcp(async ({ method }) => {
+      if (method !== 'tools/call') return null
+      made++
+      await answered.promise
+      return { result: { content: [{ type: 'text', text: 'once' }] } }
+    })
+    const id = await create('slow', { mcp_server_type: 'streamable_http', server_url: hand.url })
+    const [tool] = await t.letta.mcpServers.tools.list(id)
+    const again = { headers: { 'x-stainless-retry-count': '1' } }
+    const run = (options = {}) =>
+      t.letta.mcpServers.tools.run(tool?.id ?? '', { mcp_server_id: id, args: {} }, options)
+    const first = run()
+    await eventually('the call is under way', () => (made > 0 ? true : null))
+    const second = run(again)
+    answered.resolve()
+    const results = await Promise.all([first, second])
+    assert.deepEqual(
+      results.map(({ func_return }) => func_return),
+      ['once', 'once'],
+    )
+    assert.equal(made, 1)
+    await hand.close()
+  })
+
   it('tools whose schemas no model takes are left out, and the others are there', async () => {
     assert.deepEqual(await namesOf(await create('mixed', program('schemas'))), ['good'])
   })

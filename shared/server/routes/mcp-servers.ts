@@ -61,11 +61,12 @@ export const routes = [
     summary: 'Add an MCP server and its tools',
     body: createMcpServer,
     answer: mcpServer,
-    async handle({ actor, context, body, request }) {
-      const { server_name, config } = body
-      const given = { server_name, config: configOf(config) }
-      return shown(context, await createServer(context.deps, actor, given, { signal: request.signal }))
-    },
+    handle: ({ actor, context, body, request }) =>
+      context.calls.run({ request, context }, ['create', actor, body], async (signal) => {
+        const { server_name, config } = body
+        const given = { server_name, config: configOf(config) }
+        return shown(context, await createServer(context.deps, actor, given, { signal }))
+      }),
   }),
   route({
     method: 'GET',
@@ -177,10 +178,11 @@ export const routes = [
     body: z.object({ args: jsonObject.default({}) }),
     optional_body: true,
     answer: toolExecutionResult,
-    async handle({ actor, context, params, body, request }) {
-      const found = await toolOf(context, actor, params)
-      const call = { arguments: body.args, secrets: () => Promise.resolve({}) }
-      return executed(await runMcpTool(context.deps, actor, found, call, { signal: request.signal }))
-    },
+    handle: ({ actor, context, params, body, request }) =>
+      context.calls.run({ request, context }, [actor, params, body], async (signal) => {
+        const found = await toolOf(context, actor, params)
+        const call = { arguments: body.args, secrets: () => Promise.resolve({}) }
+        return executed(await runMcpTool(context.deps, actor, found, call, { signal }))
+      }),
   }),
 ]

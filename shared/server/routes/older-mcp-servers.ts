@@ -209,17 +209,17 @@ export const routes = [
     body: z.object({ args: jsonObject.default({}) }),
     optional_body: true,
     answer: toolExecutionResult,
-    async handle({ actor, context, params, body, request }) {
-      const { deps } = context
-      const { signal } = request
-      const server = await serverOf(context, actor, params.mcp_server_name)
-      const stored = await deps.store.mcp_servers.tools(actor, server.id)
-      const own = stored.find(({ name }) => name === params.tool_name)
-      const call = { arguments: body.args, secrets: () => Promise.resolve({}) }
-      if (own) return executed(await runMcpTool(deps, actor, own, call, { signal }))
-      const there = { name: params.tool_name, arguments: body.args, secrets: {} }
-      return executed(await connectionsOf(deps).callTool(actor, server, there, { signal }))
-    },
+    handle: ({ actor, context, params, body, request }) =>
+      context.calls.run({ request, context }, [actor, params, body], async (signal) => {
+        const { deps } = context
+        const server = await serverOf(context, actor, params.mcp_server_name)
+        const stored = await deps.store.mcp_servers.tools(actor, server.id)
+        const own = stored.find(({ name }) => name === params.tool_name)
+        const call = { arguments: body.args, secrets: () => Promise.resolve({}) }
+        if (own) return executed(await runMcpTool(deps, actor, own, call, { signal }))
+        const there = { name: params.tool_name, arguments: body.args, secrets: {} }
+        return executed(await connectionsOf(deps).callTool(actor, server, there, { signal }))
+      }),
   }),
   route({
     method: 'POST',
