@@ -1,12 +1,15 @@
 import type { Actor } from '../../core/ports/actor.ts'
 import type { StoredMessage } from '../../schema/message.ts'
-import type { Transaction } from './database.ts'
+import { pause } from '../pause.ts'
+import type { Database, Transaction } from './database.ts'
 import { MESSAGE_COLUMNS, insertMessage, messageOf } from './messages.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 
 /** The parsed contexts of the conversations used last, up to about this many characters in all. */
 const CACHE_CHARACTERS = 16_000_000
+/** Messages of a long context that are read in one go. */
+const PART = 1_000
 
 const contextOf = query<{ conversation: string; org: string }>()((p) =>
   sqlite
@@ -16,6 +19,24 @@ const contextOf = query<{ conversation: string; org: string }>()((p) =>
     .where('context_messages.conversation_id', '=', p.conversation)
     .where('context_messages.organization_id', '=', p.org)
     .orderBy('context_messages.position'),
+)
+const contextState = query<{ conversation: string; org: string }>()((p) =>
+  sqlite
+    .selectFrom('conversations')
+    .select(['context_length', 'context_version'])
+    .where('id', '=', p.conversation)
+    .where('organization_id', '=', p.org),
+)
+const contextAfter = query<{ conversation: string; org: string; after: number; limit: number }>()((p) =>
+  sqlite
+    .selectFrom('context_messages')
+    .innerJoin('messages', 'messages.seq', 'context_messages.message_seq')
+    .select([...MESSAGE_COLUMNS, 'context_messages.position'])
+    .where('context_messages.conversation_id', '=', p.conversation)
+    .where('context_messages.organization_id', '=', p.org)
+    .where('context_messages.position', '>', p.after)
+    .orderBy('context_messages.position')
+    .limit(p.limit),
 )
 const contextIds = query<{ conversation: string; org: string }>()((p) =>
   sqlite
@@ -132,6 +153,33 @@ export function readContext(connection: Connection, actor: Actor, conversation_i
   return contextOf
     .all(connection, { conversation: conversation_id, org: actor.organization_id })
     .map(messageOf)
+}
+
+/**
+ * A long context, read in parts between which others have their turn. Null for a short one, and when it has changed
+ * meanwhile.
+ */
+export async function readLongContext(
+  database: Database,
+  actor: Actor,
+  conversation_id: string,
+): Promise<{ version: number; messages: StoredMessage[] } | null> {
+  const place = { conversation: conversation_id, org: actor.organization_id }
+  const state = () => database.read((c) => contextState.get(c, place))
+  const before = await state()
+  if (!before || before.context_length <= PART) return null
+  const messages: StoredMessage[] = []
+  for (let after = -1; ;) {
+    const rows = await database.read((c) => contextAfter.all(c, { ...place, after, limit: PART }))
+    for (const { position, ...row } of rows) {
+      messages.push(messageOf(row))
+      after = position
+    }
+    if (rows.length < PART) break
+    await pause(0)
+  }
+  const version = before.context_version
+  return (await state())?.context_version === version ? { version, messages } : null
 }
 
 /** The ids of the in-context messages, in order. */

@@ -31,7 +31,7 @@ import { cutContext, messagesOfSeqs, rememberContext, replaceContext } from './c
 import { blocksInConversation } from './conversation-blocks.ts'
 import { agentSeenBy, readConversationRow } from './conversation-rows.ts'
 import { withDirectories } from './file-links.ts'
-import { appendMessages, ContextCache, readContext, rewriteText } from './context.ts'
+import { appendMessages, ContextCache, readContext, readLongContext, rewriteText } from './context.ts'
 import type { Database, Transaction } from './database.ts'
 import type { Instance } from './instances.ts'
 import { takeOver } from './lease.ts'
@@ -311,12 +311,18 @@ export class SqliteTurns implements TurnStore {
     return this.#database.write((tx) => updateStep(tx, actor, step_id, patch))
   }
 
-  getContext(actor: Actor, agent_id: string, conversation_id: string): Promise<ConversationContext | null> {
+  async getContext(
+    actor: Actor,
+    agent_id: string,
+    conversation_id: string,
+  ): Promise<ConversationContext | null> {
+    await this.#readAhead(actor, conversation_id)
     return this.#database.read((c) => {
       const conversation = readConversationRow(c, actor, conversation_id)
       const row = readAgentRow(c, actor, agent_id)
       if (!row || conversation?.agent_id !== agent_id) return null
-      const context = readContext(c, actor, conversation_id)
+      const known = this.#contexts.get(conversation_id, conversation.context_version)
+      const context = known ? [...known] : readContext(c, actor, conversation_id)
       const stored = storedCount.get(c, { agent: agent_id, org: actor.organization_id })?.n ?? 0
       const archival = archivalSummary(c, actor, agent_id)
       const agent: Agent = {
@@ -379,10 +385,18 @@ export class SqliteTurns implements TurnStore {
     await deleteMessages(this.#database, conversation_id, gone)
   }
 
+  /** Puts a long context into the cache without holding up others. */
+  async #readAhead(actor: Actor, conversation_id: string): Promise<void> {
+    if (this.#contexts.has(conversation_id)) return
+    const read = await readLongContext(this.#database, actor, conversation_id)
+    if (read) this.#contexts.set(conversation_id, read.version, read.messages)
+  }
+
   /** A long context that is not in the cache is read before the lock is taken, not under it. */
   async #plan(actor: Actor, turn: OpenTurn): Promise<PlannedEdit | undefined> {
     // Nearly always it is as it was left here; what another process made of it is then read under the lock.
     if (!turn.edit && this.#contexts.has(turn.conversation_id)) return
+    if (!turn.edit) await this.#readAhead(actor, turn.conversation_id)
     return this.#database.read((c) => {
       const conversation = readConversationRow(c, actor, turn.conversation_id)
       if (conversation && turn.edit) return this.#planEdit(c, actor, conversation, turn.edit.message_id)
