@@ -1,6 +1,6 @@
 import { refusedRequest, withoutSecrets } from './api-scope.ts'
 import type { ApiScope, ToolApi } from './language-tools.ts'
-import type { AnswerRequest } from './walled-process.ts'
+import type { AnswerRequest } from './request-queue.ts'
 
 /** Bytes of an answer that a tool's `client` gets. */
 const MAX_ANSWER = 16 * 1024 * 1024

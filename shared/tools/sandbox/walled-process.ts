@@ -1,14 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Duplex, Readable } from 'node:stream'
 import { encodeFrame, readFrameBytes } from './frame-codec.ts'
-import {
-  MAX_FRAME,
-  parseToolFrame,
-  type RequestFrame,
-  type ResultFrame,
-  type ServerFrame,
-  type ToolFrame,
-} from './frames.ts'
+import { MAX_FRAME, parseToolFrame, type ResultFrame, type ToolFrame } from './frames.ts'
+import { type AnswerRequest, answerRequests } from './request-queue.ts'
 import { collectOutput, MAX_OUTPUT } from './tool-output.ts'
 import type { Wall, WalledCommand } from './walled-command.ts'
 
@@ -19,12 +13,6 @@ export interface ProcessOutcome {
   stdout: string[]
   stderr: string[]
 }
-
-/** Answers the requests of a tool's `client`. `signal` aborts with the call. */
-export type AnswerRequest = (
-  request: RequestFrame,
-  options: { signal: AbortSignal },
-) => Promise<Omit<Extract<ServerFrame, { type: 'answer' }>, 'type' | 'id'>>
 
 /** A process behind the wall that runs calls, one at a time. */
 export interface WalledProcess {
@@ -60,9 +48,6 @@ export interface StartedProcess {
   /** Resolves when nothing of it is left and all of its output was read. */
   closed: Promise<void>
 }
-
-/** Requests of one call that may be under way at once; more wait. */
-const MAX_REQUESTS = 16
 
 /** What `unshare` says when the program that it waits for is ended. */
 const UNSHARE_ENDED = 'unshare: sigprocmask unblock failed: Invalid argument'
@@ -153,7 +138,7 @@ export function runCalls({ pipe, kill, exited, closed, pid, ...output }: Started
       const token = randomUUID()
       const requests = new AbortController()
       const result = Promise.withResolvers<ResultFrame>()
-      const answers = answerer(pipe, token, answer, requests.signal)
+      const answers = answerRequests(pipe, answer, { signal: requests.signal, onFlood: fail })
       stdout.begin(token)
       stderr.begin(token)
       hear = (heard) => {
@@ -189,38 +174,6 @@ export function runCalls({ pipe, kill, exited, closed, pid, ...output }: Started
         signal.removeEventListener('abort', abort)
       }
     },
-  }
-}
-
-/** Answers requests in the order in which they come in, `MAX_REQUESTS` at once. */
-function answerer(pipe: Duplex, token: string, answer: AnswerRequest, signal: AbortSignal) {
-  const waiting: RequestFrame[] = []
-  let running = 0
-  const next = () => {
-    if (running >= MAX_REQUESTS || signal.aborted) return
-    const request = waiting.shift()
-    if (!request) return
-    running++
-    void answerOne(request).finally(() => {
-      running--
-      next()
-    })
-  }
-  const answerOne = async (request: RequestFrame) => {
-    let answered
-    try {
-      answered = await answer(request, { signal })
-    } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error)
-      const body = Buffer.from(JSON.stringify({ detail })).toString('base64')
-      answered = { status: 500, headers: [['content-type', 'application/json']] as [string, string][], body }
-    }
-    // After the call nobody waits for it.
-    if (!signal.aborted) pipe.write(encodeFrame({ type: 'answer', id: request.id, ...answered }))
-  }
-  return (request: RequestFrame) => {
-    waiting.push(request)
-    next()
   }
 }
 

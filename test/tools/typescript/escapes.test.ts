@@ -55,6 +55,11 @@ const attempts = (port: number, data: string, keys: string): Record<string, Atte
       `const { openSync, writeSync } = await import('node:fs'); const f = openSync('/tmp/big', 'w'); writeSync(f, 'x', 2 ** 27)`,
       /EFBIG|ENOSPC/,
     ],
+    [
+      'requests without end',
+      `const { setImmediate } = await import('node:timers/promises'); for (;;) { for (let i = 0; i < 100; i++) void (globalThis as any).client.blocks.list().catch(() => 0); await setImmediate() }`,
+      /asked for more than 1000 things at once/,
+    ],
     ['endless recursion', 'const f = (): number => f() + 1; return f()', /Maximum call stack/],
   ],
   'what is not JSON': [
@@ -239,7 +244,11 @@ for (const { kind } of await testWalls()) {
         limits: DEFAULT_LIMITS,
         hide: [loci.data],
         requirements: () => Promise.reject(new Error('this test has no requirements')),
-        api: () => Promise.resolve(Response.json({})),
+        // Answers when nobody waits any more.
+        api: (_, { signal }) =>
+          new Promise((resolve) => {
+            signal.addEventListener('abort', () => resolve(Response.json({})))
+          }),
       })
     })
     after(async () => {
