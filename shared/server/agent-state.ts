@@ -1,5 +1,6 @@
 import type { Agent, AgentRelation, AgentState } from '../schema/agent.ts'
 import { AGENT_RELATIONS } from '../schema/agent.ts'
+import { isAppError } from '../schema/errors.ts'
 import { approvalRequest } from './approval-messages.ts'
 
 /** The stored agent with the deprecated fields that V1's clients still read. */
@@ -28,13 +29,36 @@ export function toAgentState(agent: Agent): AgentState {
  * Which relations an agent read loads (reference 1.3, 2.1): clients from 1.0 on get only what `include` names, older
  * ones everything. Asking for blocks also loads tags.
  */
-export function relationsFor(
-  request: Request,
-  include: readonly AgentRelation[] | undefined,
-): AgentRelation[] {
+function relationsFor(request: Request, include: readonly AgentRelation[] | undefined): AgentRelation[] {
   if (include && include.length > 0)
     return include.includes('agent.blocks') ? [...include, 'agent.tags'] : [...include]
   return isModernClient(request.headers) ? [] : [...AGENT_RELATIONS]
+}
+
+/**
+ * Reads agents with the relations that a request wants. Secrets whose key is not here are an error for who asks for
+ * them; a client that gets everything unasked gets the rest.
+ */
+export async function readRelations<T>(
+  request: Request,
+  include: readonly AgentRelation[] | undefined,
+  read: (relations: readonly AgentRelation[]) => Promise<T>,
+): Promise<T> {
+  if (include?.includes('agent.secrets')) return read(relationsFor(request, include))
+  return readAll(read, relationsFor(request, include))
+}
+
+/** Reads agents with all relations, but without secrets whose key is not here. */
+export async function readAll<T>(
+  read: (relations: readonly AgentRelation[]) => Promise<T>,
+  relations: readonly AgentRelation[] = AGENT_RELATIONS,
+): Promise<T> {
+  try {
+    return await read(relations)
+  } catch (error) {
+    if (!isAppError(error, 'secrets_unreadable')) throw error
+    return read(relations.filter((relation) => relation !== 'agent.secrets'))
+  }
 }
 
 /** V1's rule for "a client of version 1.0 or later" (reference 1.3). */

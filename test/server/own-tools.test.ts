@@ -522,6 +522,11 @@ describe("tools of one's own", () => {
         assert.equal(status, 500)
         assert.match((body as { detail: string }).detail, /secrets\.key cannot be used/)
         assert.equal((await t.letta.agents.retrieve(id)).id, id)
+        const older = (await t.http('GET', '/v1/agents/')).body as { id: string; secrets: unknown[] }[]
+        assert.deepEqual(
+          older.map((agent) => [agent.id, agent.secrets]),
+          [[id, []]],
+        )
         assert.equal((await t.letta.agents.update(id, { name: 'Renamed' })).name, 'Renamed')
         model.add(calls('whoami', { greeting: 'Hi' }), says('It has no key.'))
         const { messages, stop_reason } = await t.letta.agents.messages.create(id, { input: 'Go' })

@@ -1,10 +1,10 @@
 import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
-import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
+import { agentState } from '../../schema/agent.ts'
 import { block, updateBlock } from '../../schema/block.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { pageQuery } from '../../schema/page.ts'
-import { toAgentState } from '../agent-state.ts'
+import { readAll, toAgentState } from '../agent-state.ts'
 import { blockAnswer, ifVersion } from '../block-version.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
@@ -15,7 +15,7 @@ const labelled = params.extend({ block_label: z.string() })
 const linked = params.extend({ block_id: idSchema('block') })
 
 async function agentWith(context: ServerContext, actor: Actor, agent_id: string) {
-  const found = await context.deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
+  const found = await readAll((relations) => context.deps.store.agents.get(actor, agent_id, relations))
   if (!found) throw notFound('Agent', agent_id)
   return found
 }

@@ -3,12 +3,12 @@ import type { Actor } from '../../core/ports/actor.ts'
 import { findFiles } from '../../core/search/find.ts'
 import { DEFAULT_MAX_FILES_OPEN, DEFAULT_VIEW_CHARS, viewText } from '../../core/ports/file-view.ts'
 import type { AgentFile } from '../../core/ports/file-store.ts'
-import { AGENT_RELATIONS, type Agent, agentState } from '../../schema/agent.ts'
+import { type Agent, agentState } from '../../schema/agent.ts'
 import { AppError } from '../../schema/errors.ts'
 import { agentFiles, type AgentFileAttachment, fileSearchResult, source } from '../../schema/folder.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { pageQuery, queryBoolean } from '../../schema/page.ts'
-import { toAgentState } from '../agent-state.ts'
+import { readAll, toAgentState } from '../agent-state.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { route, type Route } from '../route.ts'
@@ -44,7 +44,7 @@ function folderRoutes(noun: 'folders' | 'sources'): Route[] {
         const { agents, folders } = context.deps.store
         if (!(await folders.get(actor, folder_id))) throw notFound('Folder', folder_id)
         await folders[verb](actor, agent_id, folder_id)
-        const agent = await agents.get(actor, agent_id, AGENT_RELATIONS)
+        const agent = await readAll((relations) => agents.get(actor, agent_id, relations))
         if (!agent) throw notFound('Agent', agent_id)
         return toAgentState(agent)
       },

@@ -1,13 +1,13 @@
 import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
 import { runToolForAgent } from '../../core/tools/run-for-agent.ts'
-import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
+import { agentState } from '../../schema/agent.ts'
 import { runAgentTool, toolExecutionResult } from '../../schema/custom-tool.ts'
 import { AppError } from '../../schema/errors.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { pageQuery, queryBoolean } from '../../schema/page.ts'
 import { tool } from '../../schema/tool.ts'
-import { isModernClient, toAgentState } from '../agent-state.ts'
+import { isModernClient, readRelations, toAgentState } from '../agent-state.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { route } from '../route.ts'
@@ -19,7 +19,9 @@ const linked = params.extend({ tool_id: idSchema('tool') })
 /** Clients from 1.0 on get null, older ones the whole agent (reference 1.3). */
 async function attachAnswer(context: ServerContext, actor: Actor, agent_id: string, request: Request) {
   if (isModernClient(request.headers)) return null
-  const found = await context.deps.store.agents.get(actor, agent_id, AGENT_RELATIONS)
+  const found = await readRelations(request, undefined, (relations) =>
+    context.deps.store.agents.get(actor, agent_id, relations),
+  )
   if (!found) throw notFound('Agent', agent_id)
   return toAgentState(found)
 }

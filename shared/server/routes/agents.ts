@@ -13,7 +13,7 @@ import { group, managerType } from '../../schema/group.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { stopReason } from '../../schema/message.ts'
 import { identityFilter, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
-import { isModernClient, relationsFor, toAgentState } from '../agent-state.ts'
+import { isModernClient, readRelations, toAgentState } from '../agent-state.ts'
 import { asAgentNotFound, notFound } from '../errors.ts'
 import { loadImages } from '../images.ts'
 import { route } from '../route.ts'
@@ -62,13 +62,14 @@ export const routes = [
     }),
     answer: z.array(agentState),
     async handle({ actor, context, query, request }) {
-      const relations = relationsFor(request, query.include)
       const { ascending, sort_by, order_by = sort_by } = query
-      const agents = await context.deps.store.agents.list(
-        actor,
-        { ...query, order_by, show_hidden: query.show_hidden_agents },
-        ascending === undefined ? query : { ...query, order: ascending ? 'asc' : 'desc' },
-        relations,
+      const agents = await readRelations(request, query.include, (relations) =>
+        context.deps.store.agents.list(
+          actor,
+          { ...query, order_by, show_hidden: query.show_hidden_agents },
+          ascending === undefined ? query : { ...query, order: ascending ? 'asc' : 'desc' },
+          relations,
+        ),
       )
       return agents.map(toAgentState)
     },
@@ -105,8 +106,9 @@ export const routes = [
     query: z.object({ include: listOf(z.enum(AGENT_RELATIONS)) }),
     answer: agentState,
     async handle({ actor, context, params, query, request }) {
-      const relations = relationsFor(request, query.include)
-      const found = await context.deps.store.agents.get(actor, params.agent_id, relations)
+      const found = await readRelations(request, query.include, (relations) =>
+        context.deps.store.agents.get(actor, params.agent_id, relations),
+      )
       if (!found) throw notFound('Agent', params.agent_id)
       return toAgentState(found)
     },

@@ -3,7 +3,7 @@ import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
 import { block, blockVersion, createBlock, updateBlock } from '../../schema/block.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { identityFilter, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
-import { relationsFor, toAgentState } from '../agent-state.ts'
+import { readRelations, toAgentState } from '../agent-state.ts'
 import { blockAnswer, ifVersion } from '../block-version.ts'
 import { notFound } from '../errors.ts'
 import { route } from '../route.ts'
@@ -162,12 +162,9 @@ export const routes = [
     async handle({ actor, context, params, query, request }) {
       if (!(await context.deps.store.blocks.get(actor, params.block_id)))
         throw notFound('Block', params.block_id)
-      const relations = relationsFor(request, query.include)
-      const agents = await context.deps.store.agents.list(
-        actor,
-        { block_id: params.block_id, show_hidden: true },
-        query,
-        relations,
+      const filter = { block_id: params.block_id, show_hidden: true }
+      const agents = await readRelations(request, query.include, (relations) =>
+        context.deps.store.agents.list(actor, filter, query, relations),
       )
       return agents.map(toAgentState)
     },

@@ -11,7 +11,7 @@ import {
 } from '../../schema/identity.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { listOf, pageQuery } from '../../schema/page.ts'
-import { relationsFor, toAgentState } from '../agent-state.ts'
+import { readRelations, toAgentState } from '../agent-state.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { route } from '../route.ts'
@@ -127,8 +127,9 @@ export const routes = [
     async handle({ actor, context, params, query, request }) {
       const { id: identity_id } = await existing(context, actor, params.identity_id)
       const filter = { identity_id, show_hidden: true }
-      const relations = relationsFor(request, query.include)
-      const agents = await context.deps.store.agents.list(actor, filter, query, relations)
+      const agents = await readRelations(request, query.include, (relations) =>
+        context.deps.store.agents.list(actor, filter, query, relations),
+      )
       return agents.map(toAgentState)
     },
   }),
