@@ -50,7 +50,7 @@ export interface McpServerStore {
   /**
    * Stores what a server offers: tools that are there keep their ids and names, new ones get the first of their names
    * that no other tool has, those that are not offered any more go with `delete_others`. A tool of no server that is
-   * tagged as one of this (from an agent file) becomes its own.
+   * tagged as one of this (from an agent file) becomes its own. Many tools are stored in several short transactions.
    */
   sync(
     actor: Actor,

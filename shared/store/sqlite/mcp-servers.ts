@@ -31,6 +31,14 @@ const toolsOf = query<{ server: string; org: string }>()((p) =>
     .where('tools.organization_id', '=', p.org)
     .orderBy('tools.name'),
 )
+const toolThere = query<{ server: string; name: string }>()((p) =>
+  sqlite
+    .selectFrom('mcp_tools')
+    .innerJoin('tools', 'tools.id', 'mcp_tools.tool_id')
+    .selectAll('tools')
+    .where('mcp_tools.server_id', '=', p.server)
+    .where('mcp_tools.tool_name', '=', p.name),
+)
 const namedTool = query<{ name: string; org: string }>()((p) =>
   sqlite
     .selectFrom('tools')
@@ -43,6 +51,9 @@ const namedTool = query<{ name: string; org: string }>()((p) =>
 const link = query<{ tool: string; server: string; name: string }>()((p) =>
   sqlite.insertInto('mcp_tools').values({ tool_id: p.tool, server_id: p.server, tool_name: p.name }),
 )
+
+/** Tools that one transaction stores or deletes. */
+const AT_ONCE = 40
 
 /** Servers of MCP, their tools and the user's consent to them. */
 export class SqliteMcpServers implements McpServerStore {
@@ -163,39 +174,31 @@ export class SqliteMcpServers implements McpServerStore {
     return { server: serverOf(await this.#box.keys(), row), tool_name }
   }
 
-  sync(
+  async sync(
     actor: Actor,
     server_id: string,
     tools: readonly NewMcpTool[],
     { delete_others }: { delete_others: boolean },
   ): Promise<McpSync> {
-    return this.#database.write((tx) => {
-      const org = actor.organization_id
-      const result: McpSync = { added: [], updated: [], deleted: [], refused: [] }
-      const server = byId.get(tx, { id: server_id, org })
-      // It was deleted while it was asked for its tools.
-      if (!server) return result
-      const present = new Map(toolsOf.all(tx, { server: server_id, org }).map((row) => [row.tool_name, row]))
-      for (const wanted of tools) {
-        const row = present.get(wanted.tool_name)
-        present.delete(wanted.tool_name)
-        if (row) {
-          const before = toolOf(row)
-          const after = changeTool(tx, actor, row, offered(before, wanted.tool))
-          if (JSON.stringify(after) !== JSON.stringify(before)) result.updated.push(row.name)
-          continue
-        }
-        const name = this.#add(tx, actor, server, wanted)
-        if (name === null) result.refused.push(wanted.tool_name)
-        else result.added.push(name)
-      }
-      if (delete_others)
-        for (const row of present.values()) {
-          deleteTool(tx, actor, row.id)
-          result.deleted.push(row.name)
-        }
-      return result
-    })
+    const result: McpSync = { added: [], updated: [], deleted: [], refused: [] }
+    const org = actor.organization_id
+    for (let i = 0; i < tools.length; i += AT_ONCE)
+      await this.#database.write((tx) => {
+        // It may have been deleted while it was asked for its tools.
+        const server = byId.get(tx, { id: server_id, org })
+        if (server)
+          for (const wanted of tools.slice(i, i + AT_ONCE)) this.#store(tx, actor, server, wanted, result)
+      })
+    if (!delete_others) return result
+    const kept = new Set(tools.map(({ tool_name }) => tool_name))
+    const present = await this.#database.read((c) => toolsOf.all(c, { server: server_id, org }))
+    const others = present.filter(({ tool_name }) => !kept.has(tool_name))
+    for (let i = 0; i < others.length; i += AT_ONCE)
+      await this.#database.write((tx) => {
+        for (const { id, name } of others.slice(i, i + AT_ONCE))
+          if (deleteTool(tx, actor, id)) result.deleted.push(name)
+      })
+    return result
   }
 
   async credentials(actor: Actor, server_id: string): Promise<string | null> {
@@ -217,6 +220,19 @@ export class SqliteMcpServers implements McpServerStore {
           .where('organization_id', '=', actor.organization_id),
       ),
     )
+  }
+
+  #store(tx: Transaction, actor: Actor, server: McpServerRow, wanted: NewMcpTool, result: McpSync): void {
+    const row = toolThere.get(tx, { server: server.id, name: wanted.tool_name })
+    if (!row) {
+      const name = this.#add(tx, actor, server, wanted)
+      if (name === null) result.refused.push(wanted.tool_name)
+      else result.added.push(name)
+      return
+    }
+    const before = toolOf(row)
+    const after = changeTool(tx, actor, row, offered(before, wanted.tool))
+    if (JSON.stringify(after) !== JSON.stringify(before)) result.updated.push(row.name)
   }
 
   /** The name under which a new tool is stored; null when there is none for it. */
