@@ -10,7 +10,7 @@ import { archiveMethods, archiveOperations } from './methods/archives.ts'
 import { blockMethods } from './methods/blocks.ts'
 import { compactionMethods, compactionOperations } from './methods/compactions.ts'
 import { conversationMethods, plainConversationOperations } from './methods/conversations.ts'
-import { folderMethods, folderOperations, sourceOperations } from './methods/folders.ts'
+import { fileSearchOperations, folderMethods, folderOperations, sourceOperations } from './methods/folders.ts'
 import { groupOperations } from './methods/groups.ts'
 import { identityMethods, identityOperations } from './methods/identities.ts'
 import { mcpMethods, mcpOperations } from './methods/mcp-servers.ts'
@@ -93,6 +93,7 @@ describe('every method of the official client, called for its effect and held ag
     ...groupOperations,
     ...folderOperations,
     ...sourceOperations,
+    ...fileSearchOperations,
     ...identityOperations,
     ...providerOperations,
     ...restOperations,

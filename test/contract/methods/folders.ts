@@ -289,6 +289,20 @@ export const folderOperations: PlainOperation[] = (['folders', 'sources'] as con
   return shared
 })
 
+/** Not of V1. */
+export const fileSearchOperations: PlainOperation[] = [
+  {
+    name: 'GET /v1/agents/{agent_id}/files/search',
+    shows: 'parts of the files of an agent',
+    async run(t) {
+      const { folder } = await aFolder(t)
+      const agent = await t.newAgent({ folder_ids: [folder.id] })
+      const found = (await get(t, `/v1/agents/${agent.id}/files/search?query=parrot`)) as { text: string }[]
+      assert.match(found[0]?.text ?? '', /The parrot is called Iago/)
+    },
+  },
+]
+
 /** The old spelling of what the client's methods call. */
 export const sourceOperations: PlainOperation[] = [
   {
