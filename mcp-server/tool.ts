@@ -6,6 +6,8 @@ import {
   type InputResponseView,
   isInputRequiredResult,
   type McpServer,
+  SdkError,
+  SdkErrorCode,
   type ServerContext,
   type ToolAnnotations,
 } from '@modelcontextprotocol/server'
@@ -170,7 +172,7 @@ function callOf({ client, context, deps, input, mint, server, settings }: CallPa
     signal,
     progress: progressOf(context, deps),
     log: deps.log,
-    hostIsGone: deps.hostIsGone,
+    hostIsGone: () => deps.hostIsGone() || sessionHasEnded(context),
     finish: deps.finish,
     decisions: deps.decisions,
     agent: () => client.findAgent(settings.agent ?? String(input['agent']), { signal }),
@@ -179,6 +181,19 @@ function callOf({ client, context, deps, input, mint, server, settings }: CallPa
     shows_apps: host.shows_apps,
     settings,
   }
+}
+
+/**
+ * The session of the call was ended, which cancels nothing. From 2026-07-28 on there are no sessions, and a host that closes
+ * its HTTP request cancels it.
+ */
+function sessionHasEnded({ mcpReq }: ServerContext): boolean {
+  const { reason } = mcpReq.signal as { reason: unknown }
+  return (
+    mcpReq.envelope === undefined &&
+    SdkError.isInstance(reason) &&
+    reason.code === SdkErrorCode.ConnectionClosed
+  )
 }
 
 function questionsOf(context: ServerContext, mint: MintState): UserQuestions {

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
-import { request } from 'node:http'
-import { cleanEnvironment, LOCI, type Running, start, temporaryFolder } from '../support/cli-process.ts'
+import { type ClientRequest, request } from 'node:http'
+import {
+  cleanEnvironment,
+  LOCI,
+  type Running,
+  start,
+  temporaryFolder,
+  withDeadline,
+} from '../support/cli-process.ts'
+import { eventually } from '../support/loci.ts'
+import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 import { connectV1Http, connectV2Http, startMcpHttp } from '../support/mcp-hosts.ts'
 
 const clientInfo = { name: 'raw', version: '1' }
@@ -100,6 +109,86 @@ describe('MCP over HTTP', () => {
     assert.equal(answer.status, 200)
     assert.equal(answer.headers['mcp-session-id'], undefined)
     assert.deepEqual(json(answer.text).result?.['structuredContent'], { agents: [], cursor: null })
+  })
+
+  describe('a host that goes in mid-turn', () => {
+    let model: ScriptedModel
+    let other: Awaited<ReturnType<typeof startMcpHttp>>
+    let answer: PromiseWithResolvers<void>
+    beforeEach(async () => {
+      answer = Promise.withResolvers()
+      model = await startScriptedModel([{ reply: { text: 'Done at last.', hold: answer.promise } }])
+      other = await startMcpHttp([], { ...env, OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: model.url })
+    })
+    afterEach(async () => {
+      answer.resolve()
+      await other.server.stop()
+      await model.close()
+    })
+
+    const message = (name: string) => ({ agent: name, message: 'Take your time' })
+    async function newAgent(name: string): Promise<void> {
+      const host = await connectV2Http(other.url)
+      const made = await host.call('agent_create', { name, model: 'openai/test-model' })
+      assert.equal(made.isError, false, made.text)
+      await host.close()
+    }
+    /** What became of the newest run. */
+    async function outcome(status: string): Promise<string> {
+      const host = await connectV2Http(other.url)
+      try {
+        const none = await host.call('run_get', { run_id: 'run-x' })
+        const [run_id] = /run-[0-9a-f-]{36}/.exec(none.text) ?? []
+        return await eventually(`the run is ${status}`, async () => {
+          const { text, structured } = await host.call('run_get', { run_id, wait_seconds: 1 })
+          return structured?.['status'] === status ? text : null
+        })
+      } finally {
+        await host.close()
+      }
+    }
+
+    it('finds the turn ended later, when its session was cut or ended', async () => {
+      for (const [name, leave] of [
+        ['Cut', async (sent: ClientRequest) => void sent.destroy()],
+        [
+          'Ended',
+          async (_: ClientRequest, id: string) =>
+            void (await send(other.url, { method: 'DELETE', headers: inSession(id) })),
+        ],
+      ] as const) {
+        await newAgent(name)
+        const id = await session(other.url)
+        const params = { name: 'agent_send_message', arguments: message(name) }
+        const body = JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/call', params })
+        const headers = { accept: ACCEPT, 'content-type': 'application/json', ...inSession(id) }
+        const sent = request(other.url, { method: 'POST', agent: false, headers })
+        sent
+          .on('error', () => undefined)
+          .on('response', (response) => response.on('error', () => undefined).resume())
+        sent.end(body)
+        const asked = await model.request(model.requests.length)
+        await leave(sent, id)
+        answer.resolve()
+        assert.equal(await withDeadline(asked.ended, 'the answer of the model'), 'answered')
+        assert.equal(await outcome('completed'), 'Done at last.')
+        answer = Promise.withResolvers()
+        model.add({ reply: { text: 'Done at last.', hold: answer.promise } })
+      }
+    })
+
+    it('has cancelled the turn when it closed its request, from 2026-07-28 on', async () => {
+      await newAgent('Closed')
+      const host = await connectV2Http(other.url)
+      const stop = new AbortController()
+      const sent = host.call('agent_send_message', message('Closed'), { signal: stop.signal })
+      sent.catch(() => undefined)
+      const asked = await model.request(0)
+      stop.abort()
+      assert.equal(await withDeadline(asked.ended, 'the request to the model'), 'aborted')
+      assert.match(await outcome('cancelled'), /cancelled/)
+      await host.close()
+    })
   })
 
   it('refuses sessions that it does not know, and requests that need one', async () => {
