@@ -15,6 +15,8 @@ import { StdioTransport } from './stdio-transport.ts'
 export interface ConnectionOptions {
   limits: McpLimits
   authorization: OAuthClientProvider | null
+  /** The server is known to speak an older protocol only: it is not asked for the newer one. */
+  older: boolean
   /** The server says that it has other tools now. */
   onToolsChanged(): void
   signal: AbortSignal
@@ -23,6 +25,8 @@ export interface ConnectionOptions {
 /** An open connection to a server; the caller closes it. */
 export interface Connection {
   client: Client
+  /** It speaks an older protocol. */
+  older: boolean
   /** Why it cannot be used any more; null while it can. */
   readonly failure: string | null
   /** Resolves when it has ended, whoever ended it. */
@@ -43,13 +47,13 @@ export async function connect(config: McpServerConfig, options: ConnectionOption
   const { limits } = options
   // The transport of events and posts belongs to the older protocols.
   if (config.mcp_server_type !== 'stdio')
-    return open(httpTransport(config, options), options, config.mcp_server_type === 'sse')
+    return open(httpTransport(config, options), options, options.older || config.mcp_server_type === 'sse')
   const first = new StdioTransport(config, limits)
   try {
-    return await open(first, options, false)
+    return await open(first, options, options.older)
   } catch (error) {
     const ended = first.failure?.startsWith('it ended with') === true
-    if (!ended || options.signal.aborted) throw withReason(error, first)
+    if (!ended || options.older || options.signal.aborted) throw withReason(error, first)
   }
   const second = new StdioTransport(config, limits)
   try {
@@ -135,6 +139,7 @@ async function open(transport: Transport, options: ConnectionOptions, older: boo
   }
   return {
     client,
+    older: client.getProtocolEra() === 'legacy',
     get failure() {
       return failure
     },

@@ -36,6 +36,8 @@ interface Slot {
   server_id: string
   connection: Connection | null
   opening: Promise<Connection> | null
+  /** What the last connection was found to speak. */
+  older: boolean
   /** Ends the opening. */
   abort: AbortController
   /** Calls under way. */
@@ -285,6 +287,7 @@ class Connections implements McpConnections {
       server_id: server.id,
       connection: null,
       opening: null,
+      older: false,
       abort: new AbortController(),
       active: 0,
       last_used: Date.now(),
@@ -336,14 +339,17 @@ class Connections implements McpConnections {
         limits: this.#limits,
         authorization:
           !stdio && (await hasTokens(credentials)) ? await ServerAuthorization.open(credentials, null) : null,
+        older: slot.older,
         onToolsChanged: () => this.#options.onToolsChanged(actor, server.id),
         signal: AbortSignal.any([slot.abort.signal, limit]),
       })
       slot.connection = connection
+      slot.older = connection.older
       this.#setState(server.id, 'connected', null)
       void connection.ended.then(() => this.#ended(server, config, slot, connection))
       return connection
     } catch (error) {
+      slot.older = false
       const late = limit.aborted ? `it did not answer within ${this.#limits.connect_ms / 1000} s` : null
       const failure = late
         ? new AppError(

@@ -68,8 +68,20 @@ describe('MCP servers that are programs', () => {
     await eventually('they are gone', () => (all.some(lives) ? null : true))
   })
 
-  it('may end at a question of the newer protocol: they are started once more for the older', async () => {
-    assert.ok((await list(aProgram('strict'))).tools.length > 0)
+  it('may end at a question of the newer protocol: they are started once more for the older, from then on once', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'loci-mcp-'))
+    const file = join(folder, 'pids')
+    const starts = async () => (await readFile(file, 'utf8')).trim().split('\n').length
+    try {
+      const server = aProgram('strict', { args: [file] })
+      assert.ok((await list(server)).tools.length > 0)
+      assert.equal(await starts(), 2)
+      await assert.rejects(call(mcp, server, 'crash'))
+      assert.deepEqual(await text(server, 'add', { a: 1, b: 2 }), ['success', '3'])
+      assert.equal(await starts(), 3)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 
   it('may print what is no message', async () => {
