@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { UnauthorizedError } from '@modelcontextprotocol/client'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
   McpAuthorization,
@@ -13,7 +12,8 @@ import type {
 } from '../../core/ports/mcp-servers.ts'
 import { AppError, isAppError, messageOf } from '../../schema/errors.ts'
 import type { McpServerConfig } from '../../schema/mcp-server.ts'
-import { abortable, connect, type Connection, httpTransport, newClient } from './connection.ts'
+import { authorize } from './authorize.ts'
+import { abortable, connect, type Connection } from './connection.ts'
 import { describe, lostSession } from './errors.ts'
 import { DEFAULT_LIMITS, type McpLimits } from './limits.ts'
 import { listTools } from './listing.ts'
@@ -129,64 +129,16 @@ class Connections implements McpConnections {
   async *authorize(
     actor: Actor,
     server: McpServer,
-    { redirect_url, signal }: { redirect_url: string; signal: AbortSignal },
+    options: { redirect_url: string; signal: AbortSignal },
   ): AsyncGenerator<McpAuthorization, void> {
-    try {
-      yield { step: 'connected', listing: await this.listTools(actor, server, { signal }) }
-      return
-    } catch (error) {
-      const { config } = server
-      const wanted = describe(server.server_name, 'connecting', error).data['authorization_required'] === true
-      if (!wanted || config.mcp_server_type === 'stdio') throw error
-      const authorization = await ServerAuthorization.open(
-        this.#options.credentials(actor, server.id),
-        redirect_url,
-      )
-      // A token of the configuration that is not good would stand in the way of the one that is to come.
-      const filled = fillIn(server.server_name, config, {})
-      if (filled.mcp_server_type === 'stdio') throw error
-      const transport = httpTransport(
-        { ...filled, auth_token: null },
-        { limits: this.#limits, authorization },
-      )
-      const client = newClient(this.#limits, () => undefined)
-      const within = AbortSignal.any([signal, AbortSignal.timeout(this.#limits.connect_ms)])
-      try {
-        try {
-          await abortable(
-            client.connect(transport, { timeout: this.#limits.connect_ms, signal: within }),
-            within,
-          )
-        } catch (refusal) {
-          if (!(refusal instanceof UnauthorizedError) || authorization.url === null)
-            throw describe(server.server_name, 'asking how to log in', refusal)
-        }
-        if (authorization.url !== null) {
-          const login = this.#logins.begin(authorization.session_id, signal)
-          try {
-            yield {
-              step: 'authorization_url',
-              url: authorization.url.href,
-              session_id: authorization.session_id,
-            }
-            await login.finish(async (query) => {
-              try {
-                await transport.finishAuth(query)
-              } catch (failure) {
-                throw describe(server.server_name, 'completing the log-in', failure)
-              }
-            })
-          } finally {
-            login.end()
-          }
-        }
-      } finally {
-        await client.close()
-        await transport.close()
-      }
-      await this.forget(server.id)
-      yield { step: 'connected', listing: await this.listTools(actor, server, { signal }) }
-    }
+    yield* authorize(server, {
+      ...options,
+      limits: this.#limits,
+      logins: this.#logins,
+      credentials: this.#options.credentials(actor, server.id),
+      list: () => this.listTools(actor, server, { signal: options.signal }),
+      forget: () => this.forget(server.id),
+    })
   }
 
   callback(answer: McpCallback): Promise<void> {
