@@ -102,7 +102,7 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
 }
 
 /** Chromium, headless, with the profile's environment. The caller closes it. */
-export function openBrowser(profile: Profile): Promise<Browser> {
+export function openBrowser(profile: Pick<Profile, 'env'>): Promise<Browser> {
   const env = Object.entries(profile.env).filter((entry): entry is [string, string] => entry[1] !== undefined)
   return chromium.launch({
     executablePath: CHROMIUM,
