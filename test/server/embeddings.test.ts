@@ -105,6 +105,16 @@ describe('embeddings through an OpenAI-compatible provider', () => {
     assert.equal(embedding_config?.embedding_dim, 256)
   })
 
+  it('of a provider that is not there are told as such, from the beginning on', async () => {
+    const archive = await newArchive('nobody/embed')
+    const said = { model: 'nobody/embed', status: 'error' }
+    for (const { metadata } of [archive, await t.letta.archives.retrieve(archive.id)]) {
+      const { error, ...state } = (metadata?.['embedding'] ?? {}) as { error: string }
+      assert.deepEqual(state, said)
+      assert.match(error, /nobody\/embed is no embedding model that can be reached/)
+    }
+  })
+
   it('leave out one text that the provider refuses, and keep the others', async () => {
     const archive = await newArchive()
     answer = (body) =>

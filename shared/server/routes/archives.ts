@@ -1,8 +1,9 @@
 import * as z from 'zod'
 import { chooseEmbedding } from '../../core/search/embedding-choice.ts'
+import type { Actor } from '../../core/ports/actor.ts'
 import type { EmbeddingStatus } from '../../core/ports/vector-store.ts'
 import { AGENT_RELATIONS, agentState } from '../../schema/agent.ts'
-import { archive, createArchive, updateArchive } from '../../schema/archive.ts'
+import { archive, type Archive, createArchive, updateArchive } from '../../schema/archive.ts'
 import { idSchema, newId } from '../../schema/ids.ts'
 import { listOf, pageQuery } from '../../schema/page.ts'
 import { createPassage, createPassages, passage, type CreatePassage } from '../../schema/passage.ts'
@@ -25,8 +26,19 @@ function newPassage(context: ServerContext, body: CreatePassage) {
 }
 
 /** How far an archive's passages are embedded. */
-function stateOf({ waiting, problem }: EmbeddingStatus) {
-  return { status: problem !== null ? 'error' : waiting ? 'waiting' : 'completed', error: problem }
+function stateOf({ model, waiting, problem }: EmbeddingStatus) {
+  return { model, status: problem !== null ? 'error' : waiting ? 'waiting' : 'completed', error: problem }
+}
+
+/** An archive with how far its passages are embedded, or why they are not. */
+async function withState({ deps }: ServerContext, actor: Actor, found: Archive): Promise<Archive> {
+  const status = await deps.store.vectors.status(actor, found.id)
+  if (!status) return found
+  const isThere = await deps.embeddings?.resolve(actor, status.model).catch(() => null)
+  const problem =
+    status.problem ??
+    (isThere ? null : `${status.model} is no embedding model that can be reached: search is by words`)
+  return { ...found, metadata: { ...found.metadata, embedding: stateOf({ ...status, problem }) } }
 }
 
 const empty = () => new Response(null, { status: 204 })
@@ -40,7 +52,7 @@ export const routes = [
     body: createArchive,
     answer: archive,
     async handle({ actor, context, body }) {
-      return context.deps.store.archives.create(actor, {
+      const made = await context.deps.store.archives.create(actor, {
         id: newId('archive'),
         name: body.name,
         description: body.description ?? null,
@@ -48,6 +60,7 @@ export const routes = [
         embedding: await chooseEmbedding(context.deps, actor, body),
         created_at: context.deps.clock.now().toISOString(),
       })
+      return withState(context, actor, made)
     },
   }),
   route({
@@ -74,8 +87,7 @@ export const routes = [
     async handle({ actor, context, params }) {
       const found = await context.deps.store.archives.get(actor, params.archive_id)
       if (!found) throw notFound('Archive', params.archive_id)
-      const status = await context.deps.store.vectors.status(actor, found.id)
-      return status ? { ...found, metadata: { ...found.metadata, embedding: stateOf(status) } } : found
+      return withState(context, actor, found)
     },
   }),
   route({
@@ -96,7 +108,7 @@ export const routes = [
           : { embedding: await chooseEmbedding(context.deps, actor, { embedding }) }),
       })
       if (!found) throw notFound('Archive', params.archive_id)
-      return found
+      return withState(context, actor, found)
     },
   }),
   route({
