@@ -202,7 +202,10 @@ function isSame(a: Entry, b: Entry): boolean {
   return a.discovered === b.discovered && isDeepStrictEqual(a.provider, b.provider)
 }
 
-/** The providers, each once: those that are named, then those looked for on this machine. */
+/**
+ * The providers, each once: those that are named, those looked for on this machine, and last those that a client has added:
+ * they change nobody's default model.
+ */
 export function entriesOf(
   providers: ProviderList,
   options: Pick<ModelsOptions, 'discover_local' | 'local_urls'>,
@@ -223,7 +226,8 @@ export function entriesOf(
     )
     if (!twice) entries.push({ ...entry, list: null, stale_at: 0 })
   }
-  return entries
+  const isAdded = ({ provider }: Entry) => provider.category === 'byok' && provider.updated_at !== undefined
+  return [...entries.filter((entry) => !isAdded(entry)), ...entries.filter(isAdded)]
 }
 
 function addressOf(provider: ProviderConfig): string {

@@ -384,6 +384,14 @@ describe('catalog of models', () => {
     await assert.rejects(auto([provider], 'openai/z'), (error) => isAppError(error, 'model_not_found'))
   })
 
+  it('takes no added provider for the default while there is another', async () => {
+    const { url } = await serve({ 'GET /v1/models': { json: { data: [{ id: 'chat' }] } } })
+    const added = { ...providerAt(`${url}/v1`), name: 'added', updated_at: new Date().toISOString() }
+    const own = { ...providerAt(`${url}/v1`), name: 'own' }
+    assert.equal((await catalog([added, own]).resolve(actor, 'letta/auto')).handle, 'own/chat')
+    assert.equal((await catalog([added]).resolve(actor, 'letta/auto')).handle, 'added/chat')
+  })
+
   it('takes the first of two providers with one name', async () => {
     const server = await serve({
       'GET /one/models': { json: { data: [{ id: 'first' }] } },
