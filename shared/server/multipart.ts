@@ -13,8 +13,9 @@ const MAX_HEAD = 16 * 1024
 const MAX_OTHER = 64 * 1024
 
 /**
- * Reads the first file of a `multipart/form-data` body, as it comes: `begin` hears its name, `write` its bytes. What follows
- * it is not read. Throws `unsupported_media_type` for another body, `invalid_argument` for one that is broken or has no file.
+ * Reads the file of a `multipart/form-data` body, in its field `file`, as it comes: `begin` hears its name, `write` its
+ * bytes. Throws `unsupported_media_type` for another body, `invalid_argument` for one that is broken or has no file,
+ * `validation` for a file in another field and for a second one.
  */
 export async function readMultipartFile(
   request: Request,
@@ -27,17 +28,18 @@ export async function readMultipartFile(
   // As if a line had ended before the first delimiter.
   let rest: Buffer = Buffer.from('\r\n', 'latin1')
   let other = 0
+  let done = false
   const more = async () => {
-    const { done, value } = await reader.read().catch((error: unknown) => {
+    const { done: ended, value } = await reader.read().catch((error: unknown) => {
       throw new AppError('invalid_argument', 'the upload did not arrive whole', { cause: error })
     })
-    if (done) throw broken('it ends in the middle of a part')
+    if (ended) throw broken('it ends in the middle of a part')
     rest = rest.length === 0 ? Buffer.from(value) : Buffer.concat([rest, value])
     return value.length
   }
   const spend = (bytes: number) => {
     other += bytes
-    if (other > MAX_OTHER) throw broken('there is too much before the file')
+    if (other > MAX_OTHER) throw broken('there is too much beside the file')
   }
   try {
     for (;;) {
@@ -50,8 +52,10 @@ export async function readMultipartFile(
         if (rest.length > delimiter.length && at < 0) rest = rest.subarray(rest.length - delimiter.length)
         spend(await more())
       }
-      if (rest.toString('latin1', 0, 2) === '--')
+      if (rest.toString('latin1', 0, 2) === '--') {
+        if (done) return
         throw broken('it has no file; send one in the field named file')
+      }
       let end = rest.indexOf('\r\n\r\n')
       for (; end < 0; end = rest.indexOf('\r\n\r\n')) {
         if (rest.length > MAX_HEAD) throw broken('the head of a part is too long')
@@ -65,10 +69,17 @@ export async function readMultipartFile(
         spend(head.length)
         continue
       }
+      if (found.field !== 'file')
+        throw new AppError('validation', `body.${found.field}: a file is sent in the field named file`)
+      if (done)
+        throw new AppError(
+          'validation',
+          `body.file: a request takes one file; send '${found.name}' in another`,
+        )
       rest = rest.subarray(2)
       file.begin(found)
       await body()
-      return
+      done = true
     }
   } finally {
     // What is left of the body is nobody's business; a client that still sends it may do so.
@@ -77,11 +88,15 @@ export async function readMultipartFile(
 
   async function body(): Promise<void> {
     // An empty file's delimiter has lost its line end to the head.
-    if (rest.subarray(0, delimiter.length - 2).equals(delimiter.subarray(2))) return
+    if (rest.subarray(0, delimiter.length - 2).equals(delimiter.subarray(2))) {
+      rest = Buffer.concat([delimiter.subarray(0, 2), rest])
+      return
+    }
     for (;;) {
       const at = rest.indexOf(delimiter)
       if (at >= 0) {
         await file.write(rest.subarray(0, at))
+        rest = rest.subarray(at)
         return
       }
       const safe = rest.length - delimiter.length
@@ -106,7 +121,7 @@ function boundaryOf(content_type: string): string {
 }
 
 /** The file of a part's head; null for another field. */
-function fileOf(head: string): MultipartFile | null {
+function fileOf(head: string): (MultipartFile & { field: string }) | null {
   const disposition = /^content-disposition:(.*)$/im.exec(head)?.[1]
   if (disposition === undefined) return null
   const extended = /filename\*=(?:utf-8)''([^;\s]+)/i.exec(disposition)?.[1]
@@ -114,7 +129,13 @@ function fileOf(head: string): MultipartFile | null {
     /filename="((?:[^"\\]|\\.)*)"/i.exec(disposition)?.[1] ?? /filename=([^;\s]+)/i.exec(disposition)?.[1]
   if (extended === undefined && plain === undefined) return null
   const type = /^content-type:\s*([^\s;]+)/im.exec(head)?.[1] ?? null
-  return { name: decoded(extended) ?? unescaped(plain ?? ''), type }
+  const field =
+    /[;\s]name="((?:[^"\\]|\\.)*)"/i.exec(disposition)?.[1] ?? /[;\s]name=([^;\s"]+)/i.exec(disposition)?.[1]
+  return {
+    field: unescaped(field ?? '').slice(0, 100),
+    name: decoded(extended) ?? unescaped(plain ?? ''),
+    type,
+  }
 }
 
 function decoded(text: string | undefined): string | null {

@@ -231,7 +231,26 @@ describe('folders and files', () => {
       assert.equal(await post('multipart/form-data; boundary=b', `${head}cut off`), 400)
       const field = '--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n'
       assert.equal(await post('multipart/form-data; boundary=b', `${field}${head}\r\n--b--`), 200)
+      assert.equal(await post('multipart/form-data; boundary=b', `${head}text\r\n${field}--b--`), 200)
       assert.equal((await t.http('POST', `/v1/folders/source-${crypto.randomUUID()}/upload`)).status, 404)
+    })
+
+    it('in another field, or two at once, are refused, and nothing of them stays', async () => {
+      const folder_id = await aFolder()
+      const post = async (...files: [field: string, name: string][]) => {
+        const body = new FormData()
+        for (const [field, name] of files) body.append(field, new File(['text'], name))
+        const answer = await fetch(`${t.url}/v1/folders/${folder_id}/upload`, { method: 'POST', body })
+        return { status: answer.status, text: await answer.text() }
+      }
+      const other = await post(['document', 'a.txt'])
+      assert.equal(other.status, 422)
+      assert.match(other.text, /body\.document: a file is sent in the field named file/)
+      const two = await post(['file', 'a.txt'], ['file', 'b.txt'])
+      assert.equal(two.status, 422)
+      assert.match(two.text, /one file; send 'b\.txt' in another/)
+      assert.deepEqual((await t.letta.folders.files.list(folder_id)).items, [])
+      assert.equal((await post(['file', 'a.txt'])).status, 200)
     })
   })
 
