@@ -13,6 +13,8 @@ export interface Log {
   requests: (fetch: Fetch) => Fetch
   /** A failure of ours. */
   failure: (where: string, error: unknown, request_id?: string) => void
+  /** What others do wrong and somebody should know: no text of theirs, which might be anything. */
+  warn: (where: string, reason: string) => void
   /** Writes out what is still held back. */
   close(): void
 }
@@ -67,6 +69,10 @@ export function openLog(level: LogLevel): Log {
       log.error({ ...(request_id === undefined ? {} : { request_id }), where, err })
       file?.flush()
     },
+    warn(where, reason) {
+      log.warn({ where, reason })
+      flushSoon()
+    },
     close() {
       // The end of a process does not wait for writes.
       if (flushing) clearTimeout(flushing)
@@ -107,5 +113,5 @@ function readable(json: string): string {
     return `${time} ${line.method} ${line.path} ${line.status} ${line.ms} ms${reason}\n`
   }
   const request = line.request_id === undefined ? '' : ` (request ${line.request_id})`
-  return `${time} ${line.where}${request}: ${line.err?.stack ?? line.err?.message}\n`
+  return `${time} ${line.where}${request}: ${line.err?.stack ?? line.err?.message ?? line.reason}\n`
 }

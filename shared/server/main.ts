@@ -216,6 +216,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       store.files,
       lazyFileParser({ directory: uploaded, parsers: join(data, 'parsers') }),
       onFailure,
+      {
+        onRefused: (file_id) =>
+          log?.warn('reading files', `${file_id} could not be read; its error_message says why`),
+      },
     )
     const context: ServerContext = {
       deps,
@@ -247,7 +251,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       if (uncalled.length > 0) await (await import('./resume-runs.ts')).callBackLate(context, uncalled)
       ingest.wake()
     })
-    const embedding = repeat(EMBED_EVERY_MS, unlessClosing, () => embedWaiting(deps, closing.signal))
+    const embedding = repeat(EMBED_EVERY_MS, unlessClosing, () =>
+      embedWaiting(deps, closing.signal, ({ owner, model, code, wait_ms }) =>
+        log?.warn(
+          'embedding',
+          `${model} failed for ${owner} (${code}); it is asked again in ${wait_ms / 1000} s`,
+        ),
+      ),
+    )
     const pruning = repeat(PRUNE_EVERY_MS, unlessClosing, async () => {
       await store.streams.prune(new Date(Date.now() - server.stream_retention_hours * 3_600_000))
       await ingest.tidy()

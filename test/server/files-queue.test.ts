@@ -14,7 +14,8 @@ import { eventually } from '../support/loci.ts'
 /** Takes a parser minutes. */
 const SLOW = '<div>'.repeat(100_000)
 
-describe('the queue of uploads', () => {
+describe('the queue of uploads', function () {
+  this.timeout(120_000)
   let data: string
   let uploads: string
   let store: Store
@@ -28,7 +29,9 @@ describe('the queue of uploads', () => {
     await mkdir(uploads)
     store = await openSqliteStore({ directory: data, version: '0.0.0' })
     const parser = createFileParser({ directory: uploads, parsers: join(data, 'parsers') })
-    ingest = new FileIngest(store.files, parser, (_, error) => failures.push(error), { time_ms: 300 })
+    ingest = new FileIngest(store.files, parser, (_, error) => failures.push(error), {
+      quick: { time_ms: 3_000 },
+    })
     folder_id = (await store.folders.create(ADA, aFolder())).id
   })
   afterEach(async () => {

@@ -54,6 +54,39 @@ describe('the log', () => {
     assert.doesNotMatch(JSON.stringify(lines), /private-key/)
   })
 
+  it('tells that a file could not be read and that texts were not embedded, without anything of them', async () => {
+    const lines = await logOf(
+      'warn',
+      `
+        const provider = { name: 'mine', provider_type: 'openai', api_key: 'sk-private-key', base_url: 'http://127.0.0.1:1' }
+        await call('POST', '/v1/providers/', provider)
+        const archive = await call('POST', '/v1/archives/', { name: 'a', embedding: 'mine/private-model' })
+        await call('POST', '/v1/archives/' + archive.id + '/passages', { text: 'private-text' })
+        const folder = await call('POST', '/v1/folders/', { name: 'f' })
+        const body = new FormData()
+        body.append('file', new File(['%PDF-1.4 private-text'], 'private-name.pdf'))
+        const headers = { authorization: 'Bearer top-secret' }
+        await fetch(url + '/v1/folders/' + folder.id + '/upload', { method: 'POST', headers, body })
+        for (const end = Date.now() + 30_000; Date.now() < end;) {
+          const [file] = await call('GET', '/v1/folders/' + folder.id + '/files')
+          const { metadata } = await call('GET', '/v1/archives/' + archive.id)
+          if (file.processing_status === 'error' && metadata.embedding.status === 'error') break
+          await new Promise((resolve) => setTimeout(resolve, 50))
+        }
+      `,
+    )
+    const said = lines.map(({ level, where, reason }) => [level, where, String(reason)] as const)
+    const embedding = said.find(([, where]) => where === 'embedding')
+    assert.match(
+      embedding?.[2] ?? '',
+      /^mine\/private-model failed for archive-\S+ \(llm_\w+\); it is asked again in/,
+    )
+    const file = said.find(([, where]) => where === 'reading files')
+    assert.match(file?.[2] ?? '', /^file-\S+ could not be read; its error_message says why$/)
+    assert.ok(said.every(([level]) => level === 40))
+    assert.doesNotMatch(JSON.stringify(lines), /private-(text|name|key)/)
+  })
+
   it('has one line for each request: no query, key or text of a message', async () => {
     const lines = await logOf(
       'info',

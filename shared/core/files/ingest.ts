@@ -20,6 +20,7 @@ type Lane = 'any' | 'quick'
  */
 export class FileIngest {
   readonly #quick: typeof QUICK
+  readonly #onRefused: (file_id: string) => void
   readonly #files: FileStore
   readonly #parser: FileParser
   readonly #onFailure: (where: string, error: unknown) => void
@@ -33,9 +34,10 @@ export class FileIngest {
     files: FileStore,
     parser: FileParser,
     onFailure: (where: string, error: unknown) => void,
-    quick: Partial<typeof QUICK> = {},
+    options: { quick?: Partial<typeof QUICK>; onRefused?: (file_id: string) => void } = {},
   ) {
-    this.#quick = { ...QUICK, ...quick }
+    this.#quick = { ...QUICK, ...options.quick }
+    this.#onRefused = options.onRefused ?? (() => undefined)
     this.#files = files
     this.#parser = parser
     this.#onFailure = onFailure
@@ -116,6 +118,7 @@ export class FileIngest {
     }
     this.#slow.delete(claim.file_id)
     if (outcome !== 'lost') await this.#files.finish(claim, outcome)
+    if (outcome !== 'lost' && outcome.status === 'error') this.#onRefused(claim.file_id)
     // Another instance that has taken it over still needs the upload.
     if ((await this.#files.unread([claim.file_id])).length === 0) await this.#parser.discard(claim.file_id)
   }

@@ -13,11 +13,24 @@ const MAX_CHARACTERS = 24_000
 const FIRST_WAIT_MS = 2_000
 const MAX_WAIT_MS = 10 * 60_000
 
+/** A batch that was not embedded. */
+export interface EmbeddingProblem {
+  owner: string
+  model: string
+  /** The error's code; its text may hold what was to be embedded. */
+  code: string
+  wait_ms: number
+}
+
 /**
  * Embeds what waits, batch after batch, until nothing is due. A provider that fails is asked again later, longer each
- * time; why is kept with the owner of the texts. Never rejects for a provider's failure.
+ * time; why is kept with the owner of the texts, and `onProblem` hears of it. Never rejects for a provider's failure.
  */
-export async function embedWaiting(deps: CoreDeps, signal: AbortSignal): Promise<void> {
+export async function embedWaiting(
+  deps: CoreDeps,
+  signal: AbortSignal,
+  onProblem: (problem: EmbeddingProblem) => void = () => undefined,
+): Promise<void> {
   await deps.store.vectors.tidy()
   while (!signal.aborted) {
     const batch = await deps.store.vectors.claim({ ...BATCH, claim_ms: CLAIM_MS })
@@ -29,6 +42,7 @@ export async function embedWaiting(deps: CoreDeps, signal: AbortSignal): Promise
       if (!isAppError(error)) throw error
       const wait = Math.min(FIRST_WAIT_MS * 2 ** Math.min(batch.failures, 16), MAX_WAIT_MS)
       await deps.store.vectors.fail(batch, messageOf(error), wait)
+      onProblem({ owner: batch.owner, model: batch.model, code: error.code, wait_ms: wait })
     }
   }
 }
