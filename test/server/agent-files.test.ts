@@ -577,6 +577,15 @@ describe('agent files', () => {
       )
     })
 
+    it('a tool without a name is called as in its schema, and a warning says so', async () => {
+      const json_schema = { name: 'nameless_one', parameters: { type: 'object', properties: {} } }
+      const tools = [
+        aTool('t', { name: null, json_schema, source_code: 'def nameless_one():\n    return 1' }),
+      ]
+      const { warnings } = await importing({ ...aFile({ tool_ids: ['t'] }), tools })
+      assert.ok(warnings.includes("tools[0] has no name; it is called 'nameless_one', as in its schema."))
+    })
+
     it('a tool that cannot be run here is shown to the model, and a call of it says so', async () => {
       const { agent_ids } = await importing({
         ...aFile({ tool_ids: ['t'] }),

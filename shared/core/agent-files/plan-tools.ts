@@ -54,6 +54,8 @@ export async function planTools(
   )
   for (const [i, { raw, value }] of file.tools.entries()) {
     const made = read[i] ?? toolOf(actor, value)
+    if (value.name == null)
+      plan.warnings.push(`tools[${i}] has no name; it is called '${made.name}', as in its schema.`)
     const present = existing.get(made.name)
     const tool = present ? decide(present, made, options, plan) : made
     if (!present) plan.new_tools.push(tool)
