@@ -34,6 +34,9 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   tools: () => import('./routes/tools.ts'),
 }
 
+/** Paths of the hosted service alone that look like an id. */
+const HOSTED_ONLY = new Set(['/v1/agents/search'])
+
 export interface App {
   /** Answers a request. Never rejects. */
   fetch(request: Request): Promise<Response>
@@ -58,6 +61,7 @@ export function createApp(context: ServerContext): App {
     async fetch(request) {
       try {
         const path = pathOf(request)
+        if (HOSTED_ONLY.has(path)) return noRoute(request)
         const app = await load(path.split('/', 3)[2] ?? '')
         return app && path.startsWith('/v1/') ? await app.fetch(request) : noRoute(request)
       } catch (error) {

@@ -6,6 +6,7 @@ const AGENT = `agent-${crypto.randomUUID()}`
 /** What V1's hosted service alone served: there is no route, in V1's words. */
 const ROUTES = [
   'POST /v1/agents/search',
+  'GET /v1/agents/search',
   'GET /v1/agents/search/count',
   `GET /v1/agents/${AGENT}/core-memory/variables`,
   `GET /v1/agents/${AGENT}/memory-files/directory`,
