@@ -81,7 +81,9 @@ export async function startForkServer(wall: Wall, command: WalledCommand): Promi
     ({ call: number, channel, body }) => {
       const call = calls.get(number)
       if (channel !== CHANNEL.control) return call?.push(channel, Buffer.from(body))
-      const message = control.parse(JSON.parse(body.toString()))
+      const message = parseControl(body)
+      // Nothing of a tool runs there; what its packages run when Python starts may do this.
+      if (!message) return stop()
       if (message.kind === 'hello') return hello.resolve(message)
       calls.delete(number)
       call?.end(sentence(message, call.limits))
@@ -159,6 +161,14 @@ export async function startForkServer(wall: Wall, command: WalledCommand): Promi
       stop()
       await gone
     },
+  }
+}
+
+function parseControl(body: Buffer): z.infer<typeof control> | null {
+  try {
+    return control.parse(JSON.parse(body.toString()))
+  } catch {
+    return null
   }
 }
 
