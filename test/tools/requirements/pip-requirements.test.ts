@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,6 +9,7 @@ import { findPython, type Interpreter } from '../../../shared/tools/python/inter
 import type { EnvironmentsOptions } from '../../../shared/tools/requirements/environments.ts'
 import { installEnv } from '../../../shared/tools/requirements/install-env.ts'
 import { createPipRequirements } from '../../../shared/tools/requirements/pip-requirements.ts'
+import { openWall } from '../../../shared/tools/sandbox/wall.ts'
 import { startPython } from '../python/start-python.ts'
 import { writeSourceDistribution, writeWheel } from './wheels.ts'
 
@@ -96,6 +97,24 @@ describe('packages of Python tools', function () {
       assert.match(await tools.failure(source, { args: { name: 'Ada' } }), /No module named 'greeter'/)
       const write = 'import greeter\ndef f():\n    open(greeter.__file__, "a").write("#")'
       assert.match(await tools.failure(write, { pip }), /Read-only file system|PermissionError/)
+    } finally {
+      await tools.close()
+    }
+  })
+
+  it('are there for a tool that may read a folder around the data directory', async function () {
+    const hide = [join(folder, 'environments')]
+    chmodSync(folder, 0o755)
+    const tools = await startPython(this, {
+      requirements: requirements(),
+      hide,
+      wall: await openWall({ hide }),
+    })
+    try {
+      const source = `import greeter, os\ndef f():\n    return os.listdir(${JSON.stringify(hide[0])})`
+      const options = { pip: [{ name: 'greeter', version: '1.0' }], permissions: { read: [folder] } }
+      // Its own packages, and not those of other tools.
+      assert.match(await tools.text(source, options), /^\["[0-9a-f]{32}"\]$/)
     } finally {
       await tools.close()
     }
