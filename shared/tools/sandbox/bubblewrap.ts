@@ -1,8 +1,11 @@
 import { limited, powerless, words } from './limit-script.ts'
-import { type CommandLine, NOBODY, SCRATCH } from './linux-layout.ts'
+import { ACCOUNTS, type CommandLine, isBelow, NOBODY, SCRATCH } from './linux-layout.ts'
 import { findProgram } from './programs.ts'
 
-/** The wall out of bubblewrap: the command line that makes it, or which program of the system is missing. */
+/**
+ * The wall out of bubblewrap: the command line that makes it, or which program of the system is missing. It reads
+ * ACCOUNTS from pipes of its own, behind those of the program.
+ */
 export function bubblewrap(search: string): { missing: string } | CommandLine {
   const find = (name: string) => findProgram(name, search)
   const root = process.getuid?.() === 0
@@ -20,6 +23,12 @@ export function bubblewrap(search: string): { missing: string } | CommandLine {
   }
   return (command, placed) => {
     const { limits } = command
+    /** What it takes to put something into a folder. */
+    const foldersIn = (folder: string) =>
+      placed
+        .flatMap(({ path }) => parents(path))
+        .filter((path) => path !== folder && isBelow(path, folder))
+        .flatMap((path) => [...words('--perms 0755 --dir'), path])
     return [
       bwrap,
       ...words('--unshare-pid --unshare-ipc --unshare-uts --unshare-cgroup-try'),
@@ -32,7 +41,7 @@ export function bubblewrap(search: string): { missing: string } | CommandLine {
       ...(root || command.namespaces ? [] : ['--disable-userns']),
       ...words(`--perms 1777 --size ${limits.scratch_mb * 1024 * 1024} --tmpfs ${SCRATCH}`),
       ...words('--proc /proc --dir /dev --dir /etc'),
-      ...placed.flatMap(({ path }) => parents(path)).flatMap((path) => ['--perms', '0755', '--dir', path]),
+      ...foldersIn('/'),
       ...placed.flatMap((placed) => {
         switch (placed.kind) {
           case 'link':
@@ -47,9 +56,14 @@ export function bubblewrap(search: string): { missing: string } | CommandLine {
             // It makes what lies below read-only by itself.
             return []
           case 'hide':
-            return ['--perms', '0555', '--size', '4096', '--tmpfs', placed.path, '--remount-ro', placed.path]
+            return [...words('--perms 0555 --size 4096 --tmpfs'), placed.path, ...foldersIn(placed.path)]
+          case 'seal':
+            return ['--remount-ro', placed.path]
         }
       }),
+      ...Object.keys(ACCOUNTS).flatMap((path, index) =>
+        words(`--perms 0644 --file ${3 + command.pipes + index} ${path}`),
+      ),
       ...words(`--remount-ro / --chdir ${SCRATCH} --`),
       ...(root ? powerless(step, command, true) : limited(sh, limits)),
       command.command,

@@ -12,6 +12,8 @@ export type Placed =
   | { kind: 'lock'; path: string }
   /** A folder that must not be seen though a folder around it is. */
   | { kind: 'hide'; path: string }
+  /** The end of what is shown in a hidden folder after all: nothing can be made in it any more. */
+  | { kind: 'seal'; path: string }
 
 /** How a program is started behind a wall that shows it these things. */
 export type CommandLine = (command: WalledCommand, placed: readonly Placed[]) => string[]
@@ -21,6 +23,12 @@ export const SCRATCH = '/tmp'
 
 /** Whose the program is, inside, and outside when the server is root. The number that Linux shows for nobody. */
 export const NOBODY = 65_534
+
+/** All accounts that there are inside: some programs fail when theirs has no name. */
+export const ACCOUNTS = {
+  '/etc/passwd': `nobody:x:${NOBODY}:${NOBODY}:nobody:${SCRATCH}:/bin/false\n`,
+  '/etc/group': `nogroup:x:${NOBODY}:\n`,
+}
 
 const DEVICES = ['/dev/null', '/dev/zero', '/dev/full', '/dev/random', '/dev/urandom']
 
@@ -63,14 +71,14 @@ export function layout(command: WalledCommand, hide: readonly string[]): Placed[
       .map((mount) => path + mount.slice(source.length))
       .filter((place) => !writable.some((folder) => isBelow(place, folder.path))),
   )
-  const hidden = hide
-    .filter((path) => existsSync(path))
-    .map((path) => realpathSync(path))
-    .flatMap((path) =>
-      declared
-        .filter(({ source }) => isBelow(path, source))
-        .map((placed) => ({ kind: 'hide' as const, path: placed.path + path.slice(placed.source.length) })),
-    )
+  const hides = hide.filter((path) => existsSync(path)).map((path) => realpathSync(path))
+  const hidden = hides.flatMap((path) =>
+    declared
+      .filter(({ source }) => isBelow(path, source))
+      .map((placed) => placed.path + path.slice(placed.source.length)),
+  )
+  // No tool may declare what is there; installed packages are.
+  const isOurs = ({ source }: { source: string }) => hides.some((path) => isBelow(source, path))
   return [
     ...system,
     ...DEVICES.map((path) => ({ kind: 'device' as const, path })),
@@ -81,9 +89,11 @@ export function layout(command: WalledCommand, hide: readonly string[]): Placed[
     // Shared memory counts as scratch.
     { kind: 'link', path: '/dev/shm', target: SCRATCH },
     ...configuration,
-    ...declared,
+    ...declared.filter((placed) => !isOurs(placed)),
     ...locks.map((path) => ({ kind: 'lock' as const, path })),
-    ...hidden,
+    ...hidden.map((path) => ({ kind: 'hide' as const, path })),
+    ...declared.filter(isOurs),
+    ...hidden.map((path) => ({ kind: 'seal' as const, path })),
   ]
 }
 

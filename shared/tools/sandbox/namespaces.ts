@@ -1,5 +1,5 @@
 import { type LastStep, powerless, words } from './limit-script.ts'
-import { type CommandLine, NOBODY, SCRATCH } from './linux-layout.ts'
+import { ACCOUNTS, type CommandLine, NOBODY, SCRATCH } from './linux-layout.ts'
 import { findProgram } from './programs.ts'
 
 /**
@@ -16,8 +16,8 @@ mkdir proc dev etc .old
 mkdir -p "$N$1"
 mount -n -t tmpfs -o "mode=700,size=$2,nosuid,nodev$3" tmpfs "$N$1"
 mount -n -t proc -o nosuid,nodev,noexec proc proc
-echo 'nobody:x:${NOBODY}:${NOBODY}:nobody:${SCRATCH}:/bin/false' > etc/passwd
-echo 'nogroup:x:${NOBODY}:' > etc/group
+printf %s '${ACCOUNTS['/etc/passwd']}' > etc/passwd
+printf %s '${ACCOUNTS['/etc/group']}' > etc/group
 scratch=$1
 shift 3
 place() {
@@ -41,8 +41,8 @@ while [ "$1" != -- ]; do
     device) place "$2" "$2"; mount -n --bind "$2" "$N$2" ;;
     read) show ro "$2" "$3" ;;
     write) show rw "$2" "$3" ;;
-    lock) lock ro "$2" ;;
-    hide) mount -n -t tmpfs -o mode=555,size=4k,ro,nosuid,nodev tmpfs "$N$2" ;;
+    lock|seal) lock ro "$2" ;;
+    hide) mount -n -t tmpfs -o mode=555,size=4k,nosuid,nodev tmpfs "$N$2" ;;
     *) exit 125 ;;
   esac
   shift 3

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import type { Duplex } from 'node:stream'
 import { messageOf } from '../../schema/errors.ts'
 import { bubblewrap } from './bubblewrap.ts'
 import { killGroup, killNamespaces } from './kill.ts'
 import { looselyLimited } from './limit-script.ts'
-import { layout, SCRATCH } from './linux-layout.ts'
+import { ACCOUNTS, layout, SCRATCH } from './linux-layout.ts'
 import { namespaces } from './namespaces.ts'
 import { sandboxExec } from './sandbox-exec.ts'
 import { makeScratch, removeWith } from './scratch-folder.ts'
@@ -63,7 +64,12 @@ function candidates(
       description:
         `Tools run behind ${name}: each sees ${SHOWN}, no network unless it declares it, no other process, and has ` +
         `limits of memory, processor time, processes, files and time.`,
-      launch: (command) => start(lines(command, layout(command, hide)), command, { home: SCRATCH, cwd: '/' }),
+      launch: (command) =>
+        start(lines(command, layout(command, hide)), command, {
+          home: SCRATCH,
+          cwd: '/',
+          feed: kind === 'bubblewrap' ? Object.values(ACCOUNTS) : [],
+        }),
       killAll: killNamespaces,
     }
   })
@@ -130,19 +136,26 @@ function advice(): string {
 function start(
   [program = '', ...args]: string[],
   command: WalledCommand,
-  { home, cwd }: { home: string; cwd: string },
+  { home, cwd, feed = [] }: { home: string; cwd: string; feed?: readonly string[] },
 ): ChildProcess {
-  return spawn(
+  const own = 3 + command.pipes
+  const child = spawn(
     program,
     args.map((arg) => arg.replaceAll('{scratch}', home)),
     {
       cwd,
       env: { ...systemEnv(), ...command.env, HOME: home, TMPDIR: home },
-      stdio: Array.from({ length: 3 + command.pipes }, () => 'pipe' as const),
+      stdio: Array.from({ length: own + feed.length }, () => 'pipe' as const),
       detached: process.platform !== 'win32',
       windowsHide: true,
     },
   )
+  for (const [index, text] of feed.entries()) {
+    const pipe = child.stdio[own + index] as Duplex
+    // The wall that does not read it does not start the program.
+    pipe.on('error', () => undefined).end(text)
+  }
+  return child
 }
 
 /** What a program of the system needs to find others, and nothing of this process's environment besides. */

@@ -121,6 +121,16 @@ for (const wall of (await testWalls()).filter(({ kind }) => kind === 'bubblewrap
       ])
     })
 
+    it('has one account, which is nobody', async () => {
+      const { stdout } = await node(
+        wall,
+        `import { userInfo } from 'node:os'
+         import { readFileSync } from 'node:fs'
+         console.log(userInfo().username, readFileSync('/etc/passwd', 'utf8').split('\\n').length)`,
+      )
+      assert.equal(stdout, 'nobody 2\n')
+    })
+
     it('lets a program of ours make walls of its own', async () => {
       const { stdout } = await shell(wall, 'unshare --user --map-root-user id -u', { namespaces: true })
       assert.equal(stdout, '0\n')
@@ -210,6 +220,30 @@ for (const wall of (await testWalls()).filter(({ kind }) => kind === 'bubblewrap
         read: [around],
       })
       assert.equal(stdout, 'shown\n')
+    })
+
+    it('shows packages that lie in the data directory, and nothing else of it', async () => {
+      const around = join(folder, 'around-packages')
+      const data = join(around, 'data')
+      const packages = join(data, 'tools', 'environments', 'one')
+      await mkdir(packages, { recursive: true })
+      await writeFile(join(packages, 'module'), 'imported')
+      await writeFile(join(data, 'loci.db'), 'secret')
+      const hiding = await openWall({ hide: [data], kinds: [wall.kind as 'bubblewrap' | 'namespaces'] })
+      const { stdout } = await shell(
+        hiding,
+        `cat ${packages}/module; echo; ls ${data} ${data}/tools; cat ${data}/loci.db; echo x > ${data}/made || echo sealed`,
+        { read: [around, packages] },
+      )
+      assert.deepEqual(stdout.trim().split('\n'), [
+        'imported',
+        `${data}:`,
+        'tools',
+        '',
+        `${data}/tools:`,
+        'environments',
+        'sealed',
+      ])
     })
 
     it('refuses a folder that is not there, and tells which', () => {
