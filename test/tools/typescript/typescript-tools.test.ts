@@ -283,6 +283,9 @@ export function fail(): Point {
         [loci.data, /where Loci keeps its data/],
         [join(loci.data, 'loci.db'), /where Loci keeps its data/],
         ['./here', /is relative/],
+        ['/', /no tool gets the whole machine/],
+        ['/proc/self', /no tool gets at \/proc/],
+        ['/dev', /no tool gets at \/dev/],
         ['/no/such/folder', /is not there/],
       ] as const) {
         const { status, func_response } = await run(source, {
