@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { CustomToolCall, CustomToolResult, ToolSource } from '../../core/ports/custom-tools.ts'
 import { isAppError, messageOf } from '../../schema/errors.ts'
 import { answerOver } from '../sandbox/api-requests.ts'
@@ -63,6 +64,16 @@ export function createPythonTools(options: PythonOptions): LanguageTools {
   const spares = createSpares({ max: MAX_SPARES, idle_ms: SPARES_IDLE_MS })
   const kept = createKept()
   const gate = createGate(MAX_RUNNING)
+  const used = new Set<WalledProcess>()
+
+  /** Ends a process that has served its call, which does not wait for it, and starts another. */
+  async function clearAway(process: WalledProcess, key: string): Promise<void> {
+    const ended = process.end()
+    await setImmediate()
+    spares.refill(key)
+    await ended
+    used.delete(process)
+  }
 
   async function planOf(
     { source, permissions }: CustomToolCall,
@@ -129,11 +140,11 @@ export function createPythonTools(options: PythonOptions): LanguageTools {
       return resultOf(call, await kept.use(createHash('sha256').update(whose).digest('hex'), open, make))
     }
     const process = spares.take(key, open)
+    used.add(process)
     try {
       return resultOf(call, await make(process))
     } finally {
-      await process.end()
-      spares.refill(key)
+      void clearAway(process, key)
     }
   }
 
@@ -165,7 +176,7 @@ export function createPythonTools(options: PythonOptions): LanguageTools {
       }
     },
     async close() {
-      await Promise.all([spares.close(), kept.close()])
+      await Promise.all([spares.close(), kept.close(), ...[...used].map((process) => process.end())])
       await servers.close()
     },
   }
