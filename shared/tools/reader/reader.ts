@@ -50,6 +50,11 @@ export class Reader {
     })
   }
 
+  /** Undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
   /** Starts a thread, with a heap of at most so much; answers its first message. */
   begin(worker: URL, data: unknown, memory_mb: number, signal: AbortSignal): Promise<unknown> {
     return this.#ask({ kind: 'begin', worker: worker.href, data, memory_mb }, signal)
