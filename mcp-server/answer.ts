@@ -1,3 +1,5 @@
+import { AppError } from '../shared/schema/errors.ts'
+
 /** About 8k tokens: hosts cut answers at 25k, and a model reads its whole answer. In UTF-8 bytes. */
 const CAP = 32_000
 
@@ -34,6 +36,11 @@ export function textOf(content: unknown): string {
     .join('')
 }
 
+/** A refusal of the API in the words of a tool: without the code in front, and without the parts of a request. */
+export function withoutCode(text: string): string {
+  return text.replace(/^[A-Z][A-Z_]+: /, '').replace(/(^|; )(?:body|query|path)\./g, '$1')
+}
+
 /** An instant as people read it: `2026-11-22 03:14` in UTC. */
 export function when(instant: string | null | undefined): string {
   const date = instant ? new Date(instant) : null
@@ -44,4 +51,14 @@ export function when(instant: string | null | undefined): string {
 /** One page of a list that was asked for one item more than `limit`, and whether there is more. */
 export function pageOf<T>(items: readonly T[], limit: number): { page: T[]; more: boolean } {
   return { page: items.slice(0, limit), more: items.length > limit }
+}
+
+/** The cursor of a ranked list: how many results were seen. Throws `invalid_argument` for what is none. */
+export function offsetOf(cursor: string | undefined): number {
+  if (cursor === undefined) return 0
+  if (/^\d{1,6}$/.test(cursor)) return Number(cursor)
+  throw new AppError(
+    'invalid_argument',
+    `'${cursor}' is no cursor that this tool has answered with this query.`,
+  )
 }

@@ -14,6 +14,7 @@ import {
 import * as z from 'zod'
 import type { LociClient } from '../shared/client/http.ts'
 import type { AgentState } from './letta.ts'
+import { withoutCode } from './answer.ts'
 import type { McpDeps } from './deps.ts'
 import { clientCapabilities } from './host.ts'
 import type { McpSettings, Toolset } from './settings.ts'
@@ -146,7 +147,8 @@ export function defineTool<Shape extends z.ZodRawShape>(
           } catch (error) {
             // The official client behind this is large: it is loaded after the host has its first answer.
             const { describeFailure } = await import('../shared/client/http.ts')
-            return { content: [{ type: 'text', text: describeFailure(error, url) }], isError: true }
+            const text = withoutCode(describeFailure(error, url))
+            return { content: [{ type: 'text', text }], isError: true }
           }
         },
       )

@@ -4,6 +4,7 @@ import {
   ProtocolErrorCode,
   ResourceTemplate,
 } from '@modelcontextprotocol/server'
+import { withoutCode } from '../answer.ts'
 import type { McpDeps } from '../deps.ts'
 import type { McpSettings } from '../settings.ts'
 import { completions } from './complete.ts'
@@ -125,6 +126,6 @@ export async function asProtocol<T>(deps: McpDeps, run: () => Promise<T>): Promi
       (client) => client.url,
       () => 'the data directory',
     )
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, describeFailure(error, url))
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, withoutCode(describeFailure(error, url)))
   }
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { AppError } from '../../shared/schema/errors.ts'
-import { capped, oneLine, pageOf, when } from '../answer.ts'
+import { capped, offsetOf, oneLine, pageOf, when } from '../answer.ts'
 import { defineTool, READS } from '../tool.ts'
 
 /** Characters of a passage in a concise answer. */
@@ -25,7 +25,7 @@ export const archivalSearch = defineTool({
     const asked = query?.trim() ?? ''
     if (asked === '' && tags)
       throw new AppError('invalid_argument', 'tags need a query: only what is searched for is filtered.')
-    const skipped = offsetOf(cursor)
+    const skipped = asked === '' ? 0 : offsetOf(cursor)
     const found =
       asked === ''
         ? (
@@ -71,8 +71,3 @@ export const archivalSearch = defineTool({
     return capped(lines.join('\n'), () => 'Call archival_search with a smaller limit.')
   },
 })
-
-/** The cursor of a ranked list: how many results were seen. */
-export function offsetOf(cursor: string | undefined): number {
-  return cursor !== undefined && /^\d{1,6}$/.test(cursor) ? Number(cursor) : 0
-}

@@ -1,8 +1,7 @@
 import * as z from 'zod'
-import { capped, oneLine, pageOf, textOf, when } from '../answer.ts'
+import { capped, offsetOf, oneLine, pageOf, textOf, when } from '../answer.ts'
 import { defineTool, READS } from '../tool.ts'
 import { conversationOf } from '../turn/target.ts'
-import { offsetOf } from './archival-search.ts'
 
 /** Characters of a message in a concise answer. */
 const SNIPPET = 400
@@ -30,7 +29,7 @@ export const conversationSearch = defineTool({
         ? undefined
         : ((await conversationOf(call, agent, conversation_id)) ?? 'default')
     const asked = query?.trim() ?? ''
-    const skipped = offsetOf(cursor)
+    const skipped = asked === '' ? 0 : offsetOf(cursor)
     const found: Said[] =
       asked === ''
         ? await latest(call.client, agent.id, named, { limit: limit + 1, cursor }, signal)

@@ -1,7 +1,6 @@
 import * as z from 'zod'
-import { capped, oneLine, pageOf } from '../answer.ts'
+import { capped, offsetOf, oneLine, pageOf } from '../answer.ts'
 import { defineTool, READS } from '../tool.ts'
-import { offsetOf } from './archival-search.ts'
 
 /** Characters of a part of a file in a concise answer. */
 const SNIPPET = 500

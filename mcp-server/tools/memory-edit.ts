@@ -51,9 +51,10 @@ export const memoryEdit = defineTool({
     const size = `${value.length} of ${block.limit} characters`
     const over =
       block.limit !== undefined && value.length > block.limit ? ' More than its limit: shorten it.' : ''
+    const shown = capped(value, rest)
     return {
-      text: capped(`${label} of ${agent.name} is now (${size}):${over}\n${value || '(empty)'}`, rest),
-      structured: { label, value: capped(value, rest), characters: value.length },
+      text: `${label} of ${agent.name} is now (${size}):${over}\n${shown || '(empty)'}`,
+      structured: { label, value: shown, characters: value.length },
     }
   },
 })

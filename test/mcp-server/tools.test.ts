@@ -31,7 +31,9 @@ describeHosts('the default tools', (suite, transport) => {
 
   it('refuses a second agent of a name, a model that is not there and a wrong cursor', async () => {
     await refused('agent_create', { name: 'Ada' }, /an agent 'Ada' already \(agent-/)
-    await refused('agent_create', { name: 'Bob', model: 'loci/demmo' }, /.*/)
+    await refused('agent_create', { name: 'Bob', model: 'loci/demmo' }, /^There is no model 'loci\/demmo'/)
+    await refused('agent_create', { name: 'Bob/x' }, /^name: letters, digits/)
+    await refused('agent_create', { name: 'Bob', tools: ['nonsense'] }, /^there is no tool named 'nonsense'/)
     await refused('agent_create', { name: 'Bob', model: 'nobody/x' }, /no model 'nobody\/x' here/)
     await refused('agent_list', { cursor: 'agent-00000000-0000-4000-8000-000000000000' }, /cursor|page|item/i)
   })
@@ -141,6 +143,7 @@ describeHosts('the default tools', (suite, transport) => {
     assert.match(tagged, /star[^]*Soup|Soup[^]*star/)
     assert.doesNotMatch(tagged, /moon/)
     await refused('archival_search', { agent: 'Ada', tags: ['hot'] }, /tags need a query/)
+    await refused('archival_search', { agent: 'Ada', query: 'x', cursor: 'y' }, /'y' is no cursor/)
     const first = (await call('archival_search', { agent: 'Ada', limit: 2 })).text
     const cursor = /cursor: "([^"]+)"/.exec(first)?.[1]
     const second = (await call('archival_search', { agent: 'Ada', limit: 2, cursor })).text
