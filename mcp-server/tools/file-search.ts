@@ -1,6 +1,8 @@
 import * as z from 'zod'
+import { AppError } from '../../shared/schema/errors.ts'
+import type { fileSearchResult } from '../../shared/schema/folder.ts'
 import { capped, offsetOf, oneLine, pageOf } from '../answer.ts'
-import { defineTool, READS } from '../tool.ts'
+import { defineTool, READS, type ToolCall } from '../tool.ts'
 
 /** Characters of a part of a file in a concise answer. */
 const SNIPPET = 500
@@ -37,14 +39,7 @@ export const fileSearch = defineTool({
       return lines.join('\n')
     }
     const skipped = offsetOf(cursor)
-    // Schemas take a while to be made: that is left for after the first answer.
-    const { fileSearchResult } = await import('../../shared/schema/folder.ts')
-    const found = z.array(fileSearchResult).parse(
-      await client.letta.get(`/v1/agents/${agent.id}/files/search`, {
-        query: { query: asked, limit: skipped + limit + 1 },
-        signal,
-      }),
-    )
+    const found = await search(call, agent.id, { query: asked, limit: skipped + limit + 1 })
     const { page, more } = pageOf(found.slice(skipped), limit)
     if (page.length === 0)
       return cursor ? 'No more matches.' : `Nothing like that is in the files of ${agent.name}.`
@@ -56,3 +51,28 @@ export const fileSearch = defineTool({
     return capped(lines.join('\n'), () => 'Call file_search with a smaller limit.')
   },
 })
+
+/** Best first. Throws `not_implemented` where the server is a Letta V1 server, which has no such search. */
+async function search(
+  { client, signal }: ToolCall,
+  agent_id: string,
+  query: { query: string; limit: number },
+): Promise<z.output<typeof fileSearchResult>[]> {
+  // Schemas take a while to be made: that is left for after the first answer.
+  const [{ fileSearchResult: result }, { refusalOf }] = await Promise.all([
+    import('../../shared/schema/folder.ts'),
+    import('../../shared/client/http.ts'),
+  ])
+  try {
+    return z
+      .array(result)
+      .parse(await client.letta.get(`/v1/agents/${agent_id}/files/search`, { query, signal }))
+  } catch (cause) {
+    if (refusalOf(cause)?.status !== 404) throw cause
+    throw new AppError(
+      'not_implemented',
+      `The server at ${client.url} has no search of files. Without query their list is answered.`,
+      { cause },
+    )
+  }
+}
