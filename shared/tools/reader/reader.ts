@@ -30,8 +30,7 @@ export class Reader {
     this.#child = fork(hostFile(), [], {
       execPath: process.execPath,
       execArgv: [],
-      // Nothing of this process's environment is a file's business. Electron is Node only when it is told so.
-      env: process.versions['electron'] ? { ELECTRON_RUN_AS_NODE: '1' } : {},
+      env: hostEnvironment(),
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       serialization: 'advanced',
       windowsHide: true,
@@ -119,6 +118,17 @@ export class Reader {
   #break(error: Error): void {
     this.#broken ??= error
     this.#waiting?.reject(this.#broken)
+  }
+}
+
+/** Nothing of this process's environment is a file's business but what finds the program's own libraries. */
+function hostEnvironment(): Record<string, string> {
+  const { LD_LIBRARY_PATH, DYLD_LIBRARY_PATH } = process.env
+  return {
+    ...(LD_LIBRARY_PATH === undefined ? {} : { LD_LIBRARY_PATH }),
+    ...(DYLD_LIBRARY_PATH === undefined ? {} : { DYLD_LIBRARY_PATH }),
+    // Electron is Node only when it is told so.
+    ...(process.versions['electron'] ? { ELECTRON_RUN_AS_NODE: '1' } : {}),
   }
 }
 
