@@ -33,7 +33,7 @@ export interface PythonOptions extends LanguageOptions {
 /** A process that forks calls ends when nobody called for so long; not before those that it keeps. */
 const IDLE_MS = 11 * 60_000
 const MAX_SERVERS = 8
-/** Forked processes that wait for a call: about 4 MB each. */
+/** Forked processes that wait for a call: about 3 MB each of their own. */
 const MAX_SPARES = 8
 const SPARES_IDLE_MS = 60_000
 const MAX_RUNNING = 32
