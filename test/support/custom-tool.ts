@@ -18,7 +18,7 @@ export const NO_PERMISSIONS: ToolPermissions = {
 
 /** Runs a source once, as a developer who tries a tool. */
 export function tryTool(
-  tools: LanguageTools,
+  tools: Pick<LanguageTools, 'run'>,
   source_type: SourceLanguage,
   source_code: string,
   call: Partial<Omit<CustomToolCall, 'permissions'>> & {

@@ -1,4 +1,5 @@
 import type { CustomTools, SourceLanguage, ToolSources } from '../../core/ports/custom-tools.ts'
+import { messageOf } from '../../schema/errors.ts'
 import { DebugRuns, type RunDebugged } from '../debug/debug-runs.ts'
 import {
   DEFAULT_LIMITS,
@@ -66,7 +67,12 @@ export function createCustomTools(options: CustomToolsOptions): CustomTools {
       const debugged =
         makeDebugger && debugRuns.take(call, async (...args) => (await makeDebugger(api))(...args), running)
       if (debugged) return debugged
-      const tools = await language(source_type)
+      let tools
+      try {
+        tools = await language(source_type)
+      } catch (error) {
+        return failedCall(call.name, `tools in ${source_type} cannot be run: ${messageOf(error)}`)
+      }
       if (!tools) return failedCall(call.name, `Loci runs no tools in ${source_type} here`)
       return tools.run(call, running)
     },

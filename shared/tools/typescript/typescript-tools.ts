@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
-import type { CustomToolCall, ToolSource } from '../../core/ports/custom-tools.ts'
+import type { CustomToolCall, CustomToolResult, ToolSource } from '../../core/ports/custom-tools.ts'
 import { isAppError, messageOf } from '../../schema/errors.ts'
 import { answerOver } from '../sandbox/api-requests.ts'
 import { declaredPaths } from '../sandbox/declared-paths.ts'
@@ -39,6 +39,8 @@ export function createTypeScriptTools(options: TypeScriptOptions): LanguageTools
   const gate = createGate(MAX_RUNNING)
   const starting = createGate(Math.max(2, availableParallelism()))
   const used = new Set<WalledProcess>()
+  const active = new Set<Promise<CustomToolResult>>()
+  const closing = new AbortController()
 
   /** Opens a process as soon as few others are starting: starting all at once would stall this process and them. */
   async function openInTurn(open: () => WalledProcess, signal: AbortSignal): Promise<WalledProcess> {
@@ -64,7 +66,7 @@ export function createTypeScriptTools(options: TypeScriptOptions): LanguageTools
 
   async function profileOf(
     { source, permissions }: CustomToolCall,
-    running: Parameters<LanguageTools['run']>[1],
+    running: RunOptions,
   ): Promise<NodeProfile> {
     const { npm_requirements } = source
     return {
@@ -77,51 +79,66 @@ export function createTypeScriptTools(options: TypeScriptOptions): LanguageTools
     }
   }
 
+  async function run(call: CustomToolCall, running: RunOptions): Promise<CustomToolResult> {
+    const { signal } = running
+    const { code, entry } = await compileTypeScript(call.source.source_code, call.name)
+    const profile = await profileOf(call, running)
+    const key = JSON.stringify(profile)
+    const open = () => openProcess(wall, nodeCommand(profile))
+    const frame = frameOf(call, { code, entry })
+    const scope = { actor: call.actor, agent_id: call.agent?.id ?? null, run_id: call.run_id }
+    const answer = answerOver(api, scope)
+    const make = async (process: WalledProcess) => {
+      await started(process, signal)
+      return process.call(frame, { signal, timeout_ms: profile.timeout_ms, answer })
+    }
+    if (call.permissions.keep_state) {
+      const version = createHash('sha256').update(JSON.stringify([key, code, scope.agent_id]))
+      return resultOf(call, profile, await kept.use(version.digest('hex'), open, make))
+    }
+    const process = spares.find(key, open) ?? (await openInTurn(open, signal))
+    used.add(process)
+    try {
+      return resultOf(call, profile, await make(process))
+    } finally {
+      void clearAway(process, key)
+    }
+  }
+
+  async function runUntilClosed(call: CustomToolCall, running: RunOptions): Promise<CustomToolResult> {
+    const signal = AbortSignal.any([running.signal, closing.signal])
+    let leave
+    try {
+      leave = await gate.enter(signal)
+      return await run(call, { ...running, signal })
+    } catch (error) {
+      running.signal.throwIfAborted()
+      if (closing.signal.aborted) return failedCall(call.name, 'Loci is shutting down')
+      return failedCall(call.name, isAppError(error) ? error.message : `it was not run: ${messageOf(error)}`)
+    } finally {
+      leave?.()
+    }
+  }
+
   return {
     async run(call, running) {
-      const { signal } = running
-      const { name, source } = call
-      const leave = await gate.enter(signal)
+      const result = runUntilClosed(call, running)
+      active.add(result)
       try {
-        const { code, entry } = await compileTypeScript(source.source_code, name)
-        const profile = await profileOf(call, running)
-        const key = JSON.stringify(profile)
-        const open = () => openProcess(wall, nodeCommand(profile))
-        const frame = frameOf(call, { code, entry })
-        const answer = answerOver(api, {
-          actor: call.actor,
-          agent_id: call.agent?.id ?? null,
-          run_id: call.run_id,
-        })
-        const make = async (process: WalledProcess) => {
-          await started(process, signal)
-          return process.call(frame, { signal, timeout_ms: profile.timeout_ms, answer })
-        }
-        if (call.permissions.keep_state) {
-          const keptKey = createHash('sha256')
-            .update(JSON.stringify([key, code, call.agent?.id ?? null]))
-            .digest('hex')
-          return resultOf(call, profile, await kept.use(keptKey, open, make))
-        }
-        const process = spares.find(key, open) ?? (await openInTurn(open, signal))
-        used.add(process)
-        try {
-          return resultOf(call, profile, await make(process))
-        } finally {
-          void clearAway(process, key)
-        }
-      } catch (error) {
-        if (signal.aborted) throw error
-        return failedCall(name, isAppError(error) ? error.message : `it was not run: ${messageOf(error)}`)
+        return await result
       } finally {
-        leave()
+        active.delete(result)
       }
     },
     async close() {
+      closing.abort()
+      await Promise.allSettled(active)
       await Promise.all([spares.close(), kept.close(), ...[...used].map((process) => process.end())])
     },
   }
 }
+
+type RunOptions = Parameters<LanguageTools['run']>[1]
 
 /** Resolves when a process waits for a call. Rejects with what it said; ends it on an abort and when it takes too long. */
 async function started(process: WalledProcess, signal: AbortSignal): Promise<void> {
