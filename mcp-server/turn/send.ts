@@ -9,6 +9,9 @@ export const LONGEST_WAIT = 45
 /** A host that extends its time limit on progress hears from us this often. In milliseconds. */
 export const HEARTBEAT = 5_000
 
+/** How long a turn that is cancelled may take to say which run it is. In milliseconds. */
+const RUN_MS = 5_000
+
 /** Where a message goes. */
 export interface Target {
   agent: AgentState
@@ -40,7 +43,8 @@ export async function sendAndWait(
   const stream = new AbortController()
   progress(`Sent to ${name}`)
   const heartbeat = setInterval(() => progress(`${name} is working`), HEARTBEAT)
-  const reading = readTurn(call, target, messages, turn, stream.signal)
+  const begun = Promise.withResolvers<void>()
+  const reading = readTurn(call, target, messages, turn, { signal: stream.signal, begun: begun.resolve })
   call.finish(reading)
   try {
     const done = await Promise.race([reading.then(() => true), aborted(signal), aborted(timeUp)])
@@ -48,8 +52,13 @@ export async function sendAndWait(
     reading.catch((error: unknown) => {
       if (!stream.signal.aborted) log(`${name}: ${messageOf(error)}`)
     })
-    turn.run_id ??= await activeRun(client, target)
-    if (!signal.aborted || call.hostIsGone()) return { turn, ended: 'running' }
+    if (!signal.aborted || call.hostIsGone()) {
+      turn.run_id ??= await activeRun(client, target)
+      return { turn, ended: 'running' }
+    }
+    // Only what this call has begun is cancelled: who else talks to the agent is none of its business.
+    const settled = reading.then(begun.resolve, begun.resolve)
+    await Promise.race([begun.promise, settled, aborted(AbortSignal.timeout(RUN_MS))])
     stream.abort()
     await cancelTurn(target.agent, turn, call)
     return { turn, ended: 'cancelled' }
@@ -63,11 +72,12 @@ async function readTurn(
   target: Target,
   messages: Input[],
   turn: Turn,
-  signal: AbortSignal,
+  { signal, begun }: { signal: AbortSignal; begun: () => void },
 ): Promise<void> {
   const items = await begin(call.client, target, messages, signal)
   for await (const item of items) {
     const news = addPart(turn, item)
+    if (turn.run_id !== null) begun()
     if (news !== null) call.progress(`${target.agent.name} ${news}`)
   }
 }
@@ -134,16 +144,15 @@ async function activeRun(client: LociClient, { agent, conversation_id }: Target)
   }
 }
 
-/** Cancels a turn, or says in the log that it goes on. */
-export async function cancelTurn(
+/** Cancels a turn of which the run is known, or says in the log that it goes on. */
+async function cancelTurn(
   agent: { id: string; name: string },
   turn: Pick<Turn, 'run_id'>,
   { client, log }: Pick<ToolCall, 'client' | 'log'>,
 ): Promise<void> {
+  if (turn.run_id === null) return
   try {
-    await client.letta.agents.messages.cancel(agent.id, turn.run_id ? { run_ids: [turn.run_id] } : {}, {
-      maxRetries: 0,
-    })
+    await client.letta.agents.messages.cancel(agent.id, { run_ids: [turn.run_id] }, { maxRetries: 0 })
   } catch (error) {
     log(`The turn of ${agent.name} could not be cancelled and goes on: ${messageOf(error)}`)
   }
