@@ -44,9 +44,9 @@ export interface WalledLimits {
  */
 export interface Wall extends ToolWall {
   /**
-   * Starts a program; the caller ends it with `killAll`. Throws when the wall cannot be made: there is no way around it.
-   * When making it fails half way the program is not started: the child ends with a code that is not 0, and says why on
-   * stderr.
+   * Starts a program; the caller ends it with `killAll`. Throws `invalid_argument` for a declared folder that cannot be
+   * shown. When making the wall fails half way the program is not started: the child ends with a code that is not 0, and
+   * says why on stderr. A wall of kind `none` starts it without one.
    */
   launch(command: WalledCommand): ChildProcess
   /** Ends a program with everything that it started. */
