@@ -4,21 +4,38 @@ import type { Event as Change } from '../../shared/schema/event.ts'
 import { createBackoff } from './backoff.ts'
 import { delay } from './delay.ts'
 import { followEvents } from './event-feed.ts'
+import { freePortFrom } from './server/free-port.ts'
+import type { Tokens } from './server/tokens.ts'
 import { startServerProcess, type ServerProcess } from './server-process.ts'
 import type { ServerSettings } from './settings.ts'
 
 export type ConnectionState =
-  | { kind: 'stopped' }
+  /** `asked` when the user stopped it: then nothing but a command starts it again. */
+  | { kind: 'stopped'; asked: boolean }
   | { kind: 'starting'; message: string }
-  /** `own` when this window started the server. */
-  | { kind: 'connected'; url: string; version: string; own: boolean }
+  /** `own` when this window started the server, `local` when it did so for others to use, too. */
+  | { kind: 'connected'; url: string; version: string; own: boolean; local: boolean }
   /** It was connected and is being tried again. */
   | { kind: 'lost'; url: string; message: string }
-  | { kind: 'failed'; message: string }
+  /** `token` when the server wants another one. */
+  | { kind: 'failed'; message: string; token: boolean }
+
+/** Thrown where the workspace is not trusted: there nothing is started and nothing reached. */
+export class UntrustedError extends Error {
+  constructor() {
+    super(
+      'Agents and their tools act on your machine, so Loci does nothing in a workspace that is not trusted.',
+    )
+  }
+}
 
 export interface ConnectionOptions {
   script: string
   settings(): ServerSettings
+  isTrusted(): boolean
+  tokens: Tokens
+  /** The environment of a server that we start. */
+  environment: (token: string) => NodeJS.ProcessEnv
   log: {
     info(line: string): void
     warn(line: string): void
@@ -44,10 +61,14 @@ export class Connection implements Disposable {
   readonly onDidChangeData = this.#changes.event
   /** Changes may have been missed: read everything again. */
   readonly onDidMissChanges = this.#stale.event
-  state: ConnectionState = { kind: 'stopped' }
+  state: ConnectionState = { kind: 'stopped', asked: false }
   #opening: Promise<LociClient> | null = null
   #client: LociClient | null = null
   #process: ServerProcess | null = null
+  /** Start our server where others find it. */
+  #local = false
+  #token: string | null = null
+  readonly #told = new WeakSet()
   /** There was a connection before: who read from that one has missed changes. */
   #reconnecting = false
   /** Ends the feed and every wait of the present attempt. */
@@ -62,22 +83,53 @@ export class Connection implements Disposable {
     return this.#process?.pid ?? null
   }
 
+  /** What the server wants to see from its clients; null while there is none, or it wants nothing. */
+  get token(): string | null {
+    return this.#token
+  }
+
   /** The client, after starting or reaching the server when needed. Rejects when that fails; `state` says why, too. */
   client(): Promise<LociClient> {
     if (this.#client) return Promise.resolve(this.#client)
+    if (!this.#options.isTrusted()) return Promise.reject(new UntrustedError())
     this.#opening ??= this.#open().finally(() => {
       this.#opening = null
     })
     return this.#opening
   }
 
+  /**
+   * Starts our server where others find it: on the port of the settings, or the next that is free. One that runs on a
+   * port of its own is restarted there.
+   */
+  async startLocal(): Promise<LociClient> {
+    if (this.#local && this.#client) return this.#client
+    if (this.#client || this.#opening) await this.stop()
+    this.#local = true
+    return this.client()
+  }
+
+  /** Stops the server when it is ours, and connects again, to the same place. */
+  async restart(): Promise<LociClient> {
+    const local = this.#local
+    await this.stop()
+    this.#local = local
+    return this.client()
+  }
+
   /** Ends the feed, the client and the server that we started; resolves when its process is gone. */
-  async stop(): Promise<void> {
+  async stop({ asked = false } = {}): Promise<void> {
     this.#scope.abort()
     await this.#opening?.catch(() => undefined)
     await this.#release()
     this.#restarts.reset()
-    this.#become({ kind: 'stopped' })
+    this.#local = false
+    this.#become({ kind: 'stopped', asked })
+  }
+
+  /** Whether the user has been told of this error, by the state that it led to. */
+  hasTold(error: unknown): boolean {
+    return typeof error === 'object' && error !== null && this.#told.has(error)
   }
 
   /** A sentence for the user about anything that a client threw. */
@@ -97,40 +149,60 @@ export class Connection implements Disposable {
     const settings = this.#options.settings()
     this.#scope = new AbortController()
     const { signal } = this.#scope
+    let refused = false
     try {
       const own = settings.url === null
       this.#become({
         kind: 'starting',
         message: own ? 'Starting the server' : `Connecting to ${settings.url}`,
       })
-      const url = settings.url ?? (await this.#start(settings)).url
+      const { tokens } = this.#options
+      const token = own ? await this.#ownToken(settings) : await tokens.of(settings.url ?? '')
+      const url = settings.url ?? (await this.#start(settings, token)).url
       // Loaded here, so that activation does not pay for the SDK.
-      const { connect, describeFailure } = await import('../../shared/client/http.ts')
-      const client = connect({ url })
-      const { version } = await client.health({ signal }).catch((error: unknown) => {
-        throw new Error(hint(describeFailure(error, url), settings), { cause: error })
-      })
+      const { connect, describeFailure, refusalOf } = await import('../../shared/client/http.ts')
+      const client = connect({ url, token })
+      this.#token = token ?? null
+      const { version } = await client
+        .health({ signal })
+        .then(async (health) => {
+          // Health is answered without a token.
+          await client.letta.agents.list({ limit: 1 }, { signal })
+          return health
+        })
+        .catch((error: unknown) => {
+          refused = refusalOf(error)?.status === 401
+          throw new Error(hint(describeFailure(error, url), settings), { cause: error })
+        })
       if (signal.aborted) throw new Error('The connection was closed.')
       this.#client = client
       this.#options.log.info(`Connected to ${url} (version ${version}).`)
-      await this.#follow(client, { kind: 'connected', url, version, own })
+      await this.#follow(client, { kind: 'connected', url, version, own, local: own && this.#local })
       if (this.#reconnecting) this.#stale.fire()
       this.#reconnecting = true
       return client
     } catch (error) {
       await this.#release()
       const message = error instanceof Error ? error.message : String(error)
-      if (!signal.aborted) this.#fail(message)
+      if (!signal.aborted) this.#fail(message, refused)
+      if (typeof error === 'object' && error !== null) this.#told.add(error)
       throw error
     }
   }
 
-  async #start(settings: ServerSettings): Promise<ServerProcess> {
-    const { script, log } = this.#options
+  async #ownToken({ requireToken }: ServerSettings): Promise<string | undefined> {
+    return requireToken ? this.#options.tokens.own() : undefined
+  }
+
+  async #start(settings: ServerSettings, token: string | undefined): Promise<ServerProcess> {
+    const { script, log, environment } = this.#options
     const started = Date.now()
     const server = await startServerProcess({
       script,
       dataDirectory: settings.dataDirectory,
+      port: this.#local ? await freePortFrom(settings.port) : 0,
+      auth: token !== undefined,
+      env: environment(token ?? ''),
       signal: this.#scope.signal,
       log: (line) => log.append(line),
       died: (reason) => void this.#revive(reason, Date.now() - started),
@@ -193,12 +265,13 @@ export class Connection implements Disposable {
     const server = this.#process
     this.#client = null
     this.#process = null
+    this.#token = null
     await Promise.all([client?.close(), server?.stop()])
   }
 
-  #fail(message: string): void {
+  #fail(message: string, token = false): void {
     this.#options.log.error(message)
-    this.#become({ kind: 'failed', message })
+    this.#become({ kind: 'failed', message, token })
   }
 
   #become(state: ConnectionState): void {

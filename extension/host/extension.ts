@@ -2,6 +2,8 @@ import type { ExtensionContext } from 'vscode'
 import { registerAgents } from './agents/register.ts'
 import { registerChat } from './chat/register.ts'
 import type { Connection } from './connection.ts'
+import { registerMcp } from './mcp/register.ts'
+import { registerProviders } from './providers/register.ts'
 import { registerServer } from './server/register.ts'
 import { createServices } from './services.ts'
 import type { Entry } from './views/entry.ts'
@@ -25,8 +27,10 @@ export function activate(context: ExtensionContext): LociExports {
   const { server } = services
   connection = server
   registerServer(services)
-  const { entries } = registerViews(services)
-  registerAgents(services)
+  const { entries, selection } = registerViews(services)
+  registerAgents(services, selection)
+  registerProviders(services)
+  registerMcp(services)
   registerChat(services)
   return {
     serverUrl: () => (server.state.kind === 'connected' ? server.state.url : null),

@@ -1,12 +1,14 @@
 import { commands, window, type Disposable } from 'vscode'
-import type { Connection } from './connection.ts'
+import { UntrustedError, type Connection } from './connection.ts'
 
 /** Tells the user when the server cannot be had, once for each time, with the buttons that help. */
 export function reportConnectionFailures(connection: Connection): Disposable {
   return connection.onDidChangeState((state) => {
     if (state.kind !== 'failed') return
-    void window.showErrorMessage(`Loci: ${state.message}`, 'Retry', 'Show Logs').then((choice) => {
+    const first = state.token ? 'Enter Token…' : 'Retry'
+    void window.showErrorMessage(`Loci: ${state.message}`, first, 'Show Logs').then((choice) => {
       if (choice === 'Retry') return commands.executeCommand('loci.refresh')
+      if (choice === 'Enter Token…') return commands.executeCommand('loci.connectToServer')
       if (choice === 'Show Logs') return commands.executeCommand('loci.showLogs')
       return undefined
     })
@@ -25,7 +27,14 @@ export async function told(
   try {
     await work()
   } catch (error) {
-    if (connection.state.kind === 'failed' || connection.state.kind === 'stopped') return
+    if (error instanceof UntrustedError) {
+      void window.showWarningMessage(error.message, 'Manage Workspace Trust').then((choice) => {
+        if (choice !== undefined) return commands.executeCommand('workbench.trust.manage')
+        return undefined
+      })
+      return
+    }
+    if (connection.hasTold(error)) return
     const message = `Loci could not ${doing}: ${await connection.describe(error)}`
     void window.showErrorMessage(message, 'Retry', 'Show Logs').then((choice) => {
       if (choice === 'Retry') return told(doing, connection, work)

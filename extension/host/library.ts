@@ -1,9 +1,12 @@
 import type { LociClient } from '../../shared/client/http.ts'
 import type { Event as Change } from '../../shared/schema/event.ts'
+import { createActivities, type Activity } from './activity.ts'
+import { createDetailsCache, type AgentDetails } from './details.ts'
 
 type Letta = LociClient['letta']
 type AgentState = Awaited<ReturnType<Letta['agents']['retrieve']>>
 type BlockState = Awaited<ReturnType<Letta['blocks']['retrieve']>>
+type McpServerState = Awaited<ReturnType<Letta['mcpServers']['list']>>[number]
 type ToolState = Awaited<ReturnType<Letta['tools']['retrieve']>>
 
 export interface AgentInfo {
@@ -27,6 +30,17 @@ export interface ToolInfo {
   name: string
   description: string | null
   tool_type: string
+  /** The id of the MCP server that it comes from. */
+  mcp_server_id?: string | null
+}
+export interface McpServerInfo {
+  id: string
+  name: string
+  /** The program or address. */
+  place: string
+  state: 'idle' | 'connecting' | 'connected' | 'authorization_required' | 'failed'
+  /** Why it failed. */
+  error: string | null
 }
 
 /** What the views show: a copy of the server's agents, blocks and tools, kept up to date by `apply`. */
@@ -34,6 +48,11 @@ export interface Library {
   readonly agents: ReadonlyMap<string, AgentInfo>
   readonly blocks: ReadonlyMap<string, BlockInfo>
   readonly tools: ReadonlyMap<string, ToolInfo>
+  readonly mcp_servers: ReadonlyMap<string, McpServerInfo>
+  /** Agents that work, wait or have failed. */
+  readonly activity: ReadonlyMap<string, Activity>
+  /** Conversations and files of an agent; read when first asked for. Rejects with what the client throws. */
+  details(agent_id: string): Promise<AgentDetails>
   /** True once everything was read. */
   readonly loaded: boolean
   /** Reads everything, once however many ask at a time. Throws what the client throws. */
@@ -55,6 +74,9 @@ export function createLibrary(getClient: () => Promise<LociClient>, changed: () 
   const agents = new Map<string, AgentInfo>()
   const blocks = new Map<string, BlockInfo>()
   const tools = new Map<string, ToolInfo>()
+  const mcp_servers = new Map<string, McpServerInfo>()
+  const activities = createActivities()
+  const details = createDetailsCache()
   let loaded = false
   let loading: Promise<void> | null = null
   /** One reader at a time: an older answer never overwrites a newer one. */
@@ -67,7 +89,14 @@ export function createLibrary(getClient: () => Promise<LociClient>, changed: () 
 
   async function readAll(): Promise<void> {
     const { letta } = await getClient()
-    await Promise.all([readAgents(letta), readBlocks(letta), readTools(letta)])
+    details.clear()
+    await Promise.all([
+      readAgents(letta),
+      readBlocks(letta),
+      readTools(letta),
+      readMcpServers(letta),
+      activities.load(letta),
+    ])
     loaded = true
     changed()
   }
@@ -81,11 +110,17 @@ export function createLibrary(getClient: () => Promise<LociClient>, changed: () 
   async function readTools(letta: Letta): Promise<void> {
     replace(tools, await all(letta.tools.list({ limit: PAGE, order: 'asc' }), toolInfo))
   }
+  async function readMcpServers(letta: Letta): Promise<void> {
+    replace(mcp_servers, (await letta.mcpServers.list()).map(mcpServerInfo))
+  }
 
   async function readChanged(changes: readonly Change[]): Promise<void> {
     const { letta } = await getClient()
     const stale = staleObjects(changes)
+    details.apply(changes)
     await Promise.all([
+      activities.apply(changes, letta),
+      ...(stale.tools.size > 0 ? [readMcpServers(letta)] : []),
       refresh(
         agents,
         stale.agents,
@@ -113,6 +148,9 @@ export function createLibrary(getClient: () => Promise<LociClient>, changed: () 
     agents,
     blocks,
     tools,
+    mcp_servers,
+    activity: activities.map,
+    details: (agent_id) => details.of(agent_id, getClient),
     get loaded() {
       return loaded
     },
@@ -124,13 +162,14 @@ export function createLibrary(getClient: () => Promise<LociClient>, changed: () 
     },
     reload: () => inTurn(readAll),
     apply(changes) {
-      const shown = changes.filter((change) => !change.type.startsWith('run.'))
-      if (shown.length === 0 || (!loaded && !loading)) return Promise.resolve()
-      return inTurn(() => readChanged(shown))
+      if (changes.length === 0 || (!loaded && !loading)) return Promise.resolve()
+      return inTurn(() => readChanged(changes))
     },
     clear() {
       loaded = false
-      for (const map of [agents, blocks, tools]) map.clear()
+      for (const map of [agents, blocks, tools, mcp_servers]) map.clear()
+      activities.clear()
+      details.clear()
       changed()
     },
   }
@@ -210,5 +249,23 @@ function toolInfo(tool: ToolState): ToolInfo {
     name: tool.name ?? '(no name)',
     description: tool.description ?? null,
     tool_type: tool.tool_type ?? 'custom',
+    mcp_server_id: mcpServerOf(tool),
+  }
+}
+
+function mcpServerOf(tool: ToolState): string | null {
+  const mcp = tool.metadata_?.['mcp'] as { server_id?: unknown } | undefined
+  return typeof mcp?.server_id === 'string' ? mcp.server_id : null
+}
+
+function mcpServerInfo(server: McpServerState): McpServerInfo {
+  // Of ours, and so not in the client's types; another server has none.
+  const { connection } = server as { connection?: { state: McpServerInfo['state']; error: string | null } }
+  return {
+    id: server.id ?? '',
+    name: server.server_name,
+    place: 'command' in server ? [server.command, ...server.args].join(' ') : server.server_url,
+    state: connection?.state ?? 'idle',
+    error: connection?.error ?? null,
   }
 }

@@ -6,6 +6,10 @@ export interface ServerProcessOptions {
   script: string
   /** Null leaves the server's own default. */
   dataDirectory: string | null
+  /** 0 (the default) picks a free one. */
+  port?: number
+  /** Ask every request for the key that `env` has in LOCI_API_KEY. */
+  auth?: boolean
   /** One line of the server's output, without its newline. */
   log: (line: string) => void
   /** Called once, when a server that had answered is gone without having been asked to stop. */
@@ -36,13 +40,15 @@ export function parseServerUrl(line: string): string | null {
 }
 
 /**
- * Starts the server on a free port with this very Node (in VS Code: Electron run as Node) and resolves once it
+ * Starts the server with this very Node (in VS Code: Electron run as Node) and resolves once it
  * answers. Rejects with the server's own last words when it ends before. The caller stops it.
  */
 export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
   const {
     script,
     dataDirectory,
+    port = 0,
+    auth = false,
     log,
     died,
     signal,
@@ -50,7 +56,9 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
     stopLimit = STOP_LIMIT,
   } = options
   const where = dataDirectory === null ? [] : ['--data', dataDirectory]
-  const child = spawn(process.execPath, [script, 'server', '--port', '0', ...where], {
+  const guarded = auth ? ['--auth'] : []
+  const args = [script, 'server', '--port', String(port), ...where, ...guarded, '--docs']
+  const child = spawn(process.execPath, args, {
     // With LOCI_LAUNCHED the command ends when its channel to us closes: however this process ends, it ends, too.
     env: { ...(options.env ?? process.env), ELECTRON_RUN_AS_NODE: '1', LOCI_LAUNCHED: '1' },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -1,19 +1,31 @@
-import { commands, EventEmitter, window, type Disposable, type Event, type ExtensionContext } from 'vscode'
+import {
+  commands,
+  EventEmitter,
+  window,
+  workspace,
+  type Disposable,
+  type Event,
+  type ExtensionContext,
+} from 'vscode'
 import { Connection } from './connection.ts'
 import { told } from './failures.ts'
 import { createLibrary, type Library } from './library.ts'
-import { readSettings } from './settings.ts'
+import { childEnvironment } from './server/child-environment.ts'
+import { createTokens, type Tokens } from './server/tokens.ts'
+import { networkSettings, readSettings } from './settings.ts'
 
 /** What every part of the extension builds on. Parts know each other by commands alone. */
 export interface Services {
   context: ExtensionContext
   /** The way to the server. `client()` starts or reaches it; nothing else does. */
   server: Connection
+  /** Tokens of servers. */
+  tokens: Tokens
   /** What the server holds, kept up to date while it is connected. */
   library: Library
   /** After each change of what the library holds. */
   onDidChangeLibrary: Event<void>
-  /** Reads the library unless it has been read. After a failure only the user tries again; then it does nothing. */
+  /** Reads the library unless it has been read. After a failure or Stop only the user tries again; then it does nothing. */
   prepare: () => Promise<void>
   /** Shows the log. */
   showLogs: () => void
@@ -31,9 +43,13 @@ export interface Services {
 /** Wires connection and library together. Nothing is started; all of it ends with `context`. */
 export function createServices(context: ExtensionContext): Services {
   const log = window.createOutputChannel('Loci', { log: true })
+  const tokens = createTokens(context.secrets)
   const server = new Connection({
     script: context.asAbsolutePath('dist/loci.js'),
     settings: readSettings,
+    isTrusted: () => workspace.isTrusted,
+    tokens,
+    environment: (token) => childEnvironment(process.env, networkSettings(), token),
     log: {
       info: (line) => log.info(line),
       warn: (line) => log.warn(line),
@@ -56,10 +72,13 @@ export function createServices(context: ExtensionContext): Services {
   return {
     context,
     server,
+    tokens,
     library,
     onDidChangeLibrary: changed.event,
     async prepare() {
-      if (library.loaded || server.state.kind === 'failed') return
+      const { state } = server
+      if (library.loaded || !workspace.isTrusted || state.kind === 'failed') return
+      if (state.kind === 'stopped' && state.asked) return
       await told('read the agents', server, () => library.load())
     },
     showLogs: () => log.show(),

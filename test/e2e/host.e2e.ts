@@ -27,7 +27,12 @@ describe('Loci in the extension host', () => {
   before(async () => {
     profile = createProfile({
       vsix: VSIX,
-      settings: { 'loci.dataDirectory': join(work, 'data') },
+      settings: {
+        'loci.dataDirectory': join(work, 'data'),
+        // For its MCP servers.
+        'chat.disableAIFeatures': false,
+        'chat.mcp.access': 'all',
+      },
       env: { LOCI_E2E_REPO: repo, LOCI_E2E_RESULTS: results },
     })
     assert.ok(profile.extension, 'the package is unpacked')

@@ -1,24 +1,47 @@
 import { commands, workspace } from 'vscode'
-import { startServer } from '../commands/start-server.ts'
 import { reportConnectionFailures, told } from '../failures.ts'
 import type { Services } from '../services.ts'
 import { createStatus } from '../status.ts'
+import { connectToServer } from './connect-to-server.ts'
+import { deleteAllData } from './delete-data.ts'
+import { runDiagnostics } from './diagnostics.ts'
+import { showServerMenu } from './server-menu.ts'
+import { copyServerUrl, mayEndTurns, openApiDocs, startLocalServer } from './start-server.ts'
 
 /** The server: its status bar item, its commands, and following the settings that say where it is. */
 export function registerServer(services: Services): void {
   const { context, server, library, command } = services
+  const isBusy = () => [...library.activity.values()].includes('running')
+  /** Settings that a running server would have to be started again for. */
+  const moved = ['loci.server.url', 'loci.dataDirectory', 'loci.server.requireToken']
   context.subscriptions.push(
     createStatus(server),
     reportConnectionFailures(server),
     workspace.onDidChangeConfiguration((change) => {
-      if (!change.affectsConfiguration('loci') || server.state.kind === 'stopped') return
+      if (!moved.some((key) => change.affectsConfiguration(key)) || server.state.kind === 'stopped') return
       void told('connect with the new settings', server, async () => {
         await server.stop()
         library.clear()
         await server.client()
       })
     }),
-    command('loci.startServer', 'start the server', () => startServer(server)),
+    workspace.onDidGrantWorkspaceTrust(() => library.clear()),
+    command('loci.startServer', 'start the server', () => startLocalServer(server, isBusy)),
+    command('loci.stopServer', 'stop the server', async () => {
+      if (isBusy() && !(await mayEndTurns('Stopping the server'))) return
+      await server.stop({ asked: true })
+      library.clear()
+    }),
+    command('loci.restartServer', 'restart the server', async () => {
+      if (isBusy() && !(await mayEndTurns('Restarting the server'))) return
+      await server.restart()
+    }),
+    command('loci.copyServerUrl', 'find the server', () => copyServerUrl(server)),
+    command('loci.openApiDocs', 'open the API documentation', () => openApiDocs(server)),
+    command('loci.connectToServer', 'connect to that server', () => connectToServer(services)),
+    command('loci.runDiagnostics', 'run its diagnostics', () => runDiagnostics(services)),
+    command('loci.deleteAllData', 'delete its data', () => deleteAllData(services)),
+    commands.registerCommand('loci.serverMenu', () => showServerMenu(server.state)),
     commands.registerCommand('loci.showLogs', () => services.showLogs()),
   )
 }

@@ -13,7 +13,7 @@ export function blockEntries(library: Library): Entry[] {
 function sharedBlock(block: BlockInfo, sharers: readonly AgentInfo[]): Entry {
   const entry = blockRow(block, sharers)
   if (sharers.length === 0) return { ...entry, description: `not attached · ${entry.description}` }
-  return { ...entry, children: () => sharers.map((agent) => agentRow(agent, undefined, `${block.id}/`)) }
+  return { ...entry, children: () => sharers.map((agent) => agentRow(agent, { parent: `${block.id}/` })) }
 }
 
 function ownersOf(agents: Iterable<AgentInfo>): Map<string, AgentInfo[]> {

@@ -1,31 +1,56 @@
+import { window } from 'vscode'
+import { attachTo } from '../agents/attach.ts'
+import { told } from '../failures.ts'
+import type { Services } from '../services.ts'
 import { agentEntries } from './agents-view.ts'
 import { blockEntries } from './blocks-view.ts'
+import { createDragAndDrop } from './drag-and-drop.ts'
 import type { Entry } from './entry.ts'
-import type { Services } from '../services.ts'
 import { toolEntries } from './tools-view.ts'
 import { createTree } from './tree.ts'
 
 /** The views of the Loci container, by the ends of their ids. */
 export type ViewName = 'agents' | 'blocks' | 'tools'
 
-/** The tree views and what refreshes them. Returns the rows of each, as they are now. */
-export function registerViews({ context, library, onDidChangeLibrary, prepare, command }: Services) {
+/**
+ * The tree views, what filters and refreshes them, and dragging between them. Returns the rows of each, as
+ * they are now, and those that were selected last.
+ */
+export function registerViews({ context, server, library, onDidChangeLibrary, prepare, command }: Services) {
   const roots: Record<ViewName, () => Entry[]> = {
     agents: () => agentEntries(library),
     blocks: () => blockEntries(library),
     tools: () => toolEntries(library),
   }
-  const trees = [
-    createTree('loci.agents', { prepare, roots: roots.agents }),
-    createTree('loci.blocks', { prepare, roots: roots.blocks }),
-    createTree('loci.tools', { prepare, roots: roots.tools }),
-  ]
+  const dragAndDrop = createDragAndDrop((dragged, agent_id) =>
+    told('attach it', server, async () => attachTo(await server.client(), library, dragged, agent_id)),
+  )
+  let selection: readonly Entry[] = []
+  const selected = (rows: readonly Entry[]) => {
+    selection = rows
+  }
+  const views: ViewName[] = ['agents', 'blocks', 'tools']
+  const trees = views.map((name) => {
+    const tree = createTree(`loci.${name}`, { prepare, roots: roots[name], dragAndDrop, selected })
+    context.subscriptions.push(
+      tree,
+      command(`loci.${name}.filter`, 'filter the view', async () => {
+        const text = await window.showInputBox({
+          title: `Filter ${name}`,
+          prompt: 'Show only what has this text in its name, description or content.',
+          value: tree.filterText,
+        })
+        if (text !== undefined) tree.filter(text)
+      }),
+      command(`loci.${name}.clearFilter`, 'clear the filter', () => Promise.resolve(tree.filter(''))),
+    )
+    return tree
+  })
   context.subscriptions.push(
-    ...trees,
     onDidChangeLibrary(() => {
       for (const tree of trees) tree.refresh()
     }),
     command('loci.refresh', 'refresh', () => library.reload()),
   )
-  return { entries: (view: ViewName) => roots[view]() }
+  return { entries: (view: ViewName) => roots[view](), selection: () => selection }
 }

@@ -1,23 +1,46 @@
-import type { AgentInfo, BlockInfo, Library, ToolInfo } from '../library.ts'
-import { byLabel, firstWords, listNames, type Entry } from './entry.ts'
+import type { Activity } from '../activity.ts'
+import type { ConversationInfo, FileInfo } from '../details.ts'
+import type { AgentInfo, BlockInfo, Library, McpServerInfo, ToolInfo } from '../library.ts'
+import { byLabel, counted, firstWords, groupRow, listNames, type Entry } from './entry.ts'
 
-/** One agent. With `library` it opens to its blocks, in the order the model reads them, and its tools by name. */
-export function agentRow(agent: AgentInfo, library?: Library, parent = ''): Entry {
+const ACTIVITY: Record<Activity, { icon: string; color: string; says: string }> = {
+  running: { icon: 'loading~spin', color: 'charts.blue', says: 'working' },
+  approval: { icon: 'bell-dot', color: 'charts.yellow', says: 'waiting for approval' },
+  error: { icon: 'error', color: 'errorForeground', says: 'last turn failed' },
+}
+
+/**
+ * One agent. With `library` it opens to its blocks, in the order the model reads them, and to its tools, conversations
+ * and files.
+ */
+export function agentRow(
+  agent: AgentInfo,
+  {
+    library,
+    activity,
+    parent = '',
+  }: { library?: Library; activity?: Activity | undefined; parent?: string } = {},
+): Entry {
   const model = agent.model ?? 'no model'
+  const state = activity && ACTIVITY[activity]
   const { block_ids: blocks, tool_ids: tools } = agent
+  const has = `${counted(blocks.length, 'block')}, ${counted(tools.length, 'tool')}`
   return {
     id: parent + agent.id,
     label: agent.name,
-    description: model,
+    description: state ? `${state.says} · ${model}` : model,
     tooltip: {
       heading: agent.name,
-      lines: [`Model: ${model}`, `${blocks.length} memory blocks, ${tools.length} tools`, agent.id],
+      lines: [...(state ? [`State: ${state.says}`] : []), `Model: ${model}`, has, agent.id],
       ...(agent.description ? { text: agent.description } : {}),
     },
-    icon: 'hubot',
+    icon: state?.icon ?? 'hubot',
+    ...(state ? { color: state.color } : {}),
     kind: 'agent',
-    spoken: `Agent ${agent.name}, model ${model}, ${blocks.length} blocks, ${tools.length} tools`,
+    flags: [...(library ? [] : ['sharer']), ...(activity ? [activity] : [])],
+    spoken: `Agent ${agent.name}, ${state ? `${state.says}, ` : ''}model ${model}, ${has}`,
     chat_agent_id: agent.id,
+    object_id: agent.id,
     ...(library ? { children: () => belongings(agent, library) } : {}),
   }
 }
@@ -26,10 +49,78 @@ function belongings(agent: AgentInfo, library: Library): Entry[] {
   const parent = `${agent.id}/`
   const blocks = agent.block_ids.flatMap((id) => library.blocks.get(id) ?? [])
   const tools = agent.tool_ids.flatMap((id) => library.tools.get(id) ?? [])
+  const inside = (entry: Entry): Entry => ({
+    ...entry,
+    agent_id: agent.id,
+    flags: [...(entry.flags ?? []), 'attached'],
+  })
+  const toolRows = () => tools.map((tool) => inside(toolRow(tool, parent))).sort(byLabel)
+  const details = () => library.details(agent.id)
   return [
-    ...blocks.map((block) => blockRow(block, [], parent)),
-    ...tools.map((tool) => toolRow(tool, parent)).sort(byLabel),
+    ...blocks.map((block) => inside(blockRow(block, [], parent))),
+    groupRow(`${parent}tools`, 'Tools', 'tools', String(tools.length), toolRows),
+    groupRow(`${parent}conversations`, 'Conversations', 'comment-discussion', '', async () => [
+      mainConversation(agent, parent),
+      ...(await details()).conversations.map((conversation) => conversationRow(conversation, agent, parent)),
+    ]),
+    groupRow(`${parent}files`, 'Files', 'files', '', async () =>
+      (await details()).files.map((file) => fileRow(file, agent, parent)).sort(byLabel),
+    ),
   ]
+}
+
+/** The one that every agent has, and that a message without a conversation goes to. */
+function mainConversation(agent: AgentInfo, parent: string): Entry {
+  return {
+    id: `${parent}default`,
+    label: 'Main conversation',
+    description: '',
+    tooltip: { heading: 'Main conversation', lines: ['Every agent has this one.'] },
+    icon: 'comment',
+    kind: 'conversation',
+    flags: ['main'],
+    spoken: `Main conversation of ${agent.name}`,
+    chat_agent_id: agent.id,
+    agent_id: agent.id,
+    object_id: 'default',
+  }
+}
+
+function conversationRow(conversation: ConversationInfo, agent: AgentInfo, parent: string): Entry {
+  const day = (conversation.last_message_at ?? conversation.created_at ?? '').slice(0, 10)
+  const label = firstWords(conversation.summary ?? '') || 'Conversation'
+  return {
+    id: parent + conversation.id,
+    label,
+    description: day,
+    tooltip: {
+      heading: label,
+      lines: [...(day ? [`Last message: ${day}`] : []), conversation.id],
+      ...(conversation.summary ? { text: conversation.summary } : {}),
+    },
+    icon: 'comment',
+    kind: 'conversation',
+    spoken: `Conversation ${label}${day ? `, ${day}` : ''}`,
+    opens: 'loci.openChat',
+    chat_agent_id: agent.id,
+    agent_id: agent.id,
+    object_id: conversation.id,
+  }
+}
+
+function fileRow(file: FileInfo, agent: AgentInfo, parent: string): Entry {
+  const state = file.is_open ? 'open in its context' : 'closed'
+  return {
+    id: `${parent}file/${file.id}`,
+    label: file.name,
+    description: file.is_open ? `${file.folder_name} · open` : file.folder_name,
+    tooltip: { heading: file.name, lines: [`Folder: ${file.folder_name}`, `This file is ${state}.`] },
+    icon: file.is_open ? 'file-code' : 'file',
+    kind: 'file',
+    spoken: `File ${file.name}, ${state}, folder ${file.folder_name}`,
+    agent_id: agent.id,
+    object_id: file.id,
+  }
 }
 
 /** One block with its first words. `sharers` are the agents to name with it. */
@@ -53,12 +144,14 @@ export function blockRow(block: BlockInfo, sharers: readonly AgentInfo[], parent
     icon: block.read_only ? 'lock' : 'note',
     kind: 'block',
     spoken: `Memory block ${block.label}${shared ? `, ${shared}` : ''}: ${words}`,
+    object_id: block.id,
   }
 }
 
 /** One tool: its name, what the model is told that it does and, inside an agent, where it comes from. */
 export function toolRow(tool: ToolInfo, parent = ''): Entry {
   const origin = originOf(tool.tool_type)
+  const custom = tool.tool_type === 'custom'
   return {
     id: parent + tool.id,
     label: tool.name,
@@ -66,7 +159,39 @@ export function toolRow(tool: ToolInfo, parent = ''): Entry {
     tooltip: { heading: tool.name, lines: [origin], ...(tool.description ? { text: tool.description } : {}) },
     icon: iconOf(tool.tool_type),
     kind: 'tool',
+    flags: custom ? ['custom'] : [],
     spoken: `Tool ${tool.name}, ${origin}`,
+    object_id: tool.id,
+  }
+}
+
+const HEALTH: Record<McpServerInfo['state'], { icon: string; color?: string; says: string }> = {
+  idle: { icon: 'plug', says: 'not in use' },
+  connecting: { icon: 'loading~spin', says: 'connecting' },
+  connected: { icon: 'plug', color: 'charts.green', says: 'connected' },
+  authorization_required: { icon: 'key', color: 'charts.yellow', says: 'wants you to log in' },
+  failed: { icon: 'error', color: 'errorForeground', says: 'failed' },
+}
+
+/** One MCP server with its health; it opens to its tools. */
+export function mcpServerRow(server: McpServerInfo, tools: readonly ToolInfo[]): Entry {
+  const { icon, color, says } = HEALTH[server.state]
+  return {
+    id: server.id,
+    label: server.name,
+    description: `${says} · ${counted(tools.length, 'tool')}`,
+    tooltip: {
+      heading: server.name,
+      lines: ['MCP server', `State: ${says}`, ...(server.error ? [server.error] : [])],
+      text: server.place,
+    },
+    icon,
+    ...(color === undefined ? {} : { color }),
+    kind: 'mcp-server',
+    flags: [server.state],
+    spoken: `MCP server ${server.name}, ${says}, ${counted(tools.length, 'tool')}`,
+    object_id: server.id,
+    children: () => tools.map((tool) => toolRow(tool)).sort(byLabel),
   }
 }
 

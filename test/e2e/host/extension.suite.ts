@@ -5,8 +5,14 @@ import { performance } from 'node:perf_hooks'
 import * as vscode from 'vscode'
 import { connect, type LociClient } from '../../../shared/client/http.ts'
 import type { LociExports } from '../../../extension/host/extension.ts'
+import type { Entry } from '../../../extension/host/views/entry.ts'
 
-const COMMANDS = ['loci.newAgent', 'loci.openChat', 'loci.startServer', 'loci.refresh', 'loci.showLogs']
+/** Where Start Local Server begins to look for a free port. */
+const PORT = 8283
+
+interface Manifest {
+  contributes: { commands: { command: string }[] }
+}
 
 /** The tests, in the order of a session: each builds on the one before. */
 export function defineSuite(): void {
@@ -19,6 +25,22 @@ export function defineSuite(): void {
     let client: LociClient
     let pid = 0
     let agentId = ''
+    let token = ''
+    /** As an app would: by what the command copies. */
+    const connectAsOthers = async () => {
+      await vscode.commands.executeCommand('loci.copyServerUrl')
+      const copied = new Map(
+        (await vscode.env.clipboard.readText())
+          .split('\n')
+          .map((line) => line.split('=') as [string, string]),
+      )
+      token = copied.get('LETTA_API_KEY') ?? ''
+      assert.equal(copied.get('LETTA_BASE_URL'), extension().exports.serverUrl())
+      assert.ok(token.length >= 32, 'a token that nobody guesses')
+      return connect({ url: copied.get('LETTA_BASE_URL') ?? '', token })
+    }
+    const rows = (view: 'agents' | 'blocks' | 'tools') => extension().exports.entries(view)
+    const under = async (entry: Entry | undefined) => (await entry?.children?.()) ?? []
 
     after(async () => {
       await client?.close()
@@ -39,34 +61,44 @@ export function defineSuite(): void {
       assert.deepEqual(serversOf(process.pid), [])
     })
 
-    it('registers its commands', async () => {
+    it('registers every command that it offers', async () => {
       const known = new Set(await vscode.commands.getCommands(true))
+      const { contributes } = extension().packageJSON as Manifest
       assert.deepEqual(
-        COMMANDS.filter((command) => !known.has(command)),
+        contributes.commands.map(({ command }) => command).filter((command) => !known.has(command)),
         [],
       )
     })
 
-    it('starts one server of its own on demand', async () => {
+    it('starts one server of its own on demand, at a well-known port and with a token', async () => {
       const environment = { ...process.env }
       await vscode.commands.executeCommand('loci.startServer')
       const url = extension().exports.serverUrl()
       assert.match(url ?? '', /^http:\/\/127\.0\.0\.1:\d+$/)
+      const port = Number(new URL(url ?? '').port)
+      assert.ok(port >= PORT && port <= PORT + 20, `the port of the settings or the next free one: ${port}`)
       pid = extension().exports.serverPid() ?? 0
       assert.deepEqual(serversOf(process.pid), [pid])
       assert.deepEqual({ ...process.env }, environment, 'what the child gets stays out of this process')
-      client = connect({ url: url ?? '' })
-      assert.match((await client.health()).version, /^\d+\.\d+\.\d+/)
       await vscode.commands.executeCommand('loci.startServer')
       assert.deepEqual(serversOf(process.pid), [pid], 'a second start finds the first')
+    })
+
+    it('gives other programs the address and token of its server, and nobody gets in without', async () => {
+      client = await connectAsOthers()
+      assert.match((await client.health()).version, /^\d+\.\d+\.\d+/)
+      const url = extension().exports.serverUrl() ?? ''
+      assert.equal((await fetch(`${url}/v1/agents/`)).status, 401)
+      assert.equal((await fetch(`${url}/docs`)).status, 200)
+      const out = execFileSync('curl', ['-s', '-H', `Authorization: Bearer ${token}`, `${url}/v1/agents/`])
+      assert.equal(out.toString(), '[]')
     })
 
     it('fills the trees when the container is opened', async () => {
       await vscode.commands.executeCommand('workbench.view.extension.loci')
       await eventually('the Tools view lists the built-in tools', () => {
-        const labels = extension()
-          .exports.entries('tools')
-          .map((entry) => entry.label)
+        const group = rows('tools').find((entry) => entry.label === 'Built-in')
+        const labels = (group?.children?.() as Entry[] | undefined)?.map((entry) => entry.label) ?? []
         return labels.includes('memory_insert') && labels.includes('conversation_search')
       })
       assert.deepEqual(extension().exports.entries('agents'), [])
@@ -82,13 +114,14 @@ export function defineSuite(): void {
         ],
       })
       agentId = agent.id
-      await within(1000, 'the Agents view shows it', () => {
-        const [entry] = extension().exports.entries('agents')
-        const children = entry?.children?.().map((child) => child.label) ?? []
-        return (
-          entry?.label === 'Elsewhere' && children.includes('human') && children.includes('memory_insert')
-        )
-      })
+      await within(1000, 'the Agents view shows it', () => rows('agents')[0]?.label === 'Elsewhere')
+      const inside = await under(rows('agents')[0])
+      assert.deepEqual(
+        inside.map((entry) => entry.label),
+        ['human', 'persona', 'Tools', 'Conversations', 'Files'],
+      )
+      const tools = (await under(inside[2])).map((entry) => entry.label)
+      assert.ok(tools.includes('memory_insert'), tools.join())
     })
 
     it('shows an edit of a block from outside within a second', async () => {
@@ -117,9 +150,89 @@ export function defineSuite(): void {
       })
     })
 
+    it('attaches a block to a second agent and takes it away again', async () => {
+      const second = await client.letta.agents.create({ name: 'Second', model: 'loci/demo' })
+      await eventually('the second is there', () => rows('agents').length === 2)
+      const row = rows('blocks').find((entry) => entry.label === 'human')
+      assert.ok(row?.object_id)
+      await client.letta.agents.blocks.attach(row.object_id, { agent_id: second.id })
+      await within(1000, 'the Blocks view names both', () =>
+        rows('blocks').some((entry) => entry.spoken.includes('Shared by Renamed, Second')),
+      )
+      const agent = rows('agents').find((entry) => entry.label === 'Second')
+      const [attached] = await under(agent)
+      assert.equal(attached?.label, 'human')
+      await vscode.commands.executeCommand('loci.detach', attached)
+      await within(1000, 'it is the memory of one again', () =>
+        rows('blocks').some((entry) => entry.spoken.includes('Memory of Renamed')),
+      )
+      await client.letta.agents.delete(second.id)
+    })
+
+    it('duplicates an agent with its memory', async () => {
+      await eventually('one is left', () => rows('agents').length === 1)
+      await vscode.commands.executeCommand('loci.duplicateAgent', rows('agents')[0])
+      await eventually('the copy is there', () => rows('agents').length === 2)
+      const copy = rows('agents').find((entry) => entry.label === 'Renamed copy')
+      const [human] = await under(copy)
+      assert.equal(human?.tooltip.text, 'Name: Ada. Lives in London.')
+      await client.letta.agents.delete(copy?.object_id ?? '')
+      await eventually('the copy is gone', () => rows('agents').length === 1)
+    })
+
+    it('deletes a block that nobody uses without asking', async () => {
+      await client.letta.blocks.create({ label: 'lonely', value: 'x' })
+      const lonely = () => rows('blocks').find((entry) => entry.label === 'lonely')
+      await eventually('the block is there', () => lonely() !== undefined)
+      await vscode.commands.executeCommand('loci.delete', lonely())
+      await within(1000, 'the block is gone', () => lonely() === undefined)
+    })
+
     it('drops an agent that is deleted elsewhere within a second', async () => {
       await client.letta.agents.delete(agentId)
-      await within(1000, 'the Agents view is empty', () => extension().exports.entries('agents').length === 0)
+      await within(1000, 'the Agents view is empty', () => rows('agents').length === 0)
+    })
+
+    it("offers its MCP server to VS Code's own chat, whose tools it calls", async () => {
+      await client.letta.agents.create({ name: 'Recalled', model: 'loci/demo' })
+      // As the user does in "MCP: List Servers"; the chat starts it by itself when it is asked something.
+      const id = 'loci.loci/Loci'
+      const tool = () => vscode.lm.tools.find(({ name }) => name.endsWith('agent_list'))
+      await eventually('VS Code lists the tools of the server', async () => {
+        if (!tool()) await vscode.commands.executeCommand('workbench.mcp.startServer', id)
+        return tool() !== undefined
+      })
+      const result = await vscode.lm.invokeTool(tool()?.name ?? '', {
+        input: {},
+        toolInvocationToken: undefined,
+      })
+      const said = JSON.stringify(result.content)
+      assert.ok(said.includes('Recalled'), said)
+      const [recalled] = rows('agents')
+      await client.letta.agents.delete(recalled?.object_id ?? '')
+    })
+
+    it('stops the server when it is told to, and does not start it again by itself', async () => {
+      await vscode.commands.executeCommand('loci.stopServer')
+      assert.deepEqual(serversOf(process.pid), [])
+      assert.deepEqual([extension().exports.serverUrl(), rows('agents').length], [null, 0])
+      await vscode.commands.executeCommand('workbench.view.extension.loci')
+      await vscode.commands.executeCommand('loci.agents.focus')
+      assert.deepEqual(serversOf(process.pid), [])
+      await vscode.commands.executeCommand('loci.startServer')
+      pid = extension().exports.serverPid() ?? 0
+      await client.close()
+      client = await connectAsOthers()
+    })
+
+    it('opens what loci doctor reports as a document', async () => {
+      await vscode.commands.executeCommand('loci.runDiagnostics')
+      const text = vscode.window.activeTextEditor?.document.getText() ?? ''
+      assert.match(text, /^# Loci diagnostics\n\n/)
+      assert.match(text, /Server of this window: connected/)
+      assert.match(text, /## Store in .*data/)
+      assert.ok(!text.includes(token), 'no token in it')
+      await vscode.commands.executeCommand('workbench.action.closeActiveEditor')
     })
 
     it('starts the server again when it dies, and shows what happened in between', async () => {
@@ -130,7 +243,7 @@ export function defineSuite(): void {
       })
       pid = extension().exports.serverPid() ?? 0
       await client.close()
-      client = connect({ url: extension().exports.serverUrl() ?? '' })
+      client = await connectAsOthers()
       await client.letta.agents.create({ name: 'After', model: 'loci/demo' })
       await within(1000, 'the Agents view follows the new server', () => {
         return (
@@ -167,9 +280,13 @@ async function within(ms: number, label: string, condition: () => boolean): Prom
   assert.ok(took <= ms, `${label}: took ${took.toFixed(0)} ms`)
 }
 
-async function eventually(label: string, condition: () => boolean, limit = 30_000): Promise<void> {
+async function eventually(
+  label: string,
+  condition: () => boolean | Promise<boolean>,
+  limit = 30_000,
+): Promise<void> {
   const end = Date.now() + limit
-  while (!condition()) {
+  while (!(await condition())) {
     if (Date.now() > end) throw new Error(`Waited ${limit} ms in vain: ${label}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }

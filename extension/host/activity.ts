@@ -1,0 +1,75 @@
+import type { LociClient } from '../../shared/client/http.ts'
+import type { Event as Change } from '../../shared/schema/event.ts'
+
+/** What an agent is at: working, waiting for someone to approve a tool call, or stopped by a failure. */
+export type Activity = 'running' | 'approval' | 'error'
+
+/** What of a run says how its agent does. */
+export interface RunOutcome {
+  conversation_id?: string | null
+  status?: string | null
+  stop_reason?: string | null
+}
+
+/** Agents with anything to tell; one that is idle is not in it. */
+export interface Activities {
+  readonly map: ReadonlyMap<string, Activity>
+  /** Reads the newest runs of all agents. */
+  load(letta: LociClient['letta']): Promise<void>
+  /** Reads the runs that these changes concern. */
+  apply(changes: readonly Change[], letta: LociClient['letta']): Promise<void>
+  clear(): void
+}
+
+/** Runs read for each agent: as many conversations as it may have going at once. */
+const RECENT = 20
+/** Runs read at first, over all agents. */
+const FIRST = 200
+
+/** Nothing is known at first. */
+export function createActivities(): Activities {
+  const map = new Map<string, Activity>()
+  const put = (agent_id: string, activity: Activity | null) => {
+    if (activity === null) map.delete(agent_id)
+    else map.set(agent_id, activity)
+  }
+  return {
+    map,
+    async load(letta) {
+      const page = await letta.runs.list({ limit: FIRST, order: 'desc' })
+      const runs = Map.groupBy(page.getPaginatedItems(), (run) => run.agent_id)
+      map.clear()
+      for (const [agent_id, theirs] of runs) put(agent_id, activityOf(theirs))
+    },
+    async apply(changes, letta) {
+      const agents = new Set<string>()
+      for (const { type, agent_id } of changes) {
+        if (type.startsWith('run.') && agent_id !== null) agents.add(agent_id)
+      }
+      await Promise.all(
+        [...agents].map(async (agent_id) => {
+          const page = await letta.runs.list({ agent_id, limit: RECENT, order: 'desc' })
+          put(agent_id, activityOf(page.getPaginatedItems()))
+        }),
+      )
+    },
+    clear: () => map.clear(),
+  }
+}
+
+/** What the runs of one agent, newest first, say; the newest of each conversation counts. Null: it is idle. */
+export function activityOf(runs: readonly RunOutcome[]): Activity | null {
+  const newest = new Map<string | null, RunOutcome>()
+  for (const run of runs) {
+    const conversation = run.conversation_id ?? null
+    if (!newest.has(conversation)) newest.set(conversation, run)
+  }
+  const states = [...newest.values()].map(stateOf)
+  return (['running', 'approval', 'error'] as const).find((state) => states.includes(state)) ?? null
+}
+
+function stateOf({ status, stop_reason }: RunOutcome): Activity | null {
+  if (status === 'created' || status === 'running') return 'running'
+  if (stop_reason === 'requires_approval') return 'approval'
+  return status === 'failed' ? 'error' : null
+}

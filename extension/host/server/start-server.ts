@@ -1,0 +1,81 @@
+import { commands, env, Uri, window, workspace } from 'vscode'
+import type { Connection } from '../connection.ts'
+import { dataPlace, readSettings } from '../settings.ts'
+
+/** Whether a turn of an agent is under way, which a restart of our server would end. */
+export type IsBusy = () => boolean
+
+/**
+ * Starts (or finds) the server that curl and other programs can use, and says where it is, with what copies its address.
+ * Throws when it cannot start.
+ */
+export async function startLocalServer(connection: Connection, isBusy: IsBusy): Promise<void> {
+  const { url } = readSettings()
+  if (url !== null) {
+    const local = 'Use a Local Server'
+    const choice = await window.showInformationMessage(
+      `Loci uses the server at ${url}, as the setting loci.server.url says.`,
+      local,
+    )
+    if (choice !== local) return
+    await workspace.getConfiguration('loci').update('server.url', undefined, true)
+  }
+  const { state } = connection
+  const moves = state.kind === 'connected' && state.own && !state.local
+  if (moves && isBusy() && !(await mayEndTurns('Starting the server for other programs'))) return
+  await connection.startLocal()
+  told(connection)
+}
+
+/** Asks before turns are ended by `doing`. */
+export async function mayEndTurns(doing: string): Promise<boolean> {
+  const go = 'End It and Go On'
+  const detail = 'What it has said so far is kept.'
+  const modal = { modal: true, detail }
+  return (
+    (await window.showWarningMessage(`${doing} ends the answer that an agent is writing.`, modal, go)) === go
+  )
+}
+
+function told(connection: Connection): void {
+  const { state } = connection
+  if (state.kind !== 'connected') return
+  const text =
+    `Loci serves its REST API at ${state.url}. ` +
+    `It stops when this window closes; “loci server” in a terminal stays. Data: ${dataPlace(readSettings())}.`
+  void window
+    .showInformationMessage(text, 'Copy URL and Token', 'Copy curl', 'Open API Docs')
+    .then((choice) => {
+      if (choice === 'Copy URL and Token') return commands.executeCommand('loci.copyServerUrl')
+      if (choice === 'Copy curl') return env.clipboard.writeText(curlLine(state.url, connection.token))
+      if (choice === 'Open API Docs') return commands.executeCommand('loci.openApiDocs')
+      return undefined
+    })
+}
+
+/** A command for a terminal that lists the agents. */
+export function curlLine(url: string, token: string | null): string {
+  const header = token === null ? '' : ` -H 'Authorization: Bearer ${token}'`
+  return `curl${header} ${url}/v1/agents/`
+}
+
+/** Copies where the server is, as the lines that the official clients read from the environment. */
+export async function copyServerUrl(connection: Connection): Promise<void> {
+  await connection.client()
+  const { state, token } = connection
+  if (!('url' in state)) return
+  const lines = [`LETTA_BASE_URL=${state.url}`, ...(token === null ? [] : [`LETTA_API_KEY=${token}`])]
+  await env.clipboard.writeText(lines.join('\n'))
+  window.setStatusBarMessage(
+    token === null ? '$(check) Copied the server’s URL; it needs no token' : '$(check) Copied URL and token',
+    5_000,
+  )
+}
+
+/** Opens the server's own API documentation in the browser, through the editor's tunnel where there is one. */
+export async function openApiDocs(connection: Connection): Promise<void> {
+  await connection.client()
+  const { state } = connection
+  if (!('url' in state)) return
+  await env.openExternal(await env.asExternalUri(Uri.parse(`${state.url}/docs`)))
+}
