@@ -19,10 +19,13 @@ export interface LociExports {
   serverPid(): number | null
   /** Rows of a view. */
   entries(view: ViewName): Entry[]
+  /** How long it took to register the parts, in milliseconds. */
+  activationTime: number
 }
 
 /** Registers the parts. The server is started by the first view that is shown or the first command that needs it. */
 export function activate(context: ExtensionContext): LociExports {
+  const begun = performance.now()
   const services = createServices(context)
   const { server } = services
   connection = server
@@ -36,6 +39,7 @@ export function activate(context: ExtensionContext): LociExports {
     serverUrl: () => (server.state.kind === 'connected' ? server.state.url : null),
     serverPid: () => server.pid,
     entries,
+    activationTime: performance.now() - begun,
   }
 }
 

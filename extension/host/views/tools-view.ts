@@ -14,7 +14,7 @@ export function toolEntries(library: Library): Entry[] {
     ),
   )
   return [
-    ...(own.length > 0 ? [group('custom', 'Custom', 'symbol-method', own)] : []),
+    ...(own.length > 0 ? [{ ...group('custom', 'Custom', 'symbol-method', own), expanded: true }] : []),
     ...servers.sort(byLabel),
     ...(builtIn.length > 0 ? [group('built-in', 'Built-in', 'tools', builtIn)] : []),
   ]

@@ -57,6 +57,7 @@ export function defineSuite(): void {
       const start = performance.now()
       await extension().activate()
       activation = performance.now() - start
+      console.log(`      registering takes ${extension().exports.activationTime.toFixed(1)} ms of it`)
       assert.equal(extension().exports.serverUrl(), null)
       assert.deepEqual(serversOf(process.pid), [])
     })
