@@ -123,7 +123,7 @@ async function openPage(browser: Browser, port: number, folder: string): Promise
 }
 
 function workbench(page: Page, profile: Profile, ends: Pick<Workbench, 'close' | 'kill'>): Workbench {
-  const input = page.locator('.quick-input-widget input[type="text"]')
+  const input = page.locator('.quick-input-widget .quick-input-box input')
   const choices = page.locator('.quick-input-list .monaco-list-row')
 
   const webview = async (selector: string, limit = 30_000): Promise<Frame> => {

@@ -25,7 +25,8 @@ export function serverMenu(state: ConnectionState): MenuItem[] {
   ]
   const own = state.kind === 'connected' && state.own
   if (own) return [...(state.local ? [] : [start]), ...reach, restart, stop, ...rest]
-  if (state.kind === 'connected' || state.kind === 'lost') return [...reach, restart, ...rest]
+  const again = item('$(debug-restart) Reconnect', 'loci.restartServer')
+  if (state.kind === 'connected' || state.kind === 'lost') return [...reach, again, ...rest]
   if (state.kind === 'starting') return [stop, ...rest]
   return [start, ...rest]
 }

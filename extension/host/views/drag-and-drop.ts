@@ -18,9 +18,11 @@ export function createDragAndDrop(
     },
     async handleDrop(target, data) {
       const agent_id = target?.kind === 'agent' ? target.object_id : target?.agent_id
-      const item = data.get(MIME)
-      if (agent_id === undefined || !item) return
-      await attach(parseDragged(await item.asString()), agent_id)
+      if (agent_id === undefined) return
+      // From another view there is an empty item beside ours.
+      const items = [...data].filter(([mime]) => mime === MIME)
+      const texts = await Promise.all(items.map(([, item]) => item.asString()))
+      await attach(texts.flatMap(parseDragged), agent_id)
     },
   }
 }
