@@ -2,7 +2,9 @@ import { commands, env, Uri, window } from 'vscode'
 import { newAgent } from '../commands/new-agent.ts'
 import { told } from '../failures.ts'
 import type { AgentInfo, Library } from '../library.ts'
+import { mayMakeAgent } from '../server/passing-home.ts'
 import type { Services } from '../services.ts'
+import { readSettings } from '../settings.ts'
 import { byLabel, type Entry } from '../views/entry.ts'
 import { exportAgentFile, importAgentFile } from './agent-files.ts'
 import { attachPicked, attachToPicked, detach } from './attach.ts'
@@ -41,6 +43,7 @@ export function registerAgents(
   context.subscriptions.push(
     command('loci.newAgent', 'create the agent', async () => {
       const client = await ready()
+      if (library.agents.size === 0 && !(await mayMakeAgent(readSettings()))) return
       const created = await newAgent(client, namesOf(library))
       if (created) await commands.executeCommand('loci.openChat', created.id)
     }),

@@ -1,0 +1,28 @@
+import { commands, env, window } from 'vscode'
+import { dataPlace, type ServerSettings } from '../settings.ts'
+import { passingPlace } from './passing-place.ts'
+
+/**
+ * Says, before the first agent is made, that it would go with the container. False when the user does something about it
+ * first.
+ */
+export async function mayMakeAgent(settings: ServerSettings): Promise<boolean> {
+  const place = passingPlace(env.remoteName, process.env, settings)
+  if (place === null) return true
+  const folder = 'Choose a Folder…'
+  const server = 'Connect to Server…'
+  const go = 'Create It Here'
+  const choice = await window.showWarningMessage(
+    `Agents made here are lost when this ${place} is rebuilt.`,
+    {
+      modal: true,
+      detail: `Their data would be in ${dataPlace(settings)}, which is part of the ${place}. Use a mounted folder, or a Loci server on your own machine (“loci server --auth --host 0.0.0.0”, reached at its address from here).`,
+    },
+    go,
+    folder,
+    server,
+  )
+  if (choice === folder) await commands.executeCommand('workbench.action.openSettings', 'loci.dataDirectory')
+  if (choice === server) await commands.executeCommand('loci.connectToServer')
+  return choice === go
+}
