@@ -139,7 +139,7 @@ export interface CodeServer {
 /** Starts code-server on a free port with this profile; resolves once it answers. The caller stops it. */
 export async function startCodeServer(
   profile: Profile,
-  options: { flags?: string[]; extensions?: string } = {},
+  options: { flags?: string[]; extensions?: string; trust?: boolean } = {},
 ): Promise<CodeServer> {
   const port = await freePort()
   const logFile = join(profile.root, 'code-server.log')
@@ -150,6 +150,7 @@ export async function startCodeServer(
       ENTRY,
       ...configOf(profile.root),
       ...hostFlags(port, profile.root, options.extensions ?? join(profile.root, 'extensions')),
+      ...(options.trust === false ? [] : ['--disable-workspace-trust']),
       ...(options.flags ?? []),
     ],
     // A group of its own: its extension hosts end with it.
@@ -223,7 +224,7 @@ function hostFlags(port: number, root: string, extensions: string): string[] {
     ['--user-data-dir', join(root, 'user')],
     ['--extensions-dir', extensions],
   ]
-  const quiet = ['telemetry', 'update-check', 'workspace-trust', 'getting-started-override']
+  const quiet = ['telemetry', 'update-check', 'getting-started-override']
   return [...named.flat(), ...quiet.map((what) => `--disable-${what}`), '--ignore-last-opened']
 }
 

@@ -95,3 +95,38 @@ describe('the server of a window', () => {
     await until('the store is gone', 5_000, () => !existsSync(join(data, 'loci.db')))
   })
 })
+
+describe('a workspace that is not trusted', () => {
+  const data = mkdtempSync(join(tmpdir(), 'loci-untrusted-'))
+  let workbench: Workbench
+
+  before(async () => {
+    workbench = await openWorkbench({
+      vsix: VSIX,
+      dataDirectory: data,
+      trust: false,
+      settings: { 'security.workspace.trust.startupPrompt': 'never' },
+    })
+  })
+  after(async () => {
+    await workbench?.close()
+    rmSync(data, { recursive: true, force: true })
+  })
+
+  it('gets no server, says why, and says how to trust it', async () => {
+    await workbench.openLoci()
+    await workbench.page.getByText('Loci does nothing in a workspace that is not trusted').waitFor()
+    await workbench.command('Loci: Start Local Server')
+    const toast = workbench.page.locator('.notification-toast', { hasText: 'not trusted' })
+    await toast.getByRole('button', { name: 'Manage Workspace Trust' }).waitFor()
+    if (shots) await workbench.screenshot(join(shots, 'untrusted.png'))
+    assert.equal(existsSync(join(data, 'loci.db')), false, 'no server has run')
+  })
+
+  it('gets one once it is trusted', async () => {
+    const { page } = workbench
+    await page.getByRole('button', { name: 'Manage Workspace Trust' }).first().click()
+    await page.locator('.workspace-trust-editor').getByRole('button', { name: 'Trust', exact: true }).click()
+    await page.getByText('No agents yet.').waitFor({ timeout: 30_000 })
+  })
+})

@@ -117,6 +117,27 @@ describe('the views of Loci', () => {
     await look('failed')
   })
 
+  it('show that a tool call waits for approval, and that it does no more', async () => {
+    const { letta } = loci
+    const agent = await letta.agents.create({
+      name: 'Careful',
+      model: 'openai/test-model',
+      memory_blocks: [{ label: 'human', value: '' }],
+    })
+    const call = { agent_id: agent.id, body_requires_approval: true }
+    await letta.agents.tools.updateApproval('memory_insert', call)
+    model.add({
+      reply: { tool_calls: [{ name: 'memory_insert', arguments: { label: 'human', new_string: 'x' } }] },
+    })
+    await letta.agents.messages.create(agent.id, { messages: [{ role: 'user', content: 'Note x' }] })
+    await row('Agents', 'waiting for approval').waitFor()
+    await look('approval')
+    await letta.agents.messages.cancel(agent.id)
+    await row('Agents', 'waiting for approval').waitFor({ state: 'detached' })
+    await letta.agents.delete(agent.id)
+    await row('Agents', 'Careful').waitFor({ state: 'detached' })
+  })
+
   it('rename with F2', async () => {
     await row('Agents', 'Helper').click()
     await workbench.chat('Helper')

@@ -21,6 +21,8 @@ export interface WorkbenchOptions {
   settings?: Record<string, unknown>
   /** More environment for the editor and what Loci starts, for example provider keys. */
   env?: NodeJS.ProcessEnv
+  /** False: the folder is one that the user has not trusted. */
+  trust?: boolean
 }
 
 /** A workbench that a test drives. */
@@ -90,7 +92,7 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
     profile.remove()
   }
   try {
-    server = await startCodeServer(profile)
+    server = await startCodeServer(profile, { trust: options.trust ?? true })
     browser = await openBrowser(profile)
     const page = await openPage(browser, server.port, profile.workspace)
     const kill = async () => server?.kill()

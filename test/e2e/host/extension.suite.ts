@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import * as vscode from 'vscode'
 import { connect, type LociClient } from '../../../shared/client/http.ts'
@@ -179,6 +181,18 @@ export function defineSuite(): void {
       assert.equal(human?.tooltip.text, 'Name: Ada. Lives in London.')
       await client.letta.agents.delete(copy?.object_id ?? '')
       await eventually('the copy is gone', () => rows('agents').length === 1)
+    })
+
+    it('imports an agent file and opens its chat', async () => {
+      const file = join(tmpdir(), `loci-${process.pid}.af`)
+      const text = await (await client.letta.agents.exportFile(agentId).asResponse()).text()
+      writeFileSync(file, text.replaceAll('"Renamed"', '"Imported"'))
+      await vscode.commands.executeCommand('loci.importAgent', vscode.Uri.file(file))
+      rmSync(file)
+      await eventually('its tab is there', () => chatTabs().includes('Imported'))
+      const imported = rows('agents').find((entry) => entry.label === 'Imported')
+      await client.letta.agents.delete(imported?.object_id ?? '')
+      await eventually('it is gone', () => rows('agents').length === 1)
     })
 
     it('deletes a block that nobody uses without asking', async () => {
