@@ -39,17 +39,26 @@ export function createActivities(): Activities {
       const page = await letta.runs.list({ limit: FIRST, order: 'desc' })
       const runs = Map.groupBy(page.getPaginatedItems(), (run) => run.agent_id)
       map.clear()
-      for (const [agent_id, theirs] of runs) put(agent_id, activityOf(theirs))
+      await Promise.all(
+        [...runs].map(async ([agent_id, theirs]) =>
+          put(agent_id, activityOf(await withoutAnswered(letta, agent_id, theirs))),
+        ),
+      )
     },
     async apply(changes, letta) {
       const agents = new Set<string>()
+      const deleted = new Set<string>()
       for (const { type, agent_id } of changes) {
-        if (type.startsWith('run.') && agent_id !== null) agents.add(agent_id)
+        if (agent_id === null) continue
+        // An answer to what waited may come without a run: a denial only adds messages.
+        if (type.startsWith('run.') || map.get(agent_id) === 'approval') agents.add(agent_id)
+        if (type === 'agent.deleted') deleted.add(agent_id)
       }
       await Promise.all(
         [...agents].map(async (agent_id) => {
+          if (deleted.has(agent_id)) return put(agent_id, null)
           const page = await letta.runs.list({ agent_id, limit: RECENT, order: 'desc' })
-          put(agent_id, activityOf(page.getPaginatedItems()))
+          put(agent_id, activityOf(await withoutAnswered(letta, agent_id, page.getPaginatedItems())))
         }),
       )
     },
@@ -59,13 +68,54 @@ export function createActivities(): Activities {
 
 /** What the runs of one agent, newest first, say; the newest of each conversation counts. Null: it is idle. */
 export function activityOf(runs: readonly RunOutcome[]): Activity | null {
+  const states = newestOf(runs).map(stateOf)
+  return (['running', 'approval', 'error'] as const).find((state) => states.includes(state)) ?? null
+}
+
+function newestOf(runs: readonly RunOutcome[]): RunOutcome[] {
   const newest = new Map<string | null, RunOutcome>()
   for (const run of runs) {
     const conversation = run.conversation_id ?? null
     if (!newest.has(conversation)) newest.set(conversation, run)
   }
-  const states = [...newest.values()].map(stateOf)
-  return (['running', 'approval', 'error'] as const).find((state) => states.includes(state)) ?? null
+  return [...newest.values()]
+}
+
+/** The newest runs, without those that ended waiting for an approval which has been answered since. */
+async function withoutAnswered(
+  letta: LociClient['letta'],
+  agent_id: string,
+  runs: readonly RunOutcome[],
+): Promise<RunOutcome[]> {
+  const kept = await Promise.all(
+    newestOf(runs).map(async (run) => {
+      if (stateOf(run) !== 'approval') return [run]
+      return (await isWaiting(letta, agent_id, run.conversation_id ?? null)) ? [run] : []
+    }),
+  )
+  return kept.flat()
+}
+
+async function isWaiting(
+  letta: LociClient['letta'],
+  agent_id: string,
+  conversation_id: string | null,
+): Promise<boolean> {
+  try {
+    if (conversation_id === null) {
+      const agent = await letta.agents.retrieve(agent_id, { include: ['agent.pending_approval'] })
+      return (agent.pending_approval ?? null) !== null
+    }
+    // Ours, and so not in the client's types.
+    const conversation = (await letta.conversations.retrieve(conversation_id)) as {
+      pending_request_id?: string | null
+    }
+    return (conversation.pending_request_id ?? null) !== null
+  } catch (error) {
+    // It has been deleted meanwhile.
+    if ((error as { status?: unknown }).status === 404) return false
+    throw error
+  }
 }
 
 function stateOf({ status, stop_reason }: RunOutcome): Activity | null {
