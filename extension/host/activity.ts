@@ -25,6 +25,7 @@ export interface Activities {
 const RECENT = 20
 /** Runs read at first, over all agents. */
 const FIRST = 200
+const WAITING = 50
 
 /** Nothing is known at first. */
 export function createActivities(): Activities {
@@ -36,8 +37,15 @@ export function createActivities(): Activities {
   return {
     map,
     async load(letta) {
-      const page = await letta.runs.list({ limit: FIRST, order: 'desc' })
-      const runs = Map.groupBy(page.getPaginatedItems(), (run) => run.agent_id)
+      const pages = await Promise.all([
+        letta.runs.list({ limit: FIRST, order: 'desc' }),
+        // What waits may do so for weeks.
+        letta.runs.list({ stop_reason: 'requires_approval', limit: WAITING, order: 'desc' }),
+      ])
+      const runs = Map.groupBy(
+        pages.flatMap((page) => page.getPaginatedItems()),
+        (run) => run.agent_id,
+      )
       map.clear()
       await Promise.all(
         [...runs].map(async ([agent_id, theirs]) =>

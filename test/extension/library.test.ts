@@ -3,6 +3,7 @@ import { createLibrary, staleObjects, type Library } from '../../extension/host/
 import { connect, type LociClient } from '../../shared/client/http.ts'
 import type { Event, EventType } from '../../shared/schema/event.ts'
 import { startLoci, type TestLoci } from '../support/loci.ts'
+import { startScriptedModel, type ScriptedModel } from '../support/scripted-model.ts'
 
 const change = (type: EventType, object_id: string, agent_id: string | null = null): Event => ({
   id: 1,
@@ -14,11 +15,13 @@ const change = (type: EventType, object_id: string, agent_id: string | null = nu
 
 describe('the library of a server', () => {
   let loci: TestLoci
+  let model: ScriptedModel
   let client: LociClient
   let library: Library
   let changes = 0
   before(async () => {
-    loci = await startLoci()
+    model = await startScriptedModel()
+    loci = await startLoci({ model_url: model.url })
     client = connect({ url: loci.url })
     library = createLibrary(
       () => Promise.resolve(client),
@@ -28,6 +31,7 @@ describe('the library of a server', () => {
   after(async () => {
     await client.close()
     await loci.close()
+    await model.close()
   })
   const create = (name: string) =>
     loci.letta.agents.create({
@@ -76,6 +80,41 @@ describe('the library of a server', () => {
     const made = await Promise.all(Array.from({ length: 30 }, (_, n) => create(`Many ${n}`)))
     await library.apply(made.map((agent) => change('agent.created', agent.id)))
     assert.equal(library.agents.size, 33)
+  })
+
+  it('knows which agents wait for an approval, and no more once that is answered', async () => {
+    const agent = await create('Careful')
+    const call = { agent_id: agent.id, body_requires_approval: true }
+    await loci.letta.agents.update(agent.id, { model: 'openai/test-model' })
+    await loci.letta.agents.tools.updateApproval('memory_insert', call)
+    model.add({
+      reply: { tool_calls: [{ name: 'memory_insert', arguments: { label: 'human', new_string: 'x' } }] },
+    })
+    const messages = [{ role: 'user' as const, content: 'Note x' }]
+    await loci.letta.agents.messages.create(agent.id, { messages })
+    await library.apply([change('run.updated', 'run-1', agent.id)])
+    assert.equal(library.activity.get(agent.id), 'approval')
+    await library.reload()
+    assert.equal(library.activity.get(agent.id), 'approval', 'also when it is read from nothing')
+    await loci.letta.agents.messages.cancel(agent.id)
+    await library.apply([change('agent.updated', agent.id, agent.id)])
+    assert.equal(library.activity.has(agent.id), false)
+    await library.reload()
+    assert.equal(library.activity.has(agent.id), false)
+    await model.done()
+  })
+
+  it('reads conversations of an agent when asked, and again when they change', async () => {
+    const agent = await create('Talker')
+    const getDetails = () => library.details(agent.id)
+    assert.deepEqual((await getDetails()).conversations, [])
+    const made = await loci.letta.conversations.create({ agent_id: agent.id })
+    assert.deepEqual((await getDetails()).conversations, [], 'kept until a change is told')
+    await library.apply([change('conversation.created', made.id, agent.id)])
+    assert.deepEqual(
+      (await getDetails()).conversations.map(({ id }) => id),
+      [made.id],
+    )
   })
 
   it('forgets everything for another server', () => {

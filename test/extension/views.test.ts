@@ -163,6 +163,16 @@ describe('the Agents view', () => {
 })
 
 describe('the Blocks view', () => {
+  it('sorts blocks of one label by their agents, as people do', () => {
+    const many = ['Agent 10', 'Agent 2', 'Agent 1']
+    const blocks = many.map((name) => block(name, 'human'))
+    const agents = many.map((name) => agent(`id ${name}`, name, [name]))
+    assert.deepEqual(
+      blockEntries(contents(agents, blocks, [])).map((entry) => entry.object_id),
+      ['Agent 1', 'Agent 2', 'Agent 10'],
+    )
+  })
+
   it('shows whose each block is and how it begins', () => {
     assert.deepEqual(
       blockEntries(library).map((entry) => [entry.label, entry.description]),

@@ -7,7 +7,7 @@ export function blockEntries(library: Library): Entry[] {
   const owners = ownersOf(library.agents.values())
   return [...library.blocks.values()]
     .map((block) => sharedBlock(block, owners.get(block.id) ?? []))
-    .sort((a, b) => byLabel(a, b) || a.description.localeCompare(b.description))
+    .sort((a, b) => byLabel(a, b) || byLabel({ label: a.description }, { label: b.description }))
 }
 
 function sharedBlock(block: BlockInfo, sharers: readonly AgentInfo[]): Entry {
