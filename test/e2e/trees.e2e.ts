@@ -215,10 +215,11 @@ describe('the views of Loci', () => {
     const { page } = workbench
     const file = join(workbench.profile.workspace, '.vscode', 'mcp.json')
     await workbench.command('Loci: Install MCP Server into This Editor')
-    await toast('Write Loci’s MCP server to').waitFor()
+    await page.locator('.quick-input-widget', { hasText: 'Write Loci’s MCP server to' }).waitFor()
+    await page.locator('.tab.active', { hasText: 'mcp.json' }).waitFor()
     assert.equal(existsSync(file), false, 'nothing is written before')
     await look('mcp-json')
-    await toast('Write Loci’s MCP server to').getByRole('button', { name: 'Write' }).click()
+    await workbench.answer('Write', 'Write')
     await until('the file is there', 10_000, () => existsSync(file))
     assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), {
       servers: { loci: { type: 'http', url: `${loci.url}/mcp` } },

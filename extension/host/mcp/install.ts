@@ -88,11 +88,11 @@ async function agreed(file: Uri, before: string, after: string): Promise<boolean
   const side = (query: string) => Uri.from({ scheme, path: file.path, query })
   try {
     await commands.executeCommand('vscode.diff', side('before'), side('after'), `${name} ← Loci`)
-    const choice = await window.showInformationMessage(
-      `Write Loci’s MCP server to ${name}?`,
-      'Write',
-      'Leave It',
-    )
+    // Stays while the difference is looked at, which a notification does not.
+    const choice = await window.showQuickPick(['Write', 'Leave It'], {
+      title: `Write Loci’s MCP server to ${name}?`,
+      ignoreFocusOut: true,
+    })
     return choice === 'Write'
   } finally {
     provider.dispose()
