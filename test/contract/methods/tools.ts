@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { ContractTest } from '../../support/contract.ts'
 import type { Method } from './method.ts'
 import type { PlainOperation } from './plain.ts'
@@ -30,6 +33,22 @@ function typescript(name: string): string {
     '}',
     '',
   ].join('\n')
+}
+
+/** A tool whose next call waits for a debugger, in a file that is gone again. */
+async function armed(t: ContractTest) {
+  const { id, name, source_code } = await newTool(t)
+  const folder = await mkdtemp(join(tmpdir(), 'loci-debug-'))
+  try {
+    const file = join(folder, `${name}.py`)
+    await writeFile(file, source_code ?? '')
+    const path = `/v1/tools/${id}/debug`
+    const { status, body } = await t.http('POST', path, { path: file })
+    assert.equal(status, 200, JSON.stringify(body))
+    return { path, run: body as { state: string; target: unknown; outcome: unknown } }
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }
 
 const aName = () => `tool_${crypto.randomUUID().slice(0, 8)}`
@@ -251,6 +270,34 @@ export const ownToolOperations: PlainOperation[] = [
       assert.equal(wrong.errors[0]?.line, 1)
       const taken = await check(python('memory_insert'))
       assert.match(taken.errors[0]?.message ?? '', /built-in/)
+    },
+  },
+  {
+    name: 'POST /v1/tools/{tool_id}/debug',
+    shows: 'the next call of a tool is armed for a debugger, in a file of its developer',
+    async run(t) {
+      const { run } = await armed(t)
+      assert.deepEqual([run.state, run.target, run.outcome], ['armed', null, null])
+    },
+  },
+  {
+    name: 'GET /v1/tools/{tool_id}/debug',
+    shows: 'the debug run of a tool, at once or when its state has changed',
+    async run(t) {
+      const { path, run } = await armed(t)
+      assert.deepEqual((await t.http('GET', path)).body, run)
+      const changed = t.http('GET', `${path}?state=armed&wait_seconds=30`)
+      await t.http('DELETE', path)
+      assert.equal(((await changed).body as { outcome: string }).outcome, 'cancelled')
+    },
+  },
+  {
+    name: 'DELETE /v1/tools/{tool_id}/debug',
+    shows: 'a debug run that has ended',
+    async run(t) {
+      const { path } = await armed(t)
+      assert.deepEqual(await t.http('DELETE', path).then(({ status, body }) => [status, body]), [200, null])
+      assert.equal(((await t.http('GET', path)).body as { state: string }).state, 'ended')
     },
   },
 ]
