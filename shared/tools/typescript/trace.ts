@@ -17,7 +17,8 @@ function traceOf(error: unknown, tool: LoadedTool): string {
     const { stack, cause } = error as { stack: unknown; cause?: unknown }
     const [head = '', ...frames] = String(stack).split(/\n(?= {4}at )/)
     const folder = tool.url.slice(0, tool.url.lastIndexOf('/') + 1)
-    const own = frames.filter((frame) => frame.includes(folder))
+    // Loci itself may lie below the folder.
+    const own = frames.filter((frame) => frame.includes(tool.url) || frame.includes(`${folder}node_modules/`))
     const map = own.length > 0 ? mapOf(tool.code) : null
     const shown = own.map((frame) =>
       frame

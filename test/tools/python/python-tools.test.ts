@@ -267,7 +267,7 @@ def f():
 import os
 def f():
     open("note.txt", "w").write("x")
-    return {"env": sorted(os.environ), "secret": os.getenv("API_KEY"), "files": os.listdir("."), "home": os.path.expanduser("~") == os.getcwd()}
+    return {"env": sorted(os.environ), "secret": os.getenv("API_KEY"), "files": [n for n in os.listdir(".") if os.path.isfile(n)], "home": os.path.expanduser("~") == os.getcwd()}
 `
         const options = { env: { API_KEY: 'sesame', LETTA_AGENT_ID: 'agent-1' } }
         for (let i = 0; i < 3; i++)
