@@ -176,10 +176,12 @@ export function defineSuite(): void {
       await eventually('one is left', () => rows('agents').length === 1)
       await vscode.commands.executeCommand('loci.duplicateAgent', rows('agents')[0])
       await eventually('the copy is there', () => rows('agents').length === 2)
-      const copy = rows('agents').find((entry) => entry.label === 'Renamed copy')
-      const [human] = await under(copy)
-      assert.equal(human?.tooltip.text, 'Name: Ada. Lives in London.')
-      await client.letta.agents.delete(copy?.object_id ?? '')
+      const copy = () => rows('agents').find((entry) => entry.label === 'Renamed copy')
+      await eventually('it has the memory', async () => {
+        const [human] = await under(copy())
+        return human?.tooltip.text === 'Name: Ada. Lives in London.'
+      })
+      await client.letta.agents.delete(copy()?.object_id ?? '')
       await eventually('the copy is gone', () => rows('agents').length === 1)
     })
 
