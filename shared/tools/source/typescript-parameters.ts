@@ -1,4 +1,4 @@
-import { errorAt, type FunctionNode, type Parameter } from './ast.ts'
+import { errorAt, type FunctionNode, type Parameter, type TypeNode } from './ast.ts'
 import type { Binding } from './bindings.ts'
 
 /** A parameter without its default. */
@@ -42,7 +42,28 @@ export function bindingOf(parameter: Parameter, index: number): Binding {
   const filled = FILLED.find((name) => name === bare.name)
   // A first parameter of that name is an argument like any other.
   if (filled && (filled !== 'context' || index > 0)) return { from: filled }
-  return { from: 'argument', name: bare.name }
+  return isRequired(parameter)
+    ? { from: 'argument', name: bare.name, required: true }
+    : { from: 'argument', name: bare.name }
+}
+
+/** Whether a caller in TypeScript has to give it. Without a type nobody knows. */
+function isRequired(parameter: Parameter): boolean {
+  if (parameter.type !== 'Identifier' || parameter.optional) return false
+  const annotation = parameter.typeAnnotation
+  return annotation?.type === 'TSTypeAnnotation' && !takesUndefined(annotation.typeAnnotation)
+}
+
+/** What a name of another type stands for is not looked up: it may well be a union with undefined. */
+function takesUndefined(node: TypeNode): boolean {
+  if (node.type === 'TSUnionType') return node.types.some(takesUndefined)
+  return [
+    'TSUndefinedKeyword',
+    'TSAnyKeyword',
+    'TSUnknownKeyword',
+    'TSVoidKeyword',
+    'TSTypeReference',
+  ].includes(node.type)
 }
 
 /** Who fills the parameters of a function, in their order. Throws as `bareParameter`. */

@@ -75,6 +75,20 @@ for (const wall of await testWalls()) {
       assert.equal(await returns(source, { arguments: { b: 3, a: 1, times: 1 } }), '4')
     })
 
+    it('names the arguments that are missing, and takes those as missing that may be', async () => {
+      const source = `/** Adds. */
+      export function add(a: number, b: string[], c?: number, d: number | undefined, e = 1): string {
+        return [a, b.length, c, d, e].join()
+      }`
+      const wrong = await run(source, { arguments: { c: 1 } })
+      assert.equal(wrong.status, 'error')
+      assert.match(
+        JSON.stringify(wrong.func_response),
+        /TypeError: the required arguments 'a', 'b' were not given/,
+      )
+      assert.equal(await returns(source, { arguments: { a: 1, b: [] } }), '1,0,,,1')
+    })
+
     it('runs a tool of `loci/tool` with what its schema makes of the input', async () => {
       const source = `import { z } from 'zod'
         import { tool } from 'loci/tool'
