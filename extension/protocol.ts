@@ -13,11 +13,17 @@ export interface ChatAgent {
   model: string | null
 }
 
+/** What a user sends: text, or parts of text and images, as the wire has them. */
+export type UserContent = string | UserPart[]
+export type UserPart =
+  | { type: 'text'; text: string }
+  | { type: 'image'; source: { type: 'base64'; media_type: string; data: string } }
+
 /** What the user asked for last and what came back so far; present from sending until the next message is sent. */
 export interface ChatTurn {
   /** The client's own id of the message (`otid`), so that both sides mean the same one. */
   otid: string
-  text: string
+  content: UserContent
   /** Deltas of one message are already joined. */
   items: StreamItem[]
   /** Null while the agent is working. */
@@ -51,7 +57,7 @@ export interface Requests {
   /** The messages before the one with this id. */
   'chat.earlier': { params: { before: string }; result: HistoryPage }
   /** Begins a turn; its text and its answer come as notifications. Refused while another turn runs. */
-  'chat.send': { params: { otid: string; text: string }; result: null }
+  'chat.send': { params: { otid: string; content: UserContent }; result: null }
   /** Asks the server to end the turn under way. */
   'chat.stop': { params: null; result: null }
 }
@@ -64,7 +70,7 @@ export interface Commands {
 
 /** News from the host. */
 export interface Notifications {
-  'turn.started': { otid: string; text: string }
+  'turn.started': { otid: string; content: UserContent }
   /** Next pieces of the answer, in order. */
   'turn.items': { otid: string; items: StreamItem[] }
   'turn.ended': { otid: string; end: TurnEnd }
@@ -111,13 +117,33 @@ export function parseToHost(value: unknown): ToHost | null {
       return { kind, id, method, params: { before: params['before'] } }
     case 'chat.send': {
       if (!isObject(params)) return null
-      const { otid, text } = params
-      if (typeof otid !== 'string' || typeof text !== 'string' || text.trim() === '') return null
-      return { kind, id, method, params: { otid, text } }
+      const content = parseContent(params['content'])
+      const { otid } = params
+      if (typeof otid !== 'string' || content === null) return null
+      return { kind, id, method, params: { otid, content } }
     }
     default:
       return null
   }
+}
+
+/** Text that is not blank, or parts of which one says something; null for anything else. */
+function parseContent(value: unknown): UserContent | null {
+  if (typeof value === 'string') return value.trim() === '' ? null : value
+  if (!Array.isArray(value)) return null
+  const parts = value.map(parsePart)
+  const says = parts.some((part) => part?.type === 'image' || (part?.text.trim() ?? '') !== '')
+  return says && parts.every((part) => part !== null) ? parts : null
+}
+
+function parsePart(value: unknown): UserPart | null {
+  if (!isObject(value)) return null
+  const { type, text, source } = value
+  if (type === 'text') return typeof text === 'string' ? { type, text } : null
+  if (type !== 'image' || !isObject(source) || source['type'] !== 'base64') return null
+  const { media_type, data } = source
+  if (typeof media_type !== 'string' || typeof data !== 'string') return null
+  return { type, source: { type: 'base64', media_type, data } }
 }
 
 /** Reads the state VS Code kept for a chat; null when it is not one. */

@@ -21,17 +21,20 @@ export interface Channel {
   /** Rejects with a sentence for the user. */
   request<M extends Method>(method: M, params: Requests[M]['params']): Promise<Requests[M]['result']>
   command<C extends keyof Commands>(command: C, params: Commands[C]): void
+  /** Calls `listener` with every notification, in order. */
+  listen(listener: (news: NotificationEnvelope) => void): void
   getState(): ChatState | undefined
   setState(state: ChatState): void
 }
 
-/** Opens the channel; `listener` gets every notification, in order. */
-export function openChannel(listener: (news: NotificationEnvelope) => void): Channel {
+/** Opens the channel; once. */
+export function openChannel(): Channel {
   const vscode = acquireVsCodeApi()
+  const listeners: ((news: NotificationEnvelope) => void)[] = []
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   let last = 0
   window.addEventListener('message', ({ data }: MessageEvent<ToWebview>) => {
-    if (data.kind === 'notification') return listener(data)
+    if (data.kind === 'notification') return listeners.forEach((listener) => listener(data))
     const reply = waiting.get(data.id)
     waiting.delete(data.id)
     if ('error' in data) reply?.reject(new Error(data.error))
@@ -48,6 +51,7 @@ export function openChannel(listener: (news: NotificationEnvelope) => void): Cha
     command(command, params) {
       vscode.postMessage({ kind: 'command', command, params })
     },
+    listen: (listener) => void listeners.push(listener),
     getState: () => vscode.getState(),
     setState: (state) => vscode.setState(state),
   }

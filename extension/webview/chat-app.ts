@@ -1,10 +1,17 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit'
 import { repeat } from 'lit/directives/repeat.js'
 import type { LettaMessage, StreamItem } from '../../shared/schema/message.ts'
-import { addItem, type ChatAgent, type ChatTurn, type NotificationEnvelope } from '../protocol.ts'
+import {
+  addItem,
+  type ChatAgent,
+  type ChatTurn,
+  type NotificationEnvelope,
+  type UserContent,
+} from '../protocol.ts'
 import { openChannel, type Channel } from './channel.ts'
 import { chatStyles } from './chat-styles.ts'
-import { composer, earlierButton, emptyState, failureCard, goneNote, openFailure } from './parts.ts'
+import type { ComposerEvents, LociComposer } from './composer/composer.ts'
+import { earlierButton, emptyState, failureCard, goneNote, openFailure } from './parts.ts'
 import { renderRow } from './rows.ts'
 import { rowsOf, type Row } from './transcript.ts'
 
@@ -49,7 +56,8 @@ export class LociChat extends LitElement {
     this.agent = null
     this.failure = ''
     this.earlier = false
-    this.#channel = openChannel((news) => this.#hear(news))
+    this.#channel = openChannel()
+    this.#channel.listen((news) => this.#hear(news))
     this.draft = this.#channel.getState()?.draft ?? ''
   }
 
@@ -106,16 +114,19 @@ export class LociChat extends LitElement {
         </div>
       </main>
       ${this.status === 'ready' && !this.agent ? goneNote() : nothing}
-      ${composer({
-        agent: this.agent,
-        draft: this.draft,
-        running,
-        disabled: this.status !== 'ready' || !this.agent,
-        notice: this.failure,
-        input: (text) => this.#edit(text),
-        send: () => this.#send(this.draft),
-        stop: () => void this.#ask(this.#channel.request('chat.stop', null)),
-      })}
+      <footer>
+        <loci-composer
+          .channel=${this.#channel}
+          .agent=${this.agent}
+          .draft=${this.draft}
+          .notice=${this.failure}
+          ?running=${running}
+          ?disabled=${this.status !== 'ready' || !this.agent}
+          @loci-draft=${(event: ComposerEvents['loci-draft']) => this.#keep(event.detail)}
+          @loci-send=${(event: ComposerEvents['loci-send']) => this.#send(event.detail)}
+          @loci-stop=${() => void this.#ask(this.#channel.request('chat.stop', null))}
+        ></loci-composer>
+      </footer>
     `
   }
 
@@ -192,18 +203,16 @@ export class LociChat extends LitElement {
     this.#pastRows = rowsOf(items)
   }
 
-  #send(text: string): void {
-    if (text.trim() === '' || this.#turn?.end === null || !this.agent) return
-    if (text === this.draft) this.#edit('')
+  #send(content: UserContent): void {
+    const giveBack = () => this.#composer?.restore(content)
+    if (this.#turn?.end === null || !this.agent) return giveBack()
     const otid = crypto.randomUUID()
-    void this.#ask(this.#channel.request('chat.send', { otid, text }), () => {
-      if (this.draft === '') this.#edit(text)
-    })
+    void this.#ask(this.#channel.request('chat.send', { otid, content }), giveBack)
   }
 
   #retry(turn: ChatTurn): void {
     this.#turn = null
-    this.#send(turn.text)
+    this.#send(turn.content)
   }
 
   async #loadEarlier(): Promise<void> {
@@ -234,7 +243,7 @@ export class LociChat extends LitElement {
     }
   }
 
-  #edit(text: string): void {
+  #keep(text: string): void {
     this.draft = text
     this.#remember()
   }
@@ -253,7 +262,7 @@ export class LociChat extends LitElement {
   /** The user writes at once where the focus is ours already; it is never taken from the rest of the workbench. */
   readonly #focusInput = () => {
     const shadow = this.shadowRoot
-    if (document.hasFocus() && !shadow?.activeElement) this.#input?.focus()
+    if (document.hasFocus() && !shadow?.activeElement) this.#composer?.focus()
   }
 
   readonly #onScroll = () => {
@@ -265,11 +274,11 @@ export class LociChat extends LitElement {
     return this.renderRoot.querySelector('.list')
   }
 
-  get #input(): HTMLElement | null {
-    return this.renderRoot.querySelector('textarea')
+  get #composer(): LociComposer | null {
+    return this.renderRoot.querySelector('loci-composer')
   }
 }
 
-function askedIn({ otid, text }: ChatTurn): LettaMessage {
-  return { message_type: 'user_message', id: otid, content: text } as LettaMessage
+function askedIn({ otid, content }: ChatTurn): LettaMessage {
+  return { message_type: 'user_message', id: otid, content } as LettaMessage
 }

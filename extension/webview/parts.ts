@@ -1,66 +1,6 @@
-import { html, nothing, type TemplateResult } from 'lit'
-import { live } from 'lit/directives/live.js'
+import { html, type TemplateResult } from 'lit'
 import type { ChatAgent } from '../protocol.ts'
 import { icons } from './icons.ts'
-
-export interface ComposerOptions {
-  agent: ChatAgent | null
-  draft: string
-  running: boolean
-  disabled: boolean
-  /** A refused request, in a sentence; empty for none. */
-  notice: string
-  input: (text: string) => void
-  send: () => void
-  stop: () => void
-}
-
-/** Where the user writes: Enter sends, Shift+Enter begins a line. Writing goes on while the agent answers. */
-export function composer(o: ComposerOptions): TemplateResult {
-  const name = o.agent?.name ?? 'the agent'
-  const onKey = (event: KeyboardEvent) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
-    event.preventDefault()
-    if (!o.running) o.send()
-  }
-  const onInput = (event: InputEvent) => o.input((event.target as HTMLTextAreaElement).value)
-  return html`<footer>
-    ${o.notice ? html`<p class="notice" role="alert">${icons.failed} ${o.notice}</p>` : nothing}
-    <div class="composer">
-      <textarea
-        rows="1"
-        aria-label="Message to ${name}"
-        placeholder="Message ${name}"
-        .value=${live(o.draft)}
-        ?disabled=${o.disabled}
-        @input=${onInput}
-        @keydown=${onKey}
-      ></textarea>
-      <div class="bar">
-        <span class="model" title="The model this agent thinks with">${modelText(o.agent)}</span>
-        ${o.running ? stopButton(o.stop) : sendButton(o)}
-      </div>
-    </div>
-  </footer>`
-}
-
-function modelText(agent: ChatAgent | null): string {
-  if (!agent?.model) return ''
-  return agent.model === 'loci/demo' ? 'loci/demo · a script, not a language model' : agent.model
-}
-
-function sendButton({ draft, disabled, send }: ComposerOptions): TemplateResult {
-  const off = disabled || draft.trim() === ''
-  return html`<button class="round" title="Send (Enter)" aria-label="Send" ?disabled=${off} @click=${send}>
-    ${icons.send}
-  </button>`
-}
-
-function stopButton(stop: () => void): TemplateResult {
-  return html`<button class="round stop" title="Stop" aria-label="Stop the answer" @click=${stop}>
-    ${icons.stop}
-  </button>`
-}
 
 const SUGGESTIONS = [
   'My name is Ada and I live in London',

@@ -56,7 +56,7 @@ describe('a chat with an agent', () => {
     assert.deepEqual(news[0], {
       kind: 'notification',
       name: 'turn.started',
-      params: { otid: 'otid-1', text: 'Hi' },
+      params: { otid: 'otid-1', content: 'Hi' },
     })
     assert.deepEqual(shown(), ['Hello Ada'])
     const { history, turn } = await session.open()
@@ -75,7 +75,7 @@ describe('a chat with an agent', () => {
     await eventually('the first word', () => (shown().includes('one ') ? true : null))
     const { history, turn } = await session.open()
     assert.deepEqual(rowsOf(history.messages), [], 'the question belongs to the turn')
-    assert.equal(turn?.text, 'Count')
+    assert.equal(turn?.content, 'Count')
     assert.equal(turn?.end, null)
     assert.deepEqual(
       turn?.items.map((item) => 'content' in item && textOf(item.content)),
@@ -106,7 +106,7 @@ describe('a chat with an agent', () => {
       end.outcome === 'failed' ? end.message : '',
       /http:\/\/127\.0\.0\.1:\d+.*401.*Incorrect API key/,
     )
-    assert.deepEqual((await session.open()).turn, { otid: 'otid-1', text: 'Hi', items: [], end })
+    assert.deepEqual((await session.open()).turn, { otid: 'otid-1', content: 'Hi', items: [], end })
     model.add({ reply: { text: 'Back.' } })
     session.send('otid-2', 'Hi')
     assert.deepEqual(await ended(), { outcome: 'done' })

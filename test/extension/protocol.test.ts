@@ -8,7 +8,7 @@ describe('the chat protocol', () => {
     const good = [
       { kind: 'request', id: 1, method: 'chat.open', params: null },
       { kind: 'request', id: 2, method: 'chat.earlier', params: { before: 'message-1' } },
-      { kind: 'request', id: 3, method: 'chat.send', params: { otid: 'o', text: 'hi' } },
+      { kind: 'request', id: 3, method: 'chat.send', params: { otid: 'o', content: 'hi' } },
       { kind: 'request', id: 4, method: 'chat.stop', params: null },
       { kind: 'command', command: 'logs.show', params: null },
     ]
@@ -23,8 +23,8 @@ describe('the chat protocol', () => {
       { kind: 'request', method: 'chat.open' },
       { kind: 'request', id: 1, method: 'chat.eval', params: { code: '1' } },
       { kind: 'request', id: 1, method: 'chat.earlier', params: { before: 5 } },
-      { kind: 'request', id: 1, method: 'chat.send', params: { otid: 'o', text: '   ' } },
-      { kind: 'request', id: 1, method: 'chat.send', params: { text: 'hi' } },
+      { kind: 'request', id: 1, method: 'chat.send', params: { otid: 'o', content: '   ' } },
+      { kind: 'request', id: 1, method: 'chat.send', params: { content: 'hi' } },
       { kind: 'command', command: 'workbench.action.quit', params: null },
     ]
     for (const value of bad) assert.equal(parseToHost(value), null, JSON.stringify(value))
@@ -35,9 +35,9 @@ describe('the chat protocol', () => {
       kind: 'request',
       id: 3,
       method: 'chat.send',
-      params: { otid: 'o', text: 'hi', agent: 'x' },
+      params: { otid: 'o', content: 'hi', agent: 'x' },
     }
-    assert.deepEqual(parseToHost(sent), { ...sent, params: { otid: 'o', text: 'hi' } })
+    assert.deepEqual(parseToHost(sent), { ...sent, params: { otid: 'o', content: 'hi' } })
   })
 
   it('brings back a draft, and nothing that is not one', () => {

@@ -91,7 +91,7 @@ async function answer(session: ChatSession, request: RequestEnvelope): Promise<u
     case 'chat.earlier':
       return session.earlier(request.params.before)
     case 'chat.send':
-      session.send(request.params.otid, request.params.text)
+      session.send(request.params.otid, request.params.content)
       return null
     case 'chat.stop':
       await session.stop()

@@ -8,6 +8,7 @@ import {
   type HistoryPage,
   type NotificationEnvelope,
   type TurnEnd,
+  type UserContent,
 } from '../../protocol.ts'
 
 /** What a session needs of the connection. */
@@ -68,7 +69,7 @@ export class ChatSession {
       history: turn
         ? { ...page, messages: page.messages.filter((message) => !belongsTo(message, turn)) }
         : page,
-      turn: turn && { otid: turn.otid, text: turn.text, items: [...turn.items], end: turn.end },
+      turn: turn && { otid: turn.otid, content: turn.content, items: [...turn.items], end: turn.end },
     }
   }
 
@@ -77,12 +78,12 @@ export class ChatSession {
   }
 
   /** Begins a turn and returns at once; how it goes is notified. Throws when one is under way. */
-  send(otid: string, text: string): void {
+  send(otid: string, content: UserContent): void {
     if (this.#turn?.end === null) throw new Error('The agent is still answering. Stop it first, or wait.')
     const abort = new AbortController()
-    const turn: Turn = { otid, text, items: [], end: null, run_id: null, stopping: false, abort }
+    const turn: Turn = { otid, content, items: [], end: null, run_id: null, stopping: false, abort }
     this.#turn = turn
-    this.#notify({ kind: 'notification', name: 'turn.started', params: { otid, text } })
+    this.#notify({ kind: 'notification', name: 'turn.started', params: { otid, content } })
     void this.#run(turn)
   }
 
@@ -121,7 +122,7 @@ export class ChatSession {
 
   async #stream(turn: Turn): Promise<TurnEnd> {
     const { letta } = await this.#server.client()
-    const messages = [{ role: 'user' as const, content: turn.text, otid: turn.otid }]
+    const messages = [{ role: 'user' as const, content: turn.content, otid: turn.otid }]
     const stream = await letta.agents.messages.create(
       this.agentId,
       { messages, streaming: true, stream_tokens: true },
