@@ -16,7 +16,7 @@ describe('compiling a TypeScript tool', () => {
       kind: 'function',
       export_name: 'add',
       parameters: [
-        { from: 'argument', name: 'a' },
+        { from: 'argument', name: 'a', required: true },
         { from: 'argument', name: 'b' },
       ],
     })
