@@ -5,11 +5,13 @@ import type { ToolSchema } from '../../schema/tool.ts'
 import { maxReturnChars, textOf } from '../messages.ts'
 import type { Actor } from '../ports/actor.ts'
 import type { CoreDeps } from '../ports/deps.ts'
+import { compilePrompt, isCurrentPrompt, renderPrompt } from '../prompt.ts'
 import { repeatedTokens, tokensOf, toolTokens } from './message-tokens.ts'
 
 /**
- * What fills the context of a conversation (reference 7.1). The parts add up to the current size, which is the
- * provider's count of the last step where there is one. Throws `not_found`.
+ * What fills the context of a conversation at its next message (reference 7.1): when blocks or tools have changed since
+ * the last one, the system message is the one that will be compiled then. The parts add up to the current size, which
+ * is the provider's count of the last step where there is one. Throws `not_found`.
  */
 export async function contextOverview(
   deps: CoreDeps,
@@ -20,7 +22,20 @@ export async function contextOverview(
   if (!found) throw agentNotFound()
   const { agent, context, context_usage } = found
   const [system, second] = context
-  const sections = sectionsOf(system ? textOf(system.content) : '', agent.system)
+  const seen = system ? textOf(system.content) : ''
+  const prompt = compilePrompt(agent)
+  const next =
+    !system || isCurrentPrompt(prompt, seen)
+      ? seen
+      : renderPrompt(prompt, {
+          agent_id: agent.id,
+          conversation_id: target.conversation_id === agent.id ? 'default' : target.conversation_id,
+          compiled_at: deps.clock.now(),
+          timezone: agent.timezone,
+          recall_count: found.recall_count,
+          archival: found.archival,
+        })
+  const sections = sectionsOf(next, agent.system)
   const tools = agent.tools.flatMap((tool) =>
     tool.json_schema ? [tool.json_schema as unknown as ToolSchema] : [],
   )
@@ -37,7 +52,9 @@ export async function contextOverview(
     toolTokens(tools),
     tokensOf(rest, max),
   ]
-  const whole = counts.reduce((a, b) => a + b, 0)
+  // What the provider has counted had the prompt of then.
+  const change = seen === next ? 0 : repeatedTokens(seen) - repeatedTokens(next)
+  const whole = counts.reduce((a, b) => a + b, 0) + change
   const ratio =
     context_usage?.tokens == null ? (context_usage?.ratio ?? 1) : context_usage.tokens / Math.max(1, whole)
   const sizes = counts.map((count) => Math.round(count * ratio))
@@ -72,7 +89,9 @@ export async function contextOverview(
             function: { name, description, parameters },
           })),
     num_tokens_messages: of_messages,
-    messages: context.map((message) => asV1Message(message)),
+    messages: context.map((message) =>
+      asV1Message(message === system ? { ...message, content: [{ type: 'text', text: next }] } : message),
+    ),
   }
 }
 

@@ -78,6 +78,9 @@ export const compactionOperations: PlainOperation[] = [
         `/v1/agents/${id}/context?conversation_id=conv-${crypto.randomUUID()}`,
       )
       assert.equal(other.status, 404)
+      await t.letta.agents.blocks.update('human', { agent_id: id, value: 'Name: Grace' })
+      const next = (await t.http('GET', `/v1/agents/${id}/context`)).body as Record<string, unknown>
+      assert.match(String(next['core_memory']), /Name: Grace/, 'as it will be, not as it was')
     },
   },
   {
