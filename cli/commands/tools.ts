@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { MAX_TOOL_NAME } from '../../shared/schema/custom-tool.ts'
 import type { LociClient } from '../../shared/client/http.ts'
+import { fileName, settingsName, settingsOf, type ToolFile } from '../../shared/client/tool-files.ts'
+import { PACKAGE_JSON, refusedName, scaffold } from '../../shared/client/tool-templates.ts'
 import { complain, EXIT, Failure } from '../failure.ts'
 import { bytes, count, progressLine, quoted } from '../progress.ts'
 import { dim, plain } from '../terminal.ts'
 import { parseArguments } from '../tools/arguments.ts'
-import { PACKAGE_JSON, scaffold } from '../tools/scaffold.ts'
 import { changes, check, place, type ServerTool, toolsOnServer } from '../tools/server-tools.ts'
-import { findToolFiles, readToolFile, settingsPath, TOOLS_FOLDER, type ToolFile } from '../tools/tool-file.ts'
+import { findToolFiles, readToolFile, TOOLS_FOLDER } from '../tools/tool-file.ts'
 import { type Place, withClient } from '../with-client.ts'
 
 /** Where a project's tools are, unless `--dir` says otherwise. */
@@ -22,10 +22,8 @@ export async function runNew(
   name: string,
   options: Folder & { python?: boolean; zod?: boolean },
 ): Promise<void> {
-  if (!/^[A-Za-z_]\w*$/.test(name) || name.length > MAX_TOOL_NAME)
-    throw new Failure(
-      `'${name}' cannot be the name of a tool: use letters, digits and '_', at most ${MAX_TOOL_NAME}, such as get_weather.`,
-    )
+  const refusal = refusedName(name)
+  if (refusal !== null) throw new Failure(refusal)
   const folder = options.dir ?? TOOLS_FOLDER
   const files = scaffold(name, options.python ? 'python' : options.zod ? 'zod' : 'function')
   const taken = files.map((file) => join(folder, file.name)).filter((path) => existsSync(path))
@@ -224,7 +222,7 @@ export async function runPull(names: string[], options: Place & Folder & { force
 }
 
 async function pull(folder: string, tool: ReturnType<typeof ownTool>, force: boolean): Promise<void> {
-  const path = join(folder, `${basename(tool.name)}${tool.source_type === 'python' ? '.py' : '.ts'}`)
+  const path = join(folder, basename(fileName(tool)))
   const here = existsSync(path) ? await readToolFile(path) : null
   const settings = settingsOf(tool)
   const text = Object.keys(settings).length === 0 ? null : `${JSON.stringify(settings, null, 2)}\n`
@@ -237,23 +235,8 @@ async function pull(folder: string, tool: ReturnType<typeof ownTool>, force: boo
   if (here && !force)
     throw new Failure(`${path} differs from the server's and was kept. Replace it with --force.`)
   await writeFile(path, tool.source_code)
-  if (text !== null) await writeFile(settingsPath(path), text)
+  if (text !== null) await writeFile(settingsName(path), text)
   process.stdout.write(`${plain(path)}\n`)
-}
-
-/** What a tool has that its source does not say. */
-function settingsOf(tool: ServerTool): ToolFile['settings'] {
-  const { tags, return_char_limit, default_requires_approval, enable_parallel_execution } = tool
-  const { pip_requirements, npm_requirements, args_json_schema } = tool
-  return {
-    ...(tags?.length ? { tags } : {}),
-    ...(return_char_limit === undefined || return_char_limit === 50_000 ? {} : { return_char_limit }),
-    ...(default_requires_approval ? { default_requires_approval } : {}),
-    ...(enable_parallel_execution ? { enable_parallel_execution } : {}),
-    ...(args_json_schema ? { args_json_schema } : {}),
-    ...(pip_requirements?.length ? { pip_requirements } : {}),
-    ...(npm_requirements?.length ? { npm_requirements } : {}),
-  }
 }
 
 /** `loci tools list`: one line a tool that is not built in. */

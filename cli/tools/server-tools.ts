@@ -1,8 +1,8 @@
 import { createTwoFilesPatch } from 'diff'
 import { type CheckedTool, checkedTool } from '../../shared/schema/custom-tool.ts'
 import type { LociClient } from '../../shared/client/http.ts'
+import { settingsChange, type ToolFile, type ToolSettings } from '../../shared/client/tool-files.ts'
 import { Failure } from '../failure.ts'
-import type { ToolFile, ToolSettings } from './tool-file.ts'
 
 /** A tool on a server, as the commands need it. */
 export interface ServerTool extends ToolSettings {
@@ -49,19 +49,10 @@ export function changes(file: ToolFile, there: ServerTool | undefined): string {
   const label = there ? `${there.name} on the server` : '/dev/null'
   const before = there?.source_code ?? ''
   const source = before === file.source_code ? '' : patch(label, file.path, before, file.source_code)
-  const wanted = Object.entries(file.settings).filter(([key, value]) => value !== null && differs(key, value))
-  function differs(key: string, value: unknown): boolean {
-    return JSON.stringify(sorted(there?.[key as keyof ToolSettings])) !== JSON.stringify(sorted(value))
-  }
-  if (wanted.length === 0) return source
-  const old = Object.fromEntries(
-    wanted.flatMap(([key]) => (there ? [[key, there[key as keyof ToolSettings]]] : [])),
-  )
-  const text = (value: object) => `${JSON.stringify(sorted(value), null, 2)}\n`
-  return (
-    source +
-    patch(`${label} (settings)`, `${file.path} (settings)`, text(old), text(Object.fromEntries(wanted)))
-  )
+  const settings = settingsChange(file.settings, there)
+  if (!settings) return source
+  const { before: old, after } = settings
+  return source + patch(`${label} (settings)`, `${file.path} (settings)`, old, after)
 }
 
 function patch(from: string, to: string, before: string, after: string): string {
@@ -69,14 +60,4 @@ function patch(from: string, to: string, before: string, after: string): string 
     .split('\n')
     .filter((line) => !/^=+$/.test(line))
     .join('\n')
-}
-
-/** With the keys of objects in one order, so that equal values have equal texts. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null) return value ?? null
-  const entries = Object.entries(value).filter(([, field]) => field !== undefined)
-  return Object.fromEntries(
-    entries.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, field]) => [key, sorted(field)]),
-  )
 }

@@ -1,10 +1,9 @@
 import * as z from 'zod'
 import { tag } from './names.ts'
 import { jsonObject } from './page.ts'
+import { MAX_TOOL_NAME } from './tool-name.ts'
 import { requirement } from './tool.ts'
 
-/** Characters of a tool's name: what models and their providers take (reference 8.1). */
-export const MAX_TOOL_NAME = 48
 /** Characters of a tool's source. */
 export const MAX_TOOL_SOURCE = 512 * 1024
 /** Packages that one tool may ask for, of each language. */
@@ -105,12 +104,7 @@ export const runToolSource = z.object({
 export type RunToolSource = z.infer<typeof runToolSource>
 
 /** Body of `POST /v1/tools/check`, ours. */
-export const checkTool = z.object({
-  source_code: sourceCode,
-  source_type: source.source_type,
-  json_schema: source.json_schema,
-  args_json_schema: source.args_json_schema,
-})
+export const checkTool = z.object(source)
 
 export type CheckTool = z.infer<typeof checkTool>
 

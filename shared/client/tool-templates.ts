@@ -1,10 +1,19 @@
-/** A file that `loci tools new` writes: its name in the folder, and its text. */
+import { MAX_TOOL_NAME } from '../schema/tool-name.ts'
+
+/** A file of a new tool: its name in the folder, and its text. */
 export interface NewFile {
   name: string
   text: string
 }
 
+/** What a new tool is written in: an exported TypeScript function, TypeScript with a zod schema, or Python. */
 export type Style = 'function' | 'zod' | 'python'
+
+/** Why a new tool cannot have this name, which is one of its function and its file, too; null when it can. */
+export function refusedName(name: string): string | null {
+  if (/^[A-Za-z_]\w*$/.test(name) && name.length <= MAX_TOOL_NAME) return null
+  return `'${name}' cannot be the name of a tool: use letters, digits and '_', at most ${MAX_TOOL_NAME}, such as get_weather.`
+}
 
 /** A tool that works as it is, and a unit test of it. `name` is a valid tool name. */
 export function scaffold(name: string, style: Style): NewFile[] {
