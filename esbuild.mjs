@@ -191,6 +191,9 @@ const builds = [
     ...common,
     entryPoints: { chat: 'extension/webview/chat.ts' },
     outdir: 'dist/webview',
+    // What highlights code is a file of its own, loaded with the first code.
+    chunkNames: '[name]-[hash]',
+    splitting: true,
     platform: 'browser',
     format: 'esm',
     target: 'chrome128',
