@@ -1,7 +1,9 @@
-import type { ExtensionContext } from 'vscode'
+import { l10n, type ExtensionContext } from 'vscode'
 import { registerAgents } from './agents/register.ts'
+import { registerBlocks } from './blocks/register.ts'
 import { registerChat } from './chat/register.ts'
 import type { Connection } from './connection.ts'
+import { translateWith } from './l10n.ts'
 import { registerMcp } from './mcp/register.ts'
 import { registerProviders } from './providers/register.ts'
 import { registerServer } from './server/register.ts'
@@ -26,6 +28,7 @@ export interface LociExports {
 /** Registers the parts. The server is started by the first view that is shown or the first command that needs it. */
 export function activate(context: ExtensionContext): LociExports {
   const begun = performance.now()
+  translateWith((message, ...args) => l10n.t(message, ...args))
   const services = createServices(context)
   const { server } = services
   connection = server
@@ -35,6 +38,7 @@ export function activate(context: ExtensionContext): LociExports {
   registerProviders(services)
   registerMcp(services)
   registerChat(services)
+  registerBlocks(services)
   return {
     serverUrl: () => (server.state.kind === 'connected' ? server.state.url : null),
     serverPid: () => server.pid,

@@ -24,6 +24,8 @@ export interface BlockInfo {
   limit: number
   description: string | null
   read_only: boolean
+  /** Grows with each change; null from a server that counts none. */
+  version?: number | null
 }
 export interface ToolInfo {
   id: string
@@ -240,6 +242,8 @@ function blockInfo(block: BlockState): BlockInfo {
     limit: block.limit ?? 0,
     description: block.description ?? null,
     read_only: block.read_only ?? false,
+    // Of ours, and so not in the client's types.
+    version: (block as { version?: number }).version ?? null,
   }
 }
 

@@ -144,6 +144,7 @@ export function blockRow(block: BlockInfo, sharers: readonly AgentInfo[], parent
     icon: block.read_only ? 'lock' : 'note',
     kind: 'block',
     spoken: `Memory block ${block.label}${shared ? `, ${shared}` : ''}: ${words}`,
+    opens: 'loci.openBlock',
     object_id: block.id,
   }
 }
