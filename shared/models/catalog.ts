@@ -6,6 +6,7 @@ import type {
   Models,
   ResolvedModel,
 } from '../core/ports/models.ts'
+import { EDITOR_PROVIDER } from '../schema/editor.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
@@ -37,6 +38,8 @@ export interface ModelsOptions {
   list_ttl_ms?: number
   /** When a list is given up. Default 4 s; local discovery 2 s. */
   list_timeout_ms?: number
+  /** Says of a model that is not there why, where there is more to say than which there are; `siblings` of its provider are. */
+  absent?: (handle: string, siblings: number) => AppError | null
   /** The adapter to make for a model. Default: that of its provider's protocol. */
   create_model?: (provider: ProviderConfig, model: Model) => LanguageModel
 }
@@ -160,6 +163,8 @@ export function createModels(options: ModelsOptions): Catalog {
     const { models, problems } = await listAll()
     const provider = handle.slice(0, handle.indexOf('/'))
     const own = models.filter((model) => model.provider_name === provider)
+    const said = options.absent?.(handle, own.length)
+    if (said) return said
     const there = (own.length > 0 ? own : models).map((model) => model.handle)
     const shown = there.slice(0, 5).join(', ') + (there.length > 5 ? `, … (${there.length} in all)` : '')
     const why = problems.map((problem) => ` ${problem.provider}: ${problem.message}.`).join('')
@@ -178,7 +183,10 @@ export function createModels(options: ModelsOptions): Catalog {
     const preferred = options.default_handle
     if (preferred && preferred !== handle) return resolve(preferred)
     const { models } = await listAll()
-    const first = models.find((model) => model !== DEMO_MODEL)?.handle
+    // What an editor lends is asked when it is named, by nobody who did not choose it.
+    const first = models.find(
+      (model) => model !== DEMO_MODEL && model.provider_name !== EDITOR_PROVIDER,
+    )?.handle
     return first ? find(first) : demo
   }
 

@@ -1,3 +1,4 @@
+import { WINDOW_HEADER } from '../schema/editor.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
 import type { ErrorCode } from '../schema/errors.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
@@ -275,6 +276,8 @@ function codeOf(status: number, detail: Detail): ErrorCode {
 
 function advice(code: ErrorCode, provider: ProviderConfig, status: number): string {
   const named = `provider '${provider.name}'`
+  // An editor's window says itself what to do.
+  if (provider.headers?.[WINDOW_HEADER] !== undefined) return ''
   if (code === 'llm_authentication') {
     return provider.api_key ? `Check the key of ${named}.` : `Set a key for ${named}.`
   }

@@ -13,6 +13,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   archives: () => import('./routes/archives.ts'),
   blocks: () => import('./routes/blocks.ts'),
   conversations: () => import('./routes/conversations.ts'),
+  editors: () => import('./routes/editors.ts'),
   embeddings: () => import('./routes/embeddings.ts'),
   events: () => import('./routes/events.ts'),
   folders: () => import('./routes/folders.ts'),

@@ -6,6 +6,7 @@ import type { RepeatedCalls } from './repeated-calls.ts'
 import type { Uploads } from './uploads.ts'
 import type { Providers } from './providers.ts'
 import { DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID } from '../schema/ids.ts'
+import type { Editors } from './editors.ts'
 
 /** What every route is given. */
 export interface ServerContext {
@@ -15,6 +16,8 @@ export interface ServerContext {
   providers: Providers
   /** Hears of failures that are ours, with the id of the request they belong to; must not throw. */
   onFailure(where: string, error: unknown, request_id?: string): void
+  /** The windows of editors that offer their models. */
+  editors: Editors
   /** Calls of tools that clients may send again. */
   calls: RepeatedCalls
   /** Files that are uploaded. */

@@ -10,10 +10,11 @@ import type { CoreDeps } from '../core/ports/deps.ts'
 import { embedWaiting } from '../core/search/embed.ts'
 import { McpFollower } from '../core/tools/mcp-follow.ts'
 import type { Models } from '../core/ports/models.ts'
-import { preloadAdapters } from '../models/adapters.ts'
+import { createModel, preloadAdapters } from '../models/adapters.ts'
 import { createModels } from '../models/catalog.ts'
 import { createEmbeddings } from '../models/embedding-catalog.ts'
 import { PRESETS, providersFromEnv } from '../models/providers.ts'
+import { WINDOW_HEADER } from '../schema/editor.ts'
 import { AppError, isAppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
@@ -26,6 +27,8 @@ import { createToolRunner } from '../tools/tool-runner.ts'
 import { createApp, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { withDocs } from './docs.ts'
+import { absentEditorModel, createEditorModel } from './editor-model.ts'
+import { createEditors, type Editors } from './editors.ts'
 import { type Fetch, isLoopback, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
 import { createProviders } from './providers.ts'
@@ -143,7 +146,13 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     const fromEnv = providersFromEnv(env)
     const providers = providersNow(config, fromEnv)
     const models = createModels({
-      providers,
+      providers: withEditor(providers, editors),
+      create_model: (provider, model) =>
+        provider.headers?.[WINDOW_HEADER] === undefined
+          ? createModel(provider, model)
+          : createEditorModel(`${provider.name}/${model.name}`, editors, (now) => createModel(now, model)),
+      absent: absentEditorModel,
+    const editors = createEditors(data)
       default_handle: config.value.defaults.model ?? env['LETTA_DEFAULT_LLM_HANDLE'] ?? null,
       discover_local: options.discover_local ?? config.value.discover_local,
     })
@@ -226,6 +235,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       runs,
       providers: createProviders({
         config,
+      editors,
         taken: fromEnv.map(({ name }) => name),
         usual_url: (type) => PRESETS.find(({ provider_type }) => provider_type === type)?.base_url ?? '',
         models,
@@ -426,6 +436,26 @@ function mcpLimits({ mcp }: ConfigData) {
   return {
     connect_ms: mcp.connect_timeout_seconds * 1000,
     list_ms: mcp.list_timeout_seconds * 1000,
+/** The models of an editor's window beside those of the providers: one array while nothing changes. */
+function withEditor(named: ReturnType<typeof providersNow>, editors: Editors) {
+  let before: {
+    list: readonly ProviderConfig[]
+    editor: ProviderConfig
+    all: readonly ProviderConfig[]
+  } | null = null
+  const join = (list: readonly ProviderConfig[], editor: ProviderConfig | null) => {
+    if (!editor) return list
+    if (before?.list !== list || before.editor !== editor) before = { list, editor, all: [...list, editor] }
+    return before.all
+  }
+  return () => {
+    const list = named()
+    const editor = editors.provider()
+    if (!(list instanceof Promise) && !(editor instanceof Promise)) return join(list, editor)
+    return Promise.all([list, editor]).then(([list, editor]) => join(list, editor))
+  }
+}
+
     execute_ms: mcp.execute_timeout_seconds * 1000,
     execute_total_ms: Math.max(mcp.execute_timeout_seconds, mcp.execute_max_seconds) * 1000,
     idle_ms: mcp.idle_minutes * 60_000,

@@ -28,6 +28,8 @@ const FOLDERS: Record<string, RegExp> = {
   instances: /\.db(?:-journal|-wal|-shm)?$/,
   backups: /\.db(?:-journal|-wal|-shm|\.\d+\.tmp.*)?$/,
   files: /^file-[0-9a-f-]{36}(?:\.part)?$/,
+  // Windows of editors that offer their models.
+  editors: /^editor-[0-9a-f-]{36}\.json(?:\.\d+\.tmp)?$/,
   // What `loci mcp install` tells hosts to start.
   bin: /^mcp(?:\.cmd)?$/,
 }
