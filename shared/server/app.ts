@@ -35,6 +35,11 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   tools: () => import('./routes/tools.ts'),
 }
 
+/** Routes beside `/v1`, by the first part of their path. */
+export const ROOTS: Record<string, () => Promise<{ routes: Route[] }>> = {
+  agents: () => import('./routes/simple/agents.ts'),
+}
+
 /** Paths of the hosted service alone that look like an id. */
 const HOSTED_ONLY = new Set(['/v1/agents/search'])
 
@@ -47,14 +52,12 @@ export interface App {
 
 /** The REST API as a function from Request to Response: the same for sockets, the in-process client and tests. */
 export function createApp(context: ServerContext): App {
-  const apps = new Map<string, Promise<Hono>>()
-  const load = (noun: string) => {
-    let app = apps.get(noun)
+  const apps = new Map<() => Promise<{ routes: Route[] }>, Promise<Hono>>()
+  const load = (routes: () => Promise<{ routes: Route[] }>) => {
+    let app = apps.get(routes)
     if (!app) {
-      const routes = Object.hasOwn(NOUNS, noun) ? NOUNS[noun] : undefined
-      if (!routes) return null
       app = routes().then((module) => buildNoun(module.routes, context))
-      apps.set(noun, app)
+      apps.set(routes, app)
     }
     return app
   }
@@ -63,16 +66,22 @@ export function createApp(context: ServerContext): App {
       try {
         const path = pathOf(request)
         if (HOSTED_ONLY.has(path)) return noRoute(request)
-        const app = await load(path.split('/', 3)[2] ?? '')
-        return app && path.startsWith('/v1/') ? await app.fetch(request) : noRoute(request)
+        const routes = routesAt(path)
+        return routes ? await (await load(routes)).fetch(request) : noRoute(request)
       } catch (error) {
         return failed(error, request, context)
       }
     },
     async preload() {
-      await Promise.all(Object.keys(NOUNS).map(async (noun) => load(noun)))
+      await Promise.all([...Object.values(NOUNS), ...Object.values(ROOTS)].map(load))
     },
   }
+}
+
+function routesAt(path: string): (() => Promise<{ routes: Route[] }>) | null {
+  const [, root = '', noun = ''] = path.split('/', 3)
+  const [table, key] = root === 'v1' ? [NOUNS, noun] : [ROOTS, root]
+  return Object.hasOwn(table, key) ? (table[key] ?? null) : null
 }
 
 function buildNoun(routes: Route[], context: ServerContext): Hono {

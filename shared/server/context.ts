@@ -2,11 +2,13 @@ import type { ActiveRuns } from '../core/active-runs.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
 import type { Download } from './images.ts'
+import type { OneAtATime } from './one-at-a-time.ts'
 import type { RepeatedCalls } from './repeated-calls.ts'
+import type { TurnQueue } from './turn-queue.ts'
 import type { Uploads } from './uploads.ts'
+import type { Editors } from './editors.ts'
 import type { Providers } from './providers.ts'
 import { DEFAULT_ORGANIZATION_ID, DEFAULT_USER_ID } from '../schema/ids.ts'
-import type { Editors } from './editors.ts'
 
 /** What every route is given. */
 export interface ServerContext {
@@ -14,12 +16,16 @@ export interface ServerContext {
   runs: ActiveRuns
   /** The providers that users add. */
   providers: Providers
-  /** Hears of failures that are ours, with the id of the request they belong to; must not throw. */
-  onFailure(where: string, error: unknown, request_id?: string): void
   /** The windows of editors that offer their models. */
   editors: Editors
+  /** Hears of failures that are ours, with the id of the request they belong to; must not throw. */
+  onFailure(where: string, error: unknown, request_id?: string): void
   /** Calls of tools that clients may send again. */
   calls: RepeatedCalls
+  /** Messages that wait for their conversation. */
+  queue: TurnQueue
+  /** Names of agents that are being given. */
+  names: OneAtATime
   /** Files that are uploaded. */
   uploads: Uploads
   /** Fetches the images of messages. */

@@ -84,9 +84,16 @@ async function* encodeRun(
   if (!signal.aborted) options.onDelivered?.()
 }
 
+/** An item of a stream before it is written: its type and fields, as V1 names them. */
+export interface WireItem {
+  message_type: string
+  [field: string]: unknown
+}
+
 /** Turns agent events into stream items, keeping one otid for each part of a message. */
 export class StreamMapper implements ChunkEncoder {
   readonly #run_id: string
+  readonly #write: (item: WireItem) => string
   readonly #options: StreamShape
   readonly #wanted: ReadonlySet<string> | null
   #parts: string[] = []
@@ -98,8 +105,10 @@ export class StreamMapper implements ChunkEncoder {
   /** The number of the next chunk; null in a stream that is not stored. */
   #seq: number | null = null
 
-  constructor(run_id: string, options: StreamShape) {
+  /** `write` writes an item in another format than V1's. */
+  constructor(run_id: string, options: StreamShape, write: (item: WireItem) => string = encodeData) {
     this.#run_id = run_id
+    this.#write = write
     this.#options = options
     this.#wanted = options.types ? new Set(options.types) : null
   }
@@ -190,7 +199,7 @@ export class StreamMapper implements ChunkEncoder {
   ): string {
     const index = this.#part(part)
     if (this.#wanted && !this.#wanted.has(message_type)) return ''
-    return encodeData({
+    return this.#write({
       id: event.message_id,
       date: this.#date,
       name: null,
@@ -215,14 +224,14 @@ export class StreamMapper implements ChunkEncoder {
 
   #message({ message }: Extract<AgentEvent, { type: 'message' }>): string {
     return onlyTypes(this.#items(message), this.#options.types)
-      .map((item) => encodeItem({ ...item, seq_id: this.#nextSeq() }))
+      .map((item) => this.#write({ ...item, seq_id: this.#nextSeq() }))
       .join('')
   }
 
   #compaction(event: Extract<AgentEvent, { type: 'compaction_start' }>): string {
     if (!this.#options.speaking.include_compaction_messages) return ''
     return onlyTypes([compactionEvent({ ...event, date: wireDate(event.date) })], this.#options.types)
-      .map((item) => encodeItem({ ...item, seq_id: this.#nextSeq() }))
+      .map((item) => this.#write({ ...item, seq_id: this.#nextSeq() }))
       .join('')
   }
 

@@ -31,9 +31,11 @@ import { absentEditorModel, createEditorModel } from './editor-model.ts'
 import { createEditors, type Editors } from './editors.ts'
 import { type Fetch, isLoopback, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
+import { OneAtATime } from './one-at-a-time.ts'
 import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
+import { TurnQueue } from './turn-queue.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -145,6 +147,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     })
     const fromEnv = providersFromEnv(env)
     const providers = providersNow(config, fromEnv)
+    const editors = createEditors(data)
     const models = createModels({
       providers: withEditor(providers, editors),
       create_model: (provider, model) =>
@@ -152,7 +155,6 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
           ? createModel(provider, model)
           : createEditorModel(`${provider.name}/${model.name}`, editors, (now) => createModel(now, model)),
       absent: absentEditorModel,
-    const editors = createEditors(data)
       default_handle: config.value.defaults.model ?? env['LETTA_DEFAULT_LLM_HANDLE'] ?? null,
       discover_local: options.discover_local ?? config.value.discover_local,
     })
@@ -233,15 +235,17 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     const context: ServerContext = {
       deps,
       runs,
+      editors,
       providers: createProviders({
         config,
-      editors,
         taken: fromEnv.map(({ name }) => name),
         usual_url: (type) => PRESETS.find(({ provider_type }) => provider_type === type)?.base_url ?? '',
         models,
         models_of: (provider) => createModels({ providers: [provider], discover_local: false }),
       }),
       calls: new RepeatedCalls(),
+      queue: new TurnQueue(),
+      names: new OneAtATime(),
       uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
       onFailure,
       download: async (url, options) =>
@@ -432,10 +436,6 @@ function providersNow(config: Config, fromEnv: readonly ProviderConfig[]) {
   }
 }
 
-function mcpLimits({ mcp }: ConfigData) {
-  return {
-    connect_ms: mcp.connect_timeout_seconds * 1000,
-    list_ms: mcp.list_timeout_seconds * 1000,
 /** The models of an editor's window beside those of the providers: one array while nothing changes. */
 function withEditor(named: ReturnType<typeof providersNow>, editors: Editors) {
   let before: {
@@ -456,6 +456,10 @@ function withEditor(named: ReturnType<typeof providersNow>, editors: Editors) {
   }
 }
 
+function mcpLimits({ mcp }: ConfigData) {
+  return {
+    connect_ms: mcp.connect_timeout_seconds * 1000,
+    list_ms: mcp.list_timeout_seconds * 1000,
     execute_ms: mcp.execute_timeout_seconds * 1000,
     execute_total_ms: Math.max(mcp.execute_timeout_seconds, mcp.execute_max_seconds) * 1000,
     idle_ms: mcp.idle_minutes * 60_000,

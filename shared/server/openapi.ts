@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { VERSION } from '../schema/version.ts'
-import { NOUNS } from './app.ts'
+import { NOUNS, ROOTS } from './app.ts'
 import type { Route } from './route.ts'
 
 type Json = Record<string, unknown>
@@ -17,16 +17,19 @@ const ERRORS = {
   '500': error('A failure of the server; its log names the request'),
 }
 
+/** How routes beside `/v1` are headed. */
+const TAGS: Record<string, string> = { agents: 'simple' }
+
 /** The OpenAPI 3.1 document of every route, in the order of their paths. */
 export async function openApiDocument(): Promise<Json> {
-  const modules = new Map<string, Route[]>()
-  for (const [noun, load] of Object.entries(NOUNS)) {
-    const { routes } = await load()
-    // One module may serve two nouns.
-    const own = routes.filter(({ path }) => path.split('/')[2] === noun)
-    modules.set(noun, own)
-  }
-  const routes = [...modules].flatMap(([noun, own]) => own.map((route) => ({ noun, route })))
+  const routes: { noun: string; route: Route }[] = []
+  for (const [noun, load] of Object.entries(NOUNS))
+    for (const route of (await load()).routes)
+      // One module may serve two nouns.
+      if (route.path.split('/')[2] === noun) routes.push({ noun, route })
+  for (const [root, load] of Object.entries(ROOTS))
+    for (const route of (await load()).routes)
+      if (route.path.split('/')[1] === root) routes.push({ noun: TAGS[root] ?? root, route })
   const paths: Record<string, Json> = {}
   for (const { noun, route } of routes.toSorted((a, b) => compare(a.route.path, b.route.path))) {
     const path = wirePath(route.path)
@@ -103,7 +106,7 @@ function formOf(form: z.ZodType): Json {
   return { 'multipart/form-data': { schema } }
 }
 
-function answerOf({ answer }: Route): Json {
+function answerOf({ answer, lines }: Route): Json {
   if (answer === 'empty') return { description: 'Done' }
   if (answer === 'event-stream')
     return {
@@ -111,7 +114,8 @@ function answerOf({ answer }: Route): Json {
       content: { 'text/event-stream': { schema: { type: 'string' } } },
     }
   const schema = answer === 'unknown' ? {} : schemaOf(answer, 'output')
-  return { description: 'Done', content: { 'application/json': { schema } } }
+  const streamed = lines ? { 'application/x-ndjson': { schema: schemaOf(lines, 'output') } } : {}
+  return { description: 'Done', content: { 'application/json': { schema }, ...streamed } }
 }
 
 function parametersOf(place: 'path' | 'query', schema: z.ZodType | undefined): Json[] {

@@ -30,6 +30,8 @@ interface RouteSpec<P, Q, B> {
   form?: z.ZodType
   /** Shape of the JSON answer, for the API document and its tests; `empty` is status 204. */
   answer: z.ZodType | 'event-stream' | 'unknown' | 'empty'
+  /** Shape of each line, where the answer may also be a stream of lines of JSON. */
+  lines?: z.ZodType
   /** A value becomes a JSON answer with status 200 (undefined: null); a Response is passed on. */
   handle(input: RouteInput<P, Q, B>): Promise<unknown>
 }

@@ -40,6 +40,8 @@ export function eventStream(
     keepAlive: () => string
     keepAliveMs: number
     onError: (error: unknown) => string
+    /** For a stream that is none of server-sent events. */
+    content_type?: string
   },
 ): Response {
   let pending: Promise<IteratorResult<string>> | null = null
@@ -69,7 +71,10 @@ export function eventStream(
       await source.return(undefined)
     },
   })
-  return new Response(body, { headers: HEADERS })
+  const { content_type } = options
+  return new Response(body, {
+    headers: content_type === undefined ? HEADERS : { ...HEADERS, 'content-type': content_type },
+  })
 }
 
 async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T | 'timeout'> {

@@ -9,6 +9,7 @@ import type { Run } from '../schema/run.ts'
 import { callBack } from './callback.ts'
 import type { ServerContext } from './context.ts'
 import { asAgentNotFound, notFound } from './errors.ts'
+import { type StreamFormat, streamFormatted } from './formatted-stream.ts'
 import { loadImages } from './images.ts'
 import { onlyTypes, toLettaMessages } from './letta-messages.ts'
 import { StreamMapper, streamEnded, streamRun, type StreamShape } from './letta-stream.ts'
@@ -58,6 +59,16 @@ export async function answerTurn(turn: TurnRequest): Promise<LettaResponse> {
   if (!turn.request.signal.aborted) delivered()
   if (result.error) throw turnFailure(result)
   return toResponse(result, shapeOf(turn.body, false))
+}
+
+/** Begins the turn and answers with its stream in the format that is made for its run. */
+export async function formatTurn(
+  turn: TurnRequest,
+  formatOf: (run_id: string, shape: StreamShape) => StreamFormat,
+): Promise<Response> {
+  const { run_id, active, delivered: onDelivered } = await begin(turn, 'stream')
+  if (!active) throw new AppError('conflict', `run ${run_id} is not one of this process`)
+  return streamFormatted(active, formatOf(run_id, shapeOf(turn.body, true)), { onDelivered })
 }
 
 /** How a run ended that the same request has begun before; null while it runs in another process. */

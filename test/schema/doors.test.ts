@@ -17,6 +17,11 @@ const DOORS: [file: string, wrong: string, right: string][] = [
   ['shared/tools/a.ts', '../models/demo.ts', '../core/ports/store.ts'],
   ['shared/config/a.ts', '../core/ports/store.ts', 'lowdb'],
   ['shared/server/routes/a.ts', '../../store/sqlite/sqlite-store.ts', '../../core/ports/store.ts'],
+  [
+    'shared/server/routes/simple/a.ts',
+    '../../../store/sqlite/sqlite-store.ts',
+    '../../../core/ports/store.ts',
+  ],
   ['shared/client/http.ts', '../server/main.ts', '@letta-ai/letta-client'],
   ['cli/commands/chat.ts', '../../shared/server/main.ts', '../../shared/client/http.ts'],
   ['cli/commands/a.ts', '../../shared/store/sqlite/sqlite-store.ts', 'commander'],

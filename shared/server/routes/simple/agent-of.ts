@@ -1,0 +1,90 @@
+import * as z from 'zod'
+import type { Actor } from '../../../core/ports/actor.ts'
+import { AGENT_RELATIONS, type Agent, type AgentRelation, type AgentState } from '../../../schema/agent.ts'
+import { AppError } from '../../../schema/errors.ts'
+import { isId } from '../../../schema/ids.ts'
+import { MAX_NAME } from '../../../schema/names.ts'
+import { didYouMean } from '../../../schema/near-names.ts'
+import type { SimpleAgent } from '../../../schema/simple.ts'
+import { readAll, toAgentState } from '../../agent-state.ts'
+import type { ServerContext } from '../../context.ts'
+import { notFound } from '../../errors.ts'
+
+/** How many agents are looked at for a near name, newest first. */
+const CANDIDATES = 100
+
+/** What an agent of the simple API is shown with. */
+export const SHOWN = ['agent.blocks', 'agent.tools', 'agent.tags'] as const
+
+/** The path of one agent: its id, or its name. */
+export const agentParams = z.object({ agent: z.string().min(1).max(MAX_NAME) })
+
+/**
+ * The agent of this id or name. Throws `not_found` with names that are near, and `conflict` with the ids of all when
+ * several have the name.
+ */
+export async function agentOf(
+  { deps }: ServerContext,
+  actor: Actor,
+  idOrName: string,
+  relations: readonly AgentRelation[] = [],
+): Promise<Agent> {
+  const { agents } = deps.store
+  if (isId('agent', idOrName)) {
+    const found = await agents.get(actor, idOrName, relations)
+    if (!found) throw notFound('Agent', idOrName)
+    return found
+  }
+  const [found, second, ...more] = await agents.list(
+    actor,
+    { name: idOrName },
+    { limit: 5, order: 'desc' },
+    relations,
+  )
+  if (found && second) {
+    const ids = [found, second, ...more].map(({ id }) => id).join(', ')
+    throw new AppError(
+      'conflict',
+      `several agents are named '${idOrName}'; address them by their ids (newest first): ${ids}`,
+    )
+  }
+  if (found) return found
+  const newest = await agents.list(actor, {}, { limit: CANDIDATES, order: 'desc' }, [])
+  const names = [...new Set(newest.map(({ name }) => name))]
+  const hint = didYouMean(idOrName, names, 'There are no agents yet; POST /agents makes one.')
+  throw new AppError('not_found', `There is no agent '${idOrName}'. ${hint}`)
+}
+
+/** The agent as the simple API shows it. */
+export function toSimpleAgent(agent: Agent): SimpleAgent {
+  const { id, name, description, model, blocks, tools, tags, metadata, created_at, updated_at } = agent
+  const valueOf = (label: string) => blocks.find((block) => block.label === label)?.value ?? null
+  return {
+    id,
+    name,
+    description,
+    model,
+    persona: valueOf('persona'),
+    human: valueOf('human'),
+    memory_blocks: blocks.map((block) => ({ id: block.id, label: block.label, value: block.value })),
+    tools: tools.map((tool) => tool.name),
+    tags,
+    metadata,
+    created_at,
+    updated_at,
+  }
+}
+
+/** The whole agent, as `/v1` has it. Throws `not_found` when it was deleted meanwhile. */
+export async function wholeAgent(
+  { deps }: ServerContext,
+  actor: Actor,
+  agent_id: string,
+): Promise<AgentState> {
+  const agent = await readAll(
+    (relations) => deps.store.agents.get(actor, agent_id, relations),
+    AGENT_RELATIONS,
+  )
+  if (!agent) throw notFound('Agent', agent_id)
+  return toAgentState(agent)
+}
