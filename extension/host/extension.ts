@@ -6,6 +6,7 @@ import type { Connection } from './connection.ts'
 import { translateWith } from './l10n.ts'
 import { registerMcp } from './mcp/register.ts'
 import { registerProviders } from './providers/register.ts'
+import { registerModels } from './models/register.ts'
 import { registerServer } from './server/register.ts'
 import { createServices } from './services.ts'
 import type { Entry } from './views/entry.ts'
@@ -37,6 +38,7 @@ export function activate(context: ExtensionContext): LociExports {
   registerAgents(services, selection)
   registerProviders(services)
   registerMcp(services)
+  registerModels(services)
   registerChat(services)
   registerBlocks(services)
   return {

@@ -27,6 +27,8 @@ export interface Services {
   onDidChangeLibrary: Event<void>
   /** Reads the library unless it has been read. After a failure or Stop only the user tries again; then it does nothing. */
   prepare: () => Promise<void>
+  /** Writes a line to the log. */
+  log: (line: string) => void
   /** Shows the log. */
   showLogs: () => void
   /**
@@ -81,6 +83,7 @@ export function createServices(context: ExtensionContext): Services {
       if (state.kind === 'stopped' && state.asked) return
       await told('read the agents', server, () => library.load())
     },
+    log: (line) => log.info(line),
     showLogs: () => log.show(),
     command: (name, doing, work) =>
       commands.registerCommand(name, (argument: unknown, selected: unknown) =>

@@ -1,0 +1,51 @@
+import { lm, workspace } from 'vscode'
+import type { Services } from '../services.ts'
+import { told } from '../failures.ts'
+import type { EditorModel } from './editor-models.ts'
+import type { Offer } from './offer.ts'
+
+/** The editor's own models for agents: offered to the server while this window is connected to one. */
+export function registerModels(services: Services): void {
+  const { context, server, command, log } = services
+  let offer: Promise<Offer> | null = null
+
+  const models = async () => (await import('./vscode-models.ts')).vscodeModels(context)
+  const propose = (model: EditorModel) =>
+    void told('use the model', server, async () => (await import('./use-models.ts')).proposeModel(model))
+  const open = async (): Promise<Offer> => {
+    const { createOffer } = await import('./offer.ts')
+    return createOffer({ models: await models(), onConsentMissing: propose, log })
+  }
+  const isWanted = () =>
+    workspace.isTrusted && workspace.getConfiguration('loci').get('editorModels.share') !== false
+  const follow = async () => {
+    if (server.state.kind !== 'connected') return
+    if (isWanted()) {
+      offer ??= open()
+      await (await offer).to(await server.client())
+    } else if (offer) {
+      const before = await offer
+      offer = null
+      await before.withdraw()
+    }
+  }
+  const logged = (work: Promise<unknown> | undefined) =>
+    void work?.catch(async (error: unknown) =>
+      log(`The editor's models could not be offered: ${await server.describe(error)}`),
+    )
+
+  context.subscriptions.push(
+    server.onDidChangeState(({ kind }) => {
+      if (kind === 'connected') logged(follow())
+    }),
+    workspace.onDidChangeConfiguration((change) => {
+      if (change.affectsConfiguration('loci.editorModels')) logged(follow())
+    }),
+    lm.onDidChangeChatModels(() => logged(offer?.then((now) => now.changed()))),
+    command('loci.useEditorModels', 'use the editor’s models', async () => {
+      // A model is of use only to agents that a server has.
+      await server.client()
+      await (await import('./use-models.ts')).pickModel(await models())
+    }),
+  )
+}
