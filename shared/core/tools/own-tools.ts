@@ -136,10 +136,15 @@ export function customTools({ custom }: CoreDeps): CustomTools {
 export function deriveOptions({
   json_schema,
   args_json_schema,
-}: Pick<Source, 'json_schema' | 'args_json_schema'>) {
+  pip_requirements,
+  npm_requirements,
+}: Pick<Source, 'json_schema' | 'args_json_schema'> &
+  Partial<Pick<UpdateTool, 'pip_requirements' | 'npm_requirements'>>) {
   return {
     ...(json_schema ? { json_schema: wholeSchema(json_schema) } : {}),
     ...(args_json_schema ? { args_json_schema } : {}),
+    ...(pip_requirements ? { pip_requirements } : {}),
+    ...(npm_requirements ? { npm_requirements } : {}),
   } satisfies DeriveOptions
 }
 

@@ -268,6 +268,15 @@ export const ownToolOperations: PlainOperation[] = [
         'def say(x):\n    """Says.\n\n    Args:\n        x: It.\n    """\n    return x\n',
       )
       assert.equal(wrong.errors[0]?.line, 1)
+      const source_code =
+        "import left from 'left'\nexport function pad(text: string): string { return left(text) }"
+      const warnings = async (npm_requirements: object[]) => {
+        const asked = { source_code, source_type: 'typescript', npm_requirements }
+        return ((await t.http('POST', '/v1/tools/check', asked)).body as { warnings: { message: string }[] })
+          .warnings
+      }
+      assert.match((await warnings([])).map(({ message }) => message).join(), /left/)
+      assert.doesNotMatch((await warnings([{ name: 'left' }])).map(({ message }) => message).join(), /left/)
       const taken = await check(python('memory_insert'))
       assert.match(taken.errors[0]?.message ?? '', /built-in/)
     },
