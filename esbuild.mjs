@@ -189,7 +189,7 @@ const builds = [
   },
   {
     ...common,
-    entryPoints: { chat: 'extension/webview/chat.ts' },
+    entryPoints: { chat: 'extension/webview/chat.ts', context: 'extension/webview/context/context.ts' },
     outdir: 'dist/webview',
     // What highlights code is a file of its own, loaded with the first code.
     chunkNames: '[name]-[hash]',

@@ -4,9 +4,10 @@ import { registerBlocks } from './blocks/register.ts'
 import { registerChat } from './chat/register.ts'
 import type { Connection } from './connection.ts'
 import { translateWith } from './l10n.ts'
+import { registerContext } from './context/register.ts'
 import { registerMcp } from './mcp/register.ts'
-import { registerProviders } from './providers/register.ts'
 import { registerModels } from './models/register.ts'
+import { registerProviders } from './providers/register.ts'
 import { registerServer } from './server/register.ts'
 import { createServices } from './services.ts'
 import type { Entry } from './views/entry.ts'
@@ -37,9 +38,10 @@ export function activate(context: ExtensionContext): LociExports {
   const { entries, selection } = registerViews(services)
   registerAgents(services, selection)
   registerProviders(services)
-  registerMcp(services)
   registerModels(services)
+  registerMcp(services)
   registerChat(services)
+  registerContext(services)
   registerBlocks(services)
   return {
     serverUrl: () => (server.state.kind === 'connected' ? server.state.url : null),
