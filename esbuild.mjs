@@ -189,7 +189,11 @@ const builds = [
   },
   {
     ...common,
-    entryPoints: { chat: 'extension/webview/chat.ts', context: 'extension/webview/context/context.ts' },
+    entryPoints: {
+      chat: 'extension/webview/chat.ts',
+      context: 'extension/webview/context/context.ts',
+      'run-form': 'extension/webview/run-form.ts',
+    },
     outdir: 'dist/webview',
     // What highlights code is a file of its own, loaded with the first code.
     chunkNames: '[name]-[hash]',

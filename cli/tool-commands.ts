@@ -75,9 +75,10 @@ export function addToolCommands(program: Command, onlyOne: (command: Command, op
   tools
     .command('test [files...]')
     .description('run the unit tests beside the tools; as your own code, not behind the wall')
-    .action(async (files: string[]) => {
+    .option('--json', 'a line of JSON for each test, as editors read it')
+    .action(async (files: string[], options: { json?: boolean }) => {
       const { runTests } = await import('./commands/tools-test.ts')
-      await runTests(files)
+      await runTests(files, options)
     })
   tools
     .command('push [files...]')

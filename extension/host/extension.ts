@@ -10,6 +10,7 @@ import { registerModels } from './models/register.ts'
 import { registerProviders } from './providers/register.ts'
 import { registerServer } from './server/register.ts'
 import { createServices } from './services.ts'
+import { registerTools } from './tools/register.ts'
 import type { Entry } from './views/entry.ts'
 import { registerViews, type ViewName } from './views/register.ts'
 
@@ -40,6 +41,7 @@ export function activate(context: ExtensionContext): LociExports {
   registerProviders(services)
   registerModels(services)
   registerMcp(services)
+  registerTools(services)
   registerChat(services)
   registerContext(services)
   registerBlocks(services)

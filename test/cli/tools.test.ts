@@ -12,6 +12,7 @@ import {
   start,
   temporaryFolder,
 } from '../support/cli-process.ts'
+import { parseReport } from '../../shared/client/tool-tests.ts'
 import { openInspector } from '../support/inspector.ts'
 import { eventually } from '../support/loci.ts'
 
@@ -174,6 +175,70 @@ describe('loci tools', () => {
       (await readFile(path('greet.ts'), 'utf8')).replace('Guten Tag', 'Servus'),
     )
     assert.equal((await run('test')).code, 1)
+  })
+
+  it('tells an editor of each unit test in a line of JSON', async () => {
+    await run('new', 'greet')
+    await writeFile(
+      path('greet.test.ts'),
+      [
+        "import assert from 'node:assert/strict'",
+        "import { describe, it } from 'node:test'",
+        "describe('greet', () => {",
+        "  it('is short', () => console.log('short'))",
+        "  it('is Latin', () => assert.equal('Hello', 'Salve'))",
+        "  it.skip('is sung', () => {})",
+        '})',
+      ].join('\n'),
+    )
+    const { code, stdout } = await run('test', '--json')
+    assert.equal(code, 1)
+    const reports = stdout.trim().split('\n').map(parseReport)
+    const outcomes = reports.filter((report) => 'state' in report)
+    assert.deepEqual(
+      outcomes.map(({ name, state }) => [name.join(' '), state]),
+      [
+        ['greet is short', 'passed'],
+        ['greet is Latin', 'failed'],
+        ['greet is sung', 'skipped'],
+      ],
+    )
+    const { file, failure } = outcomes[1] ?? assert.fail()
+    assert.equal(file, path('greet.test.ts'))
+    assert.deepEqual(
+      [failure?.line, failure?.expected, failure?.actual],
+      [5, 'Salve', 'Hello'],
+      failure?.message,
+    )
+    assert.ok(reports.some((report) => 'output' in report && report.output === 'short\n'))
+  })
+
+  it('tells an editor of a test that cannot be run, and of those in Python', async function () {
+    if (spawnSync('python3', ['--version']).status !== 0) {
+      assert.ok(!process.env['CI'], 'there is no python3, and CI needs one')
+      this.skip()
+    }
+    await run('new', 'broken')
+    await writeFile(path('broken.test.ts'), "import './nowhere.ts'\n")
+    await run('new', 'greet', '--python')
+    const test = await readFile(path('test_greet.py'), 'utf8')
+    await writeFile(path('test_greet.py'), `${test}\n    def test_more(self):\n        self.fail("no")\n`)
+    const { code, stdout } = await run('test', '--json')
+    assert.equal(code, 1)
+    const outcomes = stdout
+      .trim()
+      .split('\n')
+      .map(parseReport)
+      .filter((report) => 'state' in report)
+    assert.deepEqual(
+      outcomes.map(({ name, state, failure }) => [name.join('.'), state, failure?.line ?? null]),
+      [
+        ['', 'failed', null],
+        ['Greet.test_greets_in_the_language_that_was_asked_for', 'passed', null],
+        ['Greet.test_more', 'failed', 11],
+      ],
+      stdout,
+    )
   })
 
   it('says in one line what is wrong, and touches nothing', async () => {

@@ -162,6 +162,7 @@ export function toolRow(tool: ToolInfo, parent = ''): Entry {
     kind: 'tool',
     flags: custom ? ['custom'] : [],
     spoken: `Tool ${tool.name}, ${origin}`,
+    opens: 'loci.openTool',
     object_id: tool.id,
   }
 }
