@@ -12,7 +12,12 @@ export type PythonClient = (typeof PYTHON_CLIENTS)[number]
 
 /** Path of a Python that has this `letta-client`. Throws when it cannot be installed; never skips. */
 export function pythonWith(version: PythonClient): string {
-  const folder = join(CACHE, `python-letta-client-${version}`)
+  return pythonOf(`python-letta-client-${version}`, `letta-client==${version}`)
+}
+
+/** Path of a Python that has these packages, in a folder of this name. Throws when they cannot be installed; never skips. */
+export function pythonOf(name: string, ...packages: string[]): string {
+  const folder = join(CACHE, name)
   const bin = process.platform === 'win32' ? ['Scripts', 'python.exe'] : ['bin', 'python']
   const python = join(folder, 'venv', ...bin)
   const done = join(folder, 'installed')
@@ -20,7 +25,7 @@ export function pythonWith(version: PythonClient): string {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   run(process.platform === 'win32' ? 'python' : 'python3', '-m', 'venv', join(folder, 'venv'))
-  run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', `letta-client==${version}`)
+  run(python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages)
   // Only what is complete counts: an installation that was broken off is made anew.
   mkdirSync(`${done}.new`)
   renameSync(`${done}.new`, done)
