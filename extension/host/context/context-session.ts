@@ -99,7 +99,7 @@ export class ContextSession {
     const { letta } = await this.#server.client()
     const shown = await letta.get<{ content?: unknown; summary?: unknown }[]>(`/v1/messages/${messageId}`)
     return shown
-      .map(({ content, summary }) => [summary, content].find((text) => typeof text === 'string') ?? '')
+      .map(({ content, summary }) => unpacked([summary, content].find((text) => typeof text === 'string')))
       .join('\n\n')
   }
 
@@ -228,5 +228,16 @@ export class ContextSession {
       this.#steps = steps
       await this.#refresh()
     } else this.#watchRun()
+  }
+}
+
+/** The text of a summary, which is kept as V1 packs it (`{"type":"system_alert","message":…}`). */
+function unpacked(content: unknown): string {
+  const text = typeof content === 'string' ? content : ''
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown }
+    return typeof message === 'string' ? message : text
+  } catch {
+    return text
   }
 }

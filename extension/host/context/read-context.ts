@@ -47,7 +47,8 @@ export async function readContext(letta: Letta, target: ContextTarget): Promise<
       overview,
       agent.blocks.map((block) => ({
         label: block.label ?? 'block',
-        chars: block.value.length,
+        // As the model is told: characters, not halves of them.
+        chars: [...block.value].length,
         limit: block.limit ?? 0,
       })),
     )
@@ -113,7 +114,7 @@ function askedBy(overview: ContextWindowOverview): Map<string, string> {
     if (role !== 'user' || typeof run_id !== 'string' || asked.has(run_id)) continue
     const parts = Array.isArray(content) ? (content as { text?: string }[]) : []
     const text = parts.map((part) => part.text ?? '').join(' ')
-    if (text.trim() !== '') asked.set(run_id, firstWords(text, 70))
+    if (text.trim() !== '') asked.set(run_id, firstWords(text, 140))
   }
   return asked
 }

@@ -106,7 +106,7 @@ export const contextStyles = css`
     --part: var(--vscode-charts-green);
   }
   .rules {
-    --part: var(--vscode-terminal-ansiCyan, var(--vscode-charts-lines));
+    --part: var(--vscode-charts-red);
   }
   .directories {
     --part: var(--vscode-terminal-ansiMagenta, var(--vscode-charts-lines));
@@ -115,10 +115,10 @@ export const contextStyles = css`
     --part: var(--vscode-descriptionForeground);
   }
   .tools {
-    --part: var(--vscode-charts-orange);
+    --part: var(--vscode-charts-yellow);
   }
   .summary {
-    --part: var(--vscode-charts-yellow);
+    --part: var(--vscode-terminal-ansiCyan, var(--vscode-charts-lines));
   }
   .messages {
     --part: var(--vscode-charts-purple);
@@ -320,6 +320,6 @@ export const contextStyles = css`
     fill: var(--vscode-charts-blue);
   }
   .worked {
-    fill: var(--vscode-charts-orange);
+    fill: var(--vscode-charts-yellow);
   }
 `

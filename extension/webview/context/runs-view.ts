@@ -38,7 +38,7 @@ function runView(run: ContextRun, panel: PanelActions): TemplateResult {
   return html`<details class="item run" .open=${panel.folds.isOpen(key)} @toggle=${panel.folds.toggled(key)}>
     <summary>
       <span class="state ${run.status}">${STATES[run.status]}</span>
-      <span class="detail">${run.about ?? 'Run'}</span>
+      <span class="detail">${run.about ?? 'What it answers is not in context'}</span>
       <span class="tokens"><time datetime=${run.created_at}>${moment(run.created_at)}</time>${took}</span>
     </summary>
     ${panel.folds.isOpen(key) ? stepsView(run, panel) : nothing}
