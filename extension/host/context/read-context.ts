@@ -48,7 +48,7 @@ export async function readContext(letta: Letta, target: ContextTarget): Promise<
       agent.blocks.map((block) => ({
         label: block.label ?? 'block',
         // As the model is told: characters, not halves of them.
-        chars: [...block.value].length,
+        chars: Array.from(block.value).length,
         limit: block.limit ?? 0,
       })),
     )
