@@ -111,7 +111,7 @@ describe('the address of a block', () => {
 
   it('is readable, and the block is known by its id alone', () => {
     assert.deepEqual(addressOf(block('human'), 'Scout'), { path: '/Scout/human.md', query: 'block-1' })
-    assert.deepEqual(addressOf(block('team'), null), { path: '/team.md', query: 'block-1' })
+    assert.deepEqual(addressOf(block('team'), null), { path: '/Memory/team.md', query: 'block-1' })
     assert.equal(blockIdOf('block-1'), 'block-1')
     assert.deepEqual([blockIdOf(''), blockIdOf('block-1@3'), blockIdOf('agent-1')], [null, null, null])
     const version = versionAddress('/Scout/human.md', 'block-1', 3)
@@ -124,18 +124,18 @@ describe('the address of a block', () => {
       (label) => addressOf(block(label), null).path,
     )
     assert.deepEqual(paths, [
-      '/project∕notes.md',
-      '/block.md',
-      '/block.md',
-      '/block.md',
-      '/a⧵b.md',
-      '/C: D.md',
-      '/人間.md',
-      '/notes.md',
-      '/%2F?#&.md',
+      '/Memory/project∕notes.md',
+      '/Memory/block.md',
+      '/Memory/block.md',
+      '/Memory/block.md',
+      '/Memory/a⧵b.md',
+      '/Memory/C: D.md',
+      '/Memory/人間.md',
+      '/Memory/notes.md',
+      '/Memory/%2F?#&.md',
     ])
     const long = addressOf(block('😀'.repeat(1000)), null).path
-    assert.ok(long.length < 110 && long.isWellFormed(), long)
+    assert.ok(long.length < 120 && long.isWellFormed(), long)
   })
 })
 

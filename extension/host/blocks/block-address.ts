@@ -11,6 +11,8 @@ export const BLOCK_SCHEME = 'loci'
 /** The scheme of what a block was after one of its versions; such documents never change. */
 export const VERSION_SCHEME = 'loci-version'
 
+/** In the place of an agent for what none or several have. */
+const NOBODYS = 'Memory'
 /** Longest name of a tab, in UTF-16 units. A label may have a thousand. */
 const LONGEST = 100
 
@@ -18,7 +20,7 @@ const LONGEST = 100
 export function addressOf(block: { id: string; label: string }, owner: string | null): BlockAddress {
   const name = fileName(block.label)
   const file = /\.md$/i.test(name) ? name : `${name}.md`
-  return { path: owner === null ? `/${file}` : `/${fileName(owner)}/${file}`, query: block.id }
+  return { path: `/${owner === null ? NOBODYS : fileName(owner)}/${file}`, query: block.id }
 }
 
 /** The document of a block as it was after this version. */

@@ -5,7 +5,7 @@ import type { Services } from '../services.ts'
 import { BLOCK_SCHEME, VERSION_SCHEME } from './block-address.ts'
 import { BlockConflictError, BlockGoneError, createBlockTexts, type BlockText } from './block-texts.ts'
 import { createChangeMarks } from './change-marks.ts'
-import { createConflicts, replaceText, type Choice } from './conflicts.ts'
+import { createConflicts, replaceText } from './conflicts.ts'
 import { blockOf, createDrafts, openDocument, sameText } from './drafts.ts'
 import { createBlockFileSystem, notSaved } from './file-system.ts'
 import { createOwners, makeAgain } from './owners.ts'
@@ -34,7 +34,7 @@ export function createBlockDocuments(services: Services) {
   const files = createBlockFileSystem({
     texts,
     describe: (error) => server.describe(error),
-    unsavedBase: (uri) => drafts.unsavedBase(uri),
+    unsaved: (uri) => drafts.unsaved(uri),
     write: (uri, id, text) => {
       const key = uri.toString()
       const saving = save(uri, id, text).finally(() => saves.delete(key))
@@ -52,15 +52,18 @@ export function createBlockDocuments(services: Services) {
   async function save(uri: Uri, id: string, text: string): Promise<void> {
     const key = uri.toString()
     const theirs = given.get(key)
-    if (theirs) return drafts.rebase(uri, theirs)
+    if (theirs) return drafts.saved(uri, theirs)
     let base = (await drafts.base(uri)) ?? texts.known(id) ?? (await texts.read(id))
     for (;;) {
       try {
-        return drafts.rebase(uri, await texts.save(id, text, base))
+        return drafts.saved(uri, await texts.save(id, text, base))
       } catch (error) {
         if (error instanceof BlockGoneError) void offerToMakeAgain(uri)
         if (!(error instanceof BlockConflictError)) throw error
-        const choice = await conflicts.ask(uri, error.theirs)
+        // Saved as it was opened: there is nothing to lose.
+        const choice = sameText(text, base.value)
+          ? 'theirs'
+          : await conflicts.ask(uri, error.theirs, { saving: true })
         if (choice === null) throw notSaved(t('Others changed the block meanwhile. Save again to decide.'))
         base = error.theirs
         if (choice === 'theirs') {
@@ -77,7 +80,7 @@ export function createBlockDocuments(services: Services) {
     try {
       await replaceText(document, theirs.value)
       if (document.isDirty) await document.save()
-      drafts.rebase(document.uri, theirs)
+      drafts.saved(document.uri, theirs)
     } finally {
       given.delete(key)
     }
@@ -107,12 +110,13 @@ export function createBlockDocuments(services: Services) {
         })
       files.tell([{ type: FileChangeType.Changed, uri }])
     } else if (sameText(document.getText(), now.value)) drafts.rebase(uri, now)
+    else if (base && sameText(document.getText(), base.value)) await take(document, now)
     else await settle(document, now)
   }
 
   async function settle(document: TextDocument, theirs: BlockText): Promise<void> {
     const { uri } = document
-    const choice: Choice | null = await conflicts.ask(uri, theirs)
+    const choice = await conflicts.ask(uri, theirs, { saving: false })
     // A save that waited for this answer does what it says.
     if (choice === null || saves.has(uri.toString()) || !openDocument(uri)?.isDirty) return
     if (choice === 'theirs') return take(document, theirs)
@@ -159,7 +163,8 @@ export function createBlockDocuments(services: Services) {
     if (!document || offered.has(key)) return
     offered.add(key)
     const again = t('Make It Again')
-    const text = t('The block of {0} has been deleted. Your text is still in its editor.', uri.path.slice(1))
+    const name = uri.path.split('/').at(-1) ?? ''
+    const text = t('The block of {0} has been deleted. Your text is still in its editor.', name)
     const choice = await window.showWarningMessage(text, again).then(undefined, () => undefined)
     offered.delete(key)
     if (choice !== again) return

@@ -117,7 +117,7 @@ function lensesOf(mark: BlockChange, uri: Uri): CodeLens[] {
       : t('{0} changed this, {1}', mark.author, shownTime(mark.date, env.language))
   const lens = (title: string, command: string) => new CodeLens(top, { title, command, arguments: [uri] })
   return [
-    lens(`$(hubot) ${said}`, 'loci.showBlockChange'),
+    lens(said, 'loci.showBlockChange'),
     lens(t('Show Changes'), 'loci.showBlockChange'),
     lens(t('Undo'), 'loci.undoBlockChange'),
     lens(t('Got It'), 'loci.dismissBlockChange'),

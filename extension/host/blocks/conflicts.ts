@@ -5,32 +5,53 @@ import { showDifference } from './show-version.ts'
 
 export type Choice = 'mine' | 'theirs'
 
-/** Asks, once for each document at a time, whose text of a block stays. Null when the user puts it off. */
-export function createConflicts(authorOf: (block_id: string) => Promise<string>) {
-  const asked = new Map<string, Promise<Choice | null>>()
+/** Asks whose text of a block stays. */
+export interface Conflicts {
+  /**
+   * Once for each document at a time; null when the user puts it off. A save asks in a way that stays until it is
+   * answered, also when the user has been told before: then only that answer counts.
+   */
+  ask(uri: Uri, theirs: BlockText, options: { saving: boolean }): Promise<Choice | null>
+}
+
+/** `authorOf` says who changed a block last. */
+export function createConflicts(authorOf: (block_id: string) => Promise<string>): Conflicts {
+  const asked = new Map<string, { saving: boolean; answer: Promise<Choice | null> }>()
   return {
-    ask(uri: Uri, theirs: BlockText): Promise<Choice | null> {
+    ask(uri, theirs, { saving }) {
       const key = uri.toString()
-      const pending = asked.get(key) ?? ask(uri, theirs, authorOf).finally(() => asked.delete(key))
-      asked.set(key, pending)
-      return pending
+      const before = asked.get(key)
+      if (before && (before.saving || !saving)) return before.answer
+      const question = { saving, answer: Promise.resolve<Choice | null>(null) }
+      asked.set(key, question)
+      const isLast = () => asked.get(key) === question
+      question.answer = ask(uri, theirs, { saving, isLast, authorOf }).finally(() => {
+        if (isLast()) asked.delete(key)
+      })
+      return question.answer
     },
   }
 }
 
-async function ask(
-  uri: Uri,
-  theirs: BlockText,
-  authorOf: (block_id: string) => Promise<string>,
-): Promise<Choice | null> {
+interface Question {
+  saving: boolean
+  isLast: () => boolean
+  authorOf: (block_id: string) => Promise<string>
+}
+
+async function ask(uri: Uri, theirs: BlockText, question: Question): Promise<Choice | null> {
   const text = t(
     '{0} changed the block {1} while you were editing it. Your text is not saved yet, and not lost.',
-    await authorOf(theirs.id),
+    await question.authorOf(theirs.id),
     theirs.label,
   )
   const [compare, mine, others] = [t('Compare'), t('Keep Mine'), t('Take Theirs')]
+  // What is wrong stays on the screen; a warning goes to the list of notifications after a while.
+  const show = (...buttons: string[]) =>
+    question.saving ? window.showErrorMessage(text, ...buttons) : window.showWarningMessage(text, ...buttons)
   for (;;) {
-    const choice = await window.showWarningMessage(text, compare, mine, others)
+    const choice = await show(compare, mine, others)
+    if (!question.isLast()) return null
     if (choice === mine) return 'mine'
     if (choice === others) return 'theirs'
     if (choice !== compare) return null

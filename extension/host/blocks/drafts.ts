@@ -6,12 +6,12 @@ import type { BlockText, BlockTexts } from './block-texts.ts'
 export interface Drafts extends Disposable {
   /** What the text of an open document is, or was before it was edited. */
   base(uri: Uri): Promise<BlockText | null>
-  /** The same, as far as it is known now; null for a document without unsaved changes. */
-  unsavedBase(uri: Uri): BlockText | null
-  /** What is known of it, whether it has changes or not. */
-  seen(uri: Uri): BlockText | null
-  /** From now on the document is based on this. */
+  /** What an unsaved document was when the editor read or saved it; null for one without changes. */
+  unsaved(uri: Uri): BlockText | null
+  /** From now on the document is based on this: the user knows of it, or it differs in nothing that is text. */
   rebase(uri: Uri, block: BlockText): void
+  /** This is what has been saved. */
+  saved(uri: Uri, block: BlockText): void
 }
 
 /** The versions of unsaved documents, which outlive a reload of the window as those do. */
@@ -20,6 +20,11 @@ const KEY = 'loci.block.drafts'
 /** Follows documents. `memory` is the workspace's. */
 export function createDrafts(texts: BlockTexts, memory: Memento): Drafts {
   const bases = new Map<string, BlockText>()
+  const read = new Map<string, BlockText>()
+  const set = (key: string, block: BlockText) => {
+    bases.set(key, block)
+    read.set(key, block)
+  }
   const restored = new Map<string, Promise<BlockText | null>>()
   const versions = () => memory.get<Record<string, number>>(KEY) ?? {}
   const remember = (key: string, version: number | null) => {
@@ -39,7 +44,7 @@ export function createDrafts(texts: BlockTexts, memory: Memento): Drafts {
     }
     remember(key, null)
     const known = texts.known(id)
-    if (known && sameText(known.value, document.getText())) bases.set(key, known)
+    if (known && sameText(known.value, document.getText())) set(key, known)
   }
   /** A document that was brought back with its changes, after a reload. */
   const restore = (key: string, id: string) => {
@@ -48,7 +53,7 @@ export function createDrafts(texts: BlockTexts, memory: Memento): Drafts {
     const reading = Promise.all([texts.read(id), texts.textAfter(id, version)]).then(
       ([block, value]) => {
         const base = { ...block, value, version, revision: version }
-        if (!bases.has(key)) bases.set(key, base)
+        if (!bases.has(key)) set(key, base)
         return base
       },
       () => {
@@ -66,6 +71,7 @@ export function createDrafts(texts: BlockTexts, memory: Memento): Drafts {
     workspace.onDidCloseTextDocument((document) => {
       const key = document.uri.toString()
       bases.delete(key)
+      read.delete(key)
       restored.delete(key)
     }),
   ]
@@ -77,11 +83,8 @@ export function createDrafts(texts: BlockTexts, memory: Memento): Drafts {
       if (!bases.has(key) && id !== null) restore(key, id)
       return bases.get(key) ?? (await restored.get(key)) ?? null
     },
-    unsavedBase(uri) {
-      const document = openDocument(uri)
-      return document?.isDirty ? (bases.get(uri.toString()) ?? null) : null
-    },
-    seen: (uri) => bases.get(uri.toString()) ?? null,
+    unsaved: (uri) => (openDocument(uri)?.isDirty ? (read.get(uri.toString()) ?? null) : null),
+    saved: (uri, block) => set(uri.toString(), block),
     rebase(uri, block) {
       bases.set(uri.toString(), block)
       if (openDocument(uri)?.isDirty) remember(uri.toString(), block.version)

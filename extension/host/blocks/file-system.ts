@@ -17,8 +17,8 @@ export interface BlockFiles {
   texts: BlockTexts
   /** Whatever was thrown, in a sentence for the user. */
   describe: (error: unknown) => Promise<string>
-  /** What an unsaved document is based on; null for one without changes, or that is not open. */
-  unsavedBase: (uri: Uri) => BlockText | null
+  /** What an unsaved document was when it was read; null for one without changes, or that is not open. */
+  unsaved: (uri: Uri) => BlockText | null
   /** Writes the text of a document, asking the user where others have changed the block. */
   write: (uri: Uri, id: string, text: string) => Promise<void>
 }
@@ -30,7 +30,7 @@ export interface BlockFileSystem extends FileSystemProvider, Disposable {
 }
 
 /** What the editor sees of blocks. Every failure is a sentence. */
-export function createBlockFileSystem({ texts, describe, unsavedBase, write }: BlockFiles): BlockFileSystem {
+export function createBlockFileSystem({ texts, describe, unsaved, write }: BlockFiles): BlockFileSystem {
   const changed = new EventEmitter<FileChangeEvent[]>()
   const failing = async <T>(uri: Uri, work: (id: string) => Promise<T>): Promise<T> => {
     const id = blockIdOf(uri.query)
@@ -54,7 +54,7 @@ export function createBlockFileSystem({ texts, describe, unsavedBase, write }: B
     async stat(uri) {
       if (uri.query === '') return folder()
       // An unsaved text is compared with the block by us, when it is saved: the editor would compare sizes.
-      return failing(uri, async (id) => fileStat(unsavedBase(uri) ?? (await texts.read(id))))
+      return failing(uri, async (id) => fileStat(unsaved(uri) ?? (await texts.read(id))))
     },
     readFile: (uri) => failing(uri, async (id) => new TextEncoder().encode((await texts.read(id)).value)),
     writeFile: (uri, content) => failing(uri, (id) => write(uri, id, decode(content))),

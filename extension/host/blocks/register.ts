@@ -55,7 +55,8 @@ export function registerBlocks(services: Services): void {
       if (shown && changedSince(shown.block_id)) view.refresh()
     }),
     command('loci.openBlock', t('open the block'), async (given) => {
-      const id = await meant(given, t('Open Block'))
+      // From the palette it is another one than the one that is open.
+      const id = await meant(given ?? null, t('Open Block'))
       if (id !== null) await window.showTextDocument(await uriOf(id, texts, library))
     }),
     command('loci.blockHistory', t('read the history'), async (given) => {

@@ -41,7 +41,12 @@ export function authorOf({ agent_id }: Pick<BlockVersion, 'agent_id'>, library: 
   return library.agents.get(agent_id)?.name ?? t('An agent that is gone')
 }
 
-/** A time as the editor's language writes it. */
-export function shownTime(date: string, language: string): string {
-  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(date))
+/** A time as the editor's language writes it: only the hour for today, without the year for this one. */
+export function shownTime(date: string, language: string, now = new Date()): string {
+  const then = new Date(date)
+  const time = { hour: 'numeric', minute: '2-digit' } as const
+  const day = { month: 'short', day: 'numeric' } as const
+  const year = then.getFullYear() === now.getFullYear() ? {} : ({ year: 'numeric' } as const)
+  const parts = then.toDateString() === now.toDateString() ? time : { ...time, ...day, ...year }
+  return new Intl.DateTimeFormat(language, parts).format(then)
 }
