@@ -1,10 +1,11 @@
 import { lm, workspace } from 'vscode'
+import { AgentModels } from './chat-provider.ts'
 import type { Services } from '../services.ts'
 import { told } from '../failures.ts'
-import type { EditorModel } from './editor-models.ts'
+import { OWN_VENDOR, type EditorModel } from './editor-models.ts'
 import type { Offer } from './offer.ts'
 
-/** The editor's own models for agents: offered to the server while this window is connected to one. */
+/** The editor's own models for agents, offered to the server while this window is connected to one; agents as models of the editor. */
 export function registerModels(services: Services): void {
   const { context, server, command, log } = services
   let offer: Promise<Offer> | null = null
@@ -34,7 +35,11 @@ export function registerModels(services: Services): void {
       log(`The editor's models could not be offered: ${await server.describe(error)}`),
     )
 
+  const agents = new AgentModels(services)
   context.subscriptions.push(
+    agents,
+    lm.registerLanguageModelChatProvider(OWN_VENDOR, agents),
+    services.onDidChangeLibrary(() => agents.update()),
     server.onDidChangeState(({ kind }) => {
       if (kind === 'connected') logged(follow())
     }),
