@@ -5,7 +5,13 @@ import { type AgentDirectory, type Folder, source } from './folder.ts'
 import { group, type Group } from './group.ts'
 import { identity, type Identity } from './identity.ts'
 import { idSchema } from './ids.ts'
-import { approvalRequestMessage, messageCreate, stopReason, type StoredMessage } from './message.ts'
+import {
+  approvalRequestMessage,
+  lettaResponse,
+  messageCreate,
+  stopReason,
+  type StoredMessage,
+} from './message.ts'
 import { embeddingConfig, llmConfig, modelSettings, responseFormat } from './model.ts'
 import { MAX_NAME, tag } from './names.ts'
 import { jsonObject, timestamp } from './page.ts'
@@ -222,6 +228,9 @@ export const agentState = agent.extend({
   multi_agent_group: group.nullable(),
 })
 export type AgentState = z.infer<typeof agentState>
+
+/** Answer to a message that was not streamed, with the agent after it where it was asked for (not of V1). */
+export const lettaResponseWithAgent = lettaResponse.extend({ agent_state: agentState.optional() })
 
 /** Names for `include` on agent reads (reference 2.1). */
 export const AGENT_RELATIONS = [

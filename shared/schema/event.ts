@@ -39,4 +39,18 @@ export const event = z.object({
 })
 export type Event = z.infer<typeof event>
 
-export const health = z.object({ version: z.string(), status: z.literal('ok') })
+/** `usage` (not of V1) is what there is of everything that may have a limit, when it is asked for. */
+export const health = z.object({
+  version: z.string(),
+  status: z.literal('ok'),
+  usage: z
+    .object({
+      agents: z.number().int(),
+      tools: z.number().int(),
+      blocks: z.number().int(),
+      files: z.number().int(),
+      /** Of the files as they were uploaded. */
+      file_bytes: z.number().int(),
+    })
+    .optional(),
+})

@@ -283,6 +283,8 @@ export const messageRequest = z
     stream_tokens: z.boolean().default(false),
     include_pings: z.boolean().default(true),
     background: z.boolean().default(false),
+    /** Ours: answer with the agent after the turn too, when the answer is no stream. */
+    include_agent_state: z.boolean().default(false),
   })
   .refine(oneInput.check, oneInput.error)
 export type MessageRequest = z.infer<typeof messageRequest>

@@ -1,7 +1,10 @@
+import type { Actor } from '../core/ports/actor.ts'
 import type { Agent, AgentRelation, AgentState } from '../schema/agent.ts'
 import { AGENT_RELATIONS } from '../schema/agent.ts'
 import { isAppError } from '../schema/errors.ts'
 import { approvalRequest } from './approval-messages.ts'
+import type { ServerContext } from './context.ts'
+import { notFound } from './errors.ts'
 
 /** The stored agent with the deprecated fields that V1's clients still read. */
 export function toAgentState(agent: Agent): AgentState {
@@ -59,6 +62,17 @@ export async function readAll<T>(
     if (!isAppError(error, 'secrets_unreadable')) throw error
     return read(relations.filter((relation) => relation !== 'agent.secrets'))
   }
+}
+
+/** The whole agent, without secrets whose key is not here. Throws `not_found`. */
+export async function wholeAgent(
+  { deps }: Pick<ServerContext, 'deps'>,
+  actor: Actor,
+  agent_id: string,
+): Promise<AgentState> {
+  const agent = await readAll((relations) => deps.store.agents.get(actor, agent_id, relations))
+  if (!agent) throw notFound('Agent', agent_id)
+  return toAgentState(agent)
 }
 
 /** V1's rule for "a client of version 1.0 or later" (reference 1.3). */

@@ -16,6 +16,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   editors: () => import('./routes/editors.ts'),
   embeddings: () => import('./routes/embeddings.ts'),
   events: () => import('./routes/events.ts'),
+  files: () => import('./routes/files.ts'),
   folders: () => import('./routes/folders.ts'),
   groups: () => import('./routes/groups.ts'),
   health: () => import('./routes/health.ts'),

@@ -48,8 +48,7 @@ export function gate(fetch: Fetch, options: GateOptions): Fetch {
     }
     if (readable && method === 'OPTIONS' && headers.has('access-control-request-method'))
       return preflight(request, origin)
-    const answer =
-      OPEN_PATHS.test(pathOf(request)) || hasKey(headers) ? await fetch(request) : unauthorized(request)
+    const answer = isOpen(request) || hasKey(headers) ? await fetch(request) : unauthorized(request)
     answer.headers.set('x-request-id', requestId(request))
     if (!readable) return answer
     answer.headers.set('access-control-allow-origin', origin)
@@ -57,6 +56,11 @@ export function gate(fetch: Fetch, options: GateOptions): Fetch {
     answer.headers.append('vary', 'Origin')
     return answer
   }
+}
+
+/** Whether a request is answered without the key: what health includes beyond that is for who has it. */
+function isOpen(request: Request): boolean {
+  return OPEN_PATHS.test(pathOf(request)) && !URL.parse(request.url)?.searchParams.has('include')
 }
 
 /** What the clients read of an answer. */

@@ -14,12 +14,16 @@ const MAX_OTHER = 64 * 1024
 
 /**
  * Reads the file of a `multipart/form-data` body, in its field `file`, as it comes: `begin` hears its name, `write` its
- * bytes. Throws `unsupported_media_type` for another body, `invalid_argument` for one that is broken or has no file,
+ * bytes, and `field` other fields that are text. Throws `unsupported_media_type` for another body, `invalid_argument` for one that is broken or has no file,
  * `validation` for a file in another field and for a second one.
  */
 export async function readMultipartFile(
   request: Request,
-  file: { begin(file: MultipartFile): void; write(bytes: Uint8Array): Promise<void> },
+  file: {
+    begin(file: MultipartFile): void
+    write(bytes: Uint8Array): Promise<void>
+    field?(name: string, value: string): void
+  },
 ): Promise<void> {
   const boundary = boundaryOf(request.headers.get('content-type') ?? '')
   const delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1')
@@ -67,6 +71,8 @@ export async function readMultipartFile(
       const found = fileOf(head)
       if (!found) {
         spend(head.length)
+        const name = fieldName(head)
+        if (file.field && name !== null) file.field(name, await text())
         continue
       }
       if (found.field !== 'file')
@@ -84,6 +90,17 @@ export async function readMultipartFile(
   } finally {
     // What is left of the body is nobody's business; a client that still sends it may do so.
     reader.cancel().catch(() => undefined)
+  }
+
+  /** Of a field that is no file; it begins behind the line end of its head. */
+  async function text(): Promise<string> {
+    let at = rest.indexOf(delimiter)
+    for (; at < 0; at = rest.indexOf(delimiter)) {
+      if (rest.length > MAX_OTHER) throw broken('there is too much beside the file')
+      await more()
+    }
+    spend(at)
+    return rest.toString('utf8', 2, at)
   }
 
   async function body(): Promise<void> {
@@ -129,13 +146,19 @@ function fileOf(head: string): (MultipartFile & { field: string }) | null {
     /filename="((?:[^"\\]|\\.)*)"/i.exec(disposition)?.[1] ?? /filename=([^;\s]+)/i.exec(disposition)?.[1]
   if (extended === undefined && plain === undefined) return null
   const type = /^content-type:\s*([^\s;]+)/im.exec(head)?.[1] ?? null
-  const field =
-    /[;\s]name="((?:[^"\\]|\\.)*)"/i.exec(disposition)?.[1] ?? /[;\s]name=([^;\s"]+)/i.exec(disposition)?.[1]
   return {
-    field: unescaped(field ?? '').slice(0, 100),
+    field: fieldName(head) ?? '',
     name: decoded(extended) ?? unescaped(plain ?? ''),
     type,
   }
+}
+
+/** What the field of a part is called. */
+function fieldName(head: string): string | null {
+  const disposition = /^content-disposition:(.*)$/im.exec(head)?.[1] ?? ''
+  const field =
+    /[;\s]name="((?:[^"\\]|\\.)*)"/i.exec(disposition)?.[1] ?? /[;\s]name=([^;\s"]+)/i.exec(disposition)?.[1]
+  return field === undefined ? null : unescaped(field).slice(0, 100)
 }
 
 function decoded(text: string | undefined): string | null {

@@ -3,9 +3,11 @@ import type { ActiveRun } from '../core/runs/active-run.ts'
 import type { TurnResult } from '../core/events.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import { previewRequest } from '../core/turn/preview.ts'
+import type { AgentState } from '../schema/agent.ts'
 import { AppError, isAppError } from '../schema/errors.ts'
 import type { AsyncRequest, LettaResponse, MessageRequest, TurnMessage } from '../schema/message.ts'
 import type { Run } from '../schema/run.ts'
+import { wholeAgent } from './agent-state.ts'
 import { callBack } from './callback.ts'
 import type { ServerContext } from './context.ts'
 import { asAgentNotFound, notFound } from './errors.ts'
@@ -47,7 +49,7 @@ export async function streamTurn(turn: TurnRequest): Promise<Response> {
 }
 
 /** Begins the turn and answers when it has ended. Throws what ended it early. */
-export async function answerTurn(turn: TurnRequest): Promise<LettaResponse> {
+export async function answerTurn(turn: TurnRequest): Promise<LettaResponse & { agent_state?: AgentState }> {
   if (turn.body.background)
     throw new AppError(
       'validation',
@@ -58,7 +60,9 @@ export async function answerTurn(turn: TurnRequest): Promise<LettaResponse> {
   if (!result) throw new AppError('conflict', `run ${run_id} is not one of this process`)
   if (!turn.request.signal.aborted) delivered()
   if (result.error) throw turnFailure(result)
-  return toResponse(result, shapeOf(turn.body, false))
+  const response = toResponse(result, shapeOf(turn.body, false))
+  if (!turn.body.include_agent_state) return response
+  return { ...response, agent_state: await wholeAgent(turn.context, turn.actor, turn.agent_id) }
 }
 
 /** Begins the turn and answers with its stream in the format that is made for its run. */

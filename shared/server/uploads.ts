@@ -21,6 +21,8 @@ export interface Upload {
   name: string
   type: string | null
   size: number
+  /** What was sent beside it. */
+  fields: ReadonlyMap<string, string>
   /** Removes it again. */
   discard(): Promise<void>
 }
@@ -49,6 +51,7 @@ export async function receiveUpload(
   const handle = await open(`${path}.part`, 'wx', 0o600)
   let size = 0
   let said = { name: '', type: null as string | null }
+  const fields = new Map<string, string>()
   try {
     await readMultipartFile(request, {
       begin(file) {
@@ -59,6 +62,7 @@ export async function receiveUpload(
         if (size > max_bytes) throw tooLarge()
         await handle.writeFile(bytes)
       },
+      field: (field, value) => void fields.set(field, cleanText(value)),
     })
     await handle.sync()
     await handle.close()
@@ -68,5 +72,6 @@ export async function receiveUpload(
     await rm(`${path}.part`, { force: true })
     throw error
   }
-  return { file_id, name: safeFileName(cleanText(name ?? said.name)), type: said.type, size, discard }
+  const shown = safeFileName(cleanText(name ?? said.name))
+  return { file_id, name: shown, type: said.type, size, fields, discard }
 }

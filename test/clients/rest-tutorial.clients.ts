@@ -135,7 +135,7 @@ describe('the tutorial of the REST API', function () {
     const listed = conversations?.['conversations'] as { id: string }[]
     assert.ok(listed.some(({ id }) => id === conversation_id))
     assert.deepEqual(conversations?.['messages'], [])
-    assert.notEqual((conversations!['conversation'] as { id: string }).id, conversation_id)
+    assert.notEqual((conversations['conversation'] as { id: string }).id, conversation_id)
     assert.equal(reports[2]?.printed, 'You said: Hello, how are you?\n')
     assert.equal((sent!['agent_response'] as { conversation_id: string }).conversation_id, conversation_id)
   })

@@ -21,7 +21,7 @@ import { providerOperations } from './methods/providers.ts'
 import { restMethods, restOperations } from './methods/rest.ts'
 import { searchMethods, searchOperations } from './methods/search.ts'
 import { runMethods } from './methods/runs.ts'
-import { simpleOperations } from './methods/simple.ts'
+import { referenceOperations, simpleOperations } from './methods/simple.ts'
 import { ownToolMethods, ownToolOperations } from './methods/tools.ts'
 
 const TO_COME = Object.values<string[]>(differences.methods_to_come).flat()
@@ -99,6 +99,7 @@ describe('every method of the official client, called for its effect and held ag
     ...providerOperations,
     ...restOperations,
     ...ownToolOperations,
+    ...referenceOperations,
     ...simpleOperations,
   ])
     it(`${operation.name}: ${operation.shows}`, async () => {

@@ -12,6 +12,7 @@ import { readAll, toAgentState } from '../agent-state.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { route, type Route } from '../route.ts'
+import { isAlone } from './files.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
 const fileParams = params.extend({ file_id: idSchema('file') })
@@ -110,6 +111,33 @@ export const routes: Route[] = [
       }
     },
   }),
+  ...(['attach', 'detach'] as const).map((change) =>
+    route({
+      method: 'PATCH',
+      path: `/v1/agents/:agent_id/files/${change}/:file_id`,
+      summary:
+        change === 'attach'
+          ? 'Give an agent a file that was uploaded by itself'
+          : 'Take a file that was uploaded by itself from an agent',
+      params: fileParams,
+      answer: agentState,
+      async handle({ actor, context, params: { agent_id, file_id } }) {
+        const { agents, files, folders } = context.deps.store
+        const file = await files.get(actor, file_id)
+        if (!file) throw notFound('File', file_id)
+        if (!(await isAlone(context, actor, file.source_id)))
+          throw new AppError(
+            'conflict',
+            `file '${file_id}' is one of the files of folder '${file.source_id}', which agents have whole; ${change} ` +
+              `the folder (PATCH /v1/agents/${agent_id}/folders/${change}/${file.source_id})`,
+          )
+        await folders[change](actor, agent_id, file.source_id)
+        const agent = await readAll((relations) => agents.get(actor, agent_id, relations))
+        if (!agent) throw notFound('Agent', agent_id)
+        return toAgentState(agent)
+      },
+    }),
+  ),
   route({
     method: 'GET',
     path: '/v1/agents/:agent_id/files/search',

@@ -1,14 +1,9 @@
 import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
+import { lettaResponseWithAgent } from '../../schema/agent.ts'
 import { AppError } from '../../schema/errors.ts'
 import { idSchema } from '../../schema/ids.ts'
-import {
-  asyncRequest,
-  lettaMessage,
-  lettaResponse,
-  messageRequest,
-  messageType,
-} from '../../schema/message.ts'
+import { asyncRequest, lettaMessage, messageRequest, messageType } from '../../schema/message.ts'
 import { jsonObject, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import { run } from '../../schema/run.ts'
 import { cancelRuns } from '../cancel.ts'
@@ -61,7 +56,7 @@ export const routes = [
     summary: 'Send a message; with `streaming` the answer is an event stream',
     params,
     body: messageRequest,
-    answer: lettaResponse,
+    answer: lettaResponseWithAgent,
     handle: async (input) =>
       input.body.streaming === true ? streamTurn(turnOf(input)) : answerTurn(turnOf(input)),
   }),

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
+import { lettaResponseWithAgent } from '../../schema/agent.ts'
 import {
   conversationMessageRequest,
   type ConversationMessageRequest,
@@ -7,13 +8,7 @@ import {
   editRequest,
 } from '../../schema/conversation.ts'
 import { idSchema } from '../../schema/ids.ts'
-import {
-  lettaMessage,
-  lettaResponse,
-  type MessageCreate,
-  messageType,
-  type StoredMessage,
-} from '../../schema/message.ts'
+import { lettaMessage, type MessageCreate, messageType, type StoredMessage } from '../../schema/message.ts'
 import { jsonObject, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import type { ServerContext } from '../context.ts'
 import { conversationOf } from '../conversation-of.ts'
@@ -66,7 +61,7 @@ export const routes = [
     params,
     query: ofAgent,
     body: conversationMessageRequest,
-    answer: lettaResponse,
+    answer: lettaResponseWithAgent,
     async handle(input) {
       const turn = await turnOf(input)
       return input.body.streaming ? streamTurn(turn) : answerTurn(turn)
@@ -92,7 +87,7 @@ export const routes = [
     query: ofAgent,
     body: editRequest,
     optional_body: true,
-    answer: lettaResponse,
+    answer: lettaResponseWithAgent,
     async handle(input) {
       const { message_id } = input.params
       const { target } = await conversationOf(

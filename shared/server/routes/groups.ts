@@ -4,8 +4,9 @@ import type { Actor } from '../../core/ports/actor.ts'
 import { resetMessages } from '../../core/recompile.ts'
 import { AppError } from '../../schema/errors.ts'
 import { createGroup, group, type Group, managerType, updateGroup } from '../../schema/group.ts'
+import { lettaResponseWithAgent } from '../../schema/agent.ts'
 import { idSchema } from '../../schema/ids.ts'
-import { lettaMessage, lettaResponse, messageRequest, messageType } from '../../schema/message.ts'
+import { lettaMessage, messageRequest, messageType } from '../../schema/message.ts'
 import { listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
@@ -156,7 +157,7 @@ export const routes = [
     summary: 'Send a message to the agent that leads a sleep-time group',
     params,
     body: messageRequest,
-    answer: lettaResponse,
+    answer: lettaResponseWithAgent,
     async handle(input) {
       const turn = await turnOf(input)
       return input.body.streaming === true ? streamTurn(turn) : answerTurn(turn)

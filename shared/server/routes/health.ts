@@ -1,15 +1,28 @@
+import * as z from 'zod'
+import type { Actor } from '../../core/ports/actor.ts'
 import { health } from '../../schema/event.ts'
+import { listOf } from '../../schema/page.ts'
 import { VERSION } from '../../schema/version.ts'
+import type { ServerContext } from '../context.ts'
 import { route } from '../route.ts'
+
+/** With a key, only who has it may include anything: see `gate`. */
+const query = z.object({ include: listOf(z.literal('usage')) })
 
 export const routes = [
   route({
     method: 'GET',
     path: '/v1/health',
     operation: 'check_health',
-    summary: 'Whether the server answers, and its version',
+    summary:
+      'Whether the server answers, and its version; with `include=usage` how much there is of everything',
+    query,
     answer: health,
-    handle: async () => ({ version: VERSION, status: 'ok' }),
+    handle: async ({ actor, context, query }) => ({
+      version: VERSION,
+      status: 'ok',
+      ...(query.include?.includes('usage') ? { usage: await usageOf(context, actor) } : {}),
+    }),
   }),
   route({
     method: 'GET',
@@ -23,3 +36,13 @@ export const routes = [
     },
   }),
 ]
+
+async function usageOf({ deps: { store } }: ServerContext, actor: Actor) {
+  const [agents, tools, blocks, { total_files, total_size }] = await Promise.all([
+    store.agents.count(actor, { show_hidden: true }),
+    store.tools.count(actor, {}),
+    store.blocks.count(actor, { show_hidden: true }),
+    store.folders.stats(actor, { files: false }),
+  ])
+  return { agents, tools, blocks, files: total_files, file_bytes: total_size }
+}

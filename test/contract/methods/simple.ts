@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ContractTest } from '../../support/contract.ts'
-import { SCRIPTED } from '../../support/loci.ts'
+import { eventually, SCRIPTED } from '../../support/loci.ts'
 import type { PlainOperation } from './plain.ts'
 
 async function ask<T>(t: ContractTest, method: string, path: string, body?: unknown): Promise<T> {
@@ -15,6 +15,48 @@ async function anAgent(t: ContractTest): Promise<string> {
   await ask(t, 'POST', '/agents', { name, persona: 'Kind.', model: SCRIPTED })
   return `/agents/${name}`
 }
+
+/** What the reference of V1 shows, and V1 never had. */
+export const referenceOperations: PlainOperation[] = [
+  {
+    name: 'POST /v1/files',
+    shows: 'a file by itself, attached to an agent, detached and deleted',
+    async run(t) {
+      const form = new FormData()
+      form.set('file', new File(['text'], `${crypto.randomUUID()}.txt`))
+      const made = await t.recorder.fetch(`${t.loci.url}/v1/files`, { method: 'POST', body: form })
+      const { id } = (await made.json()) as { id: string }
+      await eventually('the file is read', async () => {
+        const file = await ask<{ processing_status: string }>(t, 'GET', `/v1/files/${id}`)
+        return file.processing_status === 'completed' ? file : null
+      })
+      const agent = await t.newAgent()
+      await ask(t, 'PATCH', `/v1/agents/${agent.id}/files/attach/${id}`)
+      await ask(t, 'PATCH', `/v1/agents/${agent.id}/files/detach/${id}`)
+      assert.equal((await t.http('DELETE', `/v1/files/${id}`)).status, 204)
+    },
+  },
+  {
+    name: 'POST /v1/agents/{agent_id}/messages',
+    shows: 'the agent beside messages and usage, when it is asked for',
+    async run(t) {
+      const agent = await t.newAgent()
+      t.model.add({ reply: { text: 'Hello.' } })
+      const sent = { input: 'Hi', include_agent_state: true }
+      const path = `/v1/agents/${agent.id}/messages`
+      const answer = await ask<{ agent_state: { id: string } }>(t, 'POST', path, sent)
+      assert.equal(answer.agent_state.id, agent.id)
+    },
+  },
+  {
+    name: 'GET /v1/health',
+    shows: 'usage, when it is asked for',
+    async run(t) {
+      const health = await ask<{ usage: { agents: number } }>(t, 'GET', '/v1/health?include=usage')
+      assert.ok(health.usage.agents >= 0)
+    },
+  },
+]
 
 /** The simple API: what it does is tested in test/server/simple-api.test.ts, here that it answers as it says. */
 export const simpleOperations: PlainOperation[] = [

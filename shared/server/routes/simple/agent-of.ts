@@ -1,12 +1,11 @@
 import * as z from 'zod'
 import type { Actor } from '../../../core/ports/actor.ts'
-import { AGENT_RELATIONS, type Agent, type AgentRelation, type AgentState } from '../../../schema/agent.ts'
+import type { Agent, AgentRelation } from '../../../schema/agent.ts'
 import { AppError } from '../../../schema/errors.ts'
 import { isId } from '../../../schema/ids.ts'
 import { MAX_NAME } from '../../../schema/names.ts'
 import { didYouMean } from '../../../schema/near-names.ts'
 import type { SimpleAgent } from '../../../schema/simple.ts'
-import { readAll, toAgentState } from '../../agent-state.ts'
 import type { ServerContext } from '../../context.ts'
 import { notFound } from '../../errors.ts'
 
@@ -73,18 +72,4 @@ export function toSimpleAgent(agent: Agent): SimpleAgent {
     created_at,
     updated_at,
   }
-}
-
-/** The whole agent, as `/v1` has it. Throws `not_found` when it was deleted meanwhile. */
-export async function wholeAgent(
-  { deps }: ServerContext,
-  actor: Actor,
-  agent_id: string,
-): Promise<AgentState> {
-  const agent = await readAll(
-    (relations) => deps.store.agents.get(actor, agent_id, relations),
-    AGENT_RELATIONS,
-  )
-  if (!agent) throw notFound('Agent', agent_id)
-  return toAgentState(agent)
 }

@@ -47,7 +47,7 @@ export const routes: Route[] = [
             // Hidden: a batch is no conversation that anybody had.
             conversation_id ??= (await createConversation(context.deps, actor, agent_id, { hidden: true })).id
             const place = { actor, context, request, agent_id, conversation_id }
-            const turn = turnOf(place, body.messages[index] ?? '', body.max_steps)
+            const turn = turnOf(place, body.messages[index] ?? '', body)
             results[index] = { ...(await answerOf(turn)), error: null }
           } catch (error) {
             results[index] = { content: null, conversation_id, error: await failed(error) }

@@ -1,7 +1,8 @@
 import { simpleAnswer, simpleLine, simpleMessage } from '../../../schema/simple.ts'
 import { route, type Route } from '../../route.ts'
 import { formatTurn } from '../../turn-response.ts'
-import { agentOf, agentParams, wholeAgent } from './agent-of.ts'
+import { wholeAgent } from '../../agent-state.ts'
+import { agentOf, agentParams } from './agent-of.ts'
 import { conversationId } from './conversation-id.ts'
 import { SimpleLines } from './lines.ts'
 import { answerOf, turnOf } from './turn.ts'
@@ -20,16 +21,9 @@ export const routes: Route[] = [
     async handle({ actor, context, params, body, request }) {
       const { id: agent_id } = await agentOf(context, actor, params.agent)
       const conversation_id = await conversationId(context, actor, agent_id, body.conversation_id)
-      const turn = turnOf(
-        { actor, context, request, agent_id, conversation_id },
-        body.message,
-        body.max_steps,
-      )
+      const turn = turnOf({ actor, context, request, agent_id, conversation_id }, body.message, body)
+      if (!body.stream) return answerOf(turn)
       const agentState = body.include_agent_state ? () => wholeAgent(context, actor, agent_id) : null
-      if (!body.stream) {
-        const answer = await answerOf(turn)
-        return agentState ? { ...answer, agent_state: await agentState() } : answer
-      }
       return context.queue.run(turn, conversation_id, () =>
         formatTurn(
           turn,

@@ -16,15 +16,23 @@ interface Place {
 }
 
 /** The turn of a message, as `/v1` begins it. */
-export function turnOf(place: Place, message: SimpleContent, max_steps: number | undefined): TurnRequest {
-  return { ...place, body: messageRequest.parse({ input: message, max_steps, stream_tokens: true }) }
+export function turnOf(
+  place: Place,
+  message: SimpleContent,
+  options: { max_steps?: number | undefined; include_agent_state?: boolean | null | undefined },
+): TurnRequest {
+  const { max_steps, include_agent_state } = options
+  const request = { input: message, max_steps, include_agent_state: include_agent_state ?? false }
+  return { ...place, body: messageRequest.parse({ ...request, stream_tokens: true }) }
 }
 
 /** Sends the message when its conversation is free, and waits for the answer. */
 export async function answerOf(turn: TurnRequest): Promise<SimpleAnswer> {
   const { agent_id, conversation_id } = turn
-  const { messages, usage, stop_reason } = await turn.context.queue.run(turn, conversation_id, () =>
-    answerTurn(turn),
+  const { messages, usage, stop_reason, agent_state } = await turn.context.queue.run(
+    turn,
+    conversation_id,
+    () => answerTurn(turn),
   )
   return {
     content: spokenBetween(messages),
@@ -34,5 +42,6 @@ export async function answerOf(turn: TurnRequest): Promise<SimpleAnswer> {
     conversation_id,
     agent_id,
     run_id: usage.run_ids?.[0] ?? messages[0]?.run_id ?? null,
+    ...(agent_state ? { agent_state } : {}),
   }
 }
