@@ -1,5 +1,6 @@
 import type {
   ChatState,
+  CommandEnvelope,
   Commands,
   Method,
   NotificationEnvelope,
@@ -49,7 +50,7 @@ export function openChannel(): Channel {
       return reply.promise as Promise<Requests[M]['result']>
     },
     command(command, params) {
-      vscode.postMessage({ kind: 'command', command, params })
+      vscode.postMessage({ kind: 'command', command, params } as CommandEnvelope)
     },
     listen: (listener) => void listeners.push(listener),
     getState: () => vscode.getState(),

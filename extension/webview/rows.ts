@@ -1,50 +1,146 @@
 import { html, nothing, type TemplateResult } from 'lit'
 import { guard } from 'lit/directives/guard.js'
+import { repeat } from 'lit/directives/repeat.js'
 import { unsafeHTML } from 'lit/directives/unsafe-html.js'
+import type { UserContent } from '../protocol.ts'
+import { editBox } from './edit-box.ts'
 import { icons } from './icons.ts'
-import { renderMarkdown } from './markdown.ts'
-import { prettyArgs, shortArgs, type Row, type ToolRow } from './transcript.ts'
+import { cachedMarkdown, growingMarkdown } from './markdown.ts'
+import { toolRow, type ToolContext } from './tool-row.ts'
+import type { Row, UserRow } from './transcript.ts'
+
+/** What rows need of the chat around them. */
+export interface RowContext extends ToolContext {
+  /** No turn is under way, and the agent is there: the conversation can be changed. */
+  idle: boolean
+  /** Counts up when code can be shown in other colours. */
+  look: number
+  editing: { message_id: string; text: string } | null
+  beginEdit: (message_id: string, text: string) => void
+  keepEdit: (text: string) => void
+  endEdit: () => void
+  resend: (message_id: string, content: UserContent | null) => void
+  fork: (message_id: string) => void
+  rewind: (message_id: string) => void
+  copy: (text: string) => void
+}
 
 /** One row of the chat. `live` while it may still grow. */
-export function renderRow(row: Row, live: boolean): TemplateResult {
+export function renderRow(row: Row, live: boolean, c: RowContext): TemplateResult {
   switch (row.kind) {
     case 'user':
-      return html`<article class="user" aria-label="You"><div class="bubble">${row.text}</div></article>`
-    case 'assistant':
-      return html`<article class="assistant" aria-label="Agent">
-        <div class="markdown">${guard([row.text], () => unsafeHTML(renderMarkdown(row.text)))}</div>
+      return userRow(row, c)
+    case 'assistant': {
+      const { message_id, text } = row
+      return html`<article class="assistant" aria-label="Agent" tabindex="-1">
+        <div class="markdown">
+          ${guard([text, live, c.look], () => unsafeHTML(live ? growingMarkdown(text) : cachedMarkdown(text)))}
+        </div>
+        ${live ? nothing : tools([copyButton(text, c), forkButton(message_id, c)])}
       </article>`
+    }
     case 'reasoning':
-      return reasoning(row.text, live)
+      return reasoning(row, live, c)
     case 'tool':
-      return tool(row, live)
+      return toolRow(row, live, c)
+    case 'note':
+      return note(row, c)
+    case 'aside':
+      return aside(row, c)
   }
 }
 
-function reasoning(text: string, live: boolean): TemplateResult {
+function userRow({ message_id, text, images }: UserRow, c: RowContext): TemplateResult {
+  if (message_id !== null && c.editing?.message_id === message_id) {
+    const send = (said: string) => c.resend(message_id, said)
+    return editBox(c.editing.text, { send, keep: c.keepEdit, cancel: c.endEdit, idle: c.idle })
+  }
+  // Images are sent along with other words by nobody yet: such a message can only be asked again.
+  const editable = message_id !== null && c.idle
+  const buttons = [
+    copyButton(text, c),
+    ...(editable && images.length === 0
+      ? [action('Edit and resend', icons.edit, () => c.beginEdit(message_id, text))]
+      : []),
+    ...(editable ? [action('Ask again', icons.again, () => c.resend(message_id, null))] : []),
+    forkButton(message_id, c),
+  ]
+  return html`<article class="user" aria-label="You" tabindex="-1">
+    <div class="bubble">
+      ${images.map((source) => html`<img src=${source} alt="Image that you sent" />`)}${text}
+    </div>
+    ${tools(buttons)}
+  </article>`
+}
+
+type Button = TemplateResult | symbol
+
+function tools(buttons: Button[]): TemplateResult {
+  return html`<div class="actions" role="group" aria-label="Message actions">${buttons}</div>`
+}
+
+function action(title: string, icon: TemplateResult, work: () => void): TemplateResult {
+  return html`<button class="action" title=${title} aria-label=${title} @click=${work}>${icon}</button>`
+}
+
+function copyButton(text: string, c: RowContext): Button {
+  return text === '' ? nothing : action('Copy', icons.copy, () => c.copy(text))
+}
+
+function forkButton(message_id: string | null, c: RowContext): Button {
+  if (message_id === null || !c.idle) return nothing
+  return action('Fork from here: a new conversation that ends with this message', icons.fork, () =>
+    c.fork(message_id),
+  )
+}
+
+function reasoning(
+  { key, text }: { key: string; text: string },
+  live: boolean,
+  c: RowContext,
+): TemplateResult {
   const title = live ? 'Thinking…' : 'Reasoning'
-  if (text === '')
+  if (text === '') {
     return html`<p class="aside">${icons.thought} ${live ? title : 'Reasoning, not shown by the model'}</p>`
-  return html`<details class="aside">
+  }
+  return html`<details class="aside" data-fold=${key} ?open=${c.isOpen(key, false)}>
     <summary>${icons.thought}<span class="name">${title}</span></summary>
-    <div class="markdown">${guard([text], () => unsafeHTML(renderMarkdown(text)))}</div>
+    <div class="markdown">${guard([text], () => unsafeHTML(cachedMarkdown(text)))}</div>
   </details>`
 }
 
-function tool(row: ToolRow, live: boolean): TemplateResult {
-  const running = row.status === 'running' && live
-  const state = running ? 'running' : row.status === 'running' ? 'no result' : row.status
-  return html`<details class="tool ${row.status}">
-    <summary aria-label="Tool ${row.name}, ${state}">
-      ${running ? html`<vscode-progress-ring class="ring" role="presentation" aria-live="off"></vscode-progress-ring>` : icons.tool}
-      <span class="name">${row.name || 'tool'}</span>
-      <span class="args">${shortArgs(row.args)}</span>
-      ${row.status === 'success' ? html`<span class="mark">${icons.done}</span>` : nothing}
-      ${row.status === 'error' ? html`<span class="mark">${icons.failed}</span>` : nothing}
+function note(
+  { key, title, text }: { key: string; title: string; text: string },
+  c: RowContext,
+): TemplateResult {
+  if (text === '') return html`<p class="note">${title}</p>`
+  return html`<details class="note" data-fold=${key} ?open=${c.isOpen(key, false)}>
+    <summary><span class="name">${title}</span></summary>
+    <div class="markdown">${guard([text], () => unsafeHTML(cachedMarkdown(text)))}</div>
+  </details>`
+}
+
+/** Set aside: still readable, and one button brings it back. */
+function aside({ key, rows, last_id }: Extract<Row, { kind: 'aside' }>, c: RowContext): TemplateResult {
+  const count = rows.length === 1 ? '1 entry' : `${rows.length} entries`
+  const quiet = { ...c, idle: false, editing: null }
+  return html`<details class="set-aside" data-fold=${key} ?open=${c.isOpen(key, false)}>
+    <summary>
+      <span class="name">${count} set aside by an edit; the agent does not see them</span>
     </summary>
-    <h3>Arguments</h3>
-    <pre tabindex="0">${prettyArgs(row.args)}</pre>
-    <h3>${row.status === 'error' ? 'Error' : 'Result'}</h3>
-    <pre tabindex="0">${row.result || state}</pre>
+    ${
+      c.idle
+        ? html`<vscode-button secondary @click=${() => c.rewind(last_id)}
+            >Go Back to This Version</vscode-button
+          >`
+        : nothing
+    }
+    <div class="inner">
+      ${repeat(
+        rows,
+        (row) => row.key,
+        (row) => renderRow(row, false, quiet),
+      )}
+    </div>
   </details>`
 }

@@ -5,6 +5,8 @@ const options = {
   cspSource: 'https://*.webview.test',
   script: 'https://file.webview.test/dist/webview/chat.js',
   agentId: 'agent-1',
+  conversationId: null,
+  place: 'editor' as const,
   title: 'Scout',
 }
 const policyOf = (html: string) => /Content-Security-Policy" content="([^"]*)"/.exec(html)?.[1] ?? ''
@@ -23,6 +25,7 @@ describe('the page of a chat', () => {
         "script-src 'nonce-N'",
         "style-src https://*.webview.test 'nonce-N'",
         'font-src https://*.webview.test',
+        'img-src data:',
         "base-uri 'none'",
         "form-action 'none'",
       ].join('; '),

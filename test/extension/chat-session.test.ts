@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { ChatSession, endOf } from '../../extension/host/chat/chat-session.ts'
+import { ChatSession } from '../../extension/host/chat/chat-session.ts'
+import { endOf } from '../../extension/host/chat/turn-end.ts'
 import { textOf, type NotificationEnvelope } from '../../extension/protocol.ts'
 import { rowsOf } from '../../extension/webview/transcript.ts'
 import { connect, describeFailure, type LociClient } from '../../shared/client/http.ts'
@@ -23,8 +24,10 @@ describe('a chat with an agent', () => {
     const server = {
       client: () => Promise.resolve(client),
       describe: (thrown: unknown) => Promise.resolve(describeFailure(thrown, client.url)),
+      back: () => Promise.resolve(client),
     }
-    session = new ChatSession(agent.id, server, (envelope) => void news.push(envelope))
+    session = new ChatSession({ agent_id: agent.id, conversation_id: null }, server)
+    session.listen((envelope) => void news.push(envelope))
   })
   after(async () => {
     await client.close()
@@ -39,7 +42,7 @@ describe('a chat with an agent', () => {
     })
   const shown = () =>
     rowsOf(news.flatMap((envelope) => (envelope.name === 'turn.items' ? envelope.params.items : []))).map(
-      (row) => (row.kind === 'tool' ? row.name : row.text),
+      (row) => (row.kind === 'tool' ? row.name : 'text' in row ? row.text : row.kind),
     )
 
   it('begins with the agent and no messages', async () => {
@@ -56,7 +59,7 @@ describe('a chat with an agent', () => {
     assert.deepEqual(news[0], {
       kind: 'notification',
       name: 'turn.started',
-      params: { otid: 'otid-1', content: 'Hi' },
+      params: { otid: 'otid-1', content: 'Hi', replaces: null },
     })
     assert.deepEqual(shown(), ['Hello Ada'])
     const { history, turn } = await session.open()
@@ -93,7 +96,7 @@ describe('a chat with an agent', () => {
     await eventually('it begins', () => (shown().length > 0 ? true : null))
     await session.stop()
     assert.deepEqual(await ended(), { outcome: 'stopped' })
-    const [run] = (await loci.letta.runs.list({ agent_id: session.agentId })).getPaginatedItems()
+    const [run] = (await loci.letta.runs.list({ agent_id: session.target.agent_id })).getPaginatedItems()
     assert.equal(run?.status, 'cancelled')
   })
 
@@ -106,7 +109,14 @@ describe('a chat with an agent', () => {
       end.outcome === 'failed' ? end.message : '',
       /http:\/\/127\.0\.0\.1:\d+.*401.*Incorrect API key/,
     )
-    assert.deepEqual((await session.open()).turn, { otid: 'otid-1', content: 'Hi', items: [], end })
+    assert.deepEqual((await session.open()).turn, {
+      otid: 'otid-1',
+      content: 'Hi',
+      items: [],
+      end,
+      replaces: null,
+      hold: null,
+    })
     model.add({ reply: { text: 'Back.' } })
     session.send('otid-2', 'Hi')
     assert.deepEqual(await ended(), { outcome: 'done' })
@@ -114,7 +124,7 @@ describe('a chat with an agent', () => {
   })
 
   it('says that an agent is gone', async () => {
-    await loci.letta.agents.delete(session.agentId)
+    await loci.letta.agents.delete(session.target.agent_id)
     assert.equal((await session.open()).agent, null)
     session.send('otid-1', 'Hello?')
     const end = await ended()

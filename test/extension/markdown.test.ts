@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { renderMarkdown } from '../../extension/webview/markdown.ts'
+import { growingMarkdown, renderMarkdown } from '../../extension/webview/markdown.ts'
 
 describe('Markdown of a model', () => {
   it('renders structure, code and tables', () => {
@@ -50,6 +50,9 @@ describe('Markdown of a model', () => {
 
   it('says where a link leads, whatever its text claims', () => {
     assert.match(renderMarkdown('[https://bank.test](https://evil.test)'), /title="https:\/\/evil.test"/)
+    const claimed = renderMarkdown('[a](https://evil.test "https://bank.test")')
+    assert.match(claimed, /title="https:\/\/evil.test"/)
+    assert.doesNotMatch(claimed, /bank/)
   })
 
   it('loads no image: a link to it, or its text alone', () => {
@@ -57,7 +60,24 @@ describe('Markdown of a model', () => {
       '![cat](https://spy.test/p.png?id=1) ![x"y](data:image/svg+xml,1) ![](//spy.test/p)',
     )
     assert.doesNotMatch(html, /<img/)
-    assert.match(html, /<a href="https:\/\/spy.test\/p.png\?id=1">cat<\/a>/)
+    assert.match(html, /<a class="image" title="[^"]*" href="https:\/\/spy.test\/p.png\?id=1">cat<\/a>/)
     assert.equal((html.match(/<a /g) ?? []).length, 1)
+  })
+
+  it('gives code a bar with its language, Copy and Insert', () => {
+    const html = renderMarkdown('```ts"><script>\nlet a = 1 < 2\n```')
+    assert.match(html, /<span>ts&quot;&gt;&lt;script&gt;<\/span>/)
+    assert.match(html, /data-act="copy"[^]*data-act="insert"/)
+    assert.match(html, /<code>let a = 1 &lt; 2\n<\/code>/)
+  })
+
+  it('renders a growing text as the whole one, apart from lists cut in two', () => {
+    const paragraphs = Array.from({ length: 200 }, (_, i) => `Paragraph **${i}** of a long answer.`)
+    const fence = `\`\`\`js\n${'line()\n\n'.repeat(300)}\`\`\``
+    const text = [...paragraphs, fence, ...paragraphs].join('\n\n')
+    for (const length of [100, 5_000, 7_777, 9_000, text.length - 1, text.length]) {
+      const part = text.slice(0, length)
+      assert.equal(growingMarkdown(part), renderMarkdown(part), `${length} characters`)
+    }
   })
 })

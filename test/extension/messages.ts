@@ -61,3 +61,29 @@ export function toolReturn(
 export function system(id: string, content: string): Of<'system_message'> {
   return { ...common(id), message_type: 'system_message', content }
 }
+
+export function approvalRequest(
+  id: string,
+  tool_call_id: string,
+  name: string,
+): Of<'approval_request_message'> {
+  const call = { name, arguments: '{}', tool_call_id }
+  return { ...common(id), message_type: 'approval_request_message', tool_call: call, tool_calls: [call] }
+}
+
+export function approvalResponse(
+  id: string,
+  request_id: string,
+  tool_call_id: string,
+  approve: boolean,
+  reason: string | null,
+): Of<'approval_response_message'> {
+  return {
+    ...common(id),
+    message_type: 'approval_response_message',
+    approvals: [{ type: 'approval', tool_call_id, approve, reason }],
+    approve,
+    approval_request_id: request_id,
+    reason,
+  }
+}

@@ -11,6 +11,23 @@ describe('the chat protocol', () => {
       { kind: 'request', id: 3, method: 'chat.send', params: { otid: 'o', content: 'hi' } },
       { kind: 'request', id: 4, method: 'chat.stop', params: null },
       { kind: 'command', command: 'logs.show', params: null },
+      { kind: 'request', id: 5, method: 'chat.edit', params: { otid: 'o', message_id: 'm', content: null } },
+      { kind: 'request', id: 6, method: 'chat.retry', params: { otid: 'o', fix: 'compact' } },
+      {
+        kind: 'request',
+        id: 7,
+        method: 'chat.decide',
+        params: {
+          otid: 'o',
+          decisions: [{ tool_call_id: 'c', approve: false, reason: 'no' }],
+          always: ['t'],
+        },
+      },
+      { kind: 'request', id: 8, method: 'chat.fork', params: { message_id: 'm' } },
+      { kind: 'request', id: 9, method: 'tool.details', params: { runs: ['r'], steps: [] } },
+      { kind: 'request', id: 10, method: 'memory.undo', params: { block_id: 'b', version: 2 } },
+      { kind: 'command', command: 'code.insert', params: { text: 'x' } },
+      { kind: 'command', command: 'tool.open', params: { name: 't' } },
     ]
     for (const envelope of good) assert.deepEqual(parseToHost(structuredClone(envelope)), envelope)
   })
@@ -26,6 +43,11 @@ describe('the chat protocol', () => {
       { kind: 'request', id: 1, method: 'chat.send', params: { otid: 'o', content: '   ' } },
       { kind: 'request', id: 1, method: 'chat.send', params: { content: 'hi' } },
       { kind: 'command', command: 'workbench.action.quit', params: null },
+      { kind: 'command', command: 'code.insert', params: null },
+      { kind: 'request', id: 1, method: 'toString', params: null },
+      { kind: 'request', id: 1, method: 'chat.retry', params: { otid: 'o', fix: 'rm' } },
+      { kind: 'request', id: 1, method: 'chat.decide', params: { otid: 'o', decisions: [], always: [] } },
+      { kind: 'request', id: 1, method: 'chat.decide', params: { otid: 'o', decisions: [{}], always: [] } },
     ]
     for (const value of bad) assert.equal(parseToHost(value), null, JSON.stringify(value))
   })
@@ -43,9 +65,19 @@ describe('the chat protocol', () => {
   it('brings back a draft, and nothing that is not one', () => {
     assert.deepEqual(parseChatState({ agentId: 'agent-1', draft: 'half a sen' }), {
       agentId: 'agent-1',
+      conversationId: null,
       draft: 'half a sen',
+      unsent: null,
+      editing: null,
     })
-    assert.deepEqual(parseChatState({ agentId: 'agent-1' }), { agentId: 'agent-1', draft: '' })
+    const kept = {
+      agentId: 'agent-1',
+      conversationId: 'conv-1',
+      draft: '',
+      unsent: { otid: 'o', content: 'lost?' },
+      editing: { message_id: 'm', text: 'other words' },
+    }
+    assert.deepEqual(parseChatState(structuredClone(kept)), kept)
     assert.equal(parseChatState({ draft: 'x' }), null)
     assert.equal(parseChatState(undefined), null)
   })

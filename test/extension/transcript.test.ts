@@ -1,6 +1,23 @@
 import assert from 'node:assert/strict'
 import { prettyArgs, rowsOf, shortArgs } from '../../extension/webview/transcript.ts'
-import { assistant, reasoning, system, toolCall, toolReturn, user } from './messages.ts'
+import {
+  approvalRequest,
+  approvalResponse,
+  assistant,
+  reasoning,
+  system,
+  toolCall,
+  toolReturn,
+  user,
+} from './messages.ts'
+
+const bare = (tool_call_id: string) => ({
+  tool_call_id,
+  step_id: null,
+  run_id: null,
+  output: '',
+  approval: null,
+})
 
 describe('rows of a chat', () => {
   it('shows a turn as question, reasoning, tool call with its result, and answer', () => {
@@ -13,7 +30,7 @@ describe('rows of a chat', () => {
       assistant('message-4', 'Hello Ada'),
     ])
     assert.deepEqual(rows, [
-      { kind: 'user', key: 'message-1', text: 'I am Ada' },
+      { kind: 'user', key: 'message-1', text: 'I am Ada', images: [], message_id: 'message-1' },
       { kind: 'reasoning', key: 'message-2-reasoning', text: 'A fact.' },
       {
         kind: 'tool',
@@ -22,8 +39,9 @@ describe('rows of a chat', () => {
         args: '{"label":"human"}',
         status: 'success',
         result: 'done',
+        ...bare('call-1'),
       },
-      { kind: 'assistant', key: 'message-4-text', text: 'Hello Ada' },
+      { kind: 'assistant', key: 'message-4-text', text: 'Hello Ada', message_id: 'message-4' },
     ])
   })
 
@@ -34,7 +52,15 @@ describe('rows of a chat', () => {
       toolCall('message-2', null, null, '"}'),
     ])
     assert.deepEqual(rows, [
-      { kind: 'tool', key: 'call-call-1', name: 'search', args: '{"q":"a"}', status: 'running', result: '' },
+      {
+        kind: 'tool',
+        key: 'call-call-1',
+        name: 'search',
+        args: '{"q":"a"}',
+        status: 'running',
+        result: '',
+        ...bare('call-1'),
+      },
     ])
   })
 
@@ -59,12 +85,62 @@ describe('rows of a chat', () => {
       user('m1', '{"type": "login", "last_login": "Never"}'),
       user('m2', '{"name": "Ada"}'),
     ])
-    assert.deepEqual(rows, [{ kind: 'user', key: 'm2', text: '{"name": "Ada"}' }])
+    assert.deepEqual(rows, [
+      { kind: 'user', key: 'm2', text: '{"name": "Ada"}', images: [], message_id: null },
+    ])
   })
 
   it('gives every row a key of its own', () => {
     const rows = rowsOf([assistant('m1', 'a'), toolCall('m1', 'c', 't', ''), assistant('m1', 'b')])
     assert.equal(new Set(rows.map((row) => row.key)).size, 3)
+  })
+
+  it('keeps the key of a question when the server has it', () => {
+    const sent = { ...user('otid-1', 'Hi'), otid: 'otid-1' }
+    const stored = { ...user('message-9', 'Hi'), otid: 'otid-1' }
+    assert.equal(rowsOf([sent])[0]?.key, rowsOf([stored])[0]?.key)
+  })
+
+  it('shows a call that waits for an approval, and what was answered', () => {
+    const request = approvalRequest('message-1', 'call-1', 'delete_all')
+    const states = (items: Parameters<typeof rowsOf>[0], pending: string | null) =>
+      rowsOf(items, { pending }).map((row) => row.kind === 'tool' && row.approval?.state)
+    assert.deepEqual(states([request], 'message-1'), ['waiting'])
+    assert.deepEqual(states([request], null), ['unanswered'])
+    const denied = [request, approvalResponse('message-2', 'message-1', 'call-1', false, 'Not today')]
+    assert.deepEqual(states(denied, null), ['denied'])
+    const [row] = rowsOf(denied)
+    assert.equal(row?.kind === 'tool' && row.approval?.reason, 'Not today')
+  })
+
+  it('folds what was set aside into one row that knows its last message', () => {
+    const rows = rowsOf(
+      [user('m1', 'a'), assistant('m2', 'b'), user('m3', 'c'), assistant('m4', 'd'), user('m5', 'e')],
+      { aside: new Set(['m3', 'm4']) },
+    )
+    assert.deepEqual(
+      rows.map((row) => row.kind),
+      ['user', 'assistant', 'aside', 'user'],
+    )
+    const [, , group] = rows
+    assert.ok(group?.kind === 'aside')
+    assert.deepEqual([group.last_id, group.rows.length], ['m4', 2])
+  })
+
+  it('shows images that were sent, and no address of another place', () => {
+    const image = (media_type: string) => ({
+      type: 'image' as const,
+      source: { type: 'base64' as const, media_type, data: 'AAAA' },
+    })
+    const remote = { type: 'image' as const, source: { type: 'url' as const, url: 'https://spy.test/a.png' } }
+    const content = [
+      { type: 'text' as const, text: 'Look' },
+      image('image/png'),
+      image('text/html,x'),
+      remote,
+    ]
+    const [row] = rowsOf([{ ...user('m1', ''), content }])
+    assert.deepEqual(row?.kind === 'user' && row.images, ['data:image/png;base64,AAAA'])
   })
 })
 

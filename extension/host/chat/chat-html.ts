@@ -6,20 +6,25 @@ export interface ChatHtmlOptions {
   /** Webview address of the built script. */
   script: string
   agentId: string
+  conversationId: string | null
+  place: 'editor' | 'side'
   title: string
 }
 
 /**
- * The page of a chat. Its policy lets in one script, ours, by a nonce that is new each time, and nothing else: no
- * network, no image, no frame, no form, no inline code, whatever a model writes.
+ * The page of a chat. Its policy lets in our script, by a nonce that is new each time, what that script imports, and
+ * images that are in the page already (pasted ones), and nothing else: no network, no frame, no form, no inline code,
+ * whatever a model writes.
  */
-export function chatHtml({ cspSource, script, agentId, title }: ChatHtmlOptions): string {
+export function chatHtml(options: ChatHtmlOptions): string {
+  const { cspSource, script, agentId, conversationId, place, title } = options
   const nonce = randomBytes(18).toString('base64')
   const policy = [
     `default-src 'none'`,
     `script-src 'nonce-${nonce}'`,
     `style-src ${cspSource} 'nonce-${nonce}'`,
     `font-src ${cspSource}`,
+    `img-src data:`,
     `base-uri 'none'`,
     `form-action 'none'`,
   ].join('; ')
@@ -33,7 +38,7 @@ export function chatHtml({ cspSource, script, agentId, title }: ChatHtmlOptions)
 <style nonce="${nonce}">html, body { height: 100%; margin: 0; padding: 0; }</style>
 </head>
 <body>
-<loci-chat agent-id="${escape(agentId)}"></loci-chat>
+<loci-chat agent-id="${escape(agentId)}" conversation-id="${escape(conversationId ?? '')}" place="${place}"></loci-chat>
 <script type="module" nonce="${nonce}" src="${escape(script)}"></script>
 </body>
 </html>`
