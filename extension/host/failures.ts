@@ -43,3 +43,22 @@ export async function told(
     })
   }
 }
+
+/**
+ * As `told`, for what nobody asked for: while no server answers the status bar says that, and a message for each thing
+ * that waits would only be in the way. It has to be done again by whoever called, once the library has changed.
+ */
+export async function inBackground(
+  connection: Connection,
+  doing: string,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    // What the client throws has a status, but for a server that could not be reached.
+    const unreached = 'status' in (error as object) && (error as { status: unknown }).status === undefined
+    if (unreached || connection.state.kind !== 'connected') return
+    await told(doing, connection, () => Promise.reject(error))
+  }
+}

@@ -1,5 +1,6 @@
 /** Memory blocks as documents, as a user works with them while agents and other windows change them. */
 import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startLoci, type TestLoci } from '../support/loci.ts'
@@ -10,6 +11,8 @@ import { openWorkbench, VSIX, type Workbench } from './workbench.ts'
 const shots = process.env['LOCI_E2E_SHOTS']
 
 describe('a memory block as a document', () => {
+  // Outlives its server.
+  const data = mkdtempSync(join(tmpdir(), 'loci-blocks-'))
   let model: ScriptedModel
   let loci: TestLoci
   let workbench: Workbench
@@ -59,7 +62,7 @@ describe('a memory block as a document', () => {
 
   before(async () => {
     model = await startScriptedModel()
-    loci = await startLoci({ model_url: model.url })
+    loci = await startLoci({ model_url: model.url, data })
     const scout = await loci.letta.agents.create({
       name: 'Scout',
       model: 'openai/test-model',
@@ -81,6 +84,7 @@ describe('a memory block as a document', () => {
     await workbench?.close()
     await loci?.close()
     await model?.close()
+    rmSync(data, { recursive: true, force: true })
   })
   afterEach(async function () {
     if (this.currentTest?.state === 'failed')
@@ -182,7 +186,8 @@ describe('a memory block as a document', () => {
     await open(human)
     await tab('human.md').waitFor()
     await write('\nDances')
-    await workbench.page.locator('.tab.active.dirty', { hasText: 'human.md' }).waitFor()
+    // A second later than it is written.
+    await until('the text is backed up', 20_000, () => backups(workbench).includes('Dances'))
     await loci.letta.blocks.update(human, { value: 'Elsewhere' })
     await toast('while you were editing it').waitFor()
     await page.reload()
@@ -224,6 +229,7 @@ describe('a memory block as a document', () => {
   it('that was deleted elsewhere keeps its text, and can be made again', async () => {
     await open(human)
     await tab('human.md').waitFor()
+    await shows('Dances')
     await write('\nStays')
     await loci.letta.blocks.delete(human)
     await toast('has been deleted').waitFor()
@@ -237,7 +243,7 @@ describe('a memory block as a document', () => {
   })
 
   it('keeps its text while the server is gone, and is saved when it is back', async () => {
-    const { data, url } = loci
+    const { url } = loci
     await write('\nStill here')
     await loci.close()
     await save()
@@ -252,3 +258,12 @@ describe('a memory block as a document', () => {
     })
   })
 })
+
+/** What the editor keeps of texts that are not saved. */
+function backups({ profile }: Workbench): string {
+  const user = join(profile.root, 'user')
+  return readdirSync(user, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /Backups/i.test(entry.parentPath))
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+    .join('\n')
+}

@@ -1,5 +1,5 @@
 import { commands, FileChangeType, window, workspace, type TextDocument, type Uri } from 'vscode'
-import { told } from '../failures.ts'
+import { inBackground, told } from '../failures.ts'
 import { t } from '../l10n.ts'
 import type { Services } from '../services.ts'
 import { BLOCK_SCHEME, VERSION_SCHEME } from './block-address.ts'
@@ -150,7 +150,7 @@ export function createBlockDocuments(services: Services) {
       const key = document.uri.toString()
       // One after the other; a question to the user holds up only its own document.
       const done = (checks.get(key) ?? Promise.resolve()).then(() =>
-        told(t('follow the block'), server, () => check(document, id)),
+        inBackground(server, t('follow the block'), () => check(document, id)),
       )
       checks.set(key, done)
     }

@@ -33,6 +33,8 @@ export interface HistoryView extends Disposable {
   show(block: Pick<VersionRow, 'block_id' | 'label' | 'uri'> | null): void
   /** The block that is shown. */
   readonly shown: Pick<VersionRow, 'block_id' | 'label' | 'uri'> | null
+  /** What it shows may be out of date, or could not be read. */
+  readonly isStale: boolean
   /** Reads the versions again. */
   refresh(): void
   /** Shows more of the older versions. */
@@ -84,6 +86,9 @@ export function createHistoryView(
   return {
     get shown() {
       return shown
+    },
+    get isStale() {
+      return !fresh
     },
     show(block) {
       if (block?.block_id === shown?.block_id && block?.label === shown?.label) return

@@ -1,5 +1,5 @@
 import { commands, env, window, type Uri } from 'vscode'
-import { told } from '../failures.ts'
+import { inBackground, told } from '../failures.ts'
 import { t } from '../l10n.ts'
 import type { Services } from '../services.ts'
 import { createBlockDocuments } from './block-documents.ts'
@@ -13,7 +13,7 @@ import { authorOf, showDifference, shownTime } from './show-version.ts'
 export function registerBlocks(services: Services): void {
   const { context, server, library, onDidChangeLibrary, command } = services
   const { texts, marks } = createBlockDocuments(services)
-  const view = createHistoryView(texts, library, (work) => told(t('read the history'), server, work))
+  const view = createHistoryView(texts, library, (work) => inBackground(server, t('read the history'), work))
   /** The block that a command means; the library knows it. Null when the user changes their mind. */
   const meant = async (given: unknown, title: string) => {
     await server.client()
@@ -48,11 +48,11 @@ export function registerBlocks(services: Services): void {
     window.onDidChangeActiveTextEditor((editor) => {
       const id = editor ? blockOf(editor.document) : null
       if (editor && id !== null)
-        void told(t('read the history'), server, () => showHistory(id, editor.document.uri))
+        void inBackground(server, t('read the history'), () => showHistory(id, editor.document.uri))
     }),
     onDidChangeLibrary(() => {
       const { shown } = view
-      if (shown && changedSince(shown.block_id)) view.refresh()
+      if (shown && (changedSince(shown.block_id) || view.isStale)) view.refresh()
     }),
     command('loci.openBlock', t('open the block'), async (given) => {
       // From the palette it is another one than the one that is open.
