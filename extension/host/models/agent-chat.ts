@@ -55,15 +55,18 @@ export async function* answerChat(
   const words = textOfInput(input)
   let conversation_id = known ?? (await start())
   const first = toInput(input, called === undefined, known === undefined ? earlierTalk(messages) : null)
-  const turn = await begin(client, { conversation_id, messages: first, client_tools }, words, signal).catch(
-    async (error: unknown) => {
-      // The conversation was deleted, or is of another server.
-      if (known === undefined || (error as { status?: unknown }).status !== 404) throw error
-      conversation_id = await start()
-      const again = toInput(input, true, earlierTalk(messages))
-      return begin(client, { conversation_id, messages: again, client_tools }, words, signal)
-    },
-  )
+  const turn = await beginTurn(
+    client,
+    { conversation_id, messages: first, client_tools },
+    words,
+    signal,
+  ).catch(async (error: unknown) => {
+    // The conversation was deleted, or is of another server.
+    if (known === undefined || (error as { status?: unknown }).status !== 404) throw error
+    conversation_id = await start()
+    const again = toInput(input, true, earlierTalk(messages))
+    return beginTurn(client, { conversation_id, messages: again, client_tools }, words, signal)
+  })
   let said = ''
   let step = await turn.next()
   for (; !step.done; step = await turn.next()) {
@@ -93,7 +96,7 @@ type Turn = ReturnType<typeof runTurn>
  * Begins a turn. Where calls of the conversation wait, what the user says now decides them: "approve" lets them run, all
  * else denies them with these words as the reason.
  */
-async function begin(
+export async function beginTurn(
   client: LociClient,
   turn: Parameters<typeof runTurn>[1],
   words: string,

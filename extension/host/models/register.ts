@@ -4,6 +4,7 @@ import type { Services } from '../services.ts'
 import { told } from '../failures.ts'
 import { OWN_VENDOR, type EditorModel } from './editor-models.ts'
 import type { Offer } from './offer.ts'
+import { registerParticipant } from './participant.ts'
 import { registerTools } from './tools.ts'
 
 /** The editor's own models for agents, offered to the server while this window is connected to one; agents as models of the editor. */
@@ -40,6 +41,7 @@ export function registerModels(services: Services): void {
   context.subscriptions.push(
     agents,
     ...registerTools(services),
+    registerParticipant(services),
     lm.registerLanguageModelChatProvider(OWN_VENDOR, agents),
     services.onDidChangeLibrary(() => agents.update()),
     server.onDidChangeState(({ kind }) => {
