@@ -5,6 +5,12 @@
  * Messages of an agent cross in the wire's own shapes.
  */
 import type { LettaMessage, StreamItem } from '../shared/schema/message.ts'
+import {
+  COMPOSER_READERS,
+  type ComposerMethod,
+  type ComposerNotifications,
+  type ComposerRequests,
+} from './composer-protocol.ts'
 
 /** What the chat knows of its agent. */
 export interface ChatAgent {
@@ -116,7 +122,7 @@ export interface Decision {
 }
 
 /** Requests of the webview, with their replies. A refused one rejects with a sentence for the user. */
-export interface Requests {
+export interface Requests extends ComposerRequests {
   /** The agent, the newest messages and the turn under way. */
   'chat.open': { params: null; result: ChatSnapshot }
   /** The messages before the one with this id. */
@@ -155,7 +161,7 @@ export interface Commands {
 }
 
 /** News from the host. */
-export interface Notifications {
+export interface Notifications extends ComposerNotifications {
   'turn.started': Pick<ChatTurn, 'otid' | 'content' | 'replaces'>
   /** Next pieces of the answer, in order. `drop` names the step that was begun anew: what came of it is void. */
   'turn.items': { otid: string; items: StreamItem[]; drop?: string }
@@ -172,6 +178,8 @@ export interface Notifications {
 export type RequestEnvelope = {
   [M in Method]: { kind: 'request'; id: number; method: M; params: Requests[M]['params'] }
 }[Method]
+/** Requests of the composer, which the host answers apart from the chat's. */
+export type ComposerEnvelope = Extract<RequestEnvelope, { method: ComposerMethod }>
 export type CommandEnvelope = {
   [C in keyof Commands]: { kind: 'command'; command: C; params: Commands[C] }
 }[keyof Commands]
@@ -211,6 +219,7 @@ export function parseToHost(value: unknown): ToHost | null {
 type Given = Record<string, unknown>
 /** Parameters of each request as they were sent; undefined when they are not of that shape. */
 const READERS: { [M in Method]: (given: Given) => Requests[M]['params'] | undefined } = {
+  ...COMPOSER_READERS,
   'chat.open': () => null,
   'chat.stop': () => null,
   'chat.export': () => null,

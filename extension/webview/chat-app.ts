@@ -191,6 +191,7 @@ export class LociChat extends LitElement {
           @loci-draft=${(event: ComposerEvents['loci-draft']) => this.#keep(event.detail)}
           @loci-send=${(event: ComposerEvents['loci-send']) => this.#send(event.detail)}
           @loci-stop=${() => void this.#ask(this.#channel.request('chat.stop', null))}
+          @loci-edit-last=${() => this.#editLast()}
         ></loci-composer>
       </footer>
     `
@@ -384,6 +385,12 @@ export class LociChat extends LitElement {
     if (began)
       void this.updateComplete.then(() => this.#root?.querySelector<HTMLElement>('.edit textarea')?.focus())
     if (editing === null) this.#composer?.focus()
+  }
+
+  #editLast(): void {
+    const last = this.#rows.findLast((row) => row.kind === 'user' && row.message_id !== null)
+    if (last?.kind !== 'user' || last.message_id === null) return
+    this.#edit({ message_id: last.message_id, text: last.text })
   }
 
   async #rewind(message_id: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Fix, RequestEnvelope, Requests, Method } from '../../protocol.ts'
+import type { ComposerEnvelope, Fix, RequestEnvelope, Requests, Method } from '../../protocol.ts'
 import type { ChatSession, ChatServer } from './chat-session.ts'
 import type { MemoryEdits } from './memory-edits.ts'
 import { toolTimes } from './tool-details.ts'
@@ -22,7 +22,7 @@ export interface ChatActions {
 /** The reply to a request of the webview. Rejects with what the client throws, or with a sentence for the user. */
 export async function answerRequest(
   chat: OpenChat,
-  request: RequestEnvelope,
+  request: Exclude<RequestEnvelope, ComposerEnvelope>,
   server: Pick<ChatServer, 'client'>,
   actions: ChatActions,
 ): Promise<Requests[Method]['result']> {

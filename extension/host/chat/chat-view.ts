@@ -1,7 +1,9 @@
 import { Uri, type Disposable, type ExtensionContext, type Webview } from 'vscode'
+import { isComposerMethod } from '../../composer-protocol.ts'
 import {
   parseToHost,
   type CommandEnvelope,
+  type ComposerEnvelope,
   type NotificationEnvelope,
   type RequestEnvelope,
   type ToWebview,
@@ -17,6 +19,8 @@ export interface ChatViewOptions {
   /** A tab, or the narrower view in the side bar. */
   place: 'editor' | 'side'
   actions: ChatActions
+  /** Answers a request of the composer. */
+  compose(request: ComposerEnvelope): Promise<unknown>
   /** Does a command of the webview. */
   run(command: CommandEnvelope): void
 }
@@ -35,7 +39,10 @@ export function fillChatView(webview: Webview, chat: OpenChat | null, options: C
   const reply = async (request: RequestEnvelope) => {
     try {
       if (!chat) throw new Error('Choose an agent first.')
-      post({ kind: 'reply', id: request.id, result: await answerRequest(chat, request, server, actions) })
+      const result = isComposers(request)
+        ? await options.compose(request)
+        : await answerRequest(chat, request, server, actions)
+      post({ kind: 'reply', id: request.id, result })
     } catch (error) {
       post({ kind: 'reply', id: request.id, error: await server.describe(error) })
     }
@@ -61,4 +68,8 @@ export function fillChatView(webview: Webview, chat: OpenChat | null, options: C
       deaf?.()
     },
   }
+}
+
+function isComposers(request: RequestEnvelope): request is ComposerEnvelope {
+  return isComposerMethod(request.method)
 }

@@ -16,6 +16,8 @@ import {
   type Notifications,
   type NotificationEnvelope,
 } from '../../protocol.ts'
+import type { Attachment } from '../../composer-protocol.ts'
+import type { ComposerHost } from '../composer/composer-host.ts'
 import { delay } from '../delay.ts'
 import type { Connection } from '../connection.ts'
 import type { Services } from '../services.ts'
@@ -42,6 +44,8 @@ export interface Chats extends Disposable {
   readonly sideTarget: ChatTarget | null
   /** The chat that is in front, for commands. */
   readonly active: OpenChat | null
+  /** Adds to what is being written in this conversation; whoever looks sees it. */
+  attach(target: ChatTarget, attachments: Attachment[]): Promise<void>
   /** The library changed: titles and models may be others, agents may be gone. */
   refresh(): void
 }
@@ -53,7 +57,11 @@ interface Shown {
 }
 
 /** Keeps chats up to date with the connection's changes and brings tabs back after a window reload. */
-export function createChats(services: Services, choose: () => Promise<ChatTarget | null>): Chats {
+export function createChats(
+  services: Services,
+  composer: ComposerHost,
+  choose: () => Promise<ChatTarget | null>,
+): Chats {
   const { context, server, library } = services
   const chats = new Map<string, OpenChat>()
   const tabs = new Map<string, Shown>()
@@ -100,6 +108,7 @@ export function createChats(services: Services, choose: () => Promise<ChatTarget
       title,
       place: 'editor',
       actions,
+      compose: (request) => composer.answer(target, request, (other) => api.open(other)),
       run: (command) =>
         runCommand(command, chat, async () => {
           const other = await choose()
@@ -129,6 +138,8 @@ export function createChats(services: Services, choose: () => Promise<ChatTarget
       server: lasting,
       title,
       place: 'side',
+      compose: async (request) =>
+        target && composer.answer(target, request, (other) => api.openInSideBar(other)),
       actions: {
         ...actions,
         show: (agent_id, id) => void api.openInSideBar({ agent_id, conversation_id: id }),
@@ -230,6 +241,10 @@ export function createChats(services: Services, choose: () => Promise<ChatTarget
     },
     get active() {
       return active
+    },
+    async attach(target, attachments) {
+      await composer.add(target, attachments)
+      tell((each) => keyOf(each) === keyOf(target), 'composer.added', { attachments })
     },
     refresh() {
       for (const { target, view, tab } of shown()) {

@@ -1,5 +1,9 @@
+import { commands, Uri, window } from 'vscode'
+import { createComposerHost } from '../composer/composer-host.ts'
+import { attachFile, attachSelection } from '../composer/files.ts'
 import type { Services } from '../services.ts'
 import { saveChat } from './chat-actions.ts'
+import type { Attachment } from '../../composer-protocol.ts'
 import { chooseChat } from './chat-target.ts'
 import { createChats } from './chats.ts'
 
@@ -10,7 +14,15 @@ export function registerChat(services: Services): void {
     if (!library.loaded) await library.load()
     return chooseChat(given, library)
   }
-  const chats = createChats(services, choose)
+  const composer = createComposerHost(services)
+  const chats = createChats(services, composer, choose)
+  const attach = async (attachment: Attachment) => {
+    const target = chats.active?.session.target ?? chats.sideTarget ?? (await choose())
+    if (!target) return
+    await chats.attach(target, [attachment])
+    if (chats.active?.session.target === target || !chats.sideTarget) chats.open(target)
+    else await chats.openInSideBar(target)
+  }
   context.subscriptions.push(
     chats,
     onDidChangeLibrary(() => chats.refresh()),
@@ -25,6 +37,21 @@ export function registerChat(services: Services): void {
     command('loci.openChatInEditor', 'open the chat', async () => {
       const target = chats.sideTarget ?? (await choose())
       if (target) chats.open(target)
+    }),
+    // For other parts: the chat that was in front last, as a `ContextTarget`.
+    commands.registerCommand('loci.activeChat', () => {
+      const target = chats.active?.session.target
+      return target ? { agentId: target.agent_id, conversationId: target.conversation_id } : null
+    }),
+    command('loci.addSelection', 'add the selection', async () => {
+      const selection = attachSelection(window.activeTextEditor)
+      if (!selection) throw new Error('Select something in an editor first.')
+      await attach(selection)
+    }),
+    command('loci.addFile', 'add the file', async (given) => {
+      const uri = given instanceof Uri ? given : window.activeTextEditor?.document.uri
+      if (!uri) throw new Error('Open a file first.')
+      await attach(await attachFile(uri))
     }),
     command('loci.exportChat', 'export the chat', async () => {
       const chat = chats.active

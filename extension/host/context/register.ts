@@ -98,7 +98,6 @@ function targetOf(given: unknown): ContextTarget | null {
 
 /** The chat whose tab is in front, as the chat's part tells; null when there is none. */
 async function activeChat(): Promise<ContextTarget | null> {
-  if (!(await commands.getCommands()).includes('loci.activeChat')) return null
   return (await commands.executeCommand<ContextTarget | null>('loci.activeChat')) ?? null
 }
 
