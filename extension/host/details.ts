@@ -48,6 +48,8 @@ export function createDetailsCache(): DetailsCache {
       for (const { type, agent_id, object_id } of changes) {
         if (type.startsWith('conversation.') && agent_id !== null) known.delete(agent_id)
         if (type.startsWith('agent.')) known.delete(object_id)
+        // Any number of agents share a folder.
+        if (type.startsWith('folder.') || type.startsWith('file.')) known.clear()
       }
     },
     clear: () => known.clear(),

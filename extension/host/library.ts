@@ -63,6 +63,11 @@ export interface Library {
   reload(): Promise<void>
   /** Reads again what these changes concern. Throws what the client throws. */
   apply(changes: readonly Change[]): Promise<void>
+  /**
+   * Applies changes only when `work` has ended: what it makes in several steps is seen when it is whole. It must not wait
+   * for a reading of this library. Rejects as `work` does.
+   */
+  during<T>(work: () => Promise<T>): Promise<T>
   /** Forgets everything, for another server. */
   clear(): void
 }
@@ -113,7 +118,7 @@ export function createLibrary(getClient: () => Promise<LociClient>, changed: () 
     replace(tools, await all(letta.tools.list({ limit: PAGE, order: 'asc' }), toolInfo))
   }
   async function readMcpServers(letta: Letta): Promise<void> {
-    replace(mcp_servers, (await letta.mcpServers.list()).map(mcpServerInfo))
+    replace(mcp_servers, (await letta.mcpServers.list().catch(noneWithoutRoute)).map(mcpServerInfo))
   }
 
   async function readChanged(changes: readonly Change[]): Promise<void> {
@@ -122,7 +127,7 @@ export function createLibrary(getClient: () => Promise<LociClient>, changed: () 
     details.apply(changes)
     await Promise.all([
       activities.apply(changes, letta),
-      ...(stale.tools.size > 0 ? [readMcpServers(letta)] : []),
+      ...(stale.tools.size > 0 || stale.mcp_servers ? [readMcpServers(letta)] : []),
       refresh(
         agents,
         stale.agents,
@@ -163,6 +168,16 @@ export function createLibrary(getClient: () => Promise<LociClient>, changed: () 
       return loading
     },
     reload: () => inTurn(readAll),
+    async during(work) {
+      const done = Promise.withResolvers<void>()
+      const doing = inTurn(() => done.promise)
+      try {
+        return await work()
+      } finally {
+        done.resolve()
+        await doing
+      }
+    },
     apply(changes) {
       if (changes.length === 0 || (!loaded && !loading)) return Promise.resolve()
       return inTurn(() => readChanged(changes))
@@ -179,15 +194,28 @@ export function createLibrary(getClient: () => Promise<LociClient>, changed: () 
 
 /** The ids to read again. Attaching concerns the agent alone: what is attached did not change. */
 export function staleObjects(changes: readonly Change[]) {
-  const stale = { agents: new Set<string>(), blocks: new Set<string>(), tools: new Set<string>() }
+  const stale = {
+    agents: new Set<string>(),
+    blocks: new Set<string>(),
+    tools: new Set<string>(),
+    /** All of them. */
+    mcp_servers: false,
+  }
   for (const { type, object_id, agent_id } of changes) {
     const attached = type.endsWith('.attached') || type.endsWith('.detached')
     if (attached && agent_id !== null) stale.agents.add(agent_id)
     else if (type.startsWith('agent.')) stale.agents.add(object_id)
     if (type.startsWith('block.')) stale.blocks.add(object_id)
     if (type.startsWith('tool.')) stale.tools.add(object_id)
+    if (type.startsWith('mcp_server.')) stale.mcp_servers = true
   }
   return stale
+}
+
+/** Older V1 servers have no such route. */
+function noneWithoutRoute(error: unknown): never[] {
+  if ((error as { status?: unknown }).status === 404) return []
+  throw error
 }
 
 async function refresh<T>(

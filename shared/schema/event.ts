@@ -15,6 +15,15 @@ export const EVENT_TYPES = [
   'tool.deleted',
   'tool.attached',
   'tool.detached',
+  'mcp_server.created',
+  'mcp_server.updated',
+  'mcp_server.deleted',
+  'folder.created',
+  'folder.updated',
+  'folder.deleted',
+  'file.created',
+  'file.updated',
+  'file.deleted',
   'conversation.created',
   'conversation.updated',
   'conversation.deleted',
@@ -31,7 +40,7 @@ export type EventType = z.infer<typeof eventType>
 export const event = z.object({
   id: z.number().int(),
   type: eventType,
-  /** The id of the agent, block, tool, conversation or run that changed. */
+  /** The id of what changed: of an agent, block, tool, MCP server, folder, file, conversation or run. */
   object_id: z.string(),
   /** The agent concerned, when there is exactly one. */
   agent_id: z.string().nullable(),

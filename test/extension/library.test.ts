@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createLibrary, staleObjects, type Library } from '../../extension/host/library.ts'
 import { connect, type LociClient } from '../../shared/client/http.ts'
 import type { Event, EventType } from '../../shared/schema/event.ts'
-import { startLoci, type TestLoci } from '../support/loci.ts'
+import { eventually, startLoci, type TestLoci } from '../support/loci.ts'
 import { startScriptedModel, type ScriptedModel } from '../support/scripted-model.ts'
 
 const change = (type: EventType, object_id: string, agent_id: string | null = null): Event => ({
@@ -117,6 +117,52 @@ describe('the library of a server', () => {
     )
   })
 
+  it('shows what is made in several steps when it is whole', async () => {
+    const before = changes
+    const steps = Promise.withResolvers<void>()
+    const making = library.during(async () => {
+      const agent = await create('Steps')
+      await steps.promise
+      await loci.letta.agents.update(agent.id, { name: 'Whole' })
+      return agent.id
+    })
+    const [agent] = await eventually('the agent is made', async () => {
+      const { items } = await loci.letta.agents.list({ name: 'Steps' })
+      return items.length > 0 ? items : null
+    })
+    const applied = library.apply([change('agent.created', agent?.id ?? '')])
+    assert.equal(changes, before)
+    steps.resolve()
+    const id = await making
+    await applied
+    assert.equal(library.agents.get(id)?.name, 'Whole')
+    await assert.rejects(
+      library.during(() => Promise.reject(new Error('no'))),
+      /no/,
+    )
+    await library.apply([change('agent.updated', id)])
+  })
+
+  it('reads MCP servers and files again when they change', async () => {
+    const agent = await create('Reader')
+    const server = {
+      server_name: 'none',
+      config: { mcp_server_type: 'stdio', command: 'x', args: [] },
+    } as const
+    const made = await loci.letta.mcpServers.create(server)
+    await library.apply([change('mcp_server.created', made.id ?? '')])
+    assert.equal(library.mcp_servers.get(made.id ?? '')?.name, 'none')
+    const folder = await loci.letta.folders.create({ name: 'notes' })
+    assert.deepEqual((await library.details(agent.id)).files, [])
+    await loci.letta.agents.folders.attach(folder.id, { agent_id: agent.id })
+    await loci.letta.folders.files.upload(folder.id, { file: new File(['Hi'], 'a.txt') })
+    await library.apply([change('file.created', 'file-1')])
+    assert.deepEqual(
+      (await library.details(agent.id)).files.map((file) => file.folder_name),
+      ['notes'],
+    )
+  })
+
   it('forgets everything for another server', () => {
     library.clear()
     assert.deepEqual(
@@ -133,10 +179,11 @@ describe('what a change makes stale', () => {
       change('block.updated', 'block-1', 'agent-2'),
       change('agent.updated', 'agent-3', 'agent-3'),
       change('run.updated', 'run-1', 'agent-4'),
+      change('mcp_server.deleted', 'mcp_server-1'),
     ])
     assert.deepEqual(
-      [[...stale.agents], [...stale.blocks], [...stale.tools]],
-      [['agent-1', 'agent-3'], ['block-1'], ['tool-1']],
+      [[...stale.agents], [...stale.blocks], [...stale.tools], stale.mcp_servers],
+      [['agent-1', 'agent-3'], ['block-1'], ['tool-1'], true],
     )
   })
 })

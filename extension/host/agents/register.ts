@@ -31,10 +31,13 @@ export function registerAgents(
     })
   const offerUndo = (removals: readonly Removal[]) => {
     const text = `Deleted ${removals.map(({ what }) => what).join(', ')}.`
-    const undo = async () => {
-      for (const removal of removals) await removal.undo()
-    }
-    void window.showInformationMessage(text, 'Undo').then((choice) => {
+    const undos = removals.flatMap((removal) => removal.undo ?? [])
+    const undo = () =>
+      library.during(async () => {
+        for (const each of undos) await each()
+      })
+    const buttons = undos.length > 0 ? ['Undo'] : []
+    void window.showInformationMessage(text, ...buttons).then((choice) => {
       if (choice === 'Undo') return told('undo that', server, undo)
       return undefined
     })
@@ -63,7 +66,8 @@ export function registerAgents(
     onRow('loci.duplicateAgent', 'duplicate the agent', async (row) => {
       const { letta } = await ready()
       const text = await exportAgent(letta, row.object_id ?? '')
-      await importAgent(letta, text, { name: freeCopy(row.label, namesOf(library)) })
+      const name = freeCopy(row.label, namesOf(library))
+      await library.during(() => importAgent(letta, text, { name }))
     }),
     onRow('loci.attachTo', 'attach it', async (row) => attachToPicked(await ready(), library, row)),
     onRow('loci.attachBlock', 'attach the blocks', async (row) =>

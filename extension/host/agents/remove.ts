@@ -6,7 +6,8 @@ import { listNames, type Entry } from '../views/entry.ts'
 export interface Removal {
   /** `agent Scout` */
   what: string
-  undo(): Promise<void>
+  /** Null: it cannot be brought back. */
+  undo: (() => Promise<void>) | null
 }
 
 /** What to ask before these rows are deleted; null when nothing is lost that Undo does not bring back. */
@@ -20,6 +21,13 @@ export function warningFor(
       message: `Delete ${agents.length === 1 ? `agent ${agents[0]?.label}` : `${agents.length} agents`}?`,
       detail:
         'Undo brings back memory, tools, files and the main conversation, under a new id. Other conversations, archival memory, values of secrets and runs are lost: “loci backup” keeps everything.',
+    }
+  }
+  const servers = rows.filter((row) => row.kind === 'mcp-server')
+  if (servers.length > 0) {
+    return {
+      message: `Delete ${servers.length === 1 ? `MCP server ${servers[0]?.label}` : `${servers.length} MCP servers`}?`,
+      detail: 'Its tools go with it, also from the agents that have them. There is no undo.',
     }
   }
   const shared = rows.flatMap((row) => {
@@ -48,7 +56,8 @@ export async function remove(client: LociClient, library: Library, row: Entry): 
       return removeTool(letta, library, id, row.label)
     case 'mcp-server':
       await letta.mcpServers.delete(id)
-      return { what: `MCP server ${row.label}`, undo: () => Promise.reject(new Error('Add it again.')) }
+      // Its secrets are told to nobody, so that it cannot be made again.
+      return { what: `MCP server ${row.label}`, undo: null }
     case 'conversation':
     case 'file':
     case 'group':

@@ -89,8 +89,8 @@ export class SqliteFiles implements FileStore {
   }
 
   async delete(actor: Actor, folder_id: string, file_id: string): Promise<boolean> {
-    const deleted = await this.#database.write((tx) =>
-      markDeleted(
+    const deleted = await this.#database.write((tx) => {
+      const marked = markDeleted(
         tx,
         sqlite
           .selectFrom('files')
@@ -99,8 +99,10 @@ export class SqliteFiles implements FileStore {
           .where('folder_id', '=', folder_id)
           .where('organization_id', '=', actor.organization_id)
           .where('deleted', '=', 0),
-      ),
-    )
+      )
+      if (marked > 0) tx.event(actor, 'file.deleted', file_id, null)
+      return marked
+    })
     if (deleted > 0) await this.sweep()
     return deleted > 0
   }
@@ -132,6 +134,7 @@ export class SqliteFiles implements FileStore {
       if (row.attempts >= max_attempts || !folder) {
         const message = `Reading it ended the process ${row.attempts} times in a row, so it was given up.`
         tx.run(mine.set({ status: 'error', error_message: message, instance_id: null, updated_at: now }))
+        tx.event(actor, 'file.updated', row.id, null)
         return { given_up: { id: row.id, folder_id: row.folder_id } }
       }
       const attempt = row.attempts + 1
@@ -209,6 +212,8 @@ export class SqliteFiles implements FileStore {
           .set({ ...values, instance_id: null, updated_at: now })
           .where('id', '=', claim.file_id),
       )
+      const actor: Actor = { user_id: '', organization_id: claim.organization_id }
+      tx.event(actor, 'file.updated', claim.file_id, null)
       return true
     })
     this.#instance.leaseReleased(claim.file_id)
@@ -389,7 +394,10 @@ function insertFile(tx: Transaction, actor: Actor, file: NewFile, handling: Dupl
   let { name } = file
   if (same && handling === 'suffix') for (let n = 1; named(name); n++) name = suffixed(file.name, n)
   const replaced = same && handling === 'replace' ? same.id : null
-  if (replaced !== null) markDeleted(tx, sqlite.selectFrom('files').select('id').where('id', '=', replaced))
+  if (replaced !== null) {
+    markDeleted(tx, sqlite.selectFrom('files').select('id').where('id', '=', replaced))
+    tx.event(actor, 'file.deleted', replaced, null)
+  }
   const now = new Date().toISOString()
   tx.run(
     sqlite.insertInto('files').values({
@@ -414,6 +422,7 @@ function insertFile(tx: Transaction, actor: Actor, file: NewFile, handling: Dupl
     openIfRoom(tx, actor, { agent_id, folder_id: folder.id, file_id: file.id })
   const stored = readFile(tx, actor, file.id)
   if (!stored) throw new AppError('internal', `the file '${file.id}' was not stored`)
+  tx.event(actor, 'file.created', file.id, null)
   return { status: 'created', file: stored, replaced }
 }
 

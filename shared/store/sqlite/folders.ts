@@ -66,6 +66,7 @@ export class SqliteFolders implements FolderStore {
       const { id, ...columns } = rowOfFolder(actor, next)
       unlessTaken(next.name, () => tx.run(sqlite.updateTable('folders').set(columns).where('id', '=', id)))
       embedWith(tx, actor, next)
+      tx.event(actor, 'folder.updated', id, null)
       return next
     })
   }
@@ -79,6 +80,8 @@ export class SqliteFolders implements FolderStore {
       // Its vectors go with its files, which nobody sees without it.
       deleteEmbedding(tx, folder_id)
       tx.run(sqlite.insertInto('deletions').values({ agent_id: folder_id, organization_id }))
+      // Its files go with it, in silence.
+      tx.event(actor, 'folder.deleted', folder_id, null)
       return true
     })
     if (deleted) await finishDeletion(this.#database, { agent_id: folder_id, organization_id })
@@ -151,6 +154,7 @@ export class SqliteFolders implements FolderStore {
 export function insertFolder(tx: Transaction, actor: Actor, folder: Folder): void {
   unlessTaken(folder.name, () => tx.run(sqlite.insertInto('folders').values(rowOfFolder(actor, folder))))
   embedWith(tx, actor, folder)
+  tx.event(actor, 'folder.created', folder.id, null)
 }
 
 function embedWith(tx: Transaction, actor: Actor, { id, embedding_config }: Folder): void {

@@ -83,6 +83,7 @@ export class SqliteMcpServers implements McpServerStore {
         last_updated_by_id: actor.user_id,
       }
       tx.run(sqlite.insertInto('mcp_servers').values(row))
+      tx.event(actor, 'mcp_server.created', id, null)
       return serverOf(keys, row)
     })
   }
@@ -137,6 +138,7 @@ export class SqliteMcpServers implements McpServerStore {
       }
       const { id: _, ...columns } = changed
       tx.run(sqlite.updateTable('mcp_servers').set(columns).where('id', '=', server_id))
+      tx.event(actor, 'mcp_server.updated', server_id, null)
       return serverOf(keys, changed)
     })
   }
@@ -147,6 +149,7 @@ export class SqliteMcpServers implements McpServerStore {
       if (!byId.get(tx, { id: server_id, org })) return false
       for (const { id } of toolsOf.all(tx, { server: server_id, org })) deleteTool(tx, actor, id)
       tx.run(sqlite.deleteFrom('mcp_servers').where('id', '=', server_id))
+      tx.event(actor, 'mcp_server.deleted', server_id, null)
       return true
     })
   }

@@ -3,6 +3,8 @@ import type { Actor } from '../../../shared/core/ports/actor.ts'
 import type { Store } from '../../../shared/core/ports/store.ts'
 import type { Event } from '../../../shared/schema/event.ts'
 import type { Subject } from '../store.contract.ts'
+import { aFolder, aReadFile } from './files.ts'
+import { aServer } from './mcp-servers.ts'
 import { aBlock, aBuiltin, aCommit, ADA, anAgent, aRun, DONE, EVE } from './samples.ts'
 
 /** The next `count` events; fails, naming what it has, when they do not come. */
@@ -90,6 +92,35 @@ export function describeEvents(subject: Subject): void {
       assert.equal(await store.events.reaches(last + 1), false)
       const rest = await take(store, ADA, events[9]!.id, 5)
       assert.deepEqual(rest, events.slice(10))
+    })
+
+    it('tell of MCP servers, folders and files, too', async () => {
+      const { folders, files, mcp_servers, events } = subject.store
+      const server = await mcp_servers.create(ADA, aServer('one'))
+      await mcp_servers.update(ADA, server.id, { server_name: 'uno' })
+      await mcp_servers.delete(ADA, server.id)
+      const folder = await folders.create(ADA, aFolder())
+      await folders.update(ADA, folder.id, { description: 'Notes' })
+      const file = await aReadFile(subject, folder.id, 'a.txt', 'one')
+      await files.delete(ADA, folder.id, file)
+      await files.delete(ADA, folder.id, file)
+      await folders.delete(ADA, folder.id)
+      const told = await take(subject.store, ADA, 0, 9)
+      assert.deepEqual(
+        told.map((e) => [e.type, e.object_id, e.agent_id]),
+        [
+          ['mcp_server.created', server.id, null],
+          ['mcp_server.updated', server.id, null],
+          ['mcp_server.deleted', server.id, null],
+          ['folder.created', folder.id, null],
+          ['folder.updated', folder.id, null],
+          ['file.created', file, null],
+          ['file.updated', file, null],
+          ['file.deleted', file, null],
+          ['folder.deleted', folder.id, null],
+        ],
+      )
+      assert.equal(await events.lastId(), told.at(-1)?.id)
     })
 
     it('come to who watches already, from this process and from another', async function () {

@@ -14,7 +14,8 @@ const config: HttpConfig = {
   custom_headers: { a: 'b' },
 }
 
-const aServer = (
+/** A server as it is stored first. */
+export const aServer = (
   server_name: string,
   more: Partial<{ config: McpServerConfig; created_at: string }> = {},
 ) => ({
