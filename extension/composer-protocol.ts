@@ -190,6 +190,19 @@ export function splitAttachments(sent: string): { text: string; attached: { name
   return { text, attached }
 }
 
+/** A message that was sent, in other words: what was attached to it stays. `images` are `data:` addresses. */
+export function reworded(text: string, sent: string, images: readonly string[]): UserContent {
+  const { text: before } = splitAttachments(sent)
+  const attached = sent.slice(before.length).trimStart()
+  const whole = [text.trim(), attached].filter((part) => part !== '').join('\n\n')
+  const parts = images.flatMap((address): UserPart[] => {
+    const [, media_type, data] = /^data:([\w./+-]+);base64,(.*)$/.exec(address) ?? []
+    if (media_type === undefined || data === undefined) return []
+    return [{ type: 'image', source: { type: 'base64', media_type, data } }]
+  })
+  return parts.length === 0 ? whole : [{ type: 'text', text: whole }, ...parts]
+}
+
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }

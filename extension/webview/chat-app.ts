@@ -1,6 +1,7 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit'
 import { repeat } from 'lit/directives/repeat.js'
 import type { LettaMessage, StreamItem } from '../../shared/schema/message.ts'
+import { splitAttachments } from '../composer-protocol.ts'
 import {
   addItem,
   dropStep,
@@ -390,7 +391,7 @@ export class LociChat extends LitElement {
   #editLast(): void {
     const last = this.#rows.findLast((row) => row.kind === 'user' && row.message_id !== null)
     if (last?.kind !== 'user' || last.message_id === null) return
-    this.#edit({ message_id: last.message_id, text: last.text })
+    this.#edit({ message_id: last.message_id, text: splitAttachments(last.text).text })
   }
 
   async #rewind(message_id: string): Promise<void> {

@@ -2,6 +2,7 @@ import { html, nothing, type TemplateResult } from 'lit'
 import { guard } from 'lit/directives/guard.js'
 import { repeat } from 'lit/directives/repeat.js'
 import { unsafeHTML } from 'lit/directives/unsafe-html.js'
+import { reworded, splitAttachments } from '../composer-protocol.ts'
 import type { UserContent } from '../protocol.ts'
 import { editBox } from './edit-box.ts'
 import { icons } from './icons.ts'
@@ -52,25 +53,31 @@ export function renderRow(row: Row, live: boolean, c: RowContext): TemplateResul
 
 function userRow({ message_id, text, images }: UserRow, c: RowContext): TemplateResult {
   if (message_id !== null && c.editing?.message_id === message_id) {
-    const send = (said: string) => c.resend(message_id, said)
+    const send = (said: string) => c.resend(message_id, reworded(said, text, images))
     return editBox(c.editing.text, { send, keep: c.keepEdit, cancel: c.endEdit, idle: c.idle })
   }
-  // Images are sent along with other words by nobody yet: such a message can only be asked again.
+  const { text: said, attached } = splitAttachments(text)
   const editable = message_id !== null && c.idle
   const buttons = [
-    copyButton(text, c),
-    ...(editable && images.length === 0
-      ? [action('Edit and resend', icons.edit, () => c.beginEdit(message_id, text))]
-      : []),
+    copyButton(said, c),
+    ...(editable ? [action('Edit and resend', icons.edit, () => c.beginEdit(message_id, said))] : []),
     ...(editable ? [action('Ask again', icons.again, () => c.resend(message_id, null))] : []),
     forkButton(message_id, c),
   ]
   return html`<article class="user" aria-label="You" tabindex="-1">
     <div class="bubble">
-      ${images.map((source) => html`<img src=${source} alt="Image that you sent" />`)}${text}
+      ${images.map((source) => html`<img src=${source} alt="Image that you sent" />`)}${said}${attached.map(attachmentView)}
     </div>
     ${tools(buttons)}
   </article>`
+}
+
+/** A file or selection that went with a message. */
+function attachmentView({ name, text }: { name: string; text: string }): TemplateResult {
+  return html`<details class="attached">
+    <summary>${icons.file}<span class="name">${name}</span></summary>
+    <pre tabindex="0">${text}</pre>
+  </details>`
 }
 
 type Button = TemplateResult | symbol

@@ -48,6 +48,15 @@ export const transcriptStyles = css`
     flex-direction: column;
     align-items: flex-end;
   }
+  .attached {
+    margin-top: 4px;
+    color: var(--quiet);
+    font-size: 0.92em;
+    white-space: normal;
+  }
+  .attached pre {
+    max-height: 240px;
+  }
   .bubble img {
     display: block;
     max-width: 100%;
