@@ -60,8 +60,10 @@ export const chatStyles = css`
     border: 1px solid var(--line);
     border-radius: 10px 10px 3px 10px;
     background: var(--vscode-chat-requestBubbleBackground, var(--vscode-list-inactiveSelectionBackground));
-    white-space: pre-wrap;
     overflow-wrap: anywhere;
+  }
+  .words {
+    white-space: pre-wrap;
   }
 
   .markdown {

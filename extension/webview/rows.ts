@@ -66,7 +66,8 @@ function userRow({ message_id, text, images }: UserRow, c: RowContext): Template
   ]
   return html`<article class="user" aria-label="You" tabindex="-1">
     <div class="bubble">
-      ${images.map((source) => html`<img src=${source} alt="Image that you sent" />`)}${said}${attached.map(attachmentView)}
+      ${images.map((source) => html`<img src=${source} alt="Image that you sent" />`)}
+      ${said === '' ? nothing : html`<div class="words">${said}</div>`} ${attached.map(attachmentView)}
     </div>
     ${tools(buttons)}
   </article>`
