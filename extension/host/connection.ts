@@ -14,7 +14,8 @@ export type ConnectionState =
   | { kind: 'stopped'; asked: boolean }
   | { kind: 'starting'; message: string }
   /** `own` when this window started the server, `local` when it did so for others to use, too. */
-  | { kind: 'connected'; url: string; version: string; own: boolean; local: boolean }
+  /** `polled`: it is a V1 server that is not Loci and tells no changes, so that it is read now and then. */
+  | { kind: 'connected'; url: string; version: string; own: boolean; local: boolean; polled?: true }
   /** It was connected and is being tried again. */
   | { kind: 'lost'; url: string; message: string }
   /** `token` when the server wants another one. */
@@ -48,6 +49,8 @@ export interface ConnectionOptions {
 const RESTARTS = 5
 /** Milliseconds after which a server that is up counts as well. */
 const STABLE = 60_000
+/** How often a server is read that tells no changes, in milliseconds. */
+const POLL = 30_000
 
 /** One way to one server: its process when it is ours, its client and its feed. Nothing starts before `client()`. */
 export class Connection implements Disposable {
@@ -245,6 +248,15 @@ export class Connection implements Disposable {
         lost: (error: unknown) => {
           first = false
           void this.#lose(error, connected.url, signal, resolve)
+        },
+        none: () => {
+          this.#options.log.warn(
+            `${connected.url} has no feed of changes: it is read every ${POLL / 1000} s.`,
+          )
+          this.#become({ ...connected, polled: true })
+          const reading = setInterval(() => this.#stale.fire(), POLL)
+          signal.addEventListener('abort', () => clearInterval(reading))
+          resolve()
         },
       }
       void followEvents(client, handlers, { signal }).then(resolve)

@@ -10,6 +10,8 @@ export interface FeedHandlers {
   changed(events: Event[]): void
   /** The connection is lost or refused; it is tried again by itself. */
   lost(error: unknown): void
+  /** The server has no feed, as V1 servers that are not Loci: nothing is tried again. */
+  none(): void
 }
 
 /** Events that arrive within this time are handed over together, in milliseconds. */
@@ -41,10 +43,19 @@ export async function followEvents(
         }
       }
     } catch (error) {
+      if (!signal.aborted && hasNoFeed(error)) {
+        burst.drop()
+        return handlers.none()
+      }
       if (!signal.aborted) handlers.lost(error)
     }
     await delay(signal.aborted ? 0 : backoff.next(), signal)
   }
+}
+
+function hasNoFeed(error: unknown): boolean {
+  const { status, code } = error as { status?: unknown; code?: unknown }
+  return status === 404 || status === 405 || status === 501 || code === 'not_implemented'
 }
 
 function collectBursts(deliver: (events: Event[]) => void) {

@@ -51,8 +51,13 @@ export function statusLook(state: ConnectionState): Look {
   }
 }
 
-function connectedLook({ url, version, own, local }: ConnectionState & { kind: 'connected' }): Look {
+function connectedLook({ url, version, own, local, polled }: ConnectionState & { kind: 'connected' }): Look {
   const { host, port } = new URL(url)
+  if (polled)
+    return {
+      text: `$(remote) Loci ${host}`,
+      tooltip: `Connected to ${url}, version ${version}: a Letta server that is not Loci. It tells no changes (views are read again every 30 seconds) and keeps no versions of blocks`,
+    }
   if (!own) return { text: `$(remote) Loci ${host}`, tooltip: `Connected to ${url}, version ${version}` }
   const ends = 'It stops when this window closes.'
   if (local)

@@ -44,6 +44,7 @@ describe('following the changes of a server', () => {
         ready: (resumed) => void seen.push(resumed ? 'resumed' : 'ready'),
         changed: (events) => void seen.push(events.map((event) => event.id)),
         lost: () => void seen.push('lost'),
+        none: () => void seen.push('none'),
       },
       { signal: abort.signal, backoff: createBackoff(1, 10) },
     )
@@ -132,5 +133,14 @@ describe('following the changes of a server', () => {
     abort.abort()
     await following
     assert.deepEqual(seen, ['ready'])
+  })
+
+  it('ends where the server has none, as other V1 servers', async () => {
+    serve = (response) =>
+      response.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}')
+    follow()
+    await following
+    assert.deepEqual(seen, ['none'])
+    assert.equal(asked.length, 1)
   })
 })

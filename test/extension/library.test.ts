@@ -149,7 +149,8 @@ describe('the library of a server', () => {
       server_name: 'none',
       config: { mcp_server_type: 'stdio', command: 'x', args: [] },
     } as const
-    const made = await loci.letta.mcpServers.create(server)
+    const config = { mcp_server_type: 'stdio' as const, command: 'x', args: [] }
+    const made = await loci.letta.mcpServers.create({ server_name: 'none', config })
     await library.apply([change('mcp_server.created', made.id ?? '')])
     assert.equal(library.mcp_servers.get(made.id ?? '')?.name, 'none')
     const folder = await loci.letta.folders.create({ name: 'notes' })

@@ -54,7 +54,9 @@ export function registerAgents(
       await newBlock(await ready(), library)
     }),
     command('loci.importAgent', 'import that file', async (given) => {
-      const id = await importAgentFile(await ready(), given instanceof Uri ? given : undefined)
+      const client = await ready()
+      if (library.agents.size === 0 && !(await mayMakeAgent(readSettings()))) return
+      const id = await importAgentFile(client, given instanceof Uri ? given : undefined)
       if (id !== null) await commands.executeCommand('loci.openChat', id)
     }),
     command('loci.exportAgent', 'export the agent', async (given) => {
