@@ -65,7 +65,8 @@ function reasonBox(row: ToolRow, reason: string, c: ApprovalContext): TemplateRe
     if (event.key === 'Escape') c.deny(null)
     if (event.key !== 'Enter' || event.isComposing) return
     event.preventDefault()
-    c.decide(row, false, reason, false)
+    // What is drawn may be behind what was typed.
+    c.decide(row, false, (event.target as HTMLInputElement).value, false)
   }
   const onInput = (event: InputEvent) =>
     c.deny({ tool_call_id: id, reason: (event.target as HTMLInputElement).value })

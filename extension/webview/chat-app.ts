@@ -72,6 +72,8 @@ export class LociChat extends LitElement {
   #aside = new Set<string>()
   #pastRows: Row[] = []
   #rows: Row[] = []
+  /** Messages that the present turn goes on with: calls that it answers get their results there. */
+  #carried: Item[] = []
   #turn: ChatTurn | null = null
   #pending: string | null = null
   #decided: Map<string, { approve: boolean; reason: string }> = new Map()
@@ -140,7 +142,9 @@ export class LociChat extends LitElement {
     const turn = this.#turn
     const running = turn?.end === null
     // One list with one kind of key: what the user has unfolded stays so when the turn becomes past.
-    const turnRows = turn ? rowsOf([...askedIn(turn), ...turn.items], { pending: this.#pending }) : []
+    const turnRows = turn
+      ? rowsOf([...this.#carried, ...askedIn(turn), ...turn.items], { pending: this.#pending })
+      : []
     this.#rows = [...this.#pastRows, ...turnRows]
     const range = this.#scroller.plan(this.#rows.map((row) => row.key))
     const shown = this.#rows.slice(range.start, range.end)
@@ -173,7 +177,7 @@ export class LociChat extends LitElement {
             (row) => row.key,
             (row) =>
               html`<div class="row" data-key=${row.key}>
-                ${renderRow(row, running && row === turnRows.at(-1), context)}
+                ${renderRow(row, running && isLive(row, turnRows), context)}
               </div>`,
           )}
           <div class="after"></div>
@@ -270,6 +274,7 @@ export class LociChat extends LitElement {
       this.#denying = null
     }
     this.#pending = pending
+    this.#carried = []
     this.#turn = turn
     if (older.length === 0) this.#aside.clear()
     for (const item of history.messages) if ('id' in item) this.#aside.delete(item.id)
@@ -343,7 +348,11 @@ export class LociChat extends LitElement {
   #archive(replaces: string | null): void {
     const turn = this.#turn
     this.#turn = null
-    const items: Item[] = turn ? [...this.#past, ...askedIn(turn), ...turn.items] : this.#past
+    const ended: Item[] = turn ? [...this.#carried, ...askedIn(turn), ...turn.items] : []
+    const items: Item[] = [...this.#past, ...ended]
+    const asks = items.findIndex((item) => 'id' in item && item.id === this.#pending)
+    this.#carried = asks < 0 || replaces !== null ? [] : items.splice(asks)
+    this.#pending = null
     const cut = replaces === null ? -1 : items.findIndex((item) => 'id' in item && item.id === replaces)
     if (cut >= 0) {
       for (const item of items.slice(cut)) if ('id' in item) this.#aside.add(item.id)
@@ -526,6 +535,12 @@ export class LociChat extends LitElement {
 function askedIn({ otid, content }: ChatTurn): LettaMessage[] {
   if (content === null) return []
   return [{ message_type: 'user_message', id: otid, otid, content } as LettaMessage]
+}
+
+/** Whether a row of the turn under way may still grow. */
+function isLive(row: Row, turnRows: readonly Row[]): boolean {
+  if (row === turnRows.at(-1)) return true
+  return row.kind === 'tool' && row.status === 'running' && turnRows.includes(row)
 }
 
 function isSame(a: Item, b: Item): boolean {

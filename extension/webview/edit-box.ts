@@ -15,7 +15,9 @@ export function editBox(text: string, { idle, send, keep, cancel }: EditBoxOptio
     if (event.key === 'Escape') cancel()
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
     event.preventDefault()
-    if (!off) send(text)
+    // What is drawn may be behind what was typed.
+    const { value } = event.target as HTMLTextAreaElement
+    if (idle && value.trim() !== '') send(value)
   }
   return html`<section class="edit" aria-label="Edit your message">
     <textarea

@@ -185,7 +185,13 @@ export function rowsOf(items: readonly Item[], { pending = null, aside }: RowsOp
       case 'error_message':
     }
   }
-  return rows
+  return rows.filter((row, i) => !isRepeated(row, rows[i + 1]))
+}
+
+/** A question that failed and was sent again as it was: it is read in its new place. */
+function isRepeated(row: Row, next: Row | undefined): boolean {
+  if (row.kind !== 'aside' || next?.kind !== 'user') return false
+  return row.rows.every((one) => one.kind === 'user' && one.text === next.text)
 }
 
 function userRow(item: Extract<Item, { message_type: 'user_message' }>): UserRow {

@@ -109,10 +109,21 @@ function editOf(block: BlockNow, { version, before, after }: BlockVersion): Memo
 
 /** The block without the change from `before` to `after`, and with all that was changed since. */
 function takenBack(block: BlockNow, before: string, after: string): string {
-  const back = structuredPatch(block.label, block.label, after, before, '', '', { context: 1 })
-  const value = applyPatch(block.value, back, { fuzzFactor: 0 })
-  if (value !== false) return value
+  // With a line around each change where it is still there, else by the lines that the change wrote alone.
+  for (const context of [1, 0]) {
+    const back = structuredPatch(block.label, block.label, after, before, '', '', { context })
+    const certain = context > 0 || back.hunks.every((hunk) => isOnce(block.value, hunk.lines))
+    const value = certain && applyPatch(block.value, back, { fuzzFactor: 0 })
+    if (value !== false) return value
+  }
   throw new Error(
     `The block '${block.label}' has changed in the same place since. Open it and change it as you want it.`,
   )
+}
+
+/** Whether the lines that are to go stand in the block, once. */
+function isOnce(value: string, lines: readonly string[]): boolean {
+  const written = lines.filter((line) => line.startsWith('-')).map((line) => line.slice(1))
+  if (written.length === 0) return false
+  return `\n${value}\n`.split(`\n${written.join('\n')}\n`).length === 2
 }

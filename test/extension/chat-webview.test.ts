@@ -1,0 +1,365 @@
+import assert from 'node:assert/strict'
+import type { LastingServer } from '../../extension/host/chat/chat-session.ts'
+import { connect, describeFailure, type LociClient } from '../../shared/client/http.ts'
+import { openChatBrowser, type ChatBrowser, type ChatPage } from '../support/chat-page.ts'
+import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
+import { startScriptedModel, type ScriptedModel } from '../support/scripted-model.ts'
+
+describe('the chat in a browser', function () {
+  this.timeout(60_000)
+  let model: ScriptedModel
+  let loci: TestLoci
+  let client: LociClient
+  let browser: ChatBrowser
+  let server: LastingServer
+  let agent_id: string
+  let chat: ChatPage
+  before(async () => {
+    model = await startScriptedModel()
+    loci = await startLoci({ model_url: model.url })
+    client = connect({ url: loci.url })
+    server = {
+      client: () => Promise.resolve(client),
+      describe: (thrown: unknown) => Promise.resolve(describeFailure(thrown, client.url)),
+      back: () => Promise.resolve(client),
+    }
+    browser = await openChatBrowser()
+  })
+  beforeEach(async () => {
+    const memory_blocks = [{ label: 'human', value: 'Name: unknown\nLives in: unknown\n' }]
+    agent_id = (await loci.letta.agents.create({ name: 'Scout', model: SCRIPTED, memory_blocks })).id
+    chat = await browser.open({ agent_id, conversation_id: null }, server)
+    await chat.page.locator('loci-composer textarea:enabled').waitFor()
+  })
+  afterEach(async () => {
+    await chat.close()
+  })
+  after(async () => {
+    await browser.close()
+    await client.close()
+    await loci.close()
+    await model.close()
+    await model.done()
+  })
+  const say = async (text: string, ...replies: Parameters<ScriptedModel['add']>[0]['reply'][]) => {
+    model.add(...replies.map((reply) => ({ reply })))
+    const ended = Promise.withResolvers<void>()
+    const deaf = chat.chat.session.listen((news) => {
+      if (news.name === 'turn.ended') ended.resolve()
+    })
+    await chat.send(text)
+    await ended.promise
+    deaf()
+    await idle()
+  }
+  const idle = () => chat.page.locator('[role="log"][aria-busy="false"]').waitFor()
+  const texts = (selector: string) => chat.page.locator(selector).allInnerTexts()
+  const valueOf = async () => (await loci.letta.agents.blocks.retrieve('human', { agent_id })).value
+
+  it('draws an answer with code in colours, and copies and inserts that code', async () => {
+    await say('Code?', { text: 'Here:\n\n```ts\nconst a: number = 1 // one\n```\n' })
+    await chat.page.locator('.code .hljs-keyword', { hasText: 'const' }).waitFor()
+    await chat.page.getByRole('button', { name: 'Copy', exact: true }).last().focus()
+    await chat.page.locator('[data-act="copy"]').click()
+    await chat.page.locator('[data-act="insert"]').click()
+    const text = 'const a: number = 1 // one'
+    assert.deepEqual(chat.commands, [
+      { kind: 'command', command: 'code.copy', params: { text } },
+      { kind: 'command', command: 'code.insert', params: { text } },
+    ])
+    assert.deepEqual(chat.errors, [], 'the policy of the page was not in the way')
+  })
+
+  it('shows a memory edit as a small diff, takes it back, and keeps what came after', async () => {
+    const call = (old_string: string, new_string: string) => ({
+      name: 'memory_replace',
+      arguments: { label: 'human', old_string, new_string },
+    })
+    await say('I am Ada', { tool_calls: [call('Name: unknown', 'Name: Ada')] }, { text: 'Hello Ada' })
+    await say('In London', { tool_calls: [call('in: unknown', 'in: London')] }, { text: 'Nice' })
+    const diffs = chat.page.locator('figure.memory')
+    await diffs.nth(1).waitFor()
+    assert.match(
+      (await diffs.first().innerText()).replaceAll(/\s+/g, ' '),
+      /human \+1 −1 Undo − ?Name: unknown \+ ?Name: Ada/,
+    )
+    assert.deepEqual(await texts('figure.memory >> nth=0 >> .added mark'), ['Ada'])
+    await diffs.first().getByRole('button', { name: 'Undo' }).click()
+    await eventually('the first edit is taken back', async () =>
+      (await valueOf()) === 'Name: unknown\nLives in: London\n' ? true : null,
+    )
+    await diffs.nth(1).getByRole('button', { name: 'Undo' }).click()
+    await eventually('the second edit is taken back', async () =>
+      (await valueOf()) === 'Name: unknown\nLives in: unknown\n' ? true : null,
+    )
+  })
+
+  it('says so when an edit cannot be taken back', async () => {
+    const args = { label: 'human', old_string: 'Name: unknown', new_string: 'Name: Ada' }
+    await say('I am Ada', { tool_calls: [{ name: 'memory_replace', arguments: args }] }, { text: 'Hi' })
+    await chat.page.locator('figure.memory').waitFor()
+    await loci.letta.agents.blocks.update('human', { agent_id, value: 'Something else entirely' })
+    await chat.page.locator('figure.memory').getByRole('button', { name: 'Undo' }).click()
+    await chat.page.getByText('has changed in the same place since').waitFor()
+    assert.equal(await valueOf(), 'Something else entirely')
+  })
+
+  it('tells how long a call took when it is unfolded, and asks for the source of its tool', async () => {
+    const args = { label: 'human', old_string: 'Name: unknown', new_string: 'Name: Ada' }
+    await say('I am Ada', { tool_calls: [{ name: 'memory_replace', arguments: args }] }, { text: 'Hi' })
+    await chat.page.locator('details.tool summary').click()
+    await chat.page.locator('details.tool .time', { hasText: /ms|s$/ }).waitFor()
+    await chat.page.getByRole('button', { name: 'Open Tool Source' }).click()
+    const [command] = chat.commands
+    assert.deepEqual(command, { kind: 'command', command: 'tool.open', params: { name: 'memory_replace' } })
+  })
+
+  describe('with a tool that needs an approval', () => {
+    const insert = (new_string: string) => ({
+      name: 'memory_insert',
+      arguments: { label: 'human', new_string, insert_line: -1 },
+    })
+    beforeEach(async () => {
+      await loci.http('PATCH', `/v1/agents/${agent_id}/tools/approval/memory_insert`, {
+        requires_approval: true,
+      })
+    })
+
+    it('asks, and goes on when it is approved', async () => {
+      await say('Note it', { tool_calls: [insert('Likes tea')] })
+      model.add({ reply: { text: 'Noted.' } })
+      await chat.page.locator('.asking').getByText('Approve', { exact: true }).click()
+      await chat.page.locator('article.assistant', { hasText: 'Noted.' }).waitFor()
+      assert.match((await valueOf()) ?? '', /Likes tea/)
+      assert.equal(await chat.page.locator('.asking').count(), 0)
+      await chat.page.locator('figure.memory .added', { hasText: 'Likes tea' }).waitFor()
+    })
+
+    it('tells the agent why not', async () => {
+      await say('Note it', { tool_calls: [insert('Likes tea')] })
+      model.add({
+        expect: (body) => JSON.stringify(body.messages.at(-1)).includes('Private matter'),
+        reply: { text: 'Very well.' },
+      })
+      await chat.page.locator('.asking').getByText('Deny…').click()
+      await chat.page.locator('.asking input').fill('Private matter')
+      await chat.page.locator('.asking input').press('Enter')
+      await chat.page.locator('article.assistant', { hasText: 'Very well.' }).waitFor()
+      await chat.page.getByText('You: Private matter').waitFor()
+      assert.doesNotMatch((await valueOf()) ?? '', /tea/)
+    })
+
+    it('asks no more for a tool that may always run', async () => {
+      await say('Note it', { tool_calls: [insert('Likes tea')] })
+      model.add({ reply: { text: 'Noted.' } })
+      await chat.page.locator('.asking').getByText('Always for This Tool').click()
+      await chat.page.locator('article.assistant', { hasText: 'Noted.' }).waitFor()
+      await idle()
+      await say('And this', { tool_calls: [insert('Likes cake')] }, { text: 'That, too.' })
+      assert.match((await valueOf()) ?? '', /Likes tea\nLikes cake/)
+    })
+
+    it('answers calls that wait together in one go', async () => {
+      await say('Note both', { tool_calls: [insert('Likes tea'), insert('Likes cake')] })
+      const asking = chat.page.locator('.asking')
+      await asking.nth(0).getByText('Approve', { exact: true }).click()
+      await chat.page.getByText('Approved. 1 more to answer.').waitFor()
+      model.add({ reply: { text: 'Half of it.' } })
+      await asking.nth(1).getByText('Deny…').click()
+      await asking.nth(1).getByText('Deny', { exact: true }).click()
+      await chat.page.locator('article.assistant', { hasText: 'Half of it.' }).waitFor()
+      assert.match((await valueOf()) ?? '', /Likes tea/)
+      assert.doesNotMatch((await valueOf()) ?? '', /cake/)
+    })
+
+    it('offers to deny what waits when something else is sent, and sends it', async () => {
+      await say('Note it', { tool_calls: [insert('Likes tea')] })
+      await chat.send('Never mind, what time is it?')
+      model.add({ reply: { text: 'Late.' } })
+      await chat.page.locator('.failure').getByText('Deny and Send').click()
+      await chat.page.locator('article.assistant', { hasText: 'Late.' }).waitFor()
+      assert.doesNotMatch((await valueOf()) ?? '', /tea/)
+    })
+  })
+
+  it('sends a message in other words, sets the first answer aside, and goes back to it', async () => {
+    await say('Capital of Frnce?', { text: 'Pardon?' })
+    await chat.page.locator('article.user').hover()
+    await chat.page.getByRole('button', { name: 'Edit and resend' }).click()
+    const box = chat.page.locator('.edit textarea')
+    assert.equal(await box.inputValue(), 'Capital of Frnce?')
+    await box.fill('Capital of France?')
+    model.add({
+      expect: (body) => !JSON.stringify(body.messages).includes('Frnce'),
+      reply: { text: 'Paris.' },
+    })
+    await box.press('Enter')
+    await chat.page.locator('.row > article.assistant', { hasText: 'Paris.' }).waitFor()
+    await idle()
+    const aside = chat.page.locator('details.set-aside')
+    await aside.locator('summary').click()
+    assert.deepEqual(await texts('.set-aside article .words'), ['Capital of Frnce?'])
+    await aside.getByText('Go Back to This Version').click()
+    await chat.page.locator('.row > article.assistant', { hasText: 'Pardon?' }).waitFor()
+    await aside.locator('article.assistant', { hasText: 'Paris.' }).waitFor({ state: 'attached' })
+  })
+
+  it('keeps other words that were begun when the window is reloaded', async () => {
+    await say('One', { text: 'Two' })
+    await chat.page.locator('article.user').hover()
+    await chat.page.getByRole('button', { name: 'Edit and resend' }).click()
+    await chat.page.locator('.edit textarea').fill('One and a half')
+    const state = await chat.state()
+    await chat.close()
+    chat = await browser.open({ agent_id, conversation_id: null }, server, { state })
+    await chat.page.locator('.edit textarea').waitFor()
+    assert.equal(await chat.page.locator('.edit textarea').inputValue(), 'One and a half')
+  })
+
+  it('forks from a message', async () => {
+    const shown = Promise.withResolvers<string>()
+    await chat.close()
+    chat = await browser.open({ agent_id, conversation_id: null }, server, {
+      actions: { show: (_, id) => shown.resolve(id) },
+    })
+    await say('First', { text: 'Answer one' })
+    await say('Second', { text: 'Answer two' })
+    await chat.page.locator('article.assistant').first().hover()
+    await chat.page
+      .getByRole('button', { name: /^Fork from here/ })
+      .nth(1)
+      .click()
+    const conversation_id = await shown.promise
+    const fork = await browser.open({ agent_id, conversation_id }, server)
+    await fork.page.locator('article.assistant').waitFor()
+    assert.deepEqual(await fork.page.locator('article .words').allInnerTexts(), ['First'])
+    await fork.close()
+  })
+
+  it('follows a turn again that runs while the page is made anew', async () => {
+    const rest = Promise.withResolvers<void>()
+    model.add({ reply: { text: ['one ', 'two ', 'three'], hold: rest.promise, hold_after: 3 } })
+    await chat.send('Count')
+    await chat.page.locator('article.assistant', { hasText: 'one two' }).waitFor()
+    const state = await chat.state()
+    await chat.close()
+    // Another window, which knows nothing of the first one's session.
+    chat = await browser.open({ agent_id, conversation_id: null }, server, { state })
+    await chat.page.locator('article.assistant', { hasText: 'one two' }).waitFor()
+    assert.equal(await chat.page.locator('[role="log"]').getAttribute('aria-busy'), 'true')
+    assert.deepEqual(await texts('article .words'), ['Count'])
+    rest.resolve()
+    await chat.page.locator('article.assistant', { hasText: 'one two three' }).waitFor()
+    await idle()
+    assert.deepEqual(await texts('article .words'), ['Count'])
+  })
+
+  it('gives back what was sent and never arrived', async () => {
+    const state = {
+      agentId: agent_id,
+      conversationId: null,
+      draft: '',
+      unsent: { otid: 'lost', content: 'Precious words' },
+      editing: null,
+    }
+    await chat.close()
+    chat = await browser.open({ agent_id, conversation_id: null }, server, { state })
+    await eventually('the words are where the user writes', async () =>
+      (await chat.page.locator('loci-composer textarea').inputValue()) === 'Precious words' ? true : null,
+    )
+  })
+
+  it('leads from a refused key to the provider, and tries again', async () => {
+    const fixes: string[] = []
+    await chat.close()
+    chat = await browser.open({ agent_id, conversation_id: null }, server, {
+      actions: {
+        prepare(fix) {
+          fixes.push(fix)
+          return Promise.resolve(false)
+        },
+      },
+    })
+    await say('Hello?', { status: 401, body: { error: { message: 'Incorrect API key' } } })
+    await chat.page.locator('.failure').getByText('Check Provider…').click()
+    await eventually('the provider is asked for', () => (fixes[0] === 'provider' ? true : null))
+    model.add({
+      expect: (body) => body.messages.filter((message) => message.role === 'user').length === 1,
+      reply: { text: 'Here I am.' },
+    })
+    await chat.page.locator('.failure').getByText('Retry').click()
+    await chat.page.locator('article.assistant', { hasText: 'Here I am.' }).waitFor()
+    await idle()
+    assert.deepEqual(await texts('.row > article .words'), ['Hello?'])
+  })
+
+  it('stays readable when its agent is deleted', async () => {
+    await say('Remember me', { text: 'I will.' })
+    await loci.letta.agents.delete(agent_id)
+    await chat.notify({ kind: 'notification', name: 'agent.changed', params: null })
+    await chat.page.getByText('does not exist any more').waitFor()
+    assert.deepEqual(await texts('article.assistant .markdown'), ['I will.'])
+  })
+
+  it('runs nothing, leads nowhere and loads nothing that a model wrote', async () => {
+    const hostile = [
+      '<script>window.owned = 1</script><img src=x onerror="window.owned = 1"><iframe src="https://evil.test"></iframe>',
+      '![pixel](https://spy.test/p.png) ![svg](data:image/svg+xml,<svg onload=alert(1)>)',
+      '[quit](command:workbench.action.quit) [js](javascript:window.owned=1) [file](file:///etc/passwd)',
+      '<style>* { display: none }</style><link rel=stylesheet href=https://evil.test/x.css><base href=https://evil.test>',
+      '```html"><img src=https://spy.test/c onerror=window.owned=1>\n<script>window.owned = 1</script>\n```',
+      '[a](https://evil.test "x\\" onmouseover=\\"window.owned=1")',
+    ].join('\n\n')
+    await say('Be evil', { text: hostile })
+    const answer = chat.page.locator('article.assistant')
+    await answer.locator('.code').waitFor()
+    await answer.getByText('js').first().hover()
+    const links = await answer
+      .locator('a')
+      .evaluateAll((all) => all.map((a) => (a as HTMLAnchorElement).protocol))
+    assert.deepEqual([...new Set(links)], ['https:'])
+    assert.equal(await answer.locator('script, img, iframe, style, link, base').count(), 0)
+    assert.equal(await chat.page.evaluate(() => (window as unknown as { owned?: unknown }).owned), undefined)
+    assert.deepEqual(chat.foreign, [])
+  })
+
+  it('says politely what is written, sentence by sentence', async () => {
+    await chat.page.evaluate(() => {
+      const told: string[] = []
+      ;(window as unknown as { told: string[] }).told = told
+      const said = document.querySelector('loci-chat')?.shadowRoot?.querySelector('div.said')
+      if (said)
+        new MutationObserver(() => told.push(said.textContent ?? '')).observe(said, { childList: true })
+    })
+    await say('Tell me', { text: ['It **was** night. ', 'The moon sh', 'one. The e', 'nd'] })
+    const told = await eventually('all is said', async () => {
+      const list = await chat.page.evaluate(() => (window as unknown as { told: string[] }).told)
+      return list.at(-1)?.endsWith('End of the answer.') ? list.join(' ') : null
+    })
+    assert.match(
+      told,
+      /^Scout is answering\..*It was night\. The moon shone\. +The end +End of the answer\.$/,
+    )
+    assert.equal(await chat.page.locator('[role="log"]').getAttribute('aria-live'), 'off')
+    assert.equal(await chat.page.locator('div.said').getAttribute('aria-live'), 'polite')
+  })
+
+  it('goes from message to message by the keyboard', async () => {
+    await say('One', { text: 'Two' })
+    await chat.page.locator('article.assistant').waitFor()
+    await chat.page.locator('.list').focus()
+    await chat.page.keyboard.press('ArrowUp')
+    const focused = () =>
+      chat.page.evaluate(() => document.querySelector('loci-chat')?.shadowRoot?.activeElement?.className)
+    assert.equal(await focused(), 'assistant')
+    await chat.page.keyboard.press('ArrowUp')
+    assert.equal(await focused(), 'user')
+    await chat.page.keyboard.press('Escape')
+    assert.equal(
+      await chat.page.evaluate(
+        () => document.querySelector('loci-chat')?.shadowRoot?.activeElement?.localName,
+      ),
+      'loci-composer',
+    )
+  })
+})
