@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict'
 import { chooseAgent, createAgentChoice } from '../../extension/host/models/agent-choice.ts'
+import {
+  beforeAsking,
+  beforeRecalling,
+  beforeRemembering,
+} from '../../extension/host/models/confirmations.ts'
 import { askAgent, recall, remember } from '../../extension/host/models/memory.ts'
 import { connect, type LociClient } from '../../shared/client/http.ts'
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
@@ -101,5 +106,20 @@ describe("what the editor's models do with agents", () => {
     await assert.rejects(askAgent(client, ada, 'Hi', signal), (error: unknown) => {
       return JSON.stringify((error as { error?: unknown }).error).includes('Incorrect API key')
     })
+  })
+})
+
+describe('what the user is asked before a model of the editor uses an agent', () => {
+  it('names the agent and shows what it is told', () => {
+    const asked = beforeAsking({ agent: 'Ada', message: 'Delete it' }).confirmationMessages
+    assert.equal(asked?.title, 'Ask Ada?')
+    assert.match(JSON.stringify(asked?.message), /may use its tools and change its memory.*Delete it/)
+    assert.equal(beforeAsking({ message: 'x' }).confirmationMessages?.title, 'Ask an agent of Loci?')
+    const kept = beforeRemembering({ text: 'The release is on Friday.' }).confirmationMessages
+    assert.deepEqual(kept, { title: 'Remember this in Loci?', message: 'The release is on Friday.' })
+  })
+
+  it('is nothing where nothing changes', () => {
+    assert.deepEqual(beforeRecalling({ query: 'x' }), { invocationMessage: 'Recalling what is known of "x"' })
   })
 })

@@ -8,9 +8,9 @@ import {
   type PreparedToolInvocation,
 } from 'vscode'
 import type { LociClient } from '../../../shared/client/http.ts'
-import { t } from '../l10n.ts'
 import type { Services } from '../services.ts'
 import { chooseAgent, createAgentChoice, type ChosenAgent } from './agent-choice.ts'
+import { beforeAsking, beforeRecalling, beforeRemembering } from './confirmations.ts'
 import { askAgent, recall, remember } from './memory.ts'
 
 interface Input {
@@ -38,31 +38,18 @@ export function registerTools(services: Services): Disposable[] {
   }
   return [
     tool<Input & { message: string }>('loci_ask_agent', {
-      prepare: ({ agent, message }) => ({
-        invocationMessage: agent ? t('Asking {0}', agent) : t('Asking an agent of Loci'),
-        confirmationMessages: {
-          title: agent ? t('Ask {0}?', agent) : t('Ask an agent of Loci?'),
-          message: t('It may use its tools and change its memory. The message: {0}', message),
-        },
-      }),
+      prepare: beforeAsking,
       run: (client, agent, { message }, signal) => askAgent(client, agent, message, signal),
     }),
     tool<Input & { text: string }>('loci_remember', {
-      prepare: ({ agent, text }) => ({
-        invocationMessage: t('Remembering'),
-        confirmationMessages: {
-          title: agent ? t('Let {0} remember this?', agent) : t('Remember this in Loci?'),
-          message: text,
-        },
-      }),
+      prepare: beforeRemembering,
       run: async (client, agent, { text }, signal) => {
         await remember(client, agent, text, signal)
         return `${agent.name} keeps that in its archival memory.`
       },
     }),
     tool<Input & { query: string }>('loci_recall', {
-      // It changes nothing: nobody is asked.
-      prepare: ({ query }) => ({ invocationMessage: t('Recalling what is known of "{0}"', query) }),
+      prepare: beforeRecalling,
       run: (client, agent, { query }, signal) => recall(client, agent, query, signal),
     }),
   ]

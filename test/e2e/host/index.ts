@@ -14,8 +14,9 @@ export async function run(): Promise<void> {
   const mocha = new MochaClass({ ui: 'bdd', timeout: 60_000, color: false })
   mocha.suite.emit('pre-require', globalThis, 'loci', mocha)
   // After the globals are there.
-  const { defineSuite } = await import('./extension.suite.ts')
-  defineSuite()
+  if (process.env['LOCI_E2E_SUITE'] === 'tools') (await import('./tools.suite.ts')).defineToolsSuite()
+  else if (process.env['LOCI_E2E_SUITE'] === 'models') (await import('./models.suite.ts')).defineModelsSuite()
+  else (await import('./extension.suite.ts')).defineSuite()
   const failures = await new Promise<number>((resolve) => mocha.run(resolve))
   if (failures > 0) throw new Error(`${failures} tests failed in the extension host`)
 }
