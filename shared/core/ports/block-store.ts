@@ -1,4 +1,5 @@
 import type { Block, BlockVersion, CreateBlock, UpdateBlock } from '../../schema/block.ts'
+import type { BlockEdit } from '../../schema/block-edit.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Actor } from './actor.ts'
 
@@ -39,6 +40,11 @@ export interface BlockStore {
     patch: UpdateBlock,
     options?: { if_version?: number },
   ): Promise<Block | null>
+  /**
+   * Changes the value as it is now, in one transaction: of writers at once none is lost or refused. Throws as
+   * `editedValue` does. Null when there is no such block.
+   */
+  edit(actor: Actor, block_id: string, edit: BlockEdit): Promise<Block | null>
   delete(actor: Actor, block_id: string): Promise<boolean>
   /** The versions of a block; cursors are version numbers. Null when there is no such block. */
   history(actor: Actor, block_id: string, page: Page): Promise<BlockVersion[] | null>

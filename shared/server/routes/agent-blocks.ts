@@ -2,6 +2,7 @@ import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
 import { agentState } from '../../schema/agent.ts'
 import { block, updateBlock } from '../../schema/block.ts'
+import { blockEdit } from '../../schema/block-edit.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { pageQuery } from '../../schema/page.ts'
 import { readAll, toAgentState } from '../agent-state.ts'
@@ -21,10 +22,11 @@ async function agentWith(context: ServerContext, actor: Actor, agent_id: string)
 }
 
 async function blockOf(context: ServerContext, actor: Actor, agent_id: string, label: string) {
-  const { blocks } = await agentWith(context, actor, agent_id)
-  const found = blocks.find((b) => b.label === label)
-  if (!found) throw notFound('Block with label', label)
-  return found
+  const { agents, blocks } = context.deps.store
+  const [found] = await blocks.list(actor, { agent_id, label, show_hidden: true }, { limit: 1, order: 'asc' })
+  if (found) return found
+  if (!(await agents.get(actor, agent_id, []))) throw notFound('Agent', agent_id)
+  throw notFound('Block with label', label)
 }
 
 export const routes = [
@@ -78,6 +80,22 @@ export const routes = [
       const changed = await context.deps.store.blocks.update(actor, found.id, body, ifVersion(request))
       if (!changed) throw notFound('Block', found.id)
       return blockAnswer(changed)
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/agents/:agent_id/core-memory/blocks/:block_label/edit',
+    operation: 'edit_core_memory_block',
+    summary:
+      "Append to an agent's memory block, replace a part of it or set it, whatever others write meanwhile",
+    params: labelled,
+    body: blockEdit,
+    answer: block,
+    async handle({ actor, context, params, body }) {
+      const { id } = await blockOf(context, actor, params.agent_id, params.block_label)
+      const edited = await context.deps.store.blocks.edit(actor, id, body)
+      if (!edited) throw notFound('Block', id)
+      return blockAnswer(edited)
     },
   }),
   route({

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { BlockFilter, BlockStore } from '../../core/ports/block-store.ts'
 import type { Block, BlockVersion, CreateBlock, UpdateBlock } from '../../schema/block.ts'
+import { type BlockEdit, editedValue } from '../../schema/block-edit.ts'
 import { AppError } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
 import { readHistory, valueAfter } from './block-history.ts'
@@ -68,6 +69,15 @@ export class SqliteBlocks implements BlockStore {
       }
       if (JSON.stringify(next) === JSON.stringify(block)) return block
       return writeBlock(tx, actor, block, next, BY_USER)
+    })
+  }
+
+  edit(actor: Actor, block_id: string, edit: BlockEdit): Promise<Block | null> {
+    return this.#database.write((tx) => {
+      const block = readBlock(tx, actor, block_id)
+      if (!block) return null
+      const value = editedValue(block, edit)
+      return value === block.value ? block : writeBlock(tx, actor, block, { ...block, value }, BY_USER)
     })
   }
 

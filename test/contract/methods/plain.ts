@@ -168,4 +168,17 @@ export const plainOperations: PlainOperation[] = [
       assert.equal(((await get(t, `/v1/blocks/${id}/history`)) as unknown[]).length, 3)
     },
   },
+  {
+    name: 'POST /v1/agents/{agent_id}/core-memory/blocks/{block_label}/edit',
+    shows: 'what is appended at once, none of it lost',
+    async run(t) {
+      const { id } = await t.newAgent()
+      const path = `/v1/agents/${id}/core-memory/blocks/human/edit`
+      const before = (await t.letta.agents.blocks.retrieve('human', { agent_id: id })).value
+      const texts = ['one', 'two', 'three']
+      await Promise.all(texts.map((text) => t.http('POST', path, { mode: 'append', text })))
+      const { value } = await t.letta.agents.blocks.retrieve('human', { agent_id: id })
+      assert.deepEqual(value.split('\n').sort(), [before, ...texts].sort())
+    },
+  },
 ]

@@ -50,6 +50,52 @@ export function describeBlocks(subject: Subject): void {
       assert.deepEqual(await store.blocks.get(ADA, block.id), present)
     })
 
+    it('edits the value as it is: of many edits at once none is lost or refused', async () => {
+      const { store } = subject
+      const block = await store.blocks.create(ADA, aBlock('human', ''))
+      const texts = Array.from({ length: 100 }, (_, i) => `line ${i}`)
+      await Promise.all(texts.map((text) => store.blocks.edit(ADA, block.id, { mode: 'append', text })))
+      const present = await store.blocks.get(ADA, block.id)
+      assert.equal(present?.version, 101)
+      assert.deepEqual(present.value.split('\n').sort(), texts.toSorted())
+      const [last] = (await store.blocks.history(ADA, block.id, { limit: 1, order: 'desc' })) ?? []
+      assert.deepEqual([last?.version, last?.after], [101, present.value])
+
+      const edited = await store.blocks.edit(ADA, block.id, {
+        mode: 'replace',
+        old_text: 'line 7\n',
+        text: '',
+      })
+      assert.equal(edited?.value, present.value.replace('line 7\n', ''))
+      assert.equal(await store.blocks.edit(ADA, newId('block'), { mode: 'append', text: 'x' }), null)
+      assert.equal(await store.blocks.edit(EVE, block.id, { mode: 'append', text: 'x' }), null)
+    })
+
+    it('refuses an edit that does not fit, of a read-only block, and beyond the limit, and changes nothing', async () => {
+      const { store } = subject
+      const block = await store.blocks.create(ADA, aBlock('human', 'a, a', { limit: 6 }))
+      const present = { code: 'conflict', data: { block } }
+      for (const [edit, refusal] of [
+        [{ mode: 'replace', old_text: 'b', text: '' }, present],
+        [{ mode: 'replace', old_text: 'a', text: '' }, present],
+        [{ mode: 'set', old_text: 'a', text: '' }, present],
+        [
+          { mode: 'append', text: 'bc' },
+          { code: 'invalid_argument', message: /7 characters.*limit is 6.*has 4/ },
+        ],
+      ] as const)
+        await assert.rejects(store.blocks.edit(ADA, block.id, edit), refusal)
+      assert.deepEqual(await store.blocks.get(ADA, block.id), block)
+      // The limit is advisory elsewhere: what is beyond it may get shorter.
+      await store.blocks.update(ADA, block.id, { value: 'a'.repeat(20) })
+      const shorter = await store.blocks.edit(ADA, block.id, { mode: 'set', text: 'a'.repeat(10) })
+      assert.equal(shorter?.value.length, 10)
+      await store.blocks.update(ADA, block.id, { read_only: true })
+      await assert.rejects(store.blocks.edit(ADA, block.id, { mode: 'set', text: 'a' }), {
+        code: 'forbidden',
+      })
+    })
+
     it('renames a block unless one of its agents has that label already', async () => {
       const { store } = subject
       const agent = await store.agents.create(
