@@ -6,12 +6,14 @@ import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { errorResponse, validationError } from './errors.ts'
 import { requestId } from './request-id.ts'
 import type { Route } from './route.ts'
+import { withVendorError } from './vendor-errors.ts'
 
 /** Routes by the noun after `/v1/`, each loaded when it is first asked for. */
 export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   agents: () => import('./routes/agents.ts'),
   archives: () => import('./routes/archives.ts'),
   blocks: () => import('./routes/blocks.ts'),
+  chat: () => import('./routes/openai/chat.ts'),
   conversations: () => import('./routes/conversations.ts'),
   editors: () => import('./routes/editors.ts'),
   embeddings: () => import('./routes/embeddings.ts'),
@@ -39,6 +41,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
 /** Routes beside `/v1`, by the first part of their path. */
 export const ROOTS: Record<string, () => Promise<{ routes: Route[] }>> = {
   agents: () => import('./routes/simple/agents.ts'),
+  openai: () => import('./routes/openai/openai.ts'),
 }
 
 /** Paths of the hosted service alone that look like an id. */
@@ -68,7 +71,8 @@ export function createApp(context: ServerContext): App {
         const path = pathOf(request)
         if (HOSTED_ONLY.has(path)) return noRoute(request)
         const routes = routesAt(path)
-        return routes ? await (await load(routes)).fetch(request) : noRoute(request)
+        const answer = routes ? await (await load(routes)).fetch(request) : noRoute(request)
+        return await withVendorError(path, answer)
       } catch (error) {
         return failed(error, request, context)
       }

@@ -16,6 +16,7 @@ import { identityMethods, identityOperations } from './methods/identities.ts'
 import { mcpMethods, mcpOperations } from './methods/mcp-servers.ts'
 import { messageMethods } from './methods/messages.ts'
 import { otherMethods } from './methods/others.ts'
+import { openaiOperations } from './methods/openai.ts'
 import { plainOperations } from './methods/plain.ts'
 import { providerOperations } from './methods/providers.ts'
 import { restMethods, restOperations } from './methods/rest.ts'
@@ -101,6 +102,7 @@ describe('every method of the official client, called for its effect and held ag
     ...ownToolOperations,
     ...referenceOperations,
     ...simpleOperations,
+    ...openaiOperations,
   ])
     it(`${operation.name}: ${operation.shows}`, async () => {
       const from = t.recorder.calls.length

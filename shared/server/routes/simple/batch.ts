@@ -4,8 +4,9 @@ import { type SimpleBatchResult, simpleBatch, simpleBatchResult } from '../../..
 import { errorResponse } from '../../errors.ts'
 import { requestId } from '../../request-id.ts'
 import { route, type Route } from '../../route.ts'
-import { agentOf, agentParams } from './agent-of.ts'
-import { conversationId } from './conversation-id.ts'
+import { agentOf } from '../../agent-of.ts'
+import { agentParams } from './shown-agent.ts'
+import { conversationId } from '../../conversation-id.ts'
 import { answerOf, turnOf } from './turn.ts'
 
 /** How many messages of one batch are answered at once, however large it is. */

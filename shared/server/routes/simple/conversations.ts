@@ -8,8 +8,9 @@ import { eitherSpelling } from '../../../schema/spelling.ts'
 import { notFound } from '../../errors.ts'
 import { listShown } from '../../letta-messages.ts'
 import { route, type Route } from '../../route.ts'
-import { agentOf, agentParams } from './agent-of.ts'
-import { conversationId } from './conversation-id.ts'
+import { agentOf } from '../../agent-of.ts'
+import { agentParams } from './shown-agent.ts'
+import { conversationId } from '../../conversation-id.ts'
 import { withRole } from './roles.ts'
 
 /** What of a conversation is shown: all but the system's instructions. */

@@ -6,7 +6,7 @@ import type { SimpleLine } from '../../../schema/simple.ts'
 import type { StreamFormat } from '../../formatted-stream.ts'
 import { toLettaMessages } from '../../letta-messages.ts'
 import { StreamMapper, type StreamShape, type WireItem } from '../../letta-stream.ts'
-import { BETWEEN, textOf } from './spoken.ts'
+import { BETWEEN, textOf } from '../../spoken.ts'
 
 interface Options {
   run_id: string

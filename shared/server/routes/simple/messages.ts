@@ -2,8 +2,9 @@ import { simpleAnswer, simpleLine, simpleMessage } from '../../../schema/simple.
 import { route, type Route } from '../../route.ts'
 import { formatTurn } from '../../turn-response.ts'
 import { wholeAgent } from '../../agent-state.ts'
-import { agentOf, agentParams } from './agent-of.ts'
-import { conversationId } from './conversation-id.ts'
+import { agentOf } from '../../agent-of.ts'
+import { agentParams } from './shown-agent.ts'
+import { conversationId } from '../../conversation-id.ts'
 import { SimpleLines } from './lines.ts'
 import { answerOf, turnOf } from './turn.ts'
 

@@ -4,7 +4,7 @@ import type { SimpleAnswer, SimpleContent } from '../../../schema/simple.ts'
 import type { ServerContext } from '../../context.ts'
 import { answerTurn, type TurnRequest } from '../../turn-response.ts'
 import { withRole } from './roles.ts'
-import { spokenBetween } from './spoken.ts'
+import { spokenBetween } from '../../spoken.ts'
 
 /** Where a message goes. */
 interface Place {

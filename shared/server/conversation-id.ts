@@ -1,7 +1,7 @@
-import type { Actor } from '../../../core/ports/actor.ts'
-import { isId } from '../../../schema/ids.ts'
-import type { ServerContext } from '../../context.ts'
-import { notFound } from '../../errors.ts'
+import type { Actor } from '../core/ports/actor.ts'
+import { isId } from '../schema/ids.ts'
+import type { ServerContext } from './context.ts'
+import { notFound } from './errors.ts'
 
 /**
  * The id of a conversation of this agent: of the default one for `default`, the agent's id and nothing. Throws `not_found`

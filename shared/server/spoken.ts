@@ -1,4 +1,4 @@
-import type { LettaMessage } from '../../../schema/message.ts'
+import type { LettaMessage } from '../schema/message.ts'
 
 /** Stands between two texts that an agent says in one turn, with tool calls between them. */
 export const BETWEEN = '\n\n'

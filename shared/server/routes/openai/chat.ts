@@ -1,0 +1,70 @@
+import type { Actor } from '../../../core/ports/actor.ts'
+import { chatCompletion, type ChatRequest, chatRequest } from '../../../schema/openai.ts'
+import { agentOf } from '../../agent-of.ts'
+import type { ServerContext } from '../../context.ts'
+import { conversationId } from '../../conversation-id.ts'
+import { passingConversation } from '../../passing-conversation.ts'
+import { route, type Route } from '../../route.ts'
+import { senderOf } from '../../sender.ts'
+import { answerTurn, formatTurn } from '../../turn-response.ts'
+import { type ChatShape, toCompletion } from './answer.ts'
+import { ChatChunks } from './chunks.ts'
+import { allMessages, newMessages, turnBody } from './input.ts'
+
+/** Chat completions of OpenAI, under V1's path too: the model is an agent. */
+export const routes: Route[] = (['/v1', '/openai/v1'] as const).map((base) =>
+  route({
+    method: 'POST',
+    path: `${base}/chat/completions`,
+    operation: base === '/v1' ? 'create_chat_completion' : 'openai_create_chat_completion',
+    summary:
+      'Send a message to the agent that `model` names, as a chat completion of OpenAI, streamed or not',
+    body: chatRequest,
+    answer: chatCompletion,
+    handle: (input) => complete(input),
+  }),
+)
+
+interface Input {
+  actor: Actor
+  context: ServerContext
+  body: ChatRequest
+  request: Request
+}
+
+async function complete({ actor, context, body, request }: Input): Promise<unknown> {
+  const { id: agent_id } = await agentOf(context, actor, body.model)
+  const sender_id = body.user == null ? null : await senderOf(context, actor, agent_id, body.user)
+  const passing = body.store === false ? await passingConversation(context, actor, agent_id) : null
+  const named = body.conversation_id ?? body.metadata?.['conversation_id']
+  const conversation_id =
+    passing?.id ?? (await conversationId(context, actor, agent_id, typeof named === 'string' ? named : null))
+  const shape: ChatShape = {
+    model: body.model,
+    client_tools: new Set(body.tools?.map((tool) => tool.function.name)),
+    shows_tools: body.tool_display === 'reasoning',
+    conversation_id: passing ? null : conversation_id,
+  }
+  const created = Math.floor(context.deps.clock.now().getTime() / 1000)
+  let streams = false
+  try {
+    const messages = passing ? allMessages(body.messages, sender_id) : newMessages(body.messages, sender_id)
+    const turn = { actor, context, request, agent_id, conversation_id, body: turnBody(body, messages) }
+    if (body.stream) {
+      const include_usage = body.stream_options?.include_usage ?? false
+      return await context.queue.run(turn, conversation_id, () =>
+        formatTurn(turn, (run_id, shown) => {
+          streams = true
+          const ended = context.runs.get(run_id)?.done ?? Promise.resolve()
+          if (passing) void ended.then(() => passing.forget())
+          return new ChatChunks({ ...shape, run_id, created, include_usage, shape: shown })
+        }),
+      )
+    }
+    const response = await context.queue.run(turn, conversation_id, () => answerTurn(turn))
+    const run_id = response.usage.run_ids?.[0] ?? response.messages[0]?.run_id ?? ''
+    return toCompletion(response, run_id, created, shape)
+  } finally {
+    if (!streams) await passing?.forget()
+  }
+}
