@@ -134,6 +134,7 @@ export class LociChat extends LitElement {
   protected override updated(changed: PropertyValues): void {
     if (changed.has('status') && this.status === 'ready') this.#focusInput()
     this.#scroller.settle()
+    this.#readAhead()
   }
 
   protected override render(): TemplateResult {
@@ -482,8 +483,13 @@ export class LociChat extends LitElement {
 
   readonly #onScroll = () => {
     this.#scroller.onScroll()
+    this.#readAhead()
+  }
+
+  /** Who comes near the beginning of what was read finds more above it. */
+  #readAhead(): void {
     const list = this.#scroller.list
-    if (list && this.earlier && list.scrollTop < NEAR_BEGIN) void this.#loadEarlier()
+    if (list && this.earlier && this.failure === '' && list.scrollTop < NEAR_BEGIN) void this.#loadEarlier()
   }
 
   /** Up and Down go from message to message once one has the focus; Escape goes back to where the user writes. */

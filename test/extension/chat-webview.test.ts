@@ -362,4 +362,96 @@ describe('the chat in a browser', function () {
       'loci-composer',
     )
   })
+
+  describe('with 10,000 messages', function () {
+    this.timeout(120_000)
+    beforeEach(async () => {
+      const answers = (i: number) =>
+        `Answer **${i}**: ${'some words of it. '.repeat((i * 7) % 40)}\n\n- one\n- two\n\n\`\`\`ts\nconst n = ${i}\n\`\`\``
+      const initial_message_sequence = Array.from({ length: 10_000 }, (_, i) =>
+        i % 2 === 0
+          ? { role: 'user' as const, content: `Question ${i}` }
+          : { role: 'assistant' as const, content: answers(i) },
+      )
+      const agent = await loci.letta.agents.create({ name: 'Old', model: SCRIPTED, initial_message_sequence })
+      await chat.close()
+      chat = await browser.open({ agent_id: agent.id, conversation_id: null }, server)
+      await chat.page.locator('article.assistant', { hasText: 'Answer 9999' }).waitFor()
+    })
+
+    it('reads on upwards, keeps what is looked at in its place, and stays smooth', async () => {
+      const { page } = chat
+      const drawn = () => page.locator('.rows > .row').count()
+      assert.ok((await drawn()) < 60, `${await drawn()} rows are drawn`)
+      const list = page.locator('.list')
+      // To the beginning, page by page.
+      const begun = performance.now()
+      for (let last = -1; ;) {
+        const height = await list.evaluate((el) => {
+          el.scrollTop = 0
+          return el.scrollHeight
+        })
+        if (height === last && (await page.locator('.earlier').count()) === 0) break
+        last = height
+        await page.waitForFunction(
+          (before) => {
+            const root = document.querySelector('loci-chat')?.shadowRoot
+            return root?.querySelector('.list')?.scrollHeight !== before || !root.querySelector('.earlier')
+          },
+          height,
+          { timeout: 10_000 },
+        )
+      }
+      console.log(`        read 10,000 messages upwards in ${Math.round(performance.now() - begun)} ms`)
+      await page.locator('.words', { hasText: /^Question 0$/ }).waitFor()
+      assert.ok((await drawn()) < 80, `${await drawn()} rows are drawn`)
+
+      const times = await list.evaluate(async (el) => {
+        const frames: number[] = []
+        let last = performance.now()
+        for (let i = 0; i < 180; i++) {
+          el.scrollTop += 300
+          await new Promise(requestAnimationFrame)
+          const now = performance.now()
+          frames.push(now - last)
+          last = now
+        }
+        return frames.sort((a, b) => a - b)
+      })
+      const at = (share: number) => times[Math.floor(times.length * share)] ?? 0
+      console.log(
+        `        frame times while scrolling: p50 ${at(0.5).toFixed(1)} ms, p95 ${at(0.95).toFixed(1)} ms, longest ${at(0.999).toFixed(1)} ms`,
+      )
+      assert.ok(at(0.5) < 50, `a frame takes ${at(0.5)} ms`)
+
+      // What is looked at stays while rows above it get their size.
+      const place = () =>
+        list.evaluate((el) => {
+          const edge = el.getBoundingClientRect().top + 200
+          for (const row of el.querySelectorAll<HTMLElement>('.row')) {
+            const { top, bottom } = row.getBoundingClientRect()
+            if (bottom > edge) return { key: row.dataset['key'], top: Math.round(top) }
+          }
+          return null
+        })
+      const before = await place()
+      await chat.notify({ kind: 'notification', name: 'memory.changed', params: null })
+      await page.evaluate(
+        () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+      )
+      const after = await place()
+      assert.equal(after?.key, before?.key)
+      assert.ok(Math.abs((after?.top ?? 0) - (before?.top ?? 0)) <= 2, JSON.stringify([before, after]))
+    })
+
+    it('answers at the end of them', async () => {
+      // Far more than the window of the model: it is summarised first.
+      await say('And?', { text: 'Ten thousand messages about numbers.' }, { text: 'Still here.' })
+      await chat.page.locator('article.assistant', { hasText: 'Still here.' }).waitFor()
+      const bottom = await chat.page
+        .locator('.list')
+        .evaluate((el) => el.scrollHeight - el.scrollTop - el.clientHeight)
+      assert.ok(bottom < 4, `${bottom} pixels from the end`)
+    })
+  })
 })

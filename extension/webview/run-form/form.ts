@@ -81,7 +81,10 @@ export class LociRunForm extends LitElement {
   #run(event?: Event): void {
     event?.preventDefault()
     if (!this.form || this.running || this.form.problem !== null) return
-    const values = this.form.fields.map((field) => [field.name, this.#valueOf(field)])
+    // What nobody has written anything into is left out, which is not the same as empty.
+    const values = this.form.fields
+      .filter(({ name, value }) => name in this.values || value !== '')
+      .map((field) => [field.name, this.#valueOf(field)])
     vscode.postMessage({ kind: 'run', values: Object.fromEntries(values) as Record<string, string> })
   }
 
@@ -117,7 +120,7 @@ export class LociRunForm extends LitElement {
                 </vscode-button>`
               : nothing
           }
-          <span class="quiet">${form.place}, behind the wall, as an agent would</span>
+          <span class="quiet">Calls ${form.place} behind the wall, without an agent.</span>
         </div>
       </form>
       <section class="outcome" aria-live="polite" aria-busy=${this.running}>${this.#outcome()}</section>
