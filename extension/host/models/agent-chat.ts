@@ -2,6 +2,7 @@ import type { LociClient } from '../../../shared/client/http.ts'
 import {
   runTurn,
   sentenceOf,
+  startConversation,
   type ClientTool,
   type TurnEnd,
   type TurnInput,
@@ -51,8 +52,8 @@ export async function* answerChat(
   const called = input.results.map(({ id }) => handed.get(id)).find((id) => id !== undefined)
   const known = called ?? (key === null ? undefined : chats.get(key))
   const client_tools = tools.filter(({ name }) => !OWN_TOOL.test(name))
-  const start = async () => (await client.letta.conversations.create({ agent_id })).id
   const words = textOfInput(input)
+  const start = () => startConversation(client, agent_id, lastQuestion(messages))
   let conversation_id = known ?? (await start())
   const first = toInput(input, called === undefined, known === undefined ? earlierTalk(messages) : null)
   const turn = await beginTurn(

@@ -32,6 +32,19 @@ export interface ClientTool {
   parameters?: Record<string, unknown> | null
 }
 
+/** Characters of what was said first that name a conversation. */
+const TITLE = 100
+
+/** A new conversation of an agent, named after what is said in it first. Answers its id; throws what the client throws. */
+export async function startConversation(
+  { letta }: LociClient,
+  agent_id: string,
+  words: string,
+): Promise<string> {
+  const summary = words.replaceAll(/\s+/g, ' ').trim().slice(0, TITLE)
+  return (await letta.conversations.create({ agent_id, ...(summary === '' ? {} : { summary }) })).id
+}
+
 /** How long a cancelled turn may take to end by itself, in milliseconds. */
 const CANCEL_LIMIT = 5_000
 

@@ -49,6 +49,11 @@ export class AgentModels implements LanguageModelChatProvider {
     this.#context = services.context
   }
 
+  /** There is a server now: what was known of its agents may be old. */
+  connected(): void {
+    this.#changed.fire()
+  }
+
   /** The library has changed. */
   update(): void {
     const { library } = this.#services

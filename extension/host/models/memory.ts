@@ -1,5 +1,5 @@
 import type { LociClient } from '../../../shared/client/http.ts'
-import { runTurn, sentenceOf, textOf } from './agent-turn.ts'
+import { runTurn, sentenceOf, startConversation, textOf } from './agent-turn.ts'
 import { waitingWords } from './agent-chat.ts'
 import type { ChosenAgent } from './agent-choice.ts'
 
@@ -69,7 +69,7 @@ export async function askAgent(
   signal: AbortSignal,
 ): Promise<string> {
   if (message.trim() === '') throw new Error('There is nothing to ask: give a message.')
-  const { id } = await client.letta.conversations.create({ agent_id: agent.id })
+  const id = await startConversation(client, agent.id, message)
   const turn = runTurn(
     client,
     { conversation_id: id, messages: [{ role: 'user', content: message }] },

@@ -2,7 +2,7 @@ import type { LociClient } from '../../../shared/client/http.ts'
 import { t } from '../l10n.ts'
 import { beginTurn, waitingWords } from './agent-chat.ts'
 import { chooseAgent, listAgents, type AgentChoice, type ChosenAgent } from './agent-choice.ts'
-import { sentenceOf, type TurnInput } from './agent-turn.ts'
+import { sentenceOf, startConversation, type TurnInput } from './agent-turn.ts'
 import { recall, remember } from './memory.ts'
 
 /** What a message to `@loci` is. */
@@ -97,7 +97,7 @@ async function speak(
   signal: AbortSignal,
 ): Promise<ParticipantResult> {
   const before = history.findLast((one) => one.agent_id === agent.id && one.conversation_id !== null)
-  const start = async () => (await client.letta.conversations.create({ agent_id: agent.id })).id
+  const start = () => startConversation(client, agent.id, prompt)
   let conversation_id = before?.conversation_id ?? (await start())
   const text = [prompt.trim() || t('Go on.'), ...references].join('\n\n')
   const messages: TurnInput[] = [{ role: 'user', content: text }]

@@ -2,7 +2,7 @@ import { lm, workspace } from 'vscode'
 import { AgentModels } from './chat-provider.ts'
 import type { Services } from '../services.ts'
 import { told } from '../failures.ts'
-import { OWN_VENDOR, type EditorModel } from './editor-models.ts'
+import { OWN_VENDOR, type EditorModel, type EditorModels } from './editor-models.ts'
 import type { Offer } from './offer.ts'
 import { registerParticipant } from './participant.ts'
 import { registerTools } from './tools.ts'
@@ -12,7 +12,9 @@ export function registerModels(services: Services): void {
   const { context, server, command, log } = services
   let offer: Promise<Offer> | null = null
 
-  const models = async () => (await import('./vscode-models.ts')).vscodeModels(context)
+  let found: Promise<EditorModels> | null = null
+  const models = () =>
+    (found ??= import('./vscode-models.ts').then(({ vscodeModels }) => vscodeModels(context)))
   const propose = (model: EditorModel) =>
     void told('use the model', server, async () => (await import('./use-models.ts')).proposeModel(model))
   const open = async (): Promise<Offer> => {
@@ -45,7 +47,9 @@ export function registerModels(services: Services): void {
     lm.registerLanguageModelChatProvider(OWN_VENDOR, agents),
     services.onDidChangeLibrary(() => agents.update()),
     server.onDidChangeState(({ kind }) => {
-      if (kind === 'connected') logged(follow())
+      if (kind !== 'connected') return
+      logged(follow())
+      agents.connected()
     }),
     workspace.onDidChangeConfiguration((change) => {
       if (change.affectsConfiguration('loci.editorModels')) logged(follow())

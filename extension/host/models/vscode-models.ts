@@ -15,14 +15,31 @@ const newer = vscode as {
   LanguageModelThinkingPart?: abstract new (...args: never[]) => { value: string | string[] }
 }
 
-/** The models of this editor, without those that are Loci's agents. Looking for them asks the user nothing. */
+/**
+ * The models of this editor, without those that are Loci's agents. Looking for them asks the user nothing, and is done
+ * once until the editor says that they have changed. Ends with the context.
+ */
 export function vscodeModels(context: vscode.ExtensionContext): EditorModels {
+  let known: Promise<EditorModel[]> | null = null
+  const look = async () =>
+    (await vscode.lm.selectChatModels())
+      .filter(({ vendor }) => vendor !== OWN_VENDOR)
+      .map((model) => editorModel(model, context.languageModelAccessInformation))
+  context.subscriptions.push(
+    vscode.lm.onDidChangeChatModels(() => {
+      known = null
+    }),
+  )
   return {
     async list() {
-      const models = await vscode.lm.selectChatModels()
+      known ??= look()
+      const models = await known.catch((error: unknown) => {
+        known = null
+        throw error
+      })
+      // Those of an extension that is still starting come with an event, or without.
+      if (models.length === 0) known = null
       return models
-        .filter(({ vendor }) => vendor !== OWN_VENDOR)
-        .map((model) => editorModel(model, context.languageModelAccessInformation))
     },
   }
 }
