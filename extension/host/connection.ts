@@ -8,6 +8,7 @@ import { freePortFrom } from './server/free-port.ts'
 import type { Tokens } from './server/tokens.ts'
 import { startServerProcess, type ServerProcess } from './server-process.ts'
 import type { ServerSettings } from './settings.ts'
+import { t } from './l10n.ts'
 
 export type ConnectionState =
   /** `asked` when the user stopped it: then nothing but a command starts it again. */
@@ -25,7 +26,9 @@ export type ConnectionState =
 export class UntrustedError extends Error {
   constructor() {
     super(
-      'Agents and their tools act on your machine, so Loci does nothing in a workspace that is not trusted.',
+      t(
+        'Agents and their tools act on your machine, so Loci does nothing in a workspace that is not trusted.',
+      ),
     )
   }
 }
@@ -138,7 +141,7 @@ export class Connection implements Disposable {
   /** A sentence for the user about anything that a client threw. */
   async describe(error: unknown): Promise<string> {
     const { describeFailure } = await import('../../shared/client/http.ts')
-    return describeFailure(error, 'url' in this.state ? this.state.url : 'the server')
+    return describeFailure(error, 'url' in this.state ? this.state.url : t('the server'))
   }
 
   dispose(): void {
@@ -157,7 +160,7 @@ export class Connection implements Disposable {
       const own = settings.url === null
       this.#become({
         kind: 'starting',
-        message: own ? 'Starting the server' : `Connecting to ${settings.url}`,
+        message: own ? t('Starting the server') : t('Connecting to {0}', settings.url),
       })
       const { tokens } = this.#options
       const token = own ? await this.#ownToken(settings) : await tokens.of(settings.url ?? '')
@@ -177,7 +180,7 @@ export class Connection implements Disposable {
           refused = refusalOf(error)?.status === 401
           throw new Error(hint(describeFailure(error, url), settings), { cause: error })
         })
-      if (signal.aborted) throw new Error('The connection was closed.')
+      if (signal.aborted) throw new Error(t('The connection was closed.'))
       this.#client = client
       this.#options.log.info(`Connected to ${url} (version ${version}).`)
       await this.#follow(client, { kind: 'connected', url, version, own, local: own && this.#local })
@@ -223,10 +226,10 @@ export class Connection implements Disposable {
     log.error(reason)
     if (lived > STABLE) this.#restarts.reset()
     if (this.#restarts.attempts >= RESTARTS)
-      return this.#fail(`${reason} It was restarted ${RESTARTS} times.`)
+      return this.#fail(t('{0} It was restarted {1} times.', reason, RESTARTS))
     this.#scope = new AbortController()
     const { signal } = this.#scope
-    this.#become({ kind: 'starting', message: 'Restarting the server' })
+    this.#become({ kind: 'starting', message: t('Restarting the server') })
     await delay(this.#restarts.next(), signal)
     if (signal.aborted) return
     await this.client().catch((error: unknown) => log.error(String(error)))
@@ -293,5 +296,7 @@ export class Connection implements Disposable {
 }
 
 function hint(message: string, settings: ServerSettings): string {
-  return settings.url === null ? message : `${message} The address comes from the setting loci.server.url.`
+  return settings.url === null
+    ? message
+    : t('{0} The address comes from the setting loci.server.url.', message)
 }

@@ -1,15 +1,16 @@
 import { commands, window, type Disposable } from 'vscode'
 import { UntrustedError, type Connection } from './connection.ts'
+import { t } from './l10n.ts'
 
 /** Tells the user when the server cannot be had, once for each time, with the buttons that help. */
 export function reportConnectionFailures(connection: Connection): Disposable {
   return connection.onDidChangeState((state) => {
     if (state.kind !== 'failed') return
-    const first = state.token ? 'Enter Token…' : 'Retry'
-    void window.showErrorMessage(`Loci: ${state.message}`, first, 'Show Logs').then((choice) => {
-      if (choice === 'Retry') return commands.executeCommand('loci.refresh')
-      if (choice === 'Enter Token…') return commands.executeCommand('loci.connectToServer')
-      if (choice === 'Show Logs') return commands.executeCommand('loci.showLogs')
+    const first = state.token ? t('Enter Token…') : t('Retry')
+    void window.showErrorMessage(t('Loci: {0}', state.message), first, t('Show Logs')).then((choice) => {
+      if (choice === t('Retry')) return commands.executeCommand('loci.refresh')
+      if (choice === t('Enter Token…')) return commands.executeCommand('loci.connectToServer')
+      if (choice === t('Show Logs')) return commands.executeCommand('loci.showLogs')
       return undefined
     })
   })
@@ -28,17 +29,17 @@ export async function told(
     await work()
   } catch (error) {
     if (error instanceof UntrustedError) {
-      void window.showWarningMessage(error.message, 'Manage Workspace Trust').then((choice) => {
+      void window.showWarningMessage(error.message, t('Manage Workspace Trust')).then((choice) => {
         if (choice !== undefined) return commands.executeCommand('workbench.trust.manage')
         return undefined
       })
       return
     }
     if (connection.hasTold(error)) return
-    const message = `Loci could not ${doing}: ${await connection.describe(error)}`
-    void window.showErrorMessage(message, 'Retry', 'Show Logs').then((choice) => {
-      if (choice === 'Retry') return told(doing, connection, work)
-      if (choice === 'Show Logs') return commands.executeCommand('loci.showLogs')
+    const message = t('Loci could not {0}: {1}', doing, await connection.describe(error))
+    void window.showErrorMessage(message, t('Retry'), t('Show Logs')).then((choice) => {
+      if (choice === t('Retry')) return told(doing, connection, work)
+      if (choice === t('Show Logs')) return commands.executeCommand('loci.showLogs')
       return undefined
     })
   }

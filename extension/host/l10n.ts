@@ -1,5 +1,5 @@
-type Argument = string | number | boolean
-type Translate = (message: string, ...args: Argument[]) => string
+type Argument = string | number | boolean | null | undefined
+type Translate = (message: string, ...args: string[]) => string
 
 let translate: Translate = fill
 
@@ -8,7 +8,7 @@ let translate: Translate = fill
  * written out where it is used; `l10n/bundle.l10n.json` has all of them.
  */
 export function t(message: string, ...args: Argument[]): string {
-  return translate(message, ...args)
+  return translate(message, ...args.map(String))
 }
 
 /** From now on texts are looked up by this, which is VS Code's `l10n.t`. Until then they are English. */
@@ -21,6 +21,6 @@ export function plural(count: number, one: string, many: string): string {
   return t(count === 1 ? one : many, count)
 }
 
-function fill(message: string, ...args: Argument[]): string {
-  return message.replaceAll(/\{(\d+)\}/g, (whole, index: string) => String(args[Number(index)] ?? whole))
+function fill(message: string, ...args: string[]): string {
+  return message.replaceAll(/\{(\d+)\}/g, (whole, index: string) => args[Number(index)] ?? whole)
 }

@@ -2,6 +2,7 @@ import type { LociClient } from '../../shared/client/http.ts'
 import type { Event as Change } from '../../shared/schema/event.ts'
 import { createActivities, type Activity } from './activity.ts'
 import { createDetailsCache, type AgentDetails } from './details.ts'
+import { t } from './l10n.ts'
 
 type Letta = LociClient['letta']
 type AgentState = Awaited<ReturnType<Letta['agents']['retrieve']>>
@@ -265,7 +266,7 @@ function agentInfo(agent: AgentState): AgentInfo {
 function blockInfo(block: BlockState): BlockInfo {
   return {
     id: block.id ?? '',
-    label: block.label ?? '(no label)',
+    label: block.label ?? t('(no label)'),
     value: block.value,
     limit: block.limit ?? 0,
     description: block.description ?? null,
@@ -278,7 +279,7 @@ function blockInfo(block: BlockState): BlockInfo {
 function toolInfo(tool: ToolState): ToolInfo {
   return {
     id: tool.id,
-    name: tool.name ?? '(no name)',
+    name: tool.name ?? t('(no name)'),
     description: tool.description ?? null,
     tool_type: tool.tool_type ?? 'custom',
     mcp_server_id: mcpServerOf(tool),

@@ -1,12 +1,13 @@
+import { t } from './l10n.ts'
 /** The server's rule for names, told before it has to be asked (shared/schema/agent.ts). */
 const NAME = /^[\p{L}\p{M}\p{N}_ '-]+$/u
 
 /** What is wrong with a name, in a sentence; null for a good one. */
 export function checkAgentName(value: string, taken: readonly string[]): string | null {
   const name = value.trim()
-  if (name === '') return 'An agent needs a name.'
-  if (!NAME.test(name)) return 'Letters, digits, spaces, apostrophes, underscores and hyphens only.'
-  if (taken.includes(name)) return `There is an agent called ${name} already.`
+  if (name === '') return t('An agent needs a name.')
+  if (!NAME.test(name)) return t('Letters, digits, spaces, apostrophes, underscores and hyphens only.')
+  if (taken.includes(name)) return t('There is an agent called {0} already.', name)
   return null
 }
 

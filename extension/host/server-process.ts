@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { t } from './l10n.ts'
 
 export interface ServerProcessOptions {
   /** The bundled command, `dist/loci.js`. */
@@ -72,7 +73,8 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   try {
     const url = await firstUrl(child, log, signal, startLimit)
     child.once('exit', (code, signal) => {
-      if (!asked) died(`The Loci server (process ${child.pid}) ended by itself: ${ending(code, signal)}.`)
+      if (!asked)
+        died(t('The Loci server (process {0}) ended by itself: {1}.', child.pid, ending(code, signal)))
     })
     return { url, pid: child.pid ?? 0, stop }
   } catch (error) {
@@ -91,9 +93,9 @@ function firstUrl(
     const said: string[] = []
     const fail = (reason: string) => {
       clearTimeout(timer)
-      reject(new Error(`The Loci server did not start: ${reason}`))
+      reject(new Error(t('The Loci server did not start: {0}', reason)))
     }
-    const timer = setTimeout(() => fail(`it said no address within ${limit / 1000} seconds.`), limit)
+    const timer = setTimeout(() => fail(t('it said no address within {0} seconds.', limit / 1000)), limit)
     const read = (line: string) => {
       log(line)
       if (line.trim() !== '') said.push(line.trim())
@@ -105,7 +107,7 @@ function firstUrl(
     for (const stream of [child.stdout, child.stderr]) {
       if (stream) createInterface({ input: stream }).on('line', read)
     }
-    signal.addEventListener('abort', () => fail('it was asked to stop.'))
+    signal.addEventListener('abort', () => fail(t('it was asked to stop.')))
     child.once('error', (error) => fail(error.message))
     // `close`, not `exit`: what it said last has been read by then.
     child.once('close', (code, signal) =>
@@ -125,5 +127,5 @@ async function stopChild(child: ChildProcess, limit: number): Promise<void> {
 }
 
 function ending(code: number | null, signal: NodeJS.Signals | null): string {
-  return signal === null ? `exit code ${code}` : `signal ${signal}`
+  return signal === null ? t('exit code {0}', code) : t('signal {0}', signal)
 }

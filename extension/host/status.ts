@@ -1,5 +1,6 @@
 import { commands, StatusBarAlignment, ThemeColor, window, type Disposable } from 'vscode'
 import type { Connection, ConnectionState } from './connection.ts'
+import { t } from './l10n.ts'
 
 /** The one status bar item, and the context keys `loci.state` and `loci.own` that menus and welcome texts ask for. */
 export function createStatus(connection: Connection): Disposable {
@@ -10,7 +11,7 @@ export function createStatus(connection: Connection): Disposable {
     const look = statusLook(state)
     item.text = look.text
     item.tooltip = look.tooltip
-    item.accessibilityInformation = { label: `Loci: ${look.tooltip}`, role: 'button' }
+    item.accessibilityInformation = { label: t('Loci: {0}', look.tooltip), role: 'button' }
     item.backgroundColor = look.error ? new ThemeColor('statusBarItem.errorBackground') : undefined
     void commands.executeCommand('setContext', 'loci.state', state.kind)
     void commands.executeCommand('setContext', 'loci.own', state.kind === 'connected' && state.own)
@@ -36,7 +37,7 @@ interface Look {
 export function statusLook(state: ConnectionState): Look {
   switch (state.kind) {
     case 'stopped':
-      return { text: '$(circle-outline) Loci', tooltip: 'The server is not running' }
+      return { text: '$(circle-outline) Loci', tooltip: t('The server is not running') }
     case 'starting':
       return { text: '$(loading~spin) Loci', tooltip: `${state.message}…` }
     case 'connected':
@@ -44,7 +45,7 @@ export function statusLook(state: ConnectionState): Look {
     case 'lost':
       return {
         text: '$(sync~spin) Loci',
-        tooltip: `Trying again to reach ${state.url}. ${state.message}`,
+        tooltip: t('Trying again to reach {0}. {1}', state.url, state.message),
       }
     case 'failed':
       return { text: '$(error) Loci', tooltip: state.message, error: true }
@@ -55,15 +56,23 @@ function connectedLook({ url, version, own, local, polled }: ConnectionState & {
   const { host, port } = new URL(url)
   if (polled)
     return {
-      text: `$(remote) Loci ${host}`,
-      tooltip: `Connected to ${url}, version ${version}: a Letta server that is not Loci. It tells no changes (views are read again every 30 seconds) and keeps no versions of blocks`,
+      text: t('$(remote) Loci {0}', host),
+      tooltip: t(
+        'Connected to {0}, version {1}: a Letta server that is not Loci. It tells no changes (views are read again every 30 seconds) and keeps no versions of blocks',
+        url,
+        version,
+      ),
     }
-  if (!own) return { text: `$(remote) Loci ${host}`, tooltip: `Connected to ${url}, version ${version}` }
-  const ends = 'It stops when this window closes.'
+  if (!own)
+    return { text: t('$(remote) Loci {0}', host), tooltip: t('Connected to {0}, version {1}', url, version) }
+  const ends = t('It stops when this window closes.')
   if (local)
-    return { text: `$(pass) Loci :${port}`, tooltip: `Local server at ${url}, version ${version}. ${ends}` }
+    return {
+      text: `$(pass) Loci :${port}`,
+      tooltip: t('Local server at {0}, version {1}. {2}', url, version, ends),
+    }
   return {
     text: '$(pass) Loci',
-    tooltip: `Running for this window on port ${port}, version ${version}. ${ends}`,
+    tooltip: t('Running for this window on port {0}, version {1}. {2}', port, version, ends),
   }
 }

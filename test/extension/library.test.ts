@@ -145,10 +145,6 @@ describe('the library of a server', () => {
 
   it('reads MCP servers and files again when they change', async () => {
     const agent = await create('Reader')
-    const server = {
-      server_name: 'none',
-      config: { mcp_server_type: 'stdio', command: 'x', args: [] },
-    } as const
     const config = { mcp_server_type: 'stdio' as const, command: 'x', args: [] }
     const made = await loci.letta.mcpServers.create({ server_name: 'none', config })
     await library.apply([change('mcp_server.created', made.id ?? '')])

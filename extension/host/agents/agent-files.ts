@@ -2,6 +2,7 @@ import { commands, Uri, window, workspace } from 'vscode'
 import type { LociClient } from '../../../shared/client/http.ts'
 import type { AgentInfo } from '../library.ts'
 import { exportAgent } from './remove.ts'
+import { t } from '../l10n.ts'
 
 const FILTERS = { 'Agent files': ['af', 'json'] }
 
@@ -9,7 +10,9 @@ const FILTERS = { 'Agent files': ['af', 'json'] }
 export async function importAgentFile(client: LociClient, given?: Uri): Promise<string | null> {
   const chosen =
     given ??
-    (await window.showOpenDialog({ title: 'Import Agent File', openLabel: 'Import', filters: FILTERS }))?.[0]
+    (
+      await window.showOpenDialog({ title: t('Import Agent File'), openLabel: t('Import'), filters: FILTERS })
+    )?.[0]
   if (!chosen) return null
   const bytes = await workspace.fs.readFile(chosen)
   const file = new File([new Uint8Array(bytes)], chosen.path.split('/').at(-1) ?? 'agent.af')
@@ -20,7 +23,7 @@ export async function importAgentFile(client: LociClient, given?: Uri): Promise<
   )
   const { warnings = [] } = answer as { warnings?: string[] }
   if (warnings.length > 0) {
-    void window.showWarningMessage(`The agent is there. ${warnings.join(' ')}`)
+    void window.showWarningMessage(t('The agent is there. {0}', warnings.join(' ')))
   }
   return answer.agent_ids[0] ?? null
 }
@@ -30,16 +33,20 @@ export async function exportAgentFile(client: LociClient, agent: AgentInfo): Pro
   const name = `${agent.name.replaceAll(/[^\p{L}\p{N}_ -]/gu, '_')}.af`
   const folder = workspace.workspaceFolders?.[0]?.uri
   const target = await window.showSaveDialog({
-    title: `Export ${agent.name}`,
-    saveLabel: 'Export',
+    title: t('Export {0}', agent.name),
+    saveLabel: t('Export'),
     filters: FILTERS,
     ...(folder ? { defaultUri: Uri.joinPath(folder, name) } : {}),
   })
   if (!target) return
   await workspace.fs.writeFile(target, new TextEncoder().encode(await exportAgent(client.letta, agent.id)))
-  const text = `${agent.name} is in ${workspace.asRelativePath(target)}: its memory, tools and messages, without secrets.`
-  void window.showInformationMessage(text, 'Open').then((choice) => {
-    if (choice === 'Open') return commands.executeCommand('vscode.open', target)
+  const text = t(
+    '{0} is in {1}: its memory, tools and messages, without secrets.',
+    agent.name,
+    workspace.asRelativePath(target),
+  )
+  void window.showInformationMessage(text, t('Open')).then((choice) => {
+    if (choice === t('Open')) return commands.executeCommand('vscode.open', target)
     return undefined
   })
 }

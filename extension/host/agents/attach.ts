@@ -3,6 +3,7 @@ import type { LociClient } from '../../../shared/client/http.ts'
 import type { Library } from '../library.ts'
 import type { Dragged } from '../views/dragged.ts'
 import { byLabel, type Entry } from '../views/entry.ts'
+import { t } from '../l10n.ts'
 
 /** Attaches blocks and tools to an agent; what it has already is left alone. Throws what the client throws. */
 export async function attachTo(
@@ -30,12 +31,12 @@ export async function attachToPicked(client: LociClient, library: Library, row: 
     .map((agent) => ({ label: agent.name, description: agent.model ?? '', id: agent.id }))
     .sort(byLabel)
   if (items.length === 0) {
-    void window.showInformationMessage(`Every agent has ${row.label} already.`)
+    void window.showInformationMessage(t('Every agent has {0} already.', row.label))
     return
   }
   const picked = await window.showQuickPick(items, {
-    title: `Attach ${row.label}`,
-    placeHolder: 'To which agents?',
+    title: t('Attach {0}', row.label),
+    placeHolder: t('To which agents?'),
     canPickMany: true,
   })
   for (const { id } of picked ?? []) await attachTo(client, library, [{ kind, id: object_id }], id)
@@ -64,8 +65,8 @@ export async function attachPicked(
     .map((item) => ({ ...item, description: item.description.slice(0, 80).replaceAll('\n', ' ') }))
     .sort(byLabel)
   const picked = await window.showQuickPick(items, {
-    title: `Attach to ${agent.name}`,
-    placeHolder: kind === 'block' ? 'Which memory blocks does it share?' : 'Which tools may it use?',
+    title: t('Attach to {0}', agent.name),
+    placeHolder: kind === 'block' ? t('Which memory blocks does it share?') : t('Which tools may it use?'),
     canPickMany: true,
     matchOnDescription: true,
   })
@@ -77,7 +78,7 @@ export async function attachPicked(
 export async function detach(client: LociClient, library: Library, row: Entry): Promise<() => Promise<void>> {
   const { kind, object_id, agent_id } = row
   if ((kind !== 'block' && kind !== 'tool') || object_id === undefined || agent_id === undefined)
-    throw new Error('Choose a block or a tool of an agent.')
+    throw new Error(t('Choose a block or a tool of an agent.'))
   const { agents } = client.letta
   if (kind === 'block') await agents.blocks.detach(object_id, { agent_id })
   else await agents.tools.detach(object_id, { agent_id })

@@ -3,19 +3,20 @@ import type { LociClient } from '../../../shared/client/http.ts'
 import type { Library } from '../library.ts'
 import { byLabel } from '../views/entry.ts'
 import { checkLabel } from './rename.ts'
+import { t } from '../l10n.ts'
 
 /** Asks for label, description and agents, and makes the block; answers its id. Null when the user changes their mind. */
 export async function newBlock(client: LociClient, library: Library): Promise<string | null> {
   const label = await window.showInputBox({
-    title: 'New Block (1/3): Label',
-    prompt: 'What is the memory about? One word, for example team, project or style.',
+    title: t('New Block (1/3): Label'),
+    prompt: t('What is the memory about? One word, for example team, project or style.'),
     validateInput: checkLabel,
     ignoreFocusOut: true,
   })
   if (label === undefined) return null
   const description = await window.showInputBox({
-    title: 'New Block (2/3): Description',
-    prompt: 'What agents are told that belongs into it; it guides what they write. It may be empty.',
+    title: t('New Block (2/3): Description'),
+    prompt: t('What agents are told that belongs into it; it guides what they write. It may be empty.'),
     ignoreFocusOut: true,
   })
   if (description === undefined) return null
@@ -28,8 +29,8 @@ export async function newBlock(client: LociClient, library: Library): Promise<st
     agents.length === 0
       ? []
       : await window.showQuickPick(agents.sort(byLabel), {
-          title: 'New Block (3/3): Agents',
-          placeHolder: 'Which agents share it? None is fine, too.',
+          title: t('New Block (3/3): Agents'),
+          placeHolder: t('Which agents share it? None is fine, too.'),
           canPickMany: true,
           ignoreFocusOut: true,
         })

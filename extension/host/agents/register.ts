@@ -11,6 +11,7 @@ import { attachPicked, attachToPicked, detach } from './attach.ts'
 import { newBlock } from './new-block.ts'
 import { exportAgent, importAgent, remove, warningFor, type Removal } from './remove.ts'
 import { rename } from './rename.ts'
+import { t } from '../l10n.ts'
 
 /** The commands about agents, their blocks and tools, but for their chat. `selection` has the rows that keys act on. */
 export function registerAgents(
@@ -30,68 +31,71 @@ export function registerAgents(
       if (isEntry(row)) await work(row, rowsOf(row, given === undefined ? selection() : selected))
     })
   const offerUndo = (removals: readonly Removal[]) => {
-    const text = `Deleted ${removals.map(({ what }) => what).join(', ')}.`
+    const text = t('Deleted {0}.', removals.map(({ what }) => what).join(', '))
     const undos = removals.flatMap((removal) => removal.undo ?? [])
     const undo = () =>
       library.during(async () => {
         for (const each of undos) await each()
       })
-    const buttons = undos.length > 0 ? ['Undo'] : []
+    const buttons = undos.length > 0 ? [t('Undo')] : []
     void window.showInformationMessage(text, ...buttons).then((choice) => {
-      if (choice === 'Undo') return told('undo that', server, undo)
+      if (choice === t('Undo')) return told(t('undo that'), server, undo)
       return undefined
     })
   }
 
   context.subscriptions.push(
-    command('loci.newAgent', 'create the agent', async () => {
+    command('loci.newAgent', t('create the agent'), async () => {
       const client = await ready()
       if (library.agents.size === 0 && !(await mayMakeAgent(readSettings()))) return
       const created = await newAgent(client, namesOf(library))
       if (created) await commands.executeCommand('loci.openChat', created.id)
     }),
-    command('loci.newBlock', 'create the block', async () => {
+    command('loci.newBlock', t('create the block'), async () => {
       await newBlock(await ready(), library)
     }),
-    command('loci.importAgent', 'import that file', async (given) => {
+    command('loci.importAgent', t('import that file'), async (given) => {
       const client = await ready()
       if (library.agents.size === 0 && !(await mayMakeAgent(readSettings()))) return
       const id = await importAgentFile(client, given instanceof Uri ? given : undefined)
       if (id !== null) await commands.executeCommand('loci.openChat', id)
     }),
-    command('loci.exportAgent', 'export the agent', async (given) => {
+    command('loci.exportAgent', t('export the agent'), async (given) => {
       const client = await ready()
-      const agent = await agentOf(given, library, 'Export Agent')
+      const agent = await agentOf(given, library, t('Export Agent'))
       if (agent) await exportAgentFile(client, agent)
     }),
-    onRow('loci.rename', 'rename it', async (row) => rename(await ready(), library, row)),
-    onRow('loci.duplicateAgent', 'duplicate the agent', async (row) => {
+    onRow('loci.rename', t('rename it'), async (row) => rename(await ready(), library, row)),
+    onRow('loci.duplicateAgent', t('duplicate the agent'), async (row) => {
       const { letta } = await ready()
       const text = await exportAgent(letta, row.object_id ?? '')
       const name = freeCopy(row.label, namesOf(library))
       await library.during(() => importAgent(letta, text, { name }))
     }),
-    onRow('loci.attachTo', 'attach it', async (row) => attachToPicked(await ready(), library, row)),
-    onRow('loci.attachBlock', 'attach the blocks', async (row) =>
+    onRow('loci.attachTo', t('attach it'), async (row) => attachToPicked(await ready(), library, row)),
+    onRow('loci.attachBlock', t('attach the blocks'), async (row) =>
       attachPicked(await ready(), library, row, 'block'),
     ),
-    onRow('loci.attachTool', 'attach the tools', async (row) =>
+    onRow('loci.attachTool', t('attach the tools'), async (row) =>
       attachPicked(await ready(), library, row, 'tool'),
     ),
-    onRow('loci.detach', 'detach it', async (row) => {
+    onRow('loci.detach', t('detach it'), async (row) => {
       const undo = await detach(await ready(), library, row)
-      const agent = library.agents.get(row.agent_id ?? '')?.name ?? 'the agent'
-      void window.showInformationMessage(`Detached ${row.label} from ${agent}.`, 'Undo').then((choice) => {
-        if (choice === 'Undo') return told('undo that', server, undo)
-        return undefined
-      })
+      const agent = library.agents.get(row.agent_id ?? '')?.name ?? t('the agent')
+      void window
+        .showInformationMessage(t('Detached {0} from {1}.', row.label, agent), t('Undo'))
+        .then((choice) => {
+          if (choice === t('Undo')) return told(t('undo that'), server, undo)
+          return undefined
+        })
     }),
-    onRow('loci.delete', 'delete it', async (row, rows) => {
+    onRow('loci.delete', t('delete it'), async (row, rows) => {
       const client = await ready()
       const warning = warningFor(rows, library)
       if (warning) {
         const { message, detail } = warning
-        if ((await window.showWarningMessage(message, { modal: true, detail }, 'Delete')) !== 'Delete') return
+        if ((await window.showWarningMessage(message, { modal: true, detail }, t('Delete'))) !== t('Delete'))
+          return
       }
       const removals: Removal[] = []
       try {
@@ -100,7 +104,7 @@ export function registerAgents(
         if (removals.length > 0) offerUndo(removals)
       }
     }),
-    onRow('loci.refreshMcpServer', 'reach the MCP server', async (row) => {
+    onRow('loci.refreshMcpServer', t('reach the MCP server'), async (row) => {
       const { letta } = await ready()
       try {
         await letta.mcpServers.refresh(row.object_id ?? '')
@@ -108,7 +112,7 @@ export function registerAgents(
         await library.reload()
       }
     }),
-    onRow('loci.copyId', 'copy its id', async (row) => {
+    onRow('loci.copyId', t('copy its id'), async (row) => {
       await env.clipboard.writeText(row.object_id ?? '')
     }),
   )
@@ -132,7 +136,7 @@ function namesOf(library: Library): string[] {
 /** `Scout copy`, then `Scout copy 2` and so on. */
 export function freeCopy(name: string, taken: readonly string[]): string {
   for (let n = 1; ; n++) {
-    const copy = n === 1 ? `${name} copy` : `${name} copy ${n}`
+    const copy = n === 1 ? t('{0} copy', name) : t('{0} copy {1}', name, n)
     if (!taken.includes(copy)) return copy
   }
 }
@@ -144,6 +148,6 @@ async function agentOf(given: unknown, library: Library, title: string): Promise
   const items = [...library.agents.values()]
     .map((agent) => ({ label: agent.name, description: agent.model ?? '', agent }))
     .sort(byLabel)
-  const picked = await window.showQuickPick(items, { title, placeHolder: 'Which agent?' })
+  const picked = await window.showQuickPick(items, { title, placeHolder: t('Which agent?') })
   return picked?.agent ?? null
 }

@@ -1,6 +1,7 @@
 import type { LociClient } from '../../../shared/client/http.ts'
 import type { Library } from '../library.ts'
 import { listNames, type Entry } from '../views/entry.ts'
+import { t } from '../l10n.ts'
 
 /** What has been deleted, and how to bring it back. */
 export interface Removal {
@@ -18,16 +19,23 @@ export function warningFor(
   const agents = rows.filter((row) => row.kind === 'agent')
   if (agents.length > 0) {
     return {
-      message: `Delete ${agents.length === 1 ? `agent ${agents[0]?.label}` : `${agents.length} agents`}?`,
-      detail:
+      message: t(
+        'Delete {0}?',
+        agents.length === 1 ? t('agent {0}', agents[0]?.label) : t('{0} agents', agents.length),
+      ),
+      detail: t(
         'Undo brings back memory, tools, files and the main conversation, under a new id. Other conversations, archival memory, values of secrets and runs are lost: “loci backup” keeps everything.',
+      ),
     }
   }
   const servers = rows.filter((row) => row.kind === 'mcp-server')
   if (servers.length > 0) {
     return {
-      message: `Delete ${servers.length === 1 ? `MCP server ${servers[0]?.label}` : `${servers.length} MCP servers`}?`,
-      detail: 'Its tools go with it, also from the agents that have them. There is no undo.',
+      message: t(
+        'Delete {0}?',
+        servers.length === 1 ? t('MCP server {0}', servers[0]?.label) : t('{0} MCP servers', servers.length),
+      ),
+      detail: t('Its tools go with it, also from the agents that have them. There is no undo.'),
     }
   }
   const shared = rows.flatMap((row) => {
@@ -37,10 +45,10 @@ export function warningFor(
           agent.block_ids.includes(row.object_id ?? '') || agent.tool_ids.includes(row.object_id ?? ''),
       )
       .map((agent) => agent.name)
-    return names.length === 0 ? [] : [`${row.label} is used by ${listNames(names)}.`]
+    return names.length === 0 ? [] : [t('{0} is used by {1}.', row.label, listNames(names))]
   })
   if (shared.length === 0) return null
-  return { message: `Delete ${listNames(rows.map((row) => row.label))}?`, detail: shared.join('\n') }
+  return { message: t('Delete {0}?', listNames(rows.map((row) => row.label))), detail: shared.join('\n') }
 }
 
 /** Deletes what the row stands for. Throws what the client throws; then nothing is deleted. */
@@ -57,11 +65,11 @@ export async function remove(client: LociClient, library: Library, row: Entry): 
     case 'mcp-server':
       await letta.mcpServers.delete(id)
       // Its secrets are told to nobody, so that it cannot be made again.
-      return { what: `MCP server ${row.label}`, undo: null }
+      return { what: t('MCP server {0}', row.label), undo: null }
     case 'conversation':
     case 'file':
     case 'group':
-      throw new Error(`${row.label} cannot be deleted here.`)
+      throw new Error(t('{0} cannot be deleted here.', row.label))
   }
 }
 
@@ -72,7 +80,7 @@ async function removeAgent(letta: Letta, id: string, name: string): Promise<Remo
   const { blocks } = await letta.agents.retrieve(id, { include: ['agent.blocks'] })
   await letta.agents.delete(id)
   return {
-    what: `agent ${name}`,
+    what: t('agent {0}', name),
     async undo() {
       const restored = await importAgent(letta, file, { name })
       await shareAgain(letta, restored, blocks)
@@ -111,7 +119,7 @@ async function removeBlock(letta: Letta, library: Library, id: string, label: st
   const sharers = [...library.agents.values()].filter((agent) => agent.block_ids.includes(id))
   await letta.blocks.delete(id)
   return {
-    what: `block ${label}`,
+    what: t('block {0}', label),
     async undo() {
       const again = await letta.blocks.create({
         label,
@@ -130,7 +138,7 @@ async function removeTool(letta: Letta, library: Library, id: string, name: stri
   const users = [...library.agents.values()].filter((agent) => agent.tool_ids.includes(id))
   await letta.tools.delete(id)
   return {
-    what: `tool ${name}`,
+    what: t('tool {0}', name),
     async undo() {
       const { source_code, source_type, description, tags, json_schema, default_requires_approval } = tool
       const again = await letta.tools.create({
@@ -168,6 +176,6 @@ export async function importAgent(
     { maxRetries: 0 },
   )
   const id = agent_ids[0]
-  if (id === undefined) throw new Error('The file has no agent.')
+  if (id === undefined) throw new Error(t('The file has no agent.'))
   return id
 }

@@ -3,6 +3,7 @@ import type { LociClient } from '../../../shared/client/http.ts'
 import type { Library } from '../library.ts'
 import { checkAgentName } from '../new-agent.ts'
 import type { Entry } from '../views/entry.ts'
+import { t } from '../l10n.ts'
 
 /** Asks for another name of the agent, or label of the block, and gives it. */
 export async function rename(client: LociClient, library: Library, row: Entry): Promise<void> {
@@ -11,9 +12,9 @@ export async function rename(client: LociClient, library: Library, row: Entry): 
   const taken = isAgent ? [...library.agents.values()].map((agent) => agent.name) : []
   const others = taken.filter((name) => name !== label)
   const name = await window.showInputBox({
-    title: `Rename ${label}`,
+    title: t('Rename {0}', label),
     value: label,
-    prompt: isAgent ? 'What is the agent called?' : 'What do its agents call the block?',
+    prompt: isAgent ? t('What is the agent called?') : t('What do its agents call the block?'),
     validateInput: (value) => (isAgent ? checkAgentName(value, others) : checkLabel(value)),
   })
   if (name === undefined || name.trim() === label) return
@@ -23,5 +24,5 @@ export async function rename(client: LociClient, library: Library, row: Entry): 
 
 /** What is wrong with a block's label, in a sentence; null for a good one. */
 export function checkLabel(value: string): string | null {
-  return value.trim() === '' ? 'A block needs a label.' : null
+  return value.trim() === '' ? t('A block needs a label.') : null
 }

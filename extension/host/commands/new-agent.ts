@@ -1,6 +1,7 @@
 import { QuickPickItemKind, window, type QuickPickItem } from 'vscode'
 import type { LociClient } from '../../../shared/client/http.ts'
 import { checkAgentName, freeName, humanBlock, personaBlock } from '../new-agent.ts'
+import { t } from '../l10n.ts'
 
 interface ModelItem extends QuickPickItem {
   handle?: string
@@ -15,8 +16,8 @@ export async function newAgent(
   taken: readonly string[],
 ): Promise<{ id: string; name: string } | null> {
   const name = await window.showInputBox({
-    title: 'New Agent (1/2): Name',
-    prompt: 'What is the agent called? Letters, digits, spaces, apostrophes, underscores and hyphens.',
+    title: t('New Agent (1/2): Name'),
+    prompt: t('What is the agent called? Letters, digits, spaces, apostrophes, underscores and hyphens.'),
     value: freeName(taken),
     validateInput: (value) => checkAgentName(value, taken),
     ignoreFocusOut: true,
@@ -34,8 +35,8 @@ export async function newAgent(
 
 async function pickModel(client: LociClient): Promise<string | null> {
   const picked = await window.showQuickPick<ModelItem>(modelItems(client), {
-    title: 'New Agent (2/2): Model',
-    placeHolder: 'Which model does the agent think with?',
+    title: t('New Agent (2/2): Model'),
+    placeHolder: t('Which model does the agent think with?'),
     matchOnDescription: true,
     ignoreFocusOut: true,
   })
@@ -46,21 +47,24 @@ async function modelItems(client: LociClient): Promise<ModelItem[]> {
   const models = await client.letta.models.list()
   const handles = models.map((model) => ({
     handle: model.handle ?? model.model,
-    window: `${Math.round(model.context_window / 1000)}k context`,
+    window: t('{0}k context', Math.round(model.context_window / 1000)),
   }))
   const items = handles
     .filter(({ handle }) => handle !== 'loci/demo')
     .map(({ handle, window }): ModelItem => ({ label: `$(sparkle) ${handle}`, description: window, handle }))
   const demo: ModelItem = {
     label: '$(beaker) loci/demo',
-    description: 'scripted, needs no key',
-    detail:
+    description: t('scripted, needs no key'),
+    detail: t(
       'Not a language model: a small script that shows how an agent edits its memory and answers from it.',
+    ),
     handle: 'loci/demo',
   }
   const hint =
     items.length === 0
-      ? 'No model provider found: set OPENAI_API_KEY, or run Ollama or LM Studio, and start the server again'
-      : 'Without a model'
+      ? t(
+          'No model provider found: set OPENAI_API_KEY, or run Ollama or LM Studio, and start the server again',
+        )
+      : t('Without a model')
   return [...items, { label: hint, kind: QuickPickItemKind.Separator }, demo]
 }

@@ -1,6 +1,7 @@
 import { window } from 'vscode'
 import type { AgentInfo, Library } from '../library.ts'
 import type { Entry } from '../views/entry.ts'
+import { t } from '../l10n.ts'
 
 /**
  * The agent that Open Chat means: the one of the tree row or id that it was given, else the one the user picks.
@@ -14,7 +15,10 @@ export async function chooseAgent(given: unknown, library: Library): Promise<Age
     description: agent.model ?? '',
     agent,
   }))
-  const picked = await window.showQuickPick(items, { title: 'Open Chat', placeHolder: 'With which agent?' })
+  const picked = await window.showQuickPick(items, {
+    title: t('Open Chat'),
+    placeHolder: t('With which agent?'),
+  })
   return picked?.agent ?? null
 }
 
@@ -22,6 +26,6 @@ async function knownAgent(id: string, library: Library): Promise<AgentInfo> {
   // It may have been made a moment ago, in this very command's caller.
   if (!library.agents.has(id)) await library.reload()
   const agent = library.agents.get(id)
-  if (!agent) throw new Error(`There is no agent ${id} any more.`)
+  if (!agent) throw new Error(t('There is no agent {0} any more.', id))
   return agent
 }

@@ -4,6 +4,7 @@ import { childEnvironment } from '../server/child-environment.ts'
 import { runLoci } from '../server/run-loci.ts'
 import { dataPlace, networkSettings, readSettings } from '../settings.ts'
 import { TOKEN_INPUT, withLoci, type McpJsonEntry } from './mcp-json.ts'
+import { t } from '../l10n.ts'
 
 /**
  * Writes `.vscode/mcp.json` of a workspace folder, so that everybody's editor there offers Loci's MCP server, after showing
@@ -12,12 +13,14 @@ import { TOKEN_INPUT, withLoci, type McpJsonEntry } from './mcp-json.ts'
 export async function installMcpServer(services: Services): Promise<void> {
   const folder =
     (workspace.workspaceFolders?.length ?? 0) > 1
-      ? await window.showWorkspaceFolderPick({ placeHolder: 'In which folder?' })
+      ? await window.showWorkspaceFolderPick({ placeHolder: t('In which folder?') })
       : workspace.workspaceFolders?.[0]
   if (!folder) {
     if (workspace.workspaceFolders === undefined)
       void window.showInformationMessage(
-        'Open a folder first: what is written is its .vscode/mcp.json. VS Code’s own chat lists Loci without that.',
+        t(
+          'Open a folder first: what is written is its .vscode/mcp.json. VS Code’s own chat lists Loci without that.',
+        ),
       )
     return
   }
@@ -25,14 +28,14 @@ export async function installMcpServer(services: Services): Promise<void> {
   const before = await textOf(file)
   const after = changed(before, await entryFor(services), file)
   if (after === before) {
-    void window.showInformationMessage(`${workspace.asRelativePath(file)} has Loci already.`)
+    void window.showInformationMessage(t('{0} has Loci already.', workspace.asRelativePath(file)))
     return
   }
   if (!(await agreed(file, before, after))) return
   await workspace.fs.createDirectory(Uri.joinPath(folder.uri, '.vscode'))
   await workspace.fs.writeFile(file, new TextEncoder().encode(after))
-  const text = 'VS Code offers Loci’s MCP server in this folder.'
-  void window.showInformationMessage(text, 'List Servers').then((choice) => {
+  const text = t('VS Code offers Loci’s MCP server in this folder.')
+  void window.showInformationMessage(text, t('List Servers')).then((choice) => {
     if (choice !== undefined) return commands.executeCommand('workbench.mcp.listServer')
     return undefined
   })
@@ -44,7 +47,12 @@ function changed(before: string, entry: McpJsonEntry, file: Uri): string {
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new Error(
-      `${file.fsPath} was left as it is, because it cannot be read: ${why} Correct it (comments have to go), or add the server by hand: ${JSON.stringify(entry)}`,
+      t(
+        '{0} was left as it is, because it cannot be read: {1} Correct it (comments have to go), or add the server by hand: {2}',
+        file.fsPath,
+        why,
+        JSON.stringify(entry),
+      ),
       { cause },
     )
   }
@@ -63,7 +71,7 @@ async function entryFor({ context, tokens }: Services): Promise<McpJsonEntry> {
     ['mcp', 'install', 'vscode', '--print', '--data', dataPlace(settings)],
     { ...childEnvironment(process.env, networkSettings(), ''), LOCI_HOME: dataPlace(settings) },
   )
-  if (code !== 0) throw new Error(stderr.trim() || `loci mcp install ended with ${code}.`)
+  if (code !== 0) throw new Error(stderr.trim() || t('loci mcp install ended with {0}.', code))
   const { servers } = JSON.parse(stdout) as { servers: { loci: McpJsonEntry } }
   return servers.loci
 }
@@ -87,13 +95,13 @@ async function agreed(file: Uri, before: string, after: string): Promise<boolean
   })
   const side = (query: string) => Uri.from({ scheme, path: file.path, query })
   try {
-    await commands.executeCommand('vscode.diff', side('before'), side('after'), `${name} ← Loci`)
+    await commands.executeCommand('vscode.diff', side('before'), side('after'), t('{0} ← Loci', name))
     // Stays while the difference is looked at, which a notification does not.
-    const choice = await window.showQuickPick(['Write', 'Leave It'], {
-      title: `Write Loci’s MCP server to ${name}?`,
+    const choice = await window.showQuickPick([t('Write'), t('Leave It')], {
+      title: t('Write Loci’s MCP server to {0}?', name),
       ignoreFocusOut: true,
     })
-    return choice === 'Write'
+    return choice === t('Write')
   } finally {
     provider.dispose()
   }

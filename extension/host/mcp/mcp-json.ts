@@ -1,3 +1,4 @@
+import { t } from '../l10n.ts'
 /** An entry of `.vscode/mcp.json`. */
 export type McpJsonEntry =
   | { type: 'stdio'; command: string; args: string[] }
@@ -25,7 +26,7 @@ export const TOKEN_INPUT: McpJsonInput = {
 export function withLoci(text: string, entry: McpJsonEntry): string {
   const file: unknown = text.trim() === '' ? {} : JSON.parse(text)
   if (typeof file !== 'object' || file === null || Array.isArray(file))
-    throw new Error('It is no JSON object.')
+    throw new Error(t('It is no JSON object.'))
   const { servers, inputs, ...rest } = file as { servers?: object; inputs?: McpJsonInput[] }
   const asks = JSON.stringify(entry).includes(`\${input:${TOKEN_INPUT.id}}`)
   const others = (inputs ?? []).filter((input) => input.id !== TOKEN_INPUT.id)

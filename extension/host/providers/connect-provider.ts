@@ -2,6 +2,7 @@ import { ProgressLocation, window } from 'vscode'
 import type { LociClient } from '../../../shared/client/http.ts'
 import type { CreateProvider, ProviderState } from '../../../shared/schema/provider.ts'
 import { checkProviderName, checkProviderUrl, PROVIDER_KINDS, type ProviderKind } from './provider-kinds.ts'
+import { t } from '../l10n.ts'
 
 /** What became of the wizard, for who opened it. */
 export type Connected = { name: string; models: number } | null
@@ -21,8 +22,8 @@ export async function connectProvider(client: LociClient): Promise<Connected> {
   let name = kind.name
   if (own || taken.includes(name)) {
     const given = await window.showInputBox({
-      title: `${kind.title}: Name`,
-      prompt: 'What is it called? Its models are then name/model.',
+      title: t('{0}: Name', kind.title),
+      prompt: t('What is it called? Its models are then name/model.'),
       value: own ? '' : freeProviderName(name, taken),
       validateInput: (text) => checkProviderName(text, taken),
       ignoreFocusOut: true,
@@ -35,10 +36,10 @@ export async function connectProvider(client: LociClient): Promise<Connected> {
     if (!(await askConnection(kind, draft))) return null
     const problem = await test(client, draft)
     if (problem === null) break
-    const again = 'Change Address or Key'
-    const anyway = 'Save Anyway'
+    const again = t('Change Address or Key')
+    const anyway = t('Save Anyway')
     const choice = await window.showErrorMessage(
-      `${kind.title} does not answer as it should`,
+      t('{0} does not answer as it should', kind.title),
       { modal: true, detail: problem },
       again,
       anyway,
@@ -54,12 +55,12 @@ export async function connectProvider(client: LociClient): Promise<Connected> {
 async function pickKind(): Promise<ProviderKind | null> {
   const items = PROVIDER_KINDS.map((kind) => ({
     label: kind.title,
-    description: kind.local && kind.url !== '' ? 'on this machine' : '',
+    description: kind.local && kind.url !== '' ? t('on this machine') : '',
     offer: kind,
   }))
   const picked = await window.showQuickPick(items, {
-    title: 'Connect Model Provider',
-    placeHolder: 'Whose models do your agents think with?',
+    title: t('Connect Model Provider'),
+    placeHolder: t('Whose models do your agents think with?'),
     ignoreFocusOut: true,
   })
   return picked?.offer ?? null
@@ -69,8 +70,8 @@ async function pickKind(): Promise<ProviderKind | null> {
 async function askConnection(kind: ProviderKind, draft: CreateProvider): Promise<boolean> {
   if (kind.url !== undefined) {
     const url = await window.showInputBox({
-      title: `${kind.title}: Address`,
-      prompt: 'Where is it? The root of its API, which often ends in /v1.',
+      title: t('{0}: Address', kind.title),
+      prompt: t('Where is it? The root of its API, which often ends in /v1.'),
       value: draft.base_url ?? kind.url,
       validateInput: checkProviderUrl,
       ignoreFocusOut: true,
@@ -79,13 +80,13 @@ async function askConnection(kind: ProviderKind, draft: CreateProvider): Promise
     draft.base_url = url.trim()
   }
   const key = await window.showInputBox({
-    title: `${kind.title}: Key`,
+    title: t('{0}: Key', kind.title),
     prompt: kind.local
-      ? 'The key, where it wants one; else leave it empty.'
-      : 'The API key. The server keeps it in its own config.json, readable by you alone.',
+      ? t('The key, where it wants one; else leave it empty.')
+      : t('The API key. The server keeps it in its own config.json, readable by you alone.'),
     value: draft.api_key,
     password: true,
-    validateInput: (text) => (kind.local || text.trim() !== '' ? null : `${kind.title} needs a key.`),
+    validateInput: (text) => (kind.local || text.trim() !== '' ? null : t('{0} needs a key.', kind.title)),
     ignoreFocusOut: true,
   })
   if (key === undefined) return false
@@ -98,7 +99,7 @@ async function test(client: LociClient, draft: CreateProvider): Promise<string |
   const { describeFailure } = await import('../../../shared/client/http.ts')
   const { name: _, ...connection } = draft
   return window.withProgress(
-    { location: ProgressLocation.Notification, title: `Asking ${draft.name} for its models` },
+    { location: ProgressLocation.Notification, title: t('Asking {0} for its models', draft.name) },
     async () => {
       try {
         await client.letta.post('/v1/providers/check', { body: connection, maxRetries: 0 })

@@ -1,4 +1,5 @@
 import type { CreateProvider } from '../../../shared/schema/provider.ts'
+import { t } from '../l10n.ts'
 
 /** A kind of model provider, as the wizard offers it. */
 export interface ProviderKind {
@@ -46,14 +47,14 @@ export const PROVIDER_KINDS: readonly ProviderKind[] = [
 /** What is wrong with a provider's address, in a sentence; null for a good one. */
 export function checkProviderUrl(text: string): string | null {
   const url = URL.parse(text.trim())
-  return url && /^https?:$/.test(url.protocol) ? null : 'Write it like https://example.com/v1.'
+  return url && /^https?:$/.test(url.protocol) ? null : t('Write it like https://example.com/v1.')
 }
 
 /** What is wrong with a provider's name, in a sentence; null for a good one. */
 export function checkProviderName(text: string, taken: readonly string[]): string | null {
   const name = text.trim()
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name))
-    return "Letters, digits, '.', '_' and '-' only: it is the first part of the names of its models."
-  if (name === 'loci' || name === 'letta') return 'This name is taken by Loci itself.'
-  return taken.includes(name) ? `There is a provider ${name} already.` : null
+    return t("Letters, digits, '.', '_' and '-' only: it is the first part of the names of its models.")
+  if (name === 'loci' || name === 'letta') return t('This name is taken by Loci itself.')
+  return taken.includes(name) ? t('There is a provider {0} already.', name) : null
 }

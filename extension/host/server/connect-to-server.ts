@@ -1,5 +1,6 @@
 import { ConfigurationTarget, window, workspace } from 'vscode'
 import type { Services } from '../services.ts'
+import { t } from '../l10n.ts'
 
 /**
  * Asks for address and token, tries them, and keeps them: the address in the settings, the token in secret storage. The
@@ -8,8 +9,8 @@ import type { Services } from '../services.ts'
 export async function connectToServer({ server, tokens }: Services): Promise<void> {
   const config = workspace.getConfiguration('loci')
   const given = await window.showInputBox({
-    title: 'Connect to Server (1/2): Address',
-    prompt: 'Where is the server? Empty: a server of this window.',
+    title: t('Connect to Server (1/2): Address'),
+    prompt: t('Where is the server? Empty: a server of this window.'),
     placeHolder: 'http://127.0.0.1:8283',
     value: config.get<string>('server.url') ?? '',
     validateInput: checkServerUrl,
@@ -23,8 +24,11 @@ export async function connectToServer({ server, tokens }: Services): Promise<voi
   }
   const known = await tokens.of(url)
   const token = await window.showInputBox({
-    title: 'Connect to Server (2/2): Token',
-    prompt: `What ${url} wants as its key; empty when it wants none. It is kept in the editor's secret storage.`,
+    title: t('Connect to Server (2/2): Token'),
+    prompt: t(
+      "What {0} wants as its key; empty when it wants none. It is kept in the editor's secret storage.",
+      url,
+    ),
     value: known ?? '',
     password: true,
     ignoreFocusOut: true,
@@ -50,7 +54,7 @@ export function checkServerUrl(text: string): string | null {
   const value = text.trim()
   if (value === '') return null
   const url = URL.parse(value)
-  if (!url || !/^https?:$/.test(url.protocol)) return 'Write it like http://127.0.0.1:8283.'
-  if (url.username !== '' || url.password !== '') return 'The token is asked for next; leave it out here.'
+  if (!url || !/^https?:$/.test(url.protocol)) return t('Write it like http://127.0.0.1:8283.')
+  if (url.username !== '' || url.password !== '') return t('The token is asked for next; leave it out here.')
   return null
 }

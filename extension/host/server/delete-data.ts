@@ -3,6 +3,7 @@ import type { Services } from '../services.ts'
 import { dataPlace, networkSettings, readSettings } from '../settings.ts'
 import { childEnvironment } from './child-environment.ts'
 import { runLoci } from './run-loci.ts'
+import { t } from '../l10n.ts'
 
 /**
  * Deletes the data directory with all agents, after saying what will go and a word that has to be typed. Throws with what
@@ -11,23 +12,26 @@ import { runLoci } from './run-loci.ts'
 export async function deleteAllData({ context, server, library }: Services): Promise<void> {
   const place = dataPlace(readSettings())
   const agents = library.loaded
-    ? `${library.agents.size} agents with their memory, `
-    : 'All agents with their memory, '
+    ? t('{0} agents with their memory, ', library.agents.size)
+    : t('All agents with their memory, ')
   const go = 'Continue…'
   const choice = await window.showWarningMessage(
-    `Delete all data of Loci in ${place}?`,
+    t('Delete all data of Loci in {0}?', place),
     {
       modal: true,
-      detail: `${agents}conversations, files, tools, provider keys, settings of Loci and its backups go for good. Export agents first to keep them.`,
+      detail: t(
+        '{0}conversations, files, tools, provider keys, settings of Loci and its backups go for good. Export agents first to keep them.',
+        agents,
+      ),
     },
     go,
   )
   if (choice !== go) return
   const typed = await window.showInputBox({
-    title: 'Delete All Loci Data',
-    prompt: `Type delete to remove ${place} for good.`,
+    title: t('Delete All Loci Data'),
+    prompt: t('Type delete to remove {0} for good.', place),
     validateInput: (text) =>
-      text === '' || 'delete'.startsWith(text) ? null : 'Type delete, or press Escape.',
+      text === '' || 'delete'.startsWith(text) ? null : t('Type delete, or press Escape.'),
     ignoreFocusOut: true,
   })
   if (typed !== 'delete') return
@@ -39,12 +43,14 @@ export async function deleteAllData({ context, server, library }: Services): Pro
     childEnvironment(process.env, networkSettings(), ''),
   )
   if (code !== 0) {
-    const said = stderr.trim().replace(/^loci: /, '') || `loci uninstall ended with ${code}.`
-    void window.showErrorMessage(`Loci could not delete its data: ${said}`, 'Show Logs').then((chosen) => {
-      if (chosen !== undefined) return commands.executeCommand('loci.showLogs')
-      return undefined
-    })
+    const said = stderr.trim().replace(/^loci: /, '') || t('loci uninstall ended with {0}.', code)
+    void window
+      .showErrorMessage(t('Loci could not delete its data: {0}', said), t('Show Logs'))
+      .then((chosen) => {
+        if (chosen !== undefined) return commands.executeCommand('loci.showLogs')
+        return undefined
+      })
     return
   }
-  void window.showInformationMessage(`All data of Loci in ${place} are gone.`)
+  void window.showInformationMessage(t('All data of Loci in {0} are gone.', place))
 }

@@ -3,6 +3,7 @@ import type { Services } from '../services.ts'
 import { dataPlace, networkSettings, readSettings } from '../settings.ts'
 import { childEnvironment } from './child-environment.ts'
 import { runLoci } from './run-loci.ts'
+import { t } from '../l10n.ts'
 
 interface Finding {
   check: string
@@ -28,15 +29,20 @@ export async function runDiagnostics({ context, server }: Services): Promise<voi
   const env = childEnvironment(process.env, networkSettings(), '')
   const args = ['doctor', '--json', '--data', dataPlace(readSettings())]
   const { stdout, stderr } = await window.withProgress(
-    { location: ProgressLocation.Notification, title: 'Loci looks for what is wrong' },
+    { location: ProgressLocation.Notification, title: t('Loci looks for what is wrong') },
     () => runLoci(script, args, env),
   )
   const report = stdout.trimStart().startsWith('{') ? (JSON.parse(stdout) as DoctorReport) : null
-  if (!report) throw new Error(stderr.trim() || 'loci doctor has said nothing.')
+  if (!report) throw new Error(stderr.trim() || t('loci doctor has said nothing.'))
   const { state } = server
   const here = [
-    `VS Code ${editor}`,
-    `Server of this window: ${state.kind}${'url' in state ? `, ${state.url}` : ''}${'message' in state ? `. ${state.message}` : ''}`,
+    t('VS Code {0}', editor),
+    t(
+      'Server of this window: {0}{1}{2}',
+      state.kind,
+      'url' in state ? `, ${state.url}` : '',
+      'message' in state ? `. ${state.message}` : '',
+    ),
   ]
   const document = await workspace.openTextDocument({
     language: 'markdown',
@@ -51,12 +57,13 @@ const MARKS = { ok: '✓ ok', warning: '⚠ warning', error: '✗ wrong' } as co
 export function diagnosticsText(report: DoctorReport, here: readonly string[]): string {
   const all = [...report.store, ...report.config, ...report.providers]
   const wrong = all.filter(({ status }) => status === 'error').map(({ check }) => check)
-  const verdict = wrong.length === 0 ? 'Nothing is wrong.' : `Something is wrong: ${wrong.join(', ')}.`
+  const verdict =
+    wrong.length === 0 ? t('Nothing is wrong.') : t('Something is wrong: {0}.', wrong.join(', '))
   return [
-    '# Loci diagnostics',
+    t('# Loci diagnostics'),
     verdict,
-    [`Loci ${report.version}, Node ${report.node}`, ...here].map((line) => `- ${line}`).join('\n'),
-    section(`Store in ${report.data}`, report.store),
+    [t('Loci {0}, Node {1}', report.version, report.node), ...here].map((line) => `- ${line}`).join('\n'),
+    section(t('Store in {0}', report.data), report.store),
     section('Settings', report.config),
     section('Models', report.providers),
     '',

@@ -1,6 +1,7 @@
 import { commands, env, window } from 'vscode'
 import { dataPlace, type ServerSettings } from '../settings.ts'
 import { passingPlace } from './passing-place.ts'
+import { t } from '../l10n.ts'
 
 /**
  * Says, before the first agent is made, that it would go with the container. False when the user does something about it
@@ -9,14 +10,18 @@ import { passingPlace } from './passing-place.ts'
 export async function mayMakeAgent(settings: ServerSettings): Promise<boolean> {
   const place = passingPlace(env.remoteName, process.env, settings)
   if (place === null) return true
-  const folder = 'Choose a Folder…'
-  const server = 'Connect to Server…'
-  const go = 'Create It Here'
+  const folder = t('Choose a Folder…')
+  const server = t('Connect to Server…')
+  const go = t('Create It Here')
   const choice = await window.showWarningMessage(
-    `Agents made here are lost when this ${place} is rebuilt.`,
+    t('Agents made here are lost when this {0} is rebuilt.', place),
     {
       modal: true,
-      detail: `Their data would be in ${dataPlace(settings)}, which is part of the ${place}. Use a mounted folder, or a Loci server on your own machine (“loci server --auth --host 0.0.0.0”, reached at its address from here).`,
+      detail: t(
+        'Their data would be in {0}, which is part of the {1}. Use a mounted folder, or a Loci server on your own machine (“loci server --auth --host 0.0.0.0”, reached at its address from here).',
+        dataPlace(settings),
+        place,
+      ),
     },
     go,
     folder,

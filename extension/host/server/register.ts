@@ -7,6 +7,7 @@ import { deleteAllData } from './delete-data.ts'
 import { runDiagnostics } from './diagnostics.ts'
 import { showServerMenu } from './server-menu.ts'
 import { copyServerUrl, mayEndTurns, openApiDocs, startLocalServer } from './start-server.ts'
+import { t } from '../l10n.ts'
 
 /** The server: its status bar item, its commands, and following the settings that say where it is. */
 export function registerServer(services: Services): void {
@@ -19,28 +20,28 @@ export function registerServer(services: Services): void {
     reportConnectionFailures(server),
     workspace.onDidChangeConfiguration((change) => {
       if (!moved.some((key) => change.affectsConfiguration(key)) || server.state.kind === 'stopped') return
-      void told('connect with the new settings', server, async () => {
+      void told(t('connect with the new settings'), server, async () => {
         await server.stop()
         library.clear()
         await server.client()
       })
     }),
     workspace.onDidGrantWorkspaceTrust(() => library.clear()),
-    command('loci.startServer', 'start the server', () => startLocalServer(server, isBusy)),
-    command('loci.stopServer', 'stop the server', async () => {
-      if (isBusy() && !(await mayEndTurns('Stopping the server'))) return
+    command('loci.startServer', t('start the server'), () => startLocalServer(server, isBusy)),
+    command('loci.stopServer', t('stop the server'), async () => {
+      if (isBusy() && !(await mayEndTurns(t('Stopping the server')))) return
       await server.stop({ asked: true })
       library.clear()
     }),
-    command('loci.restartServer', 'restart the server', async () => {
-      if (isBusy() && !(await mayEndTurns('Restarting the server'))) return
+    command('loci.restartServer', t('restart the server'), async () => {
+      if (isBusy() && !(await mayEndTurns(t('Restarting the server')))) return
       await server.restart()
     }),
-    command('loci.copyServerUrl', 'find the server', () => copyServerUrl(server)),
-    command('loci.openApiDocs', 'open the API documentation', () => openApiDocs(server)),
-    command('loci.connectToServer', 'connect to that server', () => connectToServer(services)),
-    command('loci.runDiagnostics', 'run its diagnostics', () => runDiagnostics(services)),
-    command('loci.deleteAllData', 'delete its data', () => deleteAllData(services)),
+    command('loci.copyServerUrl', t('find the server'), () => copyServerUrl(server)),
+    command('loci.openApiDocs', t('open the API documentation'), () => openApiDocs(server)),
+    command('loci.connectToServer', t('connect to that server'), () => connectToServer(services)),
+    command('loci.runDiagnostics', t('run its diagnostics'), () => runDiagnostics(services)),
+    command('loci.deleteAllData', t('delete its data'), () => deleteAllData(services)),
     commands.registerCommand('loci.serverMenu', () => showServerMenu(server.state)),
     commands.registerCommand('loci.showLogs', () => services.showLogs()),
   )

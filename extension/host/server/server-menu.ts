@@ -1,6 +1,7 @@
 import { commands, QuickPickItemKind, window, type QuickPickItem } from 'vscode'
 import type { ConnectionState } from '../connection.ts'
 import { statusLook } from '../status.ts'
+import { t } from '../l10n.ts'
 
 interface MenuItem extends QuickPickItem {
   command?: string
@@ -8,20 +9,24 @@ interface MenuItem extends QuickPickItem {
 
 /** What can be done with the server in this state, most likely first. */
 export function serverMenu(state: ConnectionState): MenuItem[] {
-  const start = item('$(play) Start Local Server', 'loci.startServer', 'A REST API for curl, SDKs and apps')
-  const stop = item('$(debug-stop) Stop Local Server', 'loci.stopServer', 'Agents stay as they are')
-  const restart = item('$(debug-restart) Restart Local Server', 'loci.restartServer')
+  const start = item(
+    t('$(play) Start Local Server'),
+    'loci.startServer',
+    t('A REST API for curl, SDKs and apps'),
+  )
+  const stop = item(t('$(debug-stop) Stop Local Server'), 'loci.stopServer', t('Agents stay as they are'))
+  const restart = item(t('$(debug-restart) Restart Local Server'), 'loci.restartServer')
   const reach = [
-    item('$(copy) Copy Server URL and Token', 'loci.copyServerUrl'),
-    item('$(book) Open API Docs', 'loci.openApiDocs'),
+    item(t('$(copy) Copy Server URL and Token'), 'loci.copyServerUrl'),
+    item(t('$(book) Open API Docs'), 'loci.openApiDocs'),
   ]
   const rest = [
     { label: 'Connections', kind: QuickPickItemKind.Separator },
-    item('$(key) Connect Model Provider…', 'loci.connectProvider'),
-    item('$(plug) Connect to Server…', 'loci.connectToServer'),
-    { label: 'When something is wrong', kind: QuickPickItemKind.Separator },
-    item('$(output) Show Logs', 'loci.showLogs'),
-    item('$(pulse) Run Diagnostics', 'loci.runDiagnostics'),
+    item(t('$(key) Connect Model Provider…'), 'loci.connectProvider'),
+    item(t('$(plug) Connect to Server…'), 'loci.connectToServer'),
+    { label: t('When something is wrong'), kind: QuickPickItemKind.Separator },
+    item(t('$(output) Show Logs'), 'loci.showLogs'),
+    item(t('$(pulse) Run Diagnostics'), 'loci.runDiagnostics'),
   ]
   const own = state.kind === 'connected' && state.own
   if (own) return [...(state.local ? [] : [start]), ...reach, restart, stop, ...rest]

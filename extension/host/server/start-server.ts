@@ -1,6 +1,7 @@
 import { commands, env, Uri, window, workspace } from 'vscode'
 import type { Connection } from '../connection.ts'
 import { dataPlace, readSettings } from '../settings.ts'
+import { t } from '../l10n.ts'
 
 /** Whether a turn of an agent is under way, which a restart of our server would end. */
 export type IsBusy = () => boolean
@@ -12,9 +13,9 @@ export type IsBusy = () => boolean
 export async function startLocalServer(connection: Connection, isBusy: IsBusy): Promise<void> {
   const { url } = readSettings()
   if (url !== null) {
-    const local = 'Use a Local Server'
+    const local = t('Use a Local Server')
     const choice = await window.showInformationMessage(
-      `Loci uses the server at ${url}, as the setting loci.server.url says.`,
+      t('Loci uses the server at {0}, as the setting loci.server.url says.', url),
       local,
     )
     if (choice !== local) return
@@ -22,33 +23,39 @@ export async function startLocalServer(connection: Connection, isBusy: IsBusy): 
   }
   const { state } = connection
   const moves = state.kind === 'connected' && state.own && !state.local
-  if (moves && isBusy() && !(await mayEndTurns('Starting the server for other programs'))) return
+  if (moves && isBusy() && !(await mayEndTurns(t('Starting the server for other programs')))) return
   await connection.startLocal()
   told(connection)
 }
 
 /** Asks before turns are ended by `doing`. */
 export async function mayEndTurns(doing: string): Promise<boolean> {
-  const go = 'End It and Go On'
-  const detail = 'What it has said so far is kept.'
+  const go = t('End It and Go On')
+  const detail = t('What it has said so far is kept.')
   const modal = { modal: true, detail }
   return (
-    (await window.showWarningMessage(`${doing} ends the answer that an agent is writing.`, modal, go)) === go
+    (await window.showWarningMessage(
+      t('{0} ends the answer that an agent is writing.', doing),
+      modal,
+      go,
+    )) === go
   )
 }
 
 function told(connection: Connection): void {
   const { state } = connection
   if (state.kind !== 'connected') return
-  const text =
-    `Loci serves its REST API at ${state.url}. ` +
-    `It stops when this window closes; “loci server” in a terminal stays. Data: ${dataPlace(readSettings())}.`
+  const text = t(
+    'Loci serves its REST API at {0}. It stops when this window closes; “loci server” in a terminal stays. Data: {1}.',
+    state.url,
+    dataPlace(readSettings()),
+  )
   void window
-    .showInformationMessage(text, 'Copy URL and Token', 'Copy curl', 'Open API Docs')
+    .showInformationMessage(text, t('Copy URL and Token'), t('Copy curl'), t('Open API Docs'))
     .then((choice) => {
-      if (choice === 'Copy URL and Token') return commands.executeCommand('loci.copyServerUrl')
-      if (choice === 'Copy curl') return env.clipboard.writeText(curlLine(state.url, connection.token))
-      if (choice === 'Open API Docs') return commands.executeCommand('loci.openApiDocs')
+      if (choice === t('Copy URL and Token')) return commands.executeCommand('loci.copyServerUrl')
+      if (choice === t('Copy curl')) return env.clipboard.writeText(curlLine(state.url, connection.token))
+      if (choice === t('Open API Docs')) return commands.executeCommand('loci.openApiDocs')
       return undefined
     })
 }
@@ -67,7 +74,9 @@ export async function copyServerUrl(connection: Connection): Promise<void> {
   const lines = [`LETTA_BASE_URL=${state.url}`, ...(token === null ? [] : [`LETTA_API_KEY=${token}`])]
   await env.clipboard.writeText(lines.join('\n'))
   window.setStatusBarMessage(
-    token === null ? '$(check) Copied the server’s URL; it needs no token' : '$(check) Copied URL and token',
+    token === null
+      ? t('$(check) Copied the server’s URL; it needs no token')
+      : t('$(check) Copied URL and token'),
     5_000,
   )
 }

@@ -1,6 +1,7 @@
 import type { AgentInfo, BlockInfo, Library } from '../library.ts'
 import { byLabel, type Entry } from './entry.ts'
 import { agentRow, blockRow } from './rows.ts'
+import { t } from '../l10n.ts'
 
 /** The blocks by label; each says whose it is and opens to the agents that share it. */
 export function blockEntries(library: Library): Entry[] {
@@ -12,7 +13,7 @@ export function blockEntries(library: Library): Entry[] {
 
 function sharedBlock(block: BlockInfo, sharers: readonly AgentInfo[]): Entry {
   const entry = blockRow(block, sharers)
-  if (sharers.length === 0) return { ...entry, description: `not attached · ${entry.description}` }
+  if (sharers.length === 0) return { ...entry, description: t('not attached · {0}', entry.description) }
   return { ...entry, children: () => sharers.map((agent) => agentRow(agent, { parent: `${block.id}/` })) }
 }
 

@@ -1,3 +1,4 @@
+import { plural, t } from '../l10n.ts'
 /** One row of a Loci tree, in plain data: what to show is decided without VS Code, and tested so. */
 export interface Entry {
   /** Unique in its tree and the same after a refresh: VS Code keeps expansion and selection by it. */
@@ -53,8 +54,8 @@ export function groupRow(
 }
 
 /** `1 tool`, `3 tools`. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
+export function counted(count: number, noun: 'block' | 'tool'): string {
+  return noun === 'block' ? plural(count, '{0} block', '{0} blocks') : plural(count, '{0} tool', '{0} tools')
 }
 
 /** Whether `text`, in any case, is in what the row says. An empty text is in every one. */
@@ -92,7 +93,7 @@ export function firstWords(text: string, length = 60): string {
 /** Two for `Scout, Helper`, more as `Scout, Helper and 3 more`. */
 export function listNames(names: readonly string[]): string {
   if (names.length <= 3) return names.join(', ')
-  return `${names.slice(0, 2).join(', ')} and ${names.length - 2} more`
+  return t('{0} and {1} more', names.slice(0, 2).join(', '), names.length - 2)
 }
 
 /** As people sort: without case, numbers by their value. */

@@ -8,6 +8,7 @@ import { createDragAndDrop } from './drag-and-drop.ts'
 import type { Entry } from './entry.ts'
 import { toolEntries } from './tools-view.ts'
 import { createTree } from './tree.ts'
+import { t } from '../l10n.ts'
 
 /** The views of the Loci container, by the ends of their ids. */
 export type ViewName = 'agents' | 'blocks' | 'tools'
@@ -23,7 +24,7 @@ export function registerViews({ context, server, library, onDidChangeLibrary, pr
     tools: () => toolEntries(library),
   }
   const dragAndDrop = createDragAndDrop((dragged, agent_id) =>
-    told('attach it', server, async () => attachTo(await server.client(), library, dragged, agent_id)),
+    told(t('attach it'), server, async () => attachTo(await server.client(), library, dragged, agent_id)),
   )
   let selection: readonly Entry[] = []
   const selected = (rows: readonly Entry[]) => {
@@ -34,15 +35,15 @@ export function registerViews({ context, server, library, onDidChangeLibrary, pr
     const tree = createTree(`loci.${name}`, { prepare, roots: roots[name], dragAndDrop, selected })
     context.subscriptions.push(
       tree,
-      command(`loci.${name}.filter`, 'filter the view', async () => {
+      command(`loci.${name}.filter`, t('filter the view'), async () => {
         const text = await window.showInputBox({
-          title: `Filter ${name}`,
-          prompt: 'Show only what has this text in its name, description or content.',
+          title: t('Filter {0}', name),
+          prompt: t('Show only what has this text in its name, description or content.'),
           value: tree.filterText,
         })
         if (text !== undefined) tree.filter(text)
       }),
-      command(`loci.${name}.clearFilter`, 'clear the filter', () => Promise.resolve(tree.filter(''))),
+      command(`loci.${name}.clearFilter`, t('clear the filter'), () => Promise.resolve(tree.filter(''))),
     )
     return tree
   })

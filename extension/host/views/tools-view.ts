@@ -1,3 +1,4 @@
+import { t } from '../l10n.ts'
 import type { Library, ToolInfo } from '../library.ts'
 import { byLabel, groupRow, type Entry } from './entry.ts'
 import { mcpServerRow, toolRow } from './rows.ts'
@@ -14,9 +15,9 @@ export function toolEntries(library: Library): Entry[] {
     ),
   )
   return [
-    ...(own.length > 0 ? [{ ...group('custom', 'Custom', 'symbol-method', own), expanded: true }] : []),
+    ...(own.length > 0 ? [{ ...group('custom', t('Custom'), 'symbol-method', own), expanded: true }] : []),
     ...servers.sort(byLabel),
-    ...(builtIn.length > 0 ? [group('built-in', 'Built-in', 'tools', builtIn)] : []),
+    ...(builtIn.length > 0 ? [group('built-in', t('Built-in'), 'tools', builtIn)] : []),
   ]
 }
 

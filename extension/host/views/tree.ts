@@ -12,6 +12,7 @@ import {
   type TreeDragAndDropController,
 } from 'vscode'
 import { filtered, type Entry } from './entry.ts'
+import { t } from '../l10n.ts'
 
 /** Where a tree gets its rows: `prepare` is awaited with the view's progress bar, then `roots` is read. */
 export interface TreeSource {
@@ -56,7 +57,7 @@ export function createTree(viewId: string, source: TreeSource): LociTree {
       filterText = text.trim()
       // An empty text would leave the old one: only undefined takes it away.
       ;(view as { message: string | undefined }).message =
-        filterText === '' ? undefined : `Only what has “${filterText}”`
+        filterText === '' ? undefined : t('Only what has “{0}”', filterText)
       void commands.executeCommand('setContext', `${viewId}.filtered`, filterText !== '')
       changed.fire()
     },
@@ -84,9 +85,9 @@ function treeItem(entry: Entry): TreeItem {
   item.contextValue = [entry.kind, ...(entry.flags ?? [])].join(' ')
   item.accessibilityInformation = { label: entry.spoken }
   if (entry.opens !== undefined) {
-    item.command = { command: entry.opens, title: 'Open', arguments: [entry] }
+    item.command = { command: entry.opens, title: t('Open'), arguments: [entry] }
   } else if (entry.chat_agent_id !== undefined) {
-    item.command = { command: 'loci.openChat', title: 'Open Chat', arguments: [entry.chat_agent_id] }
+    item.command = { command: 'loci.openChat', title: t('Open Chat'), arguments: [entry.chat_agent_id] }
   }
   return item
 }
