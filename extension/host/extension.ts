@@ -13,6 +13,7 @@ import { createServices } from './services.ts'
 import { registerTools } from './tools/register.ts'
 import type { Entry } from './views/entry.ts'
 import { registerViews, type ViewName } from './views/register.ts'
+import { registerWalkthrough } from './walkthrough/register.ts'
 
 let connection: Connection | null = null
 
@@ -45,6 +46,7 @@ export function activate(context: ExtensionContext): LociExports {
   registerChat(services)
   registerContext(services)
   registerBlocks(services)
+  registerWalkthrough(services)
   return {
     serverUrl: () => (server.state.kind === 'connected' ? server.state.url : null),
     serverPid: () => server.pid,
