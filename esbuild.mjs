@@ -222,7 +222,7 @@ async function copyScripts() {
   await mkdir('dist/python', { recursive: true })
   const copies = []
   for (const name of await readdir('shared/tools/python')) {
-    if (!name.endsWith('.py')) continue
+    if (!/\.(py|json)$/.test(name)) continue
     const copy = resolve('dist/python', name)
     await copyFile(resolve('shared/tools/python', name), `${copy}.new`)
     await rename(`${copy}.new`, copy)

@@ -36,8 +36,9 @@ def prepare():
     import pathlib, random, statistics, string, textwrap, time, traceback, urllib.parse, uuid, zoneinfo  # noqa: E401, F401
 
     if walls.libc:
-        # Not found later, when nothing may be looked up any more.
-        loci_seccomp.program("x86_64", 1)
+        # A call with namespaces of its own is the first process there.
+        for network in (False, True):
+            loci_seccomp.prepare(1, network)
 
 
 def preload(names):
@@ -51,11 +52,11 @@ def preload(names):
                 continue
 
 
-def serve(descriptor):
+def serve(descriptor, network):
     """Serves one call after the other until Loci ends this process. Nothing that runs here can undo these walls."""
     walls.drop_rights()
     if walls.libc:
-        loci_seccomp.install(walls.libc)
+        loci_seccomp.install(walls.libc, network)
     for name, place in (("stdout", 1), ("stderr", 2)):
         file = io.TextIOWrapper(
             open(place, "wb", buffering=8192, closefd=False),

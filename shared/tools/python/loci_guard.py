@@ -16,7 +16,11 @@ REFUSED = {
     "sys.addaudithook": "a tool adds no audit hooks",
     "webbrowser.open": PROCESSES,
 }
-NETWORK = frozenset(("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.bind"))
+NETWORK = frozenset(
+    "socket." + each for each in ("__new__", "connect", "getaddrinfo", "gethostbyname", "sendto", "bind")
+)
+# Unix, and that of a descriptor that is there already.
+LOCAL_FAMILIES = (1, -1)
 LIBRARIES = frozenset(("ctypes.dlopen", "ctypes.dlsym"))
 
 
@@ -54,8 +58,8 @@ class Guard:
 
 
 def is_local(args):
-    """Whether a socket is one between the threads of this process, as asyncio makes it."""
-    return len(args) > 1 and isinstance(args[1], (str, bytes))
+    """Whether a socket is one between the threads of this process, as asyncio makes it, or of a family that says so."""
+    return len(args) > 1 and (isinstance(args[1], (str, bytes)) or args[1] in LOCAL_FAMILIES)
 
 
 def site_packages():

@@ -1,7 +1,7 @@
 """Serves calls in this process itself: where a process cannot wall in those that it forks.
 
-Started by Loci behind a wall of its own, as `python3 -I -B loci_tool_process.py LIMITS PACKAGE…` (limits as JSON, packages
-that are imported beforehand), with a two-way pipe at descriptor 3.
+Started by Loci behind a wall of its own, as `python3 -I -B loci_tool_process.py LIMITS PACKAGE…` (limits, and whether it has the
+network, as JSON; packages that are imported beforehand), with a two-way pipe at descriptor 3.
 """
 
 import json
@@ -16,5 +16,6 @@ del sys.path[0]
 
 loci_call.prepare()
 loci_call.preload(sys.argv[2:])
-loci_walls.limit(json.loads(sys.argv[1]))
-loci_call.serve(3)
+limits = json.loads(sys.argv[1])
+loci_walls.limit(limits)
+loci_call.serve(3, limits["network"])

@@ -157,13 +157,13 @@ class Server:
             child = os.fork()
             if child == 0:
                 os.close(tell)
-                self.become(ends, limits)
+                self.become(ends, limits, network)
             os.write(tell, b"%d" % child)
         except BaseException as error:
             os.write(tell, str(error).encode()[:200])
         os._exit(0)
 
-    def become(self, ends, limits):
+    def become(self, ends, limits, network):
         """In the process of the call: takes its descriptors, forgets all others, and never comes back."""
         try:
             os.setsid()
@@ -176,7 +176,7 @@ class Server:
             walls.empty_folders(self.scratch, limits["scratch_mb"], self.shown)
             os.chdir(self.scratch)
             walls.limit(limits)
-            loci_call.serve(3)
+            loci_call.serve(3, network)
         except BaseException as error:
             os.write(2, ("the process of the call could not be made: %s\n" % error).encode())
         finally:

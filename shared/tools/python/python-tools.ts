@@ -116,7 +116,7 @@ export function createPythonTools(options: PythonOptions): LanguageTools {
       },
       single: {
         ...both,
-        args: ['-I', '-B', script('process'), JSON.stringify(fork.limits), ...fork.preload],
+        args: ['-I', '-B', script('process'), JSON.stringify({ ...fork.limits, network }), ...fork.preload],
         limits: { ...fork.limits, memory_mb: fork.limits.memory_mb + SINGLE_MB },
       },
     }

@@ -1,10 +1,18 @@
 import { limited, powerless, words } from './limit-script.ts'
 import { ACCOUNTS, type CommandLine, isBelow, NOBODY, SCRATCH } from './linux-layout.ts'
 import { findProgram } from './programs.ts'
+import { systemCallFilter } from './system-calls.ts'
+import type { WalledCommand } from './walled-command.ts'
+
+/** What bubblewrap reads from pipes of its own, behind those of the program. */
+export function bubblewrapFeed({ network, namespaces = false }: WalledCommand): (string | Buffer)[] {
+  const filter = systemCallFilter({ network, walls: namespaces })
+  return [...Object.values(ACCOUNTS), ...(filter ? [filter] : [])]
+}
 
 /**
  * The wall out of bubblewrap: the command line that makes it, or which program of the system is missing. It reads
- * ACCOUNTS from pipes of its own, behind those of the program.
+ * `bubblewrapFeed`.
  */
 export function bubblewrap(search: string): { missing: string } | CommandLine {
   const find = (name: string) => findProgram(name, search)
@@ -64,6 +72,11 @@ export function bubblewrap(search: string): { missing: string } | CommandLine {
       ...Object.keys(ACCOUNTS).flatMap((path, index) =>
         words(`--perms 0644 --file ${3 + command.pipes + index} ${path}`),
       ),
+      ...bubblewrapFeed(command)
+        .slice(Object.keys(ACCOUNTS).length)
+        .flatMap((_, index) =>
+          words(`--seccomp ${3 + command.pipes + Object.keys(ACCOUNTS).length + index}`),
+        ),
       ...words(`--remount-ro / --chdir ${SCRATCH} --`),
       ...(root ? powerless(step, command, true) : limited(sh, limits)),
       command.command,

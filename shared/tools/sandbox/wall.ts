@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../../schema/errors.ts'
-import { bubblewrap } from './bubblewrap.ts'
+import { bubblewrap, bubblewrapFeed } from './bubblewrap.ts'
 import { killGroup, killNamespaces } from './kill.ts'
 import { looselyLimited } from './limit-script.ts'
-import { ACCOUNTS, layout, SCRATCH } from './linux-layout.ts'
+import { layout, SCRATCH } from './linux-layout.ts'
 import { namespaces } from './namespaces.ts'
 import { sandboxExec } from './sandbox-exec.ts'
 import { makeScratch, removeWith } from './scratch-folder.ts'
@@ -68,7 +68,7 @@ function candidates(
         start(lines(command, layout(command, hide)), command, {
           home: SCRATCH,
           cwd: '/',
-          feed: kind === 'bubblewrap' ? Object.values(ACCOUNTS) : [],
+          feed: kind === 'bubblewrap' ? bubblewrapFeed(command) : [],
         }),
       killAll: killNamespaces,
     }
@@ -136,7 +136,7 @@ function advice(): string {
 function start(
   [program = '', ...args]: string[],
   command: WalledCommand,
-  { home, cwd, feed = [] }: { home: string; cwd: string; feed?: readonly string[] },
+  { home, cwd, feed = [] }: { home: string; cwd: string; feed?: readonly (string | Buffer)[] },
 ): ChildProcess {
   const own = 3 + command.pipes
   const child = spawn(
@@ -150,10 +150,10 @@ function start(
       windowsHide: true,
     },
   )
-  for (const [index, text] of feed.entries()) {
+  for (const [index, bytes] of feed.entries()) {
     const pipe = child.stdio[own + index] as Duplex
     // The wall that does not read it does not start the program.
-    pipe.on('error', () => undefined).end(text)
+    pipe.on('error', () => undefined).end(bytes)
   }
   return child
 }

@@ -148,6 +148,27 @@ for (const [title, settings] of Object.entries(WALLS))
           `import mmap\nm = mmap.mmap(-1, ${'isolated' in settings ? 2048 : 1400} << 20)\nfor i in range(0, len(m), 4096): m[i] = 1\ntime.sleep(5)`,
           /MemoryError|Cannot allocate memory|memory, its limit|signal/,
         ))
+      it('memory in files without a name', () =>
+        refused(
+          'held = []\nwhile True:\n    held.append(os.memfd_create("x"))\n    for _ in range(6): os.write(held[-1], b"x" * 10**7)',
+          /PermissionError/,
+        ))
+      it('memory in pipes and sockets', async () => {
+        const result = await attempt(
+          `import fcntl
+held = [os.pipe() for _ in range(240)]
+kept = 0
+for _, end in held:
+    try: fcntl.fcntl(end, 1031, 1 << 20)
+    except OSError: pass
+    os.set_blocking(end, False)
+    try:
+        while True: kept += os.write(end, b"x" * 65536)
+    except BlockingIOError: pass
+return kept >> 20`,
+        )
+        assert.ok(Number(textOf(result)) <= 256, textOf(result))
+      })
       it('files without end', () =>
         refused(
           'n = 0\nwhile True:\n    n += 1\n    open(f"file{n}", "wb").write(b"x" * (8 << 20))',

@@ -3,14 +3,15 @@ import { execFileSync } from 'node:child_process'
 import { dirname } from 'node:path'
 import { findPython, type Interpreter } from '../../../shared/tools/python/interpreter.ts'
 import { pythonScript } from '../../../shared/tools/python/script-path.ts'
+import { systemCallFilter } from '../../../shared/tools/sandbox/system-calls.ts'
 
 /** Runs the filter as the kernel would, for calls of the system (architecture, number, first argument). */
 const KERNEL = `
-import json, sys
+import json, struct, sys
 sys.path.insert(0, sys.argv[1])
 import loci_seccomp
-machine, pid = sys.argv[2], int(sys.argv[3])
-steps = loci_seccomp.program(machine, pid)
+machine, pid, network, given = sys.argv[2], int(sys.argv[3]), sys.argv[5] == 'network', sys.argv[6]
+steps = list(struct.iter_unpack('=HBBI', bytes.fromhex(given))) if given else loci_seccomp.program(machine, pid, network)
 def judge(architecture, number, argument):
     memory = {0: number, 4: architecture, 16: argument & 0xffffffff}
     at, held = 0, 0
@@ -22,7 +23,7 @@ def judge(architecture, number, argument):
         else:
             met = held == value if code == 0x15 else held >= value if code == 0x35 else held & value != 0
             at += yes if met else no
-names = {0x7fff0000: 'allowed', 0x80000000: 'killed', 0x50001: 'EPERM', 0x50026: 'ENOSYS'}
+names = {0x7fff0000: 'allowed', 0x80000000: 'killed', 0x50001: 'EPERM', 0x50026: 'ENOSYS', 0x50065: 'ENETUNREACH'}
 print(json.dumps([names[judge(*call)] for call in json.loads(sys.argv[4])]))
 `
 
@@ -38,7 +39,7 @@ describe('the filter of system calls', () => {
     python = found
   })
 
-  const judge = (machine: string, calls: number[][]) =>
+  const judge = (machine: string, calls: number[][], { network = false, filter = '' } = {}) =>
     JSON.parse(
       execFileSync(
         python.path,
@@ -51,6 +52,8 @@ describe('the filter of system calls', () => {
           machine,
           '7',
           JSON.stringify(calls),
+          network ? 'network' : '',
+          filter,
         ],
         { encoding: 'utf8' },
       ),
@@ -100,6 +103,52 @@ describe('the filter of system calls', () => {
         'allowed EPERM EPERM allowed EPERM ENOSYS allowed EPERM EPERM allowed EPERM killed'.split(' '),
       )
     })
+
+  for (const [machine, arch, socket, memfd, secret] of [
+    ['x86_64', 0xc000003e, 41, 319, 447],
+    ['aarch64', 0xc00000b7, 198, 279, 447],
+  ] as const)
+    it(`makes no memory that no limit counts, and sockets of the families that were declared: ${machine}`, () => {
+      const calls = [
+        [arch, memfd, 0],
+        [arch, secret, 0],
+        ...[1, 2, 10, 16, 17, 40].map((family) => [arch, socket, family]),
+      ]
+      const [none, far] = ['ENETUNREACH', 'allowed']
+      assert.deepEqual(judge(machine, calls), ['EPERM', 'EPERM', far, none, none, none, none, none])
+      assert.deepEqual(judge(machine, calls, { network: true }), [
+        'EPERM',
+        'EPERM',
+        far,
+        far,
+        far,
+        far,
+        none,
+        none,
+      ])
+    })
+
+  it('is around TypeScript and what makes calls of Python, too, but for what their start takes', function () {
+    if (process.arch !== 'x64') this.skip()
+    const [arch, execve, mount, memfd, ptrace, socket] = [0xc000003e, 59, 165, 319, 101, 41]
+    const calls = [execve, mount, memfd, ptrace].map((number) => [arch, number, 0])
+    const filter = (network: boolean, walls: boolean) => {
+      const bytes = systemCallFilter({ network, walls })
+      assert.ok(bytes)
+      return bytes.toString('hex')
+    }
+    assert.deepEqual(judge('x86_64', [...calls, [arch, socket, 2]], { filter: filter(false, false) }), [
+      'allowed',
+      'EPERM',
+      'EPERM',
+      'EPERM',
+      'ENETUNREACH',
+    ])
+    assert.deepEqual(
+      judge('x86_64', [...calls, [arch, socket, 2], [arch, socket, 40]], { filter: filter(true, true) }),
+      ['allowed', 'allowed', 'EPERM', 'EPERM', 'allowed', 'ENETUNREACH'],
+    )
+  })
 
   it('knows the second set of numbers of x86_64', () => {
     assert.deepEqual(judge('x86_64', [[0xc000003e, 0x40000000 + 520, 0]]), ['ENOSYS'])

@@ -144,6 +144,31 @@ for (const wall of (await testWalls()).filter(({ kind }) => kind === 'bubblewrap
       assert.equal((await shell(wall, 'ls /etc/resolv.conf')).stdout, '')
     })
 
+    if (wall.kind === 'bubblewrap')
+      it('is refused by the kernel what it has no use for, whatever runs behind it', async function () {
+        const python = '/usr/bin/python3'
+        // The wall shows the system's programs; the filter itself is tried in test/tools/python, too.
+        if (!existsSync(python)) return this.skip()
+        const tried = async (code: string, network = false) => {
+          const { stdout, stderr } = await run(wall, {
+            command: python,
+            args: [
+              '-I',
+              '-c',
+              `import os, socket, errno\ntry:\n    ${code}\n    print("made")\nexcept OSError as error: print(errno.errorcode[error.errno])`,
+            ],
+            network,
+          })
+          return stdout.trim() || stderr
+        }
+        assert.equal(await tried('os.memfd_create("x")'), 'EPERM')
+        assert.equal(await tried('socket.socket(socket.AF_INET)'), 'ENETUNREACH')
+        assert.equal(await tried('socket.socket(socket.AF_VSOCK)'), 'ENETUNREACH')
+        assert.equal(await tried('socket.socketpair()'), 'made')
+        assert.equal(await tried('socket.socket(socket.AF_INET)', true), 'made')
+        assert.equal(await tried('socket.socket(socket.AF_VSOCK)', true), 'ENETUNREACH')
+      })
+
     it('sees and signals no process but its own', async () => {
       const { stdout } = await shell(
         wall,
