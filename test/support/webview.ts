@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { build } from 'esbuild'
 import type { Browser, Page } from 'playwright-core'
-import { cleanEnvironment } from '../support/cli-process.ts'
-import { openBrowser } from './workbench.ts'
+import { openBrowser } from '../e2e/workbench.ts'
+import { cleanEnvironment } from './cli-process.ts'
 
 /** A webview that a test drives. */
 export interface TestWebview {
