@@ -11,12 +11,16 @@ const EXTENSION = /[\\/]extensions[\\/]loci\.loci-/
  */
 export function writeLauncher(
   directory: string,
-  { main = mainOf(import.meta.url), platform = process.platform } = {},
+  {
+    main = mainOf(import.meta.url),
+    platform = process.platform,
+    electron = process.versions['electron'] !== undefined,
+  } = {},
 ): string {
   const windows = platform === 'win32'
   const file = join(directory, 'bin', windows ? 'mcp.cmd' : 'mcp')
   mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, windows ? batch(main) : script(main))
+  writeFileSync(file, windows ? batch(main, electron) : script(main, electron))
   if (!windows) chmodSync(file, 0o755)
   return file
 }
@@ -26,13 +30,16 @@ function mainOf(url: string): string {
   return join(dirname(fileURLToPath(url)), 'loci.js').replace(/([\\/])chunks\1loci\.js$/, '$1loci.js')
 }
 
-function script(main: string): string {
+/** An editor that runs Loci opens a window instead unless it is told to be a Node. */
+const AS_NODE = 'ELECTRON_RUN_AS_NODE=1'
+
+function script(main: string, electron: boolean): string {
   const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
   const newest = '"$(newest)"'
   const order = EXTENSION.test(main) ? [newest, quoted(main)] : [quoted(main), newest]
   return `#!/bin/sh
 # Starts "loci mcp" for MCP hosts. Written by "loci mcp install", which writes it anew.
-newest() {
+${electron ? `export ${AS_NODE}\n` : ''}newest() {
   ls -t "$HOME"/.vscode*/extensions/loci.loci-*/dist/loci.js "$HOME"/.cursor*/extensions/loci.loci-*/dist/loci.js 2>/dev/null | head -n 1
 }
 for main in ${order.join(' ')}; do
@@ -47,11 +54,12 @@ exit 1
 `
 }
 
-function batch(main: string): string {
+function batch(main: string, electron: boolean): string {
   const lines = [
     '@echo off',
     'rem Starts "loci mcp" for MCP hosts. Written by "loci mcp install", which writes it anew.',
     'setlocal',
+    ...(electron ? [`set "${AS_NODE}"`] : []),
     `set "MAIN=${main}"`,
     `set "NODE=${process.execPath}"`,
     'if not exist "%NODE%" set "NODE=node"',

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { Client } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { setMember } from '../../cli/json-edit.ts'
 import { hostFiles, setTable } from '../../cli/mcp-host-files.ts'
 import { writeLauncher } from '../../cli/mcp-launcher.ts'
-import { assertReadable, cleanEnvironment, loci, run, temporaryFolder } from '../support/cli-process.ts'
+import { openDatabase } from '../../shared/store/sqlite/database.ts'
+import { MIGRATIONS } from '../../shared/store/sqlite/migrate.ts'
+import { assertReadable, cleanEnvironment, LOCI, loci, run, temporaryFolder } from '../support/cli-process.ts'
 
 describe('loci mcp install', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>
@@ -146,6 +149,52 @@ describe('loci mcp install', () => {
       env: { HOME: folder.path, PATH: `${dirname(own)}:/usr/bin:/bin` },
     })
     assert.equal(found.stdout, 'from PATH mcp\n')
+  })
+
+  it('has a launcher that makes a Node of the editor that wrote it, where that is what runs Loci', async () => {
+    const main = await put('dist/loci.js', 'console.log("as node:", process.env.ELECTRON_RUN_AS_NODE)')
+    const data = join(folder.path, 'data')
+    for (const [electron, said] of [
+      [true, 'as node: 1\n'],
+      [false, 'as node: undefined\n'],
+    ] as const) {
+      const launcher = writeLauncher(data, { main, electron })
+      assert.equal((await run('/bin/sh', [launcher], { env })).stdout, said)
+      const batch = await readFile(writeLauncher(data, { main, electron, platform: 'win32' }), 'utf8')
+      assert.equal(batch.includes('set "ELECTRON_RUN_AS_NODE=1"\r\n'), electron)
+    }
+  })
+
+  it('leaves an MCP server that says so and changes nothing, when a newer Loci has updated the data', async () => {
+    const data = join(folder.path, 'data')
+    const client = new Client({ name: 'test', version: '1' })
+    const transport = new StdioClientTransport({
+      command: process.execPath,
+      args: [LOCI, 'mcp', '--data', data],
+      env,
+      stderr: 'ignore',
+    })
+    await client.connect(transport)
+    try {
+      const call = async (name: string, input: object = {}) => {
+        const { content, isError } = await client.callTool({ name, arguments: { ...input } })
+        return [isError ?? false, JSON.stringify(content)] as const
+      }
+      const made = await call('agent_create', { name: 'Ada', model: 'loci/demo' })
+      assert.equal(made[0], false, made[1])
+      // The extension was updated, and its new server has run.
+      const migrations = [...MIGRATIONS, 'CREATE TABLE later (id TEXT)']
+      const newer = await openDatabase({ directory: data, version: '9.9.9', migrations })
+      await newer.close()
+      const [failed, said] = await call('archival_insert', { agent: 'Ada', text: 'Too late.' })
+      assert.ok(failed, said)
+      assert.match(said, /updated by Loci 9\.9\.9.*restart/)
+    } finally {
+      await client.close()
+    }
+    const database = new DatabaseSync(join(data, 'loci.db'), { readOnly: true })
+    assert.equal(database.prepare('SELECT count(*) AS passages FROM passages').get()?.['passages'], 0)
+    database.close()
   })
 })
 

@@ -33,7 +33,8 @@ export function createOffer(options: OfferOptions): Offer {
   async function put(client: LociClient): Promise<void> {
     endpoint ??= startEndpoint({ ...options, window: id })
     const { base_url, token } = await endpoint
-    const body: EditorBody = { base_url, api_key: token, revision: String(revision) }
+    // The models may be others than those of the last time.
+    const body: EditorBody = { base_url, api_key: token, revision: String(++revision) }
     try {
       await client.letta.put(`/v1/editors/${id}`, { body })
       server = client
@@ -53,7 +54,6 @@ export function createOffer(options: OfferOptions): Offer {
       await put(client)
     },
     async changed() {
-      revision++
       if (server) await put(server)
     },
     async withdraw() {

@@ -54,7 +54,9 @@ export function registerModels(services: Services): void {
     workspace.onDidChangeConfiguration((change) => {
       if (change.affectsConfiguration('loci.editorModels')) logged(follow())
     }),
-    lm.onDidChangeChatModels(() => logged(offer?.then((now) => now.changed()))),
+    lm.onDidChangeChatModels(() => {
+      if (server.state.kind === 'connected') logged(offer?.then((now) => now.changed()))
+    }),
     command('loci.useEditorModels', 'use the editor’s models', async () => {
       // A model is of use only to agents that a server has.
       await server.client()
