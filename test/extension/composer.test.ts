@@ -46,7 +46,7 @@ describe('what is sent for a draft', () => {
     }
     const content = contentOf(draft, ['text of b', 'text of d'])
     assert.equal(typeof content, 'string')
-    assert.deepEqual(splitAttachments(String(content)), {
+    assert.deepEqual(splitAttachments(content as string), {
       text: 'Explain',
       attached: [
         { name: 'src/b"c.ts', text: 'text of b' },
@@ -75,9 +75,9 @@ describe('what is sent for a draft', () => {
   })
 
   it('keeps what was attached when the message is said in other words', () => {
-    const sent = String(contentOf({ text: 'Explain', attachments: [selection('x')] }, []))
+    const sent = contentOf({ text: 'Explain', attachments: [selection('x')] }, []) as string
     const again = reworded('Shorten', sent, [])
-    assert.deepEqual(splitAttachments(String(again)), {
+    assert.deepEqual(splitAttachments(again as string), {
       text: 'Shorten',
       attached: [{ name: 'src/a.ts:3-5', text: 'x' }],
     })
