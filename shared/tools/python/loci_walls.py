@@ -12,6 +12,9 @@ NEWNS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x08000000, 0x10000000, 0x2000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
 PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 4, 24, 36, 38
 
+# As in sandbox/walled-command.ts: an empty file takes memory of the kernel, too.
+FILES_PER_MB = 512
+
 libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -59,7 +62,7 @@ def empty_folders(scratch, scratch_mb, shown):
     Gives the first process of a call folders that nobody has used, and hides all other processes. What the wall shows stays
     where it is.
     """
-    size = b"mode=700,size=%dm" % scratch_mb
+    size = b"mode=700,size=%dm,nr_inodes=%d" % (scratch_mb, scratch_mb * FILES_PER_MB)
     flags = MS_NOSUID | MS_NODEV
     if not any(is_below(scratch, path) for path in shown):
         below = [path for path in shown if is_below(path, scratch)]

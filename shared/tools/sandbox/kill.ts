@@ -35,7 +35,8 @@ function kill(pid: number): boolean {
   }
 }
 
-function childrenOf(pid: number): number[] {
+/** The processes that a process of Linux has started. */
+export function childrenOf(pid: number): number[] {
   try {
     const list = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
     return list.trim().split(' ').filter(Boolean).map(Number)

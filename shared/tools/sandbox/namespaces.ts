@@ -1,6 +1,7 @@
 import { type LastStep, powerless, words } from './limit-script.ts'
 import { ACCOUNTS, type CommandLine, NOBODY, SCRATCH } from './linux-layout.ts'
 import { findProgram } from './programs.ts'
+import { FILES_PER_MB } from './walled-command.ts'
 
 /**
  * Makes the file system that the program sees, over /sys, which nothing inside needs; then it is all there is. Runs as
@@ -14,7 +15,7 @@ mount -n -t tmpfs -o mode=755,size=1m,nosuid,nodev tmpfs $N
 cd $N
 mkdir proc dev etc .old
 mkdir -p "$N$1"
-mount -n -t tmpfs -o "mode=700,size=$2,nosuid,nodev$3" tmpfs "$N$1"
+mount -n -t tmpfs -o "mode=700,$2,nosuid,nodev$3" tmpfs "$N$1"
 mount -n -t proc -o nosuid,nodev,noexec proc proc
 printf %s '${ACCOUNTS['/etc/passwd']}' > etc/passwd
 printf %s '${ACCOUNTS['/etc/group']}' > etc/group
@@ -86,7 +87,7 @@ export function namespaces(search: string): { missing: string } | CommandLine {
     SET_UP,
     'wall',
     SCRATCH,
-    `${command.limits.scratch_mb}m`,
+    `size=${command.limits.scratch_mb}m,nr_inodes=${command.limits.scratch_mb * FILES_PER_MB}`,
     root ? `,uid=${NOBODY},gid=${NOBODY}` : '',
     ...placed.flatMap((one) => [
       one.kind,

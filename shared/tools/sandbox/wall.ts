@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../../schema/errors.ts'
 import { bubblewrap, bubblewrapFeed } from './bubblewrap.ts'
-import { killGroup, killNamespaces } from './kill.ts'
+import { childrenOf, killGroup, killNamespaces } from './kill.ts'
 import { looselyLimited } from './limit-script.ts'
 import { layout, SCRATCH } from './linux-layout.ts'
 import { namespaces } from './namespaces.ts'
@@ -71,8 +72,23 @@ function candidates(
           feed: kind === 'bubblewrap' ? bubblewrapFeed(command) : [],
         }),
       killAll: killNamespaces,
+      // Its own folders in memory take as many files as the machine has memory for.
+      ...(kind === 'bubblewrap' ? { scratchFiles } : {}),
     }
   })
+}
+
+/** Files in the scratch folder of a program of Linux, seen from outside. */
+async function scratchFiles(child: ChildProcess): Promise<number | null> {
+  const [first] = child.pid === undefined ? [] : childrenOf(child.pid)
+  if (first === undefined) return null
+  try {
+    const { files, ffree } = await statfs(`/proc/${first}/root${SCRATCH}`)
+    return files - ffree
+  } catch {
+    // It has ended.
+    return null
+  }
 }
 
 function macWall(): Wall & { kind: Kind } {

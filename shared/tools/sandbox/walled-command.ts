@@ -24,6 +24,9 @@ export interface WalledCommand {
   pipes: number
 }
 
+/** Files that a scratch folder takes for each mebibyte: an empty one takes memory of the kernel, too. */
+export const FILES_PER_MB = 512
+
 /** What a walled program may use. Where the wall has no such limit docs/security.md says so. */
 export interface WalledLimits {
   /** Mebibytes of memory that a process may fill. */
@@ -34,7 +37,7 @@ export interface WalledLimits {
   processes: number
   /** Mebibytes of any file that it writes. */
   file_mb: number
-  /** Mebibytes in its scratch folder, all together. It is in memory. */
+  /** Mebibytes in its scratch folder, all together, and `FILES_PER_MB` files for each of them. It is in memory. */
   scratch_mb: number
 }
 
@@ -49,6 +52,11 @@ export interface Wall extends ToolWall {
    * says why on stderr. A wall of kind `none` starts it without one.
    */
   launch(command: WalledCommand): ChildProcess
+  /**
+   * How many files a program has in its scratch folder now; null when that cannot be told. Missing where the wall itself
+   * bounds them, or cannot.
+   */
+  scratchFiles?(child: ChildProcess): Promise<number | null>
   /** Ends a program with everything that it started. */
   killAll(child: ChildProcess): void
 }

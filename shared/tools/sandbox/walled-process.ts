@@ -4,7 +4,7 @@ import { encodeFrame, readFrameBytes } from './frame-codec.ts'
 import { MAX_FRAME, parseToolFrame, type ResultFrame, type ToolFrame } from './frames.ts'
 import { type AnswerRequest, answerRequests } from './request-queue.ts'
 import { collectOutput, MAX_OUTPUT } from './tool-output.ts'
-import type { Wall, WalledCommand } from './walled-command.ts'
+import { FILES_PER_MB, type Wall, type WalledCommand } from './walled-command.ts'
 
 /** How a call ended. Without a result: `failure` says why, for the model. */
 export interface ProcessOutcome {
@@ -41,6 +41,8 @@ export interface StartedProcess {
   stdout: Readable
   stderr: Readable
   pid: number | undefined
+  /** How many files it may have in its scratch folder, and has now; where the wall does not bound them itself. */
+  files?: { max: number; count: () => Promise<number | null> }
   /** Ends it, with all that it started. */
   kill: () => void
   /** Resolves with why it ended. */
@@ -51,6 +53,9 @@ export interface StartedProcess {
 
 /** What `unshare` says when the program that it waits for is ended. */
 const UNSHARE_ENDED = 'unshare: sigprocmask unblock failed: Invalid argument'
+
+/** How often files are counted while a call runs: in that time one makes some ten thousand. */
+const COUNT_FILES_MS = 50
 
 /** How long a result waits for the marks in the output, which came before it over other pipes. */
 const OUTPUT_MS = 2000
@@ -74,6 +79,14 @@ export function openProcess(wall: Wall, command: WalledCommand): WalledProcess {
     stdout: child.stdout as Readable,
     stderr: child.stderr as Readable,
     pid: child.pid,
+    ...(wall.scratchFiles
+      ? {
+          files: {
+            max: command.limits.scratch_mb * FILES_PER_MB,
+            count: async () => wall.scratchFiles?.(child) ?? null,
+          },
+        }
+      : {}),
     kill: () => wall.killAll(child),
     exited: exited.promise,
     closed: closed.promise,
@@ -81,7 +94,15 @@ export function openProcess(wall: Wall, command: WalledCommand): WalledProcess {
 }
 
 /** Runs calls in a process that somebody has started behind the wall. */
-export function runCalls({ pipe, kill, exited, closed, pid, ...output }: StartedProcess): WalledProcess {
+export function runCalls({
+  pipe,
+  kill,
+  exited,
+  closed,
+  pid,
+  files,
+  ...output
+}: StartedProcess): WalledProcess {
   let alive = true
   let failure: string | null = null
   let hear: ((frame: ToolFrame) => void) | null = null
@@ -150,6 +171,12 @@ export function runCalls({ pipe, kill, exited, closed, pid, ...output }: Started
         () => fail(`it took longer than ${timeout_ms / 1000} s, the limit of its time`),
         timeout_ms,
       )
+      const countFiles = async () => {
+        const count = (await files?.count()) ?? 0
+        if (files && count > files.max)
+          fail(`it had more than ${files.max} files in its scratch folder, the limit`)
+      }
+      const counting = files && setInterval(() => void countFiles(), COUNT_FILES_MS)
       const abort = () => fail('it was cancelled')
       signal.addEventListener('abort', abort, { once: true })
       try {
@@ -170,6 +197,7 @@ export function runCalls({ pipe, kill, exited, closed, pid, ...output }: Started
       } finally {
         hear = null
         clearTimeout(timer)
+        clearInterval(counting)
         requests.abort()
         signal.removeEventListener('abort', abort)
       }

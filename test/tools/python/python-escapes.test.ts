@@ -174,6 +174,11 @@ return kept >> 20`,
           'n = 0\nwhile True:\n    n += 1\n    open(f"file{n}", "wb").write(b"x" * (8 << 20))',
           /No space left on device/,
         ))
+      it('empty files without end', () =>
+        refused(
+          'n = 0\nwhile True:\n    n += 1\n    os.close(os.open(f"file{n}", os.O_CREAT))',
+          /No space left on device|more than 32768 files in its scratch folder/,
+        ))
       it('one file without end', () =>
         refused(
           'file = open("file", "wb")\nwhile True: file.write(b"x" * (1 << 20))',

@@ -392,7 +392,16 @@ for (const wall of (await testWalls()).filter(({ kind }) => kind === 'bubblewrap
                 env: {}, read: [], write: [], network: false, limits: ${JSON.stringify(LIMITS)}, pipes: 0 })
               child.stdout.pipe(process.stdout)
               child.stderr.pipe(process.stderr)
-              console.log(wall.kind, process.getuid())`,
+              console.log(wall.kind, process.getuid())
+              child.once('close', () => {
+                const busy = wall.launch({ command: '/bin/sh', args: ['-c', ': > a; : > b; : > c; echo made; exec sleep 10'],
+                  env: {}, read: [], write: [], network: false, limits: ${JSON.stringify(LIMITS)}, pipes: 0 })
+                busy.stdout.once('data', async () => {
+                  const counted = wall.scratchFiles ? (await wall.scratchFiles(busy)) >= 3 : 'bounded by the wall'
+                  console.log('files counted:', counted)
+                  wall.killAll(busy)
+                })
+              })`,
             resolveDir: process.cwd(),
           },
           bundle: true,
@@ -409,6 +418,7 @@ for (const wall of (await testWalls()).filter(({ kind }) => kind === 'bubblewrap
         assert.match(said, /Read-only file system|Permission denied/)
         assert.match(said, /CapEff:\t0000000000000000/)
         assert.doesNotMatch(said, /\nroot\n|\nhome\n/)
+        assert.match(said, /files counted: (true|bounded by the wall)/)
       })
 
       it('says which folder a tool of a server that runs as root cannot reach', async () => {

@@ -51,6 +51,11 @@ const attempts = (port: number, data: string, keys: string): Record<string, Atte
       /ENOSPC/,
     ],
     [
+      'files without end, all empty',
+      `const { closeSync, openSync } = await import('node:fs'); for (let i = 0; ; i++) closeSync(openSync('/tmp/' + i, 'w'))`,
+      /ENOSPC|more than 32768 files in its scratch folder/,
+    ],
+    [
       'a file that is too large',
       `const { openSync, writeSync } = await import('node:fs'); const f = openSync('/tmp/big', 'w'); writeSync(f, 'x', 2 ** 27)`,
       /EFBIG|ENOSPC/,
