@@ -1,42 +1,16 @@
 /** The editor's models for agents, and agents in the editor's chat, in real VS Code. */
 import assert from 'node:assert/strict'
-import { build } from 'esbuild'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { format } from 'node:util'
+import { bundleSuites, REPO, writeVendor } from './bundle.ts'
 import { createProfile, startCodeServer, type CodeServer, type Profile } from './code-server.ts'
 import { openBrowser, openWorkbench, VSIX, type Workbench } from './workbench.ts'
 
-const repo = join(import.meta.dirname, '..', '..')
 const shots = process.env['LOCI_E2E_SHOTS']
 const LIMIT = 180_000
 const CHAT = { 'chat.disableAIFeatures': false }
-
-/** The extension with models, as VS Code wants to be told of it. */
-const VENDOR = {
-  name: 'scripted',
-  publisher: 'loci-tests',
-  version: '1.0.0',
-  engines: { vscode: '^1.104.0' },
-  main: './extension.cjs',
-  extensionKind: ['workspace'],
-  activationEvents: ['*'],
-  contributes: { languageModelChatProviders: [{ vendor: 'scripted', displayName: 'Scripted' }] },
-}
-
-async function bundle(entry: string, outfile: string): Promise<void> {
-  await build({
-    entryPoints: [join(repo, entry)],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    target: 'node22',
-    external: ['vscode'],
-    logLevel: 'warning',
-  })
-}
 
 describe('models in the extension host', () => {
   const work = mkdtempSync(join(tmpdir(), 'loci-models-'))
@@ -46,14 +20,11 @@ describe('models in the extension host', () => {
     profile = createProfile({
       vsix: VSIX,
       settings: { 'loci.dataDirectory': join(work, 'data'), ...CHAT },
-      env: { LOCI_E2E_REPO: repo, LOCI_E2E_SUITE: 'models' },
+      env: { LOCI_E2E_REPO: REPO, LOCI_E2E_SUITE: 'models' },
     })
     const extensions = join(work, 'extensions')
-    const vendor = join(extensions, 'loci-tests.scripted-1.0.0')
-    mkdirSync(vendor, { recursive: true })
-    writeFileSync(join(vendor, 'package.json'), JSON.stringify(VENDOR))
-    await bundle('test/e2e/fixtures/scripted-vendor.ts', join(vendor, 'extension.cjs'))
-    await bundle('test/e2e/host/index.ts', join(work, 'host.cjs'))
+    await writeVendor(join(extensions, 'loci-tests.scripted-1.0.0'))
+    await bundleSuites(join(work, 'host.cjs'))
     server = await startCodeServer(profile, {
       flags: ['--vscode-option', 'enable-smoke-test-driver'],
       extensions,
