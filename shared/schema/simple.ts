@@ -38,13 +38,11 @@ export const createSimpleAgent = eitherSpelling(
     memory_blocks: z.array(eitherSpelling(createBlock)).nullish(),
   }),
 )
-export type CreateSimpleAgent = z.infer<typeof createSimpleAgent>
 
 /** Body of `PATCH /agents/{agent}`: null or absent leaves a field as it is; `tools` (names) replaces all of them. */
 export const updateSimpleAgent = eitherSpelling(
   updateAgent.extend({ ...memory, tools: z.array(z.string()).nullish() }),
 )
-export type UpdateSimpleAgent = z.infer<typeof updateSimpleAgent>
 
 /** What is said to an agent: text, or parts with images. */
 const content = messageCreate.shape.content.refine(
@@ -68,7 +66,6 @@ export const simpleMessage = eitherSpelling(
     include_agent_state: z.boolean().nullish(),
   }),
 )
-export type SimpleMessage = z.infer<typeof simpleMessage>
 
 /** A message as V1 shows it, and whose it is. */
 export const simpleMessageItem = z.union(
@@ -142,7 +139,6 @@ export const simpleBatch = eitherSpelling(
     max_steps,
   }),
 )
-export type SimpleBatch = z.infer<typeof simpleBatch>
 
 /** One result of a batch: an answer, or why there is none. */
 export const simpleBatchResult = z.union([

@@ -41,6 +41,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
 /** Routes beside `/v1`, by the first part of their path. */
 export const ROOTS: Record<string, () => Promise<{ routes: Route[] }>> = {
   agents: () => import('./routes/simple/agents.ts'),
+  anthropic: () => import('./routes/anthropic/anthropic.ts'),
   openai: () => import('./routes/openai/openai.ts'),
 }
 

@@ -85,7 +85,7 @@ function preflight(request: Request, origin: string): Response {
   return answer
 }
 
-/** `Authorization: Bearer <key>` or V1's `X-BARE-PASSWORD: password <key>`; takes the same time for every wrong key. */
+/** `Authorization: Bearer <key>` V1's `X-BARE-PASSWORD: password <key>` or `X-API-Key: <key>`; takes the same time for every wrong key. */
 function keyCheck(key: string): (headers: Headers) => boolean {
   const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest()
   const wanted = digest(Buffer.from(key))
@@ -97,8 +97,9 @@ function keyCheck(key: string): (headers: Headers) => boolean {
   return (headers) => {
     const bearer = /^bearer +(.+)$/i.exec(headers.get('authorization') ?? '')?.[1]
     const bare = /^password +(.+)$/.exec(headers.get('x-bare-password') ?? '')?.[1]
-    // Both are compared, so that time does not tell which was there.
-    const results = [fits(bearer), fits(bare)]
+    // All are compared, so that time does not tell which was there.
+    // Anthropic's clients.
+    const results = [fits(bearer), fits(bare), fits(headers.get('x-api-key') ?? '')]
     return results.includes(true)
   }
 }

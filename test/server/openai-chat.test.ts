@@ -276,7 +276,7 @@ describe('agents as models of OpenAI', () => {
       openai.chat.completions.create({ model: 'nobody', messages: [{ role: 'user', content: 'Hi' }] }),
       (error) =>
         error instanceof NotFoundError &&
-        error.code === 'model_not_found' &&
+        error.code === 'not_found' &&
         /There is no agent 'nobody'/.test(error.message),
     )
     const wrong: [object, RegExp][] = [
@@ -288,7 +288,7 @@ describe('agents as models of OpenAI', () => {
       [{ response_format: { type: 'json_object' } }, /body\.response_format\.type: the agent's own/],
       [
         { store: false, messages: [{ role: 'tool', tool_call_id: 'a', content: 'b' }] },
-        /calls of tools need the agent's conversation/,
+        /calls of tools need the conversation in which they were made/,
       ],
     ]
     for (const [more, says] of wrong)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { PlainOperation } from './plain.ts'
 
-/** OpenAI's API: its official client is tested in test/server/openai-*.test.ts, here that answers keep to the contract. */
+/** The APIs of OpenAI and Anthropic: their official clients are tested in test/server, here that answers keep to the contract. */
 export const openaiOperations: PlainOperation[] = [
   ...(['/v1', '/openai/v1'] as const).map((base) => ({
     name: `POST ${base}/chat/completions`,
@@ -16,6 +16,31 @@ export const openaiOperations: PlainOperation[] = [
       assert.equal(choices[0]?.message.content, 'Hello.')
     },
   })),
+  {
+    name: 'POST /openai/v1/responses',
+    shows: 'a response, which is read again',
+    async run(t) {
+      const { id } = await t.newAgent()
+      t.model.add({ reply: { text: 'Hello.', reasoning: 'Hm.' } })
+      const made = await t.http('POST', '/openai/v1/responses', { model: id, input: 'Hi' })
+      assert.equal(made.status, 200, JSON.stringify(made.body))
+      const read = await t.http('GET', `/openai/v1/responses/${(made.body as { id: string }).id}`)
+      assert.equal(read.status, 200, JSON.stringify(read.body))
+    },
+  },
+  {
+    name: 'POST /anthropic/v1/messages',
+    shows: 'a message of Anthropic',
+    async run(t) {
+      const { id } = await t.newAgent()
+      t.model.add({ reply: { text: 'Hello.', reasoning: 'Hm.' } })
+      const messages = [{ role: 'user', content: 'Hi' }]
+      const sent = { model: id, messages, max_tokens: 100, thinking: { type: 'enabled' } }
+      const { status, body } = await t.http('POST', '/anthropic/v1/messages', sent)
+      assert.equal(status, 200, JSON.stringify(body))
+      assert.equal((body as { content: unknown[] }).content.length, 2)
+    },
+  },
   {
     name: 'GET /openai/v1/models',
     shows: 'agents as models',

@@ -9,7 +9,7 @@ import { senderOf } from '../../sender.ts'
 import { answerTurn, formatTurn } from '../../turn-response.ts'
 import { type ChatShape, toCompletion } from './answer.ts'
 import { ChatChunks } from './chunks.ts'
-import { allMessages, newMessages, turnBody } from './input.ts'
+import { allMessages, newMessages, turnBody } from '../../history-input.ts'
 
 /** Chat completions of OpenAI, under V1's path too: the model is an agent. */
 export const routes: Route[] = (['/v1', '/openai/v1'] as const).map((base) =>

@@ -1,11 +1,19 @@
-import { AppError } from '../../../schema/errors.ts'
-import { messageRequest, type MessageRequest } from '../../../schema/message.ts'
-import type { ChatMessage, ChatRequest } from '../../../schema/openai.ts'
+import { AppError } from '../schema/errors.ts'
+import { type ClientTool, messageRequest, type MessageRequest } from '../schema/message.ts'
+import type { ChatMessage, ChatRequest } from '../schema/openai.ts'
+
+/** A message of a client's history, as OpenAI writes it; of what a tool returned also whether it failed. */
+export type HistoryMessage = ChatMessage & { is_error?: boolean }
 
 type Message = NonNullable<MessageRequest['messages']>[number]
 
 /** The request of `/v1` that stands for one of OpenAI's. Throws `validation` for what is no message to an agent. */
-export function turnBody(body: ChatRequest, messages: Message[]): MessageRequest {
+export function turnBody(
+  body: Pick<ChatRequest, 'logprobs' | 'top_logprobs'> & {
+    tools?: readonly { function: ClientTool }[] | null | undefined
+  },
+  messages: Message[],
+): MessageRequest {
   return messageRequest.parse({
     messages,
     client_tools: body.tools?.map((tool) => tool.function),
@@ -19,14 +27,18 @@ export function turnBody(body: ChatRequest, messages: Message[]): MessageRequest
  * What is new of a client's history: all that follows the last answer. The agent has the rest in its conversation, and
  * instructions of its own: those that a client puts before its first message are left out.
  */
-export function newMessages(messages: readonly ChatMessage[], sender_id: string | null): Message[] {
+export function newMessages(
+  messages: readonly HistoryMessage[],
+  sender_id: string | null,
+  field = 'messages',
+): Message[] {
   const last = messages.findLastIndex(({ role }) => role === 'assistant')
   const first = messages.findIndex(({ role }) => role !== 'system' && role !== 'developer')
   const fresh = messages.slice(last >= 0 ? last + 1 : Math.max(0, first))
   if (first < 0 || fresh.length === 0)
     throw new AppError(
       'validation',
-      'body.messages: there is nothing to answer; the last one is of a user, or what a tool returned',
+      `body.${field}: there is nothing to answer; the last one is of a user, or what a tool returned`,
     )
   const returns = fresh.flatMap((message) =>
     message.role === 'tool'
@@ -35,7 +47,7 @@ export function newMessages(messages: readonly ChatMessage[], sender_id: string 
             type: 'tool' as const,
             tool_call_id: message.tool_call_id,
             tool_return: textOf(message.content),
-            status: 'success' as const,
+            status: message.is_error ? ('error' as const) : ('success' as const),
           },
         ]
       : [],
@@ -45,12 +57,16 @@ export function newMessages(messages: readonly ChatMessage[], sender_id: string 
 }
 
 /** A client's whole history, for an agent that has none. */
-export function allMessages(messages: readonly ChatMessage[], sender_id: string | null): Message[] {
+export function allMessages(
+  messages: readonly HistoryMessage[],
+  sender_id: string | null,
+  field = 'messages',
+): Message[] {
   return messages.map((message, index) => {
     if (message.role === 'tool' || (message.role === 'assistant' && message.tool_calls?.length))
       throw new AppError(
         'validation',
-        `body.messages.${index}: calls of tools need the agent's conversation; leave 'store' out, or set it to true`,
+        `body.${field}.${index}: calls of tools need the conversation in which they were made; go on with it`,
       )
     return asMessage(message, sender_id)
   })
