@@ -52,14 +52,13 @@ describe('Loci in the VS Code that Microsoft ships', () => {
       },
       launchArgs: [
         folder('workspace'),
-        ...['--user-data-dir', join(root, 'user'), '--extensions-dir', folder('extensions')],
-        ...[
-          '--disable-workspace-trust',
-          '--disable-telemetry',
-          '--disable-updates',
-          '--skip-welcome',
-          '--no-sandbox',
-        ],
+        `--user-data-dir=${join(root, 'user')}`,
+        `--extensions-dir=${folder('extensions')}`,
+        '--disable-workspace-trust',
+        '--disable-telemetry',
+        '--disable-updates',
+        '--skip-welcome',
+        '--no-sandbox',
       ],
     })
     assert.equal(code, 0, `the suite ${suite} in VS Code ${version}`)
