@@ -64,13 +64,15 @@ export async function readAll<T>(
   }
 }
 
-/** The whole agent, without secrets whose key is not here. Throws `not_found`. */
+const WITHOUT_SECRETS = AGENT_RELATIONS.filter((relation) => relation !== 'agent.secrets')
+
+/** The whole agent but for its secrets: answers to messages are logged and passed on. Throws `not_found`. */
 export async function wholeAgent(
   { deps }: Pick<ServerContext, 'deps'>,
   actor: Actor,
   agent_id: string,
 ): Promise<AgentState> {
-  const agent = await readAll((relations) => deps.store.agents.get(actor, agent_id, relations))
+  const agent = await deps.store.agents.get(actor, agent_id, WITHOUT_SECRETS)
   if (!agent) throw notFound('Agent', agent_id)
   return toAgentState(agent)
 }

@@ -9,7 +9,8 @@ const ANTHROPIC = /^\/anthropic\//
  */
 export async function withVendorError(path: string, answer: Response): Promise<Response> {
   const anthropic = ANTHROPIC.test(path)
-  if (answer.status < 400 || (!anthropic && !OPENAI.test(path))) return answer
+  // The answer to HEAD has no body.
+  if (answer.status < 400 || !answer.body || (!anthropic && !OPENAI.test(path))) return answer
   const body = (await answer.json()) as { detail?: unknown; error?: { type?: unknown } }
   const message = textOf(body.detail)
   const changed = anthropic

@@ -316,6 +316,8 @@ describe('agents as models of OpenAI', () => {
     }, /No such thing/)
     const { data } = await openai.models.list()
     assert.equal(data.length, 1)
+    const head = await fetch(`${t.url}/openai/v1/models/nobody`, { method: 'HEAD' })
+    assert.equal(head.status, 404)
   })
 
   it('answer under the path of V1 too', async () => {

@@ -220,7 +220,7 @@ describe('the simple API', () => {
     })
 
     it('come with the agent as it is after them when it is asked for', async () => {
-      const { id } = await sam()
+      const { id } = await sam({ secrets: { KEY: 'hidden-value' } })
       model.add(
         {
           reply: {
@@ -237,6 +237,7 @@ describe('the simple API', () => {
       })
       assert.equal(answer.agent_state.id, id)
       assert.equal(answer.agent_state.blocks[0]?.value, 'I am Sam.\nAnd kind.')
+      assert.doesNotMatch(JSON.stringify(answer), /hidden-value/)
       const lines = await linesOf('/agents/sam/messages', {
         message: 'Again',
         stream: true,
