@@ -37,6 +37,7 @@ export async function runMcpHttp(options: McpHttpCommand): Promise<void> {
       port: options.port ?? PORT,
       key: key?.text ?? null,
       allowed_hosts: loci?.allowed_hosts ?? [],
+      ...(loci ? { refusal: loci.refusal } : {}),
     })
     process.stdout.write(`MCP on ${server.url}/mcp\n`)
     if (key)

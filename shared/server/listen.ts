@@ -1,6 +1,6 @@
 import { getRequestListener } from '@hono/node-server'
-import { Agent, createServer, get } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { Agent, createServer, get, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import { AppError } from '../schema/errors.ts'
 import { gate, type GateOptions } from './gate.ts'
 import { answerGarbage, invalidRequest } from './no-request.ts'
@@ -14,6 +14,8 @@ export interface ListenOptions extends GateOptions {
   host: string
   /** 0 picks a free one. */
   port: number
+  /** Why who has connected gets no answer; asked once for each connection. Null: everybody does. */
+  refusal?: (socket: Socket) => Promise<string | null> | null
   /** What sees every request before anything else, and its answer last. */
   around?: (fetch: Fetch) => Fetch
 }
@@ -45,10 +47,20 @@ export async function listenOn(fetch: Fetch, options: ListenOptions): Promise<Li
     errorHandler: invalidRequest,
   })
   // A request without a Host reaches the listener, which has words for it.
-  const server = createServer(
-    { requireHostHeader: false },
-    (request, response) => void listener(request, response),
-  )
+  const refusals = new WeakMap<Socket, Promise<string | null>>()
+  const server = createServer({ requireHostHeader: false }, (request, response) => {
+    const asked = refusals.get(request.socket)
+    if (!asked) return void listener(request, response)
+    void asked.then((why) => {
+      if (why !== null) return refuse(response, why)
+      refusals.delete(request.socket)
+      return listener(request, response)
+    })
+  })
+  server.on('connection', (socket) => {
+    const asked = options.refusal?.(socket)
+    if (asked) refusals.set(socket, asked)
+  })
   answerGarbage(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -79,6 +91,11 @@ export async function listenOn(fetch: Fetch, options: ListenOptions): Promise<Li
       clearTimeout(last)
     },
   }
+}
+
+function refuse(response: ServerResponse, detail: string): void {
+  const headers = { 'content-type': 'application/json', 'x-should-retry': 'false', connection: 'close' }
+  response.writeHead(403, headers).end(JSON.stringify({ detail }))
 }
 
 /** Whether only this machine can reach an address. */

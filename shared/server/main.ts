@@ -1,4 +1,5 @@
 /** Wires one process: the only file that picks adapters. */
+import type { Socket } from 'node:net'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Config, openConfig } from '../config/config.ts'
@@ -22,7 +23,7 @@ import { VERSION } from '../schema/version.ts'
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts'
 import { lazyFileParser } from '../tools/files/lazy-parser.ts'
 import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
-import { lazyCustomTools } from '../tools/lazy-custom-tools.ts'
+import { lazyCustomTools, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { createApp, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
@@ -93,6 +94,8 @@ export interface Loci {
   log: Log | null
   /** Says where requests come from: what must not be done for others is refused once they can reach this. */
   reachableAt(host: string): void
+  /** Why a connection to a server without a key gets no answer; null when everybody who connects does. */
+  refusal: (socket: Socket) => Promise<string | null> | null
   /** Ends the streams that never end by themselves; turns go on, and so do theirs. */
   endStreams(): void
   /** Begins no more turns, waits this long for those that run, and cancels the rest. */
@@ -283,6 +286,8 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       const mcpTools = store.tools.count(DEFAULT_ACTOR, { tool_types: ['external_mcp'] })
       const loading = [
         app.preload(),
+        import('./resume-runs.ts'),
+        import('../core/ports/tool-code.ts'),
         preloadAdapters([...config.value.providers, ...fromEnv]),
         mcpTools.then((count) => (count > 0 ? mcp.preload() : undefined)),
       ]
@@ -291,6 +296,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       })
     }, PRELOAD_AFTER_MS)
     preload.unref()
+    let hadNetwork = false
     return {
       fetch: (request) => app.fetch(request),
       data,
@@ -306,6 +312,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
           'MCP servers that are programs of this machine are not started while others can reach this server: whoever ' +
           'reaches it could run any program. Set server.allow_stdio_mcp in config.json to allow it, or reach the MCP ' +
           'server over HTTP.'
+      },
+      refusal(socket) {
+        hadNetwork ||= toolsHadNetwork(data)
+        return hadNetwork ? refusalOf(socket) : null
       },
       endStreams: () => closing.abort(),
       drain: (grace_ms) => runs.stop(grace_ms),
@@ -345,6 +355,7 @@ export async function listen(
     allowed_hosts,
     key,
     cors,
+    ...(key === null ? { refusal: loci.refusal } : {}),
     ...(log ? { around: log.requests } : {}),
   })
   return {
@@ -360,15 +371,35 @@ export async function listen(
 /** Serves MCP alone on a socket, as `listen` does. Closing closes `mcp` too. */
 export async function listenMcp(
   mcp: Endpoint,
-  options: { host: string; port: number; key: string | null; allowed_hosts: readonly string[] },
+  options: {
+    host: string
+    port: number
+    key: string | null
+    allowed_hosts: readonly string[]
+    refusal?: Loci['refusal']
+  },
 ): Promise<{ url: string; close(): Promise<void> }> {
   const elsewhere: Fetch = () =>
     Promise.resolve(Response.json({ detail: 'This is an MCP server; it answers on /mcp.' }, { status: 404 }))
-  const listening = await listenOn(withMcp(mcp, elsewhere), { ...options, cors: null })
+  const { refusal, ...address } = options
+  const listening = await listenOn(withMcp(mcp, elsewhere), {
+    ...address,
+    cors: null,
+    ...(refusal && options.key === null ? { refusal } : {}),
+  })
   return {
     url: listening.url,
     close: () => listening.close(mcp.close()),
   }
+}
+
+const TOOL_REFUSED =
+  'A tool does not reach Loci over the network: `client` in a tool asks as its agent. If this is no tool, Loci cannot ' +
+  'tell it from one: start the server with --auth, and send its key.'
+
+async function refusalOf(socket: Socket): Promise<string | null> {
+  const { isToolPeer } = await import('../tools/sandbox/tool-peer.ts')
+  return (await isToolPeer(socket)) ? TOOL_REFUSED : null
 }
 
 /** `/mcp` beside everything else. */

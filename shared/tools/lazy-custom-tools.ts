@@ -1,3 +1,4 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CustomTools } from '../core/ports/custom-tools.ts'
 import type { ToolApi } from './sandbox/language-tools.ts'
@@ -11,6 +12,14 @@ export interface OwnToolsOptions {
   api: ToolApi
   /** Why no tool may be debugged here; null: it may. */
   debugRefused?: () => string | null
+}
+
+/** Says in the data directory that tools with the network have run: for every process, and from then on. */
+const networkMark = (data: string) => join(data, 'tools', 'network')
+
+/** Whether a tool that declares the network was ever run with this data directory. */
+export function toolsHadNetwork(data: string): boolean {
+  return existsSync(networkMark(data))
 }
 
 /**
@@ -49,6 +58,11 @@ async function load({ data, env, api, debugRefused }: OwnToolsOptions): Promise<
     api,
     hide,
     ...(debugRefused ? { debugRefused } : {}),
+    onNetwork() {
+      if (toolsHadNetwork(data)) return
+      mkdirSync(join(data, 'tools'), { recursive: true, mode: 0o700 })
+      writeFileSync(networkMark(data), '', { mode: 0o600 })
+    },
     debuggers: {
       typescript: async (answer) => {
         const { debugTypeScript } = await import('./typescript/debug-typescript.ts')

@@ -24,6 +24,8 @@ export interface CustomToolsOptions {
   debuggers?: Partial<Record<SourceLanguage, (api: ToolApi) => Promise<RunDebugged>>>
   /** Why no tool may be debugged here; null: it may. */
   debugRefused?: () => string | null
+  /** Told before a tool that declares the network is run. */
+  onNetwork?: () => void
   limits?: ToolLimits
   /** The wall; by default the strongest that this machine can make, found when it is first asked for. */
   open?: () => Promise<Wall>
@@ -67,6 +69,7 @@ export function createCustomTools(options: CustomToolsOptions): CustomTools {
       const debugged =
         makeDebugger && debugRuns.take(call, async (...args) => (await makeDebugger(api))(...args), running)
       if (debugged) return debugged
+      if (call.permissions.network) options.onNetwork?.()
       let tools
       try {
         tools = await language(source_type)
