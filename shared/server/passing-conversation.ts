@@ -11,14 +11,24 @@ export interface PassingConversation {
   forget(): Promise<void>
 }
 
-/** Begins a conversation of which nothing is kept: what the agent writes into its memory stays. */
+/**
+ * Begins a conversation of which nothing is kept: what the agent writes into its memory stays. A client that asks again
+ * with the same body finds the one that it has begun.
+ */
 export async function passingConversation(
-  context: ServerContext,
-  actor: Actor,
+  {
+    actor,
+    context,
+    body,
+    request,
+  }: { actor: Actor; context: ServerContext; body: unknown; request: Request },
   agent_id: string,
 ): Promise<PassingConversation> {
   const { deps } = context
-  const { id } = await createConversation(deps, actor, agent_id, { hidden: true })
+  const begin = async () => (await createConversation(deps, actor, agent_id, { hidden: true })).id
+  const what = ['a passing conversation', actor.organization_id, agent_id, body]
+  const begun = await context.calls.run({ request, context }, what, begin)
+  const id = (await deps.store.conversations.get(actor, begun)) ? begun : await begin()
   const forget = async () => {
     try {
       await resetMessages(deps, actor, { agent_id, conversation_id: id })

@@ -330,28 +330,30 @@ describe('agents as models of OpenAI', () => {
     assert.equal(answer.choices[0]?.message.content, 'Hello.')
   })
 
-  it('are asked once by a client that asks again', async () => {
-    const gate = Promise.withResolvers<void>()
-    model.add({ reply: { text: 'Slowly.', hold: gate.promise } })
-    let requests = 0
-    const patient = new OpenAI({
-      baseURL: `${t.url}/openai/v1`,
-      apiKey: 'none',
-      maxRetries: 1,
-      timeout: 1000,
-      fetch(url, init) {
-        const answer = fetch(url, init)
-        if (++requests === 2) gate.resolve()
-        return answer
-      },
+  for (const store of [true, false])
+    it(`are asked once by a client that asks again, with store: ${store}`, async () => {
+      const gate = Promise.withResolvers<void>()
+      model.add({ reply: { text: 'Slowly.', hold: gate.promise } })
+      let requests = 0
+      const patient = new OpenAI({
+        baseURL: `${t.url}/openai/v1`,
+        apiKey: 'none',
+        maxRetries: 1,
+        timeout: 1000,
+        fetch(url, init) {
+          const answer = fetch(url, init)
+          if (++requests === 2) gate.resolve()
+          return answer
+        },
+      })
+      const asked = patient.chat.completions.create({
+        model: 'sam',
+        messages: [{ role: 'user', content: 'Hi' }],
+        store,
+      })
+      assert.equal((await asked).choices[0]?.message.content, 'Slowly.')
+      assert.deepEqual([requests, model.requests.length], [2, 1])
     })
-    const asked = patient.chat.completions.create({
-      model: 'sam',
-      messages: [{ role: 'user', content: 'Hi' }],
-    })
-    assert.equal((await asked).choices[0]?.message.content, 'Slowly.')
-    assert.deepEqual([requests, model.requests.length], [2, 1])
-  })
 })
 
 describe('a server with a key', () => {

@@ -41,7 +41,8 @@ async function answer({ actor, context, body, request }: Input): Promise<unknown
   const tools = body.tools?.map(({ name, description, input_schema: parameters }) => ({
     function: { name, description, parameters },
   }))
-  const passing = body.store === false ? await passingConversation(context, actor, agent_id) : null
+  const passing =
+    body.store === false ? await passingConversation({ actor, context, body, request }, agent_id) : null
   let streams = false
   try {
     const conversation_id =

@@ -35,7 +35,8 @@ interface Input {
 async function complete({ actor, context, body, request }: Input): Promise<unknown> {
   const { id: agent_id } = await agentOf(context, actor, body.model)
   const sender_id = body.user == null ? null : await senderOf(context, actor, agent_id, body.user)
-  const passing = body.store === false ? await passingConversation(context, actor, agent_id) : null
+  const passing =
+    body.store === false ? await passingConversation({ actor, context, body, request }, agent_id) : null
   const named = body.conversation_id ?? body.metadata?.['conversation_id']
   const conversation_id =
     passing?.id ?? (await conversationId(context, actor, agent_id, typeof named === 'string' ? named : null))

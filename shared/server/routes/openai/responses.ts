@@ -85,7 +85,8 @@ async function respond(input: Input): Promise<unknown> {
   const tools = body.tools?.map((tool) => ({ function: tool }))
   const continues = body.previous_response_id != null || body.conversation != null
   const messages = (continues ? newMessages : allMessages)(history, sender_id, 'input')
-  const passing = body.store === false ? await passingConversation(context, actor, agent_id) : null
+  const passing =
+    body.store === false ? await passingConversation({ actor, context, body, request }, agent_id) : null
   let streams = false
   try {
     const conversation_id = passing?.id ?? (await conversationFor(input, agent_id))
