@@ -149,10 +149,11 @@ export function refusalOf(attachments: readonly Attachment[]): string | null {
   return null
 }
 
-/** `5 MB`, `256 KB`. */
+/** `5.1 MB`, `256 KB`. */
 export function inMegabytes(bytes: number): string {
   if (bytes < 1024 * 1024) return `${Math.ceil(bytes / 1024)} KB`
-  return `${(bytes / 1024 / 1024).toFixed(1).replace(/\.0$/, '')} MB`
+  // Rounded up: what is too large by a little is not called as large as it may be.
+  return `${Math.ceil((bytes / 1024 / 1024) * 10) / 10} MB`
 }
 
 /** What is sent for a draft; `texts` are those of its files, in order. Texts follow what the user wrote. */
