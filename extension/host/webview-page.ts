@@ -9,19 +9,23 @@ export interface WebviewPageOptions {
   /** The custom element that is the page. */
   element: string
   attributes: Record<string, string>
+  /** Whether it shows images that are in the page already (`data:`), as pasted ones are. */
+  images?: boolean
 }
 
 /**
- * The page of a webview. Its policy lets in one script, ours, by a nonce that is new each time, and nothing else: no
- * network, no image, no frame, no form, no inline code, whatever a model writes.
+ * The page of a webview. Its policy lets in our script, by a nonce that is new each time, what that script imports, and
+ * nothing else: no network, no frame, no form, no inline code, whatever a model writes.
  */
-export function webviewPage({ cspSource, script, title, element, attributes }: WebviewPageOptions): string {
+export function webviewPage(options: WebviewPageOptions): string {
+  const { cspSource, script, title, element, attributes, images = false } = options
   const nonce = randomBytes(18).toString('base64')
   const policy = [
     `default-src 'none'`,
     `script-src 'nonce-${nonce}'`,
     `style-src ${cspSource} 'nonce-${nonce}'`,
     `font-src ${cspSource}`,
+    ...(images ? [`img-src data:`] : []),
     `base-uri 'none'`,
     `form-action 'none'`,
   ].join('; ')

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { webviewPage } from '../webview-page.ts'
 
 export interface ChatHtmlOptions {
   /** `webview.cspSource`: where the webview may load our own files from. */
@@ -11,43 +11,15 @@ export interface ChatHtmlOptions {
   title: string
 }
 
-/**
- * The page of a chat. Its policy lets in our script, by a nonce that is new each time, what that script imports, and
- * images that are in the page already (pasted ones), and nothing else: no network, no frame, no form, no inline code,
- * whatever a model writes.
- */
+/** The page of a chat, which may show images that are in it already: pasted ones. */
 export function chatHtml(options: ChatHtmlOptions): string {
   const { cspSource, script, agentId, conversationId, place, title } = options
-  const nonce = randomBytes(18).toString('base64')
-  const policy = [
-    `default-src 'none'`,
-    `script-src 'nonce-${nonce}'`,
-    `style-src ${cspSource} 'nonce-${nonce}'`,
-    `font-src ${cspSource}`,
-    `img-src data:`,
-    `base-uri 'none'`,
-    `form-action 'none'`,
-  ].join('; ')
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${escape(policy)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)}</title>
-<style nonce="${nonce}">html, body { height: 100%; margin: 0; padding: 0; }</style>
-</head>
-<body>
-<loci-chat agent-id="${escape(agentId)}" conversation-id="${escape(conversationId ?? '')}" place="${place}"></loci-chat>
-<script type="module" nonce="${nonce}" src="${escape(script)}"></script>
-</body>
-</html>`
-}
-
-function escape(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('"', '&quot;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
+  return webviewPage({
+    cspSource,
+    script,
+    title,
+    element: 'loci-chat',
+    attributes: { 'agent-id': agentId, 'conversation-id': conversationId ?? '', place },
+    images: true,
+  })
 }

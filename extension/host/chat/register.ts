@@ -1,6 +1,7 @@
 import { commands, Uri, window } from 'vscode'
 import { createComposerHost } from '../composer/composer-host.ts'
 import { attachFile, attachSelection } from '../composer/files.ts'
+import { t } from '../l10n.ts'
 import type { Services } from '../services.ts'
 import { saveChat } from './chat-actions.ts'
 import type { Attachment } from '../../composer-protocol.ts'
@@ -43,14 +44,14 @@ export function registerChat(services: Services): void {
       const target = chats.active?.session.target
       return target ? { agentId: target.agent_id, conversationId: target.conversation_id } : null
     }),
-    command('loci.addSelection', 'add the selection', async () => {
+    command('loci.addSelection', t('add the selection'), async () => {
       const selection = attachSelection(window.activeTextEditor)
-      if (!selection) throw new Error('Select something in an editor first.')
+      if (!selection) throw new Error(t('Select something in an editor first.'))
       await attach(selection)
     }),
-    command('loci.addFile', 'add the file', async (given) => {
+    command('loci.addFile', t('add the file'), async (given) => {
       const uri = given instanceof Uri ? given : window.activeTextEditor?.document.uri
-      if (!uri) throw new Error('Open a file first.')
+      if (!uri) throw new Error(t('Open a file first.'))
       await attach(await attachFile(uri))
     }),
     command('loci.exportChat', 'export the chat', async () => {

@@ -1,6 +1,7 @@
 import { commands, Uri, window, type TextEditor } from 'vscode'
 import type { Attachment } from '../../composer-protocol.ts'
 import type { ComposerEnvelope } from '../../protocol.ts'
+import { t } from '../l10n.ts'
 import type { Services } from '../services.ts'
 import { firstWords } from '../views/entry.ts'
 import { createDrafts, type Drafts } from './drafts.ts'
@@ -25,7 +26,7 @@ export interface ComposerHost {
 export function createComposerHost({ context, server }: Services): ComposerHost {
   const folder = Uri.joinPath(context.storageUri ?? context.globalStorageUri, 'drafts')
   const drafts: Drafts = createDrafts(folder.fsPath, (error) => {
-    void window.showWarningMessage(`Loci could not keep what you are writing on disk: ${String(error)}`)
+    void window.showWarningMessage(t('Loci could not keep what you are writing on disk: {0}', String(error)))
   })
   const find = createFileFinder()
   let last: TextEditor | undefined = window.activeTextEditor
@@ -82,10 +83,10 @@ export function createComposerHost({ context, server }: Services): ComposerHost 
   }
 
   async function titleOf({ conversation_id }: Conversation): Promise<string> {
-    if (conversation_id === null) return 'Main conversation'
+    if (conversation_id === null) return t('Main conversation')
     const { letta } = await server.client()
     const { summary, created_at } = await letta.conversations.retrieve(conversation_id)
-    return firstWords(summary ?? '') || `Conversation of ${created_at?.slice(0, 10) ?? conversation_id}`
+    return firstWords(summary ?? '') || t('Conversation of {0}', created_at?.slice(0, 10) ?? conversation_id)
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type Attachment,
   type FileChoice,
 } from '../../composer-protocol.ts'
+import { t } from '../l10n.ts'
 import { matchFiles } from './match-files.ts'
 
 /** Files that are looked through, and for how long a listing of them is good, in milliseconds. */
@@ -46,7 +47,7 @@ export function createFileFinder(): (query: string) => Promise<FileChoice[]> {
 export async function attachFile(uri: Uri): Promise<Attachment> {
   const path = pathOf(uri)
   const { size, type } = await statOf(uri, path)
-  if (type & FileType.Directory) throw new Error(`${path} is a folder: attach files of it.`)
+  if (type & FileType.Directory) throw new Error(t('{0} is a folder: attach files of it.', path))
   const media_type = imageTypeOf(path)
   if (media_type !== null) {
     if (size > LIMITS.image) throw tooLarge(path, size, LIMITS.image)
@@ -75,7 +76,9 @@ export async function readText(uri: Uri): Promise<string> {
   } catch {
     // Said below.
   }
-  throw new Error(`${path} is not a text file: only texts and images (PNG, JPEG, GIF, WebP) can be attached.`)
+  throw new Error(
+    t('{0} is not a text file: only texts and images (PNG, JPEG, GIF, WebP) can be attached.', path),
+  )
 }
 
 /** What is selected in this editor; null when nothing is. Throws a sentence for the user. */
@@ -84,7 +87,7 @@ export function attachSelection(editor: TextEditor | undefined): Attachment | nu
   const { document, selection } = editor
   const text = document.getText(selection)
   const path = pathOf(document.uri)
-  if (text.length > LIMITS.file) throw tooLarge(`The selection in ${path}`, text.length, LIMITS.file)
+  if (text.length > LIMITS.file) throw tooLarge(t('The selection in {0}', path), text.length, LIMITS.file)
   // A selection that ends before the first character of a line does not have that line.
   const last = selection.end.character === 0 ? selection.end.line : selection.end.line + 1
   const from = selection.start.line + 1
@@ -100,7 +103,7 @@ async function statOf(uri: Uri, path: string) {
   try {
     return await workspace.fs.stat(uri)
   } catch {
-    throw new Error(`${path} is not there any more.`)
+    throw new Error(t('{0} is not there any more.', path))
   }
 }
 
@@ -111,5 +114,5 @@ function imageTypeOf(path: string): string | null {
 }
 
 function tooLarge(what: string, size: number, most: number): Error {
-  return new Error(`${what} has ${inMegabytes(size)}; at most ${inMegabytes(most)} can be attached.`)
+  return new Error(t('{0} has {1}; at most {2} can be attached.', what, inMegabytes(size), inMegabytes(most)))
 }

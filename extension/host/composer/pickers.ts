@@ -1,6 +1,7 @@
 import { QuickPickItemKind, ThemeIcon, Uri, window, type QuickPickItem, type TextEditor } from 'vscode'
 import type { LociClient } from '../../../shared/client/http.ts'
 import type { Attachment, FileChoice } from '../../composer-protocol.ts'
+import { t } from '../l10n.ts'
 import { firstWords } from '../views/entry.ts'
 import { attachFile, attachSelection, createFileFinder } from './files.ts'
 
@@ -28,33 +29,33 @@ export async function pickConversation(letta: Letta, present: Conversation): Pro
       order: 'desc',
       order_by: 'last_message_at',
     })
-    const mark = (id: string | null) => (id === present.conversation_id ? { description: 'open now' } : {})
+    const mark = (id: string | null) => (id === present.conversation_id ? { description: t('open now') } : {})
     return [
       {
-        label: '$(add) New Conversation',
-        detail: 'Its own messages; memory and tools are those of the agent.',
+        label: `$(add) ${t('New Conversation')}`,
+        detail: t('Its own messages; memory and tools are those of the agent.'),
         pick: async () => (await letta.conversations.create({ agent_id })).id,
       },
       { label: '', kind: QuickPickItemKind.Separator },
       {
-        label: '$(comment-discussion) Main conversation',
+        label: `$(comment-discussion) ${t('Main conversation')}`,
         ...mark(null),
         pick: () => Promise.resolve(null),
       },
       ...known.map(({ id, summary, created_at, last_message_at }): ConversationItem => {
         const date = (last_message_at ?? created_at)?.slice(0, 16).replace('T', ' ') ?? ''
-        const name = firstWords(summary ?? '') || `Conversation of ${created_at?.slice(0, 10) ?? id}`
+        const name = firstWords(summary ?? '') || t('Conversation of {0}', created_at?.slice(0, 10) ?? id)
         return {
           label: `$(comment) ${name}`,
-          description: id === present.conversation_id ? 'open now' : date,
+          description: id === present.conversation_id ? t('open now') : date,
           pick: () => Promise.resolve(id),
         }
       }),
     ]
   }
   const picked = await window.showQuickPick<ConversationItem>(items(), {
-    title: 'Conversation',
-    placeHolder: 'Which conversation with this agent?',
+    title: t('Conversation'),
+    placeHolder: t('Which conversation with this agent?'),
     matchOnDescription: true,
   })
   if (!picked?.pick) return null
@@ -75,22 +76,22 @@ export async function pickModel(
     const models = await letta.models.list()
     const handles = models.map((model): ModelItem => {
       const handle = model.handle ?? model.model
-      const now = handle === present ? ' · now' : ''
+      const size = Math.round(model.context_window / 1000)
       return {
         label: `$(${handle === 'loci/demo' ? 'beaker' : 'sparkle'}) ${handle}`,
-        description: `${Math.round(model.context_window / 1000)}k context${now}`,
+        description: handle === present ? t('{0}k context · now', size) : t('{0}k context', size),
         handle,
       }
     })
     return [
       ...handles,
       { label: '', kind: QuickPickItemKind.Separator },
-      { label: '$(key) Connect Model Provider…' },
+      { label: `$(key) ${t('Connect Model Provider…')}` },
     ]
   }
   const picked = await window.showQuickPick<ModelItem>(items(), {
-    title: 'Model',
-    placeHolder: 'What does this agent think with, from its next message on?',
+    title: t('Model'),
+    placeHolder: t('What does this agent think with, from its next message on?'),
     matchOnDescription: true,
   })
   if (!picked) return null
@@ -110,18 +111,18 @@ export async function pickContext(editor: TextEditor | undefined): Promise<Attac
     ...(selection?.kind === 'selection'
       ? [
           {
-            label: '$(selection) Selection',
+            label: `$(selection) ${t('Selection')}`,
             description: `${selection.path}:${selection.from}-${selection.to}`,
             attach: () => Promise.resolve([selection]),
           },
         ]
       : []),
-    { label: '$(folder-opened) File or Image from Disk…', attach: pickFromDisk },
-    { label: 'Files of the workspace', kind: QuickPickItemKind.Separator },
+    { label: `$(folder-opened) ${t('File or Image from Disk…')}`, attach: pickFromDisk },
+    { label: t('Files of the workspace'), kind: QuickPickItemKind.Separator },
   ]
   const picker = window.createQuickPick<ContextItem>()
-  picker.title = 'Add Context'
-  picker.placeholder = 'What should the agent see with your message?'
+  picker.title = t('Add Context')
+  picker.placeholder = t('What should the agent see with your message?')
   picker.matchOnDescription = true
   picker.items = first
   picker.busy = true
@@ -160,6 +161,10 @@ function fileItem({ uri, name, folder }: FileChoice, found: boolean): ContextIte
 }
 
 async function pickFromDisk(): Promise<Attachment[]> {
-  const uris = await window.showOpenDialog({ canSelectMany: true, openLabel: 'Attach', title: 'Attach' })
+  const uris = await window.showOpenDialog({
+    canSelectMany: true,
+    openLabel: t('Attach'),
+    title: t('Attach'),
+  })
   return Promise.all((uris ?? []).map(attachFile))
 }

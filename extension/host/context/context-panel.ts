@@ -6,6 +6,7 @@ import {
   type ContextSnapshot,
   type ContextToWebview,
 } from '../../context-protocol.ts'
+import { t } from '../l10n.ts'
 import { webviewPage } from '../webview-page.ts'
 import { answerContext } from './answer-context.ts'
 import type { ContextSession } from './context-session.ts'
@@ -66,5 +67,5 @@ export function adoptContextPanel(
 
 /** What the tab of this agent's panel is called. */
 export function contextTitle(agent: string): string {
-  return `Context: ${agent}`
+  return t('Context: {0}', agent)
 }

@@ -10,6 +10,7 @@ import type {
   PartKind,
   StepTrace,
 } from '../../context-protocol.ts'
+import { t } from '../l10n.ts'
 import { readContext, readModelWindow, readRuns, type ReadContext } from './read-context.ts'
 import { readSteps, readTrace } from './read-runs.ts'
 
@@ -64,13 +65,13 @@ export class ContextSession {
   text(kind: PartKind, key: string): string {
     const part = this.#read?.parts.find((each) => each.kind === kind)
     const item = part?.items.find((each) => each.key === key)
-    if (!item) throw new Error('This is not in the context any more.')
+    if (!item) throw new Error(t('This is not in the context any more.'))
     return item.text
   }
 
   /** Compacts now; null when `cancel` was called meanwhile. */
   async compact(mode: CompactionMode): Promise<CompactionOutcome | null> {
-    if (this.#compaction) throw new Error('A compaction is under way already.')
+    if (this.#compaction) throw new Error(t('A compaction is under way already.'))
     const abort = new AbortController()
     this.#compaction = { since: Date.now(), abort }
     this.#show()

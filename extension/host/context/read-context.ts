@@ -1,6 +1,7 @@
 import type { LociClient } from '../../../shared/client/http.ts'
 import type { Compaction, ContextWindowOverview } from '../../../shared/schema/compaction.ts'
 import type { ContextRun, ContextSnapshot, ContextTarget } from '../../context-protocol.ts'
+import { t } from '../l10n.ts'
 import { firstWords } from '../views/entry.ts'
 import { partsOf, withoutTexts, type ReadPart } from './parts.ts'
 import { runOf } from './read-runs.ts'
@@ -60,10 +61,10 @@ export async function readContext(letta: Letta, target: ContextTarget): Promise<
         conversationId,
         agent: { name: agent.name, model, mode: agent.compaction_settings?.mode ?? 'sliding_window' },
         conversations: [
-          { id: null, title: 'Main conversation' },
+          { id: null, title: t('Main conversation') },
           ...conversations.map(({ id, summary, created_at }) => ({
             id,
-            title: summary ?? `Conversation of ${created_at?.slice(0, 16).replace('T', ' ') ?? id}`,
+            title: summary ?? t('Conversation of {0}', created_at?.slice(0, 10) ?? id),
           })),
         ],
         window: {

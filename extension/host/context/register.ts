@@ -6,6 +6,7 @@ import {
   type ContextTarget,
 } from '../../context-protocol.ts'
 import { told } from '../failures.ts'
+import { t } from '../l10n.ts'
 import type { Library } from '../library.ts'
 import type { Services } from '../services.ts'
 import { byLabel, type Entry } from '../views/entry.ts'
@@ -35,7 +36,7 @@ export function registerContext(services: Services): void {
       return void commands.executeCommand('loci.openChat', { agentId, conversationId })
     }
     const text = params as ContextCommands['text.show']
-    return void told('open that text', server, () => texts.show(text.name, text.text))
+    return void told(t('open that text'), server, () => texts.show(text.name, text.text))
   }
   const show = (panel: WebviewPanel, { agentId, conversationId }: ContextTarget) => {
     let tell: (snapshot: ContextSnapshot) => void = () => undefined
@@ -66,7 +67,7 @@ export function registerContext(services: Services): void {
         return Promise.resolve()
       },
     }),
-    command('loci.openContext', 'open the context', async (given) => {
+    command('loci.openContext', t('open the context'), async (given) => {
       if (!library.loaded) await library.load()
       const target = targetOf(given) ?? (await activeChat()) ?? (await pickedAgent(library))
       if (!target) return
@@ -75,7 +76,7 @@ export function registerContext(services: Services): void {
       // Another conversation of the agent: its page is made anew, with it.
       if (open && open.session.conversationId === target.conversationId) return open.panel.reveal()
       open?.panel.dispose()
-      const title = contextTitle(library.agents.get(agentId)?.name ?? 'agent')
+      const title = contextTitle(library.agents.get(agentId)?.name ?? t('agent'))
       const options = { enableFindWidget: true }
       show(window.createWebviewPanel(CONTEXT_VIEW_TYPE, title, ViewColumn.Active, options), target)
     }),
@@ -106,8 +107,8 @@ async function pickedAgent(library: Library): Promise<ContextTarget | null> {
     .map(({ id, name, model }) => ({ label: name, description: model ?? '', id }))
     .sort(byLabel)
   const picked = await window.showQuickPick(items, {
-    title: 'Open Context',
-    placeHolder: 'What which agent sees?',
+    title: t('Open Context'),
+    placeHolder: t('Which agent’s context?'),
   })
   return picked ? { agentId: picked.id, conversationId: null } : null
 }

@@ -1,4 +1,5 @@
 import { Uri, window, workspace, type Disposable } from 'vscode'
+import { t } from '../l10n.ts'
 
 const SCHEME = 'loci-text'
 /** Texts kept for tabs that show them; the oldest go. */
@@ -15,7 +16,7 @@ export function createTexts(): Texts {
   const texts = new Map<string, string>()
   const provider = workspace.registerTextDocumentContentProvider(SCHEME, {
     provideTextDocumentContent: ({ path }) =>
-      texts.get(path) ?? 'This text was not kept. Open it again where it came from.',
+      texts.get(path) ?? t('This text was not kept. Open it again where it came from.'),
   })
   let last = 0
   return {
