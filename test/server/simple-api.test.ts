@@ -60,6 +60,19 @@ describe('the simple API', () => {
       )
     })
 
+    it('have a place for what they learn, unless they are given other blocks', async () => {
+      const labels = async (body: object) =>
+        (await sam(body)).memory_blocks.map(({ label, value }) => [label, value])
+      assert.deepEqual(await labels({}), [
+        ['persona', 'I am Sam.'],
+        ['human', ''],
+      ])
+      assert.deepEqual(await labels({ name: 'max', memory_blocks: [{ label: 'notes', value: 'None.' }] }), [
+        ['persona', 'I am Sam.'],
+        ['notes', 'None.'],
+      ])
+    })
+
     it('take a model with its provider, and the default one when none is named', async () => {
       assert.equal((await sam({ model: 'openai/gpt-4o-mini' })).model, 'openai/gpt-4o-mini')
       const { model: chosen } = await ok<Agent>('POST', '/agents', { name: 'max' })
@@ -117,7 +130,8 @@ describe('the simple API', () => {
     })
 
     it('are changed, with the memory that they have and that they do not have', async () => {
-      const made = await sam()
+      const made = await sam({ memory_blocks: [] })
+      assert.equal(made.human, null)
       const changed = await ok<Agent>('PATCH', '/agents/sam', {
         name: 'samuel',
         persona: 'I am Samuel.',

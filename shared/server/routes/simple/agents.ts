@@ -40,7 +40,8 @@ export const routes: Route[] = [
     answer: simpleAgent,
     async handle({ actor, context, body }) {
       const { persona, human, model, ...rest } = body
-      const memory_blocks = memoryBlocks({ persona, human }, rest.memory_blocks ?? [])
+      const others = rest.memory_blocks != null || rest.block_ids != null
+      const memory_blocks = memoryBlocks({ persona, human }, rest.memory_blocks ?? [], others)
       const handle = model == null ? null : await modelHandle(context, actor, model)
       const create = () => createAgent(context.deps, actor, { ...rest, memory_blocks, model: handle })
       return toSimpleAgent(await withName(context, actor, rest.name, create))

@@ -1,3 +1,4 @@
+import { defaultBlockDescription } from '../../../core/default-prompts.ts'
 import type { Actor } from '../../../core/ports/actor.ts'
 import { createBlock, type CreateBlock } from '../../../schema/block.ts'
 import { AppError } from '../../../schema/errors.ts'
@@ -10,9 +11,17 @@ interface Memory {
   human: string | null | undefined
 }
 
-/** The memory blocks of a new agent: those of these two, then the others. Throws `validation` for a label that is given twice. */
-export function memoryBlocks(memory: Memory, others: readonly CreateBlock[]): CreateBlock[] {
-  const own = Object.entries(memory).flatMap(([label, value]) => {
+/**
+ * The memory blocks of a new agent: those of these two, then the others. Who names no other blocks gets both, so that the
+ * agent has a place for what it learns. Throws `validation` for a label that is given twice.
+ */
+export function memoryBlocks(
+  memory: Memory,
+  others: readonly CreateBlock[],
+  hasOthers: boolean,
+): CreateBlock[] {
+  const own = Object.entries(memory).flatMap(([label, given]) => {
+    const value = hasOthers ? given : (given ?? '')
     if (value == null) return []
     const again = others.findIndex((block) => block.label === label)
     if (again >= 0)
@@ -39,7 +48,10 @@ export async function writeMemory(
     const present = agent?.blocks.find((block) => block.label === label)
     if (present) await deps.store.blocks.update(actor, present.id, { value })
     else {
-      const edit = { block_id: newId('block'), create: createBlock.parse({ label, value }) }
+      const edit = {
+        block_id: newId('block'),
+        create: createBlock.parse({ label, value, description: defaultBlockDescription(label) }),
+      }
       const made = await deps.store.agents.editBlocks(actor, agent_id, [edit])
       if (made.status === 'conflict')
         throw new AppError(
