@@ -103,7 +103,6 @@ export class LociChat extends LitElement {
     const root = this.attachShadow({ mode: 'open' })
     this.#scroller = new Scroller(root, () => this.requestUpdate())
     this.#facts = new ToolFacts(this.#channel, () => this.requestUpdate())
-    root.addEventListener('toggle', this.#onToggle, { capture: true })
     root.addEventListener('click', this.#onClick)
     onHighlighter(() => {
       forgetRendered()
@@ -507,14 +506,12 @@ export class LociChat extends LitElement {
     next.focus()
   }
 
-  readonly #onToggle = (event: Event) => {
-    const details = event.target
-    if (details instanceof HTMLDetailsElement && details.dataset['fold'])
-      this.#folds.set(details.dataset['fold'], details.open)
-  }
-
-  /** Buttons of code blocks, which are part of a message's HTML. */
+  /** What the user folds stays so; buttons of code blocks are part of a message's HTML. */
   readonly #onClick = (event: Event) => {
+    const details = event.target instanceof Element ? event.target.closest('summary')?.parentElement : null
+    const fold = details?.dataset['fold']
+    // It is about to become the other way round.
+    if (fold !== undefined) this.#folds.set(fold, !details?.hasAttribute('open'))
     const button =
       event.target instanceof Element ? event.target.closest<HTMLElement>('button[data-act]') : null
     const code = button?.closest('.code')?.querySelector('code')

@@ -37,7 +37,7 @@ export function toolRow(row: ToolRow, live: boolean, c: ToolContext): TemplateRe
       ?open=${c.isOpen(row.key, waiting)}
       @toggle=${onToggle}
     >
-      <summary aria-label="Tool ${row.name}, ${state}">
+      <summary aria-label="Tool ${row.name || 'tool'} ${shortArgs(row.args)}, ${state}">
         ${running ? html`<vscode-progress-ring class="ring" role="presentation" aria-live="off"></vscode-progress-ring>` : icons.tool}
         <span class="name">${row.name || 'tool'}</span>
         <span class="args">${shortArgs(row.args)}</span>

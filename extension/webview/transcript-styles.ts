@@ -68,15 +68,14 @@ export const transcriptStyles = css`
     display: flex;
     gap: 2px;
     height: 24px;
-    margin-left: -5px;
+    margin: 0 0 -6px -5px;
     opacity: 0;
   }
   .user .actions {
-    margin: 0 -3px 0 0;
+    margin: 0 -3px -6px 0;
   }
   .row:hover .actions,
-  .row:focus-within .actions,
-  .row:last-of-type .assistant .actions {
+  .row:focus-within .actions {
     opacity: 1;
   }
   .action {
@@ -230,6 +229,9 @@ export const transcriptStyles = css`
     color: var(--vscode-gitDecoration-deletedResourceForeground, var(--vscode-charts-red));
     text-decoration: none;
   }
+  :host-context(.vscode-high-contrast) .memory :is(ins, del) {
+    color: inherit;
+  }
   .memory .state {
     color: var(--quiet);
   }
@@ -305,6 +307,15 @@ export const transcriptStyles = css`
     padding-left: 10px;
     border-left: 2px solid var(--edge);
   }
+  .note summary::before,
+  .set-aside summary::before {
+    content: '›';
+    transition: transform 0.1s;
+  }
+  .note[open] summary::before,
+  .set-aside[open] summary::before {
+    transform: rotate(90deg);
+  }
   .set-aside .inner {
     margin-top: 8px;
     opacity: 0.75;
@@ -351,30 +362,30 @@ export const transcriptStyles = css`
   .hljs-deletion {
     color: #c586c0;
   }
-  :host-context(.vscode-light) .hljs-comment,
-  :host-context(.vscode-light) .hljs-quote {
+  :host-context(:is(.vscode-light, .vscode-high-contrast-light)) .hljs-comment,
+  :host-context(:is(.vscode-light, .vscode-high-contrast-light)) .hljs-quote {
     color: #008000;
   }
-  :host-context(.vscode-light) :is(.hljs-keyword, .hljs-literal, .hljs-built_in, .hljs-name) {
+  :host-context(:is(.vscode-light, .vscode-high-contrast-light)) :is(.hljs-keyword, .hljs-literal, .hljs-built_in, .hljs-name) {
     color: #0000ff;
   }
-  :host-context(.vscode-light) :is(.hljs-string, .hljs-regexp, .hljs-addition) {
+  :host-context(:is(.vscode-light, .vscode-high-contrast-light)) :is(.hljs-string, .hljs-regexp, .hljs-addition) {
     color: #a31515;
   }
-  :host-context(.vscode-light) .hljs-number {
+  :host-context(:is(.vscode-light, .vscode-high-contrast-light)) .hljs-number {
     color: #087a52;
   }
-  :host-context(.vscode-light) :is(.hljs-title, .hljs-section) {
+  :host-context(:is(.vscode-light, .vscode-high-contrast-light)) :is(.hljs-title, .hljs-section) {
     color: #795e26;
   }
-  :host-context(.vscode-light) :is(.hljs-type, .hljs-title.class_) {
+  :host-context(:is(.vscode-light, .vscode-high-contrast-light)) :is(.hljs-type, .hljs-title.class_) {
     color: #1b6f87;
   }
-  :host-context(.vscode-light)
+  :host-context(:is(.vscode-light, .vscode-high-contrast-light))
     :is(.hljs-attr, .hljs-attribute, .hljs-variable, .hljs-template-variable, .hljs-params, .hljs-property) {
     color: #001080;
   }
-  :host-context(.vscode-light) :is(.hljs-meta, .hljs-deletion) {
+  :host-context(:is(.vscode-light, .vscode-high-contrast-light)) :is(.hljs-meta, .hljs-deletion) {
     color: #af00db;
   }
 `

@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Locator } from 'playwright-core'
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { startScriptedModel, type ScriptedModel } from '../support/scripted-model.ts'
 import { openWorkbench, VSIX, type Chat, type Workbench } from './workbench.ts'
@@ -46,6 +47,10 @@ describe('the chat in the workbench', () => {
       await workbench.screenshot(join(tmpdir(), 'loci-e2e-failed.png'))
   })
   const open = (): Promise<Chat> => workbench.chat('Scout')
+  const closeTab = async (tab: Locator) => {
+    await workbench.command('View: Close Editor')
+    await tab.waitFor({ state: 'detached' })
+  }
 
   it('streams an answer with code in colours', async () => {
     const rest = Promise.withResolvers<void>()
@@ -142,23 +147,23 @@ describe('the chat in the workbench', () => {
       .nth(1)
       .click()
     const { page } = workbench
-    await page.locator('.tab.active', { hasText: 'Scout: conversation' }).waitFor()
-    const fork = await workbench.chat('Scout: conversation').catch(() => null)
-    const frame = fork?.frame ?? (await workbench.webview('loci-chat[conversation-id^="conv-"]'))
-    await frame.locator('loci-chat .words', { hasText: 'Some code, please' }).waitFor()
-    assert.equal(await frame.locator('loci-chat .words').count(), 1)
-    await workbench.command('View: Close Editor')
-    // The tree has it, and opens it.
-    const scout = workbench.rows('Agents').filter({ hasText: 'Scout' }).first()
-    await scout.locator('.monaco-tl-twistie').click()
+    const tab = page.locator('.tab.active', { hasText: 'Scout: conversation' })
+    await tab.waitFor()
+    const fork = await workbench.webview('loci-chat[conversation-id^="conv-"]')
+    await fork.locator('loci-chat .words', { hasText: 'Some code, please' }).waitFor()
+    assert.equal(await fork.locator('loci-chat .words').count(), 1)
+    await closeTab(tab)
+    // The tree has it, and opens it. Rows that have no room are not there.
+    await page.locator('.pane-header[aria-label^="Blocks"]').click()
+    await page.locator('.pane-header[aria-label^="Tools"]').click()
+    await workbench.rows('Agents').filter({ hasText: 'Scout' }).first().locator('.monaco-tl-twistie').click()
     await workbench.rows('Agents').filter({ hasText: 'Conversations' }).locator('.monaco-tl-twistie').click()
     await workbench
       .rows('Agents')
-      .filter({ hasText: /^Conversation/ })
-      .last()
+      .filter({ hasText: /^Conversation\d/ })
       .click()
-    await page.locator('.tab.active', { hasText: 'Scout: conversation' }).waitFor()
-    await workbench.command('View: Close Editor')
+    await tab.waitFor()
+    await closeTab(tab)
   })
 
   it('saves the conversation as Markdown', async () => {
@@ -174,7 +179,7 @@ describe('the chat in the workbench', () => {
     const text = await readFile(file, 'utf8')
     assert.match(text, /^# Chat with Scout\n\n## You\n/)
     assert.match(text, /export const answer: number = 42/)
-    await workbench.command('View: Close Editor')
+    await closeTab(page.locator('.tab', { hasText: 'scout.md' }))
   })
 
   it('runs nothing that a model wrote and loads no image', async () => {
@@ -231,7 +236,7 @@ describe('the chat in the workbench', () => {
     await loci.letta.agents.delete(other.id)
     await chat.frame.getByText('does not exist any more').waitFor()
     assert.equal(await chat.answers().count(), 1)
-    await workbench.command('View: Close Editor')
+    await closeTab(workbench.page.locator('.tab', { hasText: 'Gone' }))
   })
 
   it('shows a conversation in the side bar', async () => {

@@ -25,7 +25,7 @@ export interface MemoryEdits {
   /** Takes one version back; what came after it stays. Throws a sentence when both changed the same place. */
   undo(letta: Letta, block_id: string, version: number): Promise<void>
   /** Blocks have changed. */
-  forget(): void
+  forget: () => void
 }
 
 interface History {
@@ -37,6 +37,8 @@ interface History {
 export function createMemoryEdits(agent_id: string): MemoryEdits {
   let blocks: Promise<BlockNow[]> | null = null
   const histories = new Map<string, History>()
+  /** Runs that were read of; any other may be newer than what is kept. */
+  const known = new Set<string>()
 
   const readBlocks = async (letta: Letta) => {
     const page = await letta.agents.blocks.list(agent_id, { limit: 200 })
@@ -60,8 +62,16 @@ export function createMemoryEdits(agent_id: string): MemoryEdits {
     return history.versions
   }
 
+  const forget = () => {
+    blocks = null
+    histories.clear()
+    known.clear()
+  }
+
   return {
     async ofRuns(letta, runs) {
+      if (runs.some((run) => !known.has(run))) forget()
+      for (const run of runs) known.add(run)
       blocks ??= readBlocks(letta)
       blocks.catch(() => {
         blocks = null
@@ -87,6 +97,7 @@ export function createMemoryEdits(agent_id: string): MemoryEdits {
       }
       const value = block.value === edit.after ? edit.before : takenBack(block, edit.before, edit.after)
       const headers = { 'if-match': `"${block.version}"` }
+      forget()
       try {
         await letta.patch(`/v1/blocks/${block_id}`, { body: { value }, headers })
       } catch (error) {
@@ -94,10 +105,7 @@ export function createMemoryEdits(agent_id: string): MemoryEdits {
         throw new Error(`The block '${block.label}' was changed at this moment. Try again.`, { cause: error })
       }
     },
-    forget() {
-      blocks = null
-      histories.clear()
-    },
+    forget,
   }
 }
 
