@@ -37,14 +37,14 @@ export function toolRow(row: ToolRow, live: boolean, c: ToolContext): TemplateRe
       ?open=${c.isOpen(row.key, waiting)}
       @toggle=${onToggle}
     >
-      <summary aria-label="Tool ${row.name || 'tool'} ${shortArgs(row.args)}, ${state}">
+      <summary>
         ${running ? html`<vscode-progress-ring class="ring" role="presentation" aria-live="off"></vscode-progress-ring>` : icons.tool}
         <span class="name">${row.name || 'tool'}</span>
         <span class="args">${shortArgs(row.args)}</span>
         ${time(c.timeOf(row))}
         ${row.approval?.state === 'denied' ? html`<span class="state">denied</span>` : nothing}
-        ${row.status === 'success' ? html`<span class="mark">${icons.done}</span>` : nothing}
-        ${row.status === 'error' ? html`<span class="mark">${icons.failed}</span>` : nothing}
+        ${row.status === 'success' ? html`<span class="mark" role="img" aria-label=${state}>${icons.done}</span>` : nothing}
+        ${row.status === 'error' ? html`<span class="mark" role="img" aria-label=${state}>${icons.failed}</span>` : nothing}
       </summary>
       <h3>Arguments</h3>
       <pre tabindex="0">${cut(prettyArgs(row.args))}</pre>
