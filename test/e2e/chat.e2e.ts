@@ -198,7 +198,8 @@ describe('the chat in the workbench', () => {
     assert.equal(await answer.locator('script, img').count(), 0)
     assert.deepEqual(
       await answer.locator('a').evaluateAll((links) => links.map((link) => link.getAttribute('href'))),
-      ['https://spy.test/p.png', 'https://evil.test'],
+      // The first one is the address in the text of the tag.
+      ['https://spy.test/a.png', 'https://spy.test/p.png', 'https://evil.test'],
     )
     assert.deepEqual(asked, [])
     await look('chat-hostile')
