@@ -138,6 +138,48 @@ describe("tools of one's own", () => {
           assert.ok(!(await readFile(join(entry.parentPath, entry.name))).includes(SECRET), entry.name)
     })
 
+    it('tell nobody of secrets with lines and quotes, also where their output is cut', async () => {
+      const secrets = {
+        PEM: '-----BEGIN-----\nfirst-line-of-it\nsecond-line-of-it\n-----END-----',
+        ODD: `p"ss'\\wörd-€-12345678`,
+        PLAIN: 'plain-secret-0123456789abcdef',
+      }
+      const js = await typescript(`
+        export function spill() {
+          for (const name of ['PEM', 'ODD']) console.log(process.env[name], { v: process.env[name] })
+          process.stderr.write(process.env.PEM + '\\n')
+          process.stdout.write('w'.repeat(256 * 1024))
+          const error = new Error(process.env.ODD + 'x'.repeat(900))
+          error.stack = process.env.PEM + ' ' + process.env.ODD
+          throw error
+        }`)
+      const python = await upsert(`
+def leak():
+    """Says what it must not."""
+    import json, os
+    for name in ("PEM", "ODD"):
+        print(os.environ[name], repr(os.environ[name]), ascii(os.environ[name]))
+    print(json.dumps({"all": [os.environ["PEM"], os.environ["ODD"]]}))
+    print("w" * (256 * 1024 - 900))
+    print((os.environ["PLAIN"] + "\\n") * 100)
+    raise KeyError(os.environ["ODD"], os.environ["PEM"])
+`)
+      const { id } = await newAgent([js.id, python.id], { secrets })
+      model.add(calls('spill'), calls('leak'), says('Done.'))
+      const { messages } = await t.letta.agents.messages.create(id, { input: 'Go' })
+      const all = returns(messages)
+      assert.deepEqual(
+        all.map(({ status }) => status),
+        ['error', 'error'],
+      )
+      for (const { tool_return, stdout, stderr } of all) {
+        const text = [tool_return, ...stdout, ...stderr].join('\n')
+        assert.match(text, /\*\*\*ODD\*\*\*/)
+        for (const piece of ['line-of-it', '12345678', 'wörd', 'w\\xf6rd', 'w\\u00f6rd', 'plain-'])
+          assert.ok(!text.includes(piece), `${piece} in ${text.slice(-2000)}`)
+      }
+    })
+
     it('change memory once, on a block that was changed while they ran', async () => {
       const tool = await typescript(`
         declare const client: any

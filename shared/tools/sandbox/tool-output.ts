@@ -78,7 +78,10 @@ export function collectOutput(stream: Readable, onFlood: () => void): ToolOutput
     lines() {
       const text = Buffer.concat([...kept, ...(marked ? [] : [tail])]).toString()
       const lines = text === '' ? [] : text.replace(/\n$/, '').split('\n')
-      return cut ? [...lines, `[output cut after ${KEPT_OUTPUT / 1024} KB]`] : lines
+      if (!cut) return lines
+      // Its last character may have been cut, too.
+      const last = (lines.at(-1) ?? '').replace(/\uFFFD$/, '')
+      return [...lines.slice(0, -1), `${last}…`, `[output cut after ${KEPT_OUTPUT / 1024} KB]`]
     },
   }
 }

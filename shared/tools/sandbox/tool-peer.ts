@@ -57,7 +57,7 @@ function kernelAddress(address: string, port: number, wide: boolean): string {
   const all = wide ? bytes : bytes.subarray(12)
   const words = Array.from({ length: all.length / 4 }, (_, index) => {
     const word = all.subarray(index * 4, index * 4 + 4)
-    return endianness() === 'LE' ? Buffer.from(word).reverse() : word
+    return endianness() === 'LE' ? word.toReversed() : word
   })
   return `${Buffer.concat(words).toString('hex')}:${port.toString(16).padStart(4, '0')}`.toUpperCase()
 }

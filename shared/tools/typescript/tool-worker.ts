@@ -9,7 +9,7 @@ import { openAgentState } from './agent-state.ts'
 import { type PipeAnswer, pipeFetch } from './pipe-fetch.ts'
 import { presentReturn } from './return-value.ts'
 import { toolLoader } from './tool-loader.ts'
-import { printTrace } from './trace.ts'
+import { cutTo, printTrace } from './trace.ts'
 import type { WorkerCall, WorkerSettings } from './worker-call.ts'
 
 /** Bytes of a frame from Loci: the code, the arguments and the agent's memory, or an answer of the API. */
@@ -133,9 +133,10 @@ function described(error: unknown): { name: string; message: string } {
     if (error instanceof Error) {
       // They may be anything.
       const { name, message } = error as { name: unknown; message: unknown }
-      return { name: String(name).slice(0, 200), message: String(message).slice(0, 20_000) }
+      const kind = String(name)
+      return { name: kind.length <= 200 ? kind : 'Error', message: cutTo(String(message), 20_000) }
     }
-    return { name: 'Error', message: String(error).slice(0, 20_000) }
+    return { name: 'Error', message: cutTo(String(error), 20_000) }
   } catch {
     return { name: 'Error', message: 'the tool threw something that cannot be shown' }
   }

@@ -6,6 +6,11 @@ export interface LoadedTool {
   code: string
 }
 
+/** A text that is no longer than this; what is cut says so, with three dots. */
+export function cutTo(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max - 1)}…`
+}
+
 /** Prints an error with its trace, in the lines of the tool's source; frames of ours and of Node are left out. */
 export function printTrace(error: unknown, tool: LoadedTool): void {
   process.stderr.write(`${traceOf(error, tool)}\n`)
@@ -31,7 +36,7 @@ function traceOf(error: unknown, tool: LoadedTool): string {
         .replaceAll(folder, ''),
     )
     const causes = cause instanceof Error ? [`caused by ${traceOf(cause, tool)}`] : []
-    return [head, ...shown, ...causes].join('\n').slice(0, 20_000)
+    return cutTo([head, ...shown, ...causes].join('\n'), 20_000)
   } catch {
     return 'the tool threw something that cannot be shown'
   }
