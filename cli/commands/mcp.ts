@@ -1,6 +1,8 @@
 import { logFailure } from '../failure.ts'
+import { outliveUpdates } from '../loaded-code.ts'
 import { untilStopped } from '../shutdown.ts'
 import { serveMcpStdio } from '../../mcp-server/main.ts'
+import { preload } from '../../mcp-server/preload.ts'
 import { DEFAULT_SETTINGS, type McpSettings, parseToolsets } from '../../mcp-server/settings.ts'
 
 /** Options of `loci mcp`. */
@@ -28,6 +30,7 @@ export function settingsOf({ agent, toolsets, readOnly }: McpCommand): McpSettin
 export async function runMcp(options: McpCommand): Promise<void> {
   const settings = { ...settingsOf(options), local_files: true }
   const stop = new AbortController()
+  void outliveUpdates(preload, (error) => logFailure('loading the tools', error))
   void untilStopped().then(() => stop.abort())
   if (options.url !== undefined) {
     const { connect } = await import('../../shared/client/http.ts')

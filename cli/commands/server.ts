@@ -1,7 +1,8 @@
 import { Agent, get } from 'node:http'
 import { listen, openLoci, type Loci } from '../../shared/server/main.ts'
 import { VERSION } from '../../shared/schema/version.ts'
-import { complain, Failure } from '../failure.ts'
+import { complain, Failure, logFailure } from '../failure.ts'
+import { outliveUpdates } from '../loaded-code.ts'
 import { mountMcp } from '../mcp-mount.ts'
 import { curlLines, DEMO, describeModels, firstModel } from '../models.ts'
 import { keyFor } from '../server-key.ts'
@@ -49,6 +50,11 @@ export async function runServer(options: ServerOptions): Promise<void> {
     try {
       const url = reachable(server.url)
       await untilHealthy(url)
+      // What is needed later is loaded by the server itself.
+      void outliveUpdates(
+        () => Promise.resolve(),
+        (error) => logFailure('preparing for updates', error),
+      )
       say(`${bold(`Loci ${VERSION}`)} on ${url}`)
       say(dim(plain(`Data in ${loci.data}`)))
       if (key)
