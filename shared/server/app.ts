@@ -4,9 +4,9 @@ import { AppError } from '../schema/errors.ts'
 import { cleanText, readJson } from './body.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { errorResponse, validationError } from './errors.ts'
+import { inWordsOf } from './errors-in-words.ts'
 import { requestId } from './request-id.ts'
 import type { Route } from './route.ts'
-import { withVendorError } from './vendor-errors.ts'
 
 /** Routes by the noun after `/v1/`, each loaded when it is first asked for. */
 export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
@@ -73,7 +73,7 @@ export function createApp(context: ServerContext): App {
         if (HOSTED_ONLY.has(path)) return noRoute(request)
         const routes = routesAt(path)
         const answer = routes ? await (await load(routes)).fetch(request) : noRoute(request)
-        return await withVendorError(path, answer)
+        return await inWordsOf(path, answer)
       } catch (error) {
         return failed(error, request, context)
       }

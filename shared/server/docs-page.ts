@@ -46,7 +46,7 @@ export const PAGE = `<!doctype html>
         details.addEventListener('toggle', () => {
           if (details.childElementCount > 1) return
           show(details, 'Parameters', operation.parameters)
-          show(details, 'Body', operation.requestBody?.content['application/json'].schema)
+          show(details, 'Body', Object.values(operation.requestBody?.content ?? {})[0]?.schema)
           show(details, 'Answers', operation.responses)
         })
         main.append(details)

@@ -444,6 +444,11 @@ describe('the simple API', () => {
         ['start', 'approval_request', 'end'],
       )
       assert.equal(lines.at(-1)?.['stop_reason'], 'requires_approval')
+      const waiting = await t.http('POST', '/agents/sam/messages', { message: 'Well?' })
+      assert.equal(waiting.status, 409)
+      const { detail, code, pending_request_id } = waiting.body as Record<string, string>
+      assert.match(detail ?? '', /approv/)
+      assert.deepEqual([code, pending_request_id?.startsWith('message-')], ['PENDING_APPROVAL', true])
     })
 
     it('of agents that speak by a tool carry what they say', async () => {

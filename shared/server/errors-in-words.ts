@@ -1,22 +1,32 @@
-/** Errors in the words of the API whose client asks. */
-
 const OPENAI = /^\/openai\/|^\/v1\/chat\//
 const ANTHROPIC = /^\/anthropic\//
+const V1 = /^\/v1\//
 
 /**
- * The answer with its error as clients of OpenAI and of Anthropic look for it, on the paths that are theirs: beside `detail`, which is
- * everywhere. What is no error is passed on.
+ * The answer with its error in the words of the API that was asked: beside `detail`, which is everywhere, and a sentence
+ * everywhere but under `/v1`, as clients of OpenAI and of Anthropic look for it. What is no error is passed on.
  */
-export async function withVendorError(path: string, answer: Response): Promise<Response> {
-  const anthropic = ANTHROPIC.test(path)
+export async function inWordsOf(path: string, answer: Response): Promise<Response> {
+  const openai = OPENAI.test(path)
   // The answer to HEAD has no body.
-  if (answer.status < 400 || !answer.body || (!anthropic && !OPENAI.test(path))) return answer
+  if (answer.status < 400 || !answer.body || (V1.test(path) && !openai)) return answer
   const body = (await answer.json()) as { detail?: unknown; error?: { type?: unknown } }
   const message = textOf(body.detail)
-  const changed = anthropic
-    ? { ...body, type: 'error', error: { type: anthropicType(answer.status), message } }
-    : { ...body, error: openaiError(answer.status, message, body.error?.type) }
-  return new Response(JSON.stringify(changed), { status: answer.status, headers: answer.headers })
+  const { status, headers } = answer
+  if (openai) return said({ ...body, detail: message, error: openaiError(status, message, body.error?.type) })
+  if (!ANTHROPIC.test(path)) return said({ ...body, ...fieldsOf(body.detail), detail: message })
+  return said({ ...body, detail: message, type: 'error', error: { type: anthropicType(status), message } })
+
+  function said(value: object): Response {
+    return new Response(JSON.stringify(value), { status, headers })
+  }
+}
+
+/** What V1 puts into the object that its `detail` is now and then. */
+function fieldsOf(detail: unknown): object {
+  if (typeof detail !== 'object' || detail === null) return {}
+  const { message: _, ...fields } = detail as { message?: unknown }
+  return fields
 }
 
 function openaiError(status: number, message: string, type: unknown) {
