@@ -11,6 +11,7 @@ import {
   type UserContent,
 } from '../../extension/protocol.ts'
 import { eventually } from '../support/loci.ts'
+import { dropFile, pasteFile } from '../support/page-events.ts'
 import { openWebview, type TestWebview } from '../support/webview.ts'
 
 const FILES = ['src/kettle.ts', 'src/tea.ts', 'docs/tea.md'].map((path) => ({
@@ -104,15 +105,7 @@ describe('the composer', () => {
   const given = (label: string) => eventually(label, () => sent.at(-1) ?? null)
   const chip = (name: string) => view.page.locator('.chip', { hasText: name })
   const notice = () => view.page.locator('.notice')
-  const paste = (name: string, type: string, bytes: number) =>
-    input.evaluate(
-      (target, file) => {
-        const clipboardData = new DataTransfer()
-        clipboardData.items.add(new File([new Uint8Array(file.bytes)], file.name, { type: file.type }))
-        target.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }))
-      },
-      { name, type, bytes },
-    )
+  const paste = (name: string, type: string, bytes: number) => pasteFile(input, { name, type, bytes })
 
   it('sends with Enter and begins a line with Shift+Enter', async () => {
     await input.pressSequentially('one')
@@ -183,13 +176,7 @@ describe('the composer', () => {
   })
 
   it('takes files that are dropped', async () => {
-    await input.evaluate((target) => {
-      const dataTransfer = new DataTransfer()
-      dataTransfer.setData('text/uri-list', 'file:///w/src/kettle.ts\r\n')
-      target.dispatchEvent(
-        new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true, composed: true }),
-      )
-    })
+    await dropFile(input, 'file:///w/src/kettle.ts')
     await chip('kettle.ts').waitFor()
   })
 
