@@ -4,6 +4,7 @@ import { told } from '../failures.ts'
 import type { Services } from '../services.ts'
 import { chatMarkdown } from './chat-markdown.ts'
 import type { OpenChat } from './chat-requests.ts'
+import { t } from '../l10n.ts'
 
 /** Offers to save the conversation as Markdown, and opens what was saved. */
 export async function saveChat({ session }: OpenChat, name: string): Promise<void> {
@@ -11,12 +12,15 @@ export async function saveChat({ session }: OpenChat, name: string): Promise<voi
   const [folder] = workspace.workspaceFolders ?? []
   const file = `${name.replaceAll(/[^\p{L}\p{N}_-]+/gu, '-') || 'chat'}.md`
   const target = await window.showSaveDialog({
-    title: 'Export Chat',
+    title: t('Export Chat'),
     filters: { Markdown: ['md'] },
     ...(folder ? { defaultUri: Uri.joinPath(folder.uri, file) } : {}),
   })
   if (!target) return
-  await workspace.fs.writeFile(target, new TextEncoder().encode(chatMarkdown(`Chat with ${name}`, messages)))
+  await workspace.fs.writeFile(
+    target,
+    new TextEncoder().encode(chatMarkdown(t('Chat with {0}', name), messages)),
+  )
   await window.showTextDocument(target)
 }
 
@@ -33,11 +37,11 @@ export async function prepareFix(fix: Fix, agent_id: string, services: Services)
 async function chooseModel(agent_id: string, { server }: Pick<Services, 'server'>): Promise<boolean> {
   const { letta } = await server.client()
   const models = (await letta.models.list()).flatMap((model) => (model.handle ? [model.handle] : []))
-  const connect = { label: '$(key) Connect Model Provider…', model: null }
+  const connect = { label: t('$(key) Connect Model Provider…'), model: null }
   const items = [...models.map((model) => ({ label: model, model })), connect]
   const picked = await window.showQuickPick(items, {
-    title: 'Another Model',
-    placeHolder: 'The model that this agent thinks with from now on',
+    title: t('Another Model'),
+    placeHolder: t('The model that this agent thinks with from now on'),
   })
   if (!picked) return false
   if (picked.model === null) {
@@ -61,13 +65,13 @@ export function createChatCommands(services: Services) {
       case 'logs.show':
         return services.showLogs()
       case 'chat.choose':
-        return void told('open the chat', services.server, choose)
+        return void told(t('open the chat'), services.server, choose)
       case 'code.copy':
         return void env.clipboard.writeText(command.params.text)
       case 'code.insert':
-        return void told('insert the code', services.server, () => insert(command.params.text, last))
+        return void told(t('insert the code'), services.server, () => insert(command.params.text, last))
       case 'tool.open':
-        return void told('open the tool', services.server, () =>
+        return void told(t('open the tool'), services.server, () =>
           openTool(command.params.name, chat, services),
         )
     }
@@ -86,13 +90,13 @@ async function insert(text: string, last: TextEditor | undefined): Promise<void>
   const done = await editor.edit((edit) => {
     for (const selection of editor.selections) edit.replace(selection, text)
   })
-  if (!done) throw new Error(`'${document.fileName}' cannot be changed.`)
+  if (!done) throw new Error(t("'{0}' cannot be changed.", document.fileName))
 }
 
 async function openTool(name: string, chat: OpenChat | null, { library }: Services): Promise<void> {
   const agent = chat && library.agents.get(chat.session.target.agent_id)
   const own = agent?.tool_ids.flatMap((id) => library.tools.get(id) ?? []) ?? []
   const tool = [...own, ...library.tools.values()].find((one) => one.name === name)
-  if (!tool) throw new Error(`There is no tool '${name}' any more.`)
+  if (!tool) throw new Error(t("There is no tool '{0}' any more.", name))
   await commands.executeCommand('loci.openTool', tool.id)
 }

@@ -17,6 +17,7 @@ import {
 import { createAsideReader } from './aside.ts'
 import { conversationCalls, type ChatTarget, type TurnInput } from './conversation-calls.ts'
 import { endOf, failureOf, isAnswered, statusOf } from './turn-end.ts'
+import { t } from '../l10n.ts'
 
 type Letta = LociClient['letta']
 
@@ -165,13 +166,13 @@ export class ChatSession {
   /** Begins the turn that failed again, after what `fix` says. */
   async retry(otid: string, fix: Fix | null): Promise<void> {
     const failed = this.#turn
-    if (failed?.end?.outcome !== 'failed') throw new Error('There is no failed message to send again.')
+    if (failed?.end?.outcome !== 'failed') throw new Error(t('There is no failed message to send again.'))
     const { letta } = await this.#server.client()
     if (fix === 'compact') await this.#calls.compact(letta)
     if (fix === 'stop-other') await this.#calls.cancel(letta, null).catch(unlessOver)
     if (fix === 'go-on') return this.send(otid, 'Go on.')
     const { content } = failed
-    if (content === null) throw new Error('Write a message to go on.')
+    if (content === null) throw new Error(t('Write a message to go on.'))
     if (fix === 'deny') return this.#denyAndSend(letta, otid, content)
     const stored = (await this.#calls.messages(letta, PAGE, undefined)).find(
       (message) => message.message_type === 'user_message' && message.otid === failed.otid,
@@ -229,7 +230,7 @@ export class ChatSession {
 
   #refuseSecond(): void {
     if (this.#turn?.end === null) {
-      throw new Error('The agent is still answering. Stop it first, or wait.')
+      throw new Error(t('The agent is still answering. Stop it first, or wait.'))
     }
   }
 
@@ -241,7 +242,7 @@ export class ChatSession {
     turn.run_id = run.id
     this.#runs.add(run.id)
     this.#turn = turn
-    if (!run.background) turn.hold = 'It runs elsewhere; its answer is shown when it is whole.'
+    if (!run.background) turn.hold = t('It runs elsewhere; its answer is shown when it is whole.')
     const begin: Begin = run.background
       ? (client, signal) => this.#calls.follow(client, { run_id: run.id }, 0, signal)
       : (client, signal) => Promise.resolve(untilEnd(client, run.id, signal))
@@ -308,14 +309,14 @@ export class ChatSession {
         const { letta } = await this.#server.client()
         const reason = await this.#read(turn, await next(letta, turn.abort.signal))
         if (reason !== null || turn.stopping) return endOf(reason, turn.stopping)
-        broken = new Error('The connection to the server was lost in mid-answer.')
+        broken = new Error(t('The connection to the server was lost in mid-answer.'))
       } catch (error) {
         if (isAnswered(error) || turn.abort.signal.aborted) throw neverArrived(error, turn) ?? error
         broken = error
       }
       if (turn.seq > before) breaks = 0
       if (breaks >= BREAKS) throw broken
-      this.#hold(turn, 'The connection to the server is lost. The answer goes on when it is back.')
+      this.#hold(turn, t('The connection to the server is lost. The answer goes on when it is back.'))
       await this.#server.back(turn.abort.signal)
       const run = turn.run_id === null ? { otid: turn.otid } : { run_id: turn.run_id }
       next = (letta, signal) => this.#calls.follow(letta, run, turn.seq, signal)
@@ -433,7 +434,7 @@ async function* untilEnd(client: Letta, run_id: string, signal: AbortSignal): As
 /** 404 to the question for the run of a message: it was lost on its way, and nothing of it was stored. */
 function neverArrived(error: unknown, turn: Turn): Error | null {
   if (turn.run_id !== null || turn.hold === null || statusOf(error) !== 404) return null
-  return new Error('The server stopped before this message reached it. Nothing of it was stored.')
+  return new Error(t('The server stopped before this message reached it. Nothing of it was stored.'))
 }
 
 /** 409: the turn was over before the request came. */

@@ -11,6 +11,7 @@ import {
 import { chatHtml } from './chat-html.ts'
 import { answerRequest, type ChatActions, type OpenChat } from './chat-requests.ts'
 import type { ChatServer } from './chat-session.ts'
+import { t } from '../l10n.ts'
 
 export interface ChatViewOptions {
   context: ExtensionContext
@@ -38,7 +39,7 @@ export function fillChatView(webview: Webview, chat: OpenChat | null, options: C
   const post = (envelope: ToWebview) => void webview.postMessage(envelope)
   const reply = async (request: RequestEnvelope) => {
     try {
-      if (!chat) throw new Error('Choose an agent first.')
+      if (!chat) throw new Error(t('Choose an agent first.'))
       const result = isComposers(request)
         ? await options.compose(request)
         : await answerRequest(chat, request, server, actions)

@@ -27,6 +27,7 @@ import { ChatSession } from './chat-session.ts'
 import { fillChatView, type ChatView } from './chat-view.ts'
 import type { ChatTarget } from './conversation-calls.ts'
 import { createMemoryEdits } from './memory-edits.ts'
+import { t } from '../l10n.ts'
 
 /** The type by which VS Code brings chats back after a window reload. */
 const CHAT_VIEW_TYPE = 'loci.chat'
@@ -86,7 +87,7 @@ export function createChats(
   }
   const nameOf = ({ agent_id, conversation_id }: ChatTarget) => {
     const name = library.agents.get(agent_id)?.name ?? 'Agent'
-    return conversation_id === null ? name : `${name}: conversation`
+    return conversation_id === null ? name : t('{0}: conversation', name)
   }
   const actions: ChatActions = {
     show: (agent_id, conversation_id) => api.open({ agent_id, conversation_id }),
@@ -282,7 +283,7 @@ async function comeBack(server: Connection, signal: AbortSignal): Promise<LociCl
     if (state.kind === 'connected') return server.client()
     if (state.kind === 'failed') throw new Error(state.message)
     if (state.kind === 'stopped')
-      throw new Error('The server was stopped. The answer goes on when it runs again.')
+      throw new Error(t('The server was stopped. The answer goes on when it runs again.'))
     await delay(200, signal)
   }
 }

@@ -4,6 +4,7 @@ import type { BlockVersion } from '../../../shared/schema/block.ts'
 import type { MemoryEdit } from '../../protocol.ts'
 import { smallDiff } from './small-diff.ts'
 import { statusOf } from './turn-end.ts'
+import { t } from '../l10n.ts'
 
 type Letta = LociClient['letta']
 
@@ -93,7 +94,7 @@ export function createMemoryEdits(agent_id: string): MemoryEdits {
       const path = `/v1/blocks/${block_id}/history`
       const [edit] = version < 2 ? [] : ((await letta.get(path, { query })) as BlockVersion[])
       if (edit?.version !== version || edit.before === null) {
-        throw new Error(`There is no earlier value of the block '${block.label}' to go back to.`)
+        throw new Error(t("There is no earlier value of the block '{0}' to go back to.", block.label))
       }
       const value = block.value === edit.after ? edit.before : takenBack(block, edit.before, edit.after)
       const headers = { 'if-match': `"${block.version}"` }
@@ -102,7 +103,9 @@ export function createMemoryEdits(agent_id: string): MemoryEdits {
         await letta.patch(`/v1/blocks/${block_id}`, { body: { value }, headers })
       } catch (error) {
         if (statusOf(error) !== 409 && statusOf(error) !== 412) throw error
-        throw new Error(`The block '${block.label}' was changed at this moment. Try again.`, { cause: error })
+        throw new Error(t("The block '{0}' was changed at this moment. Try again.", block.label), {
+          cause: error,
+        })
       }
     },
     forget,
@@ -125,7 +128,10 @@ function takenBack(block: BlockNow, before: string, after: string): string {
     if (value !== false) return value
   }
   throw new Error(
-    `The block '${block.label}' has changed in the same place since. Open it and change it as you want it.`,
+    t(
+      "The block '{0}' has changed in the same place since. Open it and change it as you want it.",
+      block.label,
+    ),
   )
 }
 

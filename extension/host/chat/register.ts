@@ -27,15 +27,15 @@ export function registerChat(services: Services): void {
   context.subscriptions.push(
     chats,
     onDidChangeLibrary(() => chats.refresh()),
-    command('loci.openChat', 'open the chat', async (given) => {
+    command('loci.openChat', t('open the chat'), async (given) => {
       const target = await choose(given)
       if (target) chats.open(target)
     }),
-    command('loci.openChatInSideBar', 'open the chat', async (given) => {
+    command('loci.openChatInSideBar', t('open the chat'), async (given) => {
       const target = await choose(given)
       if (target) await chats.openInSideBar(target)
     }),
-    command('loci.openChatInEditor', 'open the chat', async () => {
+    command('loci.openChatInEditor', t('open the chat'), async () => {
       const target = chats.sideTarget ?? (await choose())
       if (target) chats.open(target)
     }),
@@ -54,9 +54,9 @@ export function registerChat(services: Services): void {
       if (!uri) throw new Error(t('Open a file first.'))
       await attach(await attachFile(uri))
     }),
-    command('loci.exportChat', 'export the chat', async () => {
+    command('loci.exportChat', t('export the chat'), async () => {
       const chat = chats.active
-      if (!chat) throw new Error('Open the chat that you want to export.')
+      if (!chat) throw new Error(t('Open the chat that you want to export.'))
       await saveChat(chat, library.agents.get(chat.session.target.agent_id)?.name ?? 'Agent')
     }),
   )

@@ -1,4 +1,5 @@
 import type { Fix, TurnEnd } from '../../protocol.ts'
+import { t } from '../l10n.ts'
 
 /** What failed, in a sentence, and the button that helps. */
 export interface Failure {
@@ -6,23 +7,24 @@ export interface Failure {
   fix: Fix | null
 }
 
-const ENDS: Record<string, Failure> = {
-  error: { message: 'The agent ran into an error.', fix: null },
-  llm_api_error: { message: 'The model could not be asked.', fix: null },
-  invalid_llm_response: { message: 'The model answered something that is no answer.', fix: null },
-  invalid_tool_call: { message: 'The model called a tool in a way that cannot be run.', fix: null },
-  insufficient_credits: { message: 'The provider wants to be paid first.', fix: 'provider' },
-  max_steps: { message: 'The agent took as many steps as it may for one message.', fix: 'go-on' },
+const ends = (): Record<string, Failure> => ({
+  error: { message: t('The agent ran into an error.'), fix: null },
+  llm_api_error: { message: t('The model could not be asked.'), fix: null },
+  invalid_llm_response: { message: t('The model answered something that is no answer.'), fix: null },
+  invalid_tool_call: { message: t('The model called a tool in a way that cannot be run.'), fix: null },
+  insufficient_credits: { message: t('The provider wants to be paid first.'), fix: 'provider' },
+  max_steps: { message: t('The agent took as many steps as it may for one message.'), fix: 'go-on' },
   max_tokens_exceeded: {
-    message: 'The answer was cut: it reached the most tokens the model may write.',
+    message: t('The answer was cut: it reached the most tokens the model may write.'),
     fix: 'go-on',
   },
   context_window_overflow_in_system_prompt: {
-    message:
+    message: t(
       'The memory of the agent alone is larger than the context window of its model. Shorten a block, or choose a model with a larger window.',
+    ),
     fix: 'model',
   },
-}
+})
 
 const FIXES: Record<string, Fix> = {
   llm_authentication: 'provider',
@@ -36,9 +38,13 @@ const FIXES: Record<string, Fix> = {
 export function endOf(reason: string | null, stopping: boolean): TurnEnd {
   if (reason === 'cancelled' || (reason === null && stopping)) return { outcome: 'stopped' }
   if (reason === null) {
-    return { outcome: 'failed', message: 'The connection to the server was lost in mid-answer.', fix: null }
+    return {
+      outcome: 'failed',
+      message: t('The connection to the server was lost in mid-answer.'),
+      fix: null,
+    }
   }
-  const failure = ENDS[reason]
+  const failure = ends()[reason]
   return failure === undefined ? { outcome: 'done' } : { outcome: 'failed', ...failure }
 }
 
@@ -70,14 +76,14 @@ export function failureOf(thrown: unknown): Failure | null {
   const detail = error?.detail
   if (isPendingApproval(detail)) {
     return {
-      message: 'A tool call still waits for your approval. Answer it above, or deny it and send this.',
+      message: t('A tool call still waits for your approval. Answer it above, or deny it and send this.'),
       fix: 'deny',
     }
   }
   if (typeof detail !== 'string') return null
   if (detail.startsWith('CONVERSATION_BUSY')) {
     return {
-      message: 'Somebody else, or another window, has a turn running in this conversation.',
+      message: t('Somebody else, or another window, has a turn running in this conversation.'),
       fix: 'stop-other',
     }
   }

@@ -200,7 +200,7 @@ export class ContextSession {
 
   #snapshot(): ContextSnapshot {
     const read = this.#read
-    if (!read) throw new Error('Nothing has been read yet.')
+    if (!read) throw new Error(t('Nothing has been read yet.'))
     const model = this.#model?.window ?? null
     const { snapshot } = read
     return {
