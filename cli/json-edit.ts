@@ -25,7 +25,7 @@ export function setMember(text: string, path: string[], key: string, value: unkn
   if (body.trim() === '')
     return value === undefined ? text : `${bom}${render(nested([...path, key], value), '', '  ')}\n`
   const newline = body.includes('\r\n') ? '\r\n' : '\n'
-  let at = expect(body, skipSpace(body, 0), '{')
+  let at = objectAt(body, skipSpace(body, 0), 'the whole of it')
   let members = membersOf(body, at)
   const rest = skipSpace(body, members.close + 1)
   if (rest < body.length) throw broken(body, rest)
@@ -34,7 +34,10 @@ export function setMember(text: string, path: string[], key: string, value: unkn
   for (let depth = 0; ; depth++) {
     const step = steps.shift()
     const wanted = step ?? key
-    const found = members.list.find((member) => member.key === wanted)
+    const [found, second] = members.list.filter((member) => member.key === wanted)
+    // Which of two counts, programs do not agree on.
+    if (second)
+      throw new Failure(`it has ${JSON.stringify(wanted)} twice, again in line ${lineOf(body, second.at)}`)
     const indent = unit.repeat(depth + 1)
     const rendered = (what: unknown) => render(what, indent, unit).replaceAll('\n', newline)
     if (step === undefined) {
@@ -46,9 +49,44 @@ export function setMember(text: string, path: string[], key: string, value: unkn
       const added = `${JSON.stringify(wanted)}: ${rendered(step === undefined ? value : nested([...steps, key], value))}`
       return bom + insert(body, at, members, { added, indent, outer: unit.repeat(depth), newline })
     }
-    at = expect(body, found.start, '{')
+    if (value !== undefined && /^null\b/.test(body.slice(found.start, found.start + 5)))
+      return (
+        bom + body.slice(0, found.start) + rendered(nested([...steps, key], value)) + body.slice(found.end)
+      )
+    at = objectAt(body, found.start, JSON.stringify(wanted))
     members = membersOf(body, at)
   }
+}
+
+/**
+ * `setMember` for an object of which the user may have added fields: these stay, apart from those that are `dropped`, and
+ * the others become those of `value`.
+ */
+export function mergeMember(
+  text: string,
+  path: string[],
+  key: string,
+  { value, dropped }: { value: object; dropped: readonly string[] },
+): string {
+  if (!hasObject(text, [...path, key])) return setMember(text, path, key, value)
+  const inside = [...path, key]
+  let merged = text
+  for (const field of dropped) merged = setMember(merged, inside, field, undefined)
+  for (const [field, wanted] of Object.entries(value)) merged = setMember(merged, inside, field, wanted)
+  return merged
+}
+
+/** Whether there is an object under this path of keys. */
+function hasObject(text: string, path: readonly string[]): boolean {
+  if (text.trim() === '') return false
+  let at = skipSpace(text, text.startsWith('\uFEFF') ? 1 : 0)
+  for (const key of path) {
+    if (text[at] !== '{') return false
+    const found = membersOf(text, at).list.find((member) => member.key === key)
+    if (!found) return false
+    at = found.start
+  }
+  return text[at] === '{'
 }
 
 function nested(path: string[], value: unknown): unknown {
@@ -140,12 +178,24 @@ function skipSpace(text: string, at: number): number {
   }
 }
 
+/** The same place, where an object begins. Throws for another value, and for what is no JSON. */
+function objectAt(text: string, at: number, what: string): number {
+  if (text[at] === '{') return at
+  const end = skipValue(text, at)
+  if (what === 'the whole of it' && skipSpace(text, end) < text.length)
+    throw broken(text, skipSpace(text, end))
+  throw new Failure(`${what} is no JSON object (line ${lineOf(text, at)})`)
+}
+
 function expect(text: string, at: number, character: string): number {
   if (text[at] !== character) throw broken(text, at)
   return at
 }
 
 function broken(text: string, at: number): Failure {
-  const line = text.slice(0, at).split('\n').length
-  return new Failure(`it is not valid JSON in line ${line}`)
+  return new Failure(`it is not valid JSON in line ${lineOf(text, at)}`)
+}
+
+function lineOf(text: string, at: number): number {
+  return text.slice(0, at).split('\n').length
 }

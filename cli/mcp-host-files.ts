@@ -72,16 +72,3 @@ export function hostFiles(
     },
   }
 }
-
-/** TOML text with the table of this server replaced, added at the end, or removed with null. */
-export function setTable(text: string, table: string, entry: HostEntry | null): string {
-  const name = `[${table}]`
-  const lines = text.split('\n')
-  const at = lines.findIndex((line) => line.trim() === name)
-  const end = lines.findIndex((line, i) => i > at && /^\s*\[/.test(line))
-  const kept = at < 0 ? text : [...lines.slice(0, at), ...(end < 0 ? [] : lines.slice(end))].join('\n')
-  if (!entry) return kept
-  const body = `${name}\ncommand = ${JSON.stringify(entry.command)}\nargs = ${JSON.stringify(entry.args)}\n`
-  if (at < 0) return text.trim() === '' ? body : `${text.trimEnd()}\n\n${body}`
-  return [...lines.slice(0, at), body, ...(end < 0 ? [] : lines.slice(end))].join('\n')
-}

@@ -1,4 +1,5 @@
 import type { LociClient } from '../shared/client/http.ts'
+import type { CallQueue } from './call-queue.ts'
 import type { ResourceUpdates } from './resources/updates.ts'
 import type { Decisions } from './turn/decisions.ts'
 
@@ -12,6 +13,8 @@ export interface McpDeps {
   hostIsGone: () => boolean
   /** The process does not end before this has. */
   finish: (turn: Promise<unknown>) => void
+  /** Calls work a few at a time. */
+  queue: CallQueue
   /** What was decided about some calls of a message of which others are undecided. */
   decisions: Decisions
   /** Which resources change. */

@@ -1,11 +1,12 @@
 import type { McpServer } from '@modelcontextprotocol/server'
-import { serveStdio, StdioServerTransport } from '@modelcontextprotocol/server/stdio'
+import { serveStdio } from '@modelcontextprotocol/server/stdio'
 import type { LociClient } from '../shared/client/http.ts'
 import { messageOf } from '../shared/schema/errors.ts'
 import { createMcpProcess, logLine as log } from './process.ts'
 import { sendChange } from './resources/subscribe.ts'
 import { createServerFactory } from './server.ts'
 import type { McpSettings } from './settings.ts'
+import { StdioTransport } from './stdio-transport.ts'
 
 export interface McpStdioOptions {
   settings: McpSettings
@@ -45,22 +46,15 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
   process.stdout.once('error', left)
 
   const createServer = createServerFactory(deps, options.settings)
-  const transport = new StdioServerTransport()
+  const transport = new StdioTransport(deps.queue)
   let modern: McpServer | null = null
-  let lastError = ''
   const connection = serveStdio(
     (context) => {
       const server = createServer(context)
       if (context.era === 'modern') modern = server
       return server
     },
-    {
-      transport,
-      onerror(error) {
-        lastError = messageOf(error)
-        log(lastError)
-      },
-    },
+    { transport, onerror: (error) => log(messageOf(error)) },
   )
   watch(transport, {
     // The SDK serves these subscriptions itself and asks nobody; until there is one, changes need not be followed.
@@ -68,10 +62,7 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
       const server = modern
       if (server) deps.updates.listen((change) => sendChange(server, deps, change, () => true))
     },
-    closed() {
-      if (!hostIsGone && !options.signal.aborted) refuse(lastError)
-      left()
-    },
+    closed: left,
   })
   let early: NodeJS.Timeout | undefined
   process.stdin.once('data', () => {
@@ -90,20 +81,13 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
   await close()
 }
 
-/** More that the host has not read than this, and it is not listened to until it has. In bytes. */
-const UNREAD = 8 * 1024 * 1024
-
-/** Hears the first `subscriptions/listen` (2026-07-28) and the end, beside the SDK; holds back who does not read. */
-function watch(transport: StdioServerTransport, events: { listened: () => void; closed: () => void }): void {
+/** Hears the first `subscriptions/listen` (2026-07-28) and the end, beside the SDK. */
+function watch(transport: StdioTransport, events: { listened: () => void; closed: () => void }): void {
   const { onmessage, onclose } = transport
   let listened = false
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's objects are no event targets
   transport.onmessage = (message) => {
     onmessage?.(message)
-    if (process.stdout.writableLength > UNREAD && !process.stdin.isPaused()) {
-      process.stdin.pause()
-      process.stdout.once('drain', () => process.stdin.resume())
-    }
     if (listened || !('method' in message) || message.method !== 'subscriptions/listen') return
     listened = true
     events.listened()
@@ -113,10 +97,4 @@ function watch(transport: StdioServerTransport, events: { listened: () => void; 
     onclose?.()
     events.closed()
   }
-}
-
-/** The last words to a host whose message ended the connection: one that is too large to be read. */
-function refuse(why: string): void {
-  const error = { code: -32_600, message: `The connection ends: ${why}` }
-  process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', id: null, error })}\n`)
 }

@@ -1,6 +1,8 @@
-import { AppError } from '../shared/schema/errors.ts'
+import { type BlockEdit, editedValue } from '../shared/schema/block-edit.ts'
+import { AppError, isAppError } from '../shared/schema/errors.ts'
 import { didYouMean } from '../shared/schema/near-names.ts'
 import type { LociClient } from '../shared/client/http.ts'
+import { capped } from './answer.ts'
 import type { Block } from './letta.ts'
 
 export function labelOf(block: Pick<Block, 'label'>): string {
@@ -22,32 +24,79 @@ export function blockOf<B extends Pick<Block, 'label'>>(
   throw new AppError('not_found', `Agent '${agent.name}' has no memory block '${label}'. ${hint}${there}`)
 }
 
-/** How often a change is made again on a block that somebody else has changed in between. */
-const TRIES = 200
+/** The agent's block of that label, read alone: others may be large. Throws as `blockOf` does. */
+export async function readLabelled(
+  client: LociClient,
+  agent: { id: string; name: string },
+  label: string,
+  { signal }: { signal: AbortSignal },
+): Promise<Block> {
+  const { blocks } = client.letta.agents
+  try {
+    return await blocks.retrieve(label, { agent_id: agent.id }, { signal })
+  } catch (error) {
+    const { refusalOf } = await import('../shared/client/http.ts')
+    if (refusalOf(error)?.status !== 404) throw error
+    const { items } = await blocks.list(agent.id, { limit: 100 }, { signal })
+    return blockOf(agent, items, label)
+  }
+}
 
 /**
- * Changes a block's value by `change`, which is given the present one, without losing what others write at the same
- * time: on a server that knows versions it is made again on the newer value. Answers the block as it now is.
+ * Changes a memory block of an agent without losing what others write at the same time, and answers it as it now is. A
+ * server that has no edits of its own is read and written instead, one edit of this process at a time. Throws `conflict`
+ * with the present value where `old_text` does not fit.
  */
-export async function editBlock(
+export async function editMemory(
   client: LociClient,
-  block_id: string,
-  change: (value: string, block: Block) => string,
+  { agent, label, edit }: { agent: { id: string; name: string }; label: string; edit: BlockEdit },
   { signal }: { signal: AbortSignal },
 ): Promise<Block> {
   const { refusalOf } = await import('../shared/client/http.ts')
-  for (let tries = 1; ; tries++) {
-    const block = await client.letta.blocks.retrieve(block_id, { signal })
-    const version = (block as { version?: unknown }).version
-    const headers = typeof version === 'number' ? { 'if-match': `"${version}"` } : {}
-    try {
-      const value = change(block.value, block)
-      return await client.letta.blocks.update(block_id, { value }, { signal, headers, maxRetries: 0 })
-    } catch (error) {
-      const stale = refusalOf(error)?.status === 409 && typeof version === 'number'
-      if (!stale || tries === TRIES) throw error
-      // Others are as eager: a growing pause lets one of them finish.
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(tries, 20)))
-    }
+  const path = `/v1/agents/${agent.id}/core-memory/blocks/${encodeURIComponent(label)}/edit`
+  try {
+    return await client.letta.post<Block>(path, { body: edit, signal, maxRetries: 0 })
+  } catch (error) {
+    const refusal = refusalOf(error)
+    const present = refusal?.status === 409 ? (refusal.body['block'] as Block | undefined) : undefined
+    if (refusal && present) throw withValue(String(refusal.body['detail']), present, error)
+    if (refusal?.status !== 404 && refusal?.status !== 405) throw error
+  }
+  // No such block, or a server without this route.
+  const { items } = await client.letta.agents.blocks.list(agent.id, { limit: 100 }, { signal })
+  const { id } = blockOf(agent, items, label)
+  return oneAtATime(id, async () => {
+    const value = edited(await client.letta.blocks.retrieve(id, { signal }), edit)
+    return client.letta.blocks.update(id, { value }, { signal, maxRetries: 0 })
+  })
+}
+
+function edited(block: Block, edit: BlockEdit): string {
+  const { label = null, limit = Infinity, read_only = false } = block
+  try {
+    return editedValue({ ...block, label, limit, read_only }, edit)
+  } catch (error) {
+    throw isAppError(error, 'conflict') ? withValue(error.message, block, error) : error
+  }
+}
+
+function withValue(text: string, { value }: Block, cause: unknown): AppError {
+  const now = capped(value, () => 'memory_read shows the rest.', 8_000)
+  return new AppError('conflict', `${text} Its value is:\n${now || '(empty)'}`, { cause })
+}
+
+const editing = new Map<string, Promise<void>>()
+
+/** Runs after all that was asked for before it under the same key, whatever became of that. */
+async function oneAtATime<T>(key: string, run: () => Promise<T>): Promise<T> {
+  const before = editing.get(key)
+  const ended = Promise.withResolvers<void>()
+  editing.set(key, ended.promise)
+  await before
+  try {
+    return await run()
+  } finally {
+    ended.resolve()
+    if (editing.get(key) === ended.promise) editing.delete(key)
   }
 }

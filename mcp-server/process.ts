@@ -1,4 +1,5 @@
 import type { LociClient } from '../shared/client/http.ts'
+import { CallQueue } from './call-queue.ts'
 import type { McpDeps } from './deps.ts'
 import { ResourceUpdates } from './resources/updates.ts'
 import { Decisions } from './turn/decisions.ts'
@@ -32,6 +33,7 @@ export function createMcpProcess(open: () => Promise<LociClient>, log: (text: st
       client,
       log,
       hostIsGone: () => hostsAreGone,
+      queue: new CallQueue(),
       decisions: new Decisions(),
       updates,
       finish(turn) {

@@ -72,7 +72,7 @@ export function registerPrompts(server: McpServer, deps: McpDeps, settings: McpS
       name,
       { title: prompt.title, description: prompt.description, argsSchema },
       (args, { mcpReq }) =>
-        asProtocol(deps, async () => {
+        asProtocol(deps, mcpReq.signal, async () => {
           const given = args as Record<string, string | undefined>
           const named = settings.agent ?? given['agent']
           const found =

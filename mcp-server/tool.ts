@@ -15,6 +15,7 @@ import * as z from 'zod'
 import type { LociClient } from '../shared/client/http.ts'
 import type { AgentState } from './letta.ts'
 import { withoutCode } from './answer.ts'
+import type { Slot } from './call-queue.ts'
 import type { McpDeps } from './deps.ts'
 import { clientCapabilities } from './host.ts'
 import type { McpSettings, Toolset } from './settings.ts'
@@ -28,7 +29,7 @@ export interface ToolAnswer {
 }
 
 /** What a tool works with during one call. */
-export interface ToolCall extends Pick<McpDeps, 'log' | 'hostIsGone' | 'finish' | 'decisions'> {
+export interface ToolCall extends Pick<McpDeps, 'log' | 'hostIsGone' | 'finish' | 'decisions'>, Slot {
   client: LociClient
   /** Aborts when the host cancels the call or goes away. */
   signal: AbortSignal
@@ -134,8 +135,10 @@ export function defineTool<Shape extends z.ZodRawShape>(
           try {
             const client = await deps.client()
             url = client.url
-            const call = callOf({ client, context, deps, input, mint, server, settings })
-            const answer = await definition.run(input as z.output<z.ZodObject<Shape>>, call)
+            const answer = await deps.queue.run((slot) => {
+              const call = callOf({ client, context, deps, input, mint, server, settings, slot })
+              return definition.run(input as z.output<z.ZodObject<Shape>>, call)
+            }, context.mcpReq.signal)
             if (typeof answer === 'string') return { content: [{ type: 'text', text: answer }] }
             if (isInputRequiredResult(answer)) return answer
             const { text, structured, failed } = answer
@@ -164,9 +167,11 @@ interface CallParts {
   mint: MintState
   server: McpServer
   settings: McpSettings
+  slot: Slot
 }
 
-function callOf({ client, context, deps, input, mint, server, settings }: CallParts): ToolCall {
+function callOf(parts: CallParts): ToolCall {
+  const { client, context, deps, input, mint, server, settings, slot } = parts
   const { signal } = context.mcpReq
   const host = clientCapabilities(server, context)
   return {
@@ -177,6 +182,7 @@ function callOf({ client, context, deps, input, mint, server, settings }: CallPa
     hostIsGone: () => deps.hostIsGone() || sessionHasEnded(context),
     finish: deps.finish,
     decisions: deps.decisions,
+    aside: slot.aside,
     agent: () => client.findAgent(settings.agent ?? String(input['agent']), { signal }),
     pinned: async () => settings.agent && (await client.findAgent(settings.agent, { signal })).id,
     user: host.asks_forms ? questionsOf(context, mint) : null,

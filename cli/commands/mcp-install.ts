@@ -1,13 +1,23 @@
-import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { resolveDataDirectory } from '../../shared/server/main.ts'
 import { messageOf } from '../../shared/schema/errors.ts'
 import { didYouMean } from '../../shared/schema/near-names.ts'
 import { Failure } from '../failure.ts'
-import { setMember } from '../json-edit.ts'
-import { type HostEntry, hostFiles, type McpHostFile, setTable } from '../mcp-host-files.ts'
+import { mergeMember, setMember } from '../json-edit.ts'
+import { type HostEntry, hostFiles, type McpHostFile } from '../mcp-host-files.ts'
 import { writeLauncher } from '../mcp-launcher.ts'
 import { dim, plain } from '../terminal.ts'
+import { setTable } from '../toml-edit.ts'
 import { type McpCommand, settingsOf } from './mcp.ts'
 
 /** Options of `loci mcp install`. */
@@ -28,18 +38,34 @@ export function runMcpInstall(named: string | undefined, options: McpInstallComm
   if (named === undefined) return list(hosts)
   const host = Object.hasOwn(hosts, named) ? hosts[named] : undefined
   if (!host) throw new Failure(`There is no host '${named}'. ${didYouMean(named, Object.keys(hosts), '')}`)
-  if (!/^[\w-]{1,40}$/.test(options.name))
+  if (!/^[\w-]{1,40}$/.test(options.name) || options.name === '__proto__')
     throw new Failure(`'${options.name}' cannot name a server: use letters, digits, '-' and '_'.`)
   settingsOf(options)
   const entry = options.remove ? null : entryOf(options)
   if (options.print) return say(printed(host, options.name, entry))
-  const before = existsSync(host.file) ? readFileSync(host.file, 'utf8') : ''
+  const before = present(host.file)
   const after = changed(host, options.name, entry, before)
-  if (after === before) return say(`${host.file} is right already: nothing was written.`)
+  if (after === before) {
+    const why = entry ? 'is right already' : `has no entry '${options.name}'`
+    return say(`${host.file} ${why}: nothing was written.`)
+  }
   say(difference(before, after))
   if (options.dryRun) return say(dim(`Nothing was written to ${host.file}.`))
   const backup = write(host.file, before, after)
-  say(`Wrote ${host.file}.${backup === null ? '' : ` What it was is in ${backup}.`} ${host.next}`)
+  const kept = backup === null ? '' : ` What it was is in ${backup}.`
+  say(
+    `Wrote ${host.file}.${kept} ${entry ? host.next : `${host.title} no longer starts it from its next start on.`}`,
+  )
+}
+
+/** The configuration as it is; empty when there is none. */
+function present(file: string): string {
+  try {
+    return existsSync(file) ? readFileSync(file, 'utf8') : ''
+  } catch (cause) {
+    const why = (cause as { code?: unknown }).code === 'EISDIR' ? 'it is a folder' : messageOf(cause)
+    throw new Failure(`${file} cannot be read: ${why}.`, { cause })
+  }
 }
 
 function list(hosts: Record<string, McpHostFile>): void {
@@ -63,17 +89,23 @@ function entryOf({ agent, toolsets, readOnly, url, data }: McpInstallCommand): H
   }
 }
 
+/** Fields of servers that are reached over HTTP: an entry that becomes a program has none of them. */
+const REMOTE = ['url', 'serverUrl', 'httpUrl', 'headers', 'type']
+
 function changed(host: McpHostFile, name: string, entry: HostEntry | null, before: string): string {
   try {
-    return host.format === 'toml'
-      ? setTable(before, [...host.path, name].join('.'), entry)
-      : setMember(before, host.path, name, entry ? host.entry(entry) : undefined)
+    if (host.format === 'toml') return setTable(before, [...host.path, name], entry && { ...entry })
+    if (!entry) return setMember(before, host.path, name, undefined)
+    const value = host.entry(entry)
+    return mergeMember(before, host.path, name, {
+      value,
+      dropped: REMOTE.filter((field) => !(field in value)),
+    })
   } catch (error) {
     if (!(error instanceof Failure)) throw error
-    throw new Failure(
-      `${host.file} was left as it is: ${error.message}. Correct it, or paste what --print shows.`,
-      { cause: error },
-    )
+    if (entry) say(printed(host, name, entry))
+    const next = entry ? 'Correct it, or put the entry above into it by hand' : 'Take the entry out by hand'
+    throw new Failure(`${host.file} was left as it is: ${error.message}. ${next}.`, { cause: error })
   }
 }
 
@@ -115,6 +147,7 @@ function write(path: string, before: string, after: string): string | null {
     }
     const temporary = `${file}.${process.pid}.tmp`
     writeFileSync(temporary, after, { flag: 'wx', mode: 0o600 })
+    if (before !== '') chmodSync(temporary, statSync(file).mode & 0o777)
     renameSync(temporary, file)
     return backup
   } catch (cause) {

@@ -1,16 +1,16 @@
-import { RELATIONS, summaryOf } from '../agent-summary.ts'
+import { summaryOf } from '../agent-summary.ts'
 import { capped, textOf, when } from '../answer.ts'
 import type { LociClient } from '../../shared/client/http.ts'
 import { AppError } from '../../shared/schema/errors.ts'
 import { didYouMean } from '../../shared/schema/near-names.ts'
 import type { AgentState } from '../letta.ts'
-import { blockOf } from '../memory.ts'
+import { readLabelled } from '../memory.ts'
 import { conversationOf } from '../turn/target.ts'
 
 /** Messages of a conversation that are read as a resource. */
 const MESSAGES = 100
-/** Bytes of a file that are read as a resource: hosts keep it in memory, and show it. */
-const LARGEST_FILE = 1_000_000
+/** Bytes of a file or a block that are read as a resource: hosts keep it in memory, and show it. */
+const LARGEST = 1_000_000
 
 /** What a resource is read with. */
 export interface Reading {
@@ -20,14 +20,13 @@ export interface Reading {
 }
 
 export async function readAgent({ client, signal, agent }: Reading): Promise<string> {
-  const whole = await client.letta.agents.retrieve(agent.id, { include: RELATIONS }, { signal })
-  return summaryOf(whole).join('\n')
+  return (await summaryOf(client, agent.id, { signal })).lines.join('\n')
 }
 
-/** The whole value of a block, as it is. */
+/** The value of a block, as it is. */
 export async function readBlock({ client, signal, agent }: Reading, label: string): Promise<string> {
-  const { items } = await client.letta.agents.blocks.list(agent.id, { limit: 100 }, { signal })
-  return blockOf(agent, items, label).value
+  const { value } = await readLabelled(client, agent, label, { signal })
+  return capped(value, (shown) => `memory_read with label "${label}" and offset ${shown} has it.`, LARGEST)
 }
 
 /** The latest of what was said, oldest first. */
@@ -74,5 +73,5 @@ export async function readFileText({ client, signal, agent }: Reading, file_id: 
   )
   if (file.processing_status !== 'completed')
     return `(${found.file_name} is not read yet: ${file.processing_status}.)`
-  return capped(file.content ?? '', () => 'file_search finds what is in the rest.', LARGEST_FILE)
+  return capped(file.content ?? '', () => 'file_search finds what is in the rest.', LARGEST)
 }

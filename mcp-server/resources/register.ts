@@ -81,13 +81,13 @@ export function registerResources(server: McpServer, deps: McpDeps, settings: Mc
     const template = new ResourceTemplate(kind.template, {
       list: list
         ? async ({ mcpReq }) => ({
-            resources: await asProtocol(deps, () => list(deps, settings, mcpReq.signal)),
+            resources: await asProtocol(deps, mcpReq.signal, () => list(deps, settings, mcpReq.signal)),
           })
         : undefined,
       complete: completions(deps, settings),
     })
     server.registerResource(name, template, { title, description, mimeType }, (uri, variables, { mcpReq }) =>
-      asProtocol(deps, async () => {
+      asProtocol(deps, mcpReq.signal, async () => {
         const client = await deps.client()
         const { signal } = mcpReq
         const agent = await client.findAgent(decoded(variables['agent']), { signal })
@@ -115,10 +115,10 @@ async function onlyPinned(
     )
 }
 
-/** Gives what is thrown the words that a person can act on, as a protocol error. */
-export async function asProtocol<T>(deps: McpDeps, run: () => Promise<T>): Promise<T> {
+/** Runs when it is its turn, and gives what is thrown the words that a person can act on, as a protocol error. */
+export async function asProtocol<T>(deps: McpDeps, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
   try {
-    return await run()
+    return await deps.queue.run(run, signal)
   } catch (error) {
     if (error instanceof ProtocolError) throw error
     const { describeFailure } = await import('../../shared/client/http.ts')

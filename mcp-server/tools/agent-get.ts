@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { RELATIONS, summaryOf } from '../agent-summary.ts'
+import { summaryOf } from '../agent-summary.ts'
 import { capped, oneLine } from '../answer.ts'
 import type { AgentState } from '../letta.ts'
 import { defineTool, READS } from '../tool.ts'
@@ -21,8 +21,7 @@ export const agentGet = defineTool({
   async run({ detail }, call) {
     const { client, signal } = call
     const found = await call.agent()
-    const agent = await client.letta.agents.retrieve(found.id, { include: RELATIONS }, { signal })
-    const lines = summaryOf(agent)
+    const { agent, lines } = await summaryOf(client, found.id, { signal })
     const pending = agent.pending_approval && pendingCalls(agent.pending_approval)
     if (pending && pending.length > 0)
       lines.push(approvalNote(pending, { name: agent.name, pinned: call.settings.agent !== null }))

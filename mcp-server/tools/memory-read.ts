@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { capped } from '../answer.ts'
-import { blockOf, labelOf } from '../memory.ts'
+import { blockOf, labelOf, readLabelled } from '../memory.ts'
 import { MEMORY_APP } from '../resources/uris.ts'
 import { defineTool, READS } from '../tool.ts'
 
@@ -18,6 +18,10 @@ export const memoryRead = defineTool({
   async run({ label, offset }, call) {
     const { client, signal } = call
     const agent = await call.agent()
+    if (label !== undefined && !call.shows_apps) {
+      const block = await readLabelled(client, agent, label, { signal })
+      return { text: partOf(agent, block, label, offset) }
+    }
     const page = await client.letta.agents.blocks.list(agent.id, { limit: 100 }, { signal })
     // Shortest first: where the answer must be cut, it is the longest block that is.
     const blocks = page.items.sort((a, b) => a.value.length - b.value.length)
@@ -35,16 +39,8 @@ export const memoryRead = defineTool({
           })),
         }
       : undefined
-    if (label !== undefined) {
-      const block = blockOf(agent, blocks, label)
-      if (block.value === '')
-        return { text: `Block '${label}' of agent '${agent.name}' is empty.`, structured }
-      const text = capped(
-        block.value.slice(offset),
-        (shown) => `Call memory_read with label: "${label}", offset: ${offset + shown}.`,
-      )
-      return { text, structured }
-    }
+    if (label !== undefined)
+      return { text: partOf(agent, blockOf(agent, blocks, label), label, offset), structured }
     if (blocks.length === 0) return { text: `Agent '${agent.name}' has no memory blocks.`, structured }
     const labels = blocks.map(labelOf)
     const text = blocks
@@ -60,3 +56,16 @@ export const memoryRead = defineTool({
     }
   },
 })
+
+function partOf(
+  agent: { name: string },
+  { value }: { value: string },
+  label: string,
+  offset: number,
+): string {
+  if (value === '') return `Block '${label}' of agent '${agent.name}' is empty.`
+  return capped(
+    value.slice(offset),
+    (shown) => `Call memory_read with label: "${label}", offset: ${offset + shown}.`,
+  )
+}

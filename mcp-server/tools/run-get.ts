@@ -7,8 +7,9 @@ import { replyOf, turnResult, type TurnStatus } from '../turn/reply.ts'
 import { aborted, HEARTBEAT, LONGEST_WAIT } from '../turn/send.ts'
 import { addPart, newTurn } from '../turn/turn.ts'
 
-/** How often a run is looked at while a call waits for it, in milliseconds. */
+/** How often a run is looked at while a call waits for it, in milliseconds: at first, and when it takes longer. */
 const LOOK_MS = 200
+const LOOK_LATER_MS = 1000
 /** Parts of a turn that are read; what is longer is read in its conversation. */
 const PARTS = 500
 
@@ -26,7 +27,8 @@ export const runGet = defineTool({
   annotations: READS,
   async run({ run_id, wait_seconds, detail }, call) {
     const { client, signal } = call
-    const run = await untilEnded(call, await findRun(call, run_id), wait_seconds)
+    const found = await findRun(call, run_id)
+    const run = isActive(found) ? await call.aside(() => untilEnded(call, found, wait_seconds)) : found
     const [page, agent] = await Promise.all([
       client.letta.runs.messages.list(run.id, { limit: PARTS, order: 'asc' }, { signal }),
       client.findAgent(run.agent_id, { signal }),
@@ -75,9 +77,11 @@ async function untilEnded(call: ToolCall, first: Run, wait_seconds: number): Pro
   const end = performance.now() + wait_seconds * 1000
   let run = first
   let told = performance.now()
+  let pause_ms = LOOK_MS
   while (isActive(run) && performance.now() < end && !signal.aborted) {
-    const pause = AbortSignal.any([signal, AbortSignal.timeout(Math.min(LOOK_MS, end - performance.now()))])
+    const pause = AbortSignal.any([signal, AbortSignal.timeout(Math.min(pause_ms, end - performance.now()))])
     await aborted(pause)
+    pause_ms = Math.min(LOOK_LATER_MS, pause_ms * 1.2)
     if (signal.aborted) break
     if (performance.now() - told > HEARTBEAT) {
       told = performance.now()

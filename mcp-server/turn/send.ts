@@ -29,12 +29,16 @@ export interface Sent {
  * Sends messages and waits for the turn they begin, at most `wait_seconds`. The turn belongs to the agent, not to the
  * call: it goes on when the time is up or the host leaves, and is stopped when the host cancels.
  */
-export async function sendAndWait(
+export function sendAndWait(
   call: ToolCall,
   target: Target,
   messages: Input[],
   wait_seconds: number,
 ): Promise<Sent> {
+  return call.aside(() => send(call, target, messages, wait_seconds))
+}
+
+async function send(call: ToolCall, target: Target, messages: Input[], wait_seconds: number): Promise<Sent> {
   const { client, log, progress, signal } = call
   const { name } = target.agent
   signal.throwIfAborted()

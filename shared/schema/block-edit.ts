@@ -18,12 +18,14 @@ export const blockEdit = z.discriminatedUnion('mode', [
 ])
 export type BlockEdit = z.infer<typeof blockEdit>
 
+type Editable = Pick<Block, 'id' | 'label' | 'value' | 'limit' | 'read_only'>
+
 /**
  * The value that an edit makes of a block, under the rules for who writes on behalf of a model: throws `forbidden` for a
  * read-only block, `conflict` (with `data.block`) where `old_text` does not fit, and `invalid_argument` when the block
  * would grow beyond its limit; one that is beyond it already may be shortened.
  */
-export function editedValue(block: Block, edit: BlockEdit): string {
+export function editedValue(block: Editable, edit: BlockEdit): string {
   if (block.read_only) throw new AppError('forbidden', `Block '${nameOf(block)}' is read-only.`)
   const value = changed(block, edit)
   if (value.length > block.limit && value.length > block.value.length)
@@ -35,7 +37,7 @@ export function editedValue(block: Block, edit: BlockEdit): string {
   return value
 }
 
-function changed(block: Block, edit: BlockEdit): string {
+function changed(block: Editable, edit: BlockEdit): string {
   const { value } = block
   if (edit.mode === 'append') return value === '' ? edit.text : `${value}\n${edit.text}`
   if (edit.mode === 'set') {
@@ -50,10 +52,10 @@ function changed(block: Block, edit: BlockEdit): string {
   return value.slice(0, at) + edit.text + value.slice(at + edit.old_text.length)
 }
 
-function misfit(block: Block, why: string): AppError {
+function misfit(block: Editable, why: string): AppError {
   return new AppError('conflict', `Block '${nameOf(block)}' was not changed: ${why}.`, { data: { block } })
 }
 
-function nameOf(block: Block): string {
+function nameOf(block: Editable): string {
   return block.label ?? block.id
 }

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
-import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Client } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
-import { setMember } from '../../cli/json-edit.ts'
-import { hostFiles, setTable } from '../../cli/mcp-host-files.ts'
+import { parse } from 'smol-toml'
+import { mergeMember, setMember } from '../../cli/json-edit.ts'
+import { hostFiles } from '../../cli/mcp-host-files.ts'
 import { writeLauncher } from '../../cli/mcp-launcher.ts'
+import { setTable } from '../../cli/toml-edit.ts'
 import { openDatabase } from '../../shared/store/sqlite/database.ts'
 import { MIGRATIONS } from '../../shared/store/sqlite/migrate.ts'
 import { assertReadable, cleanEnvironment, LOCI, loci, run, temporaryFolder } from '../support/cli-process.ts'
@@ -102,8 +104,31 @@ describe('loci mcp install', () => {
     assertReadable(stderr)
     assert.match(stderr, /left as it is: it is not valid JSON in line 3/)
     assert.equal(await readFile(file, 'utf8'), broken)
-    await writeFile(file, '{"mcpServers": []}')
-    assert.match((await install('cursor')).stderr, /left as it is/)
+    for (const [text, why] of [
+      ['{"mcpServers": []}', /"mcpServers" is no JSON object \(line 1\)/],
+      ['\n[]', /the whole of it is no JSON object \(line 2\)/],
+      ['{"mcpServers": {},\n"mcpServers": {}}', /it has "mcpServers" twice, again in line 2/],
+    ] as const) {
+      await writeFile(file, text)
+      const refused = await install('cursor')
+      assert.match(refused.stderr, why)
+      assert.match(refused.stdout, /"mcpServers": \{\s+"loci": \{/)
+      assert.equal(await readFile(file, 'utf8'), text)
+    }
+    await writeFile(file, '{"mcpServers": null}', { mode: 0o640 })
+    await chmod(file, 0o640)
+    assert.equal((await install('cursor')).code, 0)
+    assert.match(await readFile(file, 'utf8'), /"mcpServers": \{\s+"loci": \{/)
+    assert.equal((await stat(file)).mode & 0o777, 0o640)
+    assert.match((await install('cursor', '--remove', '--name', 'x')).stdout, /has no entry 'x': nothing/)
+    await mkdir(join(folder.path, '.gemini', 'settings.json'), { recursive: true })
+    assert.match((await install('gemini')).stderr, /settings\.json cannot be read: it is a folder/)
+    const toml = await put('.codex/config.toml', 'mcp_servers = { other = { command = "o" } }\n')
+    const codex = await install('codex')
+    assert.equal(codex.code, 1)
+    assert.match(codex.stderr, /left as it is: it has 'mcp_servers' in a form/)
+    assert.match(codex.stdout, /\[mcp_servers\.loci\]\ncommand = /)
+    assert.equal(await readFile(toml, 'utf8'), 'mcp_servers = { other = { command = "o" } }\n')
   })
 
   it('follows a link to the configuration, and does not replace it', async () => {
@@ -120,6 +145,7 @@ describe('loci mcp install', () => {
     for (const [args, words] of [
       [['cursur'], /no host 'cursur'. Did you mean 'cursor'/],
       [['cursor', '--name', 'a b'], /'a b' cannot name a server/],
+      [['cursor', '--name', '__proto__'], /'__proto__' cannot name a server/],
       [['cursor', '--toolsets', 'x'], /no toolset 'x'/],
       [['cursor', '--url', 'http://x', '--data', 'y'], /not both/],
     ] as const) {
@@ -223,7 +249,6 @@ describe('setMember', () => {
 
   it('names the line of what is no JSON', () => {
     for (const [text, line] of [
-      ['[]', 1],
       ['{\n"a": {\n"b": }', 3],
       ['{"a": {"b": 1}}\n}', 2],
       ['{"a": "x\n"}', 1],
@@ -235,18 +260,71 @@ describe('setMember', () => {
   })
 })
 
+describe('mergeMember', () => {
+  it('keeps what the user has added to an entry, and nothing of one that is reached over HTTP', () => {
+    const merge = (text: string) =>
+      mergeMember(text, ['a'], 'b', { value: { command: 'x', args: [] }, dropped: ['url', 'headers'] })
+    const before =
+      '{\n  "a": {\n    "b": { "command": "old", "args": ["1"], "env": { "FOO": "1" } // mine\n    }\n  }\n}\n'
+    assert.equal(merge(before), before.replace('"old"', '"x"').replace('["1"]', '[]'))
+    assert.deepEqual(JSON.parse(merge('{"a":{"b":{"url":"http://x","headers":{},"env":{}}}}')), {
+      a: { b: { env: {}, command: 'x', args: [] } },
+    })
+    assert.equal(merge('{"a":{"b":[]}}').replaceAll(/\s/g, ''), '{"a":{"b":{"command":"x","args":[]}}}')
+    assert.equal(merge('').replaceAll(/\s/g, ''), '{"a":{"b":{"command":"x","args":[]}}}')
+  })
+})
+
 describe('setTable', () => {
+  const path = ['mcp_servers', 'loci']
   const entry = { command: '/x', args: ['a'] }
-  const table = '[mcp_servers.loci]\ncommand = "/x"\nargs = ["a"]\n'
+  const table = '[mcp_servers.loci]\ncommand = "/x"\nargs = [ "a" ]\n'
 
   it('adds, replaces and removes a table and touches nothing else', () => {
-    assert.equal(setTable('', 'mcp_servers.loci', entry), table)
-    const others = 'model = "m"\n\n[other]\nx = 1\n'
-    const added = setTable(others, 'mcp_servers.loci', entry)
+    assert.equal(setTable('', path, entry), table)
+    const others = 'model = "m" # mine\n\n[other]\nx = 1\n'
+    const added = setTable(others, path, entry)
     assert.equal(added, `${others}\n${table}`)
-    assert.equal(setTable(added, 'mcp_servers.loci', entry).trimEnd(), added.trimEnd())
-    const between = `a = 1\n[mcp_servers.loci]\ncommand = "old"\n[other]\nx = 1\n`
-    assert.equal(setTable(between, 'mcp_servers.loci', entry), `a = 1\n${table}\n[other]\nx = 1\n`)
-    assert.equal(setTable(between, 'mcp_servers.loci', null), 'a = 1\n[other]\nx = 1\n')
+    assert.equal(setTable(added, path, entry), added)
+    const between = `a = 1\n[mcp_servers.loci]\ncommand = "old"\ntimeout = 5\n\n# of other\n[other]\nx = 1\n`
+    const set = `a = 1\n[mcp_servers.loci]\ncommand = "/x"\ntimeout = 5\nargs = [ "a" ]\n\n# of other\n[other]\nx = 1\n`
+    assert.equal(setTable(between, path, entry), set)
+    assert.equal(setTable(between, path, null), 'a = 1\n# of other\n[other]\nx = 1\n')
+    assert.equal(setTable(others, path, null), others)
+    assert.equal(setTable(others.replaceAll('\n', '\r\n'), path, entry), added.replaceAll('\n', '\r\n'))
+  })
+
+  it('keeps the environment of an entry, and takes it away with the entry', () => {
+    const env = '[mcp_servers.loci.env]\nFOO = "1"\n'
+    const before = `[mcp_servers.loci]\ncommand = "old"\n\n${env}\n[mcp_servers.other]\ncommand = "o"\n`
+    const after = setTable(before, path, entry)
+    assert.deepEqual(JSON.parse(JSON.stringify(parse(after))), {
+      mcp_servers: { loci: { ...entry, env: { FOO: '1' } }, other: { command: 'o' } },
+    })
+    assert.ok(after.includes(`\n${env}`), after)
+    assert.equal(setTable(before, path, null), '[mcp_servers.other]\ncommand = "o"\n')
+  })
+
+  it('refuses what is no TOML, and what it cannot change without touching more', () => {
+    for (const broken of ['[mcp_servers.other\ncommand = "x', 'a = 1\na = 2\n'])
+      for (const fields of [entry, null])
+        assert.throws(() => setTable(broken, path, fields), /^Error: it is not valid TOML in line [12] \(/)
+    for (const text of [
+      'mcp_servers = { other = { command = "o" } }\n',
+      '[mcp_servers]\nloci = { command = "old" }\n',
+      'mcp_servers.loci.command = "old"\n',
+      'text = """\n[mcp_servers.loci]\n"""\n',
+      '[[mcp_servers]]\ncommand = "o"\n',
+    ])
+      assert.throws(() => setTable(text, path, entry), /in a form that is not changed here/, text)
+    assert.throws(
+      () => setTable('[mcp_servers]\nloci = { command = "old" }\n', path, null),
+      /in a form that is not changed here/,
+    )
+    // Spelled otherwise, and the same table.
+    assert.match(
+      setTable('[ mcp_servers . "loci" ]\ncommand = "old"\n', path, entry),
+      /^\[mcp_servers\.loci\]\n/,
+    )
   })
 })

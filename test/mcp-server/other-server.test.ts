@@ -17,7 +17,8 @@ async function withoutRedis(loci: TestLoci, asked: string[]): Promise<Server> {
         asked.push(`${incoming.method} ${url.split('?')[0]}`)
         const refuse = (status: number, detail: string) =>
           response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ detail }))
-        if (url.startsWith('/v1/events') || url.includes('/files/search')) return refuse(404, 'Not Found')
+        if (url.startsWith('/v1/events') || url.includes('/files/search') || url.endsWith('/edit'))
+          return refuse(404, 'Not Found')
         if (body.includes('"background":true')) return refuse(503, 'Background streaming requires Redis.')
         const { 'content-type': type = 'application/json', authorization } = incoming.headers
         if (authorization !== 'Bearer secret') return refuse(401, 'Unauthorized')
@@ -73,7 +74,17 @@ describe('loci mcp over a Letta V1 server without Redis', () => {
     assert.match(text, /Bob/)
     const edit = { agent: 'Ada', label: 'human', mode: 'append', text: 'Likes tea.' }
     assert.match((await host.call('memory_edit', edit)).text, /Likes tea\./)
-    assert.equal(asked.filter((one) => one.startsWith('POST /v1/agents/agent-')).length, 2)
+    const messages = asked.filter((one) => /^POST \/v1\/agents\/agent-.*messages/.test(one))
+    assert.equal(messages.length, 2)
+    const misfit = { ...edit, mode: 'replace', old_text: 'coffee', text: 'x' }
+    assert.match(
+      (await host.call('memory_edit', misfit)).text,
+      /old_text is not in it. Its value is:[^]*Likes tea/,
+    )
+    const texts = Array.from({ length: 50 }, (_, i) => `Fact ${i}`)
+    await Promise.all(texts.map((text) => host.call('memory_edit', { ...edit, text })))
+    const { text: memory } = await host.call('memory_read', { agent: 'Ada', label: 'human' })
+    for (const fact of texts) assert.ok(memory.includes(`${fact}\n`) || memory.endsWith(fact), fact)
   })
 
   it('says what the server does not have', async () => {

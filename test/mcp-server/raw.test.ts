@@ -7,10 +7,12 @@ import {
   temporaryFolder,
   withDeadline,
 } from '../support/cli-process.ts'
+import { join } from 'node:path'
+import { openInProcess } from '../../shared/client/in-process.ts'
 import { eventually } from '../support/loci.ts'
 
 interface Reply {
-  id: number | null
+  id: string | number | null
   result?: Record<string, unknown> & { content?: { text: string }[]; isError?: boolean }
   error?: { code: number; message: string }
 }
@@ -121,7 +123,7 @@ for (const era of ['2025-11-25', '2026-07-28'] as const)
         host.send({ id, method: 'tools/call', params })
       }
       const answered = await eventually('a thousand answers', () => {
-        const found = host.replies().filter(({ id }) => id !== null && id >= 10_000)
+        const found = host.replies().filter(({ id }) => Number(id) >= 10_000)
         return found.length >= ids.length ? found : null
       })
       assert.deepEqual(
@@ -133,26 +135,152 @@ for (const era of ['2025-11-25', '2026-07-28'] as const)
   })
 
 describe('loci mcp and a difficult host', () => {
+  const hosts: RawHost[] = []
   let folder: Awaited<ReturnType<typeof temporaryFolder>>
   beforeEach(async () => {
     folder = await temporaryFolder()
   })
-  afterEach(() => folder.remove())
+  afterEach(async () => {
+    for (const host of hosts.splice(0)) await host.server.stop()
+    await folder.remove()
+  })
 
   async function initialized(): Promise<RawHost> {
     const host = new RawHost(cleanEnvironment(folder.path), null)
+    hosts.push(host)
     await host.ask('initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo })
     return host
   }
 
-  it('ends with a reason when a message is too large to be read', async () => {
+  it('answers a message that is too large with an error, skips it and goes on', async () => {
     const host = await initialized()
     const text = 'x'.repeat(11 * 1024 * 1024)
-    host.send({ id: 7, method: 'tools/call', params: { name: 'archival_insert', arguments: { text } } })
+    const params = { name: 'archival_insert', arguments: { text } }
+    host.send({ id: 'first', method: 'tools/call', params })
+    host.server.child.stdin?.write(
+      `${JSON.stringify({ method: 'tools/call', params, jsonrpc: '2.0', id: 77 })}\n`,
+    )
+    host.server.child.stdin?.write(`${text}\n`)
+    assert.match((await host.call('agent_list', {})).result?.content?.[0]?.text ?? '', /no agents yet/)
+    const refused = host.replies().filter(({ error }) => error)
+    assert.deepEqual(
+      refused.map(({ id, error }) => [id, error?.code]),
+      [
+        ['first', -32_600],
+        [77, -32_600],
+        [null, -32_600],
+      ],
+    )
+    assert.match(refused[0]?.error?.message ?? '', /has 1153\d+ bytes; one of more than 10485760 is not read/)
+    host.server.child.stdin?.end()
     assert.deepEqual(await withDeadline(host.server.exited, 'its end'), { code: 0, signal: null })
-    const last = host.replies().at(-1)
-    assert.equal(last?.error?.code, -32_600)
-    assert.match(last.error.message, /The connection ends: .*size/)
+  })
+
+  it('answers what is no message, with the id where there is one', async () => {
+    const host = await initialized()
+    const lines: [line: string, id: string | number | null, code: number][] = [
+      ['not json', null, -32_700],
+      ['{', null, -32_700],
+      ['{}', null, -32_600],
+      ['null', null, -32_600],
+      ['5', null, -32_600],
+      ['[]', null, -32_600],
+      ['[{"jsonrpc":"2.0","id":99,"method":"ping"}]', null, -32_600],
+      ['{"jsonrpc":"1.0","id":98,"method":"ping"}', 98, -32_600],
+      ['{"jsonrpc":"2.0","id":97,"method":5}', 97, -32_600],
+      ['{"jsonrpc":"2.0","id":95,"method":"tools/call","params":"x"}', 95, -32_600],
+      ['{"jsonrpc":"2.0","id":"94","method":"tools/call","params":null}', '94', -32_600],
+      ['{"jsonrpc":"2.0","id":1.5,"method":"ping"}', 1.5, -32_600],
+      ['{"jsonrpc":"2.0","id":null,"method":"ping"}', null, -32_600],
+      ['{"jsonrpc":"2.0","id":{"a":1},"method":"ping"}', null, -32_600],
+    ]
+    // What is no message and no request either gets no answer.
+    const silent = [
+      '',
+      '   ',
+      '{"jsonrpc":"2.0","id":777,"result":5}',
+      '{"jsonrpc":"2.0","id":778,"error":{}}',
+    ]
+    host.server.child.stdin?.write([...lines.map(([line]) => line), ...silent, ''].join('\n'))
+    assert.deepEqual((await host.ask('ping')).result, {})
+    const refused = host.replies().filter(({ error }) => error)
+    assert.deepEqual(
+      refused.map(({ id, error }) => [id, error?.code]),
+      lines.map(([, id, code]) => [id, code]),
+    )
+    // One line for the operator each, and no dump.
+    for (const line of host.server.stderr.trimEnd().split('\n')) assert.match(line, /^loci mcp: .{1,300}$/)
+  })
+
+  it('answers a thousand calls at once although an agent has a huge block, and ends soon after stdin', async function () {
+    this.timeout(240_000)
+    const big = await openInProcess({ data: join(folder.path, 'loci'), env: {} })
+    try {
+      const memory_blocks = [
+        { label: 'human', value: 'z'.repeat(9_000_000) },
+        { label: 'persona', value: '' },
+      ]
+      await big.letta.agents.create({ name: 'Big', model: 'loci/demo', memory_blocks })
+    } finally {
+      await big.close()
+    }
+    const host = await initialized()
+    // Most calls need nothing of it, and must not have it in memory.
+    const callOf = (i: number): [name: string, args: object] => {
+      if (i % 40 === 0) return ['agent_get', { agent: 'Big' }]
+      if (i % 40 === 20) return ['memory_read', { agent: 'Big', label: 'human' }]
+      if (i % 3 === 0) return ['agent_list', {}]
+      if (i % 3 === 1) return ['archival_insert', { agent: 'Big', text: `p${i}` }]
+      return ['memory_edit', { agent: 'Big', label: 'persona', mode: 'append', text: `n${i}` }]
+    }
+    for (let i = 0; i < 1000; i++) {
+      const [name, args] = callOf(i)
+      host.send({ id: 10_000 + i, method: 'tools/call', params: { name, arguments: args } })
+    }
+    const answered = await eventually(
+      'a thousand answers',
+      () => {
+        const found = host.replies().filter(({ id }) => Number(id) >= 10_000)
+        return found.length >= 1000 ? found : null
+      },
+      200_000,
+    )
+    assert.deepEqual(
+      answered.filter(({ result }) => result === undefined || result.isError === true).slice(0, 3),
+      [],
+    )
+    // In about the order they were asked: a few at a time.
+    const late = answered.map(({ id }, at) => Number(id) - 10_000 - at)
+    assert.ok(Math.max(...late) < 50, `one of them was answered ${Math.max(...late)} too early`)
+    for (let i = 0; i < 1000; i++)
+      host.send({
+        id: 20_000 + i,
+        method: 'tools/call',
+        params: { name: 'agent_get', arguments: { agent: 'Big' } },
+      })
+    host.server.child.stdin?.end()
+    assert.deepEqual(await withDeadline(host.server.exited, 'its end'), { code: 0, signal: null })
+  })
+
+  it('appends a thousand times at once to one block, and each is there', async function () {
+    this.timeout(120_000)
+    const host = await initialized()
+    await host.call('agent_create', { name: 'Ada', model: 'loci/demo' })
+    const texts = Array.from({ length: 1000 }, (_, i) => `line ${i}`)
+    for (const [i, text] of texts.entries()) {
+      const args = { agent: 'Ada', label: 'human', mode: 'append', text }
+      host.send({ id: 10_000 + i, method: 'tools/call', params: { name: 'memory_edit', arguments: args } })
+    }
+    const answered = await eventually('a thousand answers', () => {
+      const found = host.replies().filter(({ id }) => Number(id) >= 10_000)
+      return found.length >= 1000 ? found : null
+    })
+    assert.deepEqual(
+      answered.filter(({ result }) => result === undefined || result.isError === true).slice(0, 3),
+      [],
+    )
+    const { result } = await host.call('memory_read', { agent: 'Ada', label: 'human' })
+    assert.deepEqual(result?.content?.[0]?.text.split('\n').sort(), texts.toSorted())
   })
 
   it('does not listen to a host that does not read, and goes on when it does', async () => {
@@ -165,7 +293,7 @@ describe('loci mcp and a difficult host', () => {
     // 30 MB that nobody reads: it answers another question only once it has been heard out.
     host.server.child.stdout?.resume()
     await eventually('all answers', () =>
-      host.replies().filter(({ id }) => id !== null && id >= 10_000).length === ids.length ? true : null,
+      host.replies().filter(({ id }) => Number(id) >= 10_000).length === ids.length ? true : null,
     )
     host.server.child.stdin?.end()
     assert.deepEqual(await withDeadline(host.server.exited, 'its end'), { code: 0, signal: null })

@@ -127,6 +127,12 @@ describeHosts('the default tools', (suite, transport) => {
     assert.equal((await call('memory_edit', set)).structured?.['value'], 'Likes tea.')
     await refused('memory_edit', { ...set, label: 'humam' }, /Did you mean 'human'\?/)
     assert.equal((await call('memory_read', { agent: 'Ada', label: 'human' })).text, 'Likes tea.')
+    await refused(
+      'memory_edit',
+      edit({ mode: 'append', text: 'x'.repeat(200_000) }),
+      /^Block 'human' was not changed: it would have 200011 characters, and its limit is 100000 \(it has 10\)/,
+    )
+    assert.equal((await call('memory_read', { agent: 'Ada', label: 'human' })).text, 'Likes tea.')
   })
 
   it('stores passages and finds them, by words, tags and pages', async () => {
