@@ -177,7 +177,7 @@ describe('what VS Code attaches with', () => {
       [options['websocketAddress'], options['continueOnAttach'], options['sourceMaps']],
       ['ws://127.0.0.1:9/x', true, true],
     )
-    assert.deepEqual(options['skipFiles'], ['<node_internals>/**', 'C:/ext/dist/**'])
+    assert.deepEqual(options['skipFiles'], ['<node_internals>/**', 'C:/ext/dist/**', '**/loci/dist/**'])
   })
 
   it('is debugpy for Python', () => {

@@ -27,6 +27,6 @@ export function attachTo(
     sourceMaps: true,
     resolveSourceMapLocations: null,
     autoAttachChildProcesses: false,
-    skipFiles: ['<node_internals>/**', `${ours.replaceAll('\\', '/')}/**`],
+    skipFiles: ['<node_internals>/**', `${ours.replaceAll('\\', '/')}/**`, '**/loci/dist/**'],
   }
 }

@@ -89,7 +89,7 @@ export async function showTool(uri: Uri): Promise<void> {
   const document = await workspace.openTextDocument(uri)
   const language = languageOf(uri.path)
   const place = language && findTool(document.getText(), language)
-  const editor = await window.showTextDocument(document)
+  const editor = await window.showTextDocument(document, { preview: false })
   if (!place) return
   const { range } = document.lineAt(place.line)
   editor.selection = new Selection(

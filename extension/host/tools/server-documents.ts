@@ -1,9 +1,9 @@
 import { Disposable, EventEmitter, Uri, workspace } from 'vscode'
-import { fileName, jsonText, languageOf } from '../../../shared/client/tool-files.ts'
-import { describeTool, type SourceOrNone } from './tool-texts.ts'
+import { fileName, languageOf } from '../../../shared/client/tool-files.ts'
+import { describeTool, schemaText, type SourceOrNone } from './tool-texts.ts'
 import type { Services } from '../services.ts'
 import type { Checks } from './checks.ts'
-import { toolNamed, type ServerTool } from './server-tool.ts'
+import { toolNamed } from './server-tool.ts'
 
 /** Of documents that nobody writes: schemas, and the tools of the server. */
 export const SCHEME = 'loci-tool'
@@ -68,18 +68,14 @@ export function registerServerDocuments(
       async provideTextDocumentContent(uri) {
         if (uri.path.startsWith('/schema/')) {
           const { json_schema, errors } = await checks.check(Uri.parse(uri.query, true))
-          if (json_schema) return jsonText(json_schema)
-          return jsonText({ 'no schema yet': errors.map(({ message }) => message) })
+          if (json_schema) return schemaText(json_schema)
+          return schemaText({ 'no schema yet': errors.map(({ message }) => message) })
         }
         // What is compared is in the address: settings are small.
         if (uri.path.startsWith('/settings/')) return uri.query
         const tool = await toolNamed(await server.client(), serverToolName(uri))
-        return uri.path.startsWith('/server-schema/') ? schemaText(tool) : describeTool(tool)
+        return uri.path.startsWith('/server-schema/') ? schemaText(tool?.json_schema) : describeTool(tool)
       },
     }),
   ]
-}
-
-function schemaText(tool: ServerTool | null): string {
-  return tool?.json_schema ? jsonText(tool.json_schema) : ''
 }

@@ -132,7 +132,10 @@ function filesOf(controller: TestController, { include, exclude = [] }: TestRunR
   return meant.filter((item) => !exclude.includes(item))
 }
 
-/** Runs all tests of a file, and tells of those that were asked for. */
+/**
+ * Runs all tests of a file, and tells of those that were asked for. The file is what its tests are, unless it cannot be
+ * run.
+ */
 async function runFile(
   controller: TestController,
   run: TestRun,
@@ -149,7 +152,6 @@ async function runFile(
   file.children.forEach((child) => {
     if (isWanted(child)) open.add(child)
   })
-  if (whole) open.add(file)
   for (const item of open) run.started(item)
   const folder = workspace.getWorkspaceFolder(uri)?.uri.fsPath
   try {
@@ -161,25 +163,17 @@ async function runFile(
       [testedBy(uri).fsPath],
       signal,
     )
-    let failed = false
-    for await (const report of reports) {
+    for await (const report of reports)
       tell(run, report, file, (name) => {
         const item = name.length === 0 ? file : childOf(controller, file, name)
         open.delete(item)
         return isWanted(item) ? item : null
       })
-      if ('state' in report && report.state === 'failed') failed = true
-    }
-    if (whole && open.delete(file)) {
-      if (signal.aborted) run.skipped(file)
-      else if (!failed) run.passed(file)
-      else run.failed(file, [])
-    }
     for (const item of open) run.skipped(item)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     run.appendOutput(`${message}\r\n`)
-    for (const item of open) run.errored(item, new TestMessage(message))
+    for (const item of open.size === 0 ? [file] : open) run.errored(item, new TestMessage(message))
   }
 }
 

@@ -95,7 +95,8 @@ const OF_THE_INSPECTOR =
  */
 function codeOf(path: string, { code, map, in_place }: CompiledTool): string {
   const own = code.slice(0, code.lastIndexOf('\n//# sourceMappingURL='))
-  if (in_place) return own
+  // Without it an editor compares the code with the file, finds its types missing, and shows the code instead.
+  if (in_place) return `${own}\n//# sourceURL=${pathToFileURL(path).href}\n`
   const mapped = JSON.stringify({ ...(JSON.parse(map) as object), sources: [pathToFileURL(path).href] })
   return `${own}\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(mapped).toString('base64')}\n`
 }
