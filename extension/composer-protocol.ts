@@ -124,7 +124,12 @@ function parseAttachment(value: unknown): Attachment | null {
 export function nameOf(attachment: Attachment): string {
   if (attachment.kind === 'image') return attachment.name
   const name = attachment.path.split('/').at(-1) ?? attachment.path
-  return attachment.kind === 'file' ? name : `${name}:${attachment.from}-${attachment.to}`
+  return attachment.kind === 'file' ? name : `${name}:${linesOf(attachment)}`
+}
+
+/** `3` or `3-5`. */
+export function linesOf({ from, to }: { from: number; to: number }): string {
+  return from === to ? String(from) : `${from}-${to}`
 }
 
 /** Bytes that an attachment adds to a message, as far as they are known before files are read. */
@@ -161,7 +166,7 @@ export function contentOf({ text, attachments }: Draft, texts: readonly string[]
   const files = attachments.filter((one) => one.kind === 'file')
   const parts = attachments.flatMap((one): string[] => {
     if (one.kind === 'image') return []
-    const lines = one.kind === 'selection' ? ` lines="${one.from}-${one.to}"` : ''
+    const lines = one.kind === 'selection' ? ` lines="${linesOf(one)}"` : ''
     const body = one.kind === 'selection' ? one.text : (texts[files.indexOf(one)] ?? '')
     return [`<attachment path="${one.path.replaceAll('"', '&quot;')}"${lines}>\n${body}\n</attachment>`]
   })

@@ -101,7 +101,7 @@ describe('the composer and the Context panel in the workbench', () => {
     await workbench.command('Loci: Add Selection to Loci Chat')
     const scout = await chat()
     const { frame } = scout
-    await frame.locator('.chip', { hasText: 'notes.md:1-1' }).waitFor()
+    await frame.locator('.chip', { hasText: 'notes.md:1' }).waitFor()
     await pasteImage(frame)
     await frame.locator('.chip.image').waitFor()
     await look('attached')

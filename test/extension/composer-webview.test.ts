@@ -201,7 +201,7 @@ describe('the composer', () => {
     await chip('tea.ts:1-2').waitFor()
     tell({ name: 'composer.added', params: { attachments: [{ ...selection, id: 'b' }] } })
     tell({ name: 'composer.added', params: { attachments: [{ ...selection, from: 2, id: 'c' }] } })
-    await chip('tea.ts:2-2').waitFor()
+    await chip('tea.ts:2').waitFor()
     assert.equal(await chip('tea.ts:1-2').count(), 1)
   })
 

@@ -39,9 +39,9 @@ export function registerChat(services: Services): void {
       const target = chats.sideTarget ?? (await choose())
       if (target) chats.open(target)
     }),
-    // For other parts: the chat that was in front last, as a `ContextTarget`.
+    // For other parts: the chat that was in front last, or that of the side bar, as a `ContextTarget`.
     commands.registerCommand('loci.activeChat', () => {
-      const target = chats.active?.session.target
+      const target = chats.active?.session.target ?? chats.sideTarget
       return target ? { agentId: target.agent_id, conversationId: target.conversation_id } : null
     }),
     command('loci.addSelection', t('add the selection'), async () => {

@@ -1,6 +1,6 @@
 import { QuickPickItemKind, ThemeIcon, Uri, window, type QuickPickItem, type TextEditor } from 'vscode'
 import type { LociClient } from '../../../shared/client/http.ts'
-import type { Attachment, FileChoice } from '../../composer-protocol.ts'
+import { linesOf, type Attachment, type FileChoice } from '../../composer-protocol.ts'
 import { t } from '../l10n.ts'
 import { firstWords } from '../views/entry.ts'
 import { attachFile, attachSelection, createFileFinder } from './files.ts'
@@ -112,7 +112,7 @@ export async function pickContext(editor: TextEditor | undefined): Promise<Attac
       ? [
           {
             label: `$(selection) ${t('Selection')}`,
-            description: `${selection.path}:${selection.from}-${selection.to}`,
+            description: `${selection.path}:${linesOf(selection)}`,
             attach: () => Promise.resolve([selection]),
           },
         ]

@@ -62,7 +62,8 @@ export function registerContext(services: Services): void {
     window.registerWebviewPanelSerializer(CONTEXT_VIEW_TYPE, {
       deserializeWebviewPanel(panel, value) {
         const state = parseContextState(value)
-        if (state) show(panel, state)
+        // Its agent may have got another tab before this one was looked at again.
+        if (state && !panels.has(state.agentId)) show(panel, state)
         else panel.dispose()
         return Promise.resolve()
       },

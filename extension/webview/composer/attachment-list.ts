@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit'
 import { repeat } from 'lit/directives/repeat.js'
-import { nameOf, type Attachment } from '../../composer-protocol.ts'
+import { linesOf, nameOf, type Attachment } from '../../composer-protocol.ts'
 import { icons } from '../icons.ts'
 
 /** What goes with the message, each with a button that takes it away. */
@@ -34,5 +34,5 @@ export function attachmentList(
 function titleOf(attachment: Attachment): string {
   if (attachment.kind === 'image') return attachment.name
   if (attachment.kind === 'file') return `${attachment.path}, as it is when the message is sent`
-  return `${attachment.path}, lines ${attachment.from} to ${attachment.to}`
+  return `${attachment.path}, lines ${linesOf(attachment)}`
 }
