@@ -23,7 +23,7 @@ import { VERSION } from '../schema/version.ts'
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts'
 import { lazyFileParser } from '../tools/files/lazy-parser.ts'
 import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
-import { lazyCustomTools, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
+import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { createApp, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
@@ -279,6 +279,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     const pruning = repeat(PRUNE_EVERY_MS, unlessClosing, async () => {
       await store.streams.prune(new Date(Date.now() - server.stream_retention_hours * 3_600_000))
       await ingest.tidy()
+      await removeUnfinished(data)
       await store.traces.prune(new Date(Date.now() - server.trace_retention_days * 86_400_000))
     })
     const preload = setTimeout(() => {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { ServerContext } from './context.ts'
 
-/** How long work goes on that nobody waits for any more, in milliseconds: a client that ran out of time asks again. */
+/** What the official clients send with every request: how often it was sent before. */
+const RETRIES = 'x-stainless-retry-count'
+/** How long work goes on that no official client waits for any more, in milliseconds: one that ran out of time asks again. */
 const LINGER_MS = 15_000
 /** How long a result can be asked for again, in milliseconds. */
 const KEEP_MS = 60_000
@@ -18,7 +20,8 @@ interface Entry {
 
 /**
  * Work that must not be done twice because its client lost patience: the official clients send a request again after
- * 60 seconds (DESIGN decision 8), which joins the first one, or gets its result. Work that nobody joins is ended.
+ * 60 seconds (DESIGN decision 8), which joins the first one, or gets its result. Work that nobody joins is ended; that of other clients
+ * when they hang up.
  */
 export class RepeatedCalls {
   /** In the order of their beginnings. */
@@ -31,13 +34,16 @@ export class RepeatedCalls {
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const key = createHash('sha256').update(JSON.stringify(what)).digest('base64')
-    const again = Number(request.headers.get('x-stainless-retry-count') ?? 0) > 0
+    const again = Number(request.headers.get(RETRIES) ?? 0) > 0
     const entry = (again ? this.#entries.get(key) : undefined) ?? this.#begin(key, context, work)
     entry.readers++
     clearTimeout(entry.timer)
     const leave = () => {
       if (--entry.readers > 0) return
-      entry.timer = setTimeout(() => entry.abort.abort(new Error('the client has left')), LINGER_MS)
+      const end = () => entry.abort.abort(new Error('the client has left'))
+      // Others do not come back.
+      if (!request.headers.has(RETRIES)) return end()
+      entry.timer = setTimeout(end, LINGER_MS)
       entry.timer.unref()
     }
     request.signal.addEventListener('abort', leave, { once: true })

@@ -46,13 +46,25 @@ export function lazyCustomTools(options: OwnToolsOptions): CustomTools {
   }
 }
 
+/** Removes what installations of packages left behind whose process died. */
+export async function removeUnfinished(data: string): Promise<void> {
+  const directory = environmentsOf(data)
+  if (!existsSync(directory)) return
+  const { removeDrafts } = await import('./requirements/environments.ts')
+  await removeDrafts(directory)
+}
+
+function environmentsOf(data: string): string {
+  return join(data, 'tools', 'environments')
+}
+
 async function load({ data, env, api, debugRefused }: OwnToolsOptions): Promise<CustomTools> {
   const [{ createCustomTools }, { createToolSources }] = await Promise.all([
     import('./sandbox/custom-tools.ts'),
     import('./source/sources.ts'),
   ])
   const hide = [data]
-  const environments = join(data, 'tools', 'environments')
+  const environments = environmentsOf(data)
   return createCustomTools({
     sources: createToolSources({ env }),
     api,

@@ -461,6 +461,39 @@ def leak():
       assert.equal((await t.letta.tools.retrieve(one.id)).name, 'one')
     })
 
+    it('end at once when a client hangs up that does not ask again', async () => {
+      const tool = await typescript(`
+        declare const client: any
+        /** Notes that it runs, without an end. */
+        export async function endless(agent_id: string): Promise<string> {
+          for (let n = 0; ; n++) await client.agents.blocks.update('human', { agent_id, value: String(n) })
+        }
+      `)
+      const { id } = await newAgent([tool.id])
+      const client = new AbortController()
+      const asked = fetch(`${t.url}/v1/agents/${id}/tools/endless/run`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"args":{}}',
+        signal: client.signal,
+      })
+      await eventually('the tool runs', async () => (Number(await human(id)) > 2 ? true : null))
+      client.abort()
+      await assert.rejects(asked)
+      let last = ''
+      let same = 0
+      await eventually(
+        'the tool has ended',
+        async () => {
+          const now = await human(id)
+          same = now === last ? same + 1 : 0
+          last = now
+          return same > 20 ? true : null
+        },
+        8000,
+      )
+    })
+
     it('run once for a client that gives up and asks again', async () => {
       const tool = await typescript(`
         declare const client: any

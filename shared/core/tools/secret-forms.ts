@@ -77,7 +77,7 @@ function escaped(
   named: Readonly<Record<string, string>>,
   control: (code: number) => string,
 ): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\\'"]/g, (char) => {
+  return text.replaceAll(/[\p{Cc}\\'"]/gu, (char) => {
     if (char === '\\' || char === quote) return `\\${char}`
     if (char === "'" || char === '"') return char
     return named[char] ?? control(char.charCodeAt(0))
@@ -86,7 +86,7 @@ function escaped(
 
 /** With what is beyond ASCII as escapes. */
 function ascii(text: string, escape: (char: string) => string): string {
-  return text.replaceAll(/[^\u0000-\u007f]/gu, escape)
+  return text.replaceAll(/\P{ASCII}/gu, escape)
 }
 
 /** As `json.dumps`: pairs of surrogates. */

@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, rename, rm } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, isAppError, messageOf } from '../../schema/errors.ts'
-import { lockFile } from './folder-lock.ts'
+import { isLocked, lockFile } from './folder-lock.ts'
 import { install, type InstallStep } from './installer.ts'
 
 export interface EnvironmentsOptions {
@@ -90,6 +90,23 @@ export function createEnvironments(options: EnvironmentsOptions): Environments {
   }
 }
 
+/** Of an environment that is being made: `.<name>-<uuid>`, and that with `-home`. */
+const DRAFT = /^\.([0-9a-f]{32})-[0-9a-f-]{36}(?:-home)?$/
+
+/** Removes what installations left behind whose process died: what nobody makes now. `directory` need not be there. */
+export async function removeDrafts(directory: string): Promise<void> {
+  const entries = await readdir(directory).catch(() => [])
+  for (const entry of entries) {
+    const [, name] = DRAFT.exec(entry) ?? []
+    if (name === undefined || (await isLocked(lockOf(directory, name)))) continue
+    await rm(join(directory, entry), { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+function lockOf(directory: string, name: string): string {
+  return join(directory, `${name}.lock`)
+}
+
 function begin(name: string, recipe: Recipe, options: EnvironmentsOptions): Making {
   const listeners = new Set<(text: string) => void>()
   const cancel = new AbortController()
@@ -116,7 +133,7 @@ async function make(
   const begun = Date.now()
   try {
     tell(`Installing ${packages} with ${program}; this is done once.`)
-    const unlock = await lockFile(join(directory, `${name}.lock`), signal)
+    const unlock = await lockFile(lockOf(directory, name), signal)
     try {
       // While this one waited.
       if (existsSync(folder)) return folder

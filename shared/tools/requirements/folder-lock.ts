@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { open, rm, stat, utimes } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 
@@ -16,8 +17,7 @@ export async function lockFile(path: string, signal: AbortSignal): Promise<() =>
     signal.throwIfAborted()
     const taken = await take(path)
     if (taken) break
-    const found = await stat(path).catch(() => null)
-    if (found && Date.now() - found.mtimeMs > STALE_MS) await rm(path, { force: true })
+    if (existsSync(path) && !(await isLocked(path))) await rm(path, { force: true })
     else await wait(LOOK_EVERY_MS, undefined, { signal })
   }
   const beat = setInterval(() => {
@@ -29,6 +29,12 @@ export async function lockFile(path: string, signal: AbortSignal): Promise<() =>
     clearInterval(beat)
     await rm(path, { force: true })
   }
+}
+
+/** Whether somebody who lives holds a lock file. */
+export async function isLocked(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null)
+  return found !== null && Date.now() - found.mtimeMs <= STALE_MS
 }
 
 async function take(path: string): Promise<boolean> {

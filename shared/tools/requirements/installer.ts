@@ -21,6 +21,30 @@ export interface InstallOptions {
   max_bytes: number
 }
 
+/**
+ * Runs a program until it ends or its input does, which is when the process that started it has died; then the whole group
+ * ends, whatever it has started.
+ */
+const TIED = `
+exec 3<&0
+"$@" </dev/null 3<&- &
+work=$!
+{ read -r _ <&3; kill -9 0; } >/dev/null 2>&1 &
+watch=$!
+wait $work
+code=$?
+kill $watch
+exit $code
+`
+
+/** What a shell ends with when there is no such program. */
+const NOT_FOUND = 127
+
+/** The command, tied to the life of this process; Windows knows no such group. */
+function tied(command: readonly string[]): readonly string[] {
+  return process.platform === 'win32' ? command : ['/bin/sh', '-c', TIED, 'install', ...command]
+}
+
 /** Lines of its output that an error tells. */
 const TOLD_LINES = 6
 const KEPT_LINES = 50
@@ -34,14 +58,17 @@ const LOOK_EVERY_MS = 2000
 export async function install(step: InstallStep, options: InstallOptions): Promise<void> {
   const { signal, onLine, folder, max_bytes } = options
   signal.throwIfAborted()
-  const child = spawn(step.command, step.args, {
+  const [command = '', ...args] = tied([step.command, ...step.args])
+  const child = spawn(command, args, {
     cwd: step.cwd,
     env: step.env,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // Nothing is written to its input: it ends with this process.
+    stdio: ['pipe', 'pipe', 'pipe'],
     // A group of its own, which is ended as a whole.
     detached: process.platform !== 'win32',
     windowsHide: true,
   })
+  child.stdin.on('error', () => undefined)
   const lines: string[] = []
   const hear = (line: string) => {
     const shown = withoutCredentials(line.slice(0, MAX_LINE).trimEnd())
@@ -83,6 +110,8 @@ export async function install(step: InstallStep, options: InstallOptions): Promi
     if (code === 0) await look()
     if (tooLarge)
       throw new AppError('tool_error', `it takes more than ${Math.round(max_bytes / 1024 / 1024)} MB on disk`)
+    if (code === NOT_FOUND && command !== step.command)
+      throw new AppError('tool_error', `'${step.command}' is not installed`)
     if (code !== 0) throw new AppError('tool_error', lastWords(lines))
   } catch (error) {
     signal.throwIfAborted()

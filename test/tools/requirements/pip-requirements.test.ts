@@ -1,17 +1,40 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+} from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findPython, type Interpreter } from '../../../shared/tools/python/interpreter.ts'
-import type { EnvironmentsOptions } from '../../../shared/tools/requirements/environments.ts'
+import { type EnvironmentsOptions, removeDrafts } from '../../../shared/tools/requirements/environments.ts'
 import { installEnv } from '../../../shared/tools/requirements/install-env.ts'
 import { createPipRequirements } from '../../../shared/tools/requirements/pip-requirements.ts'
 import { openWall } from '../../../shared/tools/sandbox/wall.ts'
+import { eventually } from '../../support/loci.ts'
 import { startPython } from '../python/start-python.ts'
 import { writeSourceDistribution, writeWheel } from './wheels.ts'
+
+/** Command lines of processes of this machine that have a text in them. */
+function processesWith(text: string): string[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      const line = /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') : ''
+      return line.includes(text) ? [line] : []
+    } catch {
+      // It has ended.
+      return []
+    }
+  })
+}
 
 describe('packages of Python tools', function () {
   this.timeout(120_000)
@@ -63,6 +86,36 @@ describe('packages of Python tools', function () {
     const directory = join(folder, 'environments')
     return existsSync(directory) ? readdirSync(directory).filter((name) => /^\.|lock$/.test(name)) : []
   }
+
+  it('are not installed any more when the process that wanted them is killed; the next one tidies up', async function () {
+    if (process.platform !== 'linux') this.skip()
+    const directory = join(folder, 'killed')
+    const module = new URL('../../../shared/tools/requirements/pip-requirements.ts', import.meta.url).href
+    const env = { ...offline(), PIP_NO_INDEX: '', PIP_INDEX_URL: silent, PIP_DEFAULT_TIMEOUT: '600' }
+    const server = spawn(
+      process.execPath,
+      [
+        '--input-type=module',
+        '-e',
+        `import { createPipRequirements } from ${JSON.stringify(module)}
+         const requirements = createPipRequirements({ directory: ${JSON.stringify(directory)}, env: ${JSON.stringify(env)} })
+         await requirements({ pip_requirements: [{ name: 'never-there' }] }, { signal: new AbortController().signal })`,
+      ],
+      { stdio: 'inherit' },
+    )
+    const installing = () => processesWith(directory).filter((line) => line.includes('-m pip install '))
+    await eventually('pip asks its index', () => (installing().length > 0 ? true : null), 60_000)
+    server.kill('SIGKILL')
+    await eventually('pip is gone', () => (installing().length === 0 ? true : null))
+    const left = () => readdirSync(directory).filter((name) => name.startsWith('.'))
+    assert.equal(left().length, 2)
+    await removeDrafts(directory)
+    assert.equal(left().length, 2, 'the lock is fresh: somebody may be at work')
+    const [lock = ''] = readdirSync(directory).filter((name) => name.endsWith('.lock'))
+    utimesSync(join(directory, lock), 0, 0)
+    await removeDrafts(directory)
+    assert.deepEqual(left(), [])
+  })
 
   it('none are no work: it is the Python of this machine', async () => {
     assert.deepEqual(await requirements()({ pip_requirements: [] }, never()), await findPython(offline()))
