@@ -221,16 +221,9 @@ export const transcriptStyles = css`
   .memory .count {
     flex: 1;
   }
-  .memory ins {
-    color: var(--vscode-gitDecoration-addedResourceForeground, var(--vscode-charts-green));
+  /* Red on a widget's grey is too faint in the dark theme; the lines below are coloured. */
+  .memory :is(ins, del) {
     text-decoration: none;
-  }
-  .memory del {
-    color: var(--vscode-gitDecoration-deletedResourceForeground, var(--vscode-charts-red));
-    text-decoration: none;
-  }
-  :host-context(.vscode-high-contrast) .memory :is(ins, del) {
-    color: inherit;
   }
   .memory .state {
     color: var(--quiet);
@@ -366,10 +359,12 @@ export const transcriptStyles = css`
   :host-context(:is(.vscode-light, .vscode-high-contrast-light)) .hljs-quote {
     color: #008000;
   }
-  :host-context(:is(.vscode-light, .vscode-high-contrast-light)) :is(.hljs-keyword, .hljs-literal, .hljs-built_in, .hljs-name) {
+  :host-context(:is(.vscode-light, .vscode-high-contrast-light))
+    :is(.hljs-keyword, .hljs-literal, .hljs-built_in, .hljs-name) {
     color: #0000ff;
   }
-  :host-context(:is(.vscode-light, .vscode-high-contrast-light)) :is(.hljs-string, .hljs-regexp, .hljs-addition) {
+  :host-context(:is(.vscode-light, .vscode-high-contrast-light))
+    :is(.hljs-string, .hljs-regexp, .hljs-addition) {
     color: #a31515;
   }
   :host-context(:is(.vscode-light, .vscode-high-contrast-light)) .hljs-number {

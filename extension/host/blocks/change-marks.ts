@@ -46,6 +46,10 @@ export function createChangeMarks(): ChangeMarks {
   const look = window.createTextEditorDecorationType({
     isWholeLine: true,
     backgroundColor: new ThemeColor('diffEditor.insertedLineBackground'),
+    // High contrast themes have this one in place of a background; the others have none.
+    borderColor: new ThemeColor('diffEditor.insertedTextBorder'),
+    borderStyle: 'solid',
+    borderWidth: '1px',
     overviewRulerColor: new ThemeColor('editorOverviewRuler.addedForeground'),
     overviewRulerLane: OverviewRulerLane.Left,
   })
