@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { AppError } from '../schema/errors.ts'
 import type { ServerContext } from './context.ts'
 
 /** What the official clients send with every request: how often it was sent before. */
@@ -40,7 +41,7 @@ export class RepeatedCalls {
     clearTimeout(entry.timer)
     const leave = () => {
       if (--entry.readers > 0) return
-      const end = () => entry.abort.abort(new Error('the client has left'))
+      const end = () => entry.abort.abort(new AppError('cancelled', 'the client has left'))
       // Others do not come back.
       if (!request.headers.has(RETRIES)) return end()
       entry.timer = setTimeout(end, LINGER_MS)
