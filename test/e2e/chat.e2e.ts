@@ -1,6 +1,6 @@
 /** The chat in the real workbench: what a user does in it, and what becomes of it when the window goes away. */
 import assert from 'node:assert/strict'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -68,6 +68,23 @@ describe('the chat in the workbench', () => {
     await chat.idle()
     await chat.frame.locator('loci-chat .code .hljs-number', { hasText: '42' }).waitFor()
     await look('chat-code')
+  })
+
+  it('inserts code into the editor that was active last', async () => {
+    const { page } = workbench
+    await workbench.command('File: New Untitled Text File')
+    const untitled = page.locator('.tab', { hasText: 'Untitled-1' })
+    await untitled.waitFor()
+    await page.keyboard.type('// before ')
+    await page.locator('.tab', { hasText: 'Scout' }).click()
+    const chat = await open()
+    await chat.frame.locator('loci-chat [data-act="insert"]').click()
+    await page.locator('.tab.active', { hasText: 'Untitled-1' }).waitFor()
+    await page.locator('.view-lines', { hasText: /before\sexport\sconst\sanswer:\snumber/ }).waitFor()
+    // Empty it closes without a question.
+    await page.keyboard.press('Control+a')
+    await page.keyboard.press('Delete')
+    await closeTab(untitled)
   })
 
   it('shows what a turn made of memory, and takes it back', async () => {
@@ -303,5 +320,41 @@ describe('the chat in the workbench', () => {
     await list.evaluate((el) => void (el.scrollTop = 0))
     await chat.frame.locator('loci-chat .code').waitFor()
     await look('chat-light-top')
+  })
+})
+
+describe('the chat over a server of the window', () => {
+  const dataDirectory = mkdtempSync(join(tmpdir(), 'loci-data-'))
+  let model: ScriptedModel
+  let workbench: Workbench
+  before(async () => {
+    model = await startScriptedModel()
+    const env = { OPENAI_API_KEY: 'test', OPENAI_BASE_URL: model.url }
+    workbench = await openWorkbench({ vsix: VSIX, dataDirectory, env })
+  })
+  after(async () => {
+    await workbench?.close()
+    await model?.close()
+    rmSync(dataDirectory, { recursive: true, force: true })
+  })
+
+  it('goes on with a turn whose server ended with the window', async () => {
+    model.add({
+      reply: { text: ['Half of', ' it'], hold: new Promise(() => undefined), hold_after: 2 },
+    })
+    const chat = await workbench.newAgent('Scout', 'openai/test-model')
+    await chat.send('All of it, please')
+    await chat.answers().filter({ hasText: 'Half of' }).waitFor()
+    // The step is taken again by the server of the new window.
+    model.add({ reply: { text: 'All of it.' } })
+    const reloaded = workbench.page.waitForEvent('domcontentloaded')
+    await workbench.command('Developer: Reload Window')
+    await reloaded
+    const again = await workbench.chat('Scout')
+    await again.answers().filter({ hasText: 'All of it.' }).waitFor({ timeout: 60_000 })
+    await again.idle()
+    assert.equal(await again.answers().count(), 1, 'what was half is gone')
+    assert.equal(await again.frame.locator('loci-chat .words').count(), 1)
+    await model.done()
   })
 })

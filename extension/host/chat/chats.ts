@@ -21,6 +21,7 @@ import type { ComposerHost } from '../composer/composer-host.ts'
 import { delay } from '../delay.ts'
 import type { Connection } from '../connection.ts'
 import type { Services } from '../services.ts'
+import { firstWords } from '../views/entry.ts'
 import { createChatCommands, prepareFix, saveChat } from './chat-actions.ts'
 import type { ChatActions, OpenChat } from './chat-requests.ts'
 import { ChatSession } from './chat-session.ts'
@@ -66,6 +67,8 @@ export function createChats(
   const { context, server, library } = services
   const chats = new Map<string, OpenChat>()
   const tabs = new Map<string, Shown>()
+  /** What conversations are about, in a few words. */
+  const subjects = new Map<string, string>()
   let side: (Shown & { webview: WebviewView }) | null = null
   let sideView: WebviewView | null = null
   let active: OpenChat | null = null
@@ -87,8 +90,21 @@ export function createChats(
   }
   const nameOf = ({ agent_id, conversation_id }: ChatTarget) => {
     const name = library.agents.get(agent_id)?.name ?? 'Agent'
-    return conversation_id === null ? name : t('{0}: conversation', name)
+    if (conversation_id === null) return name
+    const subject = subjects.get(conversation_id)
+    return subject === undefined ? t('{0}: conversation', name) : `${name}: ${subject}`
   }
+  /** Reads what a conversation is about, for its title. */
+  const readSubject = async ({ agent_id, conversation_id }: ChatTarget) => {
+    if (conversation_id === null) return
+    const { conversations } = await library.details(agent_id)
+    const subject = firstWords(conversations.find(({ id }) => id === conversation_id)?.summary ?? '', 30)
+    if (subject === '' || subject === subjects.get(conversation_id)) return
+    subjects.set(conversation_id, subject)
+    api.refresh()
+  }
+  // A title without a subject is a title; what keeps it from being read is told where the chat is opened.
+  const nameAfterSubject = (target: ChatTarget) => void readSubject(target).catch(() => undefined)
   const actions: ChatActions = {
     show: (agent_id, conversation_id) => api.open({ agent_id, conversation_id }),
     save: (chat) => saveChat(chat, nameOf(chat.session.target)),
@@ -117,6 +133,7 @@ export function createChats(
         }),
     })
     tabs.set(keyOf(target), { target, view, tab })
+    nameAfterSubject(target)
     const noteActive = () => {
       if (tab.active) active = chat
     }
@@ -152,7 +169,9 @@ export function createChats(
         }),
     })
     webview.description = target ? title : ''
-    if (target) side = { target, view, tab: null, webview }
+    if (!target) return
+    side = { target, view, tab: null, webview }
+    nameAfterSubject(target)
   }
 
   const shown = () => [...tabs.values(), ...(side ? [side] : [])]
@@ -176,6 +195,7 @@ export function createChats(
       if (type === 'conversation.deleted')
         tell((target) => target.conversation_id === object_id, 'agent.changed', null)
       if (type === 'conversation.updated') stale.add(object_id)
+      for (const { target } of shown()) if (target.conversation_id === object_id) nameAfterSubject(target)
       if (type.startsWith('run.') && agent_id !== null && !isOwnRun(object_id)) stale.add(agent_id)
     }
     tell(
