@@ -117,9 +117,10 @@ describe("a tool's file and the server", () => {
           async attach(target) {
             assert.equal(attachTo(armed, target, '/ours').type, 'pwa-node')
             const inspector = await openInspector(target.url ?? '')
-            await inspector.send('Runtime.runIfWaitingForDebugger')
             await inspector.send('Debugger.enable')
-            await inspector.send('Debugger.resume').catch(() => undefined)
+            await inspector.send('Runtime.runIfWaitingForDebugger')
+            await inspector.event('Debugger.paused')
+            await inspector.send('Debugger.resume')
             inspector.close()
           },
         },

@@ -84,12 +84,12 @@ async function writeTool(place: Uri, name: string, style: Style): Promise<Uri> {
   return uri
 }
 
-/** Opens the file of a tool at its function. */
-export async function showTool(uri: Uri): Promise<void> {
+/** Opens the file of a tool at its function; `preview` in the tab that the next file takes. */
+export async function showTool(uri: Uri, { preview = false } = {}): Promise<void> {
   const document = await workspace.openTextDocument(uri)
   const language = languageOf(uri.path)
   const place = language && findTool(document.getText(), language)
-  const editor = await window.showTextDocument(document, { preview: false })
+  const editor = await window.showTextDocument(document, { preview })
   if (!place) return
   const { range } = document.lineAt(place.line)
   editor.selection = new Selection(

@@ -21,7 +21,7 @@ export async function openTool(given: unknown, { server, library }: Services): P
   if (!known) throw new Error(`There is no tool ${wanted} any more.`)
   if (known.tool_type === 'custom') {
     const file = await fileOf(known.name)
-    if (file) return showTool(file)
+    if (file) return showTool(file, { preview: true })
   }
   const tool = await toolNamed(client, known.name)
   if (!tool) throw new Error(`There is no tool ${known.name} any more.`)
