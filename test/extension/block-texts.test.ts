@@ -8,6 +8,9 @@ import {
   createBlockTexts,
   type BlockTexts,
 } from '../../extension/host/blocks/block-texts.ts'
+import { limitLook } from '../../extension/host/blocks/limit-look.ts'
+import { createOwners, makeAgain } from '../../extension/host/blocks/owners.ts'
+import { createLibrary } from '../../extension/host/library.ts'
 import { connect, type LociClient } from '../../shared/client/http.ts'
 import { startLoci, type TestLoci } from '../support/loci.ts'
 
@@ -183,5 +186,57 @@ describe('what a version changed', () => {
 
   it('counts characters as the server does', () => {
     assert.deepEqual(['', 'abc', 'größe', '😀!', '\ud83d'].map(countCharacters), [0, 3, 5, 2, 1])
+  })
+})
+
+describe('the size of a block', () => {
+  const look = (characters: number, more = {}) =>
+    limitLook({ label: 'human', limit: 5_000, read_only: false, characters, ...more }, 'en')
+
+  it('is told against its limit, and is a warning beyond it', () => {
+    assert.deepEqual([look(1_234).text, look(1_234).over], ['$(note) 1,234 / 5,000', false])
+    const over = look(5_001)
+    assert.deepEqual([over.text, over.over], ['$(warning) 5,001 / 5,000', true])
+    assert.match(over.tooltip, /1 more than its limit/)
+    assert.deepEqual([look(5_000).over, look(9, { limit: 0 }).text], [false, '$(note) 9'])
+    assert.match(look(1, { read_only: true }).tooltip, /agents can read it, and not change it/)
+  })
+})
+
+describe('a deleted block that is made again', () => {
+  it('has the new text, and the agents that had it and are still there', async () => {
+    const loci = await startLoci()
+    const client = connect({ url: loci.url })
+    try {
+      const create = (name: string) => loci.letta.agents.create({ name, model: 'loci/demo' })
+      const [scout, gone] = [await create('Scout'), await create('Gone')]
+      const made = await loci.letta.blocks.create({
+        label: 'team',
+        value: 'old',
+        limit: 300,
+        read_only: true,
+      })
+      for (const { id } of [scout, gone]) await loci.letta.agents.blocks.attach(made.id, { agent_id: id })
+      const library = createLibrary(
+        () => Promise.resolve(client),
+        () => {},
+      )
+      await library.load()
+      const owners = createOwners(library)
+      owners.remember(made.id)
+      await loci.letta.blocks.delete(made.id)
+      await loci.letta.agents.delete(gone.id)
+      await library.reload()
+      owners.remember(made.id)
+      const id = await makeAgain(client, owners.of(made.id), 'new')
+      const { blocks } = await loci.letta.agents.retrieve(scout.id, { include: ['agent.blocks'] })
+      assert.deepEqual(
+        blocks.map((block) => [block.id, block.label, block.value, block.limit, block.read_only]),
+        [[id, 'team', 'new', 300, true]],
+      )
+    } finally {
+      await client.close()
+      await loci.close()
+    }
   })
 })
