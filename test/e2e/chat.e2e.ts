@@ -265,6 +265,7 @@ describe('the chat in the workbench', () => {
     const frame = await workbench.webview('loci-chat[place="side"] article.assistant')
     await frame.locator('loci-chat .words', { hasText: 'Slowly' }).waitFor()
     await look('chat-side')
+    await workbench.openLoci()
   })
 
   it('scrolls through 10,000 messages', async function () {
