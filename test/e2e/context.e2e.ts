@@ -112,6 +112,11 @@ describe('the composer and the Context panel in the workbench', () => {
     await scout.idle()
     assert.ok(asked().includes('Green tea likes 80') && asked().includes('data:image/png;base64'), asked())
     await frame.locator('article.user img').waitFor()
+    await frame.locator('textarea').pressSequentially('@sel')
+    await frame.getByRole('option', { name: 'selection' }).click()
+    await frame.locator('.chip', { hasText: 'notes.md:1' }).waitFor()
+    await frame.getByRole('button', { name: 'Remove notes.md:1' }).click()
+    await frame.locator('textarea').fill('')
   })
 
   it('says the last message in other words after Up, with what was attached', async () => {

@@ -5,7 +5,14 @@ import { t } from '../l10n.ts'
 import type { Services } from '../services.ts'
 import { firstWords } from '../views/entry.ts'
 import { createDrafts, type Drafts } from './drafts.ts'
-import { attachFile, createFileFinder, readText } from './files.ts'
+import {
+  attachFile,
+  attachSelection,
+  createFileFinder,
+  readText,
+  SELECTION,
+  selectionChoice,
+} from './files.ts'
 import { pickContext, pickConversation, pickModel, type Conversation } from './pickers.ts'
 
 /** The host's side of all composers of this window. */
@@ -18,8 +25,6 @@ export interface ComposerHost {
   ): Promise<unknown>
   /** Adds to what is being written there. Views of it that are open are told by the caller. */
   add(place: Conversation, attachments: readonly Attachment[]): Promise<void>
-  /** The editor that was in front last: its selection is what the user means. */
-  readonly lastEditor: TextEditor | undefined
 }
 
 /** Drafts lie in the workspace's storage. All of it ends with the extension. */
@@ -44,10 +49,13 @@ export function createComposerHost({ context, server }: Services): ComposerHost 
     if (picked === 'connect') await commands.executeCommand('loci.connectProvider')
     else if (picked) await letta.agents.update(agent_id, { model: picked.handle })
   }
+  const attach = async (uri: string) => {
+    if (uri !== SELECTION) return attachFile(Uri.parse(uri))
+    const attachment = last?.document.isClosed ? null : attachSelection(last)
+    if (!attachment) throw new Error(t('Nothing is selected any more.'))
+    return attachment
+  }
   return {
-    get lastEditor() {
-      return last
-    },
     async answer(place, request, show) {
       const { method, params } = request
       switch (method) {
@@ -69,9 +77,9 @@ export function createComposerHost({ context, server }: Services): ComposerHost 
         case 'composer.pickContext':
           return pickContext(last && !last.document.isClosed ? last : undefined)
         case 'composer.findFiles':
-          return find(params.query)
+          return [...selectionChoice(last, params.query), ...(await find(params.query))]
         case 'composer.attach':
-          return Promise.all(params.uris.map((uri) => attachFile(Uri.parse(uri))))
+          return Promise.all(params.uris.map(attach))
         case 'composer.read':
           return Promise.all(params.uris.map((uri) => readText(Uri.parse(uri))))
       }

@@ -94,6 +94,16 @@ export function attachSelection(editor: TextEditor | undefined): Attachment | nu
   return { kind: 'selection', id: randomUUID(), path, from, to: Math.max(from, last), text }
 }
 
+/** What `@selection` stands for, among files. */
+export const SELECTION = 'loci-selection:present'
+
+/** The selection of this editor as a choice, where these letters may mean it. */
+export function selectionChoice(editor: TextEditor | undefined, query: string): FileChoice[] {
+  if (!editor || editor.document.isClosed || editor.selection.isEmpty) return []
+  if (!'selection'.startsWith(query.toLowerCase())) return []
+  return [{ uri: SELECTION, name: 'selection', folder: pathOf(editor.document.uri) }]
+}
+
 /** As people write it: from the workspace's folder, with that folder's name when there are several. */
 export function pathOf(uri: Uri): string {
   return workspace.asRelativePath(uri).replaceAll('\\', '/')
