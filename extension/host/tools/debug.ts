@@ -58,6 +58,19 @@ async function toolToDebug(
     await attachThisTool(uri, services, checks)
     return made
   }
+  const { library } = services
+  if (!library.loaded) await library.load()
+  if ([...library.agents.values()].some((agent) => agent.tool_ids.includes(there.id))) return there
+  const detail = 'No agent has it yet, so none calls it.'
+  const attachIt = 'Attach to Agent…'
+  const choice = await window.showInformationMessage(
+    `Debug ${name}?`,
+    { modal: true, detail },
+    attachIt,
+    'Wait for a Call',
+  )
+  if (choice === undefined) return null
+  if (choice === attachIt) await attachThisTool(uri, services, checks)
   return there
 }
 

@@ -44,15 +44,25 @@ export function createToolTests({ context }: Services): Disposable {
 }
 
 function watch(controller: TestController): Disposable[] {
-  const watchers = (workspace.workspaceFolders ?? []).map((folder) => {
-    const watcher = workspace.createFileSystemWatcher(inToolsFolder(folder))
-    watcher.onDidCreate((uri) => isTest(uri) && void add(controller, uri))
-    watcher.onDidChange((uri) => isTest(uri) && void add(controller, uri))
-    watcher.onDidDelete((uri) => controller.items.delete(uri.toString()))
-    return watcher
-  })
+  const watchFolders = () =>
+    (workspace.workspaceFolders ?? []).map((folder) => {
+      const watcher = workspace.createFileSystemWatcher(inToolsFolder(folder))
+      watcher.onDidCreate((uri) => isTest(uri) && void add(controller, uri))
+      watcher.onDidChange((uri) => isTest(uri) && void add(controller, uri))
+      watcher.onDidDelete((uri) => controller.items.delete(uri.toString()))
+      return watcher
+    })
+  let watchers = watchFolders()
+  const end = () => {
+    for (const watcher of watchers) watcher.dispose()
+  }
   return [
-    ...watchers,
+    new Disposable(end),
+    workspace.onDidChangeWorkspaceFolders(() => {
+      end()
+      watchers = watchFolders()
+      void discover(controller)
+    }),
     workspace.onDidChangeTextDocument(({ document }) => {
       if (isTest(document.uri)) void add(controller, document.uri)
     }),
