@@ -10,6 +10,7 @@ import { archiveMethods, archiveOperations } from './methods/archives.ts'
 import { blockMethods } from './methods/blocks.ts'
 import { compactionMethods, compactionOperations } from './methods/compactions.ts'
 import { conversationMethods, plainConversationOperations } from './methods/conversations.ts'
+import { editorOperations } from './methods/editors.ts'
 import { fileSearchOperations, folderMethods, folderOperations, sourceOperations } from './methods/folders.ts'
 import { groupOperations } from './methods/groups.ts'
 import { identityMethods, identityOperations } from './methods/identities.ts'
@@ -98,6 +99,7 @@ describe('every method of the official client, called for its effect and held ag
     ...fileSearchOperations,
     ...identityOperations,
     ...providerOperations,
+    ...editorOperations,
     ...restOperations,
     ...ownToolOperations,
     ...referenceOperations,

@@ -28,6 +28,8 @@ const DOORS: [file: string, wrong: string, right: string][] = [
   ['mcp-server/a.ts', '../shared/client/in-process.ts', '../shared/client/http.ts'],
   ['extension/host/a.ts', '../../shared/client/in-process.ts', '../../shared/client/http.ts'],
   ['extension/webview/a.ts', '../host/extension.ts', '../protocol.ts'],
+  ['extension/webview/composer/a.ts', '../../host/extension.ts', '../icons.ts'],
+  ['extension/webview/composer/a.ts', '../context/context.ts', '../../composer-protocol.ts'],
 ]
 
 describe('the doors between the rooms', () => {
