@@ -71,7 +71,8 @@ export function createChecks({ server, context }: Services): Checks {
       if (isAppError(error) && error.code === 'invalid_argument') return
       if (failing) return
       failing = true
-      await told('check the tool', server, () => Promise.reject(error))
+      // Once more, as Retry does.
+      await told('check the tool', server, () => check(uri))
     }
   }
 
