@@ -41,7 +41,7 @@ export function gate(fetch: Fetch, options: GateOptions): Fetch {
       if (origin !== 'null' && !isOurs(hostName(originHost(origin))))
         return refuse(
           request,
-          `requests from the web page origin '${origin}' are not allowed; start the server with --cors ${origin}`,
+          `requests from the web page origin '${origin}' are not allowed; \`loci server --cors ORIGIN\` lets a page that you trust use it`,
         )
       if (origin === 'null' && method !== 'GET')
         return refuse(request, 'requests from a web page without an origin are not allowed')
