@@ -10,6 +10,7 @@ import { parsePort } from './port.ts'
 import { endSoon, guardProcess } from './process-end.ts'
 import { bold, columns, wrap } from './terminal.ts'
 import { addToolCommands } from './tool-commands.ts'
+import { addUserCommands } from './user-commands.ts'
 
 /** Each command loads its own code when it runs, so that `loci --version` loads none of it. */
 function createProgram(): Command {
@@ -114,6 +115,7 @@ function createProgram(): Command {
     )
   addMcpCommand(program, onlyOne)
   addToolCommands(program, onlyOne)
+  addUserCommands(program, onlyOne)
   addLocalCommands(program)
   program
     .command('version')

@@ -1,5 +1,5 @@
 import { Agent, get } from 'node:http'
-import { listen, openLoci, type Loci } from '../../shared/server/main.ts'
+import { type Endpoint, listen, openLoci, type Loci } from '../../shared/server/main.ts'
 import { VERSION } from '../../shared/schema/version.ts'
 import { complain, Failure, logFailure } from '../failure.ts'
 import { outliveUpdates } from '../loaded-code.ts'
@@ -45,7 +45,10 @@ export async function runServer(options: ServerOptions): Promise<void> {
       cors: options.cors === true ? '*' : (options.cors?.map(originOf) ?? null),
       docs: options.docs ?? false,
       grace_ms: loci.shutdown_grace_ms,
-      mcp: mountMcp(loci),
+      mcp: mountMcp<Parameters<Endpoint['fetch']>[1]>({
+        data: loci.data,
+        fetch: (request, access) => loci.fetch(request, access),
+      }),
     })
     try {
       const url = reachable(server.url)

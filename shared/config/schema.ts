@@ -52,6 +52,18 @@ export const configSchema = z.looseObject({
       allow_stdio_mcp: z.boolean().default(false),
     })
     .prefault({}),
+  /** What each user may use, unless the user has limits of their own; null: no limit. The owner has none. */
+  limits: z
+    .looseObject({
+      /** By all keys of a user together. */
+      requests_per_hour: z.number().int().min(1).nullable().default(1000),
+      agents: z.number().int().min(0).nullable().default(100),
+      /** Besides those that come with Loci. */
+      tools: z.number().int().min(0).nullable().default(1000),
+      /** Largest file, in megabytes of 1024 × 1024 bytes; `server.max_upload_mb` holds as well. */
+      file_mb: z.number().min(0).nullable().default(100),
+    })
+    .prefault({}),
   /** Servers of MCP whose tools agents use. */
   mcp: z
     .looseObject({

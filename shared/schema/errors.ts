@@ -24,6 +24,10 @@ export const ERROR_CODES = [
   'lease_lost',
   'unauthorized',
   'forbidden',
+  /** A limit of requests is used up; `data.retry_after_seconds` says when there are new ones. */
+  'rate_limited',
+  /** A limit of how much there may be of something is reached. */
+  'quota_exceeded',
   /** The Host or Origin header is not one this server answers to. */
   'host_refused',
   /** The request body is larger than the server takes. */

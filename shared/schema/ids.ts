@@ -23,6 +23,7 @@ export const ID_PREFIXES = [
   'mcp_server',
   'user',
   'org',
+  'api_key',
 ] as const
 
 export type IdPrefix = (typeof ID_PREFIXES)[number]

@@ -2,7 +2,8 @@ import { Hono } from 'hono'
 import type { z } from 'zod'
 import { AppError } from '../schema/errors.ts'
 import { cleanText, readJson } from './body.ts'
-import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
+import { type Access, demand, OWNER } from './access.ts'
+import type { ServerContext } from './context.ts'
 import { errorResponse, validationError } from './errors.ts'
 import { inWordsOf } from './errors-in-words.ts'
 import { requestId } from './request-id.ts'
@@ -10,6 +11,7 @@ import type { Route } from './route.ts'
 
 /** Routes by the noun after `/v1/`, each loaded when it is first asked for. */
 export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
+  admin: () => import('./routes/admin.ts'),
   agents: () => import('./routes/agents.ts'),
   archives: () => import('./routes/archives.ts'),
   blocks: () => import('./routes/blocks.ts'),
@@ -49,15 +51,15 @@ export const ROOTS: Record<string, () => Promise<{ routes: Route[] }>> = {
 const HOSTED_ONLY = new Set(['/v1/agents/search'])
 
 export interface App {
-  /** Answers a request. Never rejects. */
-  fetch(request: Request): Promise<Response>
+  /** Answers a request, for the owner unless it is said for whom. Never rejects. */
+  fetch(request: Request, access?: Access): Promise<Response>
   /** Loads every route now: an update may replace the files that a long-running process would load later. */
   preload: () => Promise<void>
 }
 
 /** The REST API as a function from Request to Response: the same for sockets, the in-process client and tests. */
 export function createApp(context: ServerContext): App {
-  const apps = new Map<() => Promise<{ routes: Route[] }>, Promise<Hono>>()
+  const apps = new Map<() => Promise<{ routes: Route[] }>, Promise<Hono<Env>>>()
   const load = (routes: () => Promise<{ routes: Route[] }>) => {
     let app = apps.get(routes)
     if (!app) {
@@ -67,15 +69,15 @@ export function createApp(context: ServerContext): App {
     return app
   }
   return {
-    async fetch(request) {
+    async fetch(request, access = OWNER) {
       try {
         const path = pathOf(request)
         if (HOSTED_ONLY.has(path)) return noRoute(request)
         const routes = routesAt(path)
-        const answer = routes ? await (await load(routes)).fetch(request) : noRoute(request)
+        const answer = routes ? await (await load(routes)).fetch(request, { access }) : noRoute(request)
         return await inWordsOf(path, answer)
       } catch (error) {
-        return failed(error, request, context)
+        return failedAnswer(error, request, context)
       }
     },
     async preload() {
@@ -84,23 +86,32 @@ export function createApp(context: ServerContext): App {
   }
 }
 
+/** What Hono carries from a request to its handler. */
+interface Env {
+  Bindings: { access: Access }
+}
+
 function routesAt(path: string): (() => Promise<{ routes: Route[] }>) | null {
   const [, root = '', noun = ''] = path.split('/', 3)
   const [table, key] = root === 'v1' ? [NOUNS, noun] : [ROOTS, root]
   return Object.hasOwn(table, key) ? (table[key] ?? null) : null
 }
 
-function buildNoun(routes: Route[], context: ServerContext): Hono {
-  const app = new Hono({ getPath: pathOf })
+function buildNoun(routes: Route[], context: ServerContext): Hono<Env> {
+  const app = new Hono<Env>({ getPath: pathOf })
   app.notFound((c) => wrongMethod(routes, c.req.raw) ?? noRoute(c.req.raw))
-  app.onError((error, c) => failed(error, c.req.raw, context))
+  app.onError((error, c) => failedAnswer(error, c.req.raw, context))
   for (const route of routes)
     app.on(route.method, route.path, async (c) => {
+      const { access } = c.env
+      const usual = route.method === 'GET' ? 'reader' : 'member'
+      demand(access, route.demands ?? usual, `${route.method} ${route.path}`)
       const answer = await route.handle({
         params: parse('path', route.params, cleaned(c.req.param())),
         query: route.query ? parse('query', route.query, queryOf(c.req.queries())) : undefined,
         body: route.body ? parse('body', route.body, await bodyOf(c.req.raw, route)) : undefined,
-        actor: DEFAULT_ACTOR,
+        actor: access.actor,
+        access,
         context,
         request: c.req.raw,
       })
@@ -109,7 +120,8 @@ function buildNoun(routes: Route[], context: ServerContext): Hono {
   return app
 }
 
-function failed(error: unknown, request: Request, context: ServerContext): Response {
+/** The answer for what was thrown; what is ours is told. */
+export function failedAnswer(error: unknown, request: Request, context: ServerContext): Response {
   return errorResponse(error, {
     request_id: requestId(request),
     onFailure: (e) => context.onFailure(`${request.method} ${pathOf(request)}`, e, requestId(request)),

@@ -1,19 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import { PAGE } from './docs-page.ts'
-
-type Fetch = (request: Request) => Promise<Response>
+import type { Serve } from './gate.ts'
 
 /** Where the build puts the document, seen from a bundle, from a chunk of it, and from the source. */
 const PLACES = ['./openapi.json', '../openapi.json', '../../dist/openapi.json']
 
 /** The API with `/openapi.json` and a page that shows it, which needs nothing from the network. */
-export function withDocs(fetch: Fetch): Fetch {
+export function withDocs(serve: Serve): Serve {
   let document: Promise<string> | null = null
-  return async (request) => {
+  return async (request, access) => {
     const { pathname } = new URL(request.url)
-    if (request.method !== 'GET') return fetch(request)
+    if (request.method !== 'GET') return serve(request, access)
     if (pathname === '/docs' || pathname === '/docs/') return page()
-    if (pathname !== '/openapi.json') return fetch(request)
+    if (pathname !== '/openapi.json') return serve(request, access)
     try {
       document ??= readDocument()
       return new Response(await document, { headers: { 'content-type': 'application/json' } })

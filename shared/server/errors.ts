@@ -15,6 +15,8 @@ const STATUS: Record<ErrorCode, number> = {
   lease_lost: 409,
   unauthorized: 401,
   forbidden: 403,
+  rate_limited: 429,
+  quota_exceeded: 403,
   host_refused: 403,
   too_large: 413,
   unsupported_media_type: 415,
@@ -67,6 +69,12 @@ export function errorResponse(
   }
   const headers: Record<string, string> =
     status === 503 ? { 'retry-after': '1' } : { 'x-should-retry': 'false' }
+  if (error.code === 'rate_limited') {
+    const seconds = Number(error.data['retry_after_seconds'])
+    Object.assign(headers, error.data['headers'], { 'retry-after': String(seconds) })
+    // The official clients wait a minute at most.
+    if (seconds <= 60) delete headers['x-should-retry']
+  }
   // What is left of the body is not read.
   if (status === 413) headers['connection'] = 'close'
   if (error.code === 'validation')

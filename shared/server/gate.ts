@@ -1,15 +1,20 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../schema/errors.ts'
+import { type Access, OWNER, userKeyOf } from './access.ts'
 import { errorResponse } from './errors.ts'
 import { requestId } from './request-id.ts'
 
 type Fetch = (request: Request) => Promise<Response>
+/** Answers a request for whom it acts. */
+export type Serve = (request: Request, access: Access) => Promise<Response>
 
 export interface GateOptions {
   /** Hosts besides loopback that requests may be addressed to; with a key any host may. */
   allowed_hosts: readonly string[]
-  /** What every request but those for health must carry; null lets everybody in. */
+  /** What every request but those for health must carry, or a user's key; null lets everybody in. */
   key: string | null
+  /** Whom a user's key stands for; null: nobody, or no longer. Without it there are no users. */
+  holder?: (key: string) => Promise<Access | null>
   /** Web page origins that may read answers; `'*'` for any, null for none but loopback pages, which may only send. */
   cors: '*' | readonly string[] | null
 }
@@ -21,10 +26,16 @@ const OPEN_PATHS = /^\/(?:(?:v1|latest)\/(?:health|ready|tools\/mcp\/oauth\/call
  * What a request passes before it is answered: the Host must be ours (DNS rebinding), the Origin loopback's or an
  * allowed one, and the key right. Preflights of allowed origins are answered here.
  */
-export function gate(fetch: Fetch, options: GateOptions): Fetch {
+export function gate(serve: Serve, options: GateOptions): Fetch {
   const hosts = new Set(options.allowed_hosts.map((host) => host.toLowerCase()))
   const isOurs = (host: string) => LOOPBACK.has(host) || hosts.has(host)
   const hasKey = options.key === null ? () => true : keyCheck(options.key)
+  /** A user's key is looked at also where none is needed: who sends it wants to be that user. */
+  const accessOf = async (headers: Headers): Promise<Access | null> => {
+    const key = options.holder ? userKeyOf(headers) : null
+    if (key !== null && key !== options.key) return (await options.holder?.(key)) ?? null
+    return hasKey(headers) ? OWNER : null
+  }
   const mayRead = (origin: string) => options.cors === '*' || (options.cors?.includes(origin) ?? false)
   return async (request) => {
     const { headers, method } = request
@@ -48,7 +59,8 @@ export function gate(fetch: Fetch, options: GateOptions): Fetch {
     }
     if (readable && method === 'OPTIONS' && headers.has('access-control-request-method'))
       return preflight(request, origin)
-    const answer = isOpen(request) || hasKey(headers) ? await fetch(request) : unauthorized(request)
+    const access = isOpen(request) ? OWNER : await accessOf(headers)
+    const answer = access ? await serve(request, access) : unauthorized(request)
     answer.headers.set('x-request-id', requestId(request))
     if (!readable) return answer
     answer.headers.set('access-control-allow-origin', origin)

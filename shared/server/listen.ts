@@ -2,7 +2,7 @@ import { getRequestListener } from '@hono/node-server'
 import { Agent, createServer, get, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { AppError } from '../schema/errors.ts'
-import { gate, type GateOptions } from './gate.ts'
+import { gate, type GateOptions, type Serve } from './gate.ts'
 import { answerGarbage, invalidRequest } from './no-request.ts'
 
 /** How long answers that are complete may take to be read when the server closes, in milliseconds. */
@@ -34,7 +34,7 @@ export interface Listening {
  * Serves an app on a socket. Throws `invalid_argument` with the way out for a taken or forbidden port, and for an address
  * that others can reach when there is no key.
  */
-export async function listenOn(fetch: Fetch, options: ListenOptions): Promise<Listening> {
+export async function listenOn(serve: Serve, options: ListenOptions): Promise<Listening> {
   const { host, port } = options
   if (options.key === null && !isLoopback(host))
     throw new AppError(
@@ -42,7 +42,7 @@ export async function listenOn(fetch: Fetch, options: ListenOptions): Promise<Li
       `not listening on ${host} without a key: whoever reaches it could use every agent and model here; ` +
         'start it with --auth, or listen on 127.0.0.1',
     )
-  const gated = gate(fetch, { ...options, allowed_hosts: [host, ...options.allowed_hosts] })
+  const gated = gate(serve, { ...options, allowed_hosts: [host, ...options.allowed_hosts] })
   const listener = getRequestListener(options.around ? options.around(gated) : gated, {
     errorHandler: invalidRequest,
   })

@@ -25,18 +25,21 @@ import { lazyFileParser } from '../tools/files/lazy-parser.ts'
 import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
-import { createApp, pathOf } from './app.ts'
+import { type Access, OWNER, toolAccess } from './access.ts'
+import { createApp, failedAnswer, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { withDocs } from './docs.ts'
 import { absentEditorModel, createEditorModel } from './editor-model.ts'
 import { createEditors, type Editors } from './editors.ts'
-import { type Fetch, isLoopback, listenOn } from './listen.ts'
+import { type Serve } from './gate.ts'
+import { isLoopback, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
 import { TurnQueue } from './turn-queue.ts'
+import { forUsers, holderOf } from './users.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -71,15 +74,19 @@ export interface ServeOptions {
 /** A part of a server that is none of the API's routes. */
 export interface Endpoint {
   /** Never rejects. */
-  fetch: Fetch
+  fetch: Serve
   /** Ends its streams. */
   close(): Promise<void>
 }
 
 /** One Loci instance over its data directory; several may share one. */
 export interface Loci {
-  /** The REST API, without a socket. Never rejects. */
-  fetch(request: Request): Promise<Response>
+  /** The REST API, without a socket; for the owner unless it is said for whom. Never rejects. */
+  fetch(request: Request, access?: Access): Promise<Response>
+  /** Whom the key of a user stands for; null: it is none, revoked or expired. */
+  holder(key: string): Promise<Access | null>
+  /** The same answers, once the user whom a request names is known and their limits are kept. */
+  forUsers(serve: Serve): Serve
   /** Absolute path of the data directory. */
   data: string
   models(): ReturnType<Models['list']>
@@ -186,7 +193,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     const custom = lazyCustomTools({
       data,
       env,
-      api: (_, request) => app.fetch(request),
+      api: ({ actor }, request) => app.fetch(request, toolAccess(actor)),
       debugRefused: () => (reach.refusal === null ? null : DEBUG_REFUSED),
     })
     const deps: CoreDeps = {
@@ -299,7 +306,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     preload.unref()
     let hadNetwork = false
     return {
-      fetch: (request) => app.fetch(request),
+      fetch: (request, access = OWNER) => app.fetch(request, access),
+      holder: (key) => holderOf(store.users, key),
+      forUsers: (serve) =>
+        forUsers(serve, {
+          users: store.users,
+          limits: () => config.value.limits,
+          refuse: (request, error) => failedAnswer(error, request, context),
+        }),
       data,
       models: () => deps.models.list(DEFAULT_ACTOR),
       allowed_hosts: config.value.server.allowed_hosts,
@@ -348,13 +362,14 @@ export async function listen(
   const { allowed_hosts, log } = loci
   const { host, port, key = null, cors = null, grace_ms = 0 } = options
   loci.reachableAt(host)
-  const api: Fetch = (request) => loci.fetch(request)
-  const routed = options.mcp ? withMcp(options.mcp, api) : api
+  const api: Serve = (request, access) => loci.fetch(request, access)
+  const routed = loci.forUsers(options.mcp ? withMcp(options.mcp, api) : api)
   const listening = await listenOn(options.docs ? withDocs(routed) : routed, {
     host,
     port,
     allowed_hosts,
     key,
+    holder: (text) => loci.holder(text),
     cors,
     ...(key === null ? { refusal: loci.refusal } : {}),
     ...(log ? { around: log.requests } : {}),
@@ -380,7 +395,7 @@ export async function listenMcp(
     refusal?: Loci['refusal']
   },
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const elsewhere: Fetch = () =>
+  const elsewhere: Serve = () =>
     Promise.resolve(Response.json({ detail: 'This is an MCP server; it answers on /mcp.' }, { status: 404 }))
   const { refusal, ...address } = options
   const listening = await listenOn(withMcp(mcp, elsewhere), {
@@ -404,8 +419,9 @@ async function refusalOf(socket: Socket): Promise<string | null> {
 }
 
 /** `/mcp` beside everything else. */
-function withMcp(mcp: Endpoint, others: Fetch): Fetch {
-  return (request) => (pathOf(request) === '/mcp' ? mcp.fetch(request) : others(request))
+function withMcp(mcp: Endpoint, others: Serve): Serve {
+  return (request, access) =>
+    pathOf(request) === '/mcp' ? mcp.fetch(request, access) : others(request, access)
 }
 
 /** Backup, restore, examination and purge of a data directory. Loaded when asked for: a server needs none of it. */

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Actor } from '../core/ports/actor.ts'
+import type { Access, Demand } from './access.ts'
 import type { ServerContext } from './context.ts'
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
@@ -9,6 +10,8 @@ export interface RouteInput<P, Q, B> {
   query: Parsed<Q>
   body: Parsed<B>
   actor: Actor
+  /** What the actor may do beyond what the route demands. */
+  access: Access
   context: ServerContext
   request: Request
 }
@@ -21,6 +24,8 @@ interface RouteSpec<P, Q, B> {
   operation?: string
   /** One line for the API document. */
   summary: string
+  /** Who may call it; a reader for GET, a member for everything else. */
+  demands?: Demand
   params?: P
   query?: Q
   /** A JSON body. With `optional_body` an empty one counts as `{}`. */

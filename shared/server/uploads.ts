@@ -4,6 +4,7 @@ import type { FileIngest } from '../core/files/ingest.ts'
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
 import { safeFileName } from '../schema/names.ts'
+import type { Access } from './access.ts'
 import { cleanText } from './body.ts'
 import { readMultipartFile } from './multipart.ts'
 
@@ -34,14 +35,17 @@ export interface Upload {
 export async function receiveUpload(
   request: Request,
   uploads: Uploads,
-  name: string | undefined,
+  { name, access }: { name: string | undefined; access: Access },
 ): Promise<Upload> {
-  const { directory, max_bytes } = uploads
+  const { directory } = uploads
+  const own = access.limits?.file_mb ?? Infinity
+  const max_bytes = Math.min(uploads.max_bytes, own * 1024 * 1024)
+  const which =
+    max_bytes < uploads.max_bytes
+      ? 'you may upload'
+      : 'this server takes (server.max_upload_mb in config.json)'
   const tooLarge = () =>
-    new AppError(
-      'too_large',
-      `the file is larger than the ${max_bytes / 1024 / 1024} MB this server takes (server.max_upload_mb in config.json)`,
-    )
+    new AppError('too_large', `the file is larger than the ${max_bytes / 1024 / 1024} MB ${which}`)
   // Something for the boundaries and heads around the file.
   if (Number(request.headers.get('content-length') ?? 0) > max_bytes + 100 * 1024) throw tooLarge()
   await mkdir(directory, { recursive: true, mode: 0o700 })

@@ -3,6 +3,7 @@ import { openApiDocument } from '../../shared/server/openapi.ts'
 import { clientMethods, type ContractTest, startContractTest } from '../support/contract.ts'
 import { CONTRACT_FILE, loadContract, withoutSlash } from '../support/openapi.ts'
 import differences from './differences.json' with { type: 'json' }
+import { adminOperations } from './methods/admin.ts'
 import { agentFileMethods, agentFileOperations } from './methods/agent-files.ts'
 import { agentMethods } from './methods/agents.ts'
 import { approvalMethods } from './methods/approvals.ts'
@@ -102,6 +103,7 @@ describe('every method of the official client, called for its effect and held ag
     ...editorOperations,
     ...restOperations,
     ...ownToolOperations,
+    ...adminOperations,
     ...referenceOperations,
     ...simpleOperations,
     ...openaiOperations,

@@ -21,6 +21,7 @@ import { describeRunStreams } from './store/run-streams.ts'
 import { describeSecrets } from './store/secrets.ts'
 import { describeOwnTools } from './store/own-tools.ts'
 import { describeTurns } from './store/turns.ts'
+import { describeUsers } from './store/users.ts'
 import { describeVectors } from './store/vectors.ts'
 
 /** A fresh, empty store for one test. */
@@ -72,6 +73,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeArchives(subject)
     describePassages(subject)
     describeFiles(subject)
+    describeUsers(subject)
     describeVectors(subject)
     describeFileVectors(subject)
     describeApprovals(subject)

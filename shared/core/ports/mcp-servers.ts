@@ -67,7 +67,7 @@ export interface McpCallback {
  */
 export interface McpConnections {
   /** Why servers that are processes of this machine cannot be used now; null: they can. */
-  readonly stdio_refused: string | null
+  stdioRefused(actor: Actor): string | null
   /** Asks the server now, also when it has just failed. */
   listTools(
     actor: Actor,

@@ -17,6 +17,7 @@ import type { SecretStore } from './secret-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TraceStore } from './trace-store.ts'
 import type { TurnStore } from './turn-store.ts'
+import type { UserStore } from './user-store.ts'
 import type { VectorStore } from './vector-store.ts'
 
 /** Coarse commands: each method is one transaction of its adapter. */
@@ -41,6 +42,7 @@ export interface Store {
   readonly streams: RunStreamStore
   readonly traces: TraceStore
   readonly events: EventStore
+  readonly users: UserStore
   /** Throws `store_unavailable` when the store cannot answer now. */
   ready(): Promise<void>
   /** Releases locks and files. Turns still open are failed by the next instance that looks. */

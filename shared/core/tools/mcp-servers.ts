@@ -35,7 +35,7 @@ export async function createMcpServer(
   given: { server_name: string; config: McpServerConfig },
   { signal }: { signal: AbortSignal },
 ): Promise<McpServer> {
-  refuseStdio(deps, given.config)
+  refuseStdio(deps, actor, given.config)
   const server = await deps.store.mcp_servers.create(actor, {
     id: newId('mcp_server'),
     server_name: given.server_name,
@@ -58,7 +58,7 @@ export async function updateMcpServer(
   const before = await mcp_servers.get(actor, server_id)
   if (!before) return null
   const merged = withoutMasks(mergeConfig(before.config, config), before.config)
-  refuseStdio(deps, merged)
+  refuseStdio(deps, actor, merged)
   const server = await mcp_servers.update(actor, server_id, {
     ...(server_name == null ? {} : { server_name }),
     config: merged,
@@ -204,10 +204,9 @@ async function trySync(deps: CoreDeps, actor: Actor, server: McpServer, signal: 
   }
 }
 
-function refuseStdio(deps: CoreDeps, { mcp_server_type }: McpServerConfig): void {
-  const { stdio_refused } = connectionsOf(deps)
-  if (mcp_server_type === 'stdio' && stdio_refused !== null)
-    throw new AppError('invalid_argument', stdio_refused)
+function refuseStdio(deps: CoreDeps, actor: Actor, { mcp_server_type }: McpServerConfig): void {
+  const refused = mcp_server_type === 'stdio' ? connectionsOf(deps).stdioRefused(actor) : null
+  if (refused !== null) throw new AppError('invalid_argument', refused)
 }
 
 /** What is absent stays as it was; null takes away what may be absent. */

@@ -14,6 +14,7 @@ export const routes = [
     handle: ({ context }) => context.editors.list(),
   }),
   route({
+    demands: 'owner',
     method: 'PUT',
     path: '/v1/editors/:editor_id',
     summary: 'Offer the models of an editor window as provider vscode, for as long as it answers',
@@ -23,6 +24,7 @@ export const routes = [
     handle: ({ context, params, body }) => context.editors.put(params.editor_id, body),
   }),
   route({
+    demands: 'owner',
     method: 'DELETE',
     path: '/v1/editors/:editor_id',
     summary: 'Take the models of an editor window back',

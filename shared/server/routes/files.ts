@@ -24,9 +24,9 @@ export const routes = [
     query: described.extend({ name: z.string().optional() }),
     form: described,
     answer: fileMetadata,
-    async handle({ actor, context, query, request }) {
+    async handle({ access, actor, context, query, request }) {
       const { uploads } = context
-      const upload = await receiveUpload(request, uploads, query.name)
+      const upload = await receiveUpload(request, uploads, { name: query.name, access })
       const { file_id: id, type, size, fields } = upload
       try {
         const description = query.description ?? fields.get('description') ?? null

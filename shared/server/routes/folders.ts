@@ -232,10 +232,10 @@ function routesOf(noun: 'folders' | 'sources', names: Names): Route[] {
         name: z.string().optional(),
       }),
       answer: fileMetadata,
-      async handle({ actor, context, params, query, request }) {
+      async handle({ access, actor, context, params, query, request }) {
         await folderOf(context, actor, params.folder_id)
         const { uploads } = context
-        const upload = await receiveUpload(request, uploads, query.name)
+        const upload = await receiveUpload(request, uploads, { name: query.name, access })
         const { file_id: id, name, type, size } = upload
         const file = { id, folder_id: params.folder_id, name, type, size }
         try {

@@ -56,6 +56,7 @@ export const routes = [
     },
   }),
   route({
+    demands: 'owner',
     method: 'POST',
     path: '/v1/providers',
     operation: 'create_provider',
@@ -66,6 +67,7 @@ export const routes = [
     handle: async ({ context, body }) => context.providers.create(body),
   }),
   route({
+    demands: 'owner',
     method: 'POST',
     path: '/v1/providers/check',
     operation: 'check_provider',
@@ -91,6 +93,7 @@ export const routes = [
     },
   }),
   route({
+    demands: 'owner',
     method: 'PATCH',
     path: '/v1/providers/:provider_id',
     operation: 'modify_provider',
@@ -105,6 +108,7 @@ export const routes = [
     },
   }),
   route({
+    demands: 'owner',
     method: 'DELETE',
     path: '/v1/providers/:provider_id',
     operation: 'delete_provider',
@@ -118,6 +122,7 @@ export const routes = [
     },
   }),
   route({
+    demands: 'owner',
     method: 'POST',
     path: '/v1/providers/:provider_id/check',
     operation: 'check_existing_provider',
@@ -131,6 +136,7 @@ export const routes = [
     },
   }),
   route({
+    demands: 'owner',
     method: 'PATCH',
     path: '/v1/providers/:provider_id/refresh',
     operation: 'refresh_provider_models',

@@ -11,6 +11,7 @@ const path = '/v1/tools/:tool_id/debug'
 /** Debugging of tools, ours: an editor arms a tool, waits for its call, and attaches to what it then reads here. */
 export const routes = [
   route({
+    demands: 'owner',
     method: 'POST',
     path,
     summary: "Let a debugger stop the tool's next call, in a file of the developer",
@@ -47,6 +48,7 @@ export const routes = [
     },
   }),
   route({
+    demands: 'owner',
     method: 'DELETE',
     path,
     summary: 'End the debug run of a tool',

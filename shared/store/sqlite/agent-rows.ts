@@ -3,6 +3,7 @@ import type { Agent } from '../../schema/agent.ts'
 import type { StopReason } from '../../schema/message.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
+import { withinQuota } from './quota.ts'
 import type { AgentRow } from './tables.ts'
 
 /** An agent without its relations; `identity_ids` is empty where they are not read. */
@@ -31,6 +32,12 @@ const add = query<AgentRow>()((p) =>
     data: p.data,
   }),
 )
+const agentCount = query<{ org: string }>()((p) =>
+  sqlite
+    .selectFrom('agents')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('organization_id', '=', p.org),
+)
 const tagsOf = query<{ agent: string; org: string }>()((p) =>
   sqlite
     .selectFrom('agent_tags')
@@ -40,8 +47,10 @@ const tagsOf = query<{ agent: string; org: string }>()((p) =>
     .orderBy('position'),
 )
 
-/** Stores an agent, without its relations. */
+/** Stores an agent, without its relations. Throws `quota_exceeded`. */
 export function insertAgent(tx: Connection, actor: Actor, agent: BareAgent): void {
+  const most = actor.quota?.agents ?? null
+  if (most !== null) withinQuota(most, 'agents', agentCount.get(tx, { org: actor.organization_id })?.n ?? 0)
   add.run(tx, rowOfAgent(actor, agent))
 }
 

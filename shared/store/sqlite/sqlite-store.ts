@@ -24,6 +24,7 @@ import { SqliteRunStreams } from './run-chunks.ts'
 import { SqliteTools } from './tools.ts'
 import { SqliteTraces } from './traces.ts'
 import { SqliteTurns } from './turns.ts'
+import { SqliteUsers } from './users.ts'
 import { VectorIndex } from './vector-index.ts'
 import { SqliteVectors } from './vectors.ts'
 
@@ -86,6 +87,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     streams: new SqliteRunStreams(database, instance),
     traces: new SqliteTraces(database),
     events,
+    users: new SqliteUsers(database),
     async ready() {
       await database.check()
       instance.check()

@@ -60,6 +60,10 @@ export interface Tables {
   mcp_tools: { tool_id: string; server_id: string; tool_name: string }
   agents_tools: { agent_id: string; tool_id: string; organization_id: string; position: number }
   agent_secrets: AgentSecretRow
+  organizations: OrganizationRow
+  users: UserRow
+  api_keys: ApiKeyRow
+  request_counts: RequestCountRow
   identities: IdentityRow
   identities_agents: { identity_id: string; agent_id: string; organization_id: string }
   identities_blocks: { identity_id: string; block_id: string; organization_id: string }
@@ -436,4 +440,43 @@ export interface TraceRow {
   tools: Uint8Array
   /** Settings, view, model and response as JSON; empty when they were deleted. */
   data: string
+}
+
+export interface OrganizationRow {
+  id: string
+  name: string
+  created_at: string
+}
+
+export interface UserRow {
+  id: string
+  organization_id: string
+  name: string
+  role: string
+  /** `Partial<UserLimits>` as JSON. */
+  limits: string
+  created_at: string
+  updated_at: string
+  deleted_at: string | null
+}
+
+export interface ApiKeyRow {
+  id: string
+  organization_id: string
+  user_id: string
+  name: string
+  starts_with: string
+  /** SHA-256 of its text. */
+  hash: Uint8Array
+  created_at: string
+  expires_at: string | null
+  last_used_at: string | null
+  revoked_at: string | null
+}
+
+export interface RequestCountRow {
+  user_id: string
+  /** Hours since 1970. */
+  hour: number
+  count: number
 }

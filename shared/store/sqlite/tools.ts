@@ -12,6 +12,7 @@ import type { Database, Transaction } from './database.ts'
 import { contains, windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
+import { withinQuota } from './quota.ts'
 import type { ToolRow } from './tables.ts'
 
 type Data = Omit<Tool, 'id' | 'name' | 'tool_type' | 'project_id' | 'created_by_id' | 'last_updated_by_id'>
@@ -50,6 +51,14 @@ const agentsOf = query<{ tool: string; org: string }>()((p) =>
     .where('tool_id', '=', p.tool)
     .where('organization_id', '=', p.org)
     .orderBy('agent_id'),
+)
+
+const ownCount = query<{ org: string }>()((p) =>
+  sqlite
+    .selectFrom('tools')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('organization_id', '=', p.org)
+    .where('tool_type', 'not like', 'letta_%'),
 )
 
 /** Tools of an organisation; the built-in ones are seeded. */
@@ -135,8 +144,10 @@ export function deleteTool(tx: Transaction, actor: Actor, tool_id: string): bool
   return true
 }
 
-/** Stores a tool whose name is free. */
+/** Stores a tool whose name is free. Throws `quota_exceeded`. */
 export function insertTool(tx: Transaction, actor: Actor, tool: Tool): Tool {
+  const most = actor.quota?.tools ?? null
+  if (most !== null) withinQuota(most, 'tools', ownCount.get(tx, { org: actor.organization_id })?.n ?? 0)
   const now = new Date().toISOString()
   const row = { ...rowOfTool(actor, tool), created_at: now, updated_at: now }
   tx.run(sqlite.insertInto('tools').values(row))

@@ -21,6 +21,7 @@ import { Logins } from './logins.ts'
 import { hasTokens, type McpCredentials, ServerAuthorization } from './oauth.ts'
 import { toolReturn } from './returns.ts'
 import { fillIn, withoutSecrets } from './templates.ts'
+import { refusalOf } from './stdio-refusal.ts'
 
 export interface ConnectionsOptions {
   limits?: Partial<McpLimits>
@@ -76,8 +77,8 @@ class Connections implements McpConnections {
     this.#idle.unref()
   }
 
-  get stdio_refused(): string | null {
-    return this.#options.stdioRefused?.() ?? null
+  stdioRefused(actor: Actor): string | null {
+    return refusalOf(this.#options, actor)
   }
 
   async listTools(
@@ -277,9 +278,9 @@ class Connections implements McpConnections {
 
   async #open(actor: Actor, server: McpServer, config: McpServerConfig, slot: Slot): Promise<Connection> {
     const stdio = config.mcp_server_type === 'stdio'
-    const { stdio_refused } = this
-    if (stdio && stdio_refused !== null) {
-      const refusal = new AppError('invalid_argument', stdio_refused)
+    const refused = stdio ? this.stdioRefused(actor) : null
+    if (refused !== null) {
+      const refusal = new AppError('invalid_argument', refused)
       this.#setState(server.id, 'failed', refusal.message)
       throw refusal
     }

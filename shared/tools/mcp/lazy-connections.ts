@@ -1,5 +1,6 @@
 import type { McpConnections, McpServerState } from '../../core/ports/mcp-servers.ts'
 import type { ConnectionsOptions } from './connections.ts'
+import { refusalOf } from './stdio-refusal.ts'
 
 /**
  * Connections to MCP servers, whose client is loaded when one is first needed: most starts need none. `preload` loads it
@@ -24,9 +25,7 @@ export function lazyMcpConnections(
     async preload() {
       await load()
     },
-    get stdio_refused() {
-      return options.stdioRefused?.() ?? null
-    },
+    stdioRefused: (actor) => refusalOf(options, actor),
     listTools: async (...args) => (await load()).listTools(...args),
     callTool: async (...args) => (await load()).callTool(...args),
     async *authorize(...args) {

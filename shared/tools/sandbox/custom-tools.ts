@@ -1,3 +1,4 @@
+import { isGuest } from '../../core/ports/actor.ts'
 import type { CustomTools, SourceLanguage, ToolSources } from '../../core/ports/custom-tools.ts'
 import { messageOf } from '../../schema/errors.ts'
 import { DebugRuns, type RunDebugged } from '../debug/debug-runs.ts'
@@ -64,6 +65,13 @@ export function createCustomTools(options: CustomToolsOptions): CustomTools {
     async run(call, running) {
       running.signal.throwIfAborted()
       if (closed) return failedCall(call.name, 'Loci is shutting down')
+      const { read, write } = call.permissions
+      if (isGuest(call.actor) && read.length + write.length > 0)
+        return failedCall(
+          call.name,
+          "it declares files of this machine (loci: read, loci: write), which tools of the server's own organisation " +
+            'alone may reach',
+        )
       const { source_type } = call.source
       const makeDebugger = debuggers[source_type]
       const debugged =

@@ -548,6 +548,45 @@ CREATE TABLE events (
   date TEXT NOT NULL
 );
 
+CREATE TABLE organizations (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  created_at TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE users (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL REFERENCES organizations (id),
+  name TEXT NOT NULL,
+  role TEXT NOT NULL,
+  limits TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  deleted_at TEXT
+) WITHOUT ROWID;
+CREATE INDEX users_by_organization ON users (organization_id, created_at, id);
+
+CREATE TABLE api_keys (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  user_id TEXT NOT NULL REFERENCES users (id),
+  name TEXT NOT NULL,
+  starts_with TEXT NOT NULL,
+  hash BLOB NOT NULL UNIQUE,
+  created_at TEXT NOT NULL,
+  expires_at TEXT,
+  last_used_at TEXT,
+  revoked_at TEXT
+) WITHOUT ROWID;
+CREATE INDEX api_keys_by_user ON api_keys (user_id, created_at, id);
+
+CREATE TABLE request_counts (
+  user_id TEXT NOT NULL,
+  hour INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (user_id, hour)
+) WITHOUT ROWID;
+
 CREATE TABLE instances (
   id TEXT PRIMARY KEY,
   version TEXT NOT NULL,

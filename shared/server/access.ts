@@ -1,0 +1,77 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { Actor } from '../core/ports/actor.ts'
+import { AppError } from '../schema/errors.ts'
+import { isId } from '../schema/ids.ts'
+import type { Role, User, UserLimits } from '../schema/user.ts'
+import { DEFAULT_ACTOR } from './context.ts'
+
+/** Whom a request acts for, and what they may do. */
+export interface Access {
+  actor: Actor
+  /** `owner`: who has the server's own key, or reaches a server without one. */
+  role: 'owner' | Role
+  /** The key that the request carries; null: the server's own, or none. */
+  key_id: string | null
+  /** What differs from the server's limits; null: no limits hold. */
+  limits: User['limits'] | null
+}
+
+/** What a tool's client may do: what a member may, in the organisation of who runs the tool. */
+export function toolAccess(actor: Actor): Access {
+  return { actor, role: 'member', key_id: null, limits: null }
+}
+
+/** What a route asks of who calls it; without it a member may change things and a reader look at them. */
+export type Demand = 'reader' | 'member' | 'admin' | 'owner'
+
+/** All that there is, without limits. */
+export const OWNER: Access = { actor: DEFAULT_ACTOR, role: 'owner', key_id: null, limits: null }
+
+const RANKS: Record<Demand, number> = { reader: 0, member: 1, admin: 2, owner: 3 }
+
+/** Throws `forbidden` with what would be needed. */
+export function demand(access: Access, wanted: Demand, what: string): void {
+  if (RANKS[access.role] >= RANKS[wanted]) return
+  const needs =
+    wanted === 'owner'
+      ? "the server's own key"
+      : `a key of a user with the role '${wanted}'${wanted === 'member' ? " or 'admin'" : ''}`
+  throw new AppError('forbidden', `${what} needs ${needs}; this key's user has the role '${access.role}'`)
+}
+
+/** How keys of users begin; what begins otherwise is never looked up. */
+const PREFIX = 'loci_'
+
+/** A key that nobody has: its text, what is stored of it, and what is shown of it later. */
+export function newKey(): { text: string; hash: Uint8Array; starts_with: string } {
+  const text = PREFIX + randomBytes(32).toString('base64url')
+  return { text, hash: hashOfKey(text), starts_with: text.slice(0, PREFIX.length + 6) }
+}
+
+/** 256 random bits need no salt, and no slow hash. */
+export function hashOfKey(text: string): Uint8Array {
+  return createHash('sha256').update(text).digest()
+}
+
+/** The key of a user that a request carries: `Authorization: Bearer loci_…` or V1's `X-BARE-PASSWORD: password loci_…`. */
+export function userKeyOf(headers: Headers): string | null {
+  const text =
+    /^bearer +(\S+)$/i.exec(headers.get('authorization') ?? '')?.[1] ??
+    /^password +(\S+)$/.exec(headers.get('x-bare-password') ?? '')?.[1]
+  return text?.startsWith(PREFIX) ? text : null
+}
+
+/** The user that V1's `user_id` header names; null without one. Throws `invalid_argument` for what is no id. */
+export function namedUserOf(headers: Headers): string | null {
+  const given = headers.get('user_id')?.trim()
+  if (!given) return null
+  if (isId('user', given)) return given
+  throw new AppError('invalid_argument', `the user_id header '${given.slice(0, 60)}' is no id of a user`)
+}
+
+/** The limits that hold for an access: the server's, but for what the user has of their own; null: none. */
+export function limitsOf(access: Access, usual: UserLimits): UserLimits | null {
+  if (!access.limits) return null
+  const own = Object.entries(access.limits).filter(([, value]) => value !== undefined)
+  return { ...usual, ...(Object.fromEntries(own) as Partial<Record<keyof UserLimits, number | null>>) }
+}
