@@ -1,16 +1,15 @@
 /** Tools are written in the editor: from a new file to a breakpoint that stops while an agent calls it. */
 import assert from 'node:assert/strict'
-import { build } from 'esbuild'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { format } from 'node:util'
 import { startLoci, type TestLoci } from '../support/loci.ts'
 import { startScriptedModel, type ScriptedModel } from '../support/scripted-model.ts'
+import { bundleSuites, REPO } from './bundle.ts'
 import { createProfile, startCodeServer, until, type CodeServer, type Profile } from './code-server.ts'
 import { openBrowser, openWorkbench, VSIX, type Workbench } from './workbench.ts'
 
-const repo = join(import.meta.dirname, '..', '..')
 const shots = process.env['LOCI_E2E_SHOTS']
 const LIMIT = 180_000
 const ADD_UP = `/**
@@ -40,22 +39,13 @@ describe('tools in the extension host', () => {
     profile = createProfile({
       vsix: VSIX,
       settings: { 'loci.server.url': loci.url, 'loci.tools.pushOnSave': 'never' },
-      env: { LOCI_E2E_REPO: repo, LOCI_E2E_URL: loci.url, LOCI_E2E_SUITE: 'tools' },
+      env: { LOCI_E2E_REPO: REPO, LOCI_E2E_URL: loci.url, LOCI_E2E_SUITE: 'tools' },
     })
     // There when the window opens: tools in a folder are what activates Loci.
     const tools = join(profile.workspace, '.loci', 'tools')
     mkdirSync(tools, { recursive: true })
     writeFileSync(join(tools, 'add_up.ts'), ADD_UP)
-    await build({
-      entryPoints: [join(repo, 'test/e2e/host/index.ts')],
-      outfile: join(work, 'host.cjs'),
-      bundle: true,
-      platform: 'node',
-      format: 'cjs',
-      target: 'node22',
-      external: ['vscode'],
-      logLevel: 'warning',
-    })
+    await bundleSuites(join(work, 'host.cjs'))
     const empty = join(work, 'extensions')
     mkdirSync(empty)
     server = await startCodeServer(profile, {
