@@ -117,5 +117,13 @@ describe('what the server refuses', () => {
     assert.equal(refused(400, 'INVALID_ARGUMENT: no'), null)
     assert.equal(failureOf({ status: 400, error: { detail: 'INVALID_ARGUMENT: no' } })?.message, 'no')
     assert.equal(failureOf(new TypeError('fetch failed')), null)
+    const said = (detail: string) =>
+      failureOf({ error: { message_type: 'error_message', message: 'm', detail } })?.fix
+    assert.deepEqual(['model_not_found', 'llm_authentication', 'llm_context_window', 'llm_error'].map(said), [
+      'model',
+      'provider',
+      'compact',
+      null,
+    ])
   })
 })

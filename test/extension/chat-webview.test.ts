@@ -254,6 +254,23 @@ describe('the chat in a browser', function () {
     assert.deepEqual(await texts('article .words'), ['Count'])
   })
 
+  it('waits for a turn that runs elsewhere and cannot be followed, and shows its answer', async () => {
+    const rest = Promise.withResolvers<void>()
+    model.add({ reply: { text: 'From elsewhere', hold: rest.promise } })
+    const asked = loci.letta.agents.messages.create(agent_id, { input: 'By another program' }).asResponse()
+    await eventually('it runs', async () => {
+      const [run] = (await loci.letta.runs.list({ agent_id, active: true })).getPaginatedItems()
+      return run ?? null
+    })
+    await chat.notify({ kind: 'notification', name: 'chat.stale', params: null })
+    await chat.page.getByText('It runs elsewhere').waitFor()
+    assert.deepEqual(await texts('article .words'), ['By another program'])
+    rest.resolve()
+    await asked
+    await chat.page.locator('article.assistant', { hasText: 'From elsewhere' }).waitFor()
+    await idle()
+  })
+
   it('gives back what was sent and never arrived', async () => {
     const state = {
       agentId: agent_id,
