@@ -16,6 +16,8 @@ const MAX_UNREAD = 16 * 1024 * 1024
 const KEPT_STDERR = 2000
 /** Lines of stdout that are no messages, before the program counts as none of MCP. */
 const MAX_GARBAGE = 1000
+/** Bytes of a line without an end that is no message, before the program counts as none of MCP. */
+const MAX_TEXT = 64 * 1024
 
 /** Variables of our environment that a program gets: what it needs to start, and nothing that is secret. */
 const PASSED =
@@ -173,6 +175,8 @@ export class StdioTransport implements Transport {
     if (this.#length + rest.length > this.#limits.message_bytes) return this.#tooLong()
     if (rest.length > 0) this.#pieces.push(rest)
     this.#length += rest.length
+    if (this.#length > MAX_TEXT && !this.#beginsAsMessage())
+      return this.#refuseText(Buffer.concat(this.#pieces))
     this.#pauseFor(this.#flow.take({ messages, bytes: piece.length }), this.#child?.stdout)
   }
 
@@ -189,13 +193,22 @@ export class StdioTransport implements Transport {
       message = deserializeMessage(line.toString('utf8'))
     } catch {
       // Many programs print a word or two beside the protocol; they do not mean us.
-      if (++this.#garbage > MAX_GARBAGE)
-        this.#refuse(
-          `it prints text instead of messages, such as: ${cleanText(line.toString('utf8', 0, 200), 200)}`,
-        )
+      if (++this.#garbage > MAX_GARBAGE) this.#refuseText(line)
       return
     }
     this.onmessage?.(message)
+  }
+
+  /** Whether the line that has no end yet may be a message: an object or a list of them. */
+  #beginsAsMessage(): boolean {
+    const [first] = this.#pieces
+    return first !== undefined && /^\s*[{[]/.test(first.toString('utf8', 0, 200))
+  }
+
+  #refuseText(line: Buffer): void {
+    this.#refuse(
+      `it prints text instead of messages, such as: ${cleanText(line.toString('utf8', 0, 200), 200)}`,
+    )
   }
 
   #tooLong(): void {

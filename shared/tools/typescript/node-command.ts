@@ -25,7 +25,12 @@ const RESERVED_MB = 640
 /** Starts Node behind the wall: it may read what it needs, and start, load and open nothing else. */
 export function nodeCommand(profile: NodeProfile): WalledCommand {
   const files = workerFiles()
-  const settings: WorkerSettings = { modules: files.modules, requirements: profile.requirements, debug: null }
+  const settings: WorkerSettings = {
+    modules: files.modules,
+    requirements: profile.requirements,
+    network: profile.network,
+    debug: null,
+  }
   const read = [...files.read, ...profile.read, ...(profile.requirements ? [profile.requirements] : [])]
   return {
     command: realpathSync(process.execPath),

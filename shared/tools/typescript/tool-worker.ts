@@ -9,6 +9,7 @@ import { openAgentState } from './agent-state.ts'
 import { type PipeAnswer, pipeFetch } from './pipe-fetch.ts'
 import { presentReturn } from './return-value.ts'
 import { toolLoader } from './tool-loader.ts'
+import { textOf } from './refusal.ts'
 import { cutTo, printTrace } from './trace.ts'
 import type { WorkerCall, WorkerSettings } from './worker-call.ts'
 
@@ -132,9 +133,12 @@ function described(error: unknown): { name: string; message: string } {
   try {
     if (error instanceof Error) {
       // They may be anything.
-      const { name, message } = error as { name: unknown; message: unknown }
+      const { name } = error as { name: unknown }
       const kind = String(name)
-      return { name: kind.length <= 200 ? kind : 'Error', message: cutTo(String(message), 20_000) }
+      return {
+        name: kind.length <= 200 ? kind : 'Error',
+        message: cutTo(textOf(error, settings.network ?? true), 20_000),
+      }
     }
     return { name: 'Error', message: cutTo(String(error), 20_000) }
   } catch {

@@ -1,4 +1,5 @@
 import { SourceMap, type SourceMapPayload } from 'node:module'
+import { refusedText } from './refusal.ts'
 
 /** Where the code of a tool was loaded from, and the code, with its source map inline. */
 export interface LoadedTool {
@@ -20,7 +21,9 @@ function traceOf(error: unknown, tool: LoadedTool): string {
   try {
     if (!(error instanceof Error)) return String(error)
     const { stack, cause } = error as { stack: unknown; cause?: unknown }
-    const [head = '', ...frames] = String(stack).split(/\n(?= {4}at )/)
+    const [first = '', ...frames] = String(stack).split(/\n(?= {4}at )/)
+    const refused = refusedText(error)
+    const head = refused === null ? first : `${error.name}: ${refused}`
     const folder = tool.url.slice(0, tool.url.lastIndexOf('/') + 1)
     // Loci itself may lie below the folder.
     const own = frames.filter((frame) => frame.includes(tool.url) || frame.includes(`${folder}node_modules/`))

@@ -38,14 +38,17 @@ function callingAgent(agent: Agent): CallingAgent {
   }
 }
 
+/** Of what Node says of itself when it ends in an abort: addresses, and where its program lies on this machine. */
+const NATIVE_TRACE = /^-----.* stack trace -----$|^ *\d+: 0x[0-9a-f]+ /
+
 /** What came of a call, for the model. */
 export function resultOf(
   { name, agent }: CustomToolCall,
   { memory_mb }: Pick<NodeProfile, 'memory_mb'>,
   { result, failure, stdout, stderr }: ProcessOutcome,
 ): CustomToolResult {
-  const output = { stdout, stderr }
   if (!result) {
+    const output = { stdout, stderr: stderr.filter((line) => !NATIVE_TRACE.test(line)) }
     const full = stderr.some((line) => /out of memory|Allocation failed|allocate memory/i.test(line))
     if (!full) return failedCall(name, failure, output)
     // What V8 says then is about itself.
@@ -53,6 +56,7 @@ export function resultOf(
     const said = own < 0 ? stderr : stderr.slice(0, own)
     return failedCall(name, `it ran out of memory; its limit is ${memory_mb} MB`, { stdout, stderr: said })
   }
+  const output = { stdout, stderr }
   if (result.status === 'error') return failedCall(name, `${result.name}: ${result.message}`, output)
   const labels = new Set(agent?.blocks.map(({ label }) => label ?? ''))
   const memory_edits = Object.fromEntries(

@@ -7,6 +7,8 @@ export interface WorkerSettings {
   modules: { 'loci/tool': string; zod: string; client: string }
   /** Where `node_modules` with the tool's requirements is; null: there are none. */
   requirements: string | null
+  /** Whether the wall lets it reach the network; a debugger's call may. */
+  network?: boolean
   /** The developer's own file, for a debugger, in the place of the code that comes with the call; null: no debugger. */
   debug: string | null
 }

@@ -128,6 +128,10 @@ describe('MCP servers that are programs', () => {
       list(aProgram('text')),
       /it prints text instead of messages, such as: this is no protocol/,
     )
+    await assert.rejects(
+      list(aProgram('one-line')),
+      /it prints text instead of messages, such as: no line of it ends/,
+    )
   })
 
   it('that flood block nobody, and still answer', async () => {

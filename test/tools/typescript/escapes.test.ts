@@ -11,10 +11,11 @@ import { testWalls } from '../../support/walls.ts'
 /** What a tool tries, the body of its function, and what the model reads. */
 type Attempt = [what: string, body: string, reads: RegExp]
 
-const DENIED = /restricted|process\.binding|Access to this API/
+const DENIED = /: a tool (starts no|loads no|uses no|opens no) |process\.binding/
 const NO_MEMORY = /out of memory|allocat|Invalid array buffer length|Invalid typed array length/i
-const NO_SERVER = /fetch failed|ENETUNREACH|ECONNREFUSED|EPERM/
-const NOT_THERE = /ENOENT|API requires full fs\.read|EACCES|EROFS|restricted/
+const NO_SERVER = /this tool has no network; a line '\/\/ loci: network' in its source declares it/
+const NOT_THERE =
+  /ENOENT|API requires full fs\.read|EACCES|EROFS|: a tool (reads|writes) its scratch folder and/
 const ENDED = /its process ended before it returned/
 
 /** `port` and `data` are those of a running Loci, `keys` is a folder of the user's. */
@@ -162,7 +163,7 @@ const attempts = (port: number, data: string, keys: string): Record<string, Atte
     [
       'a shell in its own place',
       `process.execve!('/bin/sh', ['sh', '-c', 'cat /etc/shadow; sleep 1000 & exit 3'])`,
-      /process\.execve|restricted|exit code 3|execve/,
+      /process\.execve|a tool starts no other programs|exit code 3|execve/,
     ],
     [
       'a thread',
@@ -179,7 +180,7 @@ const attempts = (port: number, data: string, keys: string): Record<string, Atte
     [
       'a native addon',
       `process.dlopen({ exports: {} }, '/usr/lib/x86_64-linux-gnu/libc.so.6')`,
-      /restricted|Cannot load native addon|DLOPEN/,
+      /a tool loads no native code|Cannot load native addon|DLOPEN/,
     ],
     [
       'WASI',
@@ -287,7 +288,8 @@ for (const { kind } of await testWalls()) {
             assert.match(text, /^Error executing function attempt: /)
             assert.match(text, reads)
             assert.ok(text.length <= 1000)
-            assert.doesNotMatch(JSON.stringify(result), /SECRET/)
+            assert.doesNotMatch(JSON.stringify(result), /SECRET|--allow-/)
+            assert.doesNotMatch(JSON.stringify(result.stderr), /stack trace -----|0x[0-9a-f]{6}/)
           })
       })
 
