@@ -319,7 +319,7 @@ export const transcriptStyles = css`
 
   .hljs-comment,
   .hljs-quote {
-    color: #6a9955;
+    color: #7ca668;
   }
   .hljs-keyword,
   .hljs-literal,

@@ -33,12 +33,22 @@ describe('what Loci shows', () => {
   let agent_id = ''
 
   const setTheme = async (name: string, className: string) => {
-    for (const scope of ['User', 'Machine']) {
-      const file = join(workbench.profile.root, 'user', scope, 'settings.json')
-      const settings = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
-      writeFileSync(file, JSON.stringify({ ...settings, 'workbench.colorTheme': name }))
+    const shown = workbench.page.locator(`.monaco-workbench.${className}`)
+    const write = () => {
+      for (const scope of ['User', 'Machine']) {
+        const file = join(workbench.profile.root, 'user', scope, 'settings.json')
+        const settings = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
+        writeFileSync(file, JSON.stringify({ ...settings, 'workbench.colorTheme': name }))
+      }
     }
-    await workbench.page.locator(`.monaco-workbench.${className}`).waitFor({ timeout: 30_000 })
+    // A change that follows another one closely may not be noticed.
+    await until(`the theme is ${name}`, 60_000, async () => {
+      write()
+      return shown.waitFor({ timeout: 3_000 }).then(
+        () => true,
+        () => false,
+      )
+    })
   }
   /** A picture in every theme; of a webview also what axe finds in it. */
   const inEveryTheme = async (name: string, find?: () => Promise<Frame>) => {

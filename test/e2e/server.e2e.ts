@@ -1,6 +1,8 @@
 /** Which server a window uses: its own, one elsewhere with a token, or none in a workspace that is not trusted. */
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startLoci, type TestLoci } from '../support/loci.ts'
@@ -78,6 +80,28 @@ describe('the server of a window', () => {
     await workbench.rows('Agents').filter({ hasText: 'Far' }).waitFor()
   })
 
+  it('can be a Letta server that is not Loci, and is called that', async () => {
+    const { page } = workbench
+    const letta = await startWithoutFeed(elsewhere.url)
+    try {
+      await workbench.command('Loci: Connect to Server…')
+      await page.locator('.quick-input-widget', { hasText: 'Address' }).waitFor()
+      await workbench.answer(letta.url)
+      await page.locator('.quick-input-widget', { hasText: 'Token' }).waitFor()
+      await workbench.answer('open sesame')
+      await status(new URL(letta.url).host).waitFor()
+      await workbench.rows('Agents').filter({ hasText: 'Far' }).waitFor()
+      await status(new URL(letta.url).host).click()
+      await page
+        .locator('.quick-input-widget input[placeholder*="a Letta server that is not Loci"]')
+        .waitFor()
+      await look('not-loci')
+      await page.keyboard.press('Escape')
+    } finally {
+      await letta.close()
+    }
+  })
+
   it('deletes all data after a word that has to be typed, and nothing before', async () => {
     const { page } = workbench
     await workbench.command('Loci: Connect to Server…')
@@ -130,3 +154,32 @@ describe('a workspace that is not trusted', () => {
     await page.getByText('No agents yet.').waitFor({ timeout: 30_000 })
   })
 })
+
+/** A V1 server without what is Loci's own: this one, without its feed of changes. The caller closes it. */
+async function startWithoutFeed(origin: string): Promise<{ url: string; close(): Promise<void> }> {
+  const server = createServer((incoming, outgoing) => {
+    if (incoming.url?.startsWith('/v1/events')) {
+      outgoing.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}')
+      return
+    }
+    const { method, headers, url = '/' } = incoming
+    const asked = request(
+      new URL(url, origin),
+      { method, headers: { ...headers, host: undefined } },
+      (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(outgoing)
+      },
+    )
+    asked.on('error', () => outgoing.destroy())
+    incoming.pipe(asked)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
