@@ -52,8 +52,6 @@ export interface UserStore {
    * was used is noted to the minute.
    */
   holder(hash: Uint8Array): Promise<KeyHolder | null>
-  /** Whether any key was ever made: without one, requests are not looked up. */
-  hasKeys(): Promise<boolean>
 
   /** Counts a request of a user in this hour (hours since 1970) and answers how many there were, in all processes. */
   countRequest(user_id: string, hour: number): Promise<number>

@@ -227,12 +227,6 @@ export class SqliteUsers implements UserStore {
     return { ...found, key: { ...found.key, ...used } }
   }
 
-  hasKeys(): Promise<boolean> {
-    return this.#database.read(
-      (c) => c.get(sqlite.selectFrom('api_keys').select('id').limit(1)) !== undefined,
-    )
-  }
-
   countRequest(user_id: string, hour: number): Promise<number> {
     return this.#database.write((tx) => {
       const [row] = tx.all(
