@@ -107,7 +107,7 @@ def end_output(token):
 
 def run(call, channel, function, home):
     """Makes one call. Returns its result, and the function, which a kept process calls again."""
-    name, source = call["name"], call["source"]
+    name, source = call["name"], call["source"].removeprefix("\ufeff")
     filename = call.get("file") or name + ".py"
     os.environ.clear()
     os.environ.update(home)

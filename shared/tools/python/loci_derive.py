@@ -128,7 +128,8 @@ def limit():
 def main():
     limit()
     asked = json.loads(sys.stdin.buffer.read())
-    source = asked["source_code"]
+    # Editors of Windows begin files with a mark that Python takes away when it reads the file itself.
+    source = asked["source_code"].removeprefix("\ufeff")
     reader = Reader(source)
     answer = {"name": None, "description": "", "parameters": None, "imports": []}
     try:

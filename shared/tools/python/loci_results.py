@@ -6,11 +6,23 @@ import datetime
 import io
 import json
 import linecache
+import math
 import sys
 import traceback
+import types
 
 # Of a return value, images included; far more than the longest text that a tool may return to an agent.
 MAX_CHARS = 8 * 1024 * 1024
+# What has no text of its own, whatever it is called.
+OPAQUE = (
+    type,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.ModuleType,
+    types.CoroutineType,
+    types.AsyncGeneratorType,
+)
 # Of an error, which the agent reads the beginning of.
 MAX_ERROR_CHARS = 4000
 
@@ -25,6 +37,8 @@ def present(value):
         text = parts_of(value)
         if text is None:
             text = text_of(value)
+    except Unreturnable:
+        raise
     except Exception as error:
         kind = type(value).__name__
         raise Unreturnable("its return value, of class %s, has no text: %s: %s" % (kind, *describe(error))) from None
@@ -35,7 +49,7 @@ def present(value):
 
 
 def text_of(value):
-    """As V1: a text as it is, objects as JSON, all else as `print` shows it."""
+    """As V1: a text as it is, objects as JSON, all else as `print` shows it. Raises Unreturnable for what has no text."""
     if isinstance(value, str):
         return str(value)
     if hasattr(value, "model_dump_json"):
@@ -44,11 +58,42 @@ def text_of(value):
         value = dataclasses.asdict(value)
     if isinstance(value, (dict, list, tuple)) and not hasattr(value, "_fields"):
         try:
-            return json.dumps(value, ensure_ascii=False, default=plain)
-        except (TypeError, ValueError, RecursionError):
-            # Keys that JSON has no name for, or something that holds itself.
+            return json.dumps(value, ensure_ascii=False, default=plain, allow_nan=False)
+        except Unreturnable:
+            raise
+        except RecursionError:
+            raise Unreturnable("its return value is nested too deeply for JSON") from None
+        except ValueError as error:
+            if "Circular" in str(error):
+                raise Unreturnable("its return value holds itself: a circle cannot be written as JSON") from None
+            # NaN and infinity have no form in JSON; null, as JavaScript writes them.
+            return json.dumps(finite(value), ensure_ascii=False, default=plain)
+        except TypeError:
+            # Keys that JSON has no name for.
             return str(value)
+    return shown(value)
+
+
+def shown(value):
+    """As `print` shows it. Raises Unreturnable for what that says nothing of: functions, generators, objects without a text."""
+    kind = type(value)
+    nameless = kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__
+    if nameless or isinstance(value, OPAQUE) or hasattr(kind, "__next__"):
+        raise Unreturnable(
+            "a value of class %s has no text: return text, or data that can be written as JSON" % kind.__name__
+        )
     return str(value)
+
+
+def finite(value):
+    """Data without numbers that JSON has no form for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value
 
 
 def plain(value):
@@ -63,7 +108,7 @@ def plain(value):
         return list(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
-    return str(value)
+    return shown(value)
 
 
 def parts_of(value):

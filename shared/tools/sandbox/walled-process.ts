@@ -104,6 +104,7 @@ export function runCalls({
   ...output
 }: StartedProcess): WalledProcess {
   let alive = true
+  let isReady = false
   let failure: string | null = null
   let hear: ((frame: ToolFrame) => void) | null = null
   const ready = Promise.withResolvers<void>()
@@ -124,8 +125,10 @@ export function runCalls({
     MAX_FRAME,
     (bytes) => {
       const frame = parseToolFrame(bytes)
-      if (frame?.type === 'ready') ready.resolve()
-      else if (frame) hear?.(frame)
+      if (frame?.type === 'ready') {
+        isReady = true
+        ready.resolve()
+      } else if (frame) hear?.(frame)
       return frame !== null
     },
     (why) => fail(`its code sent ${why} to Loci`),
@@ -172,6 +175,8 @@ export function runCalls({
         timeout_ms,
       )
       const countFiles = async () => {
+        // Before that there may be no wall around it, and other files.
+        if (!isReady) return
         const count = (await files?.count()) ?? 0
         if (files && count > files.max)
           fail(`it had more than ${files.max} files in its scratch folder, the limit`)

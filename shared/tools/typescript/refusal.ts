@@ -22,7 +22,7 @@ export function textOf(error: Error, network: boolean): string {
   const refused = refusedText(error)
   if (refused !== null) return refused
   // It may be anything.
-  const text = String(error.message as unknown)
+  const text = String(error.message)
   return !network && isUnreachable(error) ? `${text}: ${NO_NETWORK}` : text
 }
 

@@ -145,8 +145,32 @@ def f(c: Color, p: Point, l: Optional[List[Literal["a", "b"]]] = None) -> Dict[s
           '{"when": "2026-01-02", "set": [1], "o": "1j"}',
         )
         assert.equal(await returned('{(1, 2): 3}'), '{(1, 2): 3}')
-        const source = 'def f():\n    a = {}\n    a["self"] = a\n    return a'
-        assert.equal(await python.text(source), "{'self': {...}}")
+        assert.equal(
+          await returned('{"a": float("nan"), "b": [float("-inf"), 1.5]}'),
+          '{"a": null, "b": [null, 1.5]}',
+        )
+      })
+
+      it('is refused when nothing could be read of it', async () => {
+        const circle = 'def f():\n    a = {}\n    a["self"] = a\n    return a'
+        assert.match(await python.failure(circle), /TypeError: its return value holds itself/)
+        const deep = 'def f():\n    a = []\n    for _ in range(10**6): a = [a]\n    return a'
+        assert.match(await python.failure(deep), /TypeError: its return value is nested too deeply/)
+        for (const expression of [
+          '(n for n in "abc")',
+          'f',
+          'len',
+          'object()',
+          '[object()]',
+          '{"key": lambda: 1}',
+          '__import__("os")',
+          'int',
+          'map(str, [1])',
+        ])
+          assert.match(
+            await python.failure(`def f():\n    return ${expression}`),
+            /TypeError: a value of class \w+ has no text: return text, or data that can be written as JSON/,
+          )
       })
 
       it('is refused when it has no text, or too much', async () => {
