@@ -5,13 +5,16 @@ import { toolRow } from '../views/rows.ts'
 import type { Checks } from './checks.ts'
 import { pushTool, toolNamed, type ServerTool } from './server-tool.ts'
 import { readTool } from './tool-document.ts'
+import { t } from '../l10n.ts'
 
 /** The name of the tool in this file. Throws with what is wrong when it cannot be read. */
 export async function nameOfTool(uri: Uri, checks: Checks): Promise<string> {
   const { name, errors } = await checks.check(uri)
   if (errors.length === 0 && name !== null) return name
-  const lines = errors.map(({ message, line }) => (line === null ? message : `Line ${line}: ${message}`))
-  throw new Error(lines.join(' ') || 'No tool was found in the file.')
+  const lines = errors.map(({ message, line }) =>
+    line === null ? message : t('Line {0}: {1}', line, message),
+  )
+  throw new Error(lines.join(' ') || t('No tool was found in the file.'))
 }
 
 /** The server's tool of this file, which is pushed when the server has none. */
@@ -27,8 +30,8 @@ export async function attachThisTool(uri: Uri, services: Services, checks: Check
   const tool = await serverToolOf(uri, services, checks)
   if (!library.loaded) await library.load()
   if (library.agents.size === 0) {
-    const text = `There is no agent yet that could call ${tool.name}.`
-    void window.showInformationMessage(text, 'New Agent').then((choice) => {
+    const text = t('There is no agent yet that could call {0}.', tool.name)
+    void window.showInformationMessage(text, t('New Agent')).then((choice) => {
       if (choice !== undefined) return commands.executeCommand('loci.newAgent')
       return undefined
     })

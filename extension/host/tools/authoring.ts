@@ -11,6 +11,7 @@ import { createRunPanels } from './run-panel.ts'
 import { registerServerDocuments, schemaUri } from './server-documents.ts'
 import { createToolTests } from './tests.ts'
 import { meantTool } from './tool-document.ts'
+import { t } from '../l10n.ts'
 
 /** What can be done with tools; each acts on what it is given, or on the tool in front. */
 export type Authoring = Record<
@@ -35,15 +36,15 @@ export function createAuthoring(services: Services): Authoring {
   }
   return {
     newTool,
-    run: onTool('Run Tool', (uri) => panels.open(uri)),
-    debug: onTool('Debug Tool', (uri) => debugTool(uri, services, checks)),
-    attach: onTool('Attach Tool to Agent', (uri) => attachThisTool(uri, services, checks)),
-    schema: onTool('Show Tool Schema', async (uri) => {
+    run: onTool(t('Run Tool'), (uri) => panels.open(uri)),
+    debug: onTool(t('Debug Tool'), (uri) => debugTool(uri, services, checks)),
+    attach: onTool(t('Attach Tool to Agent'), (uri) => attachThisTool(uri, services, checks)),
+    schema: onTool(t('Show Tool Schema'), async (uri) => {
       const document = await workspace.openTextDocument(schemaUri(uri, await nameOfTool(uri, checks)))
       await window.showTextDocument(document, { preview: true, viewColumn: ViewColumn.Beside })
     }),
-    push: onTool('Push Tool', (uri) => pushThisTool(uri, services, checks)),
-    compare: onTool('Compare Tool', (uri) => showChanges(uri, services, checks)),
+    push: onTool(t('Push Tool'), (uri) => pushThisTool(uri, services, checks)),
+    compare: onTool(t('Compare Tool'), (uri) => showChanges(uri, services, checks)),
     open: (given) => openTool(given, services),
     pull: (given) => pullTool(given, services),
   }

@@ -17,6 +17,7 @@ import { told } from '../failures.ts'
 import type { Services } from '../services.ts'
 import { checkTool } from './server-tool.ts'
 import { isTool, readTool } from './tool-document.ts'
+import { t } from '../l10n.ts'
 
 /** How long typing has to rest before the source is checked, in milliseconds. */
 const REST = 300
@@ -72,7 +73,7 @@ export function createChecks({ server, context }: Services): Checks {
       if (failing) return
       failing = true
       // Once more, as Retry does.
-      await told('check the tool', server, () => check(uri))
+      await told(t('check the tool'), server, () => check(uri))
     }
   }
 

@@ -11,6 +11,7 @@ import { languageOf } from '../../../shared/client/tool-files.ts'
 import { isServerSource, SCHEME } from './server-documents.ts'
 import { findTool } from './outline.ts'
 import { isTool, TOOL_DOCUMENTS } from './tool-document.ts'
+import { t } from '../l10n.ts'
 
 /** What can be done with a tool, above its function: here and in the source of a server. */
 export function registerCodeLenses(): Disposable[] {
@@ -27,7 +28,14 @@ export function registerCodeLenses(): Disposable[] {
       {
         provideCodeLenses: ({ uri }) =>
           isServerSource(uri)
-            ? [lens(new Range(0, 0, 0, 0), '$(cloud-download) Pull into Workspace', 'loci.pullTool', uri)]
+            ? [
+                lens(
+                  new Range(0, 0, 0, 0),
+                  `$(cloud-download) ${t('Pull into Workspace')}`,
+                  'loci.pullTool',
+                  uri,
+                ),
+              ]
             : [],
       },
     ),
@@ -41,14 +49,14 @@ function lensesOf(document: TextDocument): CodeLens[] {
   if (!place) return []
   const range = new Range(place.line, 0, place.line, 0)
   if (!workspace.isTrusted) {
-    const title = '$(workspace-untrusted) Tools do not run in a workspace that is not trusted'
+    const title = `$(workspace-untrusted) ${t('Tools do not run in a workspace that is not trusted')}`
     return [lens(range, title, 'workbench.trust.manage')]
   }
   return [
-    lens(range, 'Run', 'loci.runTool', uri),
-    lens(range, 'Debug', 'loci.debugTool', uri),
-    lens(range, 'Attach to Agent…', 'loci.attachThisTool', uri),
-    lens(range, 'Schema', 'loci.showToolSchema', uri),
+    lens(range, t('Run'), 'loci.runTool', uri),
+    lens(range, t('Debug'), 'loci.debugTool', uri),
+    lens(range, t('Attach to Agent…'), 'loci.attachThisTool', uri),
+    lens(range, t('Schema'), 'loci.showToolSchema', uri),
   ]
 }
 

@@ -18,6 +18,7 @@ import { armTool, endDebugRun, followDebugRun } from './debug-run.ts'
 import { attachTo } from './debug-target.ts'
 import { pushTool, toolNamed, type ServerTool } from './server-tool.ts'
 import { openDocument, readTool } from './tool-document.ts'
+import { t } from '../l10n.ts'
 
 /** The extension that VS Code debugs Python with. */
 const DEBUGPY = 'ms-python.debugpy'
@@ -37,7 +38,7 @@ export async function debugTool(uri: Uri, services: Services, checks: Checks): P
   const armed = await arm(client, tool, uri)
   if (!armed) return
   // Not awaited: it lasts until the call has ended.
-  void told(`debug ${tool.name}`, server, () => followWithProgress(uri, client, armed, services))
+  void told(t('debug {0}', tool.name), server, () => followWithProgress(uri, client, armed, services))
 }
 
 /** The server's tool of this file, on an agent; asks where that is missing. */
@@ -49,10 +50,10 @@ async function toolToDebug(
 ): Promise<ServerTool | null> {
   const name = await nameOfTool(uri, checks)
   const there = await toolNamed(client, name)
-  const attach = 'Push and Attach…'
+  const attach = t('Push and Attach…')
   if (!there) {
-    const detail = 'The server does not have it yet, so no agent can call it.'
-    const choice = await window.showInformationMessage(`Debug ${name}?`, { modal: true, detail }, attach)
+    const detail = t('The server does not have it yet, so no agent can call it.')
+    const choice = await window.showInformationMessage(t('Debug {0}?', name), { modal: true, detail }, attach)
     if (choice !== attach) return null
     const made = await pushTool(client, await readTool(uri), null)
     await attachThisTool(uri, services, checks)
@@ -61,13 +62,13 @@ async function toolToDebug(
   const { library } = services
   if (!library.loaded) await library.load()
   if ([...library.agents.values()].some((agent) => agent.tool_ids.includes(there.id))) return there
-  const detail = 'No agent has it yet, so none calls it.'
-  const attachIt = 'Attach to Agent…'
+  const detail = t('No agent has it yet, so none calls it.')
+  const attachIt = t('Attach to Agent…')
   const choice = await window.showInformationMessage(
-    `Debug ${name}?`,
+    t('Debug {0}?', name),
     { modal: true, detail },
     attachIt,
-    'Wait for a Call',
+    t('Wait for a Call'),
   )
   if (choice === undefined) return null
   if (choice === attachIt) await attachThisTool(uri, services, checks)
@@ -79,8 +80,8 @@ async function arm(client: LociClient, tool: ServerTool, uri: Uri): Promise<Debu
     return await armTool(client, tool.id, uri.fsPath)
   } catch (error) {
     if ((error as { status?: unknown }).status !== 409) throw error
-    const again = 'End It and Debug Again'
-    const text = `${tool.name} waits for a debugger already, here or in another window.`
+    const again = t('End It and Debug Again')
+    const text = t('{0} waits for a debugger already, here or in another window.', tool.name)
     if ((await window.showWarningMessage(text, again)) !== again) return null
     await endDebugRun(client, tool.id)
     return armTool(client, tool.id, uri.fsPath)
@@ -94,18 +95,22 @@ async function followWithProgress(
   services: Services,
 ): Promise<void> {
   const { name, warning } = armed
-  const title = `Debug ${name}`
-  const stops = hasBreakpoint(uri) ? '' : ' No breakpoint is set in its file, so it would not stop.'
+  const title = t('Debug {0}', name)
+  const waits = hasBreakpoint(uri)
+    ? t('waiting for an agent to call it.')
+    : t('waiting for an agent to call it. No breakpoint is set in its file, so it would not stop.')
   const ended = await window.withProgress(
     { location: ProgressLocation.Notification, cancellable: true, title },
     async (progress, token) => {
       const abort = new AbortController()
       token.onCancellationRequested(() => abort.abort())
-      progress.report({ message: `waiting for an agent to call it.${stops} ${warning}` })
+      progress.report({ message: `${waits} ${warning}` })
       const watcher = {
         called(agent_id: string | null) {
           const agent = agent_id === null ? undefined : services.library.agents.get(agent_id)?.name
-          progress.report({ message: `${agent ?? 'an agent'} has called it. The turn waits for you.` })
+          progress.report({
+            message: t('{0} has called it. The turn waits for you.', agent ?? t('an agent')),
+          })
         },
         attach: (target: DebugTarget) => attachDebugger(uri, armed, target, services),
       }
@@ -124,7 +129,7 @@ async function attachDebugger(
   const configuration = attachTo(run, target, context.asAbsolutePath('dist'))
   const folder = workspace.getWorkspaceFolder(uri)
   if (await debug.startDebugging(folder, configuration)) return
-  throw new Error(`VS Code could not attach to ${target.host}:${target.port}. The call was ended.`)
+  throw new Error(t('VS Code could not attach to {0}. The call was ended.', `${target.host}:${target.port}`))
 }
 
 function hasBreakpoint(uri: Uri): boolean {
@@ -139,13 +144,13 @@ function hasBreakpoint(uri: Uri): boolean {
 function tellEnd({ name, outcome, result }: DebugRun): void {
   switch (outcome) {
     case 'success':
-      void window.showInformationMessage(`${name} returned: ${short(result)}`)
+      void window.showInformationMessage(t('{0} returned: {1}', name, short(result)))
       return
     case 'error':
-      void window.showWarningMessage(`${name} failed: ${short(result)}`)
+      void window.showWarningMessage(t('{0} failed: {1}', name, short(result)))
       return
     case 'expired':
-      void window.showInformationMessage(`${name} is not debugged any more: ${result ?? ''}`)
+      void window.showInformationMessage(t('{0} is not debugged any more: {1}', name, result ?? ''))
       return
     case 'cancelled':
     case null:
@@ -158,8 +163,8 @@ function short(text: string | null): string {
 }
 
 async function offerDebugpy(): Promise<void> {
-  const show = 'Show the Extension'
-  const text = `To debug tools in Python, install the extension Python Debugger (${DEBUGPY}).`
+  const show = t('Show the Extension')
+  const text = t('To debug tools in Python, install the extension Python Debugger ({0}).', DEBUGPY)
   if ((await window.showWarningMessage(text, show)) === show)
     await commands.executeCommand('workbench.extensions.search', `@id:${DEBUGPY}`)
 }

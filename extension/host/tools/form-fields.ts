@@ -1,4 +1,5 @@
 import type { FormField } from '../../run-form.ts'
+import { t } from '../l10n.ts'
 
 interface Property {
   type?: unknown
@@ -87,7 +88,7 @@ export function argumentsOf(
     // Text may be empty where the tool wants one: its field is left out by leaving it out of the values.
     const empty = text === undefined || (text.trim() === '' && !(kind === 'text' && required))
     if (empty) {
-      if (required) problems[name] = kind === 'choice' ? 'Choose one.' : 'The tool needs this.'
+      if (required) problems[name] = kind === 'choice' ? t('Choose one.') : t('The tool needs this.')
       continue
     }
     if (kind === 'text') {
@@ -98,7 +99,7 @@ export function argumentsOf(
     if (value === undefined) problems[name] = wrong(kind, text)
     else if (kind === 'number' && typeof value !== 'number') problems[name] = wrong(kind, text)
     else if (kind === 'choice' && !choices.some((choice) => choice.value === text))
-      problems[name] = 'Choose one.'
+      problems[name] = t('Choose one.')
     else args[name] = value
   }
   return Object.keys(problems).length > 0 ? { problems } : { args }
@@ -113,6 +114,6 @@ function parsed(text: string): unknown {
 }
 
 function wrong(kind: FormField['kind'], text: string): string {
-  if (kind === 'number') return `'${text.trim()}' is no number.`
-  return 'This is no JSON: text stands in double quotes, a list in [ ], an object in { }.'
+  if (kind === 'number') return t("'{0}' is no number.", text.trim())
+  return t('This is no JSON: text stands in double quotes, a list in [ ], an object in { }.')
 }

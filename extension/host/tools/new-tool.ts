@@ -3,24 +3,25 @@ import { languageOf } from '../../../shared/client/tool-files.ts'
 import { PACKAGE_JSON, refusedName, scaffold, type Style } from '../../../shared/client/tool-templates.ts'
 import { findTool } from './outline.ts'
 import { toolsFolder } from './tool-document.ts'
+import { t } from '../l10n.ts'
 
 const STYLES: { label: string; description: string; detail: string; style: Style }[] = [
   {
     label: '$(symbol-method) TypeScript',
-    description: 'an exported function',
-    detail: 'Its types and its comment are what the model is told.',
+    description: t('an exported function'),
+    detail: t('Its types and its comment are what the model is told.'),
     style: 'function',
   },
   {
-    label: '$(symbol-interface) TypeScript with zod',
-    description: 'a schema written out',
-    detail: 'It imports loci and zod: npm install --save-dev loci zod',
+    label: `$(symbol-interface) ${t('TypeScript with zod')}`,
+    description: t('a schema written out'),
+    detail: t('It imports loci and zod: npm install --save-dev loci zod'),
     style: 'zod',
   },
   {
     label: '$(snake) Python',
-    description: 'a function with annotations and a docstring',
-    detail: 'They are what the model is told. Python 3.9 or later runs it.',
+    description: t('a function with annotations and a docstring'),
+    detail: t('They are what the model is told. Python 3.9 or later runs it.'),
     style: 'python',
   },
 ]
@@ -34,14 +35,14 @@ export async function newTool(): Promise<Uri | null> {
   if (!folder) return null
   const place = toolsFolder(folder)
   const style = await window.showQuickPick(STYLES, {
-    title: 'New Tool (1/2): Language',
-    placeHolder: 'What is the tool written in?',
+    title: t('New Tool (1/2): Language'),
+    placeHolder: t('What is the tool written in?'),
     ignoreFocusOut: true,
   })
   if (!style) return null
   const name = await window.showInputBox({
-    title: 'New Tool (2/2): Name',
-    prompt: 'What does the agent call it? A verb says best what it does.',
+    title: t('New Tool (2/2): Name'),
+    prompt: t('What does the agent call it? A verb says best what it does.'),
     placeHolder: 'get_weather',
     ignoreFocusOut: true,
     validateInput: async (value) =>
@@ -54,10 +55,10 @@ export async function newTool(): Promise<Uri | null> {
 async function chosenFolder(): Promise<WorkspaceFolder | null> {
   const folders = workspace.workspaceFolders ?? []
   if (folders.length > 1)
-    return (await window.showWorkspaceFolderPick({ placeHolder: 'In which folder?' })) ?? null
+    return (await window.showWorkspaceFolderPick({ placeHolder: t('In which folder?') })) ?? null
   if (folders[0]) return folders[0]
-  const text = 'Open a folder first: tools are files in its .loci/tools.'
-  void window.showInformationMessage(text, 'Open Folder…').then((choice) => {
+  const text = t('Open a folder first: tools are files in its .loci/tools.')
+  void window.showInformationMessage(text, t('Open Folder…')).then((choice) => {
     if (choice !== undefined) return commands.executeCommand('vscode.openFolder')
     return undefined
   })
@@ -66,13 +67,13 @@ async function chosenFolder(): Promise<WorkspaceFolder | null> {
 
 async function takenIn(place: Uri, name: string, style: Style): Promise<string | null> {
   for (const file of scaffold(name, style))
-    if (await exists(Uri.joinPath(place, file.name))) return `There is a ${file.name} already.`
+    if (await exists(Uri.joinPath(place, file.name))) return t('There is a {0} already.', file.name)
   return null
 }
 
 async function writeTool(place: Uri, name: string, style: Style): Promise<Uri> {
   const taken = await takenIn(place, name, style)
-  if (taken !== null) throw new Error(`${taken} Nothing was written.`)
+  if (taken !== null) throw new Error(t('{0} Nothing was written.', taken))
   const files = scaffold(name, style)
   const needsPackage = style !== 'python' && !(await exists(Uri.joinPath(place, PACKAGE_JSON.name)))
   for (const { name: file, text } of [...files, ...(needsPackage ? [PACKAGE_JSON] : [])])
@@ -80,7 +81,10 @@ async function writeTool(place: Uri, name: string, style: Style): Promise<Uri> {
   const [tool] = files
   const uri = Uri.joinPath(place, tool?.name ?? '')
   await showTool(uri)
-  window.setStatusBarMessage(`$(check) ${name} and its unit test, ${files[1]?.name}, are written`, 8_000)
+  window.setStatusBarMessage(
+    `$(check) ${t('{0} and its unit test, {1}, are written', name, files[1]?.name)}`,
+    8_000,
+  )
   return uri
 }
 

@@ -6,6 +6,7 @@ import { findTool } from './outline.ts'
 import { serverSourceUri, serverToolName } from './server-documents.ts'
 import { differs, toolNamed, type ServerTool } from './server-tool.ts'
 import { nameOf, readTool, textOf, toolsFolder, workspaceTools } from './tool-document.ts'
+import { t } from '../l10n.ts'
 
 /**
  * Opens a tool: its file in this workspace, else the server's source, which can be read only. `given` is a row, an id or a
@@ -18,13 +19,13 @@ export async function openTool(given: unknown, { server, library }: Services): P
   const tools = [...library.tools.values()]
   const known = wanted === undefined ? await picked(tools) : find(tools, wanted)
   if (known === null) return
-  if (!known) throw new Error(`There is no tool ${wanted} any more.`)
+  if (!known) throw new Error(t('There is no tool {0} any more.', wanted))
   if (known.tool_type === 'custom') {
     const file = await fileOf(known.name)
     if (file) return showTool(file, { preview: true })
   }
   const tool = await toolNamed(client, known.name)
-  if (!tool) throw new Error(`There is no tool ${known.name} any more.`)
+  if (!tool) throw new Error(t('There is no tool {0} any more.', known.name))
   await window.showTextDocument(await workspace.openTextDocument(serverSourceUri(tool)), { preview: true })
 }
 
@@ -42,8 +43,11 @@ async function picked(tools: readonly Known[]): Promise<Known | null> {
   const own = tools.filter(({ tool_type }) => tool_type === 'custom')
   const items = own.map((tool) => ({ label: tool.name, tool })).sort((a, b) => a.label.localeCompare(b.label))
   if (items.length === 0)
-    throw new Error('There are no tools of your own on the server yet. “Loci: New Tool” makes one.')
-  return (await window.showQuickPick(items, { title: 'Open Tool', placeHolder: 'Which tool?' }))?.tool ?? null
+    throw new Error(t('There are no tools of your own on the server yet. “Loci: New Tool” makes one.'))
+  return (
+    (await window.showQuickPick(items, { title: t('Open Tool'), placeHolder: t('Which tool?') }))?.tool ??
+    null
+  )
 }
 
 /** The file of this workspace that has the tool of this name: called so, or with a function that is. */
@@ -64,17 +68,17 @@ export async function pullTool(given: unknown, { server }: Services): Promise<vo
   const uri = given instanceof Uri ? given : window.activeTextEditor?.document.uri
   if (!uri) return
   const tool = await toolNamed(await server.client(), serverToolName(uri))
-  if (!tool) throw new Error(`There is no tool ${serverToolName(uri)} on the server any more.`)
+  if (!tool) throw new Error(t('There is no tool {0} on the server any more.', serverToolName(uri)))
   const { name, source_code, source_type } = tool
   if (source_code === null || (source_type !== 'python' && source_type !== 'typescript'))
-    throw new Error(`${name} has no source that could be written to a file.`)
+    throw new Error(t('{0} has no source that could be written to a file.', name))
   const folders = workspace.workspaceFolders ?? []
   const folder =
     folders.length > 1
-      ? await window.showWorkspaceFolderPick({ placeHolder: 'Into which folder?' })
+      ? await window.showWorkspaceFolderPick({ placeHolder: t('Into which folder?') })
       : folders[0]
   if (!folder) {
-    if (folders.length === 0) throw new Error('No folder is open: tools are files in its .loci/tools.')
+    if (folders.length === 0) throw new Error(t('No folder is open: tools are files in its .loci/tools.'))
     return
   }
   const file = Uri.joinPath(toolsFolder(folder), fileName({ name, source_type }))
@@ -90,8 +94,8 @@ export async function pullTool(given: unknown, { server }: Services): Promise<vo
 /** True when there is no such file, it is the same, or the user lets it be replaced. */
 async function mayReplace(file: Uri, tool: ServerTool): Promise<boolean> {
   if ((await textOf(file)) === null || !differs(await readTool(file), tool)) return true
-  const replace = 'Replace'
-  const text = `${workspace.asRelativePath(file)} differs from the server’s.`
-  const detail = 'What is in the file is lost.'
+  const replace = t('Replace')
+  const text = t('{0} differs from the server’s.', workspace.asRelativePath(file))
+  const detail = t('What is in the file is lost.')
   return (await window.showWarningMessage(text, { modal: true, detail }, replace)) === replace
 }

@@ -7,11 +7,12 @@ import type { Checks } from './checks.ts'
 import { schemaUri, serverSchemaUri, serverSourceUri } from './server-documents.ts'
 import { differs, pushTool, toolNamed } from './server-tool.ts'
 import { isTool, nameOf, readTool } from './tool-document.ts'
+import { t } from '../l10n.ts'
 
-const PUSH = 'Push'
-const ATTACH = 'Push and Attach…'
-const CHANGES = 'Show Changes'
-const ALWAYS = 'Always Push on Save'
+const PUSH = t('Push')
+const ATTACH = t('Push and Attach…')
+const CHANGES = t('Show Changes')
+const ALWAYS = t('Always Push on Save')
 
 /** When a tool that is saved goes to the server. */
 type PushOnSave = 'ask' | 'always' | 'never'
@@ -25,9 +26,9 @@ export async function pushThisTool(uri: Uri, services: Services, checks: Checks)
   const name = await nameOfTool(uri, checks)
   const client = await services.server.client()
   const [file, there] = [await readTool(uri), await toolNamed(client, name)]
-  if (there && !differs(file, there)) return said(`${name}: unchanged`)
+  if (there && !differs(file, there)) return said(t('{0}: unchanged', name))
   await pushTool(client, file, there)
-  said(`${name}: ${there ? 'changed' : 'new'} on the server`)
+  said(there ? t('{0}: changed on the server', name) : t('{0}: new on the server', name))
 }
 
 function said(text: string): void {
@@ -39,17 +40,17 @@ export async function showChanges(uri: Uri, services: Services, checks: Checks):
   const name = await nameOfTool(uri, checks)
   const there = await toolNamed(await services.server.client(), name)
   if (!there) {
-    void window.showInformationMessage(`The server has no ${name} yet: a push makes it.`)
+    void window.showInformationMessage(t('The server has no {0} yet: a push makes it.', name))
     return
   }
   const file = await readTool(uri)
   if (!differs(file, there)) {
-    void window.showInformationMessage(`${name} is the same here and on the server.`)
+    void window.showInformationMessage(t('{0} is the same here and on the server.', name))
     return
   }
   const settings = settingsChange(file.settings, there)
   const schema = schemaUri(uri, name)
-  await commands.executeCommand('vscode.changes', `${name}: the server ↔ ${nameOf(uri)}`, [
+  await commands.executeCommand('vscode.changes', t('{0}: the server ↔ {1}', name, nameOf(uri)), [
     [uri, serverSourceUri(there), uri],
     [schema, serverSchemaUri(name), schema],
     ...(settings ? [settingsSides(name, settings)] : []),
@@ -87,13 +88,13 @@ export function offerPushOnSave(services: Services, checks: Checks): Disposable 
     try {
       const choice = known
         ? await window.showInformationMessage(
-            `${name} is saved. Agents call the server’s version until it is pushed.`,
+            t('{0} is saved. Agents call the server’s version until it is pushed.', name),
             PUSH,
             CHANGES,
             ALWAYS,
           )
         : await window.showInformationMessage(
-            `${name} is saved. The server does not have it yet, so no agent can call it.`,
+            t('{0} is saved. The server does not have it yet, so no agent can call it.', name),
             PUSH,
             ATTACH,
             ALWAYS,
@@ -113,6 +114,6 @@ export function offerPushOnSave(services: Services, checks: Checks): Disposable 
   }
 
   return workspace.onDidSaveTextDocument((document) => {
-    if (isTool(document.uri)) void told('push the tool', server, () => saved(document))
+    if (isTool(document.uri)) void told(t('push the tool'), server, () => saved(document))
   })
 }

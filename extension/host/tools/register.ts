@@ -2,6 +2,7 @@ import { FileType, RelativePattern, Uri, workspace, type Disposable } from 'vsco
 import { TOOLS_FOLDER } from '../../../shared/client/tool-files.ts'
 import type { Services } from '../services.ts'
 import type { Authoring } from './authoring.ts'
+import { t } from '../l10n.ts'
 
 /** Writing tools. All but the commands is loaded with the first of them, or where a folder has tools. */
 export function registerTools(services: Services): void {
@@ -14,15 +15,15 @@ export function registerTools(services: Services): void {
   const acts = (name: string, doing: string, act: keyof Authoring) =>
     command(name, doing, async (given) => (await load())[act](given))
   context.subscriptions.push(
-    acts('loci.newTool', 'create the tool', 'newTool'),
-    acts('loci.runTool', 'run the tool', 'run'),
-    acts('loci.debugTool', 'debug the tool', 'debug'),
-    acts('loci.attachThisTool', 'attach the tool', 'attach'),
-    acts('loci.showToolSchema', 'show the schema', 'schema'),
-    acts('loci.pushTool', 'push the tool', 'push'),
-    acts('loci.compareTool', 'compare the tool', 'compare'),
-    acts('loci.openTool', 'open the tool', 'open'),
-    acts('loci.pullTool', 'pull the tool', 'pull'),
+    acts('loci.newTool', t('create the tool'), 'newTool'),
+    acts('loci.runTool', t('run the tool'), 'run'),
+    acts('loci.debugTool', t('debug the tool'), 'debug'),
+    acts('loci.attachThisTool', t('attach the tool'), 'attach'),
+    acts('loci.showToolSchema', t('show the schema'), 'schema'),
+    acts('loci.pushTool', t('push the tool'), 'push'),
+    acts('loci.compareTool', t('compare the tool'), 'compare'),
+    acts('loci.openTool', t('open the tool'), 'open'),
+    acts('loci.pullTool', t('pull the tool'), 'pull'),
     ...whereToolsAre(() => void load()),
   )
 }

@@ -14,6 +14,7 @@ import { argumentsOf, fieldsOf } from './form-fields.ts'
 import { callTool } from './run-call.ts'
 import { runHtml } from './run-html.ts'
 import { readTool } from './tool-document.ts'
+import { t } from '../l10n.ts'
 
 /** Where a window keeps what each tool was called with last. */
 const ARGUMENTS = 'loci.tools.arguments'
@@ -38,7 +39,7 @@ export function createRunPanels(services: Services, checks: Checks): RunPanels {
       const folder = Uri.joinPath(context.extensionUri, 'dist', 'webview')
       const panel = window.createWebviewPanel(
         'loci.runTool',
-        `Run ${name ?? workspace.asRelativePath(uri)}`,
+        t('Run {0}', name ?? workspace.asRelativePath(uri)),
         ViewColumn.Beside,
         { enableScripts: true, localResourceRoots: [folder] },
       )

@@ -22,12 +22,11 @@ import { networkSettings } from '../settings.ts'
 import { findTests } from './outline.ts'
 import { runToolTests } from './test-run.ts'
 import { byPath, inToolsFolder, isTest, nameOf, testedBy, textOf } from './tool-document.ts'
-
-const UNTRUSTED = 'Tests are code: in a workspace that is not trusted none runs.'
+import { t } from '../l10n.ts'
 
 /** The unit tests of the workspace's tools in the Test Explorer. They run as `loci tools test` does: as the user. */
 export function createToolTests({ context }: Services): Disposable {
-  const controller = tests.createTestController('loci.tools', 'Loci Tools')
+  const controller = tests.createTestController('loci.tools', t('Loci Tools'))
   const command = {
     script: context.asAbsolutePath('dist/loci.js'),
     env: childEnvironment(process.env, networkSettings(), ''),
@@ -35,7 +34,7 @@ export function createToolTests({ context }: Services): Disposable {
   controller.resolveHandler = async (item) => (item ? read(controller, item) : discover(controller))
   controller.refreshHandler = () => discover(controller)
   controller.createRunProfile(
-    'Run',
+    t('Run'),
     TestRunProfileKind.Run,
     (request, token) => runTests(controller, command, request, token),
     true,
@@ -165,7 +164,8 @@ async function runFile(
   for (const item of open) run.started(item)
   const folder = workspace.getWorkspaceFolder(uri)?.uri.fsPath
   try {
-    if (!workspace.isTrusted) throw new Error(UNTRUSTED)
+    if (!workspace.isTrusted)
+      throw new Error(t('Tests are code: in a workspace that is not trusted none runs.'))
     // Its run is that of the file on disk.
     await workspace.textDocuments.find((document) => document.uri.toString() === uri.toString())?.save()
     const reports = runToolTests(

@@ -9,6 +9,7 @@ import {
   TOOLS_FOLDER,
   type ToolFile,
 } from '../../../shared/client/tool-files.ts'
+import { t } from '../l10n.ts'
 
 /** The documents of tools and their tests. */
 export const TOOL_DOCUMENTS = { scheme: 'file', pattern: '**/.loci/tools/*.{ts,mts,py}' }
@@ -69,13 +70,13 @@ export async function meantTool(given: unknown, title: string): Promise<Uri | nu
   if (uri && isTest(uri)) return testedBy(uri)
   const tools = await workspaceTools()
   if (tools.length === 0)
-    throw new Error('There is no tool in .loci/tools of this workspace. “Loci: New Tool” makes one.')
+    throw new Error(t('There is no tool in .loci/tools of this workspace. “Loci: New Tool” makes one.'))
   const items = tools.map((tool) => ({
     label: nameOf(tool),
     description: workspace.asRelativePath(tool),
     tool,
   }))
-  return (await window.showQuickPick(items, { title, placeHolder: 'Which tool?' }))?.tool ?? null
+  return (await window.showQuickPick(items, { title, placeHolder: t('Which tool?') }))?.tool ?? null
 }
 
 /**
@@ -85,9 +86,9 @@ export async function meantTool(given: unknown, title: string): Promise<Uri | nu
 export async function readTool(uri: Uri): Promise<ToolFile> {
   const source_type = languageOf(uri.path)
   if (!source_type)
-    throw new Error(`${workspace.asRelativePath(uri)} is no tool: tools are .ts or .py files.`)
+    throw new Error(t('{0} is no tool: tools are .ts or .py files.', workspace.asRelativePath(uri)))
   const source_code = await textOf(uri)
-  if (source_code === null) throw new Error(`${workspace.asRelativePath(uri)} is not there.`)
+  if (source_code === null) throw new Error(t('{0} is not there.', workspace.asRelativePath(uri)))
   const beside = uri.with({ path: settingsName(uri.path) })
   const settings = await textOf(beside)
   return {
