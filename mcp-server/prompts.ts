@@ -10,6 +10,8 @@ interface Prompt {
   description: string
   /** Arguments besides the agent; optional ones may be left out. */
   args: Record<string, z.ZodType<string | undefined>>
+  /** The tools it speaks of; without them it is not offered. */
+  needs: readonly string[]
   /** About one agent, which is an argument unless one is pinned. */
   agent: boolean
   text: (args: Record<string, string | undefined>) => string
@@ -19,6 +21,7 @@ const PROMPTS: Record<string, Prompt> = {
   chat_with_agent: {
     title: 'Chat with an agent',
     description: 'Pass messages between you and an agent',
+    needs: ['agent_send_message'],
     args: { message: z.string().optional().describe('What to begin with') },
     agent: true,
     text: ({ agent, message }) =>
@@ -29,6 +32,7 @@ const PROMPTS: Record<string, Prompt> = {
   new_agent: {
     title: 'Make an agent',
     description: 'Design an agent together and create it',
+    needs: ['agent_create', 'agent_send_message'],
     args: {
       purpose: z.string().describe('What it is for'),
       name: z.string().optional().describe('Its name'),
@@ -42,6 +46,7 @@ const PROMPTS: Record<string, Prompt> = {
   remember_this: {
     title: 'Remember this',
     description: 'Have an agent remember something',
+    needs: ['memory_read', 'memory_edit', 'archival_insert'],
     args: { what: z.string().describe('What to remember') },
     agent: true,
     text: ({ agent, what }) =>
@@ -52,6 +57,7 @@ const PROMPTS: Record<string, Prompt> = {
   review_memory: {
     title: 'Review memory',
     description: "Look through an agent's memory for what is wrong, old or double",
+    needs: ['memory_read', 'memory_edit'],
     args: {},
     agent: true,
     text: ({ agent }) =>
@@ -62,9 +68,14 @@ const PROMPTS: Record<string, Prompt> = {
 }
 
 /** Puts the prompts on a server. */
-export function registerPrompts(server: McpServer, deps: McpDeps, settings: McpSettings): void {
+export function registerPrompts(
+  server: McpServer,
+  deps: McpDeps,
+  { settings, offered }: { settings: McpSettings; offered: ReadonlySet<string> },
+): void {
   for (const [name, prompt] of Object.entries(PROMPTS)) {
     if (settings.agent !== null && !prompt.agent) continue
+    if (!prompt.needs.every((tool) => offered.has(tool))) continue
     const takesAgent = prompt.agent && settings.agent === null
     const agent = completable(z.string().min(1).describe('Agent name or id'), completeAgent(deps, settings))
     const argsSchema = z.strictObject({ ...(takesAgent ? { agent } : {}), ...prompt.args })

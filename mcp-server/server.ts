@@ -27,11 +27,12 @@ export function createServerFactory(
   })
   const mint: MintState = (payload, context) => codec.mint(payload, context)
   const tools = toolsFor(settings)
+  const offered = new Set(tools.map(({ name }) => name))
   return ({ era }) => {
     const server = new McpServer(
       { name: 'loci', title: 'Loci', version: VERSION, icons: ICONS },
       {
-        instructions: instructionsFor(settings),
+        instructions: instructionsFor(settings, offered),
         capabilities: {
           tools: { listChanged: false },
           prompts: { listChanged: false },
@@ -52,7 +53,7 @@ export function createServerFactory(
     )
     for (const tool of tools) tool.register(server, deps, settings, mint)
     registerResources(server, deps, settings)
-    registerPrompts(server, deps, settings)
+    registerPrompts(server, deps, { settings, offered })
     if (era === 'legacy') serveSubscriptions(server, deps)
     return server
   }

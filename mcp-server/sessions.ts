@@ -66,7 +66,10 @@ export function createSessions(
         session.used = performance.now()
       }
       try {
+        const cancelled = known ? await cancelledBy(request) : null
         const answer = await session.transport.handleRequest(request)
+        // A call that is cancelled gets no answer: nothing comes on its stream any more.
+        if (cancelled !== null) session.transport.closeSSEStream(cancelled)
         // Not initialized after all: nobody will find it again.
         const lost = !known && session.transport.sessionId === undefined
         if (lost) await session.server.close()
@@ -79,6 +82,22 @@ export function createSessions(
     async close() {
       await Promise.all([...sessions].map(([id, session]) => end(id, session)))
     },
+  }
+}
+
+/** The id of the call that a message cancels, if it is such a message. They are small. */
+async function cancelledBy(request: Request): Promise<string | number | null> {
+  if (request.method !== 'POST' || !(Number(request.headers.get('content-length')) <= 10_000)) return null
+  try {
+    const { method, params } = (await request.clone().json()) as {
+      method?: unknown
+      params?: { requestId?: unknown }
+    }
+    const id = method === 'notifications/cancelled' ? params?.requestId : null
+    return typeof id === 'string' || typeof id === 'number' ? id : null
+  } catch {
+    // What is no JSON is refused by the transport.
+    return null
   }
 }
 

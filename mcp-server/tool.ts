@@ -13,6 +13,7 @@ import {
 } from '@modelcontextprotocol/server'
 import * as z from 'zod'
 import type { LociClient } from '../shared/client/http.ts'
+import { didYouMean } from '../shared/schema/near-names.ts'
 import type { AgentState } from './letta.ts'
 import { withoutCode } from './answer.ts'
 import type { Slot } from './call-queue.ts'
@@ -116,9 +117,8 @@ export function defineTool<Shape extends z.ZodRawShape>(
       (settings.agent === null || about !== 'agents'),
     register(server, deps, settings, mint) {
       const takesAgent = about === 'agent' && settings.agent === null
-      const inputSchema = z.strictObject(
-        takesAgent ? { agent: AGENT, ...definition.input } : definition.input,
-      ) as z.ZodObject
+      const shape = takesAgent ? { agent: AGENT, ...definition.input } : definition.input
+      const inputSchema = takingNulls(z.strictObject(shape, { error: nearArguments(Object.keys(shape)) }))
       const { title, description, output, meta } = definition
       server.registerTool<z.ZodObject, z.ZodObject>(
         name,
@@ -156,6 +156,31 @@ export function defineTool<Shape extends z.ZodRawShape>(
         },
       )
     },
+  }
+}
+
+/** The same schema for whom null means "not given", as many models write it. */
+function takingNulls(schema: z.ZodObject): z.ZodObject {
+  const standard = schema['~standard']
+  const validate: typeof standard.validate = (value, options) =>
+    standard.validate(withoutNulls(value), options)
+  // What the SDK knows of a schema is this property (standardschema.dev).
+  return { '~standard': { ...standard, validate } } as unknown as z.ZodObject
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null))
+}
+
+/** Names those arguments that are near to one that there is not. */
+function nearArguments(known: readonly string[]) {
+  return (issue: { code?: string | undefined; keys?: unknown }): string | undefined => {
+    if (issue.code !== 'unrecognized_keys' || !Array.isArray(issue.keys)) return undefined
+    const keys = issue.keys.map(String)
+    return keys
+      .map((key) => `There is no argument '${key}'. ${didYouMean(key, known, 'It takes none.')}`)
+      .join(' ')
   }
 }
 

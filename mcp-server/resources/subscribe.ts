@@ -1,6 +1,7 @@
 import { type McpServer, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server'
 import type { McpDeps } from '../deps.ts'
-import { isAgentUri } from './uris.ts'
+import { asProtocol } from './register.ts'
+import { agentOf, isAgentUri } from './uris.ts'
 import type { Change } from './updates.ts'
 
 /**
@@ -11,12 +12,17 @@ export function serveSubscriptions(server: McpServer, deps: McpDeps): void {
   const wanted = new Set<string>()
   let leave: (() => void) | null = null
   const connection = server.server
-  connection.setRequestHandler('resources/subscribe', ({ params }) => {
+  connection.setRequestHandler('resources/subscribe', async ({ params }, { mcpReq }) => {
     if (!isAgentUri(params.uri))
       throw new ProtocolError(
         ProtocolErrorCode.InvalidParams,
         `'${params.uri}' is no resource of this server; write it like agent://Ada/memory/human.`,
       )
+    await asProtocol(deps, mcpReq.signal, async () => {
+      const client = await deps.client()
+      await client.findAgent(agentOf(params.uri), { signal: mcpReq.signal })
+    })
+    mcpReq.signal.throwIfAborted()
     wanted.add(params.uri)
     leave ??= deps.updates.listen((change) => sendChange(server, deps, change, (uri) => wanted.has(uri)))
     return {}

@@ -22,6 +22,11 @@ export function isAgentUri(uri: string): boolean {
   return /^agent:\/\/[^/]+(\/(memory|conversations|files)\/[^/]+)?$/.test(uri)
 }
 
+/** The agent that a URI of that form names. */
+export function agentOf(uri: string): string {
+  return decoded(uri.slice('agent://'.length).split('/')[0])
+}
+
 /** A variable as it stands in a URI. What is no encoding is taken as it is. */
 export function decoded(variable: string | string[] | undefined): string {
   const text = Array.isArray(variable) ? variable.join(',') : (variable ?? '')

@@ -3,6 +3,7 @@ import { AppError } from '../../shared/schema/errors.ts'
 import { didYouMean } from '../../shared/schema/near-names.ts'
 import type { LociClient } from '../../shared/client/http.ts'
 import { defineTool } from '../tool.ts'
+import { findTool } from './tool-find.ts'
 
 export const agentCreate = defineTool({
   name: 'agent_create',
@@ -10,7 +11,7 @@ export const agentCreate = defineTool({
   description: 'Creates an agent with memory of its own, in the blocks `persona` and `human`.',
   about: 'agents',
   input: {
-    name: z.string().min(1).max(200),
+    name: z.string().trim().min(1).max(200),
     description: z.string().optional().describe('What it is for, in a sentence'),
     persona: z.string().default('').describe('Who it is and how it behaves, in its own words'),
     human: z.string().default('').describe('What it knows about its user'),
@@ -27,6 +28,7 @@ export const agentCreate = defineTool({
         `There is an agent '${name}' already (${taken.id}). Use it, or choose another name.`,
       )
     if (model !== undefined) await checkModel(client, model, signal)
+    for (const tool of tools ?? []) await findTool(client, tool, signal)
     const agent = await client.letta.agents.create(
       {
         name,

@@ -40,7 +40,14 @@ export const agentExport = defineTool(
       try {
         await writeFile(file, text, { flag: 'wx', mode: 0o600 })
       } catch (cause) {
-        throw new AppError('invalid_argument', `${file} was not written: ${messageOf(cause)}`, { cause })
+        const { code } = cause as NodeJS.ErrnoException
+        const why =
+          code === 'EEXIST'
+            ? 'there is a file of that name already'
+            : code === 'ENOENT'
+              ? 'its folder does not exist'
+              : messageOf(cause)
+        throw new AppError('invalid_argument', `${file} was not written: ${why}.`, { cause })
       }
       return `Wrote ${agent.name} to ${file} (${text.length} characters).`
     },

@@ -20,6 +20,14 @@ export const agentImport = defineTool(
       if ((path === undefined) === (json === undefined))
         throw new AppError('invalid_argument', 'Give either path or json.')
       const bytes = path === undefined ? (json ?? '') : await read(localPath(settings, path))
+      for (const wanted of name === undefined ? namesIn(bytes) : [name]) {
+        const [taken] = (await client.letta.agents.list({ name: wanted, limit: 1 }, { signal })).items
+        if (taken)
+          throw new AppError(
+            'conflict',
+            `There is an agent '${wanted}' already (${taken.id}), and nothing was imported: give another name.`,
+          )
+      }
       const answer = await client.letta.agents.importFile(
         {
           file: new File([bytes], 'agent.af'),
@@ -29,16 +37,36 @@ export const agentImport = defineTool(
         { signal, maxRetries: 0 },
       )
       const { warnings = [] } = answer as { warnings?: string[] }
-      return [`Imported ${answer.agent_ids.join(', ')}.`, ...warnings].join('\n')
+      const made = await Promise.all(
+        answer.agent_ids.map(async (id) => `${(await client.findAgent(id, { signal })).name} (${id})`),
+      )
+      return [`Imported ${made.join(', ')}.`, ...warnings].join('\n')
     },
   },
   'admin',
 )
 
+/** Names of the agents in a file; none for a file that the server will refuse. */
+function namesIn(file: string | Uint8Array): string[] {
+  try {
+    const text = typeof file === 'string' ? file : new TextDecoder().decode(file)
+    const value = JSON.parse(text) as { name?: unknown; agents?: unknown }
+    const agents: unknown[] = Array.isArray(value.agents) ? value.agents : [value]
+    return agents.flatMap((agent) => {
+      const { name } = agent as { name?: unknown }
+      return typeof name === 'string' && name !== '' ? [name] : []
+    })
+  } catch {
+    return []
+  }
+}
+
 async function read(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return new Uint8Array(await readFile(path))
   } catch (cause) {
-    throw new AppError('invalid_argument', `${path} cannot be read: ${messageOf(cause)}`, { cause })
+    const { code } = cause as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'there is no such file' : messageOf(cause)
+    throw new AppError('invalid_argument', `${path} cannot be read: ${why}.`, { cause })
   }
 }

@@ -15,7 +15,7 @@ export const agentSendMessage = defineTool({
     'Sends a message to an agent and answers its reply. It remembers, and may edit its memory or use its tools. A longer turn goes on by itself: run_get waits for it.',
   about: 'agent',
   input: {
-    message: z.string().min(1).optional().describe('What to tell or ask it'),
+    message: z.string().regex(/\S/, 'it is blank').optional().describe('What to tell or ask it'),
     conversation_id: z.string().min(1).optional().describe('Default: its main one; "new" begins another'),
     wait_seconds: z.int().min(1).max(LONGEST_WAIT).default(LONGEST_WAIT),
     approval: z
@@ -42,7 +42,7 @@ export const agentSendMessage = defineTool({
       if (asked.agent_id !== agent.id)
         throw new AppError('invalid_argument', 'This answers a question about another agent.')
       const target: Target = { agent, conversation_id: asked.conversation_id }
-      if (undecided.length > 0) return stillWaiting(call, target, asked.calls, options)
+      if (undecided.length > 0) return stillWaiting(call, target, asked, options)
       return answer(call, target, [approvalInput(decisions)], options)
     }
     const target: Target = {
@@ -53,7 +53,7 @@ export const agentSendMessage = defineTool({
     if (approval === undefined) return ''
     const waiting = await waitingIn(call, target)
     const { decisions, undecided } = decide(call, target, waiting, approval)
-    if (undecided.length > 0) return stillWaiting(call, target, undecided, options)
+    if (undecided.length > 0) return stillWaiting(call, target, { calls: undecided, run_id: null }, options)
     return answer(call, target, [approvalInput(decisions)], options)
   },
 })
@@ -74,10 +74,10 @@ async function answer(call: ToolCall, target: Target, messages: Input[], options
 function stillWaiting(
   call: ToolCall,
   target: Target,
-  pending: readonly PendingCall[],
+  { calls, run_id }: { calls: readonly PendingCall[]; run_id: string | null },
   options: Options,
 ): ToolAnswer {
-  const turn = { ...newTurn(), pending: [...pending] }
+  const turn = { ...newTurn(run_id), pending: [...calls] }
   return replyOf(turn, { ...replyOptions(call, target, options), status: 'waiting_for_approval' })
 }
 

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { AppError } from '../../shared/schema/errors.ts'
 import { capped, offsetOf, oneLine, pageOf, textOf, when } from '../answer.ts'
 import { defineTool, READS } from '../tool.ts'
 import { conversationOf } from '../turn/target.ts'
@@ -23,6 +24,14 @@ export const conversationSearch = defineTool({
   annotations: READS,
   async run({ query, conversation_id, since, until, limit, cursor, detail }, call) {
     const { client, signal } = call
+    for (const [key, day] of Object.entries({ since, until }))
+      if (day !== undefined && Number.isNaN(Date.parse(day)))
+        throw new AppError(
+          'invalid_argument',
+          `${key} is '${day}', which is no date: write it like 2026-05-31.`,
+        )
+    if ((since ?? until) !== undefined && !query?.trim())
+      throw new AppError('invalid_argument', 'since and until need a query.')
     const agent = await call.agent()
     const named =
       conversation_id === 'new' || conversation_id === undefined

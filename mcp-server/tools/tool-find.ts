@@ -13,7 +13,7 @@ export async function findTool(
   nameOrId: string,
   signal: AbortSignal,
 ): Promise<FoundTool> {
-  const key = nameOrId.startsWith('tool-') ? { tool_ids: [nameOrId] } : { name: nameOrId }
+  const key = /^tool-[0-9a-f-]{36}$/.test(nameOrId) ? { tool_ids: [nameOrId] } : { name: nameOrId }
   const [found] = (await client.letta.tools.list({ ...key, limit: 1 }, { signal })).items
   if (found) return found
   const { items } = await client.letta.tools.list({ limit: CANDIDATES }, { signal })

@@ -31,7 +31,7 @@ export interface ReplyOptions {
 export function replyOf(turn: Turn, options: ReplyOptions): ToolAnswer {
   const { name, status, full, conversation_id, note } = options
   const said = [...turn.said.values()].filter((text) => text.trim() !== '').join('\n\n')
-  const used = [...new Set([...turn.tools.values()].map((tool) => tool.name))]
+  const used = toolsUsed(turn)
   const parts = full ? [...details(turn)] : []
   if (said !== '') parts.push(said)
   else if (status === 'completed') parts.push(`(${name} said nothing.)`)
@@ -62,6 +62,18 @@ export function replyOf(turn: Turn, options: ReplyOptions): ToolAnswer {
     },
   }
 }
+
+/** The names of the tools that ran: not of those that wait for an approval, or were denied. */
+function toolsUsed({ tools, pending }: Turn): string[] {
+  const waiting = new Set(pending.map((call) => call.tool_call_id))
+  const ran = [...tools].filter(
+    ([id, { failed, result }]) => !waiting.has(id) && !(failed && DENIED.test(result ?? '')),
+  )
+  return [...new Set(ran.map(([, { name }]) => name))]
+}
+
+/** What a server of this API answers the model for a call that was denied. */
+const DENIED = /^Error: (?:the user denied the request|request to call tool denied)/i
 
 /** How to approve or deny, for a host that cannot ask its user itself. */
 export function approvalNote(

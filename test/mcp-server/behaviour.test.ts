@@ -112,7 +112,15 @@ for (const [name, connect] of HOSTS) {
 
     it('refuses an argument it does not know, a missing one and a wrong one', async () => {
       for (const [name, args, message] of [
-        ['agent_list', { querry: 'x' }, /querry/],
+        ['agent_list', { querry: 'x' }, /There is no argument 'querry'. Did you mean 'query'\?/],
+        ['agent_send_message', { agent: 'Ada', message: ' \n' }, /message.*blank/],
+        ['memory_read', { agent: null }, /agent/],
+        [
+          'conversation_search',
+          { agent: 'Ada', query: 'x', since: '2026-13-45' },
+          /since is '2026-13-45', which is no date/,
+        ],
+        ['conversation_search', { agent: 'Ada', since: '2026-01-01' }, /need a query/],
         ['agent_send_message', { agent: 'Ada' }, /message/],
         ['agent_send_message', { agent: 'Ada', message: 'Hi', wait_seconds: 600 }, /wait_seconds|45/],
         ['memory_read', { agent: 7 }, /agent/],
@@ -121,6 +129,9 @@ for (const [name, connect] of HOSTS) {
         assert.equal(answer.isError, true)
         assert.match(answer.text, message)
       }
+      // Null is what many models write for what they leave out.
+      const left = await host.call('memory_read', { agent: 'Ada', label: 'human', offset: null })
+      assert.equal(left.isError, false, left.text)
     })
 
     it('caps a long answer and names the call that shows the rest', async () => {

@@ -33,7 +33,11 @@ describeHosts('the default tools', (suite, transport) => {
     await refused('agent_create', { name: 'Ada' }, /an agent 'Ada' already \(agent-/)
     await refused('agent_create', { name: 'Bob', model: 'loci/demmo' }, /^There is no model 'loci\/demmo'/)
     await refused('agent_create', { name: 'Bob/x' }, /^name: letters, digits/)
-    await refused('agent_create', { name: 'Bob', tools: ['nonsense'] }, /^there is no tool named 'nonsense'/)
+    await refused(
+      'agent_create',
+      { name: 'Bob', tools: ['nonsense'] },
+      /^There is no tool 'nonsense'\. There are: /,
+    )
     await refused('agent_create', { name: 'Bob', model: 'nobody/x' }, /no model 'nobody\/x' here/)
     await refused('agent_list', { cursor: 'agent-00000000-0000-4000-8000-000000000000' }, /cursor|page|item/i)
   })
@@ -143,6 +147,8 @@ describeHosts('the default tools', (suite, transport) => {
     ] as const) {
       assert.match((await call('archival_insert', { agent: 'Ada', text, tags })).text, /^Stored for Ada/)
     }
+    // Agents are made without the tool for it.
+    assert.match((await call('agent_get', { agent: 'Ada' })).text, /^tools: .*archival_memory_search/m)
     const found = (await call('archival_search', { agent: 'Ada', query: 'moon' })).text
     assert.match(found, /^- \d{4}-\d\d-\d\d \d\d:\d\d \[sky\] The moon is far away\.$/m)
     const tagged = (await call('archival_search', { agent: 'Ada', query: 'is', tags: ['hot'] })).text
@@ -221,6 +227,10 @@ describeHosts('the default tools', (suite, transport) => {
       'conversation_search',
       'file_search',
     ])
+    const said = reader.instructions() ?? ''
+    assert.match(said, /memory_read/)
+    assert.doesNotMatch(said, /memory_edit|archival_insert|agent_send_message/)
+    assert.deepEqual(await reader.prompts(), [])
     const tried = await reader
       .call('memory_edit', { agent: 'Ada', label: 'human', mode: 'set', text: '' })
       .catch((error: Error) => ({ isError: true, text: error.message }))

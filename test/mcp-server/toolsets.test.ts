@@ -56,6 +56,13 @@ describeHosts('the opt-in toolsets', (suite, transport) => {
     const failing = SOURCE.replace('return n * 2', `throw new Error('no luck')`)
     await refused(host, 'tool_test', { source_code: failing, args: { n: 1 } }, /no luck/)
     await refused(host, 'tool_test', { args: {} }, /either tool or source_code/)
+    const endless = SOURCE.replace('return n * 2', 'for (;;) n++')
+    await refused(
+      host,
+      'tool_test',
+      { source_code: endless, args: { n: 1 }, wait_seconds: 3 },
+      /^The tool did not end within 3 s and was stopped/,
+    )
     const stored = await call(host, 'tool_upsert', { source_code: SOURCE, requires_approval: true })
     assert.match(stored.text, /^Stored double \(tool-/)
     assert.equal(stored.structured?.['name'], 'double')
@@ -78,7 +85,13 @@ describeHosts('the opt-in toolsets', (suite, transport) => {
     const file = (await call(host, 'agent_export', { agent: 'Ada', messages: false })).text
     assert.ok(Array.isArray((JSON.parse(file) as { agents: unknown }).agents))
     const imported = await call(host, 'agent_import', { json: file, name: 'Ada again' })
-    assert.match(imported.text, /^Imported agent-/)
+    assert.match(imported.text, /^Imported Ada again \(agent-[^)]+\)\./)
+    await refused(
+      host,
+      'agent_import',
+      { json: file },
+      /an agent 'Ada' already \(agent-[^)]+\), and nothing was/,
+    )
     assert.equal((await call(host, 'memory_read', { agent: 'Ada again', label: 'human' })).text, 'Of Ada.')
     await refused(host, 'agent_import', { json: 'nonsense' }, /JSON|agent file/i)
     const path = join(suite.folder, 'ada.af')
@@ -87,8 +100,19 @@ describeHosts('the opt-in toolsets', (suite, transport) => {
     else {
       await call(host, 'agent_export', { agent: 'Ada', path })
       assert.match(await readFile(path, 'utf8'), /^\{/)
-      await refused(host, 'agent_export', { agent: 'Ada', path }, /was not written.*exist/i)
-      assert.match((await call(host, 'agent_import', { path, name: 'From file' })).text, /^Imported agent-/)
+      await refused(
+        host,
+        'agent_export',
+        { agent: 'Ada', path },
+        /ada\.af was not written: there is a file of that name already\.$/,
+      )
+      const lost = join(suite.folder, 'no', 'ada.af')
+      await refused(host, 'agent_export', { agent: 'Ada', path: lost }, /its folder does not exist\.$/)
+      await refused(host, 'agent_import', { path: lost }, /cannot be read: there is no such file\.$/)
+      assert.match(
+        (await call(host, 'agent_import', { path, name: 'From file' })).text,
+        /^Imported From file \(/,
+      )
     }
     const block = { agent: 'Ada again', label: 'human' }
     await refused(host, 'memory_share', { ...block, label: 'x', with_agent: 'Eve' }, /no memory block 'x'/)
@@ -101,6 +125,16 @@ describeHosts('the opt-in toolsets', (suite, transport) => {
     await call(host, 'memory_share', { ...block, with_agent: 'Bare' })
     await call(host, 'memory_edit', { agent: 'Bare', label: 'human', mode: 'set', text: 'Shared.' })
     assert.equal((await call(host, 'memory_read', block)).text, 'Shared.')
+    await refused(
+      host,
+      'memory_share',
+      { ...block, with_agent: 'Eve' },
+      /^Eve has a block 'human' of its own\. With replace: true .*Ada again.*block-[^,]+, 7 characters/,
+    )
+    const own = await call(host, 'memory_share', { ...block, with_agent: 'Eve', replace: true })
+    assert.match(own.text, /What Eve had there is kept as block-/)
+    assert.equal((await call(host, 'memory_read', { agent: 'Eve', label: 'human' })).text, 'Shared.')
+    assert.match((await call(host, 'memory_share', { ...block, with_agent: 'Eve' })).text, /share the block/)
     await call(host, 'archival_insert', { agent: 'Eve', text: 'Wrong.' })
     const found = (await call(host, 'archival_search', { agent: 'Eve', query: 'wrong', detail: 'full' })).text
     const passage_id = /passage-[0-9a-f-]+/.exec(found)?.[0]
