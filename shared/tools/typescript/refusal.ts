@@ -22,7 +22,8 @@ export function textOf(error: Error, network: boolean): string {
   const refused = refusedText(error)
   if (refused !== null) return refused
   // It may be anything.
-  const text = String(error.message)
+  const { message } = error as { message: unknown }
+  const text = String(message)
   return !network && isUnreachable(error) ? `${text}: ${NO_NETWORK}` : text
 }
 
