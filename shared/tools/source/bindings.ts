@@ -1,7 +1,9 @@
+import { type ArgumentTypes, checkArguments } from './argument-types.ts'
+
 /** What a parameter of a tool's function is filled with, in the order of the parameters. */
 export type Binding =
-  /** The argument of that name. `required`: the function says nothing of what it does without. */
-  | { from: 'argument'; name: string; required?: true }
+  /** The argument of that name. */
+  | { from: 'argument'; name: string }
   /** An object with these arguments; null: all of them. */
   | { from: 'properties'; names: string[] | null }
   /** What the runner knows. */
@@ -14,27 +16,21 @@ export interface ToolEntry {
   export_name: string
   /** Of a function; empty for a tool. */
   parameters: Binding[]
+  /** Of a function. */
+  types?: ArgumentTypes
 }
 
 /**
  * What the function of a tool is called with. An argument that is not given is undefined, and so takes its default.
- * Throws a TypeError that names those which are missing, as Python does.
+ * Throws a TypeError that names those which are missing, as Python does, or of another type than the function's.
  */
 export function bindArguments(
-  { kind, parameters }: Pick<ToolEntry, 'kind' | 'parameters'>,
-  given: Readonly<Record<string, unknown>>,
+  { kind, parameters, types }: Pick<ToolEntry, 'kind' | 'parameters' | 'types'>,
+  all: Readonly<Record<string, unknown>>,
   context: { agent_id: string | null; agent_state: unknown },
 ): unknown[] {
-  if (kind === 'tool') return [given, context]
-  const missing = parameters.flatMap((binding) =>
-    binding.from === 'argument' && binding.required && given[binding.name] === undefined
-      ? [`'${binding.name}'`]
-      : [],
-  )
-  if (missing.length > 0)
-    throw new TypeError(
-      `the required argument${missing.length === 1 ? '' : 's'} ${missing.join(', ')} ${missing.length === 1 ? 'was' : 'were'} not given`,
-    )
+  if (kind === 'tool') return [all, context]
+  const given = types ? checkArguments(types, all) : all
   return parameters.map((binding) => {
     switch (binding.from) {
       case 'argument':

@@ -3,6 +3,7 @@ import { childrenOf, parseTypeScript, type Positioned, type Program } from './as
 import type { ToolEntry } from './bindings.ts'
 import { SourceError } from './source-error.ts'
 import { findEntry } from './typescript-entry.ts'
+import { argumentTypes } from './typescript-function.ts'
 import { bindingsOf } from './typescript-parameters.ts'
 
 /** A TypeScript tool as JavaScript. */
@@ -40,7 +41,9 @@ export function compile(source: string, name?: string): CompiledTool {
     entry: {
       kind: entry.kind,
       export_name: entry.export_name,
-      parameters: entry.kind === 'function' ? bindingsOf(entry.node) : [],
+      ...(entry.kind === 'function'
+        ? { parameters: bindingsOf(entry.node), types: argumentTypes(entry.node, program) }
+        : { parameters: [] }),
     },
     imports: importsOf(program, used),
   }

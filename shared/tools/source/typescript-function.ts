@@ -1,4 +1,13 @@
-import { errorAt, placeOf, type Expression, type FunctionNode, type Parameter, type TypeNode } from './ast.ts'
+import type { ArgumentTypes } from './argument-types.ts'
+import {
+  errorAt,
+  placeOf,
+  type Expression,
+  type FunctionNode,
+  type Parameter,
+  type Program,
+  type TypeNode,
+} from './ast.ts'
 import { docOf, oneLine, paramDocs, type Doc, type ParamDoc } from './jsdoc.ts'
 import {
   applyTags,
@@ -10,7 +19,7 @@ import {
   type ObjectSchema,
 } from './json-schema.ts'
 import type { Problem } from './source-jobs.ts'
-import { isExpression, keyName, staticValue, type SourceModule } from './source-module.ts'
+import { isExpression, keyName, readModule, staticValue, type SourceModule } from './source-module.ts'
 import { problemOf } from './source-error.ts'
 import { bareParameter, bindingOf, parametersOf, type BareParameter } from './typescript-parameters.ts'
 import { convertType, documented, parameterName, typeScope, type TypeScope } from './typescript-types.ts'
@@ -36,6 +45,12 @@ export function readParameters(
   for (const [index, parameter] of parametersOf(node).entries()) {
     const binding = bindingOf(parameter, index)
     if (binding.from !== 'argument' && binding.from !== 'properties') continue
+    if (binding.from === 'argument' && binding.name === 'context')
+      warnings.push({
+        message:
+          'context is an argument for the model here, as the first parameter: the runner fills it where it is the second one, or of the type ToolContext.',
+        ...placeOf(parameter),
+      })
     try {
       const bare = bareParameter(parameter)
       if (bare.type === 'ObjectPattern') {
@@ -65,6 +80,15 @@ export function readParameters(
         ...placeOf(places.get(name) ?? node),
       })
   return all
+}
+
+/** What the function's own types say of its arguments, whatever the model is told; not of those that they leave open. */
+export function argumentTypes(node: FunctionNode, program: Program): ArgumentTypes {
+  const said = { errors: [], warnings: [] }
+  const { properties, required } = readParameters(node, null, readModule(program), said)
+  const known = Object.entries(properties).filter(([, schema]) => 'type' in schema || 'anyOf' in schema)
+  const schemas = Object.fromEntries(known)
+  return { schemas, required: required.filter((name) => Object.hasOwn(schemas, name)) }
 }
 
 /** A generic function takes whatever its parameters of types may be. */

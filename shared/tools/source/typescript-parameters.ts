@@ -1,4 +1,4 @@
-import { errorAt, type FunctionNode, type Parameter, type TypeNode } from './ast.ts'
+import { errorAt, type FunctionNode, type Parameter } from './ast.ts'
 import type { Binding } from './bindings.ts'
 
 /** A parameter without its default. */
@@ -40,30 +40,15 @@ export function bindingOf(parameter: Parameter, index: number): Binding {
     return { from: 'properties', names: names.includes(null) ? null : (names as string[]) }
   }
   const filled = FILLED.find((name) => name === bare.name)
-  // A first parameter of that name is an argument like any other.
-  if (filled && (filled !== 'context' || index > 0)) return { from: filled }
-  return isRequired(parameter)
-    ? { from: 'argument', name: bare.name, required: true }
-    : { from: 'argument', name: bare.name }
+  // A first parameter of that name is an argument like any other, unless its type says more.
+  if (filled && (filled !== 'context' || index > 0 || isToolContext(bare))) return { from: filled }
+  return { from: 'argument', name: bare.name }
 }
 
-/** Whether a caller in TypeScript has to give it. Without a type nobody knows. */
-function isRequired(parameter: Parameter): boolean {
-  if (parameter.type !== 'Identifier' || parameter.optional) return false
-  const annotation = parameter.typeAnnotation
-  return annotation?.type === 'TSTypeAnnotation' && !takesUndefined(annotation.typeAnnotation)
-}
-
-/** What a name of another type stands for is not looked up: it may well be a union with undefined. */
-function takesUndefined(node: TypeNode): boolean {
-  if (node.type === 'TSUnionType') return node.types.some(takesUndefined)
-  return [
-    'TSUndefinedKeyword',
-    'TSAnyKeyword',
-    'TSUnknownKeyword',
-    'TSVoidKeyword',
-    'TSTypeReference',
-  ].includes(node.type)
+function isToolContext({ typeAnnotation: annotation }: BareParameter): boolean {
+  const type = annotation?.type === 'TSTypeAnnotation' ? annotation.typeAnnotation : undefined
+  if (type?.type !== 'TSTypeReference') return false
+  return type.typeName.type === 'Identifier' && type.typeName.name === 'ToolContext'
 }
 
 /** Who fills the parameters of a function, in their order. Throws as `bareParameter`. */

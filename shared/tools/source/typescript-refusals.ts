@@ -45,8 +45,8 @@ export function withoutSchema(node: TypeNode): string {
 /** Why a named type has no schema, and what to do. */
 export function unknownType(name: string, module: SourceModule): string {
   const instead = Object.hasOwn(NO_JSON_TYPE, name) ? NO_JSON_TYPE[name] : undefined
-  if (instead && !module.imports.has(name)) return `${name} has no JSON type: ${instead}.`
   const from = module.imports.get(name.split('.')[0] ?? name)
+  if (instead && (!from || from.module === 'loci/tool')) return `${name} has no JSON type: ${instead}.`
   if (from) return `What ${name} is stands in ${from.module}: declare it in this file, or give json_schema.`
   if (module.classes.has(name))
     return `${name} is a class, and a model gives plain objects: declare an interface with its fields.`

@@ -27,6 +27,10 @@ def quarter(n: int) -> int:
         assert.equal(await python.text(source, { args: { n: 20 } }), '5')
       })
 
+      it('takes a source that an editor of Windows has marked', async () => {
+        assert.equal(await python.text('\ufeffdef f():\r\n    return 1'), '1')
+      })
+
       it('awaits async functions', async () => {
         const source = `
 import asyncio

@@ -16,9 +16,13 @@ describe('compiling a TypeScript tool', () => {
       kind: 'function',
       export_name: 'add',
       parameters: [
-        { from: 'argument', name: 'a', required: true },
+        { from: 'argument', name: 'a' },
         { from: 'argument', name: 'b' },
       ],
+      types: {
+        schemas: { a: { type: 'number' }, b: { type: 'number', default: 2 } },
+        required: ['a'],
+      },
     })
     assert.equal(
       code.split('\n').findIndex((line) => line.includes('return a + b')),
@@ -58,6 +62,10 @@ describe('compiling a TypeScript tool', () => {
         { from: 'agent_state' },
         { from: 'context' },
       ],
+      types: {
+        schemas: { city: { type: 'string' }, days: { type: 'number', default: 1 } },
+        required: ['city'],
+      },
     })
     const context = { agent_id: 'agent-1', agent_state: { id: 'agent-1' } }
     assert.deepEqual(bindArguments(entry, { city: 'Oslo', other: 1 }, context), [
@@ -65,6 +73,41 @@ describe('compiling a TypeScript tool', () => {
       context.agent_state,
       context,
     ])
+  })
+
+  it('fills a context that stands alone, when its type says that it is one', async () => {
+    const source =
+      "import type { ToolContext } from 'loci/tool'\nexport const f = (context: ToolContext) => 1"
+    assert.deepEqual((await compileTypeScript(source)).entry.parameters, [{ from: 'context' }])
+  })
+
+  describe('checks arguments against the types of the function', () => {
+    const source = `
+type Unit = 'c' | 'f'
+interface Options { unit?: Unit; days: number }
+export function f(city: string, tags: string[] = [], { unit, days }: Options, flag?: boolean, more?: any) {}`
+    const nobody = { agent_id: null, agent_state: null }
+    const good = { city: 'Oslo', days: 2 }
+    const bind = async (given: Record<string, unknown>) =>
+      bindArguments((await compileTypeScript(source)).entry, given, nobody)
+
+    for (const [given, expected] of [
+      [{}, /the required arguments 'city', 'days' were not given/],
+      [{ city: 'Oslo' }, /the required argument 'days' was not given/],
+      [{ ...good, city: null }, /'city' must be a string, not null/],
+      [{ ...good, city: 7 }, /'city' must be a string, not 7/],
+      [{ ...good, days: 'two' }, /'days' must be a number, not "two"/],
+      [{ ...good, unit: 'k' }, /'unit' must be one of "c", "f", not "k"/],
+      [{ ...good, tags: 'a' }, /'tags' must be an array whose items are of type string, not "a"/],
+      [{ ...good, tags: ['a', 1] }, /'tags' must be an array whose items are of type string/],
+      [{ ...good, flag: 'yes' }, /'flag' must be a boolean, not "yes"/],
+    ] as const)
+      it(`refuses ${JSON.stringify(given)}`, () => assert.rejects(bind(given), expected))
+
+    it('takes what fits, what the types leave open, and null for what may be left out', async () => {
+      const given = { ...good, tags: null, unit: 'f', flag: null, more: { any: 1 } }
+      assert.deepEqual(await bind(given), ['Oslo', undefined, { unit: 'f', days: 2 }, undefined, { any: 1 }])
+    })
   })
 
   it('exports a function that is not, and tells by its name which of several', async () => {

@@ -32,6 +32,17 @@ describe('the sources of tools', function () {
       }
     })
 
+    it('a mark of Windows at the head of the source is none of its text', async () => {
+      for (const source of [
+        typescript('\ufeff/** F. */\r\nexport function given() {}'),
+        python('\ufeff# loci: timeout 7s\r\ndef given():\r\n    """F."""'),
+      ]) {
+        const tool = await sources.derive(source)
+        assert.deepEqual([tool.name, tool.description], ['given', 'F.'])
+        if (source.source_type === 'python') assert.equal(tool.permissions.timeout_ms, 7000)
+      }
+    })
+
     it('json_schema tells which of several functions is meant', async () => {
       const tool = await sources.derive(typescript('function given(x) {}\nfunction other() {}'), {
         json_schema,
@@ -50,6 +61,18 @@ describe('the sources of tools', function () {
         json_schema: { ...json_schema, description: '' },
       })
       assert.equal(tool.json_schema.description, 'From here.')
+    })
+
+    it('says how a context is filled that is the first parameter', async () => {
+      const untyped = await sources.derive(typescript('/** F. */\nexport function f(context: any) {}'))
+      assert.match(untyped.warnings.join(), /Line 2: context is an argument for the model here/)
+      const head = "import type { ToolContext } from 'loci/tool'\n/** F. */\n"
+      const typed = await sources.derive(typescript(`${head}export function f(context: ToolContext) {}`))
+      assert.deepEqual([typed.json_schema.parameters.properties, typed.warnings], [{}, []])
+      await assert.rejects(
+        sources.derive(typescript(`${head}export function f(given: ToolContext) {}`)),
+        /ToolContext has no JSON type: name the second parameter `context`/,
+      )
     })
 
     it('a name in json_schema that models cannot take is refused', async () => {
