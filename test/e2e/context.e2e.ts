@@ -231,6 +231,7 @@ describe('the composer and the Context panel in the workbench', () => {
       await workbench.command('Loci: Open Context')
       const frame = await panel()
       await frame.locator('.legend').waitFor()
+      assert.equal(await workbench.page.locator('.tab', { hasText: 'Context: Scout' }).count(), 1)
       await look(`context ${theme}`)
       const colour = await frame.evaluate<string>(
         "getComputedStyle(document.querySelector('loci-context').shadowRoot.querySelector('.bar .fill')).fill",

@@ -1,4 +1,4 @@
-import { commands, Disposable, ViewColumn, window, type WebviewPanel } from 'vscode'
+import { commands, Disposable, TabInputWebview, ViewColumn, window, type WebviewPanel } from 'vscode'
 import {
   parseContextState,
   type ContextCommands,
@@ -47,7 +47,7 @@ export function registerContext(services: Services): void {
     })
     panels.set(agentId, { panel, session })
     panel.onDidDispose(() => {
-      panels.delete(agentId)
+      if (panels.get(agentId)?.panel === panel) panels.delete(agentId)
       session.close()
     })
   }
@@ -63,7 +63,8 @@ export function registerContext(services: Services): void {
       deserializeWebviewPanel(panel, value) {
         const state = parseContextState(value)
         // Its agent may have got another tab before this one was looked at again.
-        if (state && !panels.has(state.agentId)) show(panel, state)
+        if (state) panels.get(state.agentId)?.panel.dispose()
+        if (state) show(panel, state)
         else panel.dispose()
         return Promise.resolve()
       },
@@ -76,13 +77,24 @@ export function registerContext(services: Services): void {
       const open = panels.get(agentId)
       // Another conversation of the agent: its page is made anew, with it.
       if (open && open.session.conversationId === target.conversationId) return open.panel.reveal()
-      open?.panel.dispose()
       const title = contextTitle(library.agents.get(agentId)?.name ?? t('agent'))
+      if (open) open.panel.dispose()
+      else await closeUnseen(title)
       const options = { enableFindWidget: true }
       show(window.createWebviewPanel(CONTEXT_VIEW_TYPE, title, ViewColumn.Active, options), target)
     }),
     new Disposable(() => everyPanel((session) => session.close())),
   )
+}
+
+/** Closes a tab of this title that was there before a reload of the window, and has not been looked at since. */
+async function closeUnseen(title: string): Promise<void> {
+  const tabs = window.tabGroups.all.flatMap((group) => group.tabs)
+  const unseen = tabs.filter(
+    ({ input, label }) =>
+      label === title && input instanceof TabInputWebview && input.viewType.endsWith(CONTEXT_VIEW_TYPE),
+  )
+  await window.tabGroups.close(unseen)
 }
 
 /** The row or target that the command was called with; null when it came from the palette or a title. */
