@@ -104,19 +104,6 @@ export function defineModelsSuite(): void {
       )
     })
 
-    it('are allowed by the user, who picks one', async () => {
-      const before = vendor.requests.length
-      vendor.next.push({ text: ['ready'] })
-      const done = vscode.commands.executeCommand('loci.useEditorModels')
-      // The list may still be coming.
-      await eventually('the first model is picked and asked', async () => {
-        await vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem')
-        return vendor.requests.length > before
-      })
-      await done
-      assert.match(vendor.requests.at(-1)?.texts.join() ?? '', /"ready"/)
-    })
-
     const ask = async (model: vscode.LanguageModelChat, text: string, token?: vscode.CancellationToken) => {
       const messages = [vscode.LanguageModelChatMessage.User(text)]
       return model.sendRequest(messages, {}, token)
