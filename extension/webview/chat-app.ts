@@ -18,8 +18,8 @@ import type { Pending } from './approval-bar.ts'
 import { openChannel, type Channel } from './channel.ts'
 import { chatStyles } from './chat-styles.ts'
 import type { ComposerEvents, LociComposer } from './composer/composer.ts'
-import { onHighlighter } from './highlight.ts'
-import { forgetRendered } from './markdown.ts'
+import { highlighted, onHighlighter } from './highlight.ts'
+import { forgetRendered, highlightWith } from './markdown.ts'
 import {
   chooseState,
   earlierButton,
@@ -104,6 +104,7 @@ export class LociChat extends LitElement {
     this.#scroller = new Scroller(root, () => this.requestUpdate())
     this.#facts = new ToolFacts(this.#channel, () => this.requestUpdate())
     root.addEventListener('click', this.#onClick)
+    highlightWith(highlighted)
     onHighlighter(() => {
       forgetRendered()
       this.#look++

@@ -1,10 +1,10 @@
-/** What turns code into coloured HTML; loaded when the first code is shown. */
-type Highlighter = (code: string, language: string) => string | null
+import type { Highlight } from './markdown.ts'
 
 /** Longer code is shown without colours; in characters. */
 const LONGEST = 60_000
 
-let highlighter: Highlighter | null = null
+/** What turns code into coloured HTML; loaded when the first code is shown. */
+let highlighter: Highlight | null = null
 let loading: Promise<void> | null = null
 let loaded: () => void = () => undefined
 

@@ -1,5 +1,13 @@
 import MarkdownIt from 'markdown-it'
-import { highlighted } from './highlight.ts'
+
+/** HTML of code in a language; null when it is to be shown plain. */
+export type Highlight = (code: string, language: string) => string | null
+let highlight: Highlight = () => null
+
+/** Code is shown by `next` from now on; without it, plain. */
+export function highlightWith(next: Highlight): void {
+  highlight = next
+}
 
 /** Where a link may lead. Anything else, `command:` and `javascript:` among it, stays text. */
 const SAFE_LINK = /^(?:https?:\/\/|mailto:)/i
@@ -32,7 +40,7 @@ markdown.renderer.rules['code_block'] = (tokens, index) => codeBlock(tokens[inde
 /** `data-act` is what the chat does with the text of the block. */
 function codeBlock(code: string, language: string): string {
   const label = escapeHtml(language.slice(0, 30))
-  const inner = highlighted(code, language) ?? escapeHtml(code)
+  const inner = highlight(code, language) ?? escapeHtml(code)
   return `<div class="code"><div class="code-bar"><span>${label}</span><button data-act="copy" title="Copy the code">Copy</button><button data-act="insert" title="Insert into the editor that was active last">Insert at Cursor</button></div><pre tabindex="0"><code>${inner}</code></pre></div>`
 }
 

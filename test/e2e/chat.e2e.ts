@@ -10,6 +10,8 @@ import { startScriptedModel, type ScriptedModel } from '../support/scripted-mode
 import { openWorkbench, VSIX, type Chat, type Workbench } from './workbench.ts'
 
 const shots = process.env['LOCI_E2E_SHOTS']
+// Of the page, in functions that run there: Node's types know no page.
+declare function requestAnimationFrame(callback: (time: number) => void): number
 
 describe('the chat in the workbench', () => {
   let model: ScriptedModel

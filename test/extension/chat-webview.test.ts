@@ -5,6 +5,23 @@ import { openChatBrowser, type ChatBrowser, type ChatPage } from '../support/cha
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { startScriptedModel, type ScriptedModel } from '../support/scripted-model.ts'
 
+// What functions that run in the page use of it: Node's types know no page.
+interface PageElement {
+  textContent: string | null
+  className: string
+  localName: string
+  scrollHeight: number
+  shadowRoot: (PageElement & { activeElement: PageElement | null }) | null
+  querySelector(selector: string): PageElement | null
+}
+declare const window: { owned?: unknown; told: string[] }
+declare const document: PageElement
+declare function requestAnimationFrame(callback: (time: number) => void): number
+declare class MutationObserver {
+  constructor(callback: () => void)
+  observe(target: PageElement, options: { childList: boolean }): void
+}
+
 describe('the chat in a browser', function () {
   this.timeout(60_000)
   let model: ScriptedModel
@@ -333,24 +350,24 @@ describe('the chat in a browser', function () {
     await answer.getByText('js').first().hover()
     const links = await answer
       .locator('a')
-      .evaluateAll((all) => all.map((a) => (a as HTMLAnchorElement).protocol))
+      .evaluateAll((all) => all.map((a) => (a as unknown as { protocol: string }).protocol))
     assert.deepEqual([...new Set(links)], ['https:'])
     assert.equal(await answer.locator('script, img, iframe, style, link, base').count(), 0)
-    assert.equal(await chat.page.evaluate(() => (window as unknown as { owned?: unknown }).owned), undefined)
+    assert.equal(await chat.page.evaluate(() => window.owned), undefined)
     assert.deepEqual(chat.foreign, [])
   })
 
   it('says politely what is written, sentence by sentence', async () => {
     await chat.page.evaluate(() => {
       const told: string[] = []
-      ;(window as unknown as { told: string[] }).told = told
+      window.told = told
       const said = document.querySelector('loci-chat')?.shadowRoot?.querySelector('div.said')
       if (said)
         new MutationObserver(() => told.push(said.textContent ?? '')).observe(said, { childList: true })
     })
     await say('Tell me', { text: ['It **was** night. ', 'The moon sh', 'one. The e', 'nd'] })
     const told = await eventually('all is said', async () => {
-      const list = await chat.page.evaluate(() => (window as unknown as { told: string[] }).told)
+      const list = await chat.page.evaluate(() => window.told)
       return list.at(-1)?.endsWith('End of the answer.') ? list.join(' ') : null
     })
     assert.match(
@@ -413,7 +430,7 @@ describe('the chat in a browser', function () {
         await page.waitForFunction(
           (before) => {
             const root = document.querySelector('loci-chat')?.shadowRoot
-            return root?.querySelector('.list')?.scrollHeight !== before || !root.querySelector('.earlier')
+            return root?.querySelector('.list')?.scrollHeight !== before || !root?.querySelector('.earlier')
           },
           height,
           { timeout: 10_000 },
@@ -445,9 +462,9 @@ describe('the chat in a browser', function () {
       const place = () =>
         list.evaluate((el) => {
           const edge = el.getBoundingClientRect().top + 200
-          for (const row of el.querySelectorAll<HTMLElement>('.row')) {
+          for (const row of el.querySelectorAll('.row')) {
             const { top, bottom } = row.getBoundingClientRect()
-            if (bottom > edge) return { key: row.dataset['key'], top: Math.round(top) }
+            if (bottom > edge) return { key: row.getAttribute('data-key'), top: Math.round(top) }
           }
           return null
         })

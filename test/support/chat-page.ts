@@ -24,6 +24,12 @@ import {
 } from '../../extension/protocol.ts'
 import { CHROMIUM } from '../e2e/code-server.ts'
 
+// Of the page, in functions that run there: Node's types know no page.
+declare const window: Record<string, unknown> & {
+  postMessage(message: unknown, origin: string): void
+  keptState(): unknown
+}
+
 export interface ChatBrowser {
   /** A page with the chat; what it kept of an earlier page is given back to it, as VS Code does. */
   open(target: ChatTarget, server: LastingServer, options?: OpenOptions): Promise<ChatPage>
@@ -138,7 +144,7 @@ export async function openChatBrowser(): Promise<ChatBrowser> {
         }
       })
       await page.addInitScript((kept: unknown) => {
-        const view = window as unknown as Record<string, unknown>
+        const view: Record<string, unknown> = window
         let state = kept
         view['keptState'] = () => state
         view['acquireVsCodeApi'] = () => ({
@@ -155,7 +161,7 @@ export async function openChatBrowser(): Promise<ChatBrowser> {
         commands,
         foreign,
         errors,
-        state: () => page.evaluate(() => (window as unknown as { keptState(): unknown }).keptState()),
+        state: () => page.evaluate(() => window.keptState()),
         notify: post,
         async send(text) {
           const input = page.locator('loci-composer textarea')
