@@ -177,6 +177,20 @@ describe('MCP over HTTP', () => {
       }
     })
 
+    it('ends the stream of a call that it cancels, up to 2025-11-25', async () => {
+      await newAgent('Called off')
+      const headers = inSession(await session(other.url))
+      const params = { name: 'agent_send_message', arguments: message('Called off') }
+      const sent = send(other.url, { headers, body: { jsonrpc: '2.0', id: 7, method: 'tools/call', params } })
+      const asked = await model.request(0)
+      const cancel = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 7 } }
+      assert.equal((await send(other.url, { headers, body: cancel })).status, 202)
+      assert.equal(await withDeadline(asked.ended, 'the request to the model'), 'aborted')
+      const { status, text } = await withDeadline(sent, 'the end of the stream')
+      assert.equal(status, 200)
+      assert.doesNotMatch(text, /"id":7/)
+    })
+
     it('has cancelled the turn when it closed its request, from 2026-07-28 on', async () => {
       await newAgent('Closed')
       const host = await connectV2Http(other.url)
@@ -296,7 +310,7 @@ describe('MCP over HTTP', () => {
       assert.equal((await send(mounted, { headers: { origin }, body: INITIALIZE })).status, 403)
       // With a session and a stream open, it ends in order all the same.
       const open = await connectV1Http(mounted)
-      await open.subscribe('agent://x', () => undefined)
+      await open.subscribe('agent://By%202025-11-25', () => undefined)
       assert.deepEqual(await api.stop(), { code: 0, signal: null })
       await open.close()
     } finally {

@@ -67,6 +67,11 @@ describeHosts('resources and prompts', (suite) => {
       ['http://example.com', /not found/i],
     ] as const)
       await assert.rejects(suite.host.read(uri), words, uri)
+    if (suite.host.protocol === '2025-11-25')
+      await assert.rejects(
+        suite.host.subscribe('agent://Grace%20Hoper/memory/human', () => undefined),
+        /Did you mean 'Grace Hopper'/,
+      )
   })
 
   it('tells within a second of a block that another process has changed', async () => {
