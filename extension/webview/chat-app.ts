@@ -355,11 +355,10 @@ export class LociChat extends LitElement {
     this.#carried = asks < 0 || replaces !== null ? [] : items.splice(asks)
     this.#pending = null
     const cut = replaces === null ? -1 : items.findIndex((item) => 'id' in item && item.id === replaces)
-    if (cut >= 0) {
-      for (const item of items.slice(cut)) if ('id' in item) this.#aside.add(item.id)
-    }
+    for (const item of cut < 0 ? [] : items.slice(cut)) if ('id' in item) this.#aside.add(item.id)
     this.#editing = null
-    this.#setPast(items)
+    // The question of a turn that failed is known here by its own id only: its retry has it again.
+    this.#setPast(replaces !== null && cut < 0 ? this.#past : items)
   }
 
   #setPast(items: Item[]): void {
