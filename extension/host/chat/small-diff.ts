@@ -19,7 +19,7 @@ export function smallDiff(before: string, after: string): SmallDiff {
   const parts =
     before.length + after.length > LONGEST
       ? undefined
-      : diffLines(before, after, { timeout: 200, stripTrailingCr: true })
+      : diffLines(before, after, { timeout: 200, stripTrailingCr: true, ignoreNewlineAtEof: true })
   if (!parts) return { lines: [{ kind: 'gap', parts: [] }], added: countOf(after), removed: countOf(before) }
   const lines: DiffLine[] = []
   let added = 0
