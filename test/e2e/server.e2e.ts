@@ -162,15 +162,13 @@ async function startWithoutFeed(origin: string): Promise<{ url: string; close():
       outgoing.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}')
       return
     }
-    const { method, headers, url = '/' } = incoming
-    const asked = request(
-      new URL(url, origin),
-      { method, headers: { ...headers, host: undefined } },
-      (answer) => {
-        outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
-        answer.pipe(outgoing)
-      },
-    )
+    const { method, url = '/' } = incoming
+    // The server answers to its own name alone.
+    const { host: _, ...headers } = incoming.headers
+    const asked = request(new URL(url, origin), { method, headers }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(outgoing)
+    })
     asked.on('error', () => outgoing.destroy())
     incoming.pipe(asked)
   })
