@@ -102,17 +102,25 @@ async function upload(call: ToolCall, agent: AgentState, file: File): Promise<st
   )
   const id = uploaded.id ?? ''
   call.progress(`Reading ${file.name}`)
+  return call.aside(() => untilRead(call, agent, { folder_id: folder.id, id, name: file.name }))
+}
+
+async function untilRead(
+  { client, signal }: ToolCall,
+  agent: AgentState,
+  { folder_id, id, name }: { folder_id: string; id: string; name: string },
+): Promise<string> {
   for (const end = performance.now() + WAIT_MS; performance.now() < end;) {
-    const now = await client.letta.folders.files.retrieve(id, { folder_id: folder.id }, { signal })
+    const now = await client.letta.folders.files.retrieve(id, { folder_id }, { signal })
     if (now.processing_status === 'error')
       throw new AppError(
         'unsupported_media_type',
-        `${file.name} could not be read: ${now.error_message ?? 'nobody knows why'}.`,
+        `${name} could not be read: ${now.error_message ?? 'nobody knows why'}.`,
       )
     if (now.processing_status === 'completed')
-      return `${agent.name} has ${file.name} now (agent://${agent.id}/files/${id}). file_search looks into it.`
+      return `${agent.name} has ${name} now (agent://${agent.id}/files/${id}). file_search looks into it.`
     await aborted(AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]))
     signal.throwIfAborted()
   }
-  return `${file.name} is still being read; ${agent.name} will have it. file_search lists it.`
+  return `${name} is still being read; ${agent.name} will have it. file_search lists it.`
 }
