@@ -4,6 +4,7 @@ import { basename, dirname, extname, resolve } from 'node:path'
 import type { TestReport } from '../../shared/client/tool-tests.ts'
 import { messageOf } from '../../shared/schema/errors.ts'
 import { complain, EXIT, Failure } from '../failure.ts'
+import { testImports } from '../tools/test-imports.ts'
 import { findToolFiles, testPath } from '../tools/tool-file.ts'
 
 /**
@@ -35,7 +36,7 @@ export async function runTests(paths: string[], { json = false }: { json?: boole
   }
   if (typescript.length > 0) {
     const strip = process.features.typescript ? [] : ['--experimental-strip-types']
-    failed = !(await succeeds(process.execPath, [...strip, '--test', ...typescript]))
+    failed = !(await succeeds(process.execPath, [...strip, ...testImports(), '--test', ...typescript]))
   }
   for (const path of tests.filter((test) => extname(test) === '.py')) {
     const python = process.env['LOCI_PYTHON'] ?? 'python3'

@@ -1,9 +1,17 @@
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { LociClient } from '../../shared/client/http.ts'
-import { fileName, settingsName, settingsOf, type ToolFile } from '../../shared/client/tool-files.ts'
+import {
+  fileName,
+  jsonText,
+  readSource,
+  settingsName,
+  settingsOf,
+  type ToolFile,
+} from '../../shared/client/tool-files.ts'
 import { PACKAGE_JSON, refusedName, scaffold } from '../../shared/client/tool-templates.ts'
+import { isAppError } from '../../shared/schema/errors.ts'
 import { complain, EXIT, Failure } from '../failure.ts'
 import { bytes, count, progressLine, quoted } from '../progress.ts'
 import { dim, plain } from '../terminal.ts'
@@ -35,34 +43,34 @@ export async function runNew(
     process.stdout.write(`${plain(join(folder, file.name))}\n`)
   }
   const path = quoted(join(folder, files[0]?.name ?? ''))
-  const zod = options.zod ? ' (it imports loci and zod: npm install --save-dev loci zod)' : ''
-  note(`Try it with: loci tools run ${path} --arg person=Ada${zod}`)
+  note(`Try it with: loci tools run ${path} --arg person=Ada`)
 }
 
 /** `loci tools check`: the schema of each tool on stdout, what is odd on stderr; fails when one cannot be read. */
 export async function runCheck(paths: string[], options: Place): Promise<void> {
-  const files = await Promise.all((await findToolFiles(paths)).map(readToolFile))
+  const found = await findToolFiles(paths)
   const failed = await withClient(options, async (client) => {
     let failures = 0
     const schemas: unknown[] = []
-    for (const file of files) {
+    for (const path of found) {
       try {
+        const file = await readToolFile(path)
         const { json_schema, warnings } = await check(client, file)
         for (const { message, line, column } of warnings)
           complain(`${place(file.path, line, column)}: ${message}`)
         schemas.push(json_schema)
       } catch (error) {
-        if (!(error instanceof Failure)) throw error
+        if (!(error instanceof Failure || isAppError(error))) throw error
         failures++
         for (const line of error.message.split('\n')) complain(line)
       }
     }
-    const shown = files.length === 1 ? schemas[0] : schemas
+    const shown = found.length === 1 ? schemas[0] : schemas
     if (schemas.length > 0) process.stdout.write(`${plain(JSON.stringify(shown, null, 2))}\n`)
     return failures
   })
   if (failed > 0) process.exitCode = EXIT.failure
-  else if (files.length > 1) note(`${count(files.length, 'tool')} checked.`)
+  else if (found.length > 1) note(`${count(found.length, 'tool')} checked.`)
 }
 
 export interface RunOptions extends Place {
@@ -216,18 +224,22 @@ export async function runPull(names: string[], options: Place & Folder & { force
     await mkdir(folder, { recursive: true })
     for (const found of tools) {
       const [name, tool] = typeof found === 'string' ? [found, undefined] : [found.name, found]
-      await pull(folder, ownTool(name, tool), options.force === true)
+      await pull(client, folder, ownTool(name, tool), options.force === true)
     }
   })
 }
 
-async function pull(folder: string, tool: ReturnType<typeof ownTool>, force: boolean): Promise<void> {
+async function pull(
+  client: LociClient,
+  folder: string,
+  tool: ReturnType<typeof ownTool>,
+  force: boolean,
+): Promise<void> {
   const path = join(folder, basename(fileName(tool)))
   const here = existsSync(path) ? await readToolFile(path) : null
-  const settings = settingsOf(tool)
+  const settings = settingsOf(tool, await readSource(client, tool))
   const text = Object.keys(settings).length === 0 ? null : `${JSON.stringify(settings, null, 2)}\n`
-  const same =
-    here?.source_code === tool.source_code && JSON.stringify(here.settings) === JSON.stringify(settings)
+  const same = here?.source_code === tool.source_code && jsonText(here.settings) === jsonText(settings)
   if (same) {
     note(`${path}: unchanged`)
     return
@@ -236,6 +248,7 @@ async function pull(folder: string, tool: ReturnType<typeof ownTool>, force: boo
     throw new Failure(`${path} differs from the server's and was kept. Replace it with --force.`)
   await writeFile(path, tool.source_code)
   if (text !== null) await writeFile(settingsName(path), text)
+  else await rm(settingsName(path), { force: true })
   process.stdout.write(`${plain(path)}\n`)
 }
 

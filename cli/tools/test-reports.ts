@@ -7,6 +7,7 @@ import { inspect } from 'node:util'
 import { parseReport, type TestFailure, type TestReport } from '../../shared/client/tool-tests.ts'
 import { messageOf } from '../../shared/schema/errors.ts'
 import { Failure } from '../failure.ts'
+import { testImports } from './test-imports.ts'
 
 /** Runs test files with Node's own runner, and tells of each test when it has ended. */
 export async function* reportsOfNode(files: string[]): AsyncGenerator<TestReport> {
@@ -14,7 +15,7 @@ export async function* reportsOfNode(files: string[]): AsyncGenerator<TestReport
   const path: string[] = []
   // Its children run the files, and read their types away only when told to on older Nodes.
   if (!process.features.typescript) process.env['NODE_OPTIONS'] = '--experimental-strip-types'
-  for await (const { type, data } of run({ files })) {
+  for await (const { type, data } of run({ files, execArgv: testImports() })) {
     if (type === 'test:stdout' || type === 'test:stderr') yield { output: data.message }
     if (type === 'test:start') path.splice(data.nesting, path.length, data.name)
     if (type !== 'test:pass' && type !== 'test:fail') continue

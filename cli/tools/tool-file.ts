@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import {
   isToolName,
@@ -10,8 +10,10 @@ import {
   TOOLS_FOLDER as FOLDER,
   type ToolFile,
 } from '../../shared/client/tool-files.ts'
+import { MAX_TOOL_SOURCE } from '../../shared/schema/tool-name.ts'
 import { messageOf } from '../../shared/schema/errors.ts'
 import { Failure } from '../failure.ts'
+import { bytes } from '../progress.ts'
 
 /** Where tools of a workspace are. */
 export const TOOLS_FOLDER = join(...FOLDER)
@@ -25,13 +27,32 @@ export function testPath(path: string): string {
 export async function readToolFile(path: string): Promise<ToolFile> {
   const source_type = languageOf(path)
   if (!source_type) throw new Failure(`${path} is no tool: tools are .ts or .py files.`)
-  const source_code = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new Failure(`${path} cannot be read: ${messageOf(error)}`, { cause: error })
-  })
+  const source_code = await readText(path)
+  if (source_code.length > MAX_TOOL_SOURCE)
+    throw new Failure(
+      `${path} has ${source_code.length.toLocaleString('en')} characters, and ${MAX_TOOL_SOURCE.toLocaleString('en')} is the most: keep data in files, or use a package.`,
+    )
   const beside = settingsName(path)
-  const settings = existsSync(beside) ? parseToolSettings(await readFile(beside, 'utf8'), shown(beside)) : {}
+  const settings = existsSync(beside) ? parseToolSettings(await readText(beside), shown(beside)) : {}
   return { path: shown(path), source_type, source_code, settings }
 }
+
+/** A file of text, byte for byte; what never ends, such as a pipe or a device, is not even opened. */
+async function readText(path: string): Promise<string> {
+  try {
+    const found = await stat(path)
+    if (!found.isFile()) throw new Error('it is no file')
+    if (found.size > MAX_BYTES)
+      throw new Error(`it has ${bytes(found.size)}, and ${bytes(MAX_BYTES)} is the most`)
+    return utf8.decode(await readFile(path))
+  } catch (error) {
+    const why = error instanceof TypeError ? 'it is not UTF-8; save it as such' : messageOf(error)
+    throw new Failure(`${path} cannot be read: ${why}.`, { cause: error })
+  }
+}
+
+const MAX_BYTES = MAX_TOOL_SOURCE * 4
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** The tools that are meant: the files named, those in folders named, or all of the workspace's. */
 export async function findToolFiles(paths: readonly string[]): Promise<string[]> {
@@ -48,14 +69,15 @@ export async function findToolFiles(paths: readonly string[]): Promise<string[]>
       found.push(path)
       continue
     }
-    const names = await readdir(path).catch((error: unknown) => {
+    const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
       throw new Failure(`${path} is neither a .ts or .py file nor a folder: ${messageOf(error)}`, {
         cause: error,
       })
     })
     found.push(
-      ...names
-        .filter(isToolName)
+      ...entries
+        .filter((entry) => !entry.isDirectory() && isToolName(entry.name))
+        .map(({ name }) => name)
         .toSorted()
         .map((name) => join(path, name)),
     )

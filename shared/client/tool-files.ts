@@ -1,3 +1,4 @@
+import type { LociClient } from './http.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
 
 /** The folder of a workspace's tools, part by part. */
@@ -100,8 +101,16 @@ export function parseToolSettings(text: string, shown: string): ToolSettings {
   return value
 }
 
-/** What a tool of a server has that its source does not say: the settings of its file. */
-export function settingsOf(tool: ToolSettings): ToolSettings {
+/** What a source says of its tool when nothing is given besides it. */
+interface SourceSchema {
+  json_schema: Record<string, unknown> | null
+}
+
+/**
+ * What a tool of a server has that its source does not say: the settings of its file. `says` is what the source says, as
+ * `readSource` finds it.
+ */
+export function settingsOf(tool: ToolSettings, says: SourceSchema): ToolSettings {
   const { tags, return_char_limit, default_requires_approval, enable_parallel_execution } = tool
   const { pip_requirements, npm_requirements, args_json_schema } = tool
   return {
@@ -109,9 +118,43 @@ export function settingsOf(tool: ToolSettings): ToolSettings {
     ...(return_char_limit === undefined || return_char_limit === 50_000 ? {} : { return_char_limit }),
     ...(default_requires_approval ? { default_requires_approval } : {}),
     ...(enable_parallel_execution ? { enable_parallel_execution } : {}),
+    ...givenSchema(tool, says.json_schema),
     ...(args_json_schema ? { args_json_schema } : {}),
     ...(pip_requirements?.length ? { pip_requirements } : {}),
     ...(npm_requirements?.length ? { npm_requirements } : {}),
+  }
+}
+
+/** The description or the schema that was given for a tool, if any was: with it a push makes the same tool again. */
+function givenSchema(
+  { json_schema, description }: ToolSettings,
+  derived: SourceSchema['json_schema'],
+): ToolSettings {
+  if (!json_schema || jsonText(json_schema) === jsonText(derived)) return {}
+  const described = derived && { ...derived, description: json_schema['description'] }
+  if (jsonText(json_schema) !== jsonText(described)) return { json_schema }
+  return description ? { description } : {}
+}
+
+/**
+ * What the source of a tool says by itself; its schema is null where it cannot be read (or where nothing can read it: a
+ * Python tool on a server without Python), so that its schema must have been given. Throws what the client throws.
+ */
+export async function readSource(
+  { letta }: Pick<LociClient, 'letta'>,
+  {
+    source_code,
+    source_type,
+    args_json_schema,
+  }: ToolSettings & Pick<ToolFile, 'source_code' | 'source_type'>,
+): Promise<SourceSchema> {
+  const body = { source_code, source_type, args_json_schema }
+  try {
+    // What our own server answers; the shape is that of shared/schema.
+    return (await letta.post('/v1/tools/check', { body })) as SourceSchema
+  } catch (error) {
+    if ((error as { status?: unknown } | null)?.status === 400) return { json_schema: null }
+    throw error
   }
 }
 

@@ -1,4 +1,4 @@
-import { MAX_TOOL_NAME } from '../schema/tool-name.ts'
+import { BUILTIN_TOOL_NAMES, MAX_TOOL_NAME } from '../schema/tool-name.ts'
 
 /** A file of a new tool: its name in the folder, and its text. */
 export interface NewFile {
@@ -9,9 +9,29 @@ export interface NewFile {
 /** What a new tool is written in: an exported TypeScript function, TypeScript with a zod schema, or Python. */
 export type Style = 'function' | 'zod' | 'python'
 
+/** What no function can be called in TypeScript or Python, and what the tests of a new tool call otherwise. */
+const WORDS: ReadonlySet<string> = new Set(
+  (
+    'arguments await break case catch class const continue debugger default delete do else enum eval export extends ' +
+    'false finally for function if implements import in instanceof interface let new null package private protected ' +
+    'public return static super switch this throw true try typeof undefined var void while with yield ' +
+    'False None True and as assert async def del elif except from global is lambda nonlocal not or pass raise ' +
+    'test tool typing unittest z Literal'
+  ).split(' '),
+)
+
 /** Why a new tool cannot have this name, which is one of its function and its file, too; null when it can. */
 export function refusedName(name: string): string | null {
-  if (/^[A-Za-z_]\w*$/.test(name) && name.length <= MAX_TOOL_NAME) return null
+  const such = 'Choose another, such as get_weather.'
+  if (/^[A-Za-z_]\w*$/.test(name) && name.length <= MAX_TOOL_NAME) {
+    if (BUILTIN_TOOL_NAMES.has(name))
+      return `'${name}' cannot be the name of a tool: it is the name of a built-in tool. ${such}`
+    if (WORDS.has(name))
+      return `'${name}' cannot be the name of a tool: it has a meaning of its own in TypeScript, in Python, or in their tests. ${such}`
+    if (/^(_|test_)/.test(name))
+      return `'${name}' cannot be the name of a tool: files whose names begin with _ or test_ are none. ${such}`
+    return null
+  }
   return `'${name}' cannot be the name of a tool: use letters, digits and '_', at most ${MAX_TOOL_NAME}, such as get_weather.`
 }
 

@@ -1,11 +1,9 @@
 import * as z from 'zod'
 import { tag } from './names.ts'
 import { jsonObject } from './page.ts'
-import { MAX_TOOL_NAME } from './tool-name.ts'
+import { MAX_TOOL_NAME, MAX_TOOL_SOURCE } from './tool-name.ts'
 import { requirement } from './tool.ts'
 
-/** Characters of a tool's source. */
-export const MAX_TOOL_SOURCE = 512 * 1024
 /** Packages that one tool may ask for, of each language. */
 const MAX_REQUIREMENTS = 50
 

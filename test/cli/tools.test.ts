@@ -68,8 +68,10 @@ describe('loci tools', () => {
       const called = await run('run', path(file), '--arg', 'person=Ada', '--arg', 'language=de')
       assert.equal(called.stdout, 'Guten Tag, Ada!\n', called.stderr)
     }
-    const tested = await run('test', path('greet_py.py'))
-    assert.equal(tested.code, 0, tested.stderr)
+    const tested = await run('test')
+    assert.equal(tested.code, 0, tested.stderr + tested.stdout)
+    const told = await run('test', '--json', path('greet_zod.ts'))
+    assert.equal(told.code, 0, told.stderr + told.stdout)
   })
 
   it('says what a push changes, changes nothing twice, and with --dry-run nothing at all', async () => {
@@ -107,6 +109,74 @@ describe('loci tools', () => {
     assert.equal(await readFile(join(project, 'elsewhere', 'greet.ts'), 'utf8'), 'mine')
     assert.equal((await run('pull', 'greet', '--dir', 'elsewhere', '--force')).code, 0)
     assert.equal(await readFile(join(project, 'elsewhere', 'greet.ts'), 'utf8'), source)
+  })
+
+  it('pulls the schema and the description that were given for a tool, and pushes the same tool again', async () => {
+    const server = start(process.execPath, [LOCI, 'server', '--port', '0'], env)
+    try {
+      const [url = ''] = await server.waitFor(/http:\/\/127\.0\.0\.1:\d+/)
+      const { tools } = new Letta({ baseURL: url, apiKey: null })
+      const source_code = '/** Q. */\nexport function q(a: string) {\n  return a\n}\n'
+      const source = { source_code, source_type: 'typescript' }
+      const parameters = { type: 'object', properties: { a: { type: 'string', maxLength: 5 } } }
+      const named = await tools.create({
+        ...source,
+        json_schema: { name: 'myname', description: 'MY OWN', parameters },
+      })
+      const plain = await tools.create({ ...source, description: 'Other words.' })
+      assert.equal((await run('pull', '--url', url)).code, 0)
+      assert.match(await readFile(path('myname.tool.json'), 'utf8'), /"MY OWN"/)
+      assert.deepEqual(JSON.parse(await readFile(path('q.tool.json'), 'utf8')), {
+        description: 'Other words.',
+      })
+      const pushed = await run('push', '--url', url)
+      assert.equal(pushed.code, 0, pushed.stderr)
+      assert.match(pushed.stderr, /myname: unchanged\nq: unchanged/)
+      const again = await run('pull', '--url', url)
+      assert.deepEqual(again.stderr.trim().split('\n').toSorted(), [
+        `${join('.loci', 'tools', 'myname.ts')}: unchanged`,
+        `${join('.loci', 'tools', 'q.ts')}: unchanged`,
+      ])
+      // A server that has them not yet gets the same.
+      assert.equal((await run('push')).code, 0)
+      assert.equal((await run('pull', '--dir', 'back')).code, 0)
+      for (const file of ['myname.tool.json', 'q.tool.json'])
+        assert.equal(await readFile(join(project, 'back', file), 'utf8'), await readFile(path(file), 'utf8'))
+      assert.notEqual(named.id, plain.id)
+    } finally {
+      await server.stop()
+    }
+  })
+
+  it('fails when an argument is missing or of another type', async () => {
+    await run('new', 'greet')
+    for (const [args, expected] of [
+      [
+        [],
+        /^loci: Error executing function greet: TypeError: the required argument 'person' was not given$/m,
+      ],
+      [['--args', '{"person": 7}'], /^loci: .*the argument 'person' must be a string, not 7$/m],
+      [['--arg', 'person=Ada', '--arg', 'language=fr'], /'language' must be one of "en", "de", not "fr"$/m],
+    ] as const) {
+      const { code, stdout, stderr } = await run('run', path('greet.ts'), ...args)
+      assert.deepEqual([code, stdout], [1, ''])
+      assert.match(stderr, expected)
+    }
+  })
+
+  it('checks the others when one is no file, too large, endless or not UTF-8', async () => {
+    await run('new', 'greet')
+    await mkdir(path('folder.ts'))
+    await writeFile(path('large.ts'), `// ${'x'.repeat(600_000)}`)
+    await writeFile(path('latin.py'), Buffer.from('# caf\xe9', 'latin1'))
+    if (process.platform !== 'win32') assert.equal(spawnSync('mkfifo', [path('pipe.ts')]).status, 0)
+    const { code, stdout, stderr } = await run('check')
+    assert.equal(code, 1)
+    assert.match(stdout, /"name": "greet"/)
+    assert.doesNotMatch(stderr, /folder/)
+    assert.match(stderr, /large\.ts has 600,003 characters, and 524,288 is the most/)
+    assert.match(stderr, /latin\.py cannot be read: it is not UTF-8/)
+    if (process.platform !== 'win32') assert.match(stderr, /pipe\.ts cannot be read: it is no file/)
   })
 
   it('works on a running server', async () => {
@@ -249,6 +319,8 @@ describe('loci tools', () => {
       [['new', 'greet'], /there is a .*greet\.ts and/],
       [['new', 'get weather'], /cannot be the name of a tool/],
       [['new', 'both', '--zod', '--python'], /not both/],
+      [['new', 'class'], /'class' cannot be the name of a tool/],
+      [['new', 'memory_insert'], /the name of a built-in tool/],
       [['check', 'none.ts'], /none\.ts cannot be read/],
       [['check', path('strange.ts')], /'colour', which no tool has/],
       [['run', 'nothing'], /There is no tool 'nothing'/],

@@ -15,7 +15,7 @@ const STYLES: { label: string; description: string; detail: string; style: Style
   {
     label: `$(symbol-interface) ${t('TypeScript with zod')}`,
     description: t('a schema written out'),
-    detail: t('It imports loci and zod: npm install --save-dev loci zod'),
+    detail: t('It imports loci/tool and zod, which need not be installed to run or test it'),
     style: 'zod',
   },
   {

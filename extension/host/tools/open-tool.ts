@@ -1,5 +1,11 @@
 import { Uri, window, workspace } from 'vscode'
-import { fileName, languageOf, settingsName, settingsOf } from '../../../shared/client/tool-files.ts'
+import {
+  fileName,
+  languageOf,
+  readSource,
+  settingsName,
+  settingsOf,
+} from '../../../shared/client/tool-files.ts'
 import type { Services } from '../services.ts'
 import { showTool } from './new-tool.ts'
 import { findTool } from './outline.ts'
@@ -67,7 +73,8 @@ async function fileOf(name: string): Promise<Uri | null> {
 export async function pullTool(given: unknown, { server }: Services): Promise<void> {
   const uri = given instanceof Uri ? given : window.activeTextEditor?.document.uri
   if (!uri) return
-  const tool = await toolNamed(await server.client(), serverToolName(uri))
+  const client = await server.client()
+  const tool = await toolNamed(client, serverToolName(uri))
   if (!tool) throw new Error(t('There is no tool {0} on the server any more.', serverToolName(uri)))
   const { name, source_code, source_type } = tool
   if (source_code === null || (source_type !== 'python' && source_type !== 'typescript'))
@@ -84,8 +91,8 @@ export async function pullTool(given: unknown, { server }: Services): Promise<vo
   const file = Uri.joinPath(toolsFolder(folder), fileName({ name, source_type }))
   if (!(await mayReplace(file, tool))) return
   const write = (target: Uri, text: string) => workspace.fs.writeFile(target, new TextEncoder().encode(text))
+  const settings = settingsOf(tool, await readSource(client, { ...tool, source_code, source_type }))
   await write(file, source_code)
-  const settings = settingsOf(tool)
   if (Object.keys(settings).length > 0)
     await write(file.with({ path: settingsName(file.path) }), `${JSON.stringify(settings, null, 2)}\n`)
   await showTool(file)
