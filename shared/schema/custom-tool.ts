@@ -87,6 +87,8 @@ export type CreateTool = z.infer<typeof createTool>
 export const updateTool = z.object({
   ...source,
   ...settings,
+  /** That of the source or the schema, as clients send it that give a whole tool back: no other is taken. */
+  name: z.string().nullish(),
   source_code: sourceCode.nullish(),
   source_type: sourceType.nullish(),
 })

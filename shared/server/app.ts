@@ -185,7 +185,7 @@ function queryOf(queries: Record<string, string[]>): Record<string, string | str
 }
 
 async function bodyOf(request: Request, route: Route): Promise<unknown> {
-  const value = await readJson(request)
+  const value = await readJson(request, route.verbatim)
   if (value !== undefined) return value
   if (route.optional_body) return {}
   throw new AppError('validation', 'body: a JSON object is expected, and the request has no body')

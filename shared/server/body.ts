@@ -8,11 +8,11 @@ const MAX_VALUES = 100_000
 
 /**
  * The JSON of a request's body, whatever its content type says; undefined for an empty one. Lone surrogates are replaced
- * and NUL is left out, as neither can be stored by every engine. Throws `unsupported_media_type` for a compressed one,
- * `too_large` as soon as too much has come,
- * `invalid_argument` for bytes that are no UTF-8, `validation` for what is no JSON.
+ * and NUL is left out, as neither can be stored by every engine; in the fields that `verbatim` names NUL is refused.
+ * Throws `unsupported_media_type` for a compressed one, `too_large` as soon as too much has come, `invalid_argument` for
+ * bytes that are no UTF-8, `validation` for what is no JSON and for a NUL.
  */
-export async function readJson(request: Request): Promise<unknown> {
+export async function readJson(request: Request, verbatim: readonly string[] = []): Promise<unknown> {
   const encoding = request.headers.get('content-encoding')?.trim() ?? ''
   if (encoding !== '' && encoding.toLowerCase() !== 'identity')
     throw new AppError(
@@ -35,7 +35,28 @@ export async function readJson(request: Request): Promise<unknown> {
   } catch (error) {
     throw new AppError('validation', `body: not valid JSON: ${messageOf(error)}`)
   }
-  return /\\u(?:0000|d[89a-f])/i.test(text) ? cleaned(value) : value
+  if (!/\\u(?:0000|d[89a-f])/i.test(text)) return value
+  for (const field of verbatim) {
+    const place = placeOfNul((value as Record<string, unknown> | null)?.[field], `body.${field}`)
+    if (place !== null)
+      throw new AppError(
+        'validation',
+        `${place}: has a NUL character (\\u0000), which nothing here can take; leave it out`,
+      )
+  }
+  return cleaned(value)
+}
+
+/** Where the first text with a NUL is; null: nowhere. */
+function placeOfNul(value: unknown, at: string): string | null {
+  if (typeof value === 'string') return value.includes('\0') ? at : null
+  if (typeof value !== 'object' || value === null) return null
+  for (const [key, item] of Object.entries(value)) {
+    if (key.includes('\0')) return at
+    const place = placeOfNul(item, `${at}.${key}`)
+    if (place !== null) return place
+  }
+  return null
 }
 
 async function readBytes(request: Request): Promise<Uint8Array> {

@@ -31,6 +31,8 @@ interface RouteSpec<P, Q, B> {
   /** A JSON body. With `optional_body` an empty one counts as `{}`. */
   body?: B
   optional_body?: boolean
+  /** Fields of the body that are code or data for code: a NUL in them is refused, elsewhere it is left out. */
+  verbatim?: readonly string[]
   /** Fields of a multipart form beside its `file`, for the API document: the handler reads the request itself. */
   form?: z.ZodType
   /** Shape of the JSON answer, for the API document and its tests; `empty` is status 204. */

@@ -46,6 +46,52 @@ describe("tools of one's own", () => {
   let t: TestLoci
   withLociEach((started) => ({ model, t } = started))
 
+  it('are told of a project that their agent has', async () => {
+    const { id } = await upsert(
+      'export function whose(): string {\n  return process.env.LETTA_PROJECT_ID ?? "nobody"\n}',
+      { source_type: 'typescript' },
+    )
+    for (const [project_id, expected] of [
+      ['project-7', 'project-7'],
+      [null, 'nobody'],
+    ] as const) {
+      const agent = await t.letta.agents.create({ model: SCRIPTED, tool_ids: [id], project_id })
+      const { func_return } = await t.letta.agents.tools.run('whose', { agent_id: agent.id })
+      assert.equal(func_return, expected)
+    }
+  })
+
+  it('keep the name that their source says: another is refused, the same is taken', async () => {
+    const { id, name } = await upsert(python('first', 'return "1"'))
+    const path = `/v1/tools/${id}`
+    const refused = await t.http('PATCH', path, { name: 'second', description: 'New.' })
+    assert.equal(refused.status, 400)
+    assert.match(JSON.stringify(refused.body), /cannot be renamed to 'second' by itself: rename its function/)
+    assert.equal((await t.letta.tools.retrieve(id)).description, 'Does it.')
+    assert.equal((await t.http('PATCH', path, { name, description: 'New.' })).status, 200)
+    const renamed = { name: 'second', source_code: python('second', 'return "2"') }
+    assert.equal((await t.http('PATCH', path, renamed)).status, 200)
+  })
+
+  it('have no NUL in their source, arguments and secrets: it is refused, not left out', async () => {
+    const source_code = python('nul', 'return "1"')
+    const { id } = await upsert(source_code)
+    const agent = await t.letta.agents.create({ model: SCRIPTED, tool_ids: [id] })
+    for (const [method, path, body, place] of [
+      ['POST', '/v1/tools', { source_code: `${source_code}\0` }, 'body.source_code'],
+      ['PATCH', `/v1/tools/${id}`, { source_code: `${source_code}\0` }, 'body.source_code'],
+      ['POST', '/v1/tools/run', { source_code, args: { a: ['b\0'] } }, 'body.args.a.0'],
+      ['POST', '/v1/tools/run', { source_code, args: {}, env_vars: { A: 'a\0b' } }, 'body.env_vars.A'],
+      ['POST', `/v1/agents/${agent.id}/tools/nul/run`, { args: { a: '\0' } }, 'body.args.a'],
+      ['POST', '/v1/agents', { model: SCRIPTED, secrets: { A: 'a\0b' } }, 'body.secrets.A'],
+      ['PATCH', `/v1/agents/${agent.id}`, { secrets: { A: 'a\0b' } }, 'body.secrets.A'],
+    ] as const) {
+      const answer = await t.http(method, path, body)
+      assert.equal(answer.status, 422, path)
+      assert.ok(JSON.stringify(answer.body).includes(`${place}: has a NUL character`), JSON.stringify(answer))
+    }
+  })
+
   const python = (name: string, body: string) => `def ${name}() -> str:\n    """Does it."""\n    ${body}\n`
   const upsert = (source_code: string, more: object = {}) => t.letta.tools.upsert({ source_code, ...more })
   const typescript = (source_code: string, more: object = {}) =>

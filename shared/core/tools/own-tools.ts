@@ -65,7 +65,8 @@ export async function upsertTool(deps: CoreDeps, actor: Actor, body: CreateTool)
 
 /**
  * Changes what `body` names; null and absent leave a field as it is. A new source or schema is read again, and may give
- * the tool another name. Null when there is none. Throws `invalid_argument` as `upsertTool`, and for a built-in tool.
+ * the tool another name. Null when there is none. Throws `invalid_argument` as `upsertTool`, for a built-in tool, and for
+ * a name that is not the one of source and schema.
  */
 export async function updateTool(
   deps: CoreDeps,
@@ -88,6 +89,7 @@ export async function updateTool(
   }
   const { source_code, source_type, json_schema, args_json_schema } = body
   if (source_code == null && source_type == null && json_schema == null && args_json_schema == null) {
+    refuseOtherName(body.name, present.name)
     if (body.description != null) {
       patch.description = body.description
       if (present.json_schema) patch.json_schema = { ...present.json_schema, description: body.description }
@@ -107,6 +109,7 @@ export async function updateTool(
     args_json_schema: args_json_schema ?? (json_schema == null ? present.args_json_schema : null),
   }
   const read = await readSource(deps, source)
+  refuseOtherName(body.name, read.json_schema.name)
   if (read.json_schema.name !== present.name) refuseBuiltinName(deps, read.json_schema.name)
   return deps.store.tools.update(actor, tool_id, {
     ...patch,
@@ -219,6 +222,15 @@ function refuseBuiltinName(deps: CoreDeps, name: string): void {
     throw new AppError(
       'invalid_argument',
       `There cannot be a tool named '${name}': it is the name of a built-in tool. Choose another.`,
+    )
+}
+
+function refuseOtherName(wanted: string | null | undefined, name: string): void {
+  if (wanted != null && wanted !== name)
+    throw new AppError(
+      'invalid_argument',
+      `The tool is named '${name}', as its source or schema says, and cannot be renamed to '${wanted}' by itself: rename ` +
+        'its function, or give a json_schema with that name.',
     )
 }
 

@@ -76,6 +76,7 @@ export const routes = [
     summary: 'Run a tool of an agent as the agent would, with its secrets and its memory',
     params: params.extend({ tool_name: z.string() }),
     body: runAgentTool,
+    verbatim: ['args'],
     optional_body: true,
     answer: toolExecutionResult,
     handle: async ({ actor, context, params, body, request }) =>

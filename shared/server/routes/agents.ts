@@ -45,6 +45,8 @@ const filter = {
   show_hidden_agents: queryBoolean.optional(),
 }
 
+const SECRETS = ['secrets', 'tool_exec_environment_variables']
+
 export const routes = [
   route({
     method: 'GET',
@@ -80,6 +82,7 @@ export const routes = [
     operation: 'create_agent',
     summary: 'Create an agent',
     body: createAgentBody,
+    verbatim: SECRETS,
     answer: agentState,
     async handle({ actor, context, body }) {
       const sequence = body.initial_message_sequence
@@ -120,6 +123,7 @@ export const routes = [
     summary: 'Change an agent',
     params,
     body: updateAgentBody,
+    verbatim: SECRETS,
     answer: agentState,
     async handle({ actor, context, params, body }) {
       const changed = await updateAgent(context.deps, actor, params.agent_id, body)

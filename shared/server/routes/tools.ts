@@ -55,6 +55,7 @@ function toFilter(query: z.output<ReturnType<typeof z.object<typeof filter>>>): 
   }
 }
 
+const SOURCE = ['source_code', 'json_schema', 'args_json_schema']
 const one = z.object({ tool_id: idSchema('tool') })
 
 export const routes = [
@@ -64,6 +65,7 @@ export const routes = [
     operation: 'create_tool',
     summary: 'Make a tool from its source, or change the one of its name',
     body: createTool,
+    verbatim: SOURCE,
     answer: tool,
     handle: async ({ actor, context, body }) => shown(context, await upsertTool(context.deps, actor, body)),
   }),
@@ -73,6 +75,7 @@ export const routes = [
     operation: 'upsert_tool',
     summary: 'Make a tool from its source, or change the one of its name',
     body: createTool,
+    verbatim: SOURCE,
     answer: tool,
     handle: async ({ actor, context, body }) => shown(context, await upsertTool(context.deps, actor, body)),
   }),
@@ -129,6 +132,7 @@ export const routes = [
     operation: 'run_tool_from_source',
     summary: 'Run the source of a tool, without an agent; nothing is stored',
     body: runToolSource,
+    verbatim: [...SOURCE, 'args', 'env_vars'],
     answer: lettaMessage,
     async handle({ actor, context, body, request }) {
       const { name, ...result } = await context.calls.run({ request, context }, [actor, body], (signal) =>
@@ -146,6 +150,7 @@ export const routes = [
     operation: 'generate_json_schema',
     summary: 'Read the JSON schema of a tool from its source',
     body: generateToolSchema,
+    verbatim: ['code'],
     answer: jsonObject,
     handle: async ({ context, body: { code, source_type } }) =>
       schemaOfSource(context.deps, { source_code: code, source_type }),
@@ -155,6 +160,7 @@ export const routes = [
     path: '/v1/tools/check',
     summary: 'Look at the source of a tool: its schema, its permissions, and what is wrong, with lines',
     body: checkTool,
+    verbatim: SOURCE,
     answer: checkedTool,
     handle: async ({ context, body }) => checkSource(context.deps, body),
   }),
@@ -178,6 +184,7 @@ export const routes = [
     summary: 'Change a tool',
     params: one,
     body: updateTool,
+    verbatim: SOURCE,
     answer: tool,
     async handle({ actor, context, params, body }) {
       const changed = await changeTool(context.deps, actor, params.tool_id, body)
