@@ -36,9 +36,7 @@ function toMarkdown({ html, url }: PageInput): Page {
   const title = document.title.trim()
   // Not every page has a body that is marked as one.
   const whole = document.body?.innerHTML || html
-  // Its types ask for a browser's document; it uses of it what this one has.
-  type BrowserDocument = ConstructorParameters<typeof Readability>[0]
-  const article = new Readability(document as unknown as BrowserDocument).parse()
+  const article = new Readability(document).parse()
   const turndown = new Turndown({ headingStyle: 'atx', codeBlockStyle: 'fenced', bulletListMarker: '-' })
   turndown.use(gfm)
   turndown.remove(['script', 'style', 'noscript', 'iframe', 'title'])
