@@ -64,7 +64,6 @@ export const createUser = z.object({
   role: role.nullish(),
   limits: userLimits.partial().nullish(),
 })
-export type CreateUser = z.infer<typeof createUser>
 
 /** Body of `PATCH /v1/admin/users/{id}`, and of V1's `PUT /v1/admin/users` with the `id` in it. */
 export const updateUser = z.object({
@@ -72,7 +71,6 @@ export const updateUser = z.object({
   role: role.nullish(),
   limits: userLimits.partial().nullish(),
 })
-export type UpdateUser = z.infer<typeof updateUser>
 
 /** A key of a user, without its text, which is shown once and kept nowhere. */
 export const apiKey = z.object({
