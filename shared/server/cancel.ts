@@ -49,7 +49,12 @@ export async function cancelRuns(
   return Object.fromEntries(await Promise.all(results))
 }
 
-async function cancelRun(context: ServerContext, actor: Actor, run: Run): Promise<'cancelled' | 'failed'> {
+/** Cancels one run, wherever it runs, and waits for its end; one that has ended stays as it is. */
+export async function cancelRun(
+  context: ServerContext,
+  actor: Actor,
+  run: Run,
+): Promise<'cancelled' | 'failed'> {
   if (!isActive(run)) return run.status === 'cancelled' ? 'cancelled' : 'failed'
   const here = context.runs.get(run.id)
   if (here) {
