@@ -11,7 +11,6 @@ export const MAX_REQUESTS = 10_000
 export const batchRequest = z
   .object({ ...turnRequest, agent_id: idSchema('agent') })
   .refine(oneInput.check, oneInput.error)
-export type BatchRequest = z.infer<typeof batchRequest>
 
 /** Body of `POST /v1/messages/batches`. */
 export const createBatch = z.object({
@@ -55,6 +54,14 @@ export const batchItem = z.object({
 })
 export type BatchItem = z.infer<typeof batchItem>
 
+const toolReturn = z.object({
+  tool_call_id: z.string(),
+  status: z.enum(['success', 'error']),
+  stdout: z.array(z.string()).nullable(),
+  stderr: z.array(z.string()).nullable(),
+  func_response: z.union([z.string(), z.array(contentPart)]),
+})
+
 /** A message of a batch: V1's internal `Message`. */
 const batchMessage = z.object({
   id: z.string(),
@@ -75,15 +82,7 @@ const batchMessage = z.object({
     )
     .nullable(),
   tool_call_id: z.string().nullable(),
-  tool_returns: z.array(
-    z.object({
-      tool_call_id: z.string(),
-      status: z.enum(['success', 'error']),
-      stdout: z.array(z.string()).nullable(),
-      stderr: z.array(z.string()).nullable(),
-      func_response: z.union([z.string(), z.array(contentPart)]),
-    }),
-  ),
+  tool_returns: z.array(toolReturn),
   step_id: z.string().nullable(),
   run_id: z.string().nullable(),
   otid: z.string().nullable(),
@@ -93,6 +92,21 @@ const batchMessage = z.object({
   approval_request_id: z.string().nullable(),
   approve: z.boolean().nullable(),
   denial_reason: z.string().nullable(),
+  approvals: z
+    .array(
+      z.union([
+        z.object({
+          type: z.literal('approval'),
+          tool_call_id: z.string(),
+          approve: z.boolean(),
+          reason: z.string().nullable(),
+        }),
+        toolReturn,
+      ]),
+    )
+    .nullable(),
+  created_by_id: z.null(),
+  last_updated_by_id: z.null(),
   created_at: timestamp,
   updated_at: timestamp.nullable(),
 })

@@ -37,6 +37,14 @@ export function toBatchMessage(message: StoredMessage, batch_item_id: string | n
     approval_request_id: approval?.request_id ?? null,
     approve: single?.approve ?? null,
     denial_reason: single?.reason ?? null,
+    approvals:
+      approval?.decisions.map((decision) => {
+        if (decision.type === 'approval') return decision
+        const { tool_call_id, tool_return, status, stdout = null, stderr = null } = decision
+        return { tool_call_id, status, stdout, stderr, func_response: tool_return }
+      }) ?? null,
+    created_by_id: null,
+    last_updated_by_id: null,
     created_at: message.created_at,
     updated_at: null,
   }

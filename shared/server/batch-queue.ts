@@ -31,13 +31,13 @@ export class BatchQueue {
 
   /** Looks for requests to do. Never throws; a failure of the store is reported, and the next wake tries again. */
   wake(): void {
-    const { closing, onFailure } = this.#context()
-    if (closing.aborted) return
+    const context = this.#context()
+    if (context.closing.aborted) return
     this.#again = true
     this.#claiming ??= this.#claimAll()
       .catch((error: unknown) => {
         this.#again = false
-        onFailure('looking for requests of batches', error)
+        context.onFailure('looking for requests of batches', error)
       })
       .finally(() => {
         this.#claiming = null
@@ -60,12 +60,7 @@ export class BatchQueue {
         if (context.closing.aborted) return
         const claim = await batches.claim({ at_once: this.#at_once, except: this.#busyAgents() })
         if (!claim) break
-        const work = this.#work(context, claim)
-          .then((next) => {
-            if (next === 'next') this.wake()
-          })
-          .catch((error: unknown) => context.onFailure(`request ${claim.item_id} of a batch`, error))
-          .finally(() => this.#working.delete(work))
+        const work = this.#do(context, claim).finally(() => this.#working.delete(work))
         this.#working.add(work)
       }
       for (;;) {
@@ -74,6 +69,14 @@ export class BatchQueue {
         const { callBackForBatch } = await import('./callback.ts')
         callBackForBatch(context, callback)
       }
+    }
+  }
+
+  async #do(context: ServerContext, claim: BatchClaim): Promise<void> {
+    try {
+      if ((await this.#work(context, claim)) === 'next') this.wake()
+    } catch (error) {
+      context.onFailure(`request ${claim.item_id} of a batch`, error)
     }
   }
 
@@ -151,8 +154,7 @@ export class BatchQueue {
   }
 
   #leaveAlone(agent_id: string): void {
-    const { monotonic } = this.#context().deps.clock
-    this.#busy.set(agent_id, monotonic() + BUSY_MS)
+    this.#busy.set(agent_id, this.#context().deps.clock.monotonic() + BUSY_MS)
     setTimeout(() => this.wake(), BUSY_MS).unref()
   }
 
@@ -176,8 +178,6 @@ function outcomeOf(run: Run): BatchOutcome | null {
   if (run.status === 'created' || run.status === 'running') return null
   if (run.status !== 'failed') return { status: run.status }
   const error = runError(run) ?? { type: 'internal_error', message: 'the turn failed', detail: '' }
-  return {
-    status: 'failed',
-    error: { type: error.type, message: error.message, detail: String(error.detail) },
-  }
+  const { type, message, detail } = error
+  return { status: 'failed', error: { type, message, detail } }
 }

@@ -152,7 +152,8 @@ describe('batches', () => {
     const runs = done.flatMap(({ run_id }) => run_id ?? [])
     assert.equal(runs.length, 3)
     for (const id of runs) assert.equal((await t.letta.runs.retrieve(id)).status, 'cancelled')
-    await ok('PATCH', `${BATCHES}/${batch.id}/cancel`)
+    await ok('PATCH', `/v1/jobs/${batch.id}/cancel`)
+    assert.deepEqual(await ok('GET', `/v1/jobs/${batch.id}`), end)
     open.resolve()
   })
 
@@ -188,7 +189,7 @@ describe('batches', () => {
     const asked: string[] = []
     for (const id of agents)
       for (const message of (await t.letta.agents.messages.list(id, { limit: 1000 })).items)
-        if (message.message_type === 'user_message') asked.push(String(message.content))
+        if (message.message_type === 'user_message') asked.push(message.content as string)
     assert.deepEqual(asked.filter((text) => text.includes('restart')).toSorted(), inputs.toSorted())
     const runs = (await items(batch.id)).map(({ run_id }) => run_id)
     assert.equal(new Set(runs).size, 12)

@@ -5,7 +5,7 @@ import { newId } from '../../schema/ids.ts'
 import type { MessageRole } from '../../schema/message.ts'
 import { pageQuery } from '../../schema/page.ts'
 import { toBatchMessage } from '../batch-messages.ts'
-import { cancelRun } from '../cancel.ts'
+import { cancelBatch } from '../cancel.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { route, type Route } from '../route.ts'
@@ -109,15 +109,7 @@ export const routes: Route[] = [
     params,
     answer: z.null(),
     async handle({ actor, context, params: { batch_id } }) {
-      const { batches, turns } = context.deps.store
-      const run_ids = await batches.cancel(actor, batch_id)
-      if (!run_ids) throw notFound('Batch', batch_id)
-      const cancelled = run_ids.map(async (id) => {
-        const run = await turns.getRun(actor, id)
-        if (run) await cancelRun(context, actor, run)
-      })
-      await Promise.all(cancelled)
-      context.batches.wake()
+      await cancelBatch(context, actor, batch_id)
       return null
     },
   }),

@@ -219,6 +219,7 @@ export class SqliteBatches implements BatchStore {
       if (!row) return null
       if (row.status === 'completed' || row.status === 'failed')
         throw new AppError('conflict', `The batch '${batch_id}' has ended: it is ${row.status}.`)
+      if (row.completed_at !== null) return []
       const now = new Date().toISOString()
       tx.run(
         sqlite
