@@ -7,6 +7,7 @@ export const ID_PREFIXES = [
   'message',
   'run',
   'job',
+  'batch_item',
   'group',
   'block',
   'file',

@@ -26,6 +26,7 @@ import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { type Access, OWNER, toolAccess } from './access.ts'
+import { BatchQueue } from './batch-queue.ts'
 import { createApp, failedAnswer, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { withDocs } from './docs.ts'
@@ -242,6 +243,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
           log?.warn('reading files', `${file_id} could not be read; its error_message says why`),
       },
     )
+    const batches = new BatchQueue(() => context, { at_once: server.batch_concurrency })
     const context: ServerContext = {
       deps,
       runs,
@@ -255,6 +257,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       }),
       calls: new RepeatedCalls(),
       queue: new TurnQueue(),
+      batches,
       names: new OneAtATime(),
       uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
       onFailure,
@@ -274,6 +277,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       const uncalled = await store.turns.takeUncalled()
       if (uncalled.length > 0) await (await import('./resume-runs.ts')).callBackLate(context, uncalled)
       ingest.wake()
+      batches.wake()
     })
     const embedding = repeat(EMBED_EVERY_MS, unlessClosing, () =>
       embedWaiting(deps, closing.signal, ({ owner, model, code, wait_ms }) =>
@@ -339,6 +343,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         closing.abort()
         await Promise.all([recovery.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
         await runs.stop()
+        await batches.ended()
         await Promise.allSettled(tasks)
         await Promise.all([follower.close(), mcp.close(), custom.close()])
         await store.close()

@@ -8,6 +8,7 @@ import { agentFileMethods, agentFileOperations } from './methods/agent-files.ts'
 import { agentMethods } from './methods/agents.ts'
 import { approvalMethods } from './methods/approvals.ts'
 import { archiveMethods, archiveOperations } from './methods/archives.ts'
+import { batchOperations } from './methods/batches.ts'
 import { blockMethods } from './methods/blocks.ts'
 import { compactionMethods, compactionOperations } from './methods/compactions.ts'
 import { conversationMethods, plainConversationOperations } from './methods/conversations.ts'
@@ -107,6 +108,7 @@ describe('every method of the official client, called for its effect and held ag
     ...referenceOperations,
     ...simpleOperations,
     ...openaiOperations,
+    ...batchOperations,
   ])
     it(`${operation.name}: ${operation.shows}`, async () => {
       const from = t.recorder.calls.length

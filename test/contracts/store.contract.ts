@@ -2,6 +2,7 @@ import type { Store } from '../../shared/core/ports/store.ts'
 import { describeApprovals } from './store/approvals.ts'
 import { describeArchives } from './store/archives.ts'
 import { describeAgents } from './store/agents.ts'
+import { describeBatches } from './store/batches.ts'
 import { describeBlocks, describeTools } from './store/blocks-and-tools.ts'
 import { describeConversationHistory } from './store/conversation-history.ts'
 import { describeConversations } from './store/conversations.ts'
@@ -83,6 +84,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeConversationHistory(subject)
     describeRuns(subject)
     describeRunStreams(subject)
+    describeBatches(subject)
     describeEvents(subject)
     describeOrganizations(subject)
   })

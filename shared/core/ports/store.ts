@@ -1,5 +1,6 @@
 import type { AgentStore } from './agent-store.ts'
 import type { ArchiveStore } from './archive-store.ts'
+import type { BatchStore } from './batch-store.ts'
 import type { BlockStore } from './block-store.ts'
 import type { CompactionStore } from './compaction-store.ts'
 import type { ConversationStore } from './conversation-store.ts'
@@ -38,6 +39,7 @@ export interface Store {
   readonly imports: ImportStore
   readonly messages: MessageStore
   readonly turns: TurnStore
+  readonly batches: BatchStore
   readonly compactions: CompactionStore
   readonly streams: RunStreamStore
   readonly traces: TraceStore

@@ -9,6 +9,8 @@ export interface Sorting {
   table:
     | 'agents'
     | 'archives'
+    | 'batches'
+    | 'batch_items'
     | 'blocks'
     | 'conversations'
     | 'groups'

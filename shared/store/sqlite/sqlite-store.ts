@@ -4,6 +4,7 @@ import { SecretBox } from '../secret-box.ts'
 import { SqliteSecrets } from './agent-secrets.ts'
 import { SqliteAgents } from './agents.ts'
 import { finishArchiveDeletions, SqliteArchives } from './archives.ts'
+import { SqliteBatches } from './batches.ts'
 import { SqliteBlocks } from './blocks.ts'
 import { SqliteCompactions } from './compactions.ts'
 import { SqliteConversations } from './conversations.ts'
@@ -83,6 +84,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     files: new SqliteFiles(database, instance, vectorIndex),
     messages,
     turns: new SqliteTurns(database, instance),
+    batches: new SqliteBatches(database, instance),
     compactions: new SqliteCompactions(database, instance),
     streams: new SqliteRunStreams(database, instance),
     traces: new SqliteTraces(database),
