@@ -117,6 +117,8 @@ const DEBUG_REFUSED =
 
 /** How often runs of instances that are gone are looked for, in milliseconds. */
 const RECOVER_EVERY_MS = 1_000
+/** How often schedules that are due are looked for, in milliseconds. */
+const FIRE_EVERY_MS = 1_000
 /** How often texts that wait for vectors are looked for, in milliseconds. */
 const EMBED_EVERY_MS = 500
 /** How often streams past their retention are looked for, in milliseconds. */
@@ -275,6 +277,9 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       if (uncalled.length > 0) await (await import('./resume-runs.ts')).callBackLate(context, uncalled)
       ingest.wake()
     })
+    const firing = repeat(FIRE_EVERY_MS, unlessClosing, async () =>
+      (await import('./schedules.ts')).fireSchedules(context),
+    )
     const embedding = repeat(EMBED_EVERY_MS, unlessClosing, () =>
       embedWaiting(deps, closing.signal, ({ owner, model, code, wait_ms }) =>
         log?.warn(
@@ -337,7 +342,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       async close() {
         clearTimeout(preload)
         closing.abort()
-        await Promise.all([recovery.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
+        await Promise.all([recovery.stop(), firing.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
         await runs.stop()
         await Promise.allSettled(tasks)
         await Promise.all([follower.close(), mcp.close(), custom.close()])
