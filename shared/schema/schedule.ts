@@ -25,15 +25,9 @@ const recurring = z.object({
 })
 
 /** When a schedule fires; one without a type is one-time, as in V1. */
-const when = z.preprocess(
-  (value) =>
-    typeof value === 'object' && value !== null && !('type' in value) && 'scheduled_at' in value
-      ? { ...value, type: 'one-time' }
-      : value,
-  z.discriminatedUnion('type', [oneTime, recurring], {
-    error: "a schedule has the type 'one-time' with scheduled_at, or 'recurring' with cron_expression",
-  }),
-)
+const when = z.discriminatedUnion('type', [oneTime, recurring], {
+  error: "a schedule has the type 'one-time' with scheduled_at, or 'recurring' with cron_expression",
+})
 /** When a schedule fires, with the time zone that was settled when it was made. */
 export type ScheduleTime =
   | { type: 'one-time'; scheduled_at: number }

@@ -1,5 +1,5 @@
 import type { Firing } from '../core/ports/schedule-store.ts'
-import { isAppError, messageOf } from '../schema/errors.ts'
+import { isAppError } from '../schema/errors.ts'
 import { asyncRequest } from '../schema/message.ts'
 import type { ScheduleTime } from '../schema/schedule.ts'
 import type { ServerContext } from './context.ts'
@@ -60,7 +60,8 @@ async function begin(
     return { run_id: run.id, error: null }
   } catch (error) {
     if (isAppError(error, 'conversation_busy') || isAppError(error, 'store_unavailable')) return null
-    if (!isAppError(error)) context.onFailure(`firing schedule ${id}`, error)
-    return { run_id: null, error: messageOf(error) }
+    if (isAppError(error)) return { run_id: null, error: error.message }
+    context.onFailure(`firing schedule ${id}`, error)
+    return { run_id: null, error: "The run could not begin; the server's log has the details." }
   }
 }
