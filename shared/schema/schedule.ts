@@ -65,7 +65,6 @@ const lastRun = z.object({
   completed_at: timestamp.nullable(),
   error: z.string().nullable(),
 })
-export type LastRun = z.infer<typeof lastRun>
 
 /** A schedule as every route answers it. */
 export const schedule = z.object({
