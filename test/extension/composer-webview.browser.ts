@@ -195,6 +195,30 @@ describe('the composer', () => {
     assert.equal(await input.inputValue(), 'And now?')
   })
 
+  it('takes what was written after VS Code kept its state', async () => {
+    await input.fill('And now')
+    await eventually('the older draft', () => (kept.text === 'And now' ? true : null))
+    kept = { text: 'Something else', attachments: [] }
+    await view.reload()
+    await eventually('the newer draft', async () =>
+      (await input.inputValue()) === 'Something else' ? true : null,
+    )
+  })
+
+  it('takes thousands of lines at once and out again, and refuses what no message takes', async () => {
+    const large = 'x'.repeat(79).concat('\n').repeat(12_000)
+    await input.fill(large)
+    await eventually('it is kept', () => (kept.text === large ? true : null))
+    await input.press('ControlOrMeta+A')
+    await input.press('Delete')
+    await eventually('it is gone', () => (kept.text === '' ? true : null))
+    await input.fill('Read this: ')
+    await input.press('End')
+    await view.page.keyboard.insertText(large.repeat(5))
+    await notice().filter({ hasText: 'A message may have 1,000,000 characters' }).waitFor()
+    assert.equal(await input.inputValue(), 'Read this: ')
+  })
+
   it('gets what is added from elsewhere, once', async () => {
     const selection = { kind: 'selection' as const, path: 'src/tea.ts', from: 1, to: 2, text: 'x' }
     tell({ name: 'composer.added', params: { attachments: [{ ...selection, id: 'a' }] } })

@@ -4,6 +4,7 @@ import {
   Uri,
   ViewColumn,
   window,
+  workspace,
   type ExtensionContext,
   type WebviewPanel,
   type WebviewView,
@@ -219,6 +220,14 @@ export function createChats(
       if (state.kind === 'connected') tell(() => true, 'chat.stale', null)
     }),
     server.onDidChangeData((changes) => void changed(changes)),
+    workspace.onDidGrantWorkspaceTrust(() => {
+      for (const { target, view, tab } of tabs.values()) {
+        if (!tab) continue
+        view.dispose()
+        showTab(tab, target, tab.title)
+      }
+      if (sideView) showSide(sideView, readTarget(context))
+    }),
     window.registerWebviewPanelSerializer(CHAT_VIEW_TYPE, {
       async deserializeWebviewPanel(tab, value) {
         const state = parseChatState(value)

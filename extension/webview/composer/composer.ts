@@ -16,6 +16,9 @@ import { composerStyles } from './composer-styles.ts'
 import { readImages } from './images.ts'
 import { completed, LIST_ID, mentionAt, mentionList, optionId, type MentionList } from './mentions.ts'
 
+/** A pasted text of more characters becomes part of the value, which cannot be undone by a key. */
+const LARGE = 20_000
+
 /** What a composer tells the chat around it; none of these bubbles. */
 export interface ComposerEvents {
   /** The user sends this. The draft is empty already; `restore` gives it back. */
@@ -130,6 +133,7 @@ export class LociComposer extends LitElement {
           placeholder="Message ${name} (@ mentions files)"
           .value=${live(this.draft)}
           ?disabled=${this.disabled}
+          @beforeinput=${this.#onBeforeInput}
           @input=${this.#onInput}
           @keydown=${this.#onKey}
           @paste=${this.#onPaste}
@@ -214,11 +218,15 @@ export class LociComposer extends LitElement {
   }
 
   async #open(): Promise<void> {
+    const kept = this.draft
     try {
       const { draft, conversation } = await this.channel.request('composer.open', null)
       this.conversation = conversation
       if (this.attachments.length === 0) this.attachments = draft.attachments
-      if (this.draft === '' && draft.text !== '') this.#edit(draft.text)
+      // The webview's state may be as old as VS Code's last save of it. The host has what was written since, but for the
+      // moment before a crash.
+      const newer = draft.text !== '' && !kept.startsWith(draft.text)
+      if (newer && this.draft === kept) this.#edit(draft.text)
     } catch (error) {
       this.refusal = sentence(error)
     }
@@ -236,6 +244,21 @@ export class LociComposer extends LitElement {
     const { value, selectionStart } = event.target as HTMLTextAreaElement
     this.#edit(value)
     void this.#mention(value, selectionStart)
+  }
+
+  /** Chromium takes minutes for thousands of lines as an edit; as a value they are there at once. */
+  readonly #onBeforeInput = (event: InputEvent) => {
+    const text = event.data ?? event.dataTransfer?.getData('text/plain') ?? ''
+    if (text.length < LARGE) return
+    event.preventDefault()
+    const input = event.target as HTMLTextAreaElement
+    const length = input.value.length - (input.selectionEnd - input.selectionStart) + text.length
+    if (length > LIMITS.text) {
+      this.refusal = tooLong(length)
+      return
+    }
+    input.setRangeText(text, input.selectionStart, input.selectionEnd, 'end')
+    this.#edit(input.value)
   }
 
   async #mention(text: string, cursor: number): Promise<void> {
@@ -368,8 +391,7 @@ export class LociComposer extends LitElement {
     const empty = draft.text.trim() === '' && draft.attachments.length === 0
     if (empty || this.disabled || this.sending) return
     if (draft.text.length > LIMITS.text) {
-      const most = LIMITS.text.toLocaleString('en')
-      this.refusal = `A message may have ${most} characters; this one has ${draft.text.length.toLocaleString('en')}. Attach a file instead.`
+      this.refusal = tooLong(draft.text.length)
       return
     }
     const uris = draft.attachments.flatMap((one) => (one.kind === 'file' ? [one.uri] : []))
@@ -430,6 +452,11 @@ function isSame(one: Attachment, other: Attachment): boolean {
     one.to === other.to &&
     one.text === other.text
   )
+}
+
+function tooLong(length: number): string {
+  const [most, has] = [LIMITS.text, length].map((count) => count.toLocaleString('en'))
+  return `A message may have ${most} characters; this one would have ${has}. Attach a file instead.`
 }
 
 function foundText({ files }: MentionList): string {
