@@ -7,6 +7,7 @@ import { newId } from '../../shared/schema/ids.ts'
 import { DEFAULT_ACTOR } from '../../shared/server/context.ts'
 import { firstTime, nextTime } from '../../shared/server/cron.ts'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
+import { asks, READ_FILE, reads } from '../support/approvals.ts'
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 
@@ -224,15 +225,22 @@ describe('schedules', function () {
     const failed = await ended(t, agent_id, made.id, 'failed')
     assert.ok(failed.last_run.run_id)
     assert.notEqual(failed.next_scheduled_time, null, 'it fires again')
-    const odd = missed(agent_id, { message: { messages: [], callback_url: 'ftp://nowhere' } })
-    await elsewhere(({ schedules }) => schedules.create(DEFAULT_ACTOR, odd))
-    const broken = await eventually('the other has been tried', async () => {
-      const now = await read(t, agent_id, odd.id)
-      return now.last_run
-    })
-    assert.deepEqual([broken.run_id, broken.status], [null, null])
-    assert.match(broken.error ?? '', /server's log/)
-    assert.equal(t.failures.splice(0).length, 1)
+    const waiting = await newAgent(t)
+    model.add(asks(reads()))
+    const input = { input: 'Read it.', client_tools: [READ_FILE] }
+    assert.equal(
+      (await t.letta.agents.messages.create(waiting, input)).stop_reason.stop_reason,
+      'requires_approval',
+    )
+    const refused = missed(waiting)
+    await elsewhere(({ schedules }) => schedules.create(DEFAULT_ACTOR, refused))
+    const none = await eventually(
+      'the other has been tried',
+      async () => (await read(t, waiting, refused.id)).last_run,
+    )
+    assert.deepEqual([none.run_id, none.status], [null, null])
+    assert.match(none.error ?? '', /approval/)
+    assert.deepEqual(await asked(t, waiting), ['Read it.'])
   })
 
   it('that cannot be are refused with a sentence', async () => {
