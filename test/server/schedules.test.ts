@@ -243,6 +243,29 @@ describe('schedules', function () {
     assert.deepEqual(await asked(t, waiting), ['Read it.'])
   })
 
+  it('keep what the address of an image holds when they are made', async () => {
+    const t = await start()
+    const agent_id = await newAgent(t)
+    const data =
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+    const sent = {
+      messages: [
+        {
+          role: 'user',
+          content: [{ type: 'image', source: { type: 'url', url: `data:image/png;base64,${data}` } }],
+        },
+      ],
+      schedule: YEARLY,
+    }
+    const made = await t.http('POST', `/v1/agents/${agent_id}/schedule`, sent)
+    assert.equal(made.status, 201, JSON.stringify(made.body))
+    const { scheduled_messages } = await t.letta.agents.schedule.list(agent_id)
+    assert.match(JSON.stringify(scheduled_messages), new RegExp(`"data":"${data.slice(0, 20)}`))
+    sent.messages[0]!.content[0]!.source.url = 'http://127.0.0.1:9/none.png'
+    const refused = await t.http('POST', `/v1/agents/${agent_id}/schedule`, sent)
+    assert.equal(refused.status, 400, JSON.stringify(refused.body))
+  })
+
   it('that cannot be are refused with a sentence', async () => {
     const t = await start()
     const agent_id = await newAgent(t)

@@ -13,6 +13,7 @@ import {
 import type { ServerContext } from '../context.ts'
 import { firstTime } from '../cron.ts'
 import { notFound } from '../errors.ts'
+import { loadImages } from '../images.ts'
 import { route } from '../route.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
@@ -33,13 +34,16 @@ export const routes = [
       const { timezone } = await agentOf(context, actor, params.agent_id)
       const now = context.deps.clock.now()
       const schedule = timeOf(body, timezone)
+      const first = firstTime(schedule, now)
+      // Once: what their addresses hold may be gone when the time comes.
+      const messages = await loadImages(body.messages, context.download)
       const made = await context.deps.store.schedules.create(actor, {
         id: newId('schedule'),
         agent_id: params.agent_id,
         created_at: now.toISOString(),
-        message: messageOf(body),
+        message: messageOf({ ...body, messages }),
         schedule,
-        next_at: firstTime(schedule, now).toISOString(),
+        next_at: first.toISOString(),
       })
       return { id: made.id, next_scheduled_at: made.next_scheduled_time }
     },
