@@ -16,8 +16,8 @@ import { composerStyles } from './composer-styles.ts'
 import { readImages } from './images.ts'
 import { completed, LIST_ID, mentionAt, mentionList, optionId, type MentionList } from './mentions.ts'
 
-/** A pasted text of more characters becomes part of the value, which cannot be undone by a key. */
-const LARGE = 20_000
+/** A pasted text that is longer is attached. */
+const LONG = { characters: 20_000, lines: 400 }
 
 /** What a composer tells the chat around it; none of these bubbles. */
 export interface ComposerEvents {
@@ -246,19 +246,13 @@ export class LociComposer extends LitElement {
     void this.#mention(value, selectionStart)
   }
 
-  /** Chromium takes minutes for thousands of lines as an edit; as a value they are there at once. */
+  /** A long text that is pasted or dropped is attached: as an edit of thousands of lines it would stop the window. */
   readonly #onBeforeInput = (event: InputEvent) => {
     const text = event.data ?? event.dataTransfer?.getData('text/plain') ?? ''
-    if (text.length < LARGE) return
+    const lines = text.replace(/\n$/, '').split('\n').length
+    if (text.length < LONG.characters && lines < LONG.lines) return
     event.preventDefault()
-    const input = event.target as HTMLTextAreaElement
-    const length = input.value.length - (input.selectionEnd - input.selectionStart) + text.length
-    if (length > LIMITS.text) {
-      this.refusal = tooLong(length)
-      return
-    }
-    input.setRangeText(text, input.selectionStart, input.selectionEnd, 'end')
-    this.#edit(input.value)
+    this.#add([{ kind: 'selection', id: crypto.randomUUID(), path: 'pasted text', from: 1, to: lines, text }])
   }
 
   async #mention(text: string, cursor: number): Promise<void> {
@@ -391,7 +385,8 @@ export class LociComposer extends LitElement {
     const empty = draft.text.trim() === '' && draft.attachments.length === 0
     if (empty || this.disabled || this.sending) return
     if (draft.text.length > LIMITS.text) {
-      this.refusal = tooLong(draft.text.length)
+      const most = LIMITS.text.toLocaleString('en')
+      this.refusal = `A message may have ${most} characters; this one has ${draft.text.length.toLocaleString('en')}. Attach a file instead.`
       return
     }
     const uris = draft.attachments.flatMap((one) => (one.kind === 'file' ? [one.uri] : []))
@@ -452,11 +447,6 @@ function isSame(one: Attachment, other: Attachment): boolean {
     one.to === other.to &&
     one.text === other.text
   )
-}
-
-function tooLong(length: number): string {
-  const [most, has] = [LIMITS.text, length].map((count) => count.toLocaleString('en'))
-  return `A message may have ${most} characters; this one would have ${has}. Attach a file instead.`
 }
 
 function foundText({ files }: MentionList): string {
