@@ -12,6 +12,8 @@ import type { ScheduleRow } from './tables.ts'
 
 /** Schedules that one look takes. */
 const AT_ONCE = 100
+/** Firings of one process that one look sees: those that wait for their conversation are among them. */
+const MOST_FIRINGS = 1_000
 
 /** What a schedule's row holds as JSON. */
 interface ScheduleData {
@@ -37,8 +39,16 @@ const claimed = query<{ id: string; due: string; next: string | null; instance: 
     .where('next_at', '=', p.due)
     .where('firing_at', 'is', null),
 )
-const firingNow = query()(() =>
-  sqlite.selectFrom('schedules').selectAll().where('firing_at', 'is not', null).limit(AT_ONCE),
+const holders = query()(() =>
+  sqlite.selectFrom('schedules').select('instance_id').distinct().where('firing_at', 'is not', null),
+)
+const firingOfHolder = query<{ holder: string }>()((p) =>
+  sqlite
+    .selectFrom('schedules')
+    .selectAll()
+    .where('firing_at', 'is not', null)
+    .where('instance_id', '=', p.holder)
+    .limit(MOST_FIRINGS),
 )
 const takenOver = query<{ id: string; holder: string; instance: string }>()((p) =>
   sqlite
@@ -136,11 +146,12 @@ export class SqliteSchedules implements ScheduleStore {
 
   async firings(): Promise<Firing[]> {
     const { own, left } = await this.#database.read((c) => {
-      const rows = firingNow.all(c, {})
-      const isOwn = (row: ScheduleRow) => row.instance_id === this.#instance.id
-      const isLeft = ({ instance_id }: ScheduleRow) =>
-        instance_id !== null && this.#instance.stateOf(c, instance_id) === 'dead'
-      return { own: rows.filter(isOwn), left: rows.filter((row) => !isOwn(row) && isLeft(row)) }
+      const own = firingOfHolder.all(c, { holder: this.#instance.id })
+      const left = holders.all(c, {}).flatMap(({ instance_id: holder }) => {
+        if (holder === null || this.#instance.stateOf(c, holder) !== 'dead') return []
+        return firingOfHolder.all(c, { holder })
+      })
+      return { own, left }
     })
     if (left.length === 0) return own.map(firingOf)
     const taken = await this.#database.write((tx) => {
