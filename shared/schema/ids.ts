@@ -25,6 +25,7 @@ export const ID_PREFIXES = [
   'user',
   'org',
   'api_key',
+  'schedule',
 ] as const
 
 export type IdPrefix = (typeof ID_PREFIXES)[number]

@@ -118,6 +118,8 @@ const DEBUG_REFUSED =
 
 /** How often runs of instances that are gone are looked for, in milliseconds. */
 const RECOVER_EVERY_MS = 1_000
+/** How often schedules that are due are looked for, in milliseconds. */
+const FIRE_EVERY_MS = 1_000
 /** How often texts that wait for vectors are looked for, in milliseconds. */
 const EMBED_EVERY_MS = 500
 /** How often streams past their retention are looked for, in milliseconds. */
@@ -279,6 +281,9 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       ingest.wake()
       batches.wake()
     })
+    const firing = repeat(FIRE_EVERY_MS, unlessClosing, async () =>
+      (await import('./schedules.ts')).fireSchedules(context),
+    )
     const embedding = repeat(EMBED_EVERY_MS, unlessClosing, () =>
       embedWaiting(deps, closing.signal, ({ owner, model, code, wait_ms }) =>
         log?.warn(
@@ -341,7 +346,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       async close() {
         clearTimeout(preload)
         closing.abort()
-        await Promise.all([recovery.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
+        await Promise.all([recovery.stop(), firing.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
         await runs.stop()
         await batches.ended()
         await Promise.allSettled(tasks)

@@ -24,6 +24,7 @@ import { plainOperations } from './methods/plain.ts'
 import { providerOperations } from './methods/providers.ts'
 import { restMethods, restOperations } from './methods/rest.ts'
 import { searchMethods, searchOperations } from './methods/search.ts'
+import { scheduleMethods } from './methods/schedules.ts'
 import { runMethods } from './methods/runs.ts'
 import { referenceOperations, simpleOperations } from './methods/simple.ts'
 import { ownToolMethods, ownToolOperations } from './methods/tools.ts'
@@ -42,6 +43,7 @@ const METHODS = [
   ...mcpMethods,
   ...messageMethods,
   ...runMethods,
+  ...scheduleMethods,
   ...searchMethods,
   ...otherMethods,
   ...ownToolMethods,
@@ -49,7 +51,7 @@ const METHODS = [
 ].filter(({ name }) => !TO_COME.includes(name))
 
 /** Methods whose routes only the hosted service has (reference 12): every method of these resources. */
-const HOSTED_ONLY = /^(templates|accessTokens|environments|agents\.schedule)\./
+const HOSTED_ONLY = /^(templates|accessTokens|environments)\./
 
 describe('every method of the official client, called for its effect and held against the contract', () => {
   let t: ContractTest

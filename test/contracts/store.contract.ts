@@ -19,6 +19,7 @@ import { describeFiles } from './store/files.ts'
 import { describePassages } from './store/passages.ts'
 import { describeRuns } from './store/runs.ts'
 import { describeRunStreams } from './store/run-streams.ts'
+import { describeSchedules } from './store/schedules.ts'
 import { describeSecrets } from './store/secrets.ts'
 import { describeOwnTools } from './store/own-tools.ts'
 import { describeTurns } from './store/turns.ts'
@@ -66,6 +67,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeTools(subject)
     describeOwnTools(subject)
     describeMcpServers(subject)
+    describeSchedules(subject)
     describeSecrets(subject)
     describeIdentities(subject)
     describeMessages(subject)

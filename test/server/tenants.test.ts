@@ -26,6 +26,10 @@ const BODIES: unknown[] = [
   { config: { mcp_server_type: 'streamable_http', server_url: 'http://127.0.0.1:9/stolen' } },
   { mode: 'append', text: 'stolen' },
 
+  {
+    messages: [{ role: 'user', content: 'stolen' }],
+    schedule: { type: 'recurring', cron_expression: '0 0 1 1 *' },
+  },
   { message_id: 'message-00000000-0000-4000-8000-000000000001' },
 ]
 
@@ -109,6 +113,10 @@ describe('every route, asked by a user of another organisation with ids that exi
       server_name: `${MARK}-mcp`,
       config: { mcp_server_type: 'streamable_http', server_url: 'http://127.0.0.1:9/mcp' },
     })
+    const schedule = await owner('POST', `/v1/agents/${agent.id}/schedule`, {
+      messages: [{ role: 'user', content: MARK }],
+      schedule: { type: 'recurring', cron_expression: '0 0 1 1 *' },
+    })
     const user = await owner('POST', '/v1/admin/users', { name: MARK })
     const userKey = await owner('POST', `/v1/admin/users/${user.id}/keys`, { name: MARK })
     const requests = [{ agent_id: agent.id, input: `${MARK} in a batch` }]
@@ -152,6 +160,7 @@ describe('every route, asked by a user of another organisation with ids that exi
       response_id: run?.id ?? '',
       model: agent.id,
       compaction_id: 'x',
+      scheduled_message_id: schedule.id,
     })
     const eve = await owner('POST', '/v1/admin/users', { name: 'Eve' })
     key = (await owner('POST', `/v1/admin/users/${eve.id}/keys`))['key'] as string

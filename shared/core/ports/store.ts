@@ -14,6 +14,7 @@ import type { McpServerStore } from './mcp-server-store.ts'
 import type { MessageStore } from './message-store.ts'
 import type { PassageStore } from './passage-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
+import type { ScheduleStore } from './schedule-store.ts'
 import type { SecretStore } from './secret-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TraceStore } from './trace-store.ts'
@@ -42,6 +43,7 @@ export interface Store {
   readonly batches: BatchStore
   readonly compactions: CompactionStore
   readonly streams: RunStreamStore
+  readonly schedules: ScheduleStore
   readonly traces: TraceStore
   readonly events: EventStore
   readonly users: UserStore

@@ -22,6 +22,7 @@ export interface Sorting {
     | 'runs'
     | 'steps'
     | 'compactions'
+    | 'schedules'
   column: string
   /** What breaks ties; `id` by default. */
   tie?: 'id' | 'seq'

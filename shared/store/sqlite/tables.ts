@@ -150,6 +150,7 @@ export interface Tables {
   run_chunks: { run_id: string; first_seq: number; last_seq: number; text: string }
   /** The newest run whose input had this id of its client. */
   run_otids: { conversation_id: string; otid: string; run_id: string }
+  schedules: ScheduleRow
   events: {
     id: Generated<number>
     organization_id: string
@@ -200,6 +201,27 @@ export interface IdentityRow {
   properties: string
   created_at: string
   updated_at: string
+}
+
+export interface ScheduleRow {
+  id: string
+  organization_id: string
+  /** Who made it: its turns are theirs. */
+  user_id: string
+  agent_id: string
+  created_at: string
+  /** When it fires next; null when it never does again. */
+  next_at: string | null
+  /** When it was due that it fires for now, until its run has begun, and the process that sees to it. */
+  firing_at: string | null
+  instance_id: string | null
+  /** The last firing: when it was due, when it fired, and its run, or why there is none. */
+  last_due_at: string | null
+  last_fired_at: string | null
+  last_run_id: string | null
+  last_error: string | null
+  /** `ScheduleData` of schedules.ts. */
+  data: string
 }
 
 export interface GroupRow {

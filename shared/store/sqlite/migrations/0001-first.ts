@@ -576,6 +576,25 @@ CREATE TABLE trace_texts (
   PRIMARY KEY (organization_id, hash)
 );
 
+CREATE TABLE schedules (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  created_at TEXT NOT NULL,
+  next_at TEXT,
+  firing_at TEXT,
+  instance_id TEXT,
+  last_due_at TEXT,
+  last_fired_at TEXT,
+  last_run_id TEXT,
+  last_error TEXT,
+  data TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX schedules_by_agent ON schedules (agent_id, created_at, id);
+CREATE INDEX schedules_due ON schedules (next_at) WHERE next_at IS NOT NULL AND firing_at IS NULL;
+CREATE INDEX schedules_firing ON schedules (instance_id) WHERE firing_at IS NOT NULL;
+
 CREATE TABLE events (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   organization_id TEXT NOT NULL,
