@@ -48,20 +48,25 @@ const tagsOf = query<{ agent: string; org: string }>()((p) =>
 )
 
 /** Stores an agent, without its relations. Throws `quota_exceeded`. */
-export function insertAgent(tx: Connection, actor: Actor, agent: BareAgent): void {
+export async function insertAgent(tx: Connection, actor: Actor, agent: BareAgent): Promise<void> {
   const most = actor.quota?.agents ?? null
-  if (most !== null) withinQuota(most, 'agents', agentCount.get(tx, { org: actor.organization_id })?.n ?? 0)
-  add.run(tx, rowOfAgent(actor, agent))
+  if (most !== null)
+    withinQuota(most, 'agents', (await agentCount.get(tx, { org: actor.organization_id }))?.n ?? 0)
+  await add.run(tx, rowOfAgent(actor, agent))
 }
 
 /** The row of an agent of the actor's organisation. */
-export function readAgentRow(connection: Connection, actor: Actor, id: string): AgentRow | undefined {
-  return byId.get(connection, { id, org: actor.organization_id })
+export async function readAgentRow(
+  connection: Connection,
+  actor: Actor,
+  id: string,
+): Promise<AgentRow | undefined> {
+  return await byId.get(connection, { id, org: actor.organization_id })
 }
 
 /** The tags of an agent, in the order they were given. */
-export function tagsOfAgent(connection: Connection, actor: Actor, agent_id: string): string[] {
-  return tagsOf.all(connection, { agent: agent_id, org: actor.organization_id }).map((row) => row.tag)
+export async function tagsOfAgent(connection: Connection, actor: Actor, agent_id: string): Promise<string[]> {
+  return (await tagsOf.all(connection, { agent: agent_id, org: actor.organization_id })).map((row) => row.tag)
 }
 
 /** The row of an agent: columns for what is queried, JSON for the rest. */

@@ -37,27 +37,27 @@ export class SqliteSecrets implements SecretStore {
   }
 
   async values(actor: Actor, agent_id: string): Promise<Record<string, string>> {
-    const rows = await this.#database.read((c) => rowsOf(c, actor, agent_id))
+    const rows = await this.#database.read(async (c) => await rowsOf(c, actor, agent_id))
     if (rows.length === 0) return {}
     const keys = await this.#box.keys()
     return Object.fromEntries(rows.map((row) => [row.name, valueOf(row, keys)]))
   }
 
   names(actor: Actor, agent_id: string): Promise<string[]> {
-    return this.#database.read((c) =>
-      namesOf.all(c, { agent: agent_id, org: actor.organization_id }).map(({ name }) => name),
+    return this.#database.read(async (c) =>
+      (await namesOf.all(c, { agent: agent_id, org: actor.organization_id })).map(({ name }) => name),
     )
   }
 }
 
 /** The secrets of an agent in clear. Throws `secrets_unreadable`. */
-export function secretsOfAgent(
+export async function secretsOfAgent(
   connection: Connection,
   actor: Actor,
   agent_id: string,
   keys: SecretKeys,
-): AgentSecret[] {
-  return rowsOf(connection, actor, agent_id).map((row) => ({
+): Promise<AgentSecret[]> {
+  return (await rowsOf(connection, actor, agent_id)).map((row) => ({
     id: row.id,
     agent_id: row.agent_id,
     key: row.name,
@@ -71,14 +71,14 @@ export function secretsOfAgent(
 }
 
 /** Makes these the agent's secrets; the rows of those that stay as they are stay. */
-export function replaceSecrets(
+export async function replaceSecrets(
   tx: Transaction,
   actor: Actor,
   agent_id: string,
   secrets: Readonly<Record<string, string>>,
   keys: SecretKeys,
-): void {
-  const before = new Map(rowsOf(tx, actor, agent_id).map((row) => [row.name, row]))
+): Promise<void> {
+  const before = new Map((await rowsOf(tx, actor, agent_id)).map((row) => [row.name, row]))
   const now = new Date().toISOString()
   for (const [position, [name, value]] of Object.entries(secrets).entries()) {
     const row = before.get(name)
@@ -91,15 +91,15 @@ export function replaceSecrets(
     if (!row) {
       const { organization_id } = actor
       const made = { organization_id, agent_id, name, created_at: now, created_by_id: actor.user_id }
-      tx.run(sqlite.insertInto('agent_secrets').values({ ...written, ...made, id: newId('agent-env') }))
+      await tx.run(sqlite.insertInto('agent_secrets').values({ ...written, ...made, id: newId('agent-env') }))
     } else if (data !== row.value || position !== row.position)
-      tx.run(sqlite.updateTable('agent_secrets').set(written).where('id', '=', row.id))
+      await tx.run(sqlite.updateTable('agent_secrets').set(written).where('id', '=', row.id))
   }
-  for (const { id } of before.values()) tx.run(sqlite.deleteFrom('agent_secrets').where('id', '=', id))
+  for (const { id } of before.values()) await tx.run(sqlite.deleteFrom('agent_secrets').where('id', '=', id))
 }
 
-function rowsOf(connection: Connection, actor: Actor, agent_id: string): AgentSecretRow[] {
-  return ofAgent.all(connection, { agent: agent_id, org: actor.organization_id })
+async function rowsOf(connection: Connection, actor: Actor, agent_id: string): Promise<AgentSecretRow[]> {
+  return await ofAgent.all(connection, { agent: agent_id, org: actor.organization_id })
 }
 
 function valueOf(row: AgentSecretRow, keys: SecretKeys): string {

@@ -1,3 +1,4 @@
+import { filterEach, mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -91,33 +92,34 @@ export class SqliteAgents implements AgentStore {
 
   async create(actor: Actor, agent: NewAgent): Promise<Agent> {
     const keys = await keysToWrite(this.#box, agent.secrets)
-    return this.#database.write((tx) => {
-      insertWhole(tx, actor, agent)
-      if (keys && agent.secrets) replaceSecrets(tx, actor, agent.agent.id, agent.secrets, keys)
+    return this.#database.write(async (tx) => {
+      await insertWhole(tx, actor, agent)
+      if (keys && agent.secrets) await replaceSecrets(tx, actor, agent.agent.id, agent.secrets, keys)
       const { identity_ids } = agent.agent
       const relations = identity_ids.length > 0 ? [...ALL, 'agent.identities' as const] : ALL
       const made = {
-        ...withRelations(tx, actor, agent.agent, relations),
-        ...(keys ? { secrets: secretsOfAgent(tx, actor, agent.agent.id, keys) } : {}),
+        ...(await withRelations(tx, actor, agent.agent, relations)),
+        ...(keys ? { secrets: await secretsOfAgent(tx, actor, agent.agent.id, keys) } : {}),
       }
       if (!agent.companion) return made
-      insertCompanion(tx, actor, made.id, agent.companion)
-      return { ...made, enable_sleeptime: true, managed_group: groupManagedBy(tx, actor, made.id) }
+      await insertCompanion(tx, actor, made.id, agent.companion)
+      return { ...made, enable_sleeptime: true, managed_group: await groupManagedBy(tx, actor, made.id) }
     })
   }
 
   addCompanion(actor: Actor, agent_id: string, companion: Companion): Promise<void> {
-    return this.#change(actor, agent_id, (tx) => {
-      const managed = groupManagedBy(tx, actor, agent_id)
-      if (!managed || !hasCompanions(managed.manager_type)) insertCompanion(tx, actor, agent_id, companion)
+    return this.#change(actor, agent_id, async (tx) => {
+      const managed = await groupManagedBy(tx, actor, agent_id)
+      if (!managed || !hasCompanions(managed.manager_type))
+        await insertCompanion(tx, actor, agent_id, companion)
     })
   }
 
   async get(actor: Actor, agent_id: string, relations: readonly AgentRelation[]): Promise<Agent | null> {
     const keys = relations.includes('agent.secrets') ? await this.#box.keys() : null
-    return this.#database.read((c) => {
-      const row = readAgentRow(c, actor, agent_id)
-      return row ? withRelations(c, actor, agentOfRow(row), relations, keys) : null
+    return this.#database.read(async (c) => {
+      const row = await readAgentRow(c, actor, agent_id)
+      return row ? await withRelations(c, actor, agentOfRow(row), relations, keys) : null
     })
   }
 
@@ -128,29 +130,31 @@ export class SqliteAgents implements AgentStore {
     relations: readonly AgentRelation[],
   ): Promise<Agent[]> {
     const keys = relations.includes('agent.secrets') ? await this.#box.keys() : null
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const column = filter.order_by ?? 'created_at'
       const sorting = { table: 'agents', column, nullable: column === 'last_run_completion' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('agents')
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c
-        .all(rows.orderBy(window.direction).limit(page.limit))
-        .map((row) => withRelations(c, actor, agentOfRow(row), relations, keys))
+      const found = await mapEach(
+        await c.all(rows.orderBy(window.direction).limit(page.limit)),
+        async (row) => await withRelations(c, actor, agentOfRow(row), relations, keys),
+      )
       return window.turned ? found.toReversed() : found
     })
   }
 
   count(actor: Actor, filter: AgentFilter): Promise<number> {
     return this.#database.read(
-      (c) => c.get(filtered(actor, filter).select((eb) => eb.fn.countAll<number>().as('n')))?.n ?? 0,
+      async (c) =>
+        (await c.get(filtered(actor, filter).select((eb) => eb.fn.countAll<number>().as('n'))))?.n ?? 0,
     )
   }
 
   async update(actor: Actor, agent_id: string, patch: AgentPatch): Promise<Agent | null> {
     const keys = (await keysToWrite(this.#box, patch.secrets)) ?? (await this.#box.keys().catch(unreadable))
-    return this.#database.write((tx) => {
-      const row = readAgentRow(tx, actor, agent_id)
+    return this.#database.write(async (tx) => {
+      const row = await readAgentRow(tx, actor, agent_id)
       if (!row) return null
       const { block_ids, tool_ids, folder_ids, tags, identity_ids, secrets, ...fields } = patch
       const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
@@ -161,29 +165,29 @@ export class SqliteAgents implements AgentStore {
         ...given,
       }
       const { id, organization_id, ...columns } = rowOfAgent(actor, next)
-      tx.run(
+      await tx.run(
         sqlite
           .updateTable('agents')
           .set(columns)
           .where('id', '=', id)
           .where('organization_id', '=', organization_id),
       )
-      if (tags) replaceAgentTags(tx, actor, agent_id, tags)
-      if (identity_ids) replaceIdentities(tx, actor, agent_id, identity_ids)
-      if (block_ids) replaceBlocksOfTeam(tx, actor, agent_id, block_ids)
+      if (tags) await replaceAgentTags(tx, actor, agent_id, tags)
+      if (identity_ids) await replaceIdentities(tx, actor, agent_id, identity_ids)
+      if (block_ids) await replaceBlocksOfTeam(tx, actor, agent_id, block_ids)
       if (tool_ids) {
-        const before = toolsOfAgent(tx, actor, agent_id)
-        replaceTools(tx, actor, agent_id, tool_ids)
-        requireApprovals(tx, actor, agent_id, before)
+        const before = await toolsOfAgent(tx, actor, agent_id)
+        await replaceTools(tx, actor, agent_id, tool_ids)
+        await requireApprovals(tx, actor, agent_id, before)
       }
-      if (folder_ids) replaceFolders(tx, actor, agent_id, folder_ids)
-      if (secrets) replaceSecrets(tx, actor, agent_id, secrets, keys)
-      tx.event(actor, 'agent.updated', agent_id, agent_id)
-      const stored = readAgentRow(tx, actor, agent_id)
+      if (folder_ids) await replaceFolders(tx, actor, agent_id, folder_ids)
+      if (secrets) await replaceSecrets(tx, actor, agent_id, secrets, keys)
+      await tx.event(actor, 'agent.updated', agent_id, agent_id)
+      const stored = await readAgentRow(tx, actor, agent_id)
       if (!stored) return null
-      const changed = withRelations(tx, actor, agentOfRow(stored), CHANGED)
+      const changed = await withRelations(tx, actor, agentOfRow(stored), CHANGED)
       try {
-        return { ...changed, secrets: secretsOfAgent(tx, actor, agent_id, keys) }
+        return { ...changed, secrets: await secretsOfAgent(tx, actor, agent_id, keys) }
       } catch (error) {
         // What was asked for is done; whoever asks for the secrets hears why they are not there.
         if (isAppError(error, 'secrets_unreadable')) return changed
@@ -193,10 +197,10 @@ export class SqliteAgents implements AgentStore {
   }
 
   async delete(actor: Actor, agent_id: string): Promise<boolean> {
-    const deleted = await this.#database.write((tx) => {
-      if (!readAgentRow(tx, actor, agent_id)) return []
-      const companions = leaveGroups(tx, actor, agent_id)
-      return [agent_id, ...companions].filter((id) => deleteAgent(tx, actor, id))
+    const deleted = await this.#database.write(async (tx) => {
+      if (!(await readAgentRow(tx, actor, agent_id))) return []
+      const companions = await leaveGroups(tx, actor, agent_id)
+      return await filterEach([agent_id, ...companions], async (id) => await deleteAgent(tx, actor, id))
     })
     const { organization_id } = actor
     for (const id of deleted) await finishDeletion(this.#database, { agent_id: id, organization_id })
@@ -204,16 +208,18 @@ export class SqliteAgents implements AgentStore {
   }
 
   attachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void> {
-    return this.#change(actor, agent_id, (tx) => {
-      if (linkBlock(tx, actor, agent_id, block_id)) tx.event(actor, 'block.attached', block_id, agent_id)
-      linkToCompanions(tx, actor, agent_id, block_id)
+    return this.#change(actor, agent_id, async (tx) => {
+      if (await linkBlock(tx, actor, agent_id, block_id))
+        await tx.event(actor, 'block.attached', block_id, agent_id)
+      await linkToCompanions(tx, actor, agent_id, block_id)
     })
   }
 
   detachBlock(actor: Actor, agent_id: string, block_id: string): Promise<void> {
-    return this.#change(actor, agent_id, (tx) => {
-      if (unlinkBlock(tx, agent_id, block_id)) tx.event(actor, 'block.detached', block_id, agent_id)
-      unlinkFromCompanions(tx, actor, agent_id, block_id)
+    return this.#change(actor, agent_id, async (tx) => {
+      if (await unlinkBlock(tx, agent_id, block_id))
+        await tx.event(actor, 'block.detached', block_id, agent_id)
+      await unlinkFromCompanions(tx, actor, agent_id, block_id)
     })
   }
 
@@ -222,43 +228,43 @@ export class SqliteAgents implements AgentStore {
     agent_id: string,
     edits: readonly BlockEdit[],
   ): Promise<{ status: 'committed' } | BlockConflict> {
-    return this.#database.write((tx) => {
-      if (!readAgentRow(tx, actor, agent_id)) throw agentNotFound()
+    return this.#database.write(async (tx) => {
+      if (!(await readAgentRow(tx, actor, agent_id))) throw agentNotFound()
       const by = { agent_id, conversation_id: agent_id, run_id: null }
-      return applyEdits(tx, actor, edits, by) ?? { status: 'committed' }
+      return (await applyEdits(tx, actor, edits, by)) ?? { status: 'committed' }
     })
   }
 
   listTags(actor: Actor, filter: TagFilter, page: Page): Promise<string[]> {
-    return this.#database.read((c) => readTags(c, actor, filter, page))
+    return this.#database.read(async (c) => await readTags(c, actor, filter, page))
   }
 
   attachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void> {
-    return this.#change(actor, agent_id, (tx) => {
-      const before = toolsOfAgent(tx, actor, agent_id)
-      if (!linkTool(tx, actor, agent_id, tool_id)) return
-      requireApprovals(tx, actor, agent_id, before)
-      tx.event(actor, 'tool.attached', tool_id, agent_id)
+    return this.#change(actor, agent_id, async (tx) => {
+      const before = await toolsOfAgent(tx, actor, agent_id)
+      if (!(await linkTool(tx, actor, agent_id, tool_id))) return
+      await requireApprovals(tx, actor, agent_id, before)
+      await tx.event(actor, 'tool.attached', tool_id, agent_id)
     })
   }
 
   setToolApproval(actor: Actor, agent_id: string, tool_name: string, required: boolean): Promise<void> {
-    return this.#change(actor, agent_id, (tx) => {
-      if (!toolsOfAgent(tx, actor, agent_id).some((tool) => tool.name === tool_name))
+    return this.#change(actor, agent_id, async (tx) => {
+      if (!(await toolsOfAgent(tx, actor, agent_id)).some((tool) => tool.name === tool_name))
         throw new AppError('not_found', `The agent '${agent_id}' has no tool named '${tool_name}'.`)
-      setToolApproval(tx, actor, agent_id, tool_name, required)
+      await setToolApproval(tx, actor, agent_id, tool_name, required)
     })
   }
 
   detachTool(actor: Actor, agent_id: string, tool_id: string): Promise<void> {
-    return this.#change(actor, agent_id, (tx) => {
-      if (unlinkTool(tx, agent_id, tool_id)) tx.event(actor, 'tool.detached', tool_id, agent_id)
+    return this.#change(actor, agent_id, async (tx) => {
+      if (await unlinkTool(tx, agent_id, tool_id)) await tx.event(actor, 'tool.detached', tool_id, agent_id)
     })
   }
 
   #change(actor: Actor, agent_id: string, work: (tx: Transaction) => void): Promise<void> {
-    return this.#database.write((tx) => {
-      if (!readAgentRow(tx, actor, agent_id)) throw agentNotFound()
+    return this.#database.write(async (tx) => {
+      if (!(await readAgentRow(tx, actor, agent_id))) throw agentNotFound()
       work(tx)
     })
   }
@@ -275,7 +281,7 @@ function unreadable(error: unknown): SecretKeys {
 }
 
 /** An agent with everything but its companion and its secrets. */
-function insertWhole(
+async function insertWhole(
   tx: Transaction,
   actor: Actor,
   {
@@ -288,82 +294,96 @@ function insertWhole(
     system_message,
     first_messages = [],
   }: NewAgent,
-): void {
-  insertAgent(tx, actor, agent)
-  replaceAgentTags(tx, actor, agent.id, tags)
-  tx.event(actor, 'agent.created', agent.id, agent.id)
+): Promise<void> {
+  await insertAgent(tx, actor, agent)
+  await replaceAgentTags(tx, actor, agent.id, tags)
+  await tx.event(actor, 'agent.created', agent.id, agent.id)
   for (const [position, input] of new_blocks.entries())
-    linkNewBlock(tx, actor, agent.id, insertBlock(tx, actor, input, agent.id), position)
+    await linkNewBlock(tx, actor, agent.id, await insertBlock(tx, actor, input, agent.id), position)
   for (const id of block_ids) {
-    if (linkBlock(tx, actor, agent.id, id)) tx.event(actor, 'block.attached', id, agent.id)
+    if (await linkBlock(tx, actor, agent.id, id)) await tx.event(actor, 'block.attached', id, agent.id)
   }
-  for (const [position, id] of tool_ids.entries()) linkTool(tx, actor, agent.id, id, position)
-  for (const id of folder_ids) linkFolder(tx, actor, agent.id, id)
-  for (const id of agent.identity_ids) linkIdentity(tx, actor, id, { agent_id: agent.id })
-  addConversation.run(tx, {
+  for (const [position, id] of tool_ids.entries()) await linkTool(tx, actor, agent.id, id, position)
+  for (const id of folder_ids) await linkFolder(tx, actor, agent.id, id)
+  for (const id of agent.identity_ids) await linkIdentity(tx, actor, id, { agent_id: agent.id })
+  await addConversation.run(tx, {
     id: agent.id,
     org: actor.organization_id,
     agent: agent.id,
     now: agent.created_at,
     messages: 1 + first_messages.length,
   })
-  appendMessages(tx, actor, agent.id, 0, [system_message, ...first_messages])
+  await appendMessages(tx, actor, agent.id, 0, [system_message, ...first_messages])
 }
 
-function insertCompanion(tx: Transaction, actor: Actor, agent_id: string, { agent, group }: Companion): void {
-  insertWhole(tx, actor, agent)
-  insertGroup(tx, actor, group)
-  for (const block of blocksOfAgent(tx, actor, agent_id)) linkToCompanions(tx, actor, agent_id, block.id)
+async function insertCompanion(
+  tx: Transaction,
+  actor: Actor,
+  agent_id: string,
+  { agent, group }: Companion,
+): Promise<void> {
+  await insertWhole(tx, actor, agent)
+  await insertGroup(tx, actor, group)
+  for (const block of await blocksOfAgent(tx, actor, agent_id))
+    await linkToCompanions(tx, actor, agent_id, block.id)
 }
 
 /** Makes these an agent's blocks; companions get those that it gets, and lose those that it loses. */
-function replaceBlocksOfTeam(tx: Transaction, actor: Actor, agent_id: string, ids: readonly string[]): void {
-  const before = companionsOf(tx, actor, agent_id).length > 0 ? blocksOfAgent(tx, actor, agent_id) : null
-  replaceBlocks(tx, actor, agent_id, ids)
+async function replaceBlocksOfTeam(
+  tx: Transaction,
+  actor: Actor,
+  agent_id: string,
+  ids: readonly string[],
+): Promise<void> {
+  const before =
+    (await companionsOf(tx, actor, agent_id)).length > 0 ? await blocksOfAgent(tx, actor, agent_id) : null
+  await replaceBlocks(tx, actor, agent_id, ids)
   if (!before) return
-  for (const { id } of before) if (!ids.includes(id)) unlinkFromCompanions(tx, actor, agent_id, id)
-  for (const id of ids) linkToCompanions(tx, actor, agent_id, id)
+  for (const { id } of before) if (!ids.includes(id)) await unlinkFromCompanions(tx, actor, agent_id, id)
+  for (const id of ids) await linkToCompanions(tx, actor, agent_id, id)
 }
 
 /** The agent is gone from now on, its rows soon; false when there was none. */
-function deleteAgent(tx: Transaction, actor: Actor, agent_id: string): boolean {
+async function deleteAgent(tx: Transaction, actor: Actor, agent_id: string): Promise<boolean> {
   const agents = sqlite.deleteFrom('agents').where('id', '=', agent_id)
-  if (tx.run(agents.where('organization_id', '=', actor.organization_id)) === 0) return false
+  if ((await tx.run(agents.where('organization_id', '=', actor.organization_id))) === 0) return false
   // A turn that still runs finds its lease gone.
-  tx.run(
+  await tx.run(
     sqlite
       .updateTable('conversations')
       .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
       .where('agent_id', '=', agent_id),
   )
-  tx.run(sqlite.insertInto('deletions').values({ agent_id, organization_id: actor.organization_id }))
-  tx.event(actor, 'agent.deleted', agent_id, agent_id)
+  await tx.run(sqlite.insertInto('deletions').values({ agent_id, organization_id: actor.organization_id }))
+  await tx.event(actor, 'agent.deleted', agent_id, agent_id)
   return true
 }
 
-function withRelations(
+async function withRelations(
   connection: Connection,
   actor: Actor,
   agent: BareAgent,
   relations: readonly AgentRelation[],
   keys: SecretKeys | null = null,
-): Agent {
+): Promise<Agent> {
   const wants = (relation: AgentRelation) => relations.includes(relation)
-  const identities = wants('agent.identities') ? identitiesOfAgent(connection, actor, agent.id) : null
+  const identities = wants('agent.identities') ? await identitiesOfAgent(connection, actor, agent.id) : null
   return {
     ...agent,
-    blocks: wants('agent.blocks') ? blocksOfAgent(connection, actor, agent.id) : [],
-    tools: wants('agent.tools') ? toolsOfAgent(connection, actor, agent.id) : [],
-    tags: wants('agent.tags') ? tagsOfAgent(connection, actor, agent.id) : [],
+    blocks: wants('agent.blocks') ? await blocksOfAgent(connection, actor, agent.id) : [],
+    tools: wants('agent.tools') ? await toolsOfAgent(connection, actor, agent.id) : [],
+    tags: wants('agent.tags') ? await tagsOfAgent(connection, actor, agent.id) : [],
     ...(identities ? { identities, identity_ids: identities.map(({ id }) => id) } : {}),
     // No relation of V1's: an agent always names its messages.
-    message_ids: readContextIds(connection, actor, agent.id),
+    message_ids: await readContextIds(connection, actor, agent.id),
     ...(wants('agent.pending_approval')
-      ? { pending_approval: pendingApprovalOf(connection, actor, agent.id) }
+      ? { pending_approval: await pendingApprovalOf(connection, actor, agent.id) }
       : {}),
-    ...(keys ? { secrets: secretsOfAgent(connection, actor, agent.id, keys) } : {}),
-    ...(wants('agent.sources') ? { sources: foldersOfAgent(connection, actor, agent.id) } : {}),
-    ...(wants('agent.managed_group') ? { managed_group: groupManagedBy(connection, actor, agent.id) } : {}),
+    ...(keys ? { secrets: await secretsOfAgent(connection, actor, agent.id, keys) } : {}),
+    ...(wants('agent.sources') ? { sources: await foldersOfAgent(connection, actor, agent.id) } : {}),
+    ...(wants('agent.managed_group')
+      ? { managed_group: await groupManagedBy(connection, actor, agent.id) }
+      : {}),
   }
 }
 

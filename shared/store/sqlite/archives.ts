@@ -45,10 +45,10 @@ export class SqliteArchives implements ArchiveStore {
   }
 
   create(actor: Actor, archive: NewArchive): Promise<Archive> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       const { embedding, description, metadata, ...row } = archive
       const data: ArchiveData = { description, metadata, embedding_config: embedding?.config ?? null }
-      tx.run(
+      await tx.run(
         sqlite.insertInto('archives').values({
           ...row,
           organization_id: actor.organization_id,
@@ -58,20 +58,20 @@ export class SqliteArchives implements ArchiveStore {
           data: JSON.stringify(data),
         }),
       )
-      setEmbedding(tx, actor, archive.id, embedding?.handle ?? null)
-      return archiveOf(rowOf(tx, actor, archive.id))
+      await setEmbedding(tx, actor, archive.id, embedding?.handle ?? null)
+      return archiveOf(await rowOf(tx, actor, archive.id))
     })
   }
 
   get(actor: Actor, archive_id: string): Promise<Archive | null> {
-    return this.#database.read((c) => {
-      const row = byId.get(c, { id: archive_id, org: actor.organization_id })
+    return this.#database.read(async (c) => {
+      const row = await byId.get(c, { id: archive_id, org: actor.organization_id })
       return row ? archiveOf(row) : null
     })
   }
 
   list(actor: Actor, filter: ArchiveFilter, page: Page): Promise<Archive[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const window = windowOf(c, actor.organization_id, { table: 'archives', column: 'created_at' }, page)
       let rows = sqlite
         .selectFrom('archives')
@@ -87,22 +87,22 @@ export class SqliteArchives implements ArchiveStore {
         rows = rows.where('archives.id', 'in', attached)
       }
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c.all(rows.orderBy(window.direction).limit(page.limit)).map(archiveOf)
+      const found = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map(archiveOf)
       return window.turned ? found.toReversed() : found
     })
   }
 
   update(actor: Actor, archive_id: string, patch: ArchivePatch): Promise<Archive | null> {
-    return this.#database.write((tx) => {
-      const row = byId.get(tx, { id: archive_id, org: actor.organization_id })
+    return this.#database.write(async (tx) => {
+      const row = await byId.get(tx, { id: archive_id, org: actor.organization_id })
       if (!row) return null
       const data = JSON.parse(row.data) as ArchiveData
       if (patch.description !== undefined) data.description = patch.description
       if (patch.embedding !== undefined) {
         data.embedding_config = patch.embedding?.config ?? null
-        setEmbedding(tx, actor, archive_id, patch.embedding?.handle ?? null)
+        await setEmbedding(tx, actor, archive_id, patch.embedding?.handle ?? null)
       }
-      tx.run(
+      await tx.run(
         sqlite
           .updateTable('archives')
           .set({
@@ -113,15 +113,15 @@ export class SqliteArchives implements ArchiveStore {
           })
           .where('id', '=', archive_id),
       )
-      return archiveOf(rowOf(tx, actor, archive_id))
+      return archiveOf(await rowOf(tx, actor, archive_id))
     })
   }
 
   async delete(actor: Actor, archive_id: string): Promise<boolean> {
-    const gone = await this.#database.write((tx) => {
-      if (!byId.get(tx, { id: archive_id, org: actor.organization_id })) return false
-      tx.run(sqlite.deleteFrom('archives_agents').where('archive_id', '=', archive_id))
-      tx.run(
+    const gone = await this.#database.write(async (tx) => {
+      if (!(await byId.get(tx, { id: archive_id, org: actor.organization_id }))) return false
+      await tx.run(sqlite.deleteFrom('archives_agents').where('archive_id', '=', archive_id))
+      await tx.run(
         sqlite
           .updateTable('archives')
           .set({ deleted_at: new Date().toISOString() })
@@ -134,17 +134,17 @@ export class SqliteArchives implements ArchiveStore {
   }
 
   attach(actor: Actor, agent_id: string, archive_id: string): Promise<void> {
-    return this.#database.write((tx) => {
-      if (!readAgentRow(tx, actor, agent_id)) throw agentNotFound()
-      rowOf(tx, actor, archive_id)
-      tx.run(
+    return this.#database.write(async (tx) => {
+      if (!(await readAgentRow(tx, actor, agent_id))) throw agentNotFound()
+      await rowOf(tx, actor, archive_id)
+      await tx.run(
         sqlite
           .insertInto('archives_agents')
           .values({
             agent_id,
             archive_id,
             organization_id: actor.organization_id,
-            position: nextPosition.get(tx, { agent: agent_id })?.position ?? 0,
+            position: (await nextPosition.get(tx, { agent: agent_id }))?.position ?? 0,
           })
           .onConflict((conflict) => conflict.doNothing()),
       )
@@ -152,14 +152,14 @@ export class SqliteArchives implements ArchiveStore {
   }
 
   detach(actor: Actor, agent_id: string, archive_id: string): Promise<void> {
-    return this.#database.write((tx) => {
-      if (!readAgentRow(tx, actor, agent_id)) throw agentNotFound()
+    return this.#database.write(async (tx) => {
+      if (!(await readAgentRow(tx, actor, agent_id))) throw agentNotFound()
       const links = sqlite
         .deleteFrom('archives_agents')
         .where('agent_id', '=', agent_id)
         .where('archive_id', '=', archive_id)
         .where('organization_id', '=', actor.organization_id)
-      if (tx.run(links) === 0)
+      if ((await tx.run(links)) === 0)
         throw new AppError('not_found', `The agent '${agent_id}' has no archive '${archive_id}'.`)
     })
   }
@@ -167,33 +167,37 @@ export class SqliteArchives implements ArchiveStore {
 
 /** Goes on with deletions of archives that were interrupted. */
 export async function finishArchiveDeletions(database: Database): Promise<void> {
-  const left = await database.read((c) =>
-    c.all(sqlite.selectFrom('archives').select('id').where('deleted_at', 'is not', null)),
+  const left = await database.read(
+    async (c) => await c.all(sqlite.selectFrom('archives').select('id').where('deleted_at', 'is not', null)),
   )
   for (const { id } of left) await finishArchiveDeletion(database, id)
 }
 
 /** Removes the passages of an archive that is gone, then the archive, in short transactions. */
 async function finishArchiveDeletion(database: Database, archive_id: string): Promise<void> {
-  await inSlices(database, ROWS, (tx, rows) => deleteSome(tx, archive_id, rows))
-  await database.write((tx) => {
-    deleteEmbedding(tx, archive_id)
-    return tx.run(sqlite.deleteFrom('archives').where('id', '=', archive_id))
+  await inSlices(database, ROWS, async (tx, rows) => await deleteSome(tx, archive_id, rows))
+  await database.write(async (tx) => {
+    await deleteEmbedding(tx, archive_id)
+    return await tx.run(sqlite.deleteFrom('archives').where('id', '=', archive_id))
   })
   await mergeIndexes(database, { indexes: ['passages_fts'] })
 }
 
-function deleteSome(tx: Transaction, archive_id: string, rows: number): boolean {
-  const seqs = tx
-    .all(sqlite.selectFrom('passages').select('seq').where('archive_id', '=', archive_id).limit(rows))
-    .map((row) => row.seq)
-  deletePassageRows(tx, archive_id, seqs)
+async function deleteSome(tx: Transaction, archive_id: string, rows: number): Promise<boolean> {
+  const seqs = (
+    await tx.all(sqlite.selectFrom('passages').select('seq').where('archive_id', '=', archive_id).limit(rows))
+  ).map((row) => row.seq)
+  await deletePassageRows(tx, archive_id, seqs)
   return seqs.length > 0
 }
 
 /** Throws `not_found`. */
-function rowOf(connection: Connection, actor: Actor, id: string): ArchiveRow & { passage_count: number } {
-  const row = byId.get(connection, { id, org: actor.organization_id })
+async function rowOf(
+  connection: Connection,
+  actor: Actor,
+  id: string,
+): Promise<ArchiveRow & { passage_count: number }> {
+  const row = await byId.get(connection, { id, org: actor.organization_id })
   if (!row) throw archiveNotFound(id)
   return row as ArchiveRow & { passage_count: number }
 }

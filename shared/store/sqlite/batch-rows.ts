@@ -22,8 +22,12 @@ const unfinished = query<{ batch: string }>()((p) =>
 )
 
 /** A batch of the actor's organisation. */
-export function readBatchRow(connection: Connection, actor: Actor, id: string): BatchRow | undefined {
-  return connection.get(
+export async function readBatchRow(
+  connection: Connection,
+  actor: Actor,
+  id: string,
+): Promise<BatchRow | undefined> {
+  return await connection.get(
     sqlite
       .selectFrom('batches')
       .selectAll()
@@ -33,7 +37,7 @@ export function readBatchRow(connection: Connection, actor: Actor, id: string): 
 }
 
 /** The batch of a row, with how many of its requests are in which state. */
-export function batchOfRow(connection: Connection, row: BatchRow): Batch {
+export async function batchOfRow(connection: Connection, row: BatchRow): Promise<Batch> {
   const status = row.status as Batch['status']
   const stop_reasons = {
     running: null,
@@ -48,7 +52,7 @@ export function batchOfRow(connection: Connection, row: BatchRow): Batch {
     stop_reason: stop_reasons[status],
     background: true,
     agent_id: null,
-    metadata: { requests: readCounts(connection, row.id) },
+    metadata: { requests: await readCounts(connection, row.id) },
     created_at: row.created_at,
     updated_at: row.updated_at,
     completed_at: row.completed_at,
@@ -81,14 +85,14 @@ export function batchItemOfRow(row: Omit<BatchItemRow, 'seq'>): BatchItem {
 }
 
 /** Ends the batch if each of its requests has; one that was cancelled stays so. */
-export function endIfDone(tx: Transaction, batch_id: string): void {
-  if (unfinished.get(tx, { batch: batch_id })) return
-  const row = tx.get(sqlite.selectFrom('batches').selectAll().where('id', '=', batch_id))
+export async function endIfDone(tx: Transaction, batch_id: string): Promise<void> {
+  if (await unfinished.get(tx, { batch: batch_id })) return
+  const row = await tx.get(sqlite.selectFrom('batches').selectAll().where('id', '=', batch_id))
   if (!row || row.completed_at !== null) return
-  const { completed, failed } = readCounts(tx, batch_id)
+  const { completed, failed } = await readCounts(tx, batch_id)
   const outcome = completed > 0 ? 'completed' : failed > 0 ? 'failed' : 'cancelled'
   const now = new Date().toISOString()
-  tx.run(
+  await tx.run(
     sqlite
       .updateTable('batches')
       .set({ status: row.status === 'running' ? outcome : row.status, completed_at: now, updated_at: now })
@@ -96,9 +100,9 @@ export function endIfDone(tx: Transaction, batch_id: string): void {
   )
 }
 
-function readCounts(connection: Connection, batch: string): BatchCounts {
+async function readCounts(connection: Connection, batch: string): Promise<BatchCounts> {
   const counts = { total: 0, pending: 0, running: 0, completed: 0, failed: 0, cancelled: 0 }
-  for (const { status, n } of countsOf.all(connection, { batch })) {
+  for (const { status, n } of await countsOf.all(connection, { batch })) {
     counts[status as BatchItem['status']] = n
     counts.total += n
   }

@@ -1,3 +1,4 @@
+import { findEach, mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -60,10 +61,10 @@ export class SqliteBatches implements BatchStore {
   }
 
   create(actor: Actor, batch: NewBatch): Promise<Batch> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       const now = new Date().toISOString()
       const { organization_id } = actor
-      tx.run(
+      await tx.run(
         sqlite.insertInto('batches').values({
           id: batch.id,
           organization_id,
@@ -80,7 +81,7 @@ export class SqliteBatches implements BatchStore {
         }),
       )
       for (const { id, agent_id, request } of batch.items)
-        tx.run(
+        await tx.run(
           sqlite.insertInto('batch_items').values({
             id,
             organization_id,
@@ -96,66 +97,71 @@ export class SqliteBatches implements BatchStore {
             request: JSON.stringify(request),
           }),
         )
-      return stored(tx, actor, batch.id)
+      return await stored(tx, actor, batch.id)
     })
   }
 
   get(actor: Actor, batch_id: string): Promise<Batch | null> {
-    return this.#database.read((c) => {
-      const row = readBatchRow(c, actor, batch_id)
-      return row ? batchOfRow(c, row) : null
+    return this.#database.read(async (c) => {
+      const row = await readBatchRow(c, actor, batch_id)
+      return row ? await batchOfRow(c, row) : null
     })
   }
 
   list(actor: Actor, page: Page): Promise<Batch[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const { organization_id } = actor
       const window = windowOf(c, organization_id, { table: 'batches', column: 'created_at' }, page)
       let rows = sqlite.selectFrom('batches').selectAll().where('organization_id', '=', organization_id)
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c.all(rows.orderBy(window.direction).limit(page.limit)).map((row) => batchOfRow(c, row))
+      const found = await mapEach(
+        await c.all(rows.orderBy(window.direction).limit(page.limit)),
+        async (row) => await batchOfRow(c, row),
+      )
       return window.turned ? found.toReversed() : found
     })
   }
 
   items(actor: Actor, batch_id: string, page: Page): Promise<BatchItem[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const sorting = { table: 'batch_items', column: 'seq', tie: 'seq' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
       let rows = itemsOf(actor, batch_id).selectAll()
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c.all(rows.orderBy(window.direction).limit(page.limit)).map(batchItemOfRow)
+      const found = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map(batchItemOfRow)
       return window.turned ? found.toReversed() : found
     })
   }
 
   itemsOfRuns(actor: Actor, batch_id: string, run_ids: readonly string[]): Promise<Map<string, string>> {
     const rows = itemsOf(actor, batch_id).select(['id', 'run_id']).where('run_id', 'in', run_ids)
-    return this.#database.read((c) => new Map(c.all(rows).map(({ id, run_id }) => [run_id ?? '', id])))
+    return this.#database.read(
+      async (c) => new Map((await c.all(rows)).map(({ id, run_id }) => [run_id ?? '', id])),
+    )
   }
 
   async claim({ at_once, except }: Parameters<BatchStore['claim']>[0]): Promise<BatchClaim | null> {
-    const free = (c: Connection) => {
-      const busy = running.all(c, {})
-      const left = busy.find(({ id, instance_id }) => this.#isFree(c, id, instance_id))
+    const free = async (c: Connection) => {
+      const busy = await running.all(c, {})
+      const left = await findEach(busy, async ({ id, instance_id }) => await this.#isFree(c, id, instance_id))
       if (left) return left
-      return busy.length < at_once ? waiting.get(c, { except: JSON.stringify([...except]) }) : undefined
+      return busy.length < at_once ? await waiting.get(c, { except: JSON.stringify([...except]) }) : undefined
     }
     if (!(await this.#database.read(free))) return null
     this.#instance.lock()
-    const claimed = await this.#database.write((tx): BatchClaim | 'given up' | null => {
-      const row = free(tx)
+    const claimed = await this.#database.write(async (tx): Promise<BatchClaim | 'given up' | null> => {
+      const row = await free(tx)
       if (!row) return null
       const attempt = row.run_id === null ? row.attempts + 1 : row.attempts
       if (attempt > MAX_ATTEMPTS) {
         const message = `Beginning it ended the process ${row.attempts} times in a row, so it was given up.`
         const error = { type: 'internal_error', message, detail: 'interrupted' }
-        endItem(tx, row, { status: 'failed', error })
+        await endItem(tx, row, { status: 'failed', error })
         return 'given up'
       }
-      const batch = tx.get(sqlite.selectFrom('batches').selectAll().where('id', '=', row.batch_id))
-      this.#instance.register(tx)
-      tx.run(
+      const batch = await tx.get(sqlite.selectFrom('batches').selectAll().where('id', '=', row.batch_id))
+      await this.#instance.register(tx)
+      await tx.run(
         sqlite
           .updateTable('batch_items')
           .set({ status: 'running', instance_id: this.#instance.id, attempts: attempt })
@@ -179,21 +185,25 @@ export class SqliteBatches implements BatchStore {
   }
 
   begun(claim: BatchClaim, run_id: string): Promise<'held' | 'cancelled' | 'lost'> {
-    return this.#database.write((tx) => {
-      if (!this.#held(tx, claim)) return 'lost'
-      tx.run(sqlite.updateTable('batch_items').set({ run_id }).where('id', '=', claim.item_id))
-      const batch = tx.get(sqlite.selectFrom('batches').select('status').where('id', '=', claim.batch_id))
+    return this.#database.write(async (tx) => {
+      if (!(await this.#held(tx, claim))) return 'lost'
+      await tx.run(sqlite.updateTable('batch_items').set({ run_id }).where('id', '=', claim.item_id))
+      const batch = await tx.get(
+        sqlite.selectFrom('batches').select('status').where('id', '=', claim.batch_id),
+      )
       return batch?.status === 'running' ? 'held' : 'cancelled'
     })
   }
 
   async release(claim: BatchClaim): Promise<void> {
-    const write = this.#database.write((tx) => {
-      const row = this.#held(tx, claim)
+    const write = this.#database.write(async (tx) => {
+      const row = await this.#held(tx, claim)
       if (!row) return
-      const batch = tx.get(sqlite.selectFrom('batches').select('status').where('id', '=', claim.batch_id))
-      if (batch?.status !== 'running') return endItem(tx, row, { status: 'cancelled' })
-      tx.run(
+      const batch = await tx.get(
+        sqlite.selectFrom('batches').select('status').where('id', '=', claim.batch_id),
+      )
+      if (batch?.status !== 'running') return await endItem(tx, row, { status: 'cancelled' })
+      await tx.run(
         sqlite
           .updateTable('batch_items')
           .set({ status: 'pending', instance_id: null, attempts: Math.max(0, claim.attempt - 1) })
@@ -204,9 +214,9 @@ export class SqliteBatches implements BatchStore {
   }
 
   async finish(claim: BatchClaim, outcome: BatchOutcome): Promise<boolean> {
-    const write = this.#database.write((tx) => {
-      const row = this.#held(tx, claim)
-      if (row) endItem(tx, row, outcome)
+    const write = this.#database.write(async (tx) => {
+      const row = await this.#held(tx, claim)
+      if (row) await endItem(tx, row, outcome)
       return row !== undefined
     })
     // Also when it failed: it is taken up again then.
@@ -214,50 +224,53 @@ export class SqliteBatches implements BatchStore {
   }
 
   cancel(actor: Actor, batch_id: string): Promise<string[] | null> {
-    return this.#database.write((tx) => {
-      const row = readBatchRow(tx, actor, batch_id)
+    return this.#database.write(async (tx) => {
+      const row = await readBatchRow(tx, actor, batch_id)
       if (!row) return null
       if (row.status === 'completed' || row.status === 'failed')
         throw new AppError('conflict', `The batch '${batch_id}' has ended: it is ${row.status}.`)
       if (row.completed_at !== null) return []
       const now = new Date().toISOString()
-      tx.run(
+      await tx.run(
         sqlite
           .updateTable('batch_items')
           .set({ status: 'cancelled', completed_at: now, request: null })
           .where('batch_id', '=', batch_id)
           .where('status', '=', 'pending'),
       )
-      tx.run(
+      await tx.run(
         sqlite
           .updateTable('batches')
           .set({ status: 'cancelled', updated_at: now })
           .where('id', '=', batch_id),
       )
-      endIfDone(tx, batch_id)
+      await endIfDone(tx, batch_id)
       const runs = itemsOf(actor, batch_id).select('run_id').where('status', '=', 'running')
-      return tx.all(runs).flatMap(({ run_id }) => run_id ?? [])
+      return (await tx.all(runs)).flatMap(({ run_id }) => run_id ?? [])
     })
   }
 
   async takeCallback(): Promise<BatchCallback | null> {
     const since = new Date(Date.now() - TOO_LATE_MS).toISOString()
-    const free = (c: Connection) =>
-      toCall.all(c, { since }).find((row) => this.#isFree(c, row.id, row.callback_instance_id))
+    const free = async (c: Connection) =>
+      await findEach(
+        await toCall.all(c, { since }),
+        async (row) => await this.#isFree(c, row.id, row.callback_instance_id),
+      )
     if (!(await this.#database.read(free))) return null
     this.#instance.lock()
-    return await this.#database.write((tx) => {
-      const row = free(tx)
+    return await this.#database.write(async (tx) => {
+      const row = await free(tx)
       if (row?.callback_url == null) return null
-      this.#instance.register(tx)
+      await this.#instance.register(tx)
       const mine = { callback_instance_id: this.#instance.id }
-      tx.run(sqlite.updateTable('batches').set(mine).where('id', '=', row.id))
+      await tx.run(sqlite.updateTable('batches').set(mine).where('id', '=', row.id))
       tx.alongside(
         () => this.#instance.leaseTaken(row.id),
         () => this.#instance.leaseReleased(row.id),
       )
       const actor = { user_id: row.created_by_id, organization_id: row.organization_id }
-      return { batch: batchOfRow(tx, row), actor, url: row.callback_url }
+      return { batch: await batchOfRow(tx, row), actor, url: row.callback_url }
     })
   }
 
@@ -266,27 +279,28 @@ export class SqliteBatches implements BatchStore {
     outcome: Parameters<BatchStore['saveCallback']>[1],
   ): Promise<void> {
     const { callback_sent_at, callback_status_code, callback_error } = outcome
-    const write = this.#database.write((tx) =>
-      tx.run(
-        sqlite
-          .updateTable('batches')
-          .set({ callback_sent_at, callback_status_code, callback_error })
-          .where('id', '=', batch.id)
-          .where('organization_id', '=', actor.organization_id),
-      ),
+    const write = this.#database.write(
+      async (tx) =>
+        await tx.run(
+          sqlite
+            .updateTable('batches')
+            .set({ callback_sent_at, callback_status_code, callback_error })
+            .where('id', '=', batch.id)
+            .where('organization_id', '=', actor.organization_id),
+        ),
     )
     await write.finally(() => this.#instance.leaseReleased(batch.id))
   }
 
   /** Nobody holds it, or who does is gone, or it is this process and no longer at it. */
-  #isFree(connection: Connection, id: string, holder: string | null): boolean {
+  async #isFree(connection: Connection, id: string, holder: string | null): Promise<boolean> {
     if (holder === null) return true
     if (holder === this.#instance.id) return !this.#instance.holds(id)
-    return this.#instance.stateOf(connection, holder) !== 'alive'
+    return (await this.#instance.stateOf(connection, holder)) !== 'alive'
   }
 
-  #held(tx: Transaction, claim: BatchClaim) {
-    return tx.get(
+  async #held(tx: Transaction, claim: BatchClaim) {
+    return await tx.get(
       sqlite
         .selectFrom('batch_items')
         .selectAll()
@@ -304,15 +318,19 @@ function itemsOf(actor: Actor, batch_id: string) {
     .where('organization_id', '=', actor.organization_id)
 }
 
-function stored(connection: Connection, actor: Actor, batch_id: string): Batch {
-  const row = readBatchRow(connection, actor, batch_id)
+async function stored(connection: Connection, actor: Actor, batch_id: string): Promise<Batch> {
+  const row = await readBatchRow(connection, actor, batch_id)
   if (!row) throw new AppError('internal', `the batch '${batch_id}' was not stored`)
-  return batchOfRow(connection, row)
+  return await batchOfRow(connection, row)
 }
 
-function endItem(tx: Transaction, item: { id: string; batch_id: string }, outcome: BatchOutcome): void {
+async function endItem(
+  tx: Transaction,
+  item: { id: string; batch_id: string },
+  outcome: BatchOutcome,
+): Promise<void> {
   const error: BatchItemError | null = outcome.status === 'failed' ? outcome.error : null
-  tx.run(
+  await tx.run(
     sqlite
       .updateTable('batch_items')
       .set({
@@ -324,5 +342,5 @@ function endItem(tx: Transaction, item: { id: string; batch_id: string }, outcom
       })
       .where('id', '=', item.id),
   )
-  endIfDone(tx, item.batch_id)
+  await endIfDone(tx, item.batch_id)
 }

@@ -15,26 +15,26 @@ const valueOf = query<{ block: string; version: number; org: string }>()((p) =>
 )
 
 /** The value a block had after this version; null when there is no such version. */
-export function valueAfter(
+export async function valueAfter(
   connection: Connection,
   actor: Actor,
   block: string,
   version: number,
-): string | null {
-  return valueOf.get(connection, { block, version, org: actor.organization_id })?.after ?? null
+): Promise<string | null> {
+  return (await valueOf.get(connection, { block, version, org: actor.organization_id }))?.after ?? null
 }
 
 /** A page of a block's versions. Throws `not_found` for a cursor that is no version of it. */
-export function readHistory(
+export async function readHistory(
   connection: Connection,
   actor: Actor,
   block_id: string,
   page: Page,
-): BlockVersion[] {
+): Promise<BlockVersion[]> {
   const ascending = page.order === 'asc'
-  const cursor = (text: string) => {
+  const cursor = async (text: string) => {
     const version = /^\d{1,15}$/.test(text) ? Number(text) : 0
-    if (valueAfter(connection, actor, block_id, version) === null) throw unknownCursor(text)
+    if ((await valueAfter(connection, actor, block_id, version)) === null) throw unknownCursor(text)
     return version
   }
   let rows = sqlite
@@ -42,11 +42,12 @@ export function readHistory(
     .selectAll()
     .where('block_id', '=', block_id)
     .where('organization_id', '=', actor.organization_id)
-  if (page.after !== undefined) rows = rows.where('version', ascending ? '>' : '<', cursor(page.after))
-  if (page.before !== undefined) rows = rows.where('version', ascending ? '<' : '>', cursor(page.before))
+  if (page.after !== undefined) rows = rows.where('version', ascending ? '>' : '<', await cursor(page.after))
+  if (page.before !== undefined)
+    rows = rows.where('version', ascending ? '<' : '>', await cursor(page.before))
   // With `before` alone it is the page that ends at the cursor.
   const turned = page.before !== undefined && page.after === undefined
-  const found = connection.all(
+  const found = await connection.all(
     rows.orderBy('version', ascending === turned ? 'desc' : 'asc').limit(page.limit),
   )
   return (turned ? found.toReversed() : found).map((row) => ({

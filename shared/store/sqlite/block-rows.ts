@@ -115,24 +115,28 @@ const ownerOf = query<{ block: string }>()((p) =>
 )
 
 /** One block of the actor's organisation. */
-export function readBlock(connection: Connection, actor: Actor, id: string): Block | null {
-  const row = byId.get(connection, { id, org: actor.organization_id })
+export async function readBlock(connection: Connection, actor: Actor, id: string): Promise<Block | null> {
+  const row = await byId.get(connection, { id, org: actor.organization_id })
   return row ? blockOf(row) : null
 }
 
 /** The blocks attached to an agent, in the order they were attached. */
-export function blocksOfAgent(connection: Connection, actor: Actor, agent_id: string): Block[] {
-  return ofAgent.all(connection, { agent: agent_id, org: actor.organization_id }).map(blockOf)
+export async function blocksOfAgent(
+  connection: Connection,
+  actor: Actor,
+  agent_id: string,
+): Promise<Block[]> {
+  return (await ofAgent.all(connection, { agent: agent_id, org: actor.organization_id })).map(blockOf)
 }
 
 /** Creates a block with the first row of its history; `agent_id` names the agent it is made for. */
-export function insertBlock(
+export async function insertBlock(
   tx: Transaction,
   actor: Actor,
   input: CreateBlock,
   agent_id: string | null,
   made: { id?: string; by?: By } = {},
-): Block {
+): Promise<Block> {
   const id = made.id ?? newId('block')
   const now = new Date().toISOString()
   const data: Data = {
@@ -162,8 +166,8 @@ export function insertBlock(
     last_updated_by_id: actor.user_id,
     data: JSON.stringify(data),
   }
-  add.run(tx, row)
-  addHistory.run(tx, {
+  await add.run(tx, row)
+  await addHistory.run(tx, {
     org: actor.organization_id,
     block: id,
     version: 1,
@@ -176,8 +180,8 @@ export function insertBlock(
     now,
   })
   const tags = input.tags ?? []
-  if (tags.length > 0) replaceTags(tx, actor, id, tags)
-  tx.event(actor, 'block.created', id, agent_id)
+  if (tags.length > 0) await replaceTags(tx, actor, id, tags)
+  await tx.event(actor, 'block.created', id, agent_id)
   return blockOf({ ...row, tags: JSON.stringify([...new Set(tags)]) })
 }
 
@@ -185,17 +189,23 @@ export function insertBlock(
  * Writes a block as it is to be, with its history row, also when nothing differs; the version grows by one. Throws
  * `conflict` when an agent that has it has another block of its new label.
  */
-export function writeBlock(tx: Transaction, actor: Actor, before: Block, after: Block, by: By): Block {
+export async function writeBlock(
+  tx: Transaction,
+  actor: Actor,
+  before: Block,
+  after: Block,
+  by: By,
+): Promise<Block> {
   const now = new Date().toISOString()
   const version = before.version + 1
   const changes = changesOf(before, after)
   if (changes) {
-    writeFields(tx, actor, after)
-    if (after.label !== before.label) relabel(tx, before, after.label)
-    if (changes['tags']) replaceTags(tx, actor, after.id, after.tags)
+    await writeFields(tx, actor, after)
+    if (after.label !== before.label) await relabel(tx, before, after.label)
+    if (changes['tags']) await replaceTags(tx, actor, after.id, after.tags)
   }
-  setValue.run(tx, { id: before.id, value: after.value, version, now, user: actor.user_id })
-  addHistory.run(tx, {
+  await setValue.run(tx, { id: before.id, value: after.value, version, now, user: actor.user_id })
+  await addHistory.run(tx, {
     org: actor.organization_id,
     block: before.id,
     version,
@@ -207,7 +217,7 @@ export function writeBlock(tx: Transaction, actor: Actor, before: Block, after: 
     changes: changes && JSON.stringify(changes),
     now,
   })
-  tx.event(actor, 'block.updated', before.id, soleAgent(tx, before.id))
+  await tx.event(actor, 'block.updated', before.id, await soleAgent(tx, before.id))
   return { ...after, tags: [...new Set(after.tags)], version, last_updated_by_id: actor.user_id }
 }
 
@@ -223,14 +233,14 @@ function changesOf(before: Block, after: Block): Record<string, { before: unknow
 }
 
 /** Takes the labels from the links of these blocks, so that blocks of one transaction can swap them. */
-export function freeLabels(tx: Transaction, block_ids: readonly string[]): void {
+export async function freeLabels(tx: Transaction, block_ids: readonly string[]): Promise<void> {
   if (block_ids.length === 0) return
-  tx.run(sqlite.updateTable('agents_blocks').set({ label: null }).where('block_id', 'in', block_ids))
+  await tx.run(sqlite.updateTable('agents_blocks').set({ label: null }).where('block_id', 'in', block_ids))
 }
 
-function relabel(tx: Transaction, block: Block, label: string | null): void {
+async function relabel(tx: Transaction, block: Block, label: string | null): Promise<void> {
   try {
-    tx.run(sqlite.updateTable('agents_blocks').set({ label }).where('block_id', '=', block.id))
+    await tx.run(sqlite.updateTable('agents_blocks').set({ label }).where('block_id', '=', block.id))
   } catch (error) {
     if (!isConstraint(error)) throw error
     throw new AppError(
@@ -243,14 +253,14 @@ function relabel(tx: Transaction, block: Block, label: string | null): void {
 }
 
 /** The agent that has this block, when exactly one has it. */
-export function soleAgent(connection: Connection, block_id: string): string | null {
-  const agents = agentsOf.all(connection, { block: block_id })
-  const [only] = agents.length === 0 ? ownerOf.all(connection, { block: block_id }) : agents
+export async function soleAgent(connection: Connection, block_id: string): Promise<string | null> {
+  const agents = await agentsOf.all(connection, { block: block_id })
+  const [only] = agents.length === 0 ? await ownerOf.all(connection, { block: block_id }) : agents
   return agents.length > 1 ? null : (only?.agent_id ?? null)
 }
 
 /** Writes every field of a block but its value and tags. */
-function writeFields(tx: Transaction, actor: Actor, next: Block): void {
+async function writeFields(tx: Transaction, actor: Actor, next: Block): Promise<void> {
   const data: Data = {
     limit: next.limit,
     template_id: next.template_id,
@@ -261,7 +271,7 @@ function writeFields(tx: Transaction, actor: Actor, next: Block): void {
     read_only: next.read_only,
     metadata: next.metadata,
   }
-  tx.run(
+  await tx.run(
     sqlite
       .updateTable('blocks')
       .set({
@@ -280,10 +290,15 @@ function writeFields(tx: Transaction, actor: Actor, next: Block): void {
 }
 
 /** Makes these the block's tags. */
-function replaceTags(tx: Transaction, actor: Actor, block_id: string, tags: readonly string[]): void {
-  tx.run(sqlite.deleteFrom('block_tags').where('block_id', '=', block_id))
+async function replaceTags(
+  tx: Transaction,
+  actor: Actor,
+  block_id: string,
+  tags: readonly string[],
+): Promise<void> {
+  await tx.run(sqlite.deleteFrom('block_tags').where('block_id', '=', block_id))
   for (const [position, tag] of [...new Set(tags)].entries()) {
-    tx.run(
+    await tx.run(
       sqlite
         .insertInto('block_tags')
         .values({ block_id, tag, organization_id: actor.organization_id, position }),

@@ -26,27 +26,28 @@ export class SqliteBlocks implements BlockStore {
   }
 
   create(actor: Actor, block: CreateBlock): Promise<Block> {
-    return this.#database.write((tx) => insertBlock(tx, actor, block, null))
+    return this.#database.write(async (tx) => await insertBlock(tx, actor, block, null))
   }
 
   get(actor: Actor, block_id: string): Promise<Block | null> {
-    return this.#database.read((c) => readBlock(c, actor, block_id))
+    return this.#database.read(async (c) => await readBlock(c, actor, block_id))
   }
 
   list(actor: Actor, filter: BlockFilter, page: Page): Promise<Block[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const sorting = { table: 'blocks', column: 'seq' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('blocks').select(tagList)
       for (const condition of window.conditions) rows = rows.where(condition)
-      const blocks = c.all(rows.orderBy(window.direction).limit(page.limit)).map(blockOf)
+      const blocks = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map(blockOf)
       return window.turned ? blocks.toReversed() : blocks
     })
   }
 
   count(actor: Actor, filter: BlockFilter): Promise<number> {
     return this.#database.read(
-      (c) => c.get(filtered(actor, filter).select((eb) => eb.fn.countAll<number>().as('n')))?.n ?? 0,
+      async (c) =>
+        (await c.get(filtered(actor, filter).select((eb) => eb.fn.countAll<number>().as('n'))))?.n ?? 0,
     )
   }
 
@@ -56,8 +57,8 @@ export class SqliteBlocks implements BlockStore {
     patch: UpdateBlock,
     options: { if_version?: number } = {},
   ): Promise<Block | null> {
-    return this.#database.write((tx) => {
-      const block = readBlock(tx, actor, block_id)
+    return this.#database.write(async (tx) => {
+      const block = await readBlock(tx, actor, block_id)
       if (!block) return null
       requireVersion(block, options.if_version)
       const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
@@ -68,22 +69,22 @@ export class SqliteBlocks implements BlockStore {
         value: patch.value ?? block.value,
       }
       if (JSON.stringify(next) === JSON.stringify(block)) return block
-      return writeBlock(tx, actor, block, next, BY_USER)
+      return await writeBlock(tx, actor, block, next, BY_USER)
     })
   }
 
   edit(actor: Actor, block_id: string, edit: BlockEdit): Promise<Block | null> {
-    return this.#database.write((tx) => {
-      const block = readBlock(tx, actor, block_id)
+    return this.#database.write(async (tx) => {
+      const block = await readBlock(tx, actor, block_id)
       if (!block) return null
       const value = editedValue(block, edit)
-      return value === block.value ? block : writeBlock(tx, actor, block, { ...block, value }, BY_USER)
+      return value === block.value ? block : await writeBlock(tx, actor, block, { ...block, value }, BY_USER)
     })
   }
 
   history(actor: Actor, block_id: string, page: Page): Promise<BlockVersion[] | null> {
-    return this.#database.read((c) =>
-      readBlock(c, actor, block_id) ? readHistory(c, actor, block_id, page) : null,
+    return this.#database.read(async (c) =>
+      (await readBlock(c, actor, block_id)) ? await readHistory(c, actor, block_id, page) : null,
     )
   }
 
@@ -93,32 +94,32 @@ export class SqliteBlocks implements BlockStore {
     version: number,
     options: { if_version?: number } = {},
   ): Promise<Block | null> {
-    return this.#database.write((tx) => {
-      const block = readBlock(tx, actor, block_id)
+    return this.#database.write(async (tx) => {
+      const block = await readBlock(tx, actor, block_id)
       if (!block) return null
       requireVersion(block, options.if_version)
-      const value = valueAfter(tx, actor, block_id, version)
+      const value = await valueAfter(tx, actor, block_id, version)
       if (value === null)
         throw new AppError(
           'not_found',
           `Block '${block.label ?? block.id}' has no version ${version}; it is at version ${block.version}.`,
         )
-      return writeBlock(tx, actor, block, { ...block, value }, BY_USER)
+      return await writeBlock(tx, actor, block, { ...block, value }, BY_USER)
     })
   }
 
   delete(actor: Actor, block_id: string): Promise<boolean> {
-    return this.#database.write((tx) => {
-      const agent_id = soleAgent(tx, block_id)
-      const deleted = tx.run(
+    return this.#database.write(async (tx) => {
+      const agent_id = await soleAgent(tx, block_id)
+      const deleted = await tx.run(
         sqlite
           .deleteFrom('blocks')
           .where('id', '=', block_id)
           .where('organization_id', '=', actor.organization_id),
       )
       if (deleted === 0) return false
-      detachDeleted(tx, block_id)
-      tx.event(actor, 'block.deleted', block_id, agent_id)
+      await detachDeleted(tx, block_id)
+      await tx.event(actor, 'block.deleted', block_id, agent_id)
       return true
     })
   }

@@ -1,3 +1,4 @@
+import { flatMapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { UncalledRun } from '../../core/ports/turn-store.ts'
 import type { Database } from './database.ts'
@@ -32,19 +33,20 @@ const claim = query<{ id: string; holder: string; instance: string }>()((p) =>
 /** Takes over the callbacks of ended runs whose process died before it called; each is handed to one process. */
 export async function takeUncalled(database: Database, instance: Instance): Promise<UncalledRun[]> {
   const since = new Date(Date.now() - TOO_LATE_MS).toISOString()
-  const left = await database.read((c) =>
-    runsToCall.all(c, { since }).flatMap(({ instance_id: holder, ...run }) => {
-      if (holder === null || holder === instance.id) return []
-      return instance.stateOf(c, holder) === 'dead' ? [{ ...run, holder }] : []
-    }),
+  const left = await database.read(
+    async (c) =>
+      await flatMapEach(await runsToCall.all(c, { since }), async ({ instance_id: holder, ...run }) => {
+        if (holder === null || holder === instance.id) return []
+        return (await instance.stateOf(c, holder)) === 'dead' ? [{ ...run, holder }] : []
+      }),
   )
   if (left.length === 0) return []
-  return await database.write((tx) => {
+  return await database.write(async (tx) => {
     instance.lock()
-    instance.register(tx)
-    return left.flatMap(({ id, holder, organization_id }) => {
-      if (claim.run(tx, { id, holder, instance: instance.id }).changes === 0) return []
-      const run = readRun(tx, { user_id: '', organization_id }, id)
+    await instance.register(tx)
+    return await flatMapEach(left, async ({ id, holder, organization_id }) => {
+      if ((await claim.run(tx, { id, holder, instance: instance.id })).changes === 0) return []
+      const run = await readRun(tx, { user_id: '', organization_id }, id)
       return run ? [{ run, organization_id }] : []
     })
   })

@@ -120,15 +120,15 @@ export class SqliteCompactions implements CompactionStore {
 
   compact(actor: Actor, change: CompactConversation): Promise<void> {
     const { agent_id, conversation_id, system } = change
-    return this.#database.write((tx) => {
-      const row = readConversationRow(tx, actor, conversation_id)
+    return this.#database.write(async (tx) => {
+      const row = await readConversationRow(tx, actor, conversation_id)
       if (row?.agent_id !== agent_id)
         throw new AppError('not_found', `There is no conversation '${conversation_id}' of this agent.`)
-      takeOver(tx, this.#instance, row)
-      const { removed } = putCompaction(tx, actor, row, change.compaction)
-      rewriteText(tx, actor, conversation_id, system.message_id, system.text)
+      await takeOver(tx, this.#instance, row)
+      const { removed } = await putCompaction(tx, actor, row, change.compaction)
+      await rewriteText(tx, actor, conversation_id, system.message_id, system.text)
       const version = row.context_version + 1
-      shrink.run(tx, {
+      await shrink.run(tx, {
         id: conversation_id,
         version,
         length: row.context_length - removed + 1,
@@ -136,9 +136,9 @@ export class SqliteCompactions implements CompactionStore {
         run: null,
         instance: null,
       })
-      saveContextUsage(tx, conversation_id, change.context_usage, version)
+      await saveContextUsage(tx, conversation_id, change.context_usage, version)
       const type = conversation_id === agent_id ? 'agent.updated' : 'conversation.updated'
-      tx.event(actor, type, conversation_id, agent_id)
+      await tx.event(actor, type, conversation_id, agent_id)
     })
   }
 
@@ -147,11 +147,11 @@ export class SqliteCompactions implements CompactionStore {
     filter: { agent_id: string; conversation_id?: string },
     page: Page,
   ): Promise<Compaction[]> {
-    return this.#database.read((c) => readCompactions(c, actor, filter, page))
+    return this.#database.read(async (c) => await readCompactions(c, actor, filter, page))
   }
 
   get(actor: Actor, compaction_id: string): Promise<CompactionDetail | null> {
-    return this.#database.read((c) => readCompaction(c, actor, compaction_id))
+    return this.#database.read(async (c) => await readCompaction(c, actor, compaction_id))
   }
 }
 
@@ -160,26 +160,26 @@ export class SqliteCompactions implements CompactionStore {
  * message and what stays are removed, the messages themselves are not touched. Answers the summary as a later read
  * gives it, and how many messages left. Throws `conflict` when `through` is not in the context.
  */
-export function putCompaction(
+export async function putCompaction(
   tx: Transaction,
   actor: Actor,
   conversation: { id: string; agent_id: string },
   { summary, through, record }: ContextCompaction,
-): { stored: StoredMessage; removed: number } {
+): Promise<{ stored: StoredMessage; removed: number }> {
   const key = { conversation: conversation.id, org: actor.organization_id }
-  const last = placeOf.get(tx, { ...key, id: through })
-  const system = firstPosition.get(tx, key)
+  const last = await placeOf.get(tx, { ...key, id: through })
+  const system = await firstPosition.get(tx, key)
   if (!last || !system || last.position <= system.position)
     throw new AppError(
       'conflict',
       `The context of the conversation '${conversation.id}' was changed while its summary was written: nothing was replaced. Compact it again.`,
     )
-  rememberContext(tx, actor, conversation.id)
-  const { changes } = removeBetween.run(tx, { ...key, after: system.position, through: last.position })
-  const { seq, stored } = insertMessage(tx, actor, summary)
-  putSummary.run(tx, { ...key, position: last.position, seq })
+  await rememberContext(tx, actor, conversation.id)
+  const { changes } = await removeBetween.run(tx, { ...key, after: system.position, through: last.position })
+  const { seq, stored } = await insertMessage(tx, actor, summary)
+  await putSummary.run(tx, { ...key, position: last.position, seq })
   const { evicted_message_ids, ...data } = record
-  insertRecord.run(tx, {
+  await insertRecord.run(tx, {
     id: record.id,
     org: actor.organization_id,
     agent: conversation.agent_id,
@@ -192,17 +192,17 @@ export function putCompaction(
 }
 
 /** Takes these messages out of a context; answers how many were in it. They stay in the history. */
-export function dropFromContext(
+export async function dropFromContext(
   tx: Transaction,
   actor: Actor,
   conversation_id: string,
   message_ids: readonly string[],
-): number {
+): Promise<number> {
   const key = { conversation: conversation_id, org: actor.organization_id }
   let dropped = 0
   for (const id of message_ids) {
-    const place = placeOf.get(tx, { ...key, id })
-    if (place) dropped += removeOne.run(tx, { ...key, position: place.position }).changes
+    const place = await placeOf.get(tx, { ...key, id })
+    if (place) dropped += (await removeOne.run(tx, { ...key, position: place.position })).changes
   }
   return dropped
 }
@@ -228,22 +228,22 @@ export function contextUsageOf(conversation: {
 }
 
 /** `context_version` is the one that was measured. */
-export function saveContextUsage(
+export async function saveContextUsage(
   tx: Transaction,
   conversation_id: string,
   usage: ContextUsage,
   context_version: number,
-): void {
+): Promise<void> {
   const text = JSON.stringify({ ...usage, version: context_version })
-  putUsage.run(tx, { id: conversation_id, usage: text })
+  await putUsage.run(tx, { id: conversation_id, usage: text })
 }
 
-function readCompactions(
+async function readCompactions(
   connection: Connection,
   actor: Actor,
   filter: { agent_id: string; conversation_id?: string },
   page: Page,
-): Compaction[] {
+): Promise<Compaction[]> {
   const sorting = { table: 'compactions', column: 'created_at' } as const
   const { conditions, direction, turned } = windowOf(connection, actor.organization_id, sorting, page)
   let rows = sqlite
@@ -255,16 +255,16 @@ function readCompactions(
     .orderBy(direction)
   if (filter.conversation_id !== undefined) rows = rows.where('conversation_id', '=', filter.conversation_id)
   for (const condition of conditions) rows = rows.where(condition)
-  const found = connection.all(rows).map((row) => JSON.parse(row.data) as Compaction)
+  const found = (await connection.all(rows)).map((row) => JSON.parse(row.data) as Compaction)
   return turned ? found.toReversed() : found
 }
 
-function readCompaction(
+async function readCompaction(
   connection: Connection,
   actor: Actor,
   compaction_id: string,
-): CompactionDetail | null {
-  const row = recordById.get(connection, { id: compaction_id, org: actor.organization_id })
+): Promise<CompactionDetail | null> {
+  const row = await recordById.get(connection, { id: compaction_id, org: actor.organization_id })
   if (!row) return null
   const evicted_message_ids = JSON.parse(row.evicted) as string[]
   return { ...(JSON.parse(row.data) as Compaction), evicted_message_ids }

@@ -56,10 +56,14 @@ export interface Cut {
 }
 
 /** The numbers of the messages in a context, in order. */
-export function contextSeqs(connection: Connection, actor: Actor, conversation_id: string): number[] {
-  return seqsOf
-    .all(connection, { conversation: conversation_id, org: actor.organization_id })
-    .map((row) => row.message_seq)
+export async function contextSeqs(
+  connection: Connection,
+  actor: Actor,
+  conversation_id: string,
+): Promise<number[]> {
+  return (await seqsOf.all(connection, { conversation: conversation_id, org: actor.organization_id })).map(
+    (row) => row.message_seq,
+  )
 }
 
 /** The messages of these numbers, in this order. */
@@ -82,18 +86,18 @@ export function messagesOfSeqs(
  * stays with the answers to its tool calls. Throws `not_found` for the message, `invalid_argument` for a message that
  * cannot be cut before, `conflict` when it is in no context that is known.
  */
-export function cutContext(
+export async function cutContext(
   connection: Connection,
   actor: Actor,
   conversation: Pick<ConversationRow, 'id' | 'agent_id'>,
   cut: Cut,
-): number[] {
-  const message = messageById.get(connection, { id: cut.message_id, org: actor.organization_id })
+): Promise<number[]> {
+  const message = await messageById.get(connection, { id: cut.message_id, org: actor.organization_id })
   if (message?.agent_id !== conversation.agent_id) throw noMessage(cut.message_id)
-  const present = contextSeqs(connection, actor, conversation.id)
+  const present = await contextSeqs(connection, actor, conversation.id)
   const whole = present.includes(message.seq)
     ? present
-    : earlierWith(connection, actor, conversation.id, message.seq, cut.message_id)
+    : await earlierWith(connection, actor, conversation.id, message.seq, cut.message_id)
   const at = whole.indexOf(message.seq)
   if (cut.end === 'before' && (at === 0 || message.role !== 'user'))
     throw new AppError(
@@ -101,21 +105,21 @@ export function cutContext(
       `Message '${cut.message_id}' is no message of a user: only those can be edited. To go on after it, rewind to it.`,
     )
   let end = at + Number(cut.end === 'with')
-  if (cut.end === 'with') while (belongsTo(connection, actor, whole[end], whole[end - 1])) end++
+  if (cut.end === 'with') while (await belongsTo(connection, actor, whole[end], whole[end - 1])) end++
   const [system] = present
   return system === undefined ? whole.slice(0, end) : [system, ...whole.slice(1, end)]
 }
 
 /** The earlier contexts hold numbers of messages that are still stored: a reset forgets both. */
-function earlierWith(
+async function earlierWith(
   connection: Connection,
   actor: Actor,
   conversation_id: string,
   seq: number,
   message_id: string,
-): number[] {
+): Promise<number[]> {
   const key = { conversation: conversation_id, org: actor.organization_id }
-  for (const row of earlier.all(connection, key)) {
+  for (const row of await earlier.all(connection, key)) {
     const seqs = JSON.parse(row.message_seqs) as number[]
     if (seqs.includes(seq)) return seqs
   }
@@ -131,29 +135,29 @@ function earlierWith(
  * Whether a message may not be parted from the one before it: it answers tool calls, or it asks for approval of calls of
  * the same step.
  */
-function belongsTo(
+async function belongsTo(
   connection: Connection,
   actor: Actor,
   seq: number | undefined,
   before: number | undefined,
-): boolean {
-  const read = (at: number | undefined) => {
+): Promise<boolean> {
+  const read = async (at: number | undefined) => {
     const row =
-      at === undefined ? undefined : messageAt.get(connection, { seq: at, org: actor.organization_id })
+      at === undefined ? undefined : await messageAt.get(connection, { seq: at, org: actor.organization_id })
     return row && messageOf(row)
   }
-  const message = read(seq)
+  const message = await read(seq)
   if (message?.role !== 'approval') return message?.role === 'tool'
   if (message.tool_calls.length === 0) return true
-  const asked = read(before)
+  const asked = await read(before)
   return message.step_id !== null && asked?.step_id === message.step_id && asked.tool_calls.length > 0
 }
 
 /** Remembers the present context before it is cut, compacted or replaced: `cutContext` finds it again. */
-export function rememberContext(tx: Transaction, actor: Actor, conversation_id: string): void {
+export async function rememberContext(tx: Transaction, actor: Actor, conversation_id: string): Promise<void> {
   const key = { conversation: conversation_id, org: actor.organization_id }
-  const seqs = contextSeqs(tx, actor, conversation_id)
-  const { rowid } = keep.run(tx, { ...key, at: new Date().toISOString(), seqs: JSON.stringify(seqs) })
+  const seqs = await contextSeqs(tx, actor, conversation_id)
+  const { rowid } = await keep.run(tx, { ...key, at: new Date().toISOString(), seqs: JSON.stringify(seqs) })
   tx.statement(
     `DELETE FROM earlier_contexts WHERE conversation_id = ? AND id <= (
        SELECT id FROM earlier_contexts WHERE conversation_id = ? AND id <= ? ORDER BY id DESC LIMIT 1 OFFSET ?)`,
@@ -164,13 +168,13 @@ export function rememberContext(tx: Transaction, actor: Actor, conversation_id: 
  * Makes these the messages of the context. What both begin with stays where it is. Answers the columns of the
  * conversation that tell of it, and how many messages went and came.
  */
-export function replaceContext(
+export async function replaceContext(
   tx: Transaction,
   actor: Actor,
   conversation: Pick<ConversationRow, 'id' | 'context_end'>,
   seqs: readonly number[],
-): { length: number; end: number; removed: number; restored: number } {
-  const present = contextSeqs(tx, actor, conversation.id)
+): Promise<{ length: number; end: number; removed: number; restored: number }> {
+  const present = await contextSeqs(tx, actor, conversation.id)
   let same = 0
   while (same < present.length && present[same] === seqs[same]) same++
   if (same < present.length) {

@@ -1,3 +1,4 @@
+import { mapEach } from '../each.ts'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import { pause } from '../pause.ts'
@@ -149,10 +150,14 @@ function weight(message: StoredMessage | undefined): number {
 }
 
 /** The in-context messages of a conversation, in order. */
-export function readContext(connection: Connection, actor: Actor, conversation_id: string): StoredMessage[] {
-  return contextOf
-    .all(connection, { conversation: conversation_id, org: actor.organization_id })
-    .map(messageOf)
+export async function readContext(
+  connection: Connection,
+  actor: Actor,
+  conversation_id: string,
+): Promise<StoredMessage[]> {
+  return (await contextOf.all(connection, { conversation: conversation_id, org: actor.organization_id })).map(
+    messageOf,
+  )
 }
 
 /**
@@ -165,12 +170,12 @@ export async function readLongContext(
   conversation_id: string,
 ): Promise<{ version: number; messages: StoredMessage[] } | null> {
   const place = { conversation: conversation_id, org: actor.organization_id }
-  const state = () => database.read((c) => contextState.get(c, place))
+  const state = () => database.read(async (c) => await contextState.get(c, place))
   const before = await state()
   if (!before || before.context_length <= PART) return null
   const messages: StoredMessage[] = []
   for (let after = -1; ;) {
-    const rows = await database.read((c) => contextAfter.all(c, { ...place, after, limit: PART }))
+    const rows = await database.read(async (c) => await contextAfter.all(c, { ...place, after, limit: PART }))
     for (const { position, ...row } of rows) {
       messages.push(messageOf(row))
       after = position
@@ -183,42 +188,51 @@ export async function readLongContext(
 }
 
 /** The ids of the in-context messages, in order. */
-export function readContextIds(connection: Connection, actor: Actor, conversation_id: string): string[] {
-  return contextIds
-    .all(connection, { conversation: conversation_id, org: actor.organization_id })
-    .map((row) => row.id)
+export async function readContextIds(
+  connection: Connection,
+  actor: Actor,
+  conversation_id: string,
+): Promise<string[]> {
+  return (
+    await contextIds.all(connection, { conversation: conversation_id, org: actor.organization_id })
+  ).map((row) => row.id)
 }
 
 /**
  * Stores the messages and appends them to the context, whose next free position is `end`. Answers copies of them as
  * a later read would give them.
  */
-export function appendMessages(
+export async function appendMessages(
   tx: Transaction,
   actor: Actor,
   conversation_id: string,
   end: number,
   messages: readonly StoredMessage[],
-): StoredMessage[] {
-  return messages.map((message, i) => {
-    const { seq, stored } = insertMessage(tx, actor, message)
-    append.run(tx, { conversation: conversation_id, position: end + i, seq, org: actor.organization_id })
+): Promise<StoredMessage[]> {
+  return await mapEach(messages, async (message, i) => {
+    const { seq, stored } = await insertMessage(tx, actor, message)
+    await append.run(tx, {
+      conversation: conversation_id,
+      position: end + i,
+      seq,
+      org: actor.organization_id,
+    })
     return stored
   })
 }
 
 /** Puts a new text in a stored message; answers the message as it is now, null when there is none. */
-export function rewriteText(
+export async function rewriteText(
   tx: Transaction,
   actor: Actor,
   conversation_id: string,
   message_id: string,
   text: string,
-): StoredMessage | null {
+): Promise<StoredMessage | null> {
   const key = { id: message_id, conversation: conversation_id, org: actor.organization_id }
-  const row = oneMessage.get(tx, key)
+  const row = await oneMessage.get(tx, key)
   if (!row) return null
   const data = JSON.stringify({ ...(JSON.parse(row.data) as object), content: [{ type: 'text', text }] })
-  rewrite.run(tx, { ...key, data })
+  await rewrite.run(tx, { ...key, data })
   return messageOf({ ...row, data })
 }

@@ -1,3 +1,4 @@
+import { flatMapEach } from '../each.ts'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { Block, CreateBlock } from '../../schema/block.ts'
 import { AppError } from '../../schema/errors.ts'
@@ -57,9 +58,8 @@ export interface BlockScope {
 }
 
 /** The private blocks of a conversation that are in it. */
-export function isolatedBlockIds(connection: Connection, conversation_id: string): string[] {
-  return links
-    .all(connection, { conversation: conversation_id })
+export async function isolatedBlockIds(connection: Connection, conversation_id: string): Promise<string[]> {
+  return (await links.all(connection, { conversation: conversation_id }))
     .filter((link) => link.detached === 0)
     .map((link) => link.block_id)
 }
@@ -68,17 +68,22 @@ export function isolatedBlockIds(connection: Connection, conversation_id: string
  * The blocks as a conversation sees them: the agent's, in their order, with its private ones in place of those whose
  * label they stand for.
  */
-export function blocksInConversation(connection: Connection, actor: Actor, scope: BlockScope): Block[] {
-  const shared = blocksOfAgent(connection, actor, scope.agent_id)
+export async function blocksInConversation(
+  connection: Connection,
+  actor: Actor,
+  scope: BlockScope,
+): Promise<Block[]> {
+  const shared = await blocksOfAgent(connection, actor, scope.agent_id)
   if (scope.conversation_id === scope.agent_id) return shared
-  const own = links.all(connection, { conversation: scope.conversation_id })
+  const own = await links.all(connection, { conversation: scope.conversation_id })
   if (own.length === 0) return shared
-  const present = own
-    .filter((link) => link.detached === 0)
-    .flatMap((link) => {
-      const block = readBlock(connection, actor, link.block_id)
+  const present = await flatMapEach(
+    own.filter((link) => link.detached === 0),
+    async (link) => {
+      const block = await readBlock(connection, actor, link.block_id)
       return block ? [{ label: link.label, block }] : []
-    })
+    },
+  )
   const masked = new Set(own.map((link) => link.label))
   const labels = new Set(present.map(({ block }) => block.label))
   const placed = new Set<string>()
@@ -95,14 +100,14 @@ export function blocksInConversation(connection: Connection, actor: Actor, scope
 }
 
 /** Gives a new conversation copies of the agent's blocks of these labels. Throws `invalid_argument` for an unknown one. */
-export function isolateBlocks(
+export async function isolateBlocks(
   tx: Transaction,
   actor: Actor,
   scope: BlockScope,
   labels: readonly string[],
-): void {
+): Promise<void> {
   if (labels.length === 0) return
-  const blocks = blocksOfAgent(tx, actor, scope.agent_id)
+  const blocks = await blocksOfAgent(tx, actor, scope.agent_id)
   for (const [position, label] of [...new Set(labels)].entries()) {
     const block = blocks.find((b) => b.label === label)
     if (!block) {
@@ -112,61 +117,68 @@ export function isolateBlocks(
         `The agent has no block with the label '${label}' to isolate; its blocks are: ${known === '' ? 'none' : known}.`,
       )
     }
-    addOwn(tx, actor, scope, { ...copyOf(block, label) }, position)
+    await addOwn(tx, actor, scope, { ...copyOf(block, label) }, position)
   }
 }
 
 /** Takes a block from what a conversation sees: a private one from it alone, another from the agent. */
-export function detachInConversation(tx: Transaction, scope: BlockScope, block_id: string): void {
+export async function detachInConversation(
+  tx: Transaction,
+  scope: BlockScope,
+  block_id: string,
+): Promise<void> {
   const { conversation_id: conversation, agent_id } = scope
-  if (conversation !== agent_id && detach.run(tx, { conversation, block: block_id, detached: 1 }).changes > 0)
+  if (
+    conversation !== agent_id &&
+    (await detach.run(tx, { conversation, block: block_id, detached: 1 })).changes > 0
+  )
     return
-  unlinkBlock(tx, agent_id, block_id)
+  await unlinkBlock(tx, agent_id, block_id)
 }
 
 /** A block is deleted: a conversation that had it for itself has no block of its label then, not the agent's. */
-export function detachDeleted(tx: Transaction, block_id: string): void {
-  detachAll.run(tx, { block: block_id })
+export async function detachDeleted(tx: Transaction, block_id: string): Promise<void> {
+  await detachAll.run(tx, { block: block_id })
 }
 
 /**
  * Makes a block for the agent; for this conversation alone when the agent has one of that label, which it does not see.
  */
-export function createInConversation(
+export async function createInConversation(
   tx: Transaction,
   actor: Actor,
   scope: BlockScope,
   input: CreateBlock,
   made: { id: string; by: By },
-): void {
-  if (hidesLabel(tx, scope, input.label)) {
-    const position = links.all(tx, { conversation: scope.conversation_id }).length
-    addOwn(tx, actor, scope, input, position, made)
+): Promise<void> {
+  if (await hidesLabel(tx, scope, input.label)) {
+    const position = (await links.all(tx, { conversation: scope.conversation_id })).length
+    await addOwn(tx, actor, scope, input, position, made)
     return
   }
-  insertBlock(tx, actor, input, scope.agent_id, made)
-  linkBlock(tx, actor, scope.agent_id, made.id)
-  linkToCompanions(tx, actor, scope.agent_id, made.id)
+  await insertBlock(tx, actor, input, scope.agent_id, made)
+  await linkBlock(tx, actor, scope.agent_id, made.id)
+  await linkToCompanions(tx, actor, scope.agent_id, made.id)
 }
 
 /** Whether the agent has a block of this label; asked for one that the conversation does not see. */
-export function hidesLabel(connection: Connection, scope: BlockScope, label: string): boolean {
+export async function hidesLabel(connection: Connection, scope: BlockScope, label: string): Promise<boolean> {
   return (
     scope.conversation_id !== scope.agent_id &&
-    linked.get(connection, { agent: scope.agent_id, label }) !== undefined
+    (await linked.get(connection, { agent: scope.agent_id, label })) !== undefined
   )
 }
 
-function addOwn(
+async function addOwn(
   tx: Transaction,
   actor: Actor,
   scope: BlockScope,
   input: CreateBlock,
   position: number,
   made?: { id: string; by: By },
-): void {
-  const { id } = insertBlock(tx, actor, input, scope.agent_id, made)
-  addLink.run(tx, {
+): Promise<void> {
+  const { id } = await insertBlock(tx, actor, input, scope.agent_id, made)
+  await addLink.run(tx, {
     conversation: scope.conversation_id,
     block: id,
     org: actor.organization_id,

@@ -40,12 +40,12 @@ const byId = query<{ id: string; org: string }>()((p) =>
 )
 
 /** A conversation that is there, default ones included. */
-export function readConversationRow(
+export async function readConversationRow(
   connection: Connection,
   actor: Actor,
   id: string,
-): ConversationRow | undefined {
-  return byId.get(connection, { id, org: actor.organization_id })
+): Promise<ConversationRow | undefined> {
+  return await byId.get(connection, { id, org: actor.organization_id })
 }
 
 /** The JSON of a row. */

@@ -1,3 +1,4 @@
+import { filterEach, mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -42,30 +43,30 @@ export class SqliteConversations implements ConversationStore {
   }
 
   create(actor: Actor, made: NewConversation): Promise<Conversation> {
-    return this.#database.write((tx) => {
-      if (!readAgentRow(tx, actor, made.agent_id)) throw agentNotFound()
+    return this.#database.write(async (tx) => {
+      if (!(await readAgentRow(tx, actor, made.agent_id))) throw agentNotFound()
       const { model, model_settings, override } = made
-      const row = insertRow(tx, actor, made, { model, model_settings, override })
-      appendMessages(tx, actor, made.id, 0, [made.system_message])
-      isolateBlocks(
+      const row = await insertRow(tx, actor, made, { model, model_settings, override })
+      await appendMessages(tx, actor, made.id, 0, [made.system_message])
+      await isolateBlocks(
         tx,
         actor,
         { agent_id: made.agent_id, conversation_id: made.id },
         made.isolated_block_labels,
       )
-      return conversationOf(tx, actor, row)
+      return await conversationOf(tx, actor, row)
     })
   }
 
   get(actor: Actor, conversation_id: string): Promise<Conversation | null> {
-    return this.#database.read((c) => {
-      const row = readConversationRow(c, actor, conversation_id)
-      return row ? conversationOf(c, actor, row) : null
+    return this.#database.read(async (c) => {
+      const row = await readConversationRow(c, actor, conversation_id)
+      return row ? await conversationOf(c, actor, row) : null
     })
   }
 
   list(actor: Actor, filter: ConversationFilter, page: Page): Promise<Conversation[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const column = filter.order_by ?? 'created_at'
       const sorting = { table: 'conversations', column, nullable: column !== 'created_at' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
@@ -87,32 +88,35 @@ export class SqliteConversations implements ConversationStore {
       if (filter.summary_search !== undefined)
         rows = rows.where(contains('conversations.summary', filter.summary_search))
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c
-        .all(rows.orderBy(window.direction).limit(page.limit))
-        .map((row) => conversationOf(c, actor, row))
+      const found = await mapEach(
+        await c.all(rows.orderBy(window.direction).limit(page.limit)),
+        async (row) => await conversationOf(c, actor, row),
+      )
       return window.turned ? found.toReversed() : found
     })
   }
 
   waiting(actor: Actor, agent_id: string): Promise<string[]> {
-    return this.#database.read((c) =>
-      c
-        .all(
-          sqlite
-            .selectFrom('conversations')
-            .select('id')
-            .where('agent_id', '=', agent_id)
-            .where('deleted_at', 'is', null)
-            .orderBy('created_at'),
+    return this.#database.read(async (c) =>
+      (
+        await filterEach(
+          await c.all(
+            sqlite
+              .selectFrom('conversations')
+              .select('id')
+              .where('agent_id', '=', agent_id)
+              .where('deleted_at', 'is', null)
+              .orderBy('created_at'),
+          ),
+          async ({ id }) => (await pendingApprovalOf(c, actor, id)) !== null,
         )
-        .filter(({ id }) => pendingApprovalOf(c, actor, id) !== null)
-        .map(({ id }) => id),
+      ).map(({ id }) => id),
     )
   }
 
   update(actor: Actor, conversation_id: string, patch: ConversationPatch): Promise<Conversation | null> {
-    return this.#database.write((tx) => {
-      const row = readConversationRow(tx, actor, conversation_id)
+    return this.#database.write(async (tx) => {
+      const row = await readConversationRow(tx, actor, conversation_id)
       if (!row) return null
       const { summary = row.summary, last_message_at = row.last_message_at, ...own } = patch
       const data: ConversationData = { ...dataOf(row), ...own, last_updated_by_id: actor.user_id }
@@ -122,35 +126,35 @@ export class SqliteConversations implements ConversationStore {
         updated_at: new Date().toISOString(),
         data: JSON.stringify(data),
       }
-      tx.run(sqlite.updateTable('conversations').set(changed).where('id', '=', conversation_id))
-      tx.event(actor, 'conversation.updated', conversation_id, row.agent_id)
-      return conversationOf(tx, actor, { ...row, ...changed })
+      await tx.run(sqlite.updateTable('conversations').set(changed).where('id', '=', conversation_id))
+      await tx.event(actor, 'conversation.updated', conversation_id, row.agent_id)
+      return await conversationOf(tx, actor, { ...row, ...changed })
     })
   }
 
   delete(actor: Actor, conversation_id: string): Promise<boolean> {
-    return this.#database.write((tx) => {
-      const row = readConversationRow(tx, actor, conversation_id)
+    return this.#database.write(async (tx) => {
+      const row = await readConversationRow(tx, actor, conversation_id)
       if (!row || row.id === row.agent_id) return false
       const deleted_at = new Date().toISOString()
-      tx.run(sqlite.updateTable('conversations').set({ deleted_at }).where('id', '=', conversation_id))
-      tx.event(actor, 'conversation.deleted', conversation_id, row.agent_id)
+      await tx.run(sqlite.updateTable('conversations').set({ deleted_at }).where('id', '=', conversation_id))
+      await tx.event(actor, 'conversation.deleted', conversation_id, row.agent_id)
       return true
     })
   }
 
   fork(actor: Actor, conversation_id: string, fork: NewFork): Promise<Conversation> {
-    return this.#database.write((tx) => {
-      const source = existing(tx, actor, conversation_id)
-      const whole = contextSeqs(tx, actor, source.id)
+    return this.#database.write(async (tx) => {
+      const source = await existing(tx, actor, conversation_id)
+      const whole = await contextSeqs(tx, actor, source.id)
       const seqs =
         fork.message_id === null
           ? whole
-          : cutContext(tx, actor, source, { message_id: fork.message_id, end: 'with' })
+          : await cutContext(tx, actor, source, { message_id: fork.message_id, end: 'with' })
       const { model, model_settings, override, shared = [] } = dataOf(source)
       const system = whole[0] ?? 0
       const up_to =
-        fork.message_id === null ? newestSeq(tx, source.id) : seqs.reduce((a, b) => Math.max(a, b), 0)
+        fork.message_id === null ? await newestSeq(tx, source.id) : seqs.reduce((a, b) => Math.max(a, b), 0)
       const own: Shared = { conversation_id: source.id, after: source.history_start, up_to, system }
       const data: ConversationData = {
         ...(model === undefined ? {} : { model }),
@@ -158,26 +162,26 @@ export class SqliteConversations implements ConversationStore {
         ...(override ? { override } : {}),
         shared: [own, ...shared.map((part) => ({ ...part, up_to: Math.min(part.up_to, up_to) }))],
       }
-      const row = insertRow(
+      const row = await insertRow(
         tx,
         actor,
         { ...fork, agent_id: source.agent_id, summary: source.summary },
         data,
         seqs.length,
       )
-      appendMessages(tx, actor, fork.id, 0, [fork.system_message])
+      await appendMessages(tx, actor, fork.id, 0, [fork.system_message])
       appendSeqs(tx, actor, fork.id, 1, seqs.slice(1))
-      return conversationOf(tx, actor, row)
+      return await conversationOf(tx, actor, row)
     })
   }
 
   rewind(actor: Actor, conversation_id: string, message_id: string): Promise<Rewound> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       this.#instance.lock()
-      const row = existing(tx, actor, conversation_id)
-      takeOver(tx, this.#instance, row)
-      const seqs = cutContext(tx, actor, row, { message_id, end: 'with' })
-      const last = tx.get(
+      const row = await existing(tx, actor, conversation_id)
+      await takeOver(tx, this.#instance, row)
+      const seqs = await cutContext(tx, actor, row, { message_id, end: 'with' })
+      const last = await tx.get(
         sqlite
           .selectFrom('context_messages')
           .innerJoin('messages', 'messages.seq', 'context_messages.message_seq')
@@ -186,8 +190,8 @@ export class SqliteConversations implements ConversationStore {
           .orderBy('context_messages.position', 'desc')
           .limit(1),
       )
-      rememberContext(tx, actor, conversation_id)
-      const { length, end, removed, restored } = replaceContext(tx, actor, row, seqs)
+      await rememberContext(tx, actor, conversation_id)
+      const { length, end, removed, restored } = await replaceContext(tx, actor, row, seqs)
       const changed = {
         epoch: row.epoch + 1,
         run_id: null,
@@ -198,11 +202,11 @@ export class SqliteConversations implements ConversationStore {
         context_usage: null,
         updated_at: new Date().toISOString(),
       }
-      tx.run(sqlite.updateTable('conversations').set(changed).where('id', '=', conversation_id))
+      await tx.run(sqlite.updateTable('conversations').set(changed).where('id', '=', conversation_id))
       const type = row.id === row.agent_id ? 'agent.updated' : 'conversation.updated'
-      tx.event(actor, type, conversation_id, row.agent_id)
+      await tx.event(actor, type, conversation_id, row.agent_id)
       return {
-        conversation: conversationOf(tx, actor, { ...row, ...changed }),
+        conversation: await conversationOf(tx, actor, { ...row, ...changed }),
         undo_message_id: last?.id ?? message_id,
         removed,
         restored,
@@ -211,19 +215,19 @@ export class SqliteConversations implements ConversationStore {
   }
 }
 
-function existing(tx: Transaction, actor: Actor, id: string): ConversationRow {
-  const row = readConversationRow(tx, actor, id)
-  if (!row || !readAgentRow(tx, actor, row.agent_id)) throw noSuchConversation(id)
+async function existing(tx: Transaction, actor: Actor, id: string): Promise<ConversationRow> {
+  const row = await readConversationRow(tx, actor, id)
+  if (!row || !(await readAgentRow(tx, actor, row.agent_id))) throw noSuchConversation(id)
   return row
 }
 
-function insertRow(
+async function insertRow(
   tx: Transaction,
   actor: Actor,
   made: Pick<NewConversation, 'id' | 'agent_id' | 'created_at' | 'summary' | 'hidden'>,
   data: ConversationData,
   length = 1,
-): ConversationRow {
+): Promise<ConversationRow> {
   const by = { created_by_id: actor.user_id, last_updated_by_id: actor.user_id }
   const row: ConversationRow = {
     id: made.id,
@@ -248,23 +252,27 @@ function insertRow(
     history_start: 0,
     data: JSON.stringify({ ...data, ...by }),
   }
-  tx.run(sqlite.insertInto('conversations').values(row))
-  tx.event(actor, 'conversation.created', row.id, row.agent_id)
+  await tx.run(sqlite.insertInto('conversations').values(row))
+  await tx.event(actor, 'conversation.created', row.id, row.agent_id)
   return row
 }
 
-function conversationOf(connection: Connection, actor: Actor, row: ConversationRow): Conversation {
+async function conversationOf(
+  connection: Connection,
+  actor: Actor,
+  row: ConversationRow,
+): Promise<Conversation> {
   const data = dataOf(row)
   return {
     id: row.id,
     agent_id: row.agent_id,
     summary: row.summary,
-    in_context_message_ids: readContextIds(connection, actor, row.id),
-    isolated_block_ids: isolatedBlockIds(connection, row.id),
+    in_context_message_ids: await readContextIds(connection, actor, row.id),
+    isolated_block_ids: await isolatedBlockIds(connection, row.id),
     model: data.model ?? null,
     model_settings: data.model_settings ?? null,
     last_message_at: row.last_message_at,
-    pending_request_id: pendingApprovalOf(connection, actor, row.id)?.id ?? null,
+    pending_request_id: (await pendingApprovalOf(connection, actor, row.id))?.id ?? null,
     created_at: row.created_at,
     updated_at: row.updated_at ?? row.created_at,
     created_by_id: data.created_by_id ?? null,

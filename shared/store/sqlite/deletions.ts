@@ -32,8 +32,11 @@ export async function finishDeletion(
   { agent_id, organization_id }: Deletion,
 ): Promise<void> {
   if (isId('source', agent_id)) await clearFolder(database, agent_id)
-  else await deleteInSlices(database, (tx, rows) => deleteSome(tx, agent_id, organization_id, rows))
-  await database.write((tx) => tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', agent_id)))
+  else
+    await deleteInSlices(database, async (tx, rows) => await deleteSome(tx, agent_id, organization_id, rows))
+  await database.write(
+    async (tx) => await tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', agent_id)),
+  )
 }
 
 /**
@@ -59,15 +62,15 @@ export async function deleteInSlices(
 }
 
 /** Deletes these messages with their search texts; answers how many there were. */
-export function deleteMessageRows(tx: Transaction, seqs: readonly number[]): number {
+export async function deleteMessageRows(tx: Transaction, seqs: readonly number[]): Promise<number> {
   if (seqs.length === 0) return 0
-  tx.run(sqlite.deleteFrom('messages_fts').where('rowid', 'in', seqs))
-  return tx.run(sqlite.deleteFrom('messages').where('seq', 'in', seqs))
+  await tx.run(sqlite.deleteFrom('messages_fts').where('rowid', 'in', seqs))
+  return await tx.run(sqlite.deleteFrom('messages').where('seq', 'in', seqs))
 }
 
 /** Agents whose deletion was interrupted. */
 export function unfinishedDeletions(database: Database): Promise<Deletion[]> {
-  return database.read((c) => c.all(DELETIONS.where('instance_id', 'is', null)))
+  return database.read(async (c) => await c.all(DELETIONS.where('instance_id', 'is', null)))
 }
 
 /** Agents that a process was importing when it died; `isGone` tells which have. */
@@ -75,31 +78,31 @@ export function abandonedImports(
   database: Database,
   isGone: (connection: Connection, instance_id: string) => boolean,
 ): Promise<Deletion[]> {
-  return database.read((c) =>
-    c
-      .all(DELETIONS.select('instance_id').where('instance_id', 'is not', null))
-      .filter(({ instance_id }) => instance_id !== null && isGone(c, instance_id)),
+  return database.read(async (c) =>
+    (await c.all(DELETIONS.select('instance_id').where('instance_id', 'is not', null))).filter(
+      ({ instance_id }) => instance_id !== null && isGone(c, instance_id),
+    ),
   )
 }
 
 /** Its private blocks go with it: nobody else has them. */
-function deleteConversation(tx: Transaction, id: string, rows: number): number {
+async function deleteConversation(tx: Transaction, id: string, rows: number): Promise<number> {
   const contexts = sqlite.selectFrom('earlier_contexts').select('id').where('conversation_id', '=', id)
-  const earlier = tx.run(sqlite.deleteFrom('earlier_contexts').where('id', 'in', contexts.limit(rows)))
+  const earlier = await tx.run(sqlite.deleteFrom('earlier_contexts').where('id', 'in', contexts.limit(rows)))
   if (earlier > 0) return earlier
   const blocks = sqlite
     .selectFrom('conversations_blocks')
     .select('block_id')
     .where('conversation_id', '=', id)
-  tx.run(sqlite.deleteFrom('blocks').where('id', 'in', blocks))
-  tx.run(sqlite.deleteFrom('conversations_blocks').where('conversation_id', '=', id))
-  return tx.run(sqlite.deleteFrom('conversations').where('id', '=', id))
+  await tx.run(sqlite.deleteFrom('blocks').where('id', 'in', blocks))
+  await tx.run(sqlite.deleteFrom('conversations_blocks').where('conversation_id', '=', id))
+  return await tx.run(sqlite.deleteFrom('conversations').where('id', '=', id))
 }
 
 /** Deletes the first places of a context, so many at the most; answers how many there were. */
-function deleteContext(tx: Transaction, conversation_id: string, rows: number): number {
-  const last = tx
-    .all(
+async function deleteContext(tx: Transaction, conversation_id: string, rows: number): Promise<number> {
+  const last = (
+    await tx.all(
       sqlite
         .selectFrom('context_messages')
         .select('position')
@@ -107,9 +110,9 @@ function deleteContext(tx: Transaction, conversation_id: string, rows: number): 
         .orderBy('position')
         .limit(rows),
     )
-    .at(-1)
+  ).at(-1)
   if (!last) return 0
-  return tx.run(
+  return await tx.run(
     sqlite
       .deleteFrom('context_messages')
       .where('conversation_id', '=', conversation_id)
@@ -117,22 +120,30 @@ function deleteContext(tx: Transaction, conversation_id: string, rows: number): 
   )
 }
 
-function deleteSome(tx: Transaction, agent_id: string, organization_id: string, rows: number): number {
-  const vectors = deleteSomeVectors(tx, agent_id, rows)
+async function deleteSome(
+  tx: Transaction,
+  agent_id: string,
+  organization_id: string,
+  rows: number,
+): Promise<number> {
+  const vectors = await deleteSomeVectors(tx, agent_id, rows)
   if (vectors > 0) return vectors
-  const seqs = tx
-    .all(sqlite.selectFrom('messages').select('seq').where('agent_id', '=', agent_id).limit(rows))
-    .map((row) => row.seq)
-  if (seqs.length > 0) return deleteMessageRows(tx, seqs)
-  const conversation = tx.get(
+  const seqs = (
+    await tx.all(sqlite.selectFrom('messages').select('seq').where('agent_id', '=', agent_id).limit(rows))
+  ).map((row) => row.seq)
+  if (seqs.length > 0) return await deleteMessageRows(tx, seqs)
+  const conversation = await tx.get(
     sqlite.selectFrom('conversations').select('id').where('agent_id', '=', agent_id).limit(1),
   )
   if (conversation)
-    return deleteContext(tx, conversation.id, rows) || deleteConversation(tx, conversation.id, rows)
+    return (
+      (await deleteContext(tx, conversation.id, rows)) ||
+      (await deleteConversation(tx, conversation.id, rows))
+    )
   // Of an import that was not completed there is no conversation yet.
-  const staged = deleteContext(tx, agent_id, rows)
+  const staged = await deleteContext(tx, agent_id, rows)
   if (staged > 0) return staged
-  const runs = tx.all(
+  const runs = await tx.all(
     sqlite
       .selectFrom('runs')
       .select('id')
@@ -141,10 +152,10 @@ function deleteSome(tx: Transaction, agent_id: string, organization_id: string, 
       .limit(rows),
   )
   const ids = runs.map((run) => run.id)
-  const ofStreams = deleteChunks(tx, ids, rows)
+  const ofStreams = await deleteChunks(tx, ids, rows)
   if (ofStreams > 0) return ofStreams
-  if (ids.length > 0) tx.run(sqlite.deleteFrom('run_otids').where('run_id', 'in', ids))
-  const steps = tx.all(
+  if (ids.length > 0) await tx.run(sqlite.deleteFrom('run_otids').where('run_id', 'in', ids))
+  const steps = await tx.all(
     sqlite
       .selectFrom('steps')
       .select('id')
@@ -152,7 +163,7 @@ function deleteSome(tx: Transaction, agent_id: string, organization_id: string, 
       .where('agent_id', '=', agent_id)
       .limit(rows),
   )
-  deleteTraces(
+  await deleteTraces(
     tx,
     steps.map((step) => step.id),
   )
@@ -163,7 +174,7 @@ function deleteSome(tx: Transaction, agent_id: string, organization_id: string, 
       .where('organization_id', '=', organization_id)
       .where('agent_id', '=', agent_id)
       .limit(rows)
-    const deleted = tx.run(sqlite.deleteFrom(table).where('id', 'in', some))
+    const deleted = await tx.run(sqlite.deleteFrom(table).where('id', 'in', some))
     if (deleted > 0) return deleted
   }
   return 0

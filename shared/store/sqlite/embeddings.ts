@@ -64,57 +64,68 @@ const dropOwner = query<{ owner: string }>()((p) =>
  * Says with which model the texts of an owner are embedded; null: with none. Another one than before embeds all of them
  * anew: old vectors are not searched any more, and removed later.
  */
-export function setEmbedding(tx: Transaction, actor: Actor, owner: string, handle: string | null): void {
-  const before = present.get(tx, { owner })
+export async function setEmbedding(
+  tx: Transaction,
+  actor: Actor,
+  owner: string,
+  handle: string | null,
+): Promise<void> {
+  const before = await present.get(tx, { owner })
   const model = handle ?? ''
   if (before?.model === model || (!before && handle === null)) return
-  if (!before) add.run(tx, { owner, org: actor.organization_id, model })
-  else change.run(tx, { owner, model, generation: before.generation + 1, waiting: handle === null ? 0 : 1 })
+  if (!before) await add.run(tx, { owner, org: actor.organization_id, model })
+  else
+    await change.run(tx, {
+      owner,
+      model,
+      generation: before.generation + 1,
+      waiting: handle === null ? 0 : 1,
+    })
 }
 
 /** Texts of an owner have come: they are to be embedded when it has a model. */
-export function wakeEmbedding(tx: Transaction, owner: string): void {
-  wake.run(tx, { owner })
+export async function wakeEmbedding(tx: Transaction, owner: string): Promise<void> {
+  await wake.run(tx, { owner })
 }
 
 /** Whether messages are embedded. */
-export function embedsMessages(connection: Connection): boolean {
-  return flag.get(connection, {})?.value === '1'
+export async function embedsMessages(connection: Connection): Promise<boolean> {
+  return (await flag.get(connection, {}))?.value === '1'
 }
 
 /** Says whether messages are embedded. */
-export function setEmbedsMessages(tx: Transaction, on: boolean): void {
-  putFlag.run(tx, { value: on ? '1' : '0' })
+export async function setEmbedsMessages(tx: Transaction, on: boolean): Promise<void> {
+  await putFlag.run(tx, { value: on ? '1' : '0' })
 }
 
 /** Messages of an agent have come: they are to be embedded with its model, when it has one. */
-export function wakeMessages(tx: Transaction, agent_id: string): void {
-  const row = agentOf.get(tx, { id: agent_id })
+export async function wakeMessages(tx: Transaction, agent_id: string): Promise<void> {
+  const row = await agentOf.get(tx, { id: agent_id })
   if (!row) return
   const { embedding, embedding_config } = JSON.parse(row.data) as Pick<
     Agent,
     'embedding' | 'embedding_config'
   >
   const actor = { organization_id: row.organization_id, user_id: '' }
-  setEmbedding(tx, actor, agent_id, embedding_config == null ? null : embedding)
-  wakeEmbedding(tx, agent_id)
+  await setEmbedding(tx, actor, agent_id, embedding_config == null ? null : embedding)
+  await wakeEmbedding(tx, agent_id)
 }
 
 /** Removes some vectors of an owner that is gone; answers how many, and forgets the owner when there is none left. */
-export function deleteSomeVectors(tx: Transaction, owner: string, rows: number): number {
+export async function deleteSomeVectors(tx: Transaction, owner: string, rows: number): Promise<number> {
   const some = sqlite.selectFrom('vectors').select('id').where('owner', '=', owner).limit(rows)
-  const deleted = tx.run(sqlite.deleteFrom('vectors').where('id', 'in', some))
-  if (deleted === 0) deleteEmbedding(tx, owner)
+  const deleted = await tx.run(sqlite.deleteFrom('vectors').where('id', 'in', some))
+  if (deleted === 0) await deleteEmbedding(tx, owner)
   return deleted
 }
 
 /** Forgets an owner whose vectors are gone. */
-export function deleteEmbedding(tx: Transaction, owner: string): void {
-  dropOwner.run(tx, { owner })
+export async function deleteEmbedding(tx: Transaction, owner: string): Promise<void> {
+  await dropOwner.run(tx, { owner })
 }
 
 /** Removes the vectors of these texts. */
-export function deleteVectors(tx: Transaction, owner: string, seqs: readonly number[]): void {
+export async function deleteVectors(tx: Transaction, owner: string, seqs: readonly number[]): Promise<void> {
   if (seqs.length === 0) return
-  tx.run(sqlite.deleteFrom('vectors').where('owner', '=', owner).where('seq', 'in', seqs))
+  await tx.run(sqlite.deleteFrom('vectors').where('owner', '=', owner).where('seq', 'in', seqs))
 }

@@ -43,12 +43,13 @@ export class SqliteEvents implements EventStore {
 
   reaches(after: number): Promise<boolean> {
     return this.#database.read(
-      (c) => after <= (newest.get(c, {})?.id ?? 0) && after >= (oldest.get(c, {})?.id ?? 0) - 1,
+      async (c) =>
+        after <= ((await newest.get(c, {}))?.id ?? 0) && after >= ((await oldest.get(c, {}))?.id ?? 0) - 1,
     )
   }
 
   lastId(): Promise<number> {
-    return this.#database.read((c) => newest.get(c, {})?.id ?? 0)
+    return this.#database.read(async (c) => (await newest.get(c, {}))?.id ?? 0)
   }
 
   async *watch(actor: Actor, after: number, { signal }: { signal: AbortSignal }): AsyncGenerator<Event> {
@@ -73,8 +74,8 @@ export class SqliteEvents implements EventStore {
         }
         if (this.#problem !== null) throw this.#problem
         pending = false
-        const rows = await this.#database.read((c) =>
-          following.all(c, { org: actor.organization_id, after: last }),
+        const rows = await this.#database.read(
+          async (c) => await following.all(c, { org: actor.organization_id, after: last }),
         )
         if (rows.length === BATCH) pending = true
         for (const row of rows) {
@@ -101,26 +102,27 @@ export class SqliteEvents implements EventStore {
     const before = new Date(Date.now() - KEEP_DAYS * 86_400_000).toISOString()
     while (!this.#closed) {
       // Looked at first without the lock: at nearly every start there is nothing to do.
-      const [ids, limit] = await this.#database.read((c) => {
-        const limit = (newest.get(c, {})?.id ?? 0) - KEEP_NEWEST
+      const [ids, limit] = await this.#database.read(async (c) => {
+        const limit = ((await newest.get(c, {}))?.id ?? 0) - KEEP_NEWEST
         const old = sqlite
           .selectFrom('events')
           .select('id')
           .where('id', '<=', limit)
           .where('date', '<', before)
-        return [c.all(old.orderBy('id').limit(1000)).map((row) => row.id), limit] as const
+        return [(await c.all(old.orderBy('id').limit(1000))).map((row) => row.id), limit] as const
       })
       const [first] = ids
       const last = ids.at(-1)
       if (first === undefined || last === undefined || limit <= 0) return
-      await this.#database.write((tx) =>
-        tx.run(
-          sqlite
-            .deleteFrom('events')
-            .where('id', '>=', first)
-            .where('id', '<=', last)
-            .where('date', '<', before),
-        ),
+      await this.#database.write(
+        async (tx) =>
+          await tx.run(
+            sqlite
+              .deleteFrom('events')
+              .where('id', '>=', first)
+              .where('id', '<=', last)
+              .where('date', '<', before),
+          ),
       )
       await pause(0)
     }

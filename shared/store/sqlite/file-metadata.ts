@@ -52,8 +52,11 @@ const countVectors = query<{ file: string; folder: string; generation: number }>
  * it is `completed` all the same, since it can be read and is found by its words; `error_message` says why, until the
  * model is back.
  */
-export function metadataOf(connection: Connection, row: StoredFile & { folder_name: string }): FileMetadata {
-  const { embedded, waiting, problem } = embeddingOf(connection, row)
+export async function metadataOf(
+  connection: Connection,
+  row: StoredFile & { folder_name: string },
+): Promise<FileMetadata> {
+  const { embedded, waiting, problem } = await embeddingOf(connection, row)
   return {
     id: row.id,
     source_id: row.folder_id,
@@ -75,25 +78,25 @@ export function metadataOf(connection: Connection, row: StoredFile & { folder_na
 }
 
 /** How many parts of a file have vectors, whether a file that was read waits for some, and what keeps them away. */
-function embeddingOf(
+async function embeddingOf(
   connection: Connection,
   row: StoredFile,
-): { embedded: number; waiting: boolean; problem: string | null } {
+): Promise<{ embedded: number; waiting: boolean; problem: string | null }> {
   const none = { embedded: 0, waiting: false, problem: null }
-  const owner = row.chunks === 0 ? undefined : ownerOf.get(connection, { folder: row.folder_id })
-  const last = owner && lastOf.get(connection, { file: row.id })
+  const owner = row.chunks === 0 ? undefined : await ownerOf.get(connection, { folder: row.folder_id })
+  const last = owner && (await lastOf.get(connection, { file: row.id }))
   if (!last) return none
   const { generation, done, refused, failures } = owner
   const read = row.status === 'completed'
   const waiting = read && last.passage_seq > done
-  const embedded = () => {
+  const embedded = async () => {
     if (refused > 0)
-      return countVectors.get(connection, { file: row.id, folder: row.folder_id, generation })?.n ?? 0
+      return (await countVectors.get(connection, { file: row.id, folder: row.folder_id, generation }))?.n ?? 0
     if (last.passage_seq <= done) return row.chunks
-    const first = firstOf.get(connection, { file: row.id })?.passage_seq ?? 0
-    return first > done ? 0 : (countUpTo.get(connection, { file: row.id, seq: done })?.n ?? 0)
+    const first = (await firstOf.get(connection, { file: row.id }))?.passage_seq ?? 0
+    return first > done ? 0 : ((await countUpTo.get(connection, { file: row.id, seq: done }))?.n ?? 0)
   }
-  const count = embedded()
+  const count = await embedded()
   if (waiting)
     return {
       embedded: count,

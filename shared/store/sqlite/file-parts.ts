@@ -37,16 +37,17 @@ const addPassage = query<{
 )
 
 /** Stores a part of a file's text, and what of it is found by search. */
-export function insertText(
+export async function insertText(
   tx: Transaction,
   { file_id, folder_id, organization_id }: { file_id: string; folder_id: string; organization_id: string },
   batch: FileBatch,
-): void {
-  for (const { first_line, text } of batch.pieces) addText.run(tx, { file: file_id, line: first_line, text })
-  if (batch.chunks.length > 0) wakeEmbedding(tx, folder_id)
+): Promise<void> {
+  for (const { first_line, text } of batch.pieces)
+    await addText.run(tx, { file: file_id, line: first_line, text })
+  if (batch.chunks.length > 0) await wakeEmbedding(tx, folder_id)
   const now = new Date().toISOString()
   for (const { text, first_line, last_line } of batch.chunks) {
-    const { rowid: seq } = addPassage.run(tx, {
+    const { rowid: seq } = await addPassage.run(tx, {
       id: newId('passage'),
       org: organization_id,
       folder: folder_id,
@@ -54,7 +55,7 @@ export function insertText(
       now,
       data: JSON.stringify({ tags: [], metadata: {}, file_id, first_line, last_line }),
     })
-    addIndex.run(tx, { seq, owner: ownerWord(folder_id), text: indexText(text) })
-    addLink.run(tx, { file: file_id, seq })
+    await addIndex.run(tx, { seq, owner: ownerWord(folder_id), text: indexText(text) })
+    await addLink.run(tx, { file: file_id, seq })
   }
 }

@@ -31,8 +31,12 @@ const textFrom = query<{ file: string; line: number }>()((p) =>
 )
 
 /** The row of a folder of the actor's organisation. */
-export function readFolderRow(connection: Connection, actor: Actor, id: string): FolderRow | undefined {
-  return folderById.get(connection, { id, org: actor.organization_id })
+export async function readFolderRow(
+  connection: Connection,
+  actor: Actor,
+  id: string,
+): Promise<FolderRow | undefined> {
+  return await folderById.get(connection, { id, org: actor.organization_id })
 }
 
 /** The folder of a row. */
@@ -57,17 +61,17 @@ export type StoredFile = Omit<FileRow, 'chunks' | 'lines' | 'characters' | 'atte
 }
 
 /** As `FileStore.read`. */
-export function readLines(
+export async function readLines(
   connection: Connection,
   file_id: string,
   range: { start_line: number; end_line: number | null; max_chars: number },
-): FileLines | null {
+): Promise<FileLines | null> {
   const end = range.end_line ?? Infinity
   const found: string[] = []
   let next = range.start_line
   let size = 0
   while (next < end) {
-    const piece = textFrom.get(connection, { file: file_id, line: next })
+    const piece = await textFrom.get(connection, { file: file_id, line: next })
     const lines = piece?.text.split('\n').slice(next - piece.first_line) ?? []
     if (lines.length === 0) break
     for (const line of lines.slice(0, end - next)) {
@@ -160,35 +164,43 @@ interface Found {
 }
 
 /** The files of an agent by path. */
-export function filesOfAgent(connection: Connection, actor: Actor, agent_id: string): AgentFile[] {
-  return all.all(connection, { agent: agent_id, org: actor.organization_id }).map(agentFileOf)
+export async function filesOfAgent(
+  connection: Connection,
+  actor: Actor,
+  agent_id: string,
+): Promise<AgentFile[]> {
+  return (await all.all(connection, { agent: agent_id, org: actor.organization_id })).map(agentFileOf)
 }
 
 /** A file of an agent; undefined when it has none of this id. */
-export function fileOfAgent(
+export async function fileOfAgent(
   connection: Connection,
   actor: Actor,
   agent_id: string,
   file_id: string,
-): AgentFile | undefined {
-  const row = one.get(connection, { agent: agent_id, org: actor.organization_id, file: file_id })
+): Promise<AgentFile | undefined> {
+  const row = await one.get(connection, { agent: agent_id, org: actor.organization_id, file: file_id })
   return row && agentFileOf(row)
 }
 
 /** The files that an agent has open, by path. */
-export function openFilesOf(connection: Connection, actor: Actor, agent_id: string): AgentFile[] {
-  return open.all(connection, { agent: agent_id, org: actor.organization_id }).map(agentFileOf)
+export async function openFilesOf(
+  connection: Connection,
+  actor: Actor,
+  agent_id: string,
+): Promise<AgentFile[]> {
+  return (await open.all(connection, { agent: agent_id, org: actor.organization_id })).map(agentFileOf)
 }
 
 /** The first closed files of one of an agent's folders, by name. */
-export function closedFilesOf(
+export async function closedFilesOf(
   connection: Connection,
   actor: Actor,
   { agent_id, folder_id }: { agent_id: string; folder_id: string },
   limit: number,
-): AgentFile[] {
+): Promise<AgentFile[]> {
   const { organization_id: org } = actor
-  return closed.all(connection, { agent: agent_id, org, folder: folder_id, limit }).map(agentFileOf)
+  return (await closed.all(connection, { agent: agent_id, org, folder: folder_id, limit })).map(agentFileOf)
 }
 
 function agentFileOf({ name, is_open, status, ...row }: Found): AgentFile {

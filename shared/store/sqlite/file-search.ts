@@ -1,3 +1,4 @@
+import { mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { FileMatch, FileSearch } from '../../core/ports/file-store.ts'
@@ -23,12 +24,12 @@ interface Data {
 }
 
 /** The passages of a folder's files in pages. */
-export function readFilePassages(
+export async function readFilePassages(
   connection: Connection,
   actor: Actor,
   folder_id: string,
   page: Page,
-): Passage[] {
+): Promise<Passage[]> {
   const sorting = { table: 'passages', column: 'created_at', tie: 'seq' } as const
   const window = windowOf(connection, actor.organization_id, sorting, page)
   let rows = inFiles()
@@ -38,26 +39,28 @@ export function readFilePassages(
     .where('passages.organization_id', '=', actor.organization_id)
     .where('files.status', '<>', 'error')
   for (const condition of window.conditions) rows = rows.where(condition)
-  const found = connection.all(rows.orderBy(window.direction).limit(page.limit)).map((row): Passage => {
-    const { file_id, first_line, last_line } = JSON.parse(row.data) as Data
-    return {
-      id: row.id,
-      text: row.text,
-      archive_id: null,
-      source_id: folder_id,
-      file_id,
-      file_name: `${row.folder_name}/${row.name}`,
-      tags: [],
-      metadata: { first_line: first_line + 1, last_line: last_line + 1 },
-      embedding: null,
-      embedding_config: null,
-      is_deleted: false,
-      created_at: row.created_at,
-      updated_at: row.updated_at,
-      created_by_id: row.created_by_id,
-      last_updated_by_id: row.last_updated_by_id,
-    }
-  })
+  const found = (await connection.all(rows.orderBy(window.direction).limit(page.limit))).map(
+    (row): Passage => {
+      const { file_id, first_line, last_line } = JSON.parse(row.data) as Data
+      return {
+        id: row.id,
+        text: row.text,
+        archive_id: null,
+        source_id: folder_id,
+        file_id,
+        file_name: `${row.folder_name}/${row.name}`,
+        tags: [],
+        metadata: { first_line: first_line + 1, last_line: last_line + 1 },
+        embedding: null,
+        embedding_config: null,
+        is_deleted: false,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        created_by_id: row.created_by_id,
+        last_updated_by_id: row.last_updated_by_id,
+      }
+    },
+  )
   return window.turned ? found.toReversed() : found
 }
 
@@ -73,7 +76,9 @@ export async function searchFiles(
   const depth = depthFor(limit)
   const byVectors = vectors !== undefined && vectors.size > 0 && mode !== 'fts'
   const [words, near] = await Promise.all([
-    byVectors && mode === 'vector' ? NOTHING : database.read((c) => bestOf(c, actor, search, depth)),
+    byVectors && mode === 'vector'
+      ? NOTHING
+      : database.read(async (c) => await bestOf(c, actor, search, depth)),
     byVectors
       ? nearestTexts(database, index, actor, { of: 'files', agent_id }, vectors, {
           among: null,
@@ -87,18 +92,18 @@ export async function searchFiles(
   const found = fuse(words.seqs, near, 2 * depth, byVectors ? words.coverage : 1, unembedded).map(
     ({ key }) => key,
   )
-  const matches = await database.read((c) => matchesOf(c, actor, agent_id, found))
+  const matches = await database.read(async (c) => await matchesOf(c, actor, agent_id, found))
   return matches.slice(0, limit)
 }
 
 /** Places of the parts that fit best by their words. */
-function bestOf(
+async function bestOf(
   connection: Connection,
   actor: Actor,
   { agent_id, query }: FileSearch,
   limit: number,
-): Ranked {
-  const folders = foldersOf(connection, actor, agent_id)
+): Promise<Ranked> {
+  const folders = await foldersOf(connection, actor, agent_id)
   if (folders.length === 0) return NOTHING
   const text = query.trim()
   const terms = queryTerms(text)
@@ -106,7 +111,7 @@ function bestOf(
   // What has no letter or digit in it (an emoji) is in no word index.
   if (terms.length === 0) {
     const having = own.select('passages.seq').where(contains('passages.text', text)).limit(limit)
-    return { seqs: connection.all(having).map((row) => row.seq), coverage: 1 }
+    return { seqs: (await connection.all(having)).map((row) => row.seq), coverage: 1 }
   }
   const having = (term: Term) =>
     own
@@ -116,24 +121,27 @@ function bestOf(
       .orderBy('passages_fts.rowid', 'desc')
       .limit(perTerm(terms.length))
   return rankMatches(
-    findTerms(terms, (asked) => asked.map((term) => connection.all(having(term)))),
-    totalOf(connection, folders),
+    findTerms(
+      terms,
+      async (asked) => await mapEach(asked, async (term) => await connection.all(having(term))),
+    ),
+    await totalOf(connection, folders),
     limit,
   )
 }
 
 /** The parts behind these places, in their order; one of a file that is not read, or is gone, is left out. */
-function matchesOf(
+async function matchesOf(
   connection: Connection,
   actor: Actor,
   agent_id: string,
   seqs: readonly number[],
-): FileMatch[] {
-  const rows = connection.all(
+): Promise<FileMatch[]> {
+  const rows = await connection.all(
     readFiles()
       .select(['passages.seq', 'passages.text', 'passages.data', 'files.name', 'folders.name as folder_name'])
       .where('passages.seq', 'in', seqs)
-      .where('passages.archive_id', 'in', foldersOf(connection, actor, agent_id)),
+      .where('passages.archive_id', 'in', await foldersOf(connection, actor, agent_id)),
   )
   const bySeq = new Map(rows.map((row) => [row.seq, row]))
   return seqs.flatMap((seq) => {
@@ -144,22 +152,22 @@ function matchesOf(
   })
 }
 
-function foldersOf(connection: Connection, actor: Actor, agent_id: string): string[] {
+async function foldersOf(connection: Connection, actor: Actor, agent_id: string): Promise<string[]> {
   const attached = sqlite
     .selectFrom('agents_folders')
     .select('folder_id')
     .where('agent_id', '=', agent_id)
     .where('organization_id', '=', actor.organization_id)
-  return connection.all(attached).map((row) => row.folder_id)
+  return (await connection.all(attached)).map((row) => row.folder_id)
 }
 
-function totalOf(connection: Connection, folders: readonly string[]): number {
+async function totalOf(connection: Connection, folders: readonly string[]): Promise<number> {
   const chunks = sqlite
     .selectFrom('files')
     .select((eb) => eb.fn.sum<number>('chunks').as('n'))
     .where('folder_id', 'in', folders)
     .where('deleted', '=', 0)
-  return connection.get(chunks)?.n ?? 0
+  return (await connection.get(chunks))?.n ?? 0
 }
 
 function inFiles() {

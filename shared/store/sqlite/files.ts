@@ -1,3 +1,4 @@
+import { filterEach, findEach, mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -69,28 +70,31 @@ export class SqliteFiles implements FileStore {
   }
 
   async create(actor: Actor, file: NewFile, handling: DuplicateHandling): Promise<CreatedFile> {
-    const created = await this.#database.write((tx) => insertFile(tx, actor, file, handling))
+    const created = await this.#database.write(async (tx) => await insertFile(tx, actor, file, handling))
     if (created.status === 'created' && created.replaced !== null) await this.sweep()
     return created
   }
 
   get(actor: Actor, file_id: string): Promise<FileMetadata | null> {
-    return this.#database.read((c) => readFile(c, actor, file_id))
+    return this.#database.read(async (c) => await readFile(c, actor, file_id))
   }
 
   list(actor: Actor, folder_id: string, page: Page): Promise<FileMetadata[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const window = windowOf(c, actor.organization_id, { table: 'files', column: 'created_at' }, page)
       let rows = present(actor).where('files.folder_id', '=', folder_id)
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c.all(rows.orderBy(window.direction).limit(page.limit)).map((row) => metadataOf(c, row))
+      const found = await mapEach(
+        await c.all(rows.orderBy(window.direction).limit(page.limit)),
+        async (row) => await metadataOf(c, row),
+      )
       return window.turned ? found.toReversed() : found
     })
   }
 
   async delete(actor: Actor, folder_id: string, file_id: string): Promise<boolean> {
-    const deleted = await this.#database.write((tx) => {
-      const marked = markDeleted(
+    const deleted = await this.#database.write(async (tx) => {
+      const marked = await markDeleted(
         tx,
         sqlite
           .selectFrom('files')
@@ -100,7 +104,7 @@ export class SqliteFiles implements FileStore {
           .where('organization_id', '=', actor.organization_id)
           .where('deleted', '=', 0),
       )
-      if (marked > 0) tx.event(actor, 'file.deleted', file_id, null)
+      if (marked > 0) await tx.event(actor, 'file.deleted', file_id, null)
       return marked
     })
     if (deleted > 0) await this.sweep()
@@ -108,38 +112,41 @@ export class SqliteFiles implements FileStore {
   }
 
   passages(actor: Actor, folder_id: string, page: Page): Promise<Passage[]> {
-    return this.#database.read((c) => readFilePassages(c, actor, folder_id, page))
+    return this.#database.read(async (c) => await readFilePassages(c, actor, folder_id, page))
   }
 
   async claim(options: Parameters<FileStore['claim']>[0]): Promise<FileClaim | null> {
     const { max_attempts, quick } = options
-    const free = (c: Connection) =>
-      (quick ? waitingSmall.all(c, quick) : waiting.all(c, {})).find(
-        ({ id, instance_id }) =>
+    const free = async (c: Connection) =>
+      await findEach(
+        quick ? await waitingSmall.all(c, quick) : await waiting.all(c, {}),
+        async ({ id, instance_id }) =>
           !quick?.except.has(id) &&
           (instance_id === null ||
             (instance_id === this.#instance.id
               ? !this.#instance.holds(id)
-              : this.#instance.stateOf(c, instance_id) !== 'alive')),
+              : (await this.#instance.stateOf(c, instance_id)) !== 'alive')),
       )
     if (!(await this.#database.read(free))) return null
     this.#instance.lock()
-    const claimed = await this.#database.write((tx) => {
-      const row = free(tx)
+    const claimed = await this.#database.write(async (tx) => {
+      const row = await free(tx)
       if (!row) return null
       const actor: Actor = { user_id: '', organization_id: row.organization_id }
-      const folder = readFolderRow(tx, actor, row.folder_id)
+      const folder = await readFolderRow(tx, actor, row.folder_id)
       const now = new Date().toISOString()
       const mine = sqlite.updateTable('files').where('id', '=', row.id)
       if (row.attempts >= max_attempts || !folder) {
         const message = `Reading it ended the process ${row.attempts} times in a row, so it was given up.`
-        tx.run(mine.set({ status: 'error', error_message: message, instance_id: null, updated_at: now }))
-        tx.event(actor, 'file.updated', row.id, null)
+        await tx.run(
+          mine.set({ status: 'error', error_message: message, instance_id: null, updated_at: now }),
+        )
+        await tx.event(actor, 'file.updated', row.id, null)
         return { given_up: { id: row.id, folder_id: row.folder_id } }
       }
       const attempt = row.attempts + 1
-      this.#instance.register(tx)
-      tx.run(
+      await this.#instance.register(tx)
+      await tx.run(
         mine.set({
           status: 'parsing',
           instance_id: this.#instance.id,
@@ -171,30 +178,30 @@ export class SqliteFiles implements FileStore {
   }
 
   append(claim: FileClaim, batch: FileBatch): Promise<boolean> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       const set = (eb: { chunks: number }) => ({
         chunks: eb.chunks + batch.chunks.length,
         updated_at: new Date().toISOString(),
       })
-      const row = this.#held(tx, claim)
+      const row = await this.#held(tx, claim)
       if (!row) return false
-      tx.run(sqlite.updateTable('files').set(set(row)).where('id', '=', claim.file_id))
-      insertText(tx, claim, batch)
+      await tx.run(sqlite.updateTable('files').set(set(row)).where('id', '=', claim.file_id))
+      await insertText(tx, claim, batch)
       return true
     })
   }
 
   note(claim: FileClaim, text: string | null): Promise<boolean> {
-    return this.#database.write((tx) => {
-      if (!this.#held(tx, claim)) return false
-      tx.run(sqlite.updateTable('files').set({ error_message: text }).where('id', '=', claim.file_id))
+    return this.#database.write(async (tx) => {
+      if (!(await this.#held(tx, claim))) return false
+      await tx.run(sqlite.updateTable('files').set({ error_message: text }).where('id', '=', claim.file_id))
       return true
     })
   }
 
   async finish(claim: FileClaim, outcome: FileOutcome): Promise<boolean> {
-    const done = await this.#database.write((tx) => {
-      if (!this.#held(tx, claim)) return false
+    const done = await this.#database.write(async (tx) => {
+      if (!(await this.#held(tx, claim))) return false
       const values =
         outcome.status === 'error'
           ? { status: 'error', error_message: outcome.message, chunks: 0 }
@@ -206,14 +213,14 @@ export class SqliteFiles implements FileStore {
               characters: outcome.characters,
             }
       const now = new Date().toISOString()
-      tx.run(
+      await tx.run(
         sqlite
           .updateTable('files')
           .set({ ...values, instance_id: null, updated_at: now })
           .where('id', '=', claim.file_id),
       )
       const actor: Actor = { user_id: '', organization_id: claim.organization_id }
-      tx.event(actor, 'file.updated', claim.file_id, null)
+      await tx.event(actor, 'file.updated', claim.file_id, null)
       return true
     })
     this.#instance.leaseReleased(claim.file_id)
@@ -223,9 +230,9 @@ export class SqliteFiles implements FileStore {
   }
 
   async release(claim: FileClaim): Promise<void> {
-    await this.#database.write((tx) => {
-      if (!this.#held(tx, claim)) return
-      tx.run(
+    await this.#database.write(async (tx) => {
+      if (!(await this.#held(tx, claim))) return
+      await tx.run(
         sqlite
           .updateTable('files')
           .set({ status: 'pending', instance_id: null, attempts: claim.attempt - 1 })
@@ -247,32 +254,34 @@ export class SqliteFiles implements FileStore {
       .where('organization_id', '=', actor.organization_id)
       .where('deleted', '=', 0)
       .where('status', 'in', WAITING)
-    return this.#database.read((c) => c.all(unread).map((row) => row.id))
+    return this.#database.read(async (c) => (await c.all(unread)).map((row) => row.id))
   }
 
   unread(file_ids: readonly string[]): Promise<string[]> {
-    return this.#database.read((c) =>
-      file_ids.filter(
-        (id) =>
-          c.get(
-            sqlite
-              .selectFrom('files')
-              .select('id')
-              .where('id', '=', id)
-              .where('deleted', '=', 0)
-              .where('status', 'in', WAITING),
-          ) !== undefined,
-      ),
+    return this.#database.read(
+      async (c) =>
+        await filterEach(
+          file_ids,
+          async (id) =>
+            (await c.get(
+              sqlite
+                .selectFrom('files')
+                .select('id')
+                .where('id', '=', id)
+                .where('deleted', '=', 0)
+                .where('status', 'in', WAITING),
+            )) !== undefined,
+        ),
     )
   }
 
   known(file_ids: readonly string[]): Promise<string[]> {
     const rows = sqlite.selectFrom('files').select('id').where('id', 'in', file_ids)
-    return this.#database.read((c) => c.all(rows).map(({ id }) => id))
+    return this.#database.read(async (c) => (await c.all(rows)).map(({ id }) => id))
   }
 
   ofAgent(actor: Actor, agent_id: string): Promise<AgentFile[]> {
-    return this.#database.read((c) => filesOfAgent(c, actor, agent_id))
+    return this.#database.read(async (c) => await filesOfAgent(c, actor, agent_id))
   }
 
   open(
@@ -281,43 +290,46 @@ export class SqliteFiles implements FileStore {
     requests: readonly OpenFileRequest[],
     { max_open, close_others = false }: { max_open: number; close_others?: boolean },
   ): Promise<string[]> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       const wanted = new Map(
-        requests.map(({ file_id }) => [file_id, requiredFile(tx, actor, agent_id, file_id)]),
+        await mapEach(requests, async ({ file_id }) => [
+          file_id,
+          await requiredFile(tx, actor, agent_id, file_id),
+        ]),
       )
-      const others = openFilesOf(tx, actor, agent_id)
+      const others = (await openFilesOf(tx, actor, agent_id))
         .filter((file) => !wanted.has(file.file_id))
         .toSorted((a, b) => (a.last_accessed_at ?? '').localeCompare(b.last_accessed_at ?? ''))
       const closing = close_others
         ? others
         : others.slice(0, Math.max(0, others.length + wanted.size - max_open))
-      for (const file of closing) putState(tx, actor, { agent_id, ...file }, { is_open: 0 })
+      for (const file of closing) await putState(tx, actor, { agent_id, ...file }, { is_open: 0 })
       const last_accessed_at = new Date().toISOString()
       for (const { file_id, start_line, end_line } of requests) {
         const folder_id = wanted.get(file_id)?.folder_id ?? ''
         const state = { is_open: 1, start_line, end_line, last_accessed_at }
-        putState(tx, actor, { agent_id, folder_id, file_id }, state)
+        await putState(tx, actor, { agent_id, folder_id, file_id }, state)
       }
       return closing.map((file) => file.path)
     })
   }
 
   close(actor: Actor, agent_id: string, file_ids: readonly string[] | 'all'): Promise<string[]> {
-    return this.#database.write((tx) => {
-      const closing = openFilesOf(tx, actor, agent_id).filter(
+    return this.#database.write(async (tx) => {
+      const closing = (await openFilesOf(tx, actor, agent_id)).filter(
         (file) => file_ids === 'all' || file_ids.includes(file.file_id),
       )
-      for (const file of closing) putState(tx, actor, { agent_id, ...file }, { is_open: 0 })
+      for (const file of closing) await putState(tx, actor, { agent_id, ...file }, { is_open: 0 })
       return closing.map((file) => file.path)
     })
   }
 
   touch(actor: Actor, agent_id: string, file_ids: readonly string[]): Promise<void> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       const last_accessed_at = new Date().toISOString()
       for (const id of file_ids) {
-        const file = fileOfAgent(tx, actor, agent_id, id)
-        if (file) putState(tx, actor, { agent_id, ...file }, { last_accessed_at })
+        const file = await fileOfAgent(tx, actor, agent_id, id)
+        if (file) await putState(tx, actor, { agent_id, ...file }, { last_accessed_at })
       }
     })
   }
@@ -327,15 +339,17 @@ export class SqliteFiles implements FileStore {
     file_id: string,
     range: { start_line: number; end_line: number | null; max_chars: number },
   ): Promise<FileLines | null> {
-    return this.#database.read((c) => (hasText(c, actor, file_id) ? readLines(c, file_id, range) : null))
+    return this.#database.read(async (c) =>
+      (await hasText(c, actor, file_id)) ? await readLines(c, file_id, range) : null,
+    )
   }
 
   search(actor: Actor, search: FileSearch): Promise<FileMatch[]> {
     return searchFiles(this.#database, this.#index, actor, search)
   }
 
-  #held(tx: Transaction, claim: FileClaim): { chunks: number } | undefined {
-    return tx.get(
+  async #held(tx: Transaction, claim: FileClaim): Promise<{ chunks: number } | undefined> {
+    return await tx.get(
       sqlite
         .selectFrom('files')
         .select('chunks')
@@ -362,29 +376,39 @@ function present(actor: Actor) {
     .where('files.deleted', '=', 0)
 }
 
-function readFile(connection: Connection, actor: Actor, file_id: string): FileMetadata | null {
-  const row = connection.get(present(actor).where('files.id', '=', file_id))
-  return row ? metadataOf(connection, row) : null
+async function readFile(connection: Connection, actor: Actor, file_id: string): Promise<FileMetadata | null> {
+  const row = await connection.get(present(actor).where('files.id', '=', file_id))
+  return row ? await metadataOf(connection, row) : null
 }
 
-function hasText(connection: Connection, actor: Actor, file_id: string): boolean {
-  const row = connection.get(present(actor).where('files.id', '=', file_id))
+async function hasText(connection: Connection, actor: Actor, file_id: string): Promise<boolean> {
+  const row = await connection.get(present(actor).where('files.id', '=', file_id))
   return row !== undefined && row.status !== 'error'
 }
 
-function requiredFile(connection: Connection, actor: Actor, agent_id: string, file_id: string): AgentFile {
-  const file = fileOfAgent(connection, actor, agent_id, file_id)
+async function requiredFile(
+  connection: Connection,
+  actor: Actor,
+  agent_id: string,
+  file_id: string,
+): Promise<AgentFile> {
+  const file = await fileOfAgent(connection, actor, agent_id, file_id)
   if (!file) throw new AppError('not_found', `The agent '${agent_id}' has no file '${file_id}'.`)
   return file
 }
 
-function insertFile(tx: Transaction, actor: Actor, file: NewFile, handling: DuplicateHandling): CreatedFile {
-  const folder = readFolderRow(tx, actor, file.folder_id)
+async function insertFile(
+  tx: Transaction,
+  actor: Actor,
+  file: NewFile,
+  handling: DuplicateHandling,
+): Promise<CreatedFile> {
+  const folder = await readFolderRow(tx, actor, file.folder_id)
   if (!folder) throw new AppError('not_found', `There is no folder '${file.folder_id}'.`)
-  const named = (name: string) =>
-    tx.get(present(actor).where('files.folder_id', '=', folder.id).where('files.name', '=', name))
-  const same = named(file.name)
-  if (same && handling === 'skip') return { status: 'skipped', file: metadataOf(tx, same) }
+  const named = async (name: string) =>
+    await tx.get(present(actor).where('files.folder_id', '=', folder.id).where('files.name', '=', name))
+  const same = await named(file.name)
+  if (same && handling === 'skip') return { status: 'skipped', file: await metadataOf(tx, same) }
   if (same && handling === 'error')
     throw new AppError(
       'conflict',
@@ -392,14 +416,14 @@ function insertFile(tx: Transaction, actor: Actor, file: NewFile, handling: Dupl
         'replace or skip, or under another name.',
     )
   let { name } = file
-  if (same && handling === 'suffix') for (let n = 1; named(name); n++) name = suffixed(file.name, n)
+  if (same && handling === 'suffix') for (let n = 1; await named(name); n++) name = suffixed(file.name, n)
   const replaced = same && handling === 'replace' ? same.id : null
   if (replaced !== null) {
-    markDeleted(tx, sqlite.selectFrom('files').select('id').where('id', '=', replaced))
-    tx.event(actor, 'file.deleted', replaced, null)
+    await markDeleted(tx, sqlite.selectFrom('files').select('id').where('id', '=', replaced))
+    await tx.event(actor, 'file.deleted', replaced, null)
   }
   const now = new Date().toISOString()
-  tx.run(
+  await tx.run(
     sqlite.insertInto('files').values({
       id: file.id,
       organization_id: actor.organization_id,
@@ -415,14 +439,14 @@ function insertFile(tx: Transaction, actor: Actor, file: NewFile, handling: Dupl
       created_by_id: actor.user_id,
     }),
   )
-  const agents = tx.all(
+  const agents = await tx.all(
     sqlite.selectFrom('agents_folders').select('agent_id').where('folder_id', '=', folder.id),
   )
   for (const { agent_id } of agents)
-    openIfRoom(tx, actor, { agent_id, folder_id: folder.id, file_id: file.id })
-  const stored = readFile(tx, actor, file.id)
+    await openIfRoom(tx, actor, { agent_id, folder_id: folder.id, file_id: file.id })
+  const stored = await readFile(tx, actor, file.id)
   if (!stored) throw new AppError('internal', `the file '${file.id}' was not stored`)
-  tx.event(actor, 'file.created', file.id, null)
+  await tx.event(actor, 'file.created', file.id, null)
   return { status: 'created', file: stored, replaced }
 }
 

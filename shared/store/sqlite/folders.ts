@@ -1,3 +1,4 @@
+import { mapEach } from '../each.ts'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { FolderFilter, FolderPatch, FolderStore } from '../../core/ports/folder-store.ts'
 import { agentNotFound, AppError } from '../../schema/errors.ts'
@@ -22,39 +23,40 @@ export class SqliteFolders implements FolderStore {
   }
 
   create(actor: Actor, folder: Folder): Promise<Folder> {
-    return this.#database.write((tx) => {
-      insertFolder(tx, actor, folder)
+    return this.#database.write(async (tx) => {
+      await insertFolder(tx, actor, folder)
       return folder
     })
   }
 
   get(actor: Actor, folder_id: string): Promise<Folder | null> {
-    return this.#database.read((c) => {
-      const row = readFolderRow(c, actor, folder_id)
+    return this.#database.read(async (c) => {
+      const row = await readFolderRow(c, actor, folder_id)
       return row ? folderOfRow(row) : null
     })
   }
 
   list(actor: Actor, filter: FolderFilter, page: Page): Promise<Folder[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const sorting = { table: 'folders', column: 'created_at' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('folders')
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c.all(rows.orderBy(window.direction).limit(page.limit)).map(folderOfRow)
+      const found = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map(folderOfRow)
       return window.turned ? found.toReversed() : found
     })
   }
 
   count(actor: Actor): Promise<number> {
     return this.#database.read(
-      (c) => c.get(filtered(actor, {}).select((eb) => eb.fn.countAll<number>().as('n')))?.n ?? 0,
+      async (c) =>
+        (await c.get(filtered(actor, {}).select((eb) => eb.fn.countAll<number>().as('n'))))?.n ?? 0,
     )
   }
 
   update(actor: Actor, folder_id: string, patch: FolderPatch): Promise<Folder | null> {
-    return this.#database.write((tx) => {
-      const row = readFolderRow(tx, actor, folder_id)
+    return this.#database.write(async (tx) => {
+      const row = await readFolderRow(tx, actor, folder_id)
       if (!row) return null
       const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
       const next: Folder = {
@@ -64,24 +66,27 @@ export class SqliteFolders implements FolderStore {
         last_updated_by_id: actor.user_id,
       }
       const { id, ...columns } = rowOfFolder(actor, next)
-      unlessTaken(next.name, () => tx.run(sqlite.updateTable('folders').set(columns).where('id', '=', id)))
-      embedWith(tx, actor, next)
-      tx.event(actor, 'folder.updated', id, null)
+      unlessTaken(
+        next.name,
+        async () => await tx.run(sqlite.updateTable('folders').set(columns).where('id', '=', id)),
+      )
+      await embedWith(tx, actor, next)
+      await tx.event(actor, 'folder.updated', id, null)
       return next
     })
   }
 
   async delete(actor: Actor, folder_id: string): Promise<boolean> {
     const { organization_id } = actor
-    const deleted = await this.#database.write((tx) => {
-      if (!readFolderRow(tx, actor, folder_id)) return false
-      for (const agent_id of agentsOf(tx, folder_id)) unlinkFolder(tx, actor, agent_id, folder_id)
-      tx.run(sqlite.deleteFrom('folders').where('id', '=', folder_id))
+    const deleted = await this.#database.write(async (tx) => {
+      if (!(await readFolderRow(tx, actor, folder_id))) return false
+      for (const agent_id of await agentsOf(tx, folder_id)) await unlinkFolder(tx, actor, agent_id, folder_id)
+      await tx.run(sqlite.deleteFrom('folders').where('id', '=', folder_id))
       // Its vectors go with its files, which nobody sees without it.
-      deleteEmbedding(tx, folder_id)
-      tx.run(sqlite.insertInto('deletions').values({ agent_id: folder_id, organization_id }))
+      await deleteEmbedding(tx, folder_id)
+      await tx.run(sqlite.insertInto('deletions').values({ agent_id: folder_id, organization_id }))
       // Its files go with it, in silence.
-      tx.event(actor, 'folder.deleted', folder_id, null)
+      await tx.event(actor, 'folder.deleted', folder_id, null)
       return true
     })
     if (deleted) await finishDeletion(this.#database, { agent_id: folder_id, organization_id })
@@ -89,7 +94,7 @@ export class SqliteFolders implements FolderStore {
   }
 
   agents(actor: Actor, folder_id: string, page: Page): Promise<string[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const window = windowOf(c, actor.organization_id, { table: 'agents', column: 'created_at' }, page)
       let rows = sqlite
         .selectFrom('agents')
@@ -98,30 +103,32 @@ export class SqliteFolders implements FolderStore {
         .where('agents_folders.folder_id', '=', folder_id)
         .where('agents.organization_id', '=', actor.organization_id)
       for (const condition of window.conditions) rows = rows.where(condition)
-      const ids = c.all(rows.orderBy(window.direction).limit(page.limit)).map((row) => row.id)
+      const ids = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map((row) => row.id)
       return window.turned ? ids.toReversed() : ids
     })
   }
 
   attach(actor: Actor, agent_id: string, folder_id: string): Promise<void> {
-    return this.#database.write((tx) => {
-      if (!readAgentRow(tx, actor, agent_id)) throw agentNotFound()
-      linkFolder(tx, actor, agent_id, folder_id)
+    return this.#database.write(async (tx) => {
+      if (!(await readAgentRow(tx, actor, agent_id))) throw agentNotFound()
+      await linkFolder(tx, actor, agent_id, folder_id)
     })
   }
 
   detach(actor: Actor, agent_id: string, folder_id: string): Promise<void> {
-    return this.#database.write((tx) => {
-      if (!readAgentRow(tx, actor, agent_id)) throw agentNotFound()
-      unlinkFolder(tx, actor, agent_id, folder_id)
+    return this.#database.write(async (tx) => {
+      if (!(await readAgentRow(tx, actor, agent_id))) throw agentNotFound()
+      await unlinkFolder(tx, actor, agent_id, folder_id)
     })
   }
 
   stats(actor: Actor, options: { files: boolean }): Promise<FolderStats> {
-    return this.#database.read((c) => {
-      const folders = c.all(filtered(actor, {}).selectAll('folders').orderBy('created_at').orderBy('id'))
-      const sources = folders.map((folder) => {
-        const files = c.all(
+    return this.#database.read(async (c) => {
+      const folders = await c.all(
+        filtered(actor, {}).selectAll('folders').orderBy('created_at').orderBy('id'),
+      )
+      const sources = await mapEach(folders, async (folder) => {
+        const files = await c.all(
           sqlite
             .selectFrom('files')
             .select(['id', 'name', 'size'])
@@ -151,20 +158,23 @@ export class SqliteFolders implements FolderStore {
 }
 
 /** As `FolderStore.create`. */
-export function insertFolder(tx: Transaction, actor: Actor, folder: Folder): void {
-  unlessTaken(folder.name, () => tx.run(sqlite.insertInto('folders').values(rowOfFolder(actor, folder))))
-  embedWith(tx, actor, folder)
-  tx.event(actor, 'folder.created', folder.id, null)
+export async function insertFolder(tx: Transaction, actor: Actor, folder: Folder): Promise<void> {
+  unlessTaken(
+    folder.name,
+    async () => await tx.run(sqlite.insertInto('folders').values(rowOfFolder(actor, folder))),
+  )
+  await embedWith(tx, actor, folder)
+  await tx.event(actor, 'folder.created', folder.id, null)
 }
 
-function embedWith(tx: Transaction, actor: Actor, { id, embedding_config }: Folder): void {
-  setEmbedding(tx, actor, id, embedding_config.handle || null)
+async function embedWith(tx: Transaction, actor: Actor, { id, embedding_config }: Folder): Promise<void> {
+  await setEmbedding(tx, actor, id, embedding_config.handle || null)
 }
 
-function agentsOf(tx: Transaction, folder_id: string): string[] {
-  return tx
-    .all(sqlite.selectFrom('agents_folders').select('agent_id').where('folder_id', '=', folder_id))
-    .map((row) => row.agent_id)
+async function agentsOf(tx: Transaction, folder_id: string): Promise<string[]> {
+  return (
+    await tx.all(sqlite.selectFrom('agents_folders').select('agent_id').where('folder_id', '=', folder_id))
+  ).map((row) => row.agent_id)
 }
 
 function filtered(actor: Actor, filter: FolderFilter) {

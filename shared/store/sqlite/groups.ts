@@ -1,3 +1,4 @@
+import { mapEach } from '../each.ts'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { GroupFilter, GroupPatch, GroupStore, NewGroup } from '../../core/ports/group-store.ts'
 import { AppError } from '../../schema/errors.ts'
@@ -35,93 +36,97 @@ export class SqliteGroups implements GroupStore {
   }
 
   create(actor: Actor, group: NewGroup): Promise<Group> {
-    return this.#database.write((tx) => {
-      insertGroup(tx, actor, group)
-      return this.#stored(tx, actor, group.id)
+    return this.#database.write(async (tx) => {
+      await insertGroup(tx, actor, group)
+      return await this.#stored(tx, actor, group.id)
     })
   }
 
   get(actor: Actor, group_id: string): Promise<Group | null> {
-    return this.#database.read((c) => {
-      const row = readGroupRow(c, actor, group_id)
-      return row ? groupOfRow(c, row) : null
+    return this.#database.read(async (c) => {
+      const row = await readGroupRow(c, actor, group_id)
+      return row ? await groupOfRow(c, row) : null
     })
   }
 
   list(actor: Actor, filter: GroupFilter, page: Page): Promise<Group[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const sorting = { table: 'groups', column: 'created_at' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('groups')
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c.all(rows.orderBy(window.direction).limit(page.limit)).map((row) => groupOfRow(c, row))
+      const found = await mapEach(
+        await c.all(rows.orderBy(window.direction).limit(page.limit)),
+        async (row) => await groupOfRow(c, row),
+      )
       return window.turned ? found.toReversed() : found
     })
   }
 
   count(actor: Actor): Promise<number> {
     return this.#database.read(
-      (c) => c.get(filtered(actor, {}).select((eb) => eb.fn.countAll<number>().as('n')))?.n ?? 0,
+      async (c) =>
+        (await c.get(filtered(actor, {}).select((eb) => eb.fn.countAll<number>().as('n'))))?.n ?? 0,
     )
   }
 
   update(actor: Actor, group_id: string, patch: GroupPatch): Promise<Group | null> {
-    return this.#database.write((tx) => {
-      const row = readGroupRow(tx, actor, group_id)
+    return this.#database.write(async (tx) => {
+      const row = await readGroupRow(tx, actor, group_id)
       if (!row) return null
-      const before = groupOfRow(tx, row)
+      const before = await groupOfRow(tx, row)
       const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
       const next: Group = { ...before, ...given }
-      writeGroup(tx, actor, before, next)
-      if (patch.agent_ids) setMembers(tx, actor, group_id, patch.agent_ids)
+      await writeGroup(tx, actor, before, next)
+      if (patch.agent_ids) await setMembers(tx, actor, group_id, patch.agent_ids)
       if (patch.agent_ids || patch.shared_block_ids || patch.manager_agent_id)
-        setSharedBlocks(
+        await setSharedBlocks(
           tx,
           actor,
           { ...next, shared_block_ids: before.shared_block_ids },
           next.shared_block_ids,
         )
-      return this.#stored(tx, actor, group_id)
+      return await this.#stored(tx, actor, group_id)
     })
   }
 
   delete(actor: Actor, group_id: string): Promise<boolean> {
-    return this.#database.write((tx) => {
-      const row = readGroupRow(tx, actor, group_id)
+    return this.#database.write(async (tx) => {
+      const row = await readGroupRow(tx, actor, group_id)
       if (!row) return false
-      deleteGroup(tx, actor, row)
+      await deleteGroup(tx, actor, row)
       return true
     })
   }
 
   attachBlock(actor: Actor, group_id: string, block_id: string): Promise<void> {
-    return this.#database.write((tx) => {
-      const group = this.#stored(tx, actor, group_id)
-      setSharedBlocks(tx, actor, group, [...group.shared_block_ids, block_id])
+    return this.#database.write(async (tx) => {
+      const group = await this.#stored(tx, actor, group_id)
+      await setSharedBlocks(tx, actor, group, [...group.shared_block_ids, block_id])
     })
   }
 
   detachBlock(actor: Actor, group_id: string, block_id: string): Promise<void> {
-    return this.#database.write((tx) => {
-      const group = this.#stored(tx, actor, group_id)
+    return this.#database.write(async (tx) => {
+      const group = await this.#stored(tx, actor, group_id)
       const left = group.shared_block_ids.filter((id) => id !== block_id)
-      setSharedBlocks(tx, actor, group, left)
+      await setSharedBlocks(tx, actor, group, left)
     })
   }
 
   countTurn(actor: Actor, manager_agent_id: string): Promise<Group | null> {
-    return this.#database.write((tx) => {
-      const row = sleeptimeGroup.get(tx, { agent: manager_agent_id, org: actor.organization_id })
+    return this.#database.write(async (tx) => {
+      const row = await sleeptimeGroup.get(tx, { agent: manager_agent_id, org: actor.organization_id })
       if (!row) return null
       const turns_counter = (row.turns_counter ?? 0) + 1
-      tx.run(sqlite.updateTable('groups').set({ turns_counter }).where('id', '=', row.id))
-      return groupOfRow(tx, { ...row, turns_counter })
+      await tx.run(sqlite.updateTable('groups').set({ turns_counter }).where('id', '=', row.id))
+      return await groupOfRow(tx, { ...row, turns_counter })
     })
   }
 
   setProcessed(actor: Actor, group_id: string, message_id: string): Promise<void> {
-    return this.#database.write((tx) => {
-      tx.run(
+    return this.#database.write(async (tx) => {
+      await tx.run(
         sqlite
           .updateTable('groups')
           .set({ last_processed_message_id: message_id })
@@ -131,10 +136,10 @@ export class SqliteGroups implements GroupStore {
     })
   }
 
-  #stored(tx: Transaction, actor: Actor, group_id: string): Group {
-    const row = readGroupRow(tx, actor, group_id)
+  async #stored(tx: Transaction, actor: Actor, group_id: string): Promise<Group> {
+    const row = await readGroupRow(tx, actor, group_id)
     if (!row) throw new AppError('not_found', `There is no group '${group_id}'.`)
-    return groupOfRow(tx, row)
+    return await groupOfRow(tx, row)
   }
 }
 

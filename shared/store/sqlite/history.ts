@@ -13,8 +13,12 @@ export interface Stretch extends Omit<Shared, 'up_to'> {
  * The stretches of a conversation's history, oldest first. Each holds only messages that are newer than all of the
  * one before it: a fork writes after what it shares. Another or a deleted conversation has its own messages alone.
  */
-export function historyOf(connection: Connection, actor: Actor, conversation_id: string): Stretch[] {
-  const row = readConversationRow(connection, actor, conversation_id)
+export async function historyOf(
+  connection: Connection,
+  actor: Actor,
+  conversation_id: string,
+): Promise<Stretch[]> {
+  const row = await readConversationRow(connection, actor, conversation_id)
   const own: Stretch = { conversation_id, after: row?.history_start ?? 0, up_to: null, system: 0 }
   return row ? [...(dataOf(row).shared ?? []).toReversed(), own] : [own]
 }

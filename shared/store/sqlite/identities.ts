@@ -1,3 +1,4 @@
+import { mapEach } from '../each.ts'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { IdentityFilter, IdentityLink, IdentityStore } from '../../core/ports/identity-store.ts'
 import { agentNotFound, AppError } from '../../schema/errors.ts'
@@ -21,12 +22,12 @@ export class SqliteIdentities implements IdentityStore {
   }
 
   create(actor: Actor, identity: CreateIdentity): Promise<Identity> {
-    return this.#database.write((tx) => insert(tx, actor, identity))
+    return this.#database.write(async (tx) => await insert(tx, actor, identity))
   }
 
   upsert(actor: Actor, identity: CreateIdentity): Promise<Identity> {
-    return this.#database.write((tx) => {
-      const row = tx.get(
+    return this.#database.write(async (tx) => {
+      const row = await tx.get(
         sqlite
           .selectFrom('identities')
           .selectAll()
@@ -34,34 +35,36 @@ export class SqliteIdentities implements IdentityStore {
           .where('identifier_key', '=', identity.identifier_key)
           .where('project_id', 'is', identity.project_id ?? null),
       )
-      if (!row) return insert(tx, actor, identity)
-      return change(tx, actor, row, identity, true)
+      if (!row) return await insert(tx, actor, identity)
+      return await change(tx, actor, row, identity, true)
     })
   }
 
   get(actor: Actor, identity_id: string): Promise<Identity | null> {
-    return this.#database.read((c) => {
-      const row = readIdentityRow(c, actor, identity_id)
-      return row ? identityOfRow(c, row) : null
+    return this.#database.read(async (c) => {
+      const row = await readIdentityRow(c, actor, identity_id)
+      return row ? await identityOfRow(c, row) : null
     })
   }
 
   list(actor: Actor, filter: IdentityFilter, page: Page): Promise<Identity[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const sorting = { table: 'identities', column: 'created_at' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('identities')
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c
-        .all(rows.orderBy(window.direction).limit(page.limit))
-        .map((row) => identityOfRow(c, row))
+      const found = await mapEach(
+        await c.all(rows.orderBy(window.direction).limit(page.limit)),
+        async (row) => await identityOfRow(c, row),
+      )
       return window.turned ? found.toReversed() : found
     })
   }
 
   count(actor: Actor): Promise<number> {
     return this.#database.read(
-      (c) => c.get(filtered(actor, {}).select((eb) => eb.fn.countAll<number>().as('n')))?.n ?? 0,
+      async (c) =>
+        (await c.get(filtered(actor, {}).select((eb) => eb.fn.countAll<number>().as('n'))))?.n ?? 0,
     )
   }
 
@@ -71,38 +74,38 @@ export class SqliteIdentities implements IdentityStore {
     patch: UpdateIdentity,
     options: { replace?: boolean } = {},
   ): Promise<Identity | null> {
-    return this.#database.write((tx) => {
-      const row = readIdentityRow(tx, actor, identity_id)
-      return row ? change(tx, actor, row, patch, options.replace ?? false) : null
+    return this.#database.write(async (tx) => {
+      const row = await readIdentityRow(tx, actor, identity_id)
+      return row ? await change(tx, actor, row, patch, options.replace ?? false) : null
     })
   }
 
   delete(actor: Actor, identity_id: string): Promise<boolean> {
-    return this.#database.write((tx) => {
-      const row = readIdentityRow(tx, actor, identity_id)
+    return this.#database.write(async (tx) => {
+      const row = await readIdentityRow(tx, actor, identity_id)
       if (!row) return false
-      for (const agent_id of identityOfRow(tx, row).agent_ids)
-        unlinkIdentity(tx, actor, identity_id, { agent_id })
-      tx.run(sqlite.deleteFrom('identities').where('id', '=', identity_id))
+      for (const agent_id of (await identityOfRow(tx, row)).agent_ids)
+        await unlinkIdentity(tx, actor, identity_id, { agent_id })
+      await tx.run(sqlite.deleteFrom('identities').where('id', '=', identity_id))
       return true
     })
   }
 
   attach(actor: Actor, identity_id: string, to: IdentityLink): Promise<void> {
-    return this.#database.write((tx) => linkIdentity(tx, actor, identity_id, to))
+    return this.#database.write(async (tx) => await linkIdentity(tx, actor, identity_id, to))
   }
 
   detach(actor: Actor, identity_id: string, from: IdentityLink): Promise<void> {
-    return this.#database.write((tx) => {
-      if ('agent_id' in from && !readAgentRow(tx, actor, from.agent_id)) throw agentNotFound()
-      if (!readIdentityRow(tx, actor, identity_id))
+    return this.#database.write(async (tx) => {
+      if ('agent_id' in from && !(await readAgentRow(tx, actor, from.agent_id))) throw agentNotFound()
+      if (!(await readIdentityRow(tx, actor, identity_id)))
         throw new AppError('not_found', `There is no identity '${identity_id}'.`)
-      unlinkIdentity(tx, actor, identity_id, from)
+      await unlinkIdentity(tx, actor, identity_id, from)
     })
   }
 }
 
-function insert(tx: Transaction, actor: Actor, identity: CreateIdentity): Identity {
+async function insert(tx: Transaction, actor: Actor, identity: CreateIdentity): Promise<Identity> {
   const now = new Date().toISOString()
   const row: IdentityRow = {
     id: newId('identity'),
@@ -115,20 +118,20 @@ function insert(tx: Transaction, actor: Actor, identity: CreateIdentity): Identi
     created_at: now,
     updated_at: now,
   }
-  unlessTaken(identity.identifier_key, () => tx.run(sqlite.insertInto('identities').values(row)))
-  linkAll(tx, actor, row.id, identity)
-  return identityOfRow(tx, row)
+  unlessTaken(identity.identifier_key, async () => await tx.run(sqlite.insertInto('identities').values(row)))
+  await linkAll(tx, actor, row.id, identity)
+  return await identityOfRow(tx, row)
 }
 
 /** Changes what is given of an identity and links; see `IdentityStore.update`. */
-function change(
+async function change(
   tx: Transaction,
   actor: Actor,
   row: IdentityRow,
   patch: UpdateIdentity,
   replace: boolean,
-): Identity {
-  const before = identityOfRow(tx, row)
+): Promise<Identity> {
+  const before = await identityOfRow(tx, row)
   const given = patch.properties
   const kept = before.properties.filter(({ key }) => !given?.some((property) => property.key === key))
   const properties = given ? [...(replace ? [] : kept), ...given] : before.properties
@@ -140,28 +143,29 @@ function change(
     properties: JSON.stringify(properties),
     updated_at: new Date().toISOString(),
   }
-  unlessTaken(next.identifier_key, () =>
-    tx.run(sqlite.updateTable('identities').set(next).where('id', '=', row.id)),
+  unlessTaken(
+    next.identifier_key,
+    async () => await tx.run(sqlite.updateTable('identities').set(next).where('id', '=', row.id)),
   )
   const { agent_ids, block_ids } = patch
   if (replace) {
     for (const agent_id of agent_ids ? before.agent_ids : [])
-      if (!agent_ids?.includes(agent_id)) unlinkIdentity(tx, actor, row.id, { agent_id })
+      if (!agent_ids?.includes(agent_id)) await unlinkIdentity(tx, actor, row.id, { agent_id })
     for (const block_id of block_ids ? before.block_ids : [])
-      if (!block_ids?.includes(block_id)) unlinkIdentity(tx, actor, row.id, { block_id })
+      if (!block_ids?.includes(block_id)) await unlinkIdentity(tx, actor, row.id, { block_id })
   }
-  linkAll(tx, actor, row.id, patch)
-  return identityOfRow(tx, next)
+  await linkAll(tx, actor, row.id, patch)
+  return await identityOfRow(tx, next)
 }
 
-function linkAll(
+async function linkAll(
   tx: Transaction,
   actor: Actor,
   identity_id: string,
   { agent_ids, block_ids }: Pick<UpdateIdentity, 'agent_ids' | 'block_ids'>,
-): void {
-  for (const agent_id of agent_ids ?? []) linkIdentity(tx, actor, identity_id, { agent_id })
-  for (const block_id of block_ids ?? []) linkIdentity(tx, actor, identity_id, { block_id })
+): Promise<void> {
+  for (const agent_id of agent_ids ?? []) await linkIdentity(tx, actor, identity_id, { agent_id })
+  for (const block_id of block_ids ?? []) await linkIdentity(tx, actor, identity_id, { block_id })
 }
 
 function unlessTaken(identifier_key: string, work: () => unknown): void {

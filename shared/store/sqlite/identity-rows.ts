@@ -1,3 +1,4 @@
+import { mapEach } from '../each.ts'
 import type { RawBuilder, SqlBool } from 'kysely'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
@@ -44,48 +45,62 @@ const blockThere = query<{ id: string; org: string }>()((p) =>
 )
 
 /** The row of an identity of the actor's organisation. */
-export function readIdentityRow(connection: Connection, actor: Actor, id: string): IdentityRow | undefined {
-  return byId.get(connection, { id, org: actor.organization_id })
+export async function readIdentityRow(
+  connection: Connection,
+  actor: Actor,
+  id: string,
+): Promise<IdentityRow | undefined> {
+  return await byId.get(connection, { id, org: actor.organization_id })
 }
 
 /** The identity of a row, with the ids of what belongs to it. */
-export function identityOfRow(connection: Connection, row: IdentityRow): Identity {
+export async function identityOfRow(connection: Connection, row: IdentityRow): Promise<Identity> {
   return {
     id: row.id,
     identifier_key: row.identifier_key,
     name: row.name,
     identity_type: row.identity_type as Identity['identity_type'],
     project_id: row.project_id,
-    agent_ids: agentsOf.all(connection, { identity: row.id }).map(({ agent_id }) => agent_id),
-    block_ids: blocksOf.all(connection, { identity: row.id }).map(({ block_id }) => block_id),
+    agent_ids: (await agentsOf.all(connection, { identity: row.id })).map(({ agent_id }) => agent_id),
+    block_ids: (await blocksOf.all(connection, { identity: row.id })).map(({ block_id }) => block_id),
     properties: JSON.parse(row.properties) as Identity['properties'],
   }
 }
 
 /** The identities that an agent belongs to, oldest first. */
-export function identitiesOfAgent(connection: Connection, actor: Actor, agent_id: string): Identity[] {
-  return ofAgent
-    .all(connection, { agent: agent_id, org: actor.organization_id })
-    .map((row) => identityOfRow(connection, row))
+export async function identitiesOfAgent(
+  connection: Connection,
+  actor: Actor,
+  agent_id: string,
+): Promise<Identity[]> {
+  return await mapEach(
+    await ofAgent.all(connection, { agent: agent_id, org: actor.organization_id }),
+    async (row) => await identityOfRow(connection, row),
+  )
 }
 
 /** Links an agent or block with an identity; again is the same as once. Throws `not_found` for what is not there. */
-export function linkIdentity(tx: Transaction, actor: Actor, identity_id: string, to: IdentityLink): void {
+export async function linkIdentity(
+  tx: Transaction,
+  actor: Actor,
+  identity_id: string,
+  to: IdentityLink,
+): Promise<void> {
   const org = actor.organization_id
-  if (!readIdentityRow(tx, actor, identity_id))
+  if (!(await readIdentityRow(tx, actor, identity_id)))
     throw new AppError('not_found', `There is no identity '${identity_id}'.`)
   if ('agent_id' in to) {
-    if (!agentThere.get(tx, { id: to.agent_id, org })) throw agentNotFound()
+    if (!(await agentThere.get(tx, { id: to.agent_id, org }))) throw agentNotFound()
     const values = { identity_id, agent_id: to.agent_id, organization_id: org }
     const link = sqlite.insertInto('identities_agents').values(values)
-    if (tx.run(link.onConflict((conflict) => conflict.doNothing())) > 0)
-      tx.event(actor, 'agent.updated', to.agent_id, to.agent_id)
+    if ((await tx.run(link.onConflict((conflict) => conflict.doNothing()))) > 0)
+      await tx.event(actor, 'agent.updated', to.agent_id, to.agent_id)
     return
   }
-  if (!blockThere.get(tx, { id: to.block_id, org }))
+  if (!(await blockThere.get(tx, { id: to.block_id, org })))
     throw new AppError('not_found', `There is no block '${to.block_id}'.`)
   const values = { identity_id, block_id: to.block_id, organization_id: org }
-  tx.run(
+  await tx.run(
     sqlite
       .insertInto('identities_blocks')
       .values(values)
@@ -94,9 +109,14 @@ export function linkIdentity(tx: Transaction, actor: Actor, identity_id: string,
 }
 
 /** Takes an agent or block from an identity. */
-export function unlinkIdentity(tx: Transaction, actor: Actor, identity_id: string, from: IdentityLink): void {
+export async function unlinkIdentity(
+  tx: Transaction,
+  actor: Actor,
+  identity_id: string,
+  from: IdentityLink,
+): Promise<void> {
   if ('block_id' in from) {
-    tx.run(
+    await tx.run(
       sqlite
         .deleteFrom('identities_blocks')
         .where('identity_id', '=', identity_id)
@@ -105,20 +125,20 @@ export function unlinkIdentity(tx: Transaction, actor: Actor, identity_id: strin
     return
   }
   const links = sqlite.deleteFrom('identities_agents').where('identity_id', '=', identity_id)
-  if (tx.run(links.where('agent_id', '=', from.agent_id)) > 0)
-    tx.event(actor, 'agent.updated', from.agent_id, from.agent_id)
+  if ((await tx.run(links.where('agent_id', '=', from.agent_id))) > 0)
+    await tx.event(actor, 'agent.updated', from.agent_id, from.agent_id)
 }
 
 /** Makes these the identities of an agent. Errors as `linkIdentity`. */
-export function replaceIdentities(
+export async function replaceIdentities(
   tx: Transaction,
   actor: Actor,
   agent_id: string,
   ids: readonly string[],
-): void {
-  const before = identitiesOfAgent(tx, actor, agent_id).map(({ id }) => id)
-  for (const id of before) if (!ids.includes(id)) unlinkIdentity(tx, actor, id, { agent_id })
-  for (const id of ids) linkIdentity(tx, actor, id, { agent_id })
+): Promise<void> {
+  const before = (await identitiesOfAgent(tx, actor, agent_id)).map(({ id }) => id)
+  for (const id of before) if (!ids.includes(id)) await unlinkIdentity(tx, actor, id, { agent_id })
+  for (const id of ids) await linkIdentity(tx, actor, id, { agent_id })
 }
 
 interface IdentityQuery {

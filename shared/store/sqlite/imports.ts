@@ -107,23 +107,24 @@ export class SqliteImports implements ImportStore {
   }
 
   begin(actor: Actor, ids: readonly string[]): Promise<void> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       this.#instance.lock()
       const { id: instance } = this.#instance
-      for (const agent of ids) announce.run(tx, { agent, org: actor.organization_id, instance })
+      for (const agent of ids) await announce.run(tx, { agent, org: actor.organization_id, instance })
     })
   }
 
   async addMessages(actor: Actor, messages: readonly StagedMessage[]): Promise<void> {
     let from = 0
-    await inSlices(this.#database, ROWS, (tx, rows) => {
+    await inSlices(this.#database, ROWS, async (tx, rows) => {
       const some = messages.slice(from, from + rows)
       for (const agent of new Set(some.map(({ message }) => message.agent_id)))
-        this.#require(tx, actor, agent)
+        await this.#require(tx, actor, agent)
       for (const { message, position } of some) {
-        const { seq } = insertMessage(tx, actor, message)
+        const { seq } = await insertMessage(tx, actor, message)
         const { conversation_id: conversation } = message
-        if (position !== null) place.run(tx, { conversation, position, seq, org: actor.organization_id })
+        if (position !== null)
+          await place.run(tx, { conversation, position, seq, org: actor.organization_id })
       }
       // `work` runs again after a rollback: nothing but the transaction's success may move this.
       tx.alongside(
@@ -139,16 +140,16 @@ export class SqliteImports implements ImportStore {
   }
 
   async addFile(actor: Actor, file: StagedFile, batches: Iterable<FileBatch>): Promise<void> {
-    await this.#database.write((tx) => {
-      this.#require(tx, actor, file.folder_id)
-      insertStagedFile(tx, actor, file)
+    await this.#database.write(async (tx) => {
+      await this.#require(tx, actor, file.folder_id)
+      await insertStagedFile(tx, actor, file)
     })
     const place = { file_id: file.id, folder_id: file.folder_id, organization_id: actor.organization_id }
     for (const batch of batches) {
-      await this.#database.write((tx) => {
-        this.#require(tx, actor, file.folder_id)
-        insertText(tx, place, batch)
-        addSize.run(tx, { id: file.id, ...sizeOf(batch) })
+      await this.#database.write(async (tx) => {
+        await this.#require(tx, actor, file.folder_id)
+        await insertText(tx, place, batch)
+        await addSize.run(tx, { id: file.id, ...sizeOf(batch) })
       })
       await pause(0)
     }
@@ -159,20 +160,21 @@ export class SqliteImports implements ImportStore {
     const keys = secret ? await this.#box.keysToWrite() : null
     // Long where a file brings folders: not in the transaction.
     const kept = new Map(made.agents.map(({ agent, kept: own }) => [agent.id, JSON.stringify(own)]))
-    return this.#database.write((tx) => {
-      for (const { agent } of made.agents) this.#require(tx, actor, agent.id)
-      for (const { id } of made.folders) this.#require(tx, actor, id)
+    return this.#database.write(async (tx) => {
+      for (const { agent } of made.agents) await this.#require(tx, actor, agent.id)
+      for (const { id } of made.folders) await this.#require(tx, actor, id)
       for (const folder of made.folders) {
-        tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', folder.id))
-        insertFolder(tx, actor, folder)
+        await tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', folder.id))
+        await insertFolder(tx, actor, folder)
       }
-      for (const tool of made.new_tools) addTool(tx, actor, tool)
-      for (const tool of made.changed_tools) changeTool(tx, actor, tool)
-      for (const { id, block, agent_id } of made.blocks) insertBlock(tx, actor, block, agent_id, { id })
-      for (const agent of made.agents) insertWhole(tx, actor, agent, kept.get(agent.agent.id) ?? 'null')
+      for (const tool of made.new_tools) await addTool(tx, actor, tool)
+      for (const tool of made.changed_tools) await changeTool(tx, actor, tool)
+      for (const { id, block, agent_id } of made.blocks) await insertBlock(tx, actor, block, agent_id, { id })
+      for (const agent of made.agents) await insertWhole(tx, actor, agent, kept.get(agent.agent.id) ?? 'null')
       if (keys)
-        for (const { agent, secrets } of made.agents) replaceSecrets(tx, actor, agent.id, secrets ?? {}, keys)
-      for (const group of made.groups) insertGroup(tx, actor, group)
+        for (const { agent, secrets } of made.agents)
+          await replaceSecrets(tx, actor, agent.id, secrets ?? {}, keys)
+      for (const group of made.groups) await insertGroup(tx, actor, group)
     })
   }
 
@@ -180,28 +182,29 @@ export class SqliteImports implements ImportStore {
     const { organization_id } = actor
     const { id: instance } = this.#instance
     for (const agent_id of ids) {
-      const there = await this.#database.read((c) =>
-        announced.get(c, { agent: agent_id, org: organization_id, instance }),
+      const there = await this.#database.read(
+        async (c) => await announced.get(c, { agent: agent_id, org: organization_id, instance }),
       )
       if (there) await finishDeletion(this.#database, { agent_id, organization_id })
     }
   }
 
   async kept(actor: Actor, agent_id: string): Promise<unknown> {
-    const row = await this.#database.read((c) =>
-      c.get(
-        sqlite
-          .selectFrom('agent_files')
-          .select('data')
-          .where('agent_id', '=', agent_id)
-          .where('organization_id', '=', actor.organization_id),
-      ),
+    const row = await this.#database.read(
+      async (c) =>
+        await c.get(
+          sqlite
+            .selectFrom('agent_files')
+            .select('data')
+            .where('agent_id', '=', agent_id)
+            .where('organization_id', '=', actor.organization_id),
+        ),
     )
     return row ? (JSON.parse(row.data) as unknown) : null
   }
 
-  #require(tx: Transaction, actor: Actor, agent: string): void {
-    if (announced.get(tx, { agent, org: actor.organization_id, instance: this.#instance.id })) return
+  async #require(tx: Transaction, actor: Actor, agent: string): Promise<void> {
+    if (await announced.get(tx, { agent, org: actor.organization_id, instance: this.#instance.id })) return
     throw new AppError(
       'conflict',
       'The import stood still for so long that another process gave it up; nothing was imported. Import the file again.',
@@ -209,23 +212,32 @@ export class SqliteImports implements ImportStore {
   }
 }
 
-function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, data: string): void {
+async function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, data: string): Promise<void> {
   const { agent, tags, block_ids, tool_ids, message_count, context_length } = made
   const { organization_id } = actor
-  tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', agent.id))
-  insertAgent(tx, actor, agent)
-  replaceAgentTags(tx, actor, agent.id, tags)
-  tx.event(actor, 'agent.created', agent.id, agent.id)
-  for (const id of block_ids) linkBlock(tx, actor, agent.id, id)
-  for (const [position, id] of tool_ids.entries()) linkTool(tx, actor, agent.id, id, position)
+  await tx.run(sqlite.deleteFrom('deletions').where('agent_id', '=', agent.id))
+  await insertAgent(tx, actor, agent)
+  await replaceAgentTags(tx, actor, agent.id, tags)
+  await tx.event(actor, 'agent.created', agent.id, agent.id)
+  for (const id of block_ids) await linkBlock(tx, actor, agent.id, id)
+  for (const [position, id] of tool_ids.entries()) await linkTool(tx, actor, agent.id, id, position)
   const org = organization_id
   for (const [position, folder] of made.folder_ids.entries())
-    linkFolder.run(tx, { agent: agent.id, folder, org, position })
+    await linkFolder.run(tx, { agent: agent.id, folder, org, position })
   for (const { file_id: file, folder_id: folder, is_open, ...link } of made.links) {
     const { start_line: start, end_line: end, last_accessed_at: accessed } = link
-    linkFile.run(tx, { agent: agent.id, file, folder, org, open: Number(is_open), start, end, accessed })
+    await linkFile.run(tx, {
+      agent: agent.id,
+      file,
+      folder,
+      org,
+      open: Number(is_open),
+      start,
+      end,
+      accessed,
+    })
   }
-  tx.run(
+  await tx.run(
     sqlite.insertInto('conversations').values({
       id: agent.id,
       organization_id,
@@ -238,12 +250,12 @@ function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, data: s
       message_count,
     }),
   )
-  tx.run(sqlite.insertInto('agent_files').values({ agent_id: agent.id, organization_id, data }))
+  await tx.run(sqlite.insertInto('agent_files').values({ agent_id: agent.id, organization_id, data }))
 }
 
-function insertStagedFile(tx: Transaction, actor: Actor, file: StagedFile): void {
+async function insertStagedFile(tx: Transaction, actor: Actor, file: StagedFile): Promise<void> {
   const now = new Date().toISOString()
-  tx.run(
+  await tx.run(
     sqlite.insertInto('files').values({
       ...file,
       organization_id: actor.organization_id,
@@ -265,9 +277,9 @@ function sizeOf({ pieces, chunks }: FileBatch): { lines: number; characters: num
   return size
 }
 
-function addTool(tx: Transaction, actor: Actor, tool: Tool): void {
+async function addTool(tx: Transaction, actor: Actor, tool: Tool): Promise<void> {
   try {
-    insertTool(tx, actor, tool)
+    await insertTool(tx, actor, tool)
   } catch (error) {
     if (!isConstraint(error)) throw error
     throw new AppError(
@@ -278,14 +290,14 @@ function addTool(tx: Transaction, actor: Actor, tool: Tool): void {
   }
 }
 
-function changeTool(tx: Transaction, actor: Actor, tool: Tool): void {
+async function changeTool(tx: Transaction, actor: Actor, tool: Tool): Promise<void> {
   const { id, organization_id, created_by_id: _, ...row } = rowOfTool(actor, tool)
-  tx.run(
+  await tx.run(
     sqlite
       .updateTable('tools')
       .set({ ...row, updated_at: new Date().toISOString() })
       .where('id', '=', id)
       .where('organization_id', '=', organization_id),
   )
-  tx.event(actor, 'tool.updated', id, null)
+  await tx.event(actor, 'tool.updated', id, null)
 }

@@ -15,16 +15,16 @@ const putMark = query<{ value: string }>()((p) =>
 const newest = query<object>()(() => sqlite.selectFrom('messages').select((eb) => eb.fn.max('seq').as('seq')))
 
 /** The number of the last message that is in the full-text index, as far as it is searchable. */
-export function indexedUpTo(connection: Connection): number {
-  return Number(mark.get(connection, {})?.value ?? 0)
+export async function indexedUpTo(connection: Connection): Promise<number> {
+  return Number((await mark.get(connection, {}))?.value ?? 0)
 }
 
 /** All messages up to this number are in the index now. */
-export function setIndexedUpTo(tx: Transaction, seq: number): void {
-  putMark.run(tx, { value: String(seq) })
+export async function setIndexedUpTo(tx: Transaction, seq: number): Promise<void> {
+  await putMark.run(tx, { value: String(seq) })
 }
 
 /** The number of the last message; 0 when there is none. */
-export function newestMessage(connection: Connection): number {
-  return newest.get(connection, {})?.seq ?? 0
+export async function newestMessage(connection: Connection): Promise<number> {
+  return (await newest.get(connection, {}))?.seq ?? 0
 }

@@ -61,10 +61,11 @@ export class Instance {
   }
 
   /** In the transaction that takes a lease: registers this instance, and shows it alive if it was idle. */
-  register(tx: Transaction): void {
+  async register(tx: Transaction): Promise<void> {
     const now = new Date().toISOString()
     if (this.#registered && this.#leases.size > 0) return
-    if (!this.#registered || beat.run(tx, { id: this.id, now }).changes === 0) this.#insert(tx, now)
+    if (!this.#registered || (await beat.run(tx, { id: this.id, now })).changes === 0)
+      await this.#insert(tx, now)
     tx.alongside(
       () => {
         this.#registered = true
@@ -100,10 +101,10 @@ export class Instance {
   }
 
   /** Whether the instance may still be working: `dead` has lost its lock, `stale` keeps it but stands still. */
-  stateOf(connection: Connection, id: string): 'alive' | 'dead' | 'stale' {
+  async stateOf(connection: Connection, id: string): Promise<'alive' | 'dead' | 'stale'> {
     if (id === this.id) return 'alive'
     if (!this.#isLocked(id)) return 'dead'
-    const heartbeat = heartbeatOf.get(connection, { id })?.heartbeat
+    const heartbeat = (await heartbeatOf.get(connection, { id }))?.heartbeat
     if (heartbeat === undefined) return 'alive'
     const now = performance.now()
     const seen = this.#seen.get(id)
@@ -170,8 +171,8 @@ export class Instance {
   async #beat(): Promise<void> {
     const now = new Date().toISOString()
     try {
-      await this.#database.write((tx) => {
-        if (beat.run(tx, { id: this.id, now }).changes === 0) this.#insert(tx, now)
+      await this.#database.write(async (tx) => {
+        if ((await beat.run(tx, { id: this.id, now })).changes === 0) await this.#insert(tx, now)
       })
       this.#problem = null
     } catch (error) {
@@ -180,8 +181,8 @@ export class Instance {
     }
   }
 
-  #insert(tx: Transaction, now: string): void {
-    tx.run(
+  async #insert(tx: Transaction, now: string): Promise<void> {
+    await tx.run(
       sqlite
         .insertInto('instances')
         .values({

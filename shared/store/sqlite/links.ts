@@ -82,32 +82,37 @@ const removeTags = query<{ agent: string }>()((p) =>
  * Attaches a block to an agent as its last one; again is the same as once. Throws `not_found` for the block and
  * `conflict` when the agent has another block of that label, or the block is private to a conversation.
  */
-export function linkBlock(tx: Transaction, actor: Actor, agent_id: string, block_id: string): boolean {
-  const block = labelOf.get(tx, { id: block_id, org: actor.organization_id })
+export async function linkBlock(
+  tx: Transaction,
+  actor: Actor,
+  agent_id: string,
+  block_id: string,
+): Promise<boolean> {
+  const block = await labelOf.get(tx, { id: block_id, org: actor.organization_id })
   if (!block) throw new AppError('not_found', `There is no block '${block_id}'.`)
-  if (blockIds.all(tx, { agent: agent_id }).some((row) => row.block_id === block_id)) return false
-  const owner = privateTo.get(tx, { block: block_id })
+  if ((await blockIds.all(tx, { agent: agent_id })).some((row) => row.block_id === block_id)) return false
+  const owner = await privateTo.get(tx, { block: block_id })
   if (owner)
     throw new AppError(
       'conflict',
       `The block '${block_id}' is private to the conversation '${owner.conversation_id}' and cannot be attached to an ` +
         'agent. Create a block with its value, and attach that one.',
     )
-  const position = nextBlock.get(tx, { agent: agent_id })?.position ?? 0
-  linkNewBlock(tx, actor, agent_id, { id: block_id, label: block.label }, position)
+  const position = (await nextBlock.get(tx, { agent: agent_id }))?.position ?? 0
+  await linkNewBlock(tx, actor, agent_id, { id: block_id, label: block.label }, position)
   return true
 }
 
 /** The same for a block that was made just now and a place that is known to be free. */
-export function linkNewBlock(
+export async function linkNewBlock(
   tx: Transaction,
   actor: Actor,
   agent_id: string,
   block: { id: string; label: string | null },
   position: number,
-): void {
+): Promise<void> {
   try {
-    addBlock.run(tx, {
+    await addBlock.run(tx, {
       agent: agent_id,
       block: block.id,
       org: actor.organization_id,
@@ -126,67 +131,79 @@ export function linkNewBlock(
 }
 
 /** Takes a block from an agent; false when the agent did not have it. */
-export function unlinkBlock(tx: Transaction, agent_id: string, block_id: string): boolean {
+export async function unlinkBlock(tx: Transaction, agent_id: string, block_id: string): Promise<boolean> {
   return (
-    tx.run(
+    (await tx.run(
       sqlite.deleteFrom('agents_blocks').where('agent_id', '=', agent_id).where('block_id', '=', block_id),
-    ) > 0
+    )) > 0
   )
 }
 
 /** Attaches a tool to an agent as its last one; again is the same as once. Throws `not_found` for the tool. */
-export function linkTool(
+export async function linkTool(
   tx: Transaction,
   actor: Actor,
   agent_id: string,
   tool_id: string,
-  position = nextTool.get(tx, { agent: agent_id })?.position ?? 0,
-): boolean {
+  position = (await nextTool.get(tx, { agent: agent_id }))?.position ?? 0,
+): Promise<boolean> {
   const org = actor.organization_id
-  if (addTool.run(tx, { agent: agent_id, tool: tool_id, org, position }).changes > 0) return true
-  if (!toolExists.get(tx, { id: tool_id, org })) {
+  if ((await addTool.run(tx, { agent: agent_id, tool: tool_id, org, position })).changes > 0) return true
+  if (!(await toolExists.get(tx, { id: tool_id, org }))) {
     throw new AppError('not_found', `There is no tool '${tool_id}'.`)
   }
   return false
 }
 
 /** Takes a tool from an agent; false when the agent did not have it. */
-export function unlinkTool(tx: Transaction, agent_id: string, tool_id: string): boolean {
+export async function unlinkTool(tx: Transaction, agent_id: string, tool_id: string): Promise<boolean> {
   return (
-    tx.run(
+    (await tx.run(
       sqlite.deleteFrom('agents_tools').where('agent_id', '=', agent_id).where('tool_id', '=', tool_id),
-    ) > 0
+    )) > 0
   )
 }
 
 /** Makes these the agent's blocks, in this order. Errors as `linkBlock`. */
-export function replaceBlocks(tx: Transaction, actor: Actor, agent_id: string, ids: readonly string[]): void {
-  const before = blockIds.all(tx, { agent: agent_id }).map((row) => row.block_id)
-  for (const id of before) unlinkBlock(tx, agent_id, id)
-  for (const id of new Set(ids)) linkBlock(tx, actor, agent_id, id)
-  for (const id of before) if (!ids.includes(id)) tx.event(actor, 'block.detached', id, agent_id)
-  for (const id of new Set(ids)) if (!before.includes(id)) tx.event(actor, 'block.attached', id, agent_id)
+export async function replaceBlocks(
+  tx: Transaction,
+  actor: Actor,
+  agent_id: string,
+  ids: readonly string[],
+): Promise<void> {
+  const before = (await blockIds.all(tx, { agent: agent_id })).map((row) => row.block_id)
+  for (const id of before) await unlinkBlock(tx, agent_id, id)
+  for (const id of new Set(ids)) await linkBlock(tx, actor, agent_id, id)
+  for (const id of before) if (!ids.includes(id)) await tx.event(actor, 'block.detached', id, agent_id)
+  for (const id of new Set(ids))
+    if (!before.includes(id)) await tx.event(actor, 'block.attached', id, agent_id)
 }
 
 /** Makes these the agent's tools, in this order. Errors as `linkTool`. */
-export function replaceTools(tx: Transaction, actor: Actor, agent_id: string, ids: readonly string[]): void {
-  const before = toolIds.all(tx, { agent: agent_id }).map((row) => row.tool_id)
-  for (const id of before) unlinkTool(tx, agent_id, id)
-  for (const id of new Set(ids)) linkTool(tx, actor, agent_id, id)
-  for (const id of before) if (!ids.includes(id)) tx.event(actor, 'tool.detached', id, agent_id)
-  for (const id of new Set(ids)) if (!before.includes(id)) tx.event(actor, 'tool.attached', id, agent_id)
+export async function replaceTools(
+  tx: Transaction,
+  actor: Actor,
+  agent_id: string,
+  ids: readonly string[],
+): Promise<void> {
+  const before = (await toolIds.all(tx, { agent: agent_id })).map((row) => row.tool_id)
+  for (const id of before) await unlinkTool(tx, agent_id, id)
+  for (const id of new Set(ids)) await linkTool(tx, actor, agent_id, id)
+  for (const id of before) if (!ids.includes(id)) await tx.event(actor, 'tool.detached', id, agent_id)
+  for (const id of new Set(ids))
+    if (!before.includes(id)) await tx.event(actor, 'tool.attached', id, agent_id)
 }
 
 /** Makes these the agent's tags. */
-export function replaceAgentTags(
+export async function replaceAgentTags(
   tx: Transaction,
   actor: Actor,
   agent_id: string,
   tags: readonly string[],
-): void {
-  removeTags.run(tx, { agent: agent_id })
+): Promise<void> {
+  await removeTags.run(tx, { agent: agent_id })
   for (const [position, tag] of [...new Set(tags)].entries()) {
-    tx.run(
+    await tx.run(
       sqlite
         .insertInto('agent_tags')
         .values({ agent_id, tag, organization_id: actor.organization_id, position }),

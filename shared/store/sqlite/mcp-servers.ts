@@ -67,8 +67,8 @@ export class SqliteMcpServers implements McpServerStore {
 
   async create(actor: Actor, server: NewMcpServer): Promise<McpServer> {
     const keys = await this.#box.keysToWrite()
-    return this.#database.write((tx) => {
-      refuseTaken(tx, actor, server.server_name, null)
+    return this.#database.write(async (tx) => {
+      await refuseTaken(tx, actor, server.server_name, null)
       const { id, server_name, config, created_at } = server
       const row: McpServerRow = {
         id,
@@ -82,25 +82,25 @@ export class SqliteMcpServers implements McpServerStore {
         created_by_id: actor.user_id,
         last_updated_by_id: actor.user_id,
       }
-      tx.run(sqlite.insertInto('mcp_servers').values(row))
-      tx.event(actor, 'mcp_server.created', id, null)
+      await tx.run(sqlite.insertInto('mcp_servers').values(row))
+      await tx.event(actor, 'mcp_server.created', id, null)
       return serverOf(keys, row)
     })
   }
 
   get(actor: Actor, server_id: string): Promise<McpServer | null> {
-    return this.#read((c) => byId.get(c, { id: server_id, org: actor.organization_id }))
+    return this.#read(async (c) => await byId.get(c, { id: server_id, org: actor.organization_id }))
   }
 
   named(actor: Actor, server_name: string): Promise<McpServer | null> {
-    return this.#read((c) => byName.get(c, { name: server_name, org: actor.organization_id }))
+    return this.#read(async (c) => await byName.get(c, { name: server_name, org: actor.organization_id }))
   }
 
   async list(actor: Actor): Promise<McpServer[]> {
     const keys = await this.#box.keys()
-    return this.#database.read((c) =>
-      c
-        .all(
+    return this.#database.read(async (c) =>
+      (
+        await c.all(
           sqlite
             .selectFrom('mcp_servers')
             .selectAll()
@@ -108,7 +108,7 @@ export class SqliteMcpServers implements McpServerStore {
             .orderBy('created_at', 'desc')
             .orderBy('id', 'desc'),
         )
-        .map((row) => serverOf(keys, row)),
+      ).map((row) => serverOf(keys, row)),
     )
   }
 
@@ -118,8 +118,8 @@ export class SqliteMcpServers implements McpServerStore {
     { server_name, config }: { server_name?: string; config?: McpServerConfig },
   ): Promise<McpServer | null> {
     const keys = await this.#box.keysToWrite()
-    return this.#database.write((tx) => {
-      const row = byId.get(tx, { id: server_id, org: actor.organization_id })
+    return this.#database.write(async (tx) => {
+      const row = await byId.get(tx, { id: server_id, org: actor.organization_id })
       if (!row) return null
       const changed: McpServerRow = {
         ...row,
@@ -132,45 +132,46 @@ export class SqliteMcpServers implements McpServerStore {
       if (config && addressOf(changed) !== addressOf(row))
         Object.assign(changed, { credentials: null, credentials_key: null })
       if (changed.server_name !== row.server_name) {
-        refuseTaken(tx, actor, changed.server_name, server_id)
-        for (const tool of toolsOf.all(tx, { server: server_id, org: actor.organization_id }))
-          changeTool(tx, actor, tool, renamed(toolOf(tool), row.server_name, changed.server_name))
+        await refuseTaken(tx, actor, changed.server_name, server_id)
+        for (const tool of await toolsOf.all(tx, { server: server_id, org: actor.organization_id }))
+          await changeTool(tx, actor, tool, renamed(toolOf(tool), row.server_name, changed.server_name))
       }
       const { id: _, ...columns } = changed
-      tx.run(sqlite.updateTable('mcp_servers').set(columns).where('id', '=', server_id))
-      tx.event(actor, 'mcp_server.updated', server_id, null)
+      await tx.run(sqlite.updateTable('mcp_servers').set(columns).where('id', '=', server_id))
+      await tx.event(actor, 'mcp_server.updated', server_id, null)
       return serverOf(keys, changed)
     })
   }
 
   delete(actor: Actor, server_id: string): Promise<boolean> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       const org = actor.organization_id
-      if (!byId.get(tx, { id: server_id, org })) return false
-      for (const { id } of toolsOf.all(tx, { server: server_id, org })) deleteTool(tx, actor, id)
-      tx.run(sqlite.deleteFrom('mcp_servers').where('id', '=', server_id))
-      tx.event(actor, 'mcp_server.deleted', server_id, null)
+      if (!(await byId.get(tx, { id: server_id, org }))) return false
+      for (const { id } of await toolsOf.all(tx, { server: server_id, org })) await deleteTool(tx, actor, id)
+      await tx.run(sqlite.deleteFrom('mcp_servers').where('id', '=', server_id))
+      await tx.event(actor, 'mcp_server.deleted', server_id, null)
       return true
     })
   }
 
   tools(actor: Actor, server_id: string): Promise<Tool[]> {
-    return this.#database.read((c) =>
-      toolsOf.all(c, { server: server_id, org: actor.organization_id }).map(toolOf),
+    return this.#database.read(async (c) =>
+      (await toolsOf.all(c, { server: server_id, org: actor.organization_id })).map(toolOf),
     )
   }
 
   async serverOf(actor: Actor, tool_id: string): Promise<{ server: McpServer; tool_name: string } | null> {
-    const found = await this.#database.read((c) =>
-      c.get(
-        sqlite
-          .selectFrom('mcp_tools')
-          .innerJoin('mcp_servers', 'mcp_servers.id', 'mcp_tools.server_id')
-          .selectAll('mcp_servers')
-          .select('mcp_tools.tool_name')
-          .where('mcp_tools.tool_id', '=', tool_id)
-          .where('mcp_servers.organization_id', '=', actor.organization_id),
-      ),
+    const found = await this.#database.read(
+      async (c) =>
+        await c.get(
+          sqlite
+            .selectFrom('mcp_tools')
+            .innerJoin('mcp_servers', 'mcp_servers.id', 'mcp_tools.server_id')
+            .selectAll('mcp_servers')
+            .select('mcp_tools.tool_name')
+            .where('mcp_tools.tool_id', '=', tool_id)
+            .where('mcp_servers.organization_id', '=', actor.organization_id),
+        ),
     )
     if (!found) return null
     const { tool_name, ...row } = found
@@ -186,26 +187,29 @@ export class SqliteMcpServers implements McpServerStore {
     const result: McpSync = { added: [], updated: [], deleted: [], refused: [] }
     const org = actor.organization_id
     for (let i = 0; i < tools.length; i += AT_ONCE)
-      await this.#database.write((tx) => {
+      await this.#database.write(async (tx) => {
         // It may have been deleted while it was asked for its tools.
-        const server = byId.get(tx, { id: server_id, org })
+        const server = await byId.get(tx, { id: server_id, org })
         if (server)
-          for (const wanted of tools.slice(i, i + AT_ONCE)) this.#store(tx, actor, server, wanted, result)
+          for (const wanted of tools.slice(i, i + AT_ONCE))
+            await this.#store(tx, actor, server, wanted, result)
       })
     if (!delete_others) return result
     const kept = new Set(tools.map(({ tool_name }) => tool_name))
-    const present = await this.#database.read((c) => toolsOf.all(c, { server: server_id, org }))
+    const present = await this.#database.read(async (c) => await toolsOf.all(c, { server: server_id, org }))
     const others = present.filter(({ tool_name }) => !kept.has(tool_name))
     for (let i = 0; i < others.length; i += AT_ONCE)
-      await this.#database.write((tx) => {
+      await this.#database.write(async (tx) => {
         for (const { id, name } of others.slice(i, i + AT_ONCE))
-          if (deleteTool(tx, actor, id)) result.deleted.push(name)
+          if (await deleteTool(tx, actor, id)) result.deleted.push(name)
       })
     return result
   }
 
   async credentials(actor: Actor, server_id: string): Promise<string | null> {
-    const row = await this.#database.read((c) => byId.get(c, { id: server_id, org: actor.organization_id }))
+    const row = await this.#database.read(
+      async (c) => await byId.get(c, { id: server_id, org: actor.organization_id }),
+    )
     if (!row?.credentials || row.credentials_key === null) return null
     const keys = await this.#box.keys()
     return keys.open({ key_id: row.credentials_key, data: row.credentials }, consentOf(server_id))
@@ -214,44 +218,51 @@ export class SqliteMcpServers implements McpServerStore {
   async setCredentials(actor: Actor, server_id: string, text: string | null): Promise<void> {
     const keys = text === null ? null : await this.#box.keysToWrite()
     const value = text === null ? null : (keys?.seal(text, consentOf(server_id)) ?? null)
-    await this.#database.write((tx) =>
-      tx.run(
-        sqlite
-          .updateTable('mcp_servers')
-          .set({ credentials: value?.data ?? null, credentials_key: value?.key_id ?? null })
-          .where('id', '=', server_id)
-          .where('organization_id', '=', actor.organization_id),
-      ),
+    await this.#database.write(
+      async (tx) =>
+        await tx.run(
+          sqlite
+            .updateTable('mcp_servers')
+            .set({ credentials: value?.data ?? null, credentials_key: value?.key_id ?? null })
+            .where('id', '=', server_id)
+            .where('organization_id', '=', actor.organization_id),
+        ),
     )
   }
 
-  #store(tx: Transaction, actor: Actor, server: McpServerRow, wanted: NewMcpTool, result: McpSync): void {
-    const row = toolThere.get(tx, { server: server.id, name: wanted.tool_name })
+  async #store(
+    tx: Transaction,
+    actor: Actor,
+    server: McpServerRow,
+    wanted: NewMcpTool,
+    result: McpSync,
+  ): Promise<void> {
+    const row = await toolThere.get(tx, { server: server.id, name: wanted.tool_name })
     if (!row) {
-      const name = this.#add(tx, actor, server, wanted)
+      const name = await this.#add(tx, actor, server, wanted)
       if (name === null) result.refused.push(wanted.tool_name)
       else result.added.push(name)
       return
     }
     const before = toolOf(row)
-    const after = changeTool(tx, actor, row, offered(before, wanted.tool))
+    const after = await changeTool(tx, actor, row, offered(before, wanted.tool))
     if (JSON.stringify(after) !== JSON.stringify(before)) result.updated.push(row.name)
   }
 
   /** The name under which a new tool is stored; null when there is none for it. */
-  #add(
+  async #add(
     tx: Transaction,
     actor: Actor,
     server: McpServerRow,
     { tool, tool_name, names }: NewMcpTool,
-  ): string | null {
+  ): Promise<string | null> {
     for (const name of names) {
-      const taken = namedTool.get(tx, { name, org: actor.organization_id })
+      const taken = await namedTool.get(tx, { name, org: actor.organization_id })
       const named = withName(tool, name)
-      if (!taken) insertTool(tx, actor, named)
-      else if (isOrphan(taken, server)) changeTool(tx, actor, taken, offered(toolOf(taken), named))
+      if (!taken) await insertTool(tx, actor, named)
+      else if (isOrphan(taken, server)) await changeTool(tx, actor, taken, offered(toolOf(taken), named))
       else continue
-      link.run(tx, { tool: taken?.id ?? named.id, server: server.id, name: tool_name })
+      await link.run(tx, { tool: taken?.id ?? named.id, server: server.id, name: tool_name })
       return name
     }
     return null
@@ -330,8 +341,8 @@ function consentOf(server_id: string): string {
   return `${server_id} consent`
 }
 
-function refuseTaken(tx: Transaction, actor: Actor, name: string, but: string | null): void {
-  const taken = byName.get(tx, { name, org: actor.organization_id })
+async function refuseTaken(tx: Transaction, actor: Actor, name: string, but: string | null): Promise<void> {
+  const taken = await byName.get(tx, { name, org: actor.organization_id })
   if (taken && taken.id !== but)
     throw new AppError(
       'conflict',

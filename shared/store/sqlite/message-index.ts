@@ -26,15 +26,15 @@ const insertText = query<{ seq: number; owner: string; text: string }>()((p) =>
  * number tells which are in it, whoever wrote them and whoever died.
  */
 export async function indexMessages(database: Database, stopped: () => boolean = () => false): Promise<void> {
-  const [done, last] = await database.read((c) => [indexedUpTo(c), newestMessage(c)])
+  const [done, last] = await database.read(async (c) => [await indexedUpTo(c), await newestMessage(c)])
   if (done >= last) return
-  await inSlices(database, ROWS, (tx, rows) => indexSome(tx, rows) < last && !stopped())
+  await inSlices(database, ROWS, async (tx, rows) => (await indexSome(tx, rows)) < last && !stopped())
 }
 
 /** Takes in the next messages, so many at the most; answers the number of the last one that is in it now. */
-function indexSome(tx: Transaction, rows: number): number {
-  const after = indexedUpTo(tx)
-  const messages = following.all(tx, { after, limit: rows })
+async function indexSome(tx: Transaction, rows: number): Promise<number> {
+  const after = await indexedUpTo(tx)
+  const messages = await following.all(tx, { after, limit: rows })
   const last = messages.at(-1)?.seq
   // Another process was faster, or what was there has been deleted.
   if (last === undefined) return Infinity
@@ -42,9 +42,9 @@ function indexSome(tx: Transaction, rows: number): number {
   for (const { seq, searchable, ...row } of messages) {
     if (searchable !== 1) continue
     agents.add(row.agent_id)
-    insertText.run(tx, { seq, ...indexEntry(messageOf(row)) })
+    await insertText.run(tx, { seq, ...indexEntry(messageOf(row)) })
   }
-  setIndexedUpTo(tx, last)
-  if (embedsMessages(tx)) for (const agent_id of agents) wakeMessages(tx, agent_id)
+  await setIndexedUpTo(tx, last)
+  if (await embedsMessages(tx)) for (const agent_id of agents) await wakeMessages(tx, agent_id)
   return last
 }

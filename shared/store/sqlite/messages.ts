@@ -1,3 +1,4 @@
+import { mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -116,7 +117,7 @@ export class SqliteMessages implements MessageStore {
   }
 
   list(actor: Actor, filter: MessageFilter, page: Page): Promise<StoredMessage[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       let rows = sqlite
         .selectFrom('messages')
         .select(MESSAGE_COLUMNS)
@@ -146,8 +147,8 @@ export class SqliteMessages implements MessageStore {
       }
       if (filter.roles) rows = rows.where('role', 'in', filter.roles)
       if (!filter.include_err) rows = rows.where('is_err', '=', 0)
-      const after = page.after === undefined ? null : cursor(c, actor, page.after)
-      const before = page.before === undefined ? null : cursor(c, actor, page.before)
+      const after = page.after === undefined ? null : await cursor(c, actor, page.after)
+      const before = page.before === undefined ? null : await cursor(c, actor, page.before)
       // A single cursor decides which end the page is taken from, so that it touches the cursor (DESIGN decision 10).
       const upward =
         (page.after === undefined) === (page.before === undefined)
@@ -158,7 +159,7 @@ export class SqliteMessages implements MessageStore {
         upward === (page.order === 'asc') ? found : found.toReversed()
       if (filter.in_context && conversation_id !== undefined) {
         // In the order of the context: a summary stands before what it does not tell of, however new it is.
-        const places = placesInContext(c, actor, conversation_id)
+        const places = await placesInContext(c, actor, conversation_id)
         const placeOf = (seq: number | null, id: string | undefined, none: number) => {
           const place = seq === null ? none : places.get(seq)
           if (place === undefined) throw unknownCursor(id ?? '')
@@ -167,12 +168,13 @@ export class SqliteMessages implements MessageStore {
         const from = placeOf(after, page.after, -1)
         const to = placeOf(before, page.before, places.size)
         const context = sqlite.selectFrom('context_messages').select('message_seq')
-        const found = c
-          .all(
+        const found = (
+          await c.all(
             rows
               .select('messages.seq')
               .where('seq', 'in', context.where('conversation_id', '=', conversation_id)),
           )
+        )
           .map((row) => ({ row, place: places.get(row.seq) ?? -1 }))
           .filter(({ place }) => place > from && place < to)
           .sort((a, b) => (upward ? a.place - b.place : b.place - a.place))
@@ -180,14 +182,16 @@ export class SqliteMessages implements MessageStore {
       }
       if (after !== null) rows = rows.where('seq', '>', after)
       if (before !== null) rows = rows.where('seq', '<', before)
-      const stretches = conversation_id === undefined ? [null] : historyOf(c, actor, conversation_id)
+      const stretches = conversation_id === undefined ? [null] : await historyOf(c, actor, conversation_id)
       const messages: StoredMessage[] = []
       // One after the other: each is read through its index.
       for (const stretch of upward ? stretches : stretches.toReversed()) {
         const some = stretch ? rows.where(inStretch(stretch)) : rows
         const wanted = page.limit - messages.length
         if (wanted > 0)
-          messages.push(...c.all(some.orderBy('seq', upward ? 'asc' : 'desc').limit(wanted)).map(messageOf))
+          messages.push(
+            ...(await c.all(some.orderBy('seq', upward ? 'asc' : 'desc').limit(wanted))).map(messageOf),
+          )
       }
       return turn(messages)
     })
@@ -202,10 +206,10 @@ export class SqliteMessages implements MessageStore {
     if (agent !== undefined && blank && conversation_id === undefined && !start_date && !end_date) {
       const roles = JSON.stringify(search.roles)
       const some = { agent, org: actor.organization_id, roles, limit }
-      return this.#database.read((c) => newestOf.all(c, some).map(messageOf))
+      return this.#database.read(async (c) => (await newestOf.all(c, some)).map(messageOf))
     }
-    const find = (c: Connection) => {
-      const mine = narrowed(c, actor, messagesOf(actor, agent, search.roles), search)
+    const find = async (c: Connection) => {
+      const mine = await narrowed(c, actor, messagesOf(actor, agent, search.roles), search)
       const newest = mine.select('messages.seq').orderBy('messages.seq', 'desc').limit(search.limit)
       const having = (term: Term) =>
         mine
@@ -214,25 +218,25 @@ export class SqliteMessages implements MessageStore {
           .select(['messages.seq', sql<number>`octet_length(messages.data)`.as('length')])
           .orderBy('messages_fts.rowid', 'desc')
           .limit(perTerm(terms.length))
-      const inText = (asked: readonly Term[]) => {
-        const fresh = this.#unindexed(c, mine, agent, asked)
-        return asked.map((term, i) =>
-          [...(fresh[i] ?? []), ...c.all(having(term))].slice(0, perTerm(terms.length)),
+      const inText = async (asked: readonly Term[]) => {
+        const fresh = await this.#unindexed(c, mine, agent, asked)
+        return await mapEach(asked, async (term, i) =>
+          [...(fresh[i] ?? []), ...(await c.all(having(term)))].slice(0, perTerm(terms.length)),
         )
       }
       const found = blank
-        ? c.all(newest).map((row) => row.seq)
+        ? (await c.all(newest)).map((row) => row.seq)
         : bestMatches(
             findTerms(terms, inText),
             agent === undefined
-              ? newestMessage(c)
-              : (storedBy.get(c, { agent, org: actor.organization_id })?.n ?? 0),
+              ? await newestMessage(c)
+              : ((await storedBy.get(c, { agent, org: actor.organization_id }))?.n ?? 0),
             search.limit,
           )
-      return rowsOf(c, found)
+      return await rowsOf(c, found)
     }
-    const some = await this.#database.read((c) =>
-      newestMessage(c) - indexedUpTo(c) > MOST_UNINDEXED ? null : find(c),
+    const some = await this.#database.read(async (c) =>
+      (await newestMessage(c)) - (await indexedUpTo(c)) > MOST_UNINDEXED ? null : await find(c),
     )
     if (some) return some
     await this.#index()
@@ -258,8 +262,8 @@ export class SqliteMessages implements MessageStore {
   }
 
   async #unembedded(actor: Actor, search: MessageFind, ids: readonly string[]): Promise<Set<string>> {
-    const places = await this.#database.read((c) =>
-      c.all(sqlite.selectFrom('messages').select(['id', 'seq']).where('id', 'in', ids)),
+    const places = await this.#database.read(
+      async (c) => await c.all(sqlite.selectFrom('messages').select(['id', 'seq']).where('id', 'in', ids)),
     )
     const scope = { of: 'messages', agent_id: search.agent_id } as const
     const seqs = places.map(({ seq }) => seq)
@@ -270,19 +274,19 @@ export class SqliteMessages implements MessageStore {
   async #nearest(actor: Actor, search: MessageFind, limit: number): Promise<StoredMessage[]> {
     const scope = { of: 'messages', agent_id: search.agent_id } as const
     const seqs = await nearestTexts(this.#database, this.#vectors, actor, scope, search.vectors, {
-      among: (c, agent_id, after, most) =>
-        c
-          .all(
-            narrowed(c, actor, messagesOf(actor, agent_id, search.roles), search)
+      among: async (c, agent_id, after, most) =>
+        (
+          await c.all(
+            (await narrowed(c, actor, messagesOf(actor, agent_id, search.roles), search))
               .select('messages.seq')
               .where('messages.seq', '>', after)
               .orderBy('messages.seq')
               .limit(most),
           )
-          .map(({ seq }) => seq),
+        ).map(({ seq }) => seq),
       limit,
     })
-    return this.#database.read((c) => rowsOf(c, seqs))
+    return this.#database.read(async (c) => await rowsOf(c, seqs))
   }
 
   close(): void {
@@ -290,15 +294,15 @@ export class SqliteMessages implements MessageStore {
   }
 
   /** What of these messages has each of the terms and is not in the index yet. */
-  #unindexed(
+  async #unindexed(
     c: Connection,
     mine: ReturnType<typeof messagesOf>,
     agent_id: string | undefined,
     terms: readonly Term[],
-  ): Match[][] {
-    const rows = c.all(
+  ): Promise<Match[][]> {
+    const rows = await c.all(
       mine
-        .where('messages.seq', '>', indexedUpTo(c))
+        .where('messages.seq', '>', await indexedUpTo(c))
         .select([...MESSAGE_COLUMNS, 'messages.seq', sql<number>`octet_length(messages.data)`.as('length')]),
     )
     const texts = rows.map(({ seq, length, ...row }) => ({ seq, length, ...indexEntry(messageOf(row)) }))
@@ -323,7 +327,7 @@ function messagesOf(actor: Actor, agent_id: string | undefined, roles: MessageSe
 }
 
 /** Those of a conversation and a time that a search asks for. */
-function narrowed(
+async function narrowed(
   c: Connection,
   actor: Actor,
   rows: ReturnType<typeof messagesOf>,
@@ -334,24 +338,24 @@ function narrowed(
   if (end_date !== undefined) narrow = narrow.where('messages.created_at', '<', utc(end_date))
   return conversation_id === undefined
     ? narrow
-    : narrow.where(inHistory(historyOf(c, actor, conversation_id)))
+    : narrow.where(inHistory(await historyOf(c, actor, conversation_id)))
 }
 
 /** Messages by their numbers, in that order. */
-function rowsOf(c: Connection, seqs: readonly number[]): StoredMessage[] {
+async function rowsOf(c: Connection, seqs: readonly number[]): Promise<StoredMessage[]> {
   const columns = sqlite.selectFrom('messages').select([...MESSAGE_COLUMNS, 'messages.seq'])
   const bySeq = new Map(
-    c.all(columns.where('messages.seq', 'in', seqs)).map((row) => [row.seq, messageOf(row)]),
+    (await c.all(columns.where('messages.seq', 'in', seqs))).map((row) => [row.seq, messageOf(row)]),
   )
   return seqs.flatMap((seq) => bySeq.get(seq) ?? [])
 }
 
 /** Stores one message; the index takes it in later (message-index.ts). Answers its sequence number and a copy as a later read would give it. */
-export function insertMessage(
+export async function insertMessage(
   tx: Transaction,
   actor: Actor,
   message: StoredMessage,
-): { seq: number; stored: StoredMessage } {
+): Promise<{ seq: number; stored: StoredMessage }> {
   const text = message.is_err ? '' : searchText(message)
   const data: Data = {
     content: message.content,
@@ -379,7 +383,7 @@ export function insertMessage(
     created_at: message.created_at,
     data: JSON.stringify(data),
   }
-  const { rowid: seq } = insert.run(tx, row)
+  const { rowid: seq } = await insert.run(tx, row)
   return { seq, stored: messageOf(row) }
 }
 
@@ -441,18 +445,22 @@ function textOf(content: readonly ContentPart[]): string {
 }
 
 /** The places of the messages in a context, by their numbers. */
-function placesInContext(connection: Connection, actor: Actor, conversation_id: string): Map<number, number> {
+async function placesInContext(
+  connection: Connection,
+  actor: Actor,
+  conversation_id: string,
+): Promise<Map<number, number>> {
   const rows = sqlite
     .selectFrom('context_messages')
     .select('message_seq')
     .where('conversation_id', '=', conversation_id)
     .where('organization_id', '=', actor.organization_id)
     .orderBy('position')
-  return new Map(connection.all(rows).map((row, place) => [row.message_seq, place]))
+  return new Map((await connection.all(rows)).map((row, place) => [row.message_seq, place]))
 }
 
-function cursor(connection: Connection, actor: Actor, id: string): number {
-  const row = seqOf.get(connection, { id, org: actor.organization_id })
+async function cursor(connection: Connection, actor: Actor, id: string): Promise<number> {
+  const row = await seqOf.get(connection, { id, org: actor.organization_id })
   if (!row) throw unknownCursor(id)
   return row.seq
 }

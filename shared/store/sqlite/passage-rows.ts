@@ -1,3 +1,4 @@
+import { mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { NewPassage } from '../../core/ports/passage-store.ts'
@@ -96,37 +97,37 @@ const addTag = query<{ seq: number; tag: string; archive: string }>()((p) =>
 )
 
 /** The archives attached to an agent; the first is its default one. */
-export function archivesOfAgent(
+export async function archivesOfAgent(
   connection: Connection,
   actor: Actor,
   agent_id: string,
-): { id: string; passage_count: number }[] {
-  return archivesOf.all(connection, { agent: agent_id, org: actor.organization_id })
+): Promise<{ id: string; passage_count: number }[]> {
+  return await archivesOf.all(connection, { agent: agent_id, org: actor.organization_id })
 }
 
 /** Where a search looks: an agent's archives, one archive, or all of the organisation; nowhere when that is not there. */
-export function archivesInScope(
+export async function archivesInScope(
   connection: Connection,
   actor: Actor,
   { agent_id, archive_id }: { agent_id?: string | undefined; archive_id?: string | undefined },
-): { id: string; passage_count: number }[] {
+): Promise<{ id: string; passage_count: number }[]> {
   const org = actor.organization_id
   if (agent_id !== undefined)
-    return archivesOfAgent(connection, actor, agent_id).filter(
+    return (await archivesOfAgent(connection, actor, agent_id)).filter(
       ({ id }) => archive_id === undefined || id === archive_id,
     )
   return archive_id === undefined
-    ? archivesOfAll.all(connection, { org })
-    : archiveOf.all(connection, { id: archive_id, org })
+    ? await archivesOfAll.all(connection, { org })
+    : await archiveOf.all(connection, { id: archive_id, org })
 }
 
 /** What the prompt says of an agent's archives. */
-export function archivalSummary(
+export async function archivalSummary(
   connection: Connection,
   actor: Actor,
   agent_id: string,
-): { count: number; tags: string[] } {
-  const archives = archivesOfAgent(connection, actor, agent_id)
+): Promise<{ count: number; tags: string[] }> {
+  const archives = await archivesOfAgent(connection, actor, agent_id)
   const count = archives.reduce((sum, archive) => sum + archive.passage_count, 0)
   if (count === 0) return { count, tags: [] }
   const tags = new Set(archives.flatMap(({ id }) => tagsOfArchive(connection, id)))
@@ -151,39 +152,40 @@ function tagsOfArchive(connection: Connection, archive_id: string): string[] {
  * Stores passages in the agent's default archive; one named after the agent is made when it has none. Throws `not_found`
  * for the agent.
  */
-export function insertPassages(
+export async function insertPassages(
   tx: Transaction,
   actor: Actor,
   agent_id: string,
   passages: readonly NewPassage[],
-): Passage[] {
+): Promise<Passage[]> {
   if (passages.length === 0) return []
-  const archive_id = archivesOfAgent(tx, actor, agent_id)[0]?.id ?? createDefaultArchive(tx, actor, agent_id)
-  return addPassages(tx, actor, archive_id, passages)
+  const archive_id =
+    (await archivesOfAgent(tx, actor, agent_id))[0]?.id ?? (await createDefaultArchive(tx, actor, agent_id))
+  return await addPassages(tx, actor, archive_id, passages)
 }
 
 /** Stores passages in an archive. Throws `not_found` when there is none. */
-export function insertInto(
+export async function insertInto(
   tx: Transaction,
   actor: Actor,
   archive_id: string,
   passages: readonly NewPassage[],
-): Passage[] {
-  if (!archiveOf.get(tx, { id: archive_id, org: actor.organization_id }))
+): Promise<Passage[]> {
+  if (!(await archiveOf.get(tx, { id: archive_id, org: actor.organization_id })))
     throw new AppError('not_found', `There is no archive '${archive_id}'.`)
-  return passages.length === 0 ? [] : addPassages(tx, actor, archive_id, passages)
+  return passages.length === 0 ? [] : await addPassages(tx, actor, archive_id, passages)
 }
 
-function addPassages(
+async function addPassages(
   tx: Transaction,
   actor: Actor,
   archive_id: string,
   passages: readonly NewPassage[],
-): Passage[] {
+): Promise<Passage[]> {
   const now = new Date().toISOString()
-  wakeEmbedding(tx, archive_id)
-  countBy.run(tx, { id: archive_id, n: passages.length })
-  return passages.map((passage) => {
+  await wakeEmbedding(tx, archive_id)
+  await countBy.run(tx, { id: archive_id, n: passages.length })
+  return await mapEach(passages, async (passage) => {
     const tags = [...new Set(passage.tags)]
     const data: Data = { tags, metadata: passage.metadata }
     const row: NewRow = {
@@ -197,20 +199,20 @@ function addPassages(
       last_updated_by_id: actor.user_id,
       data: JSON.stringify(data),
     }
-    const { rowid: seq } = add.run(tx, row)
-    addText.run(tx, { seq, owner: ownerWord(archive_id), text: indexText(passage.text) })
-    for (const tag of tags) addTag.run(tx, { seq, tag, archive: archive_id })
+    const { rowid: seq } = await add.run(tx, row)
+    await addText.run(tx, { seq, owner: ownerWord(archive_id), text: indexText(passage.text) })
+    for (const tag of tags) await addTag.run(tx, { seq, tag, archive: archive_id })
     return passageOf(row)
   })
 }
 
-function createDefaultArchive(tx: Transaction, actor: Actor, agent_id: string): string {
-  const agent = readAgentRow(tx, actor, agent_id)
+async function createDefaultArchive(tx: Transaction, actor: Actor, agent_id: string): Promise<string> {
+  const agent = await readAgentRow(tx, actor, agent_id)
   if (!agent) throw agentNotFound()
   const id = newId('archive')
   const { embedding, embedding_config } = agentOfRow(agent)
   const description = 'Default archive, made with the first memory.'
-  addArchive.run(tx, {
+  await addArchive.run(tx, {
     id,
     org: actor.organization_id,
     name: `${agent.name}'s Archive`,
@@ -219,20 +221,20 @@ function createDefaultArchive(tx: Transaction, actor: Actor, agent_id: string): 
     data: JSON.stringify({ description, metadata: null, embedding_config }),
   })
   // Without its configuration nobody knows the model: the handle is kept with the agent, and search is by words.
-  setEmbedding(tx, actor, id, embedding_config === null ? null : embedding)
-  linkArchive.run(tx, { agent: agent_id, archive: id, org: actor.organization_id })
+  await setEmbedding(tx, actor, id, embedding_config === null ? null : embedding)
+  await linkArchive.run(tx, { agent: agent_id, archive: id, org: actor.organization_id })
   return id
 }
 
 /** Removes a passage of one of these archives with its index; false when they have none of this id. */
-export function deletePassage(
+export async function deletePassage(
   tx: Transaction,
   actor: Actor,
   archives: readonly string[],
   passage_id: string,
-): boolean {
+): Promise<boolean> {
   if (archives.length === 0) return false
-  const row = tx.get(
+  const row = await tx.get(
     sqlite
       .selectFrom('passages')
       .select(['seq', 'archive_id'])
@@ -241,18 +243,22 @@ export function deletePassage(
       .where('archive_id', 'in', archives),
   )
   if (!row) return false
-  deletePassageRows(tx, row.archive_id, [row.seq])
+  await deletePassageRows(tx, row.archive_id, [row.seq])
   return true
 }
 
 /** Removes passages of an archive with their index, tags and vectors. */
-export function deletePassageRows(tx: Transaction, archive_id: string, seqs: readonly number[]): void {
+export async function deletePassageRows(
+  tx: Transaction,
+  archive_id: string,
+  seqs: readonly number[],
+): Promise<void> {
   if (seqs.length === 0) return
-  deleteVectors(tx, archive_id, seqs)
-  tx.run(sqlite.deleteFrom('passage_tags').where('passage_seq', 'in', seqs))
-  tx.run(sqlite.deleteFrom('passages_fts').where('rowid', 'in', seqs))
-  tx.run(sqlite.deleteFrom('passages').where('seq', 'in', seqs))
-  countBy.run(tx, { id: archive_id, n: -seqs.length })
+  await deleteVectors(tx, archive_id, seqs)
+  await tx.run(sqlite.deleteFrom('passage_tags').where('passage_seq', 'in', seqs))
+  await tx.run(sqlite.deleteFrom('passages_fts').where('rowid', 'in', seqs))
+  await tx.run(sqlite.deleteFrom('passages').where('seq', 'in', seqs))
+  await countBy.run(tx, { id: archive_id, n: -seqs.length })
 }
 
 /** The passage of a row. */

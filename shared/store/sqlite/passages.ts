@@ -1,3 +1,4 @@
+import { mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -43,22 +44,22 @@ export class SqlitePassages implements PassageStore {
   }
 
   create(actor: Actor, agent_id: string, passages: readonly NewPassage[]): Promise<Passage[]> {
-    return this.#database.write((tx) => insertPassages(tx, actor, agent_id, passages))
+    return this.#database.write(async (tx) => await insertPassages(tx, actor, agent_id, passages))
   }
 
   createIn(actor: Actor, archive_id: string, passages: readonly NewPassage[]): Promise<Passage[]> {
-    return this.#database.write((tx) => insertInto(tx, actor, archive_id, passages))
+    return this.#database.write(async (tx) => await insertInto(tx, actor, archive_id, passages))
   }
 
   list(actor: Actor, filter: PassageFilter, page: Page): Promise<Passage[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const sorting = { table: 'passages', column: 'created_at', tie: 'seq' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
-      let rows = inArchives(actor, idsOf(c, actor, filter.agent_id))
+      let rows = inArchives(actor, await idsOf(c, actor, filter.agent_id))
       if (filter.text !== undefined && filter.text !== '')
         rows = rows.where(contains('passages.text', filter.text))
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c.all(rows.selectAll('passages').orderBy(window.direction).limit(page.limit))
+      const found = await c.all(rows.selectAll('passages').orderBy(window.direction).limit(page.limit))
       const passages = found.map(passageOf)
       return window.turned ? passages.toReversed() : passages
     })
@@ -70,11 +71,13 @@ export class SqlitePassages implements PassageStore {
     if (!vectors || vectors.size === 0 || search.mode === 'fts')
       return this.#matches(
         actor,
-        fuse((await this.#database.read((c) => bestOf(c, actor, search, limit))).seqs, [], limit),
+        fuse((await this.#database.read(async (c) => await bestOf(c, actor, search, limit))).seqs, [], limit),
       )
     const depth = depthFor(limit)
     const [fts, near] = await Promise.all([
-      search.mode === 'vector' ? NOTHING : this.#database.read((c) => bestOf(c, actor, search, depth)),
+      search.mode === 'vector'
+        ? NOTHING
+        : this.#database.read(async (c) => await bestOf(c, actor, search, depth)),
       nearestTexts(this.#database, this.#index, actor, { of: 'passages', ...search }, vectors, {
         among: isFiltered(search) ? amongPassages(actor, search) : null,
         limit: depth,
@@ -88,8 +91,8 @@ export class SqlitePassages implements PassageStore {
 
   /** The passages behind what was found; one that is gone by now is left out. */
   #matches(actor: Actor, found: readonly Fused<number>[]): Promise<PassageMatch[]> {
-    return this.#database.read((c) => {
-      const rows = c.all(
+    return this.#database.read(async (c) => {
+      const rows = await c.all(
         sqlite
           .selectFrom('passages')
           .selectAll()
@@ -109,7 +112,9 @@ export class SqlitePassages implements PassageStore {
   }
 
   delete(actor: Actor, agent_id: string, passage_id: string): Promise<boolean> {
-    return this.#database.write((tx) => deletePassage(tx, actor, idsOf(tx, actor, agent_id), passage_id))
+    return this.#database.write(
+      async (tx) => await deletePassage(tx, actor, await idsOf(tx, actor, agent_id), passage_id),
+    )
   }
 
   vectorBytes(actor: Actor): Promise<number> {
@@ -120,22 +125,27 @@ export class SqlitePassages implements PassageStore {
       .where('embeddings.dim', 'is not', null)
       .select(sql<number>`count(*) * embeddings.dim * 4`.as('bytes'))
       .groupBy('vectors.owner')
-    return this.#database.read((c) => c.all(size).reduce((sum, { bytes }) => sum + bytes, 0))
+    return this.#database.read(async (c) => (await c.all(size)).reduce((sum, { bytes }) => sum + bytes, 0))
   }
 
   deleteFrom(actor: Actor, archive_id: string, passage_id: string): Promise<boolean> {
-    return this.#database.write((tx) => deletePassage(tx, actor, [archive_id], passage_id))
+    return this.#database.write(async (tx) => await deletePassage(tx, actor, [archive_id], passage_id))
   }
 }
 
-function idsOf(connection: Connection, actor: Actor, agent_id: string): string[] {
-  return archivesOfAgent(connection, actor, agent_id).map((archive) => archive.id)
+async function idsOf(connection: Connection, actor: Actor, agent_id: string): Promise<string[]> {
+  return (await archivesOfAgent(connection, actor, agent_id)).map((archive) => archive.id)
 }
 
 /** Places of the passages that fit a search best; whole rows would have to be sorted with their texts. */
-function bestOf(connection: Connection, actor: Actor, search: PassageSearch, limit: number): Ranked {
+async function bestOf(
+  connection: Connection,
+  actor: Actor,
+  search: PassageSearch,
+  limit: number,
+): Promise<Ranked> {
   const query = search.query.trim()
-  const attached = archivesInScope(connection, actor, search)
+  const attached = await archivesInScope(connection, actor, search)
   if (query === '' || attached.length === 0) return NOTHING
   const archives = attached.map((archive) => archive.id)
   const terms = queryTerms(query)
@@ -143,7 +153,9 @@ function bestOf(connection: Connection, actor: Actor, search: PassageSearch, lim
   // What has no letter or digit in it (an emoji) is in no word index.
   if (terms.length === 0) {
     const having = rows.select('passages.seq').where(contains('passages.text', query))
-    const seqs = connection.all(having.orderBy('passages.seq', 'desc').limit(limit)).map((row) => row.seq)
+    const seqs = (await connection.all(having.orderBy('passages.seq', 'desc').limit(limit))).map(
+      (row) => row.seq,
+    )
     return { seqs, coverage: 1 }
   }
   const having = (term: Term) =>
@@ -154,7 +166,10 @@ function bestOf(connection: Connection, actor: Actor, search: PassageSearch, lim
       .orderBy('passages_fts.rowid', 'desc')
       .limit(perTerm(terms.length))
   return rankMatches(
-    findTerms(terms, (asked) => asked.map((term) => connection.all(having(term)))),
+    findTerms(
+      terms,
+      async (asked) => await mapEach(asked, async (term) => await connection.all(having(term))),
+    ),
     attached.reduce((sum, archive) => sum + archive.passage_count, 0),
     limit,
   )
@@ -175,16 +190,16 @@ function narrowed(rows: ReturnType<typeof inArchives>, search: PassageSearch) {
 
 /** The numbers of an archive's passages that a search's filters let through. */
 function amongPassages(actor: Actor, search: PassageSearch): Among {
-  return (connection, archive_id, after, limit) =>
-    connection
-      .all(
+  return async (connection, archive_id, after, limit) =>
+    (
+      await connection.all(
         narrowed(inArchives(actor, [archive_id]), search)
           .select('passages.seq')
           .where('passages.seq', '>', after)
           .orderBy('passages.seq')
           .limit(limit),
       )
-      .map(({ seq }) => seq)
+    ).map(({ seq }) => seq)
 }
 
 function inArchives(actor: Actor, archives: readonly string[]) {

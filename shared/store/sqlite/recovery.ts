@@ -1,3 +1,4 @@
+import { filterEach, flatMapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Database, Transaction } from './database.ts'
 import { abandonedImports, finishDeletion, unfinishedDeletions } from './deletions.ts'
@@ -18,10 +19,10 @@ const ACTIVE_RESUMABLE = sqlite
  * deletions finished, imports that were not completed removed. Answers the ids of the failed runs.
  */
 export async function recover(database: Database, instance: Instance): Promise<string[]> {
-  const [instances, holders] = await database.read((c) => [
-    c.all(sqlite.selectFrom('instances').select('id')).map((row) => row.id),
-    c
-      .all(
+  const [instances, holders] = await database.read(async (c) => [
+    (await c.all(sqlite.selectFrom('instances').select('id'))).map((row) => row.id),
+    (
+      await c.all(
         sqlite
           .selectFrom('runs')
           .select('instance_id')
@@ -29,19 +30,22 @@ export async function recover(database: Database, instance: Instance): Promise<s
           .where('status', 'in', ['created', 'running'])
           .where('instance_id', 'is not', null),
       )
-      .flatMap((row) => row.instance_id ?? []),
+    ).flatMap((row) => row.instance_id ?? []),
   ])
   const failed: string[] = []
   for (const id of new Set([...instances, ...holders])) {
-    const state = await database.read((c) => instance.stateOf(c, id))
+    const state = await database.read(async (c) => await instance.stateOf(c, id))
     if (state === 'alive') continue
-    failed.push(...(await database.write((tx) => release(tx, id, state))))
+    failed.push(...(await database.write(async (tx) => await release(tx, id, state))))
     // A process that only stands still keeps its lock file: it may wake up and go on with new turns.
     if (state === 'dead') instance.removeFile(id)
   }
   failed.push(...(await releaseAbandoned(database, instance)))
   instance.removeOrphans(new Set(instances))
-  const abandoned = await abandonedImports(database, (c, id) => instance.stateOf(c, id) === 'dead')
+  const abandoned = await abandonedImports(
+    database,
+    async (c, id) => (await instance.stateOf(c, id)) === 'dead',
+  )
   for (const deletion of [...(await unfinishedDeletions(database)), ...abandoned])
     await finishDeletion(database, deletion)
   return failed
@@ -49,31 +53,32 @@ export async function recover(database: Database, instance: Instance): Promise<s
 
 /** Runs of this process that it no longer works on: their last commit could not be written. */
 async function releaseAbandoned(database: Database, instance: Instance): Promise<string[]> {
-  const own = await database.read((c) =>
-    c.all(
-      sqlite
-        .selectFrom('runs')
-        .select('id')
-        .where('instance_id', '=', instance.id)
-        .where('status', 'in', ['created', 'running'])
-        .where('resume', 'is', null),
-    ),
+  const own = await database.read(
+    async (c) =>
+      await c.all(
+        sqlite
+          .selectFrom('runs')
+          .select('id')
+          .where('instance_id', '=', instance.id)
+          .where('status', 'in', ['created', 'running'])
+          .where('resume', 'is', null),
+      ),
   )
   const abandoned = own.map((run) => run.id).filter((id) => !instance.holds(id))
   if (abandoned.length === 0) return []
-  return await database.write((tx) => {
-    tx.run(
+  return await database.write(async (tx) => {
+    await tx.run(
       sqlite
         .updateTable('conversations')
         .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
         .where('run_id', 'in', abandoned),
     )
-    return abandoned.filter((id) => failRun(tx, id))
+    return await filterEach(abandoned, async (id) => await failRun(tx, id))
   })
 }
 
-function release(tx: Transaction, instance_id: string, state: 'dead' | 'stale'): string[] {
-  const runs = tx.all(
+async function release(tx: Transaction, instance_id: string, state: 'dead' | 'stale'): Promise<string[]> {
+  const runs = await tx.all(
     sqlite
       .selectFrom('runs')
       .select(['id', 'conversation_id'])
@@ -81,9 +86,12 @@ function release(tx: Transaction, instance_id: string, state: 'dead' | 'stale'):
       .where('status', 'in', ['created', 'running'])
       .where('resume', 'is', null),
   )
-  const failed = runs.map((run) => run.id).filter((id) => failRun(tx, id))
+  const failed = await filterEach(
+    runs.map((run) => run.id),
+    async (id) => await failRun(tx, id),
+  )
   const held = runs.map((run) => run.conversation_id)
-  tx.run(
+  await tx.run(
     sqlite
       .updateTable('conversations')
       .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
@@ -92,20 +100,20 @@ function release(tx: Transaction, instance_id: string, state: 'dead' | 'stale'):
       // What can be gone on with keeps its conversation until somebody does.
       .where('run_id', 'not in', ACTIVE_RESUMABLE.clearSelect().clearOrderBy().select('id')),
   )
-  if (state === 'dead') tx.run(sqlite.deleteFrom('instances').where('id', '=', instance_id))
+  if (state === 'dead') await tx.run(sqlite.deleteFrom('instances').where('id', '=', instance_id))
   return failed
 }
 
 /** Runs that can be gone on with because nobody works on them any more. */
 export async function interruptedRuns(database: Database, instance: Instance): Promise<string[]> {
-  const runs = await database.read((c) => c.all(ACTIVE_RESUMABLE))
+  const runs = await database.read(async (c) => await c.all(ACTIVE_RESUMABLE))
   if (runs.length === 0) return []
-  return await database.read((c) => {
+  return await database.read(async (c) => {
     const alive = new Map<string, boolean>()
-    return runs.flatMap(({ id, instance_id: holder }) => {
+    return await flatMapEach(runs, async ({ id, instance_id: holder }) => {
       if (holder === instance.id) return instance.holds(id) ? [] : [id]
       if (holder === null) return [id]
-      const lives = alive.get(holder) ?? instance.stateOf(c, holder) === 'alive'
+      const lives = alive.get(holder) ?? (await instance.stateOf(c, holder)) === 'alive'
       alive.set(holder, lives)
       return lives ? [] : [id]
     })
@@ -113,8 +121,8 @@ export async function interruptedRuns(database: Database, instance: Instance): P
 }
 
 /** A run was ended without its process: its conversation is free. */
-export function freeConversationOf(tx: Transaction, run_id: string): void {
-  tx.run(
+export async function freeConversationOf(tx: Transaction, run_id: string): Promise<void> {
+  await tx.run(
     sqlite
       .updateTable('conversations')
       .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))

@@ -6,16 +6,16 @@ import { deleteVectors } from './embeddings.ts'
 import { sqlite } from './query.ts'
 
 /** Empties the context of a conversation; the messages stay. */
-export function clearContext(tx: Transaction, conversation_id: string): void {
-  tx.run(sqlite.deleteFrom('context_messages').where('conversation_id', '=', conversation_id))
+export async function clearContext(tx: Transaction, conversation_id: string): Promise<void> {
+  await tx.run(sqlite.deleteFrom('context_messages').where('conversation_id', '=', conversation_id))
 }
 
 /** Keeps only the first message, the system message, in the context of a conversation. */
-export function keepFirst(tx: Transaction, conversation_id: string): void {
+export async function keepFirst(tx: Transaction, conversation_id: string): Promise<void> {
   const context = sqlite.selectFrom('context_messages').where('conversation_id', '=', conversation_id)
-  const first = tx.get(context.select((eb) => eb.fn.min('position').as('position')))
+  const first = await tx.get(context.select((eb) => eb.fn.min('position').as('position')))
   if (first?.position == null) return
-  tx.run(
+  await tx.run(
     sqlite
       .deleteFrom('context_messages')
       .where('conversation_id', '=', conversation_id)
@@ -24,8 +24,8 @@ export function keepFirst(tx: Transaction, conversation_id: string): void {
 }
 
 /** The newest message of a conversation; 0 when there is none. */
-export function newestSeq(tx: Transaction, conversation_id: string): number {
-  const newest = tx.get(
+export async function newestSeq(tx: Transaction, conversation_id: string): Promise<number> {
+  const newest = await tx.get(
     sqlite
       .selectFrom('messages')
       .select((eb) => eb.fn.max('seq').as('seq'))
@@ -35,8 +35,12 @@ export function newestSeq(tx: Transaction, conversation_id: string): number {
 }
 
 /** The newest message of a conversation that a fork of it shares; 0 when there is none. */
-export function newestShared(tx: Transaction, agent_id: string, conversation_id: string): number {
-  const others = tx.all(
+export async function newestShared(
+  tx: Transaction,
+  agent_id: string,
+  conversation_id: string,
+): Promise<number> {
+  const others = await tx.all(
     sqlite
       .selectFrom('conversations')
       .select('data')
@@ -52,9 +56,9 @@ export function newestShared(tx: Transaction, agent_id: string, conversation_id:
 }
 
 /** The history of a conversation begins after this message; contexts from before it cannot be had again. */
-export function beginHistory(tx: Transaction, conversation_id: string, after: number): void {
-  tx.run(sqlite.deleteFrom('earlier_contexts').where('conversation_id', '=', conversation_id))
-  tx.run(
+export async function beginHistory(tx: Transaction, conversation_id: string, after: number): Promise<void> {
+  await tx.run(sqlite.deleteFrom('earlier_contexts').where('conversation_id', '=', conversation_id))
+  await tx.run(
     sqlite
       .updateTable('conversations')
       .set({
@@ -76,8 +80,8 @@ export async function deleteMessages(
   conversation_id: string,
   { after, up_to }: { after: number; up_to: number },
 ): Promise<void> {
-  await deleteInSlices(database, (tx, rows) => {
-    const some = tx.all(
+  await deleteInSlices(database, async (tx, rows) => {
+    const some = await tx.all(
       sqlite
         .selectFrom('messages')
         .select(['seq', 'agent_id'])
@@ -88,7 +92,7 @@ export async function deleteMessages(
     )
     const seqs = some.map((row) => row.seq)
     const owner = some[0]?.agent_id
-    if (owner !== undefined) deleteVectors(tx, owner, seqs)
-    return deleteMessageRows(tx, seqs)
+    if (owner !== undefined) await deleteVectors(tx, owner, seqs)
+    return await deleteMessageRows(tx, seqs)
   })
 }

@@ -1,3 +1,4 @@
+import { filterEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import { AppError } from '../../schema/errors.ts'
@@ -45,65 +46,74 @@ const homeOf = query<{ id: string }>()((p) =>
 )
 
 /** Deletes a run that has ended, with its steps. */
-export function deleteRun(tx: Transaction, actor: Actor, id: string): boolean {
-  const row = runRow.get(tx, { id, org: actor.organization_id })
+export async function deleteRun(tx: Transaction, actor: Actor, id: string): Promise<boolean> {
+  const row = await runRow.get(tx, { id, org: actor.organization_id })
   if (!row) return false
   if (ACTIVE.includes(row.status))
     throw new AppError('conflict', `the run '${id}' is still running; cancel it first`, {
       data: { run_id: id },
     })
-  forgetTraces(tx, id)
-  tx.run(
+  await forgetTraces(tx, id)
+  await tx.run(
     sqlite.deleteFrom('steps').where('run_id', '=', id).where('organization_id', '=', actor.organization_id),
   )
-  tx.run(sqlite.deleteFrom('run_chunks').where('run_id', '=', id))
-  tx.run(sqlite.deleteFrom('run_otids').where('run_id', '=', id))
-  tx.run(sqlite.deleteFrom('runs').where('id', '=', id))
-  tx.event(actor, 'run.updated', id, row.agent_id)
+  await tx.run(sqlite.deleteFrom('run_chunks').where('run_id', '=', id))
+  await tx.run(sqlite.deleteFrom('run_otids').where('run_id', '=', id))
+  await tx.run(sqlite.deleteFrom('runs').where('id', '=', id))
+  await tx.event(actor, 'run.updated', id, row.agent_id)
   return true
 }
 
 /** Keeps how the call of a run's `callback_url` went; a run that was deleted meanwhile is left alone. */
-export function saveCallback(tx: Transaction, actor: Actor, id: string, outcome: CallbackOutcome): void {
-  const row = runRow.get(tx, { id, org: actor.organization_id })
+export async function saveCallback(
+  tx: Transaction,
+  actor: Actor,
+  id: string,
+  outcome: CallbackOutcome,
+): Promise<void> {
+  const row = await runRow.get(tx, { id, org: actor.organization_id })
   if (!row) return
   const data = JSON.stringify({ ...(JSON.parse(row.data) as RunData), ...outcome })
-  setRunData.run(tx, { id, data })
+  await setRunData.run(tx, { id, data })
 }
 
 /** Leaves a note for the process that runs it. */
-export function requestCancel(tx: Transaction, actor: Actor, id: string): boolean {
-  const row = runRow.get(tx, { id, org: actor.organization_id })
+export async function requestCancel(tx: Transaction, actor: Actor, id: string): Promise<boolean> {
+  const row = await runRow.get(tx, { id, org: actor.organization_id })
   if (!row || !ACTIVE.includes(row.status)) return false
   const data = JSON.stringify({ ...(JSON.parse(row.data) as RunData), cancel_requested: true })
-  setRunData.run(tx, { id, data })
+  await setRunData.run(tx, { id, data })
   return true
 }
 
 /** Runs of this instance with such a note, and those of `held` whose agent or conversation was deleted. */
-export function cancelRequests(connection: Connection, instance: string, held: readonly string[]): string[] {
-  const asked = askedToCancel.all(connection, { instance }).map((row) => row.id)
-  const homeless = held.filter((id) => !homeOf.get(connection, { id }))
+export async function cancelRequests(
+  connection: Connection,
+  instance: string,
+  held: readonly string[],
+): Promise<string[]> {
+  const asked = (await askedToCancel.all(connection, { instance })).map((row) => row.id)
+  const homeless = await filterEach(held, async (id) => !(await homeOf.get(connection, { id })))
   return [...new Set([...asked, ...homeless])]
 }
 
 /** One step of the actor's organisation. */
-export function readStep(connection: Connection, actor: Actor, id: string): Step | null {
-  const row = stepById.get(connection, { id, org: actor.organization_id })
+export async function readStep(connection: Connection, actor: Actor, id: string): Promise<Step | null> {
+  const row = await stepById.get(connection, { id, org: actor.organization_id })
   return row ? stepOf(row) : null
 }
 
 /** Changes what a user thinks of a step; undefined fields stay. */
-export function updateStep(
+export async function updateStep(
   tx: Transaction,
   actor: Actor,
   id: string,
   patch: Pick<Step, 'feedback' | 'tags'>,
-): Step | null {
-  const row = stepById.get(tx, { id, org: actor.organization_id })
+): Promise<Step | null> {
+  const row = await stepById.get(tx, { id, org: actor.organization_id })
   if (!row) return null
   const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
   const data = JSON.stringify({ ...(JSON.parse(row.data) as StepData), ...given })
-  tx.run(sqlite.updateTable('steps').set({ data }).where('id', '=', id))
+  await tx.run(sqlite.updateTable('steps').set({ data }).where('id', '=', id))
   return stepOf({ ...row, data })
 }

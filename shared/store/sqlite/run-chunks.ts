@@ -1,3 +1,4 @@
+import { mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -113,8 +114,8 @@ export class SqliteRunStreams implements RunStreamStore {
   }
 
   append(actor: Actor, chunks: AppendChunks): Promise<void> {
-    return this.#database.write((tx) => {
-      const holder = holderOf.get(tx, { id: chunks.conversation_id, org: actor.organization_id })
+    return this.#database.write(async (tx) => {
+      const holder = await holderOf.get(tx, { id: chunks.conversation_id, org: actor.organization_id })
       const held =
         holder?.run_id === chunks.run_id &&
         holder.epoch === chunks.epoch &&
@@ -123,31 +124,31 @@ export class SqliteRunStreams implements RunStreamStore {
         throw new AppError('lease_lost', `The run '${chunks.run_id}' is no longer one of this process.`, {
           data: { run_id: chunks.run_id },
         })
-      appendChunks(tx, chunks.run_id, chunks)
-      if (chunks.leaving) leaveRun.run(tx, { id: chunks.run_id })
+      await appendChunks(tx, chunks.run_id, chunks)
+      if (chunks.leaving) await leaveRun.run(tx, { id: chunks.run_id })
     })
   }
 
   read(actor: Actor, run_id: string, after: number, limit: number): Promise<StoredStream | null> {
-    return this.#database.read((c) => {
-      const run = readRun(c, actor, run_id)
+    return this.#database.read(async (c) => {
+      const run = await readRun(c, actor, run_id)
       if (!run) return null
-      const state = streamState.get(c, { run: run_id })?.stream ?? 0
+      const state = (await streamState.get(c, { run: run_id }))?.stream ?? 0
       return {
         run,
         state: STATES[state] ?? 'none',
         trimmed: state === TRIMMED,
-        first_seq: firstChunk.get(c, { run: run_id })?.first_seq ?? 0,
-        last_seq: lastSeq(c, run_id),
-        ...readAfter(c, run_id, after, limit),
+        first_seq: (await firstChunk.get(c, { run: run_id }))?.first_seq ?? 0,
+        last_seq: await lastSeq(c, run_id),
+        ...(await readAfter(c, run_id, after, limit)),
       }
     })
   }
 
   findRun(actor: Actor, conversation_id: string, otid: string): Promise<string | null> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const key = { conversation: conversation_id, otid, org: actor.organization_id }
-      return runOfOtid.get(c, key)?.id ?? null
+      return (await runOfOtid.get(c, key))?.id ?? null
     })
   }
 
@@ -161,12 +162,12 @@ export class SqliteRunStreams implements RunStreamStore {
       .limit(1)
     while (!this.#database.closed) {
       // Looked at first without the lock: mostly there is nothing to do.
-      const run = await this.#database.read((c) => c.get(old))
+      const run = await this.#database.read(async (c) => await c.get(old))
       if (!run) return
-      await this.#database.write((tx) => {
-        if (deleteChunks(tx, [run.id], PRUNED_ROWS) === PRUNED_ROWS) return
-        tx.run(sqlite.deleteFrom('run_otids').where('run_id', '=', run.id))
-        tx.run(sqlite.updateTable('runs').set({ stream: 2 }).where('id', '=', run.id))
+      await this.#database.write(async (tx) => {
+        if ((await deleteChunks(tx, [run.id], PRUNED_ROWS)) === PRUNED_ROWS) return
+        await tx.run(sqlite.deleteFrom('run_otids').where('run_id', '=', run.id))
+        await tx.run(sqlite.updateTable('runs').set({ stream: 2 }).where('id', '=', run.id))
       })
       await pause(0)
     }
@@ -174,13 +175,14 @@ export class SqliteRunStreams implements RunStreamStore {
 }
 
 /** Stores chunks of a run that the caller holds. */
-export function appendChunks(tx: Transaction, run_id: string, chunks: RunChunks): void {
+export async function appendChunks(tx: Transaction, run_id: string, chunks: RunChunks): Promise<void> {
   if (chunks.count === 0) return
   const { keep_from } = chunks
   for (const { first_seq, count, text } of inRows(chunks))
-    addChunks.run(tx, { run: run_id, first: first_seq, last: first_seq + count - 1, text })
+    await addChunks.run(tx, { run: run_id, first: first_seq, last: first_seq + count - 1, text })
   if (keep_from === undefined) return
-  if (forgetBefore.run(tx, { run: run_id, seq: keep_from }).changes > 0) setTrimmed.run(tx, { run: run_id })
+  if ((await forgetBefore.run(tx, { run: run_id, seq: keep_from })).changes > 0)
+    await setTrimmed.run(tx, { run: run_id })
 }
 
 /** In parts of which a reader need not read too much that it does not want. */
@@ -199,14 +201,18 @@ function* inRows({ first_seq, count, text }: RunChunks): Generator<RunChunks> {
 }
 
 /** The number of the last chunk stored; 0 when there is none. */
-export function lastSeq(connection: Connection, run_id: string): number {
-  return lastChunk.get(connection, { run: run_id })?.last_seq ?? 0
+export async function lastSeq(connection: Connection, run_id: string): Promise<number> {
+  return (await lastChunk.get(connection, { run: run_id }))?.last_seq ?? 0
 }
 
 /** Removes rows of the streams of these runs; answers how many it did. */
-export function deleteChunks(tx: Transaction, run_ids: readonly string[], rows: number): number {
+export async function deleteChunks(
+  tx: Transaction,
+  run_ids: readonly string[],
+  rows: number,
+): Promise<number> {
   if (run_ids.length === 0) return 0
-  const some = tx.all(
+  const some = await tx.all(
     sqlite
       .selectFrom('run_chunks')
       .select(['run_id', 'first_seq'])
@@ -214,19 +220,23 @@ export function deleteChunks(tx: Transaction, run_ids: readonly string[], rows: 
       .limit(rows),
   )
   for (const { run_id, first_seq } of some)
-    tx.run(sqlite.deleteFrom('run_chunks').where('run_id', '=', run_id).where('first_seq', '=', first_seq))
+    await tx.run(
+      sqlite.deleteFrom('run_chunks').where('run_id', '=', run_id).where('first_seq', '=', first_seq),
+    )
   return some.length
 }
 
 /** Throws `already_started` when one run, active or completed, has had all of these otids as its input. */
-export function refuseRepetition(
+export async function refuseRepetition(
   connection: Connection,
   actor: Actor,
   conversation_id: string,
   otids: readonly string[],
-): void {
-  const runs = otids.map((otid) =>
-    runOfOtid.get(connection, { conversation: conversation_id, otid, org: actor.organization_id }),
+): Promise<void> {
+  const runs = await mapEach(
+    otids,
+    async (otid) =>
+      await runOfOtid.get(connection, { conversation: conversation_id, otid, org: actor.organization_id }),
   )
   const [first] = runs
   if (!first || ['failed', 'cancelled'].includes(first.status)) return
@@ -237,29 +247,29 @@ export function refuseRepetition(
 }
 
 /** Remembers which run these otids have begun. */
-export function keepOtids(
+export async function keepOtids(
   tx: Transaction,
   conversation_id: string,
   otids: readonly string[],
   run_id: string,
-): void {
-  for (const otid of otids) setOtid.run(tx, { conversation: conversation_id, otid, run: run_id })
+): Promise<void> {
+  for (const otid of otids) await setOtid.run(tx, { conversation: conversation_id, otid, run: run_id })
 }
 
-function readAfter(
+async function readAfter(
   connection: Connection,
   run_id: string,
   after: number,
   limit: number,
-): { text: string; read_to: number } {
+): Promise<{ text: string; read_to: number }> {
   if (limit === 0) return { text: '', read_to: after }
-  let first = rowBefore.get(connection, { run: run_id, seq: after + 1 })?.first_seq ?? 0
+  let first = (await rowBefore.get(connection, { run: run_id, seq: after + 1 }))?.first_seq ?? 0
   let text = ''
   let read_to = after
   let count = 0
   // Rows are big or small, so more are read as it turns out that they are small.
   for (let rows = FIRST_ROWS; rows <= MAX_ROWS; rows *= 4) {
-    const found = rowsFrom.all(connection, { run: run_id, first, rows })
+    const found = await rowsFrom.all(connection, { run: run_id, first, rows })
     for (const row of found) {
       first = row.first_seq + 1
       if (row.last_seq <= after) continue

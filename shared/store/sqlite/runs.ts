@@ -60,12 +60,12 @@ const addStep = query<StepRow>()((p) =>
 )
 
 /** Stores a run that begins now, held by this instance. */
-export function insertRun(
+export async function insertRun(
   tx: Transaction,
   actor: Actor,
   run: Run,
   place: { conversation_id: string; instance_id: string; stream: number; resume: string | null },
-): void {
+): Promise<void> {
   const data: RunData = {
     request_config: run.request_config,
     base_template_id: run.base_template_id,
@@ -74,7 +74,7 @@ export function insertRun(
     callback_status_code: run.callback_status_code,
     callback_error: run.callback_error,
   }
-  addRun.run(tx, {
+  await addRun.run(tx, {
     id: run.id,
     organization_id: actor.organization_id,
     agent_id: run.agent_id,
@@ -96,10 +96,10 @@ export function insertRun(
 }
 
 /** Stores a step. */
-export function insertStep(tx: Transaction, actor: Actor, step: Step): void {
+export async function insertStep(tx: Transaction, actor: Actor, step: Step): Promise<void> {
   const { id, run_id, agent_id, created_at, ...rest } = step
   const data: StepData = rest
-  addStep.run(tx, {
+  await addStep.run(tx, {
     id,
     organization_id: actor.organization_id,
     run_id,
@@ -113,8 +113,8 @@ export function insertStep(tx: Transaction, actor: Actor, step: Step): void {
  * Ends a run whose process is gone, with a reason that a user can read; false when it had ended already. It crosses
  * organisations on purpose: whoever finds the dead cleans up, and the event goes to the run's own organisation.
  */
-export function failRun(tx: Transaction, run_id: string, reason = INTERRUPTED): boolean {
-  const run = tx.get(
+export async function failRun(tx: Transaction, run_id: string, reason = INTERRUPTED): Promise<boolean> {
+  const run = await tx.get(
     sqlite
       .selectFrom('runs')
       .select(['organization_id', 'agent_id', 'metadata'])
@@ -126,7 +126,7 @@ export function failRun(tx: Transaction, run_id: string, reason = INTERRUPTED): 
     ...(run.metadata === null ? {} : (JSON.parse(run.metadata) as Record<string, unknown>)),
     error: reason,
   }
-  tx.run(
+  await tx.run(
     sqlite
       .updateTable('runs')
       .set({
@@ -137,18 +137,23 @@ export function failRun(tx: Transaction, run_id: string, reason = INTERRUPTED): 
       })
       .where('id', '=', run_id),
   )
-  tx.event({ organization_id: run.organization_id, user_id: '' }, 'run.updated', run_id, run.agent_id)
+  await tx.event({ organization_id: run.organization_id, user_id: '' }, 'run.updated', run_id, run.agent_id)
   return true
 }
 
 /** One run of the actor's organisation. */
-export function readRun(connection: Connection, actor: Actor, id: string): Run | null {
-  const row = runById.get(connection, { id, org: actor.organization_id })
+export async function readRun(connection: Connection, actor: Actor, id: string): Promise<Run | null> {
+  const row = await runById.get(connection, { id, org: actor.organization_id })
   return row ? runOf(row) : null
 }
 
 /** A page of runs, by creation. */
-export function readRuns(connection: Connection, actor: Actor, filter: RunFilter, page: Page): Run[] {
+export async function readRuns(
+  connection: Connection,
+  actor: Actor,
+  filter: RunFilter,
+  page: Page,
+): Promise<Run[]> {
   const sorting = { table: 'runs', column: 'created_at' } as const
   const window = windowOf(connection, actor.organization_id, sorting, page)
   let rows = sqlite.selectFrom('runs').selectAll().where('organization_id', '=', actor.organization_id)
@@ -159,12 +164,17 @@ export function readRuns(connection: Connection, actor: Actor, filter: RunFilter
   if (filter.background !== undefined) rows = rows.where('background', '=', Number(filter.background))
   if (filter.stop_reason !== undefined) rows = rows.where('stop_reason', '=', filter.stop_reason)
   for (const condition of window.conditions) rows = rows.where(condition)
-  const runs = connection.all(rows.orderBy(window.direction).limit(page.limit)).map(runOf)
+  const runs = (await connection.all(rows.orderBy(window.direction).limit(page.limit))).map(runOf)
   return window.turned ? runs.toReversed() : runs
 }
 
 /** A page of steps, by creation. */
-export function readSteps(connection: Connection, actor: Actor, filter: StepFilter, page: Page): Step[] {
+export async function readSteps(
+  connection: Connection,
+  actor: Actor,
+  filter: StepFilter,
+  page: Page,
+): Promise<Step[]> {
   const sorting = { table: 'steps', column: 'created_at' } as const
   const window = windowOf(connection, actor.organization_id, sorting, page)
   let rows = sqlite.selectFrom('steps').selectAll().where('organization_id', '=', actor.organization_id)
@@ -184,7 +194,7 @@ export function readSteps(connection: Connection, actor: Actor, filter: StepFilt
     )
   }
   for (const condition of window.conditions) rows = rows.where(condition)
-  const steps = connection.all(rows.orderBy(window.direction).limit(page.limit)).map(stepOf)
+  const steps = (await connection.all(rows.orderBy(window.direction).limit(page.limit))).map(stepOf)
   return window.turned ? steps.toReversed() : steps
 }
 

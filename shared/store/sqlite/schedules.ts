@@ -1,3 +1,4 @@
+import { filterEach, flatMapEach } from '../each.ts'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { DueSchedule, Firing, NewSchedule, ScheduleStore } from '../../core/ports/schedule-store.ts'
 import { agentNotFound } from '../../schema/errors.ts'
@@ -72,9 +73,9 @@ export class SqliteSchedules implements ScheduleStore {
   create(actor: Actor, made: NewSchedule): Promise<Schedule> {
     const { id, agent_id, created_at, next_at, message, schedule } = made
     const data: ScheduleData = { message, schedule }
-    return this.#database.write((tx) => {
-      if (!readAgentRow(tx, actor, agent_id)) throw agentNotFound()
-      tx.run(
+    return this.#database.write(async (tx) => {
+      if (!(await readAgentRow(tx, actor, agent_id))) throw agentNotFound()
+      await tx.run(
         sqlite.insertInto('schedules').values({
           id,
           organization_id: actor.organization_id,
@@ -96,26 +97,26 @@ export class SqliteSchedules implements ScheduleStore {
   }
 
   get(actor: Actor, agent_id: string, schedule_id: string): Promise<Schedule | null> {
-    return this.#database.read((c) => {
-      const row = c.get(withRuns(actor, agent_id).where('schedules.id', '=', schedule_id))
+    return this.#database.read(async (c) => {
+      const row = await c.get(withRuns(actor, agent_id).where('schedules.id', '=', schedule_id))
       return row ? scheduleOf(row) : null
     })
   }
 
   list(actor: Actor, agent_id: string, page: Page): Promise<Schedule[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const sorting = { table: 'schedules', column: 'created_at' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
       let rows = withRuns(actor, agent_id)
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = c.all(rows.orderBy(window.direction).limit(page.limit)).map(scheduleOf)
+      const found = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map(scheduleOf)
       return window.turned ? found.toReversed() : found
     })
   }
 
   delete(actor: Actor, agent_id: string, schedule_id: string): Promise<boolean> {
-    return this.#database.write((tx) => {
-      const deleted = tx.run(
+    return this.#database.write(async (tx) => {
+      const deleted = await tx.run(
         sqlite
           .deleteFrom('schedules')
           .where('id', '=', schedule_id)
@@ -127,8 +128,8 @@ export class SqliteSchedules implements ScheduleStore {
   }
 
   due(now: Date): Promise<DueSchedule[]> {
-    return this.#database.read((c) =>
-      dueNow.all(c, { now: now.toISOString() }).flatMap(({ id, data, next_at }) => {
+    return this.#database.read(async (c) =>
+      (await dueNow.all(c, { now: now.toISOString() })).flatMap(({ id, data, next_at }) => {
         const { schedule } = JSON.parse(data) as ScheduleData
         return next_at === null ? [] : [{ id, schedule, due_at: next_at }]
       }),
@@ -136,30 +137,30 @@ export class SqliteSchedules implements ScheduleStore {
   }
 
   claim(schedule_id: string, due_at: string, next_at: string | null): Promise<boolean> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       this.#instance.lock()
-      this.#instance.register(tx)
+      await this.#instance.register(tx)
       const key = { id: schedule_id, due: due_at, next: next_at, instance: this.#instance.id }
-      return claimed.run(tx, key).changes > 0
+      return (await claimed.run(tx, key)).changes > 0
     })
   }
 
   async firings(): Promise<Firing[]> {
-    const { own, left } = await this.#database.read((c) => {
-      const own = firingOfHolder.all(c, { holder: this.#instance.id })
-      const left = holders.all(c, {}).flatMap(({ instance_id: holder }) => {
-        if (holder === null || this.#instance.stateOf(c, holder) !== 'dead') return []
-        return firingOfHolder.all(c, { holder })
+    const { own, left } = await this.#database.read(async (c) => {
+      const own = await firingOfHolder.all(c, { holder: this.#instance.id })
+      const left = await flatMapEach(await holders.all(c, {}), async ({ instance_id: holder }) => {
+        if (holder === null || (await this.#instance.stateOf(c, holder)) !== 'dead') return []
+        return await firingOfHolder.all(c, { holder })
       })
       return { own, left }
     })
     if (left.length === 0) return own.map(firingOf)
-    const taken = await this.#database.write((tx) => {
+    const taken = await this.#database.write(async (tx) => {
       this.#instance.lock()
-      this.#instance.register(tx)
-      return left.filter(({ id, instance_id }) => {
+      await this.#instance.register(tx)
+      return await filterEach(left, async ({ id, instance_id }) => {
         const key = { id, holder: instance_id ?? '', instance: this.#instance.id }
-        return takenOver.run(tx, key).changes > 0
+        return (await takenOver.run(tx, key)).changes > 0
       })
     })
     return [...own, ...taken].map(firingOf)
@@ -169,8 +170,8 @@ export class SqliteSchedules implements ScheduleStore {
     { id, due_at }: Pick<Firing, 'id' | 'due_at'>,
     outcome: { fired_at: string; run_id: string | null; error: string | null },
   ): Promise<void> {
-    return this.#database.write((tx) => {
-      tx.run(
+    return this.#database.write(async (tx) => {
+      await tx.run(
         sqlite
           .updateTable('schedules')
           .set({

@@ -1,3 +1,4 @@
+import { filterEach } from '../each.ts'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { BlockChange, BlockConflict, BlockEdit } from '../../core/ports/turn-store.ts'
 import type { Block, CreateBlock } from '../../schema/block.ts'
@@ -36,40 +37,41 @@ interface Plan {
  * Applies a step's block edits whole, each with its history row. Answers with the conflict, and has written nothing,
  * when one of them was made against another version, a block that is gone, or a label that is taken.
  */
-export function applyEdits(
+export async function applyEdits(
   tx: Transaction,
   actor: Actor,
   edits: readonly BlockEdit[],
   by: BlockScope & { run_id: string | null },
-): BlockConflict | null {
+): Promise<BlockConflict | null> {
   if (edits.length === 0) return null
-  const present = blocksInConversation(tx, actor, by)
+  const present = await blocksInConversation(tx, actor, by)
   const plan = planOf(present, edits)
   if (!plan) return { status: 'conflict', blocks: present }
   const relabelled = plan.changed.flatMap(({ before, after }) =>
     after.label === before.label || after.label === null ? [] : [{ block_id: before.id, label: after.label }],
   )
   const isPrivate = new Set(
-    by.conversation_id === by.agent_id ? [] : isolatedBlockIds(tx, by.conversation_id),
+    by.conversation_id === by.agent_id ? [] : await isolatedBlockIds(tx, by.conversation_id),
   )
-  const refused_labels = relabelled.filter(
-    ({ block_id, label }) =>
-      sharedLabel.get(tx, { block: block_id, label, agent: by.agent_id }) ??
-      (!isPrivate.has(block_id) && hidesLabel(tx, by, label)),
+  const refused_labels = await filterEach(
+    relabelled,
+    async ({ block_id, label }) =>
+      (await sharedLabel.get(tx, { block: block_id, label, agent: by.agent_id })) ??
+      (!isPrivate.has(block_id) && (await hidesLabel(tx, by, label))),
   )
   if (refused_labels.length > 0) return { status: 'conflict', blocks: present, refused_labels }
 
   for (const block of plan.detached) {
-    detachInConversation(tx, by, block.id)
-    tx.event(actor, 'block.detached', block.id, by.agent_id)
+    await detachInConversation(tx, by, block.id)
+    await tx.event(actor, 'block.detached', block.id, by.agent_id)
   }
-  freeLabels(
+  await freeLabels(
     tx,
     relabelled.map((item) => item.block_id),
   )
-  for (const { before, after } of plan.changed) writeBlock(tx, actor, before, after, by)
+  for (const { before, after } of plan.changed) await writeBlock(tx, actor, before, after, by)
   for (const { id, create } of plan.created) {
-    createInConversation(tx, actor, by, create, { id, by })
+    await createInConversation(tx, actor, by, create, { id, by })
   }
   return null
 }

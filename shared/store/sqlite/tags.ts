@@ -7,7 +7,12 @@ import type { Connection } from './query.ts'
 import { sqlite } from './query.ts'
 
 /** A page of the distinct tags of agents and blocks, by code point. Any text is a cursor, also one that is no tag. */
-export function readTags(connection: Connection, actor: Actor, filter: TagFilter, page: Page): string[] {
+export async function readTags(
+  connection: Connection,
+  actor: Actor,
+  filter: TagFilter,
+  page: Page,
+): Promise<string[]> {
   const of = (table: 'agent_tags' | 'block_tags') =>
     sqlite.selectFrom(table).select('tag').where('organization_id', '=', actor.organization_id)
   let rows = sqlite.selectFrom(of('agent_tags').union(of('block_tags')).as('tags')).select('tag')
@@ -18,6 +23,6 @@ export function readTags(connection: Connection, actor: Actor, filter: TagFilter
   if (page.before !== undefined) rows = rows.where('tag', ascending ? '<' : '>', page.before)
   const turned = page.before !== undefined && page.after === undefined
   const direction = ascending !== turned ? sql`tag asc` : sql`tag desc`
-  const tags = connection.all(rows.orderBy(direction).limit(page.limit)).map((row) => row.tag)
+  const tags = (await connection.all(rows.orderBy(direction).limit(page.limit))).map((row) => row.tag)
   return turned ? tags.toReversed() : tags
 }

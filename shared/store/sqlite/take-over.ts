@@ -29,16 +29,16 @@ export type Interrupted = Omit<TakenOver, 'opened' | 'conversation_id' | 'organi
 }
 
 /** The run, when it can be gone on with; `isGone` tells whether its holder is. It is failed after too many attempts. */
-export function readInterrupted(
+export async function readInterrupted(
   tx: Transaction,
   run_id: string,
   options: { max_attempts: number; isGone: (instance_id: string | null) => boolean },
-): Interrupted | 'given up' | null {
-  const row = runRow.get(tx, { id: run_id })
+): Promise<Interrupted | 'given up' | null> {
+  const row = await runRow.get(tx, { id: run_id })
   if (!row || row.resume === null || !ACTIVE.includes(row.status) || !options.isGone(row.instance_id))
     return null
   if (row.attempts >= options.max_attempts) {
-    failRun(
+    await failRun(
       tx,
       run_id,
       `The process that ran this turn died ${row.attempts + 1} times in a row before it could finish a step, so it ` +
@@ -47,33 +47,33 @@ export function readInterrupted(
     return 'given up'
   }
   const actor: Actor = { user_id: '', organization_id: row.organization_id }
-  const run = readRun(tx, actor, run_id)
+  const run = await readRun(tx, actor, run_id)
   if (!run) return null
   return {
     run,
     actor,
     conversation_id: row.conversation_id,
     resume: JSON.parse(row.resume) as Record<string, unknown>,
-    last_seq: lastSeq(tx, run_id),
-    steps: stepCount.get(tx, { run: run_id, org: row.organization_id })?.n ?? 0,
+    last_seq: await lastSeq(tx, run_id),
+    steps: (await stepCount.get(tx, { run: run_id, org: row.organization_id }))?.n ?? 0,
     attempt: row.attempts + 1,
     cancel_requested: (JSON.parse(row.data) as { cancel_requested?: boolean }).cancel_requested === true,
   }
 }
 
 /** Makes it a run of this instance. */
-export function holdRun(tx: Transaction, run_id: string, instance_id: string): void {
-  const attempts = (runRow.get(tx, { id: run_id })?.attempts ?? 0) + 1
-  hold.run(tx, { id: run_id, instance: instance_id, attempts })
+export async function holdRun(tx: Transaction, run_id: string, instance_id: string): Promise<void> {
+  const attempts = ((await runRow.get(tx, { id: run_id }))?.attempts ?? 0) + 1
+  await hold.run(tx, { id: run_id, instance: instance_id, attempts })
 }
 
 /** A step of the run was committed: what took its process down is behind it. */
-export function madeProgress(tx: Transaction, run_id: string): void {
-  progress.run(tx, { id: run_id })
+export async function madeProgress(tx: Transaction, run_id: string): Promise<void> {
+  await progress.run(tx, { id: run_id })
 }
 
 /** Whether somebody can go on with an active run whose process is gone. */
-export function canBeResumed(tx: Transaction, run_id: string): boolean {
-  const row = runRow.get(tx, { id: run_id })
+export async function canBeResumed(tx: Transaction, run_id: string): Promise<boolean> {
+  const row = await runRow.get(tx, { id: run_id })
   return row !== undefined && row.resume !== null && ACTIVE.includes(row.status)
 }

@@ -21,38 +21,41 @@ const lastInContext = query<{ conversation: string; org: string }>()((p) =>
 )
 
 /** The message that asks for an approval at the end of a conversation, if one does. */
-export function pendingApprovalOf(
+export async function pendingApprovalOf(
   connection: Connection,
   actor: Actor,
   conversation_id: string,
-): StoredMessage | null {
-  const row = lastInContext.get(connection, { conversation: conversation_id, org: actor.organization_id })
+): Promise<StoredMessage | null> {
+  const row = await lastInContext.get(connection, {
+    conversation: conversation_id,
+    org: actor.organization_id,
+  })
   return row?.role === 'approval' ? pendingApproval([messageOf(row)]) : null
 }
 
 /** Gives the agent the rules of tools that ask for an approval by themselves; `before` are those it had already. */
-export function requireApprovals(
+export async function requireApprovals(
   tx: Transaction,
   actor: Actor,
   agent_id: string,
   before: readonly Tool[],
-): void {
+): Promise<void> {
   const had = new Set(before.map((tool) => tool.id))
-  const asking = toolsOfAgent(tx, actor, agent_id).filter(
+  const asking = (await toolsOfAgent(tx, actor, agent_id)).filter(
     (tool) => tool.default_requires_approval === true && !had.has(tool.id),
   )
-  for (const tool of asking) setToolApproval(tx, actor, agent_id, tool.name, true)
+  for (const tool of asking) await setToolApproval(tx, actor, agent_id, tool.name, true)
 }
 
 /** Adds the rule that calls of this tool wait for an approval, or takes it away. */
-export function setToolApproval(
+export async function setToolApproval(
   tx: Transaction,
   actor: Actor,
   agent_id: string,
   tool_name: string,
   required: boolean,
-): void {
-  const row = readAgentRow(tx, actor, agent_id)
+): Promise<void> {
+  const row = await readAgentRow(tx, actor, agent_id)
   if (!row) return
   const agent = agentOfRow(row)
   const isIt = (rule: ToolRule) => rule.type === 'requires_approval' && rule.tool_name === tool_name
@@ -62,12 +65,12 @@ export function setToolApproval(
     ...agent,
     tool_rules: required ? [...rest, { type: 'requires_approval', tool_name }] : rest,
   })
-  tx.run(
+  await tx.run(
     sqlite
       .updateTable('agents')
       .set({ data, updated_at: new Date().toISOString(), last_updated_by_id: actor.user_id })
       .where('id', '=', agent_id)
       .where('organization_id', '=', actor.organization_id),
   )
-  tx.event(actor, 'agent.updated', agent_id, agent_id)
+  await tx.event(actor, 'agent.updated', agent_id, agent_id)
 }

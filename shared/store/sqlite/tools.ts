@@ -74,116 +74,129 @@ export class SqliteTools implements ToolStore {
    * not in the list goes, unless an agent has it: two versions may share the directory for a while.
    */
   async seed(actor: Actor, builtins: readonly BuiltinTool[]): Promise<void> {
-    const pending = await this.#database.read((c) => seedChanges(c, actor, builtins))
+    const pending = await this.#database.read(async (c) => await seedChanges(c, actor, builtins))
     if (pending.length === 0) return
-    await this.#database.write((tx) => {
-      for (const change of seedChanges(tx, actor, builtins)) applySeed(tx, actor, change)
+    await this.#database.write(async (tx) => {
+      for (const change of await seedChanges(tx, actor, builtins)) await applySeed(tx, actor, change)
     })
   }
 
   get(actor: Actor, tool_id: string): Promise<Tool | null> {
-    return this.#database.read((c) => {
-      const row = byId.get(c, { id: tool_id, org: actor.organization_id })
+    return this.#database.read(async (c) => {
+      const row = await byId.get(c, { id: tool_id, org: actor.organization_id })
       return row ? toolOf(row) : null
     })
   }
 
   list(actor: Actor, filter: ToolFilter, page: Page): Promise<Tool[]> {
-    return this.#database.read((c) => {
+    return this.#database.read(async (c) => {
       const { names, ...others } = filter
       const { limit, order, ...cursors } = page
       // Every new agent asks for its tools by name.
       if (names && order === 'asc' && isEmpty(others) && isEmpty(cursors)) {
-        const rows = byNames.all(c, { org: actor.organization_id, names: JSON.stringify(names), limit })
+        const rows = await byNames.all(c, { org: actor.organization_id, names: JSON.stringify(names), limit })
         return rows.map(toolOf)
       }
       const sorting = { table: 'tools', column: 'created_at' } as const
       const window = windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('tools')
       for (const condition of window.conditions) rows = rows.where(condition)
-      const tools = c.all(rows.orderBy(window.direction).limit(page.limit)).map(toolOf)
+      const tools = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map(toolOf)
       return window.turned ? tools.toReversed() : tools
     })
   }
 
   count(actor: Actor, filter: ToolFilter): Promise<number> {
     return this.#database.read(
-      (c) => c.get(filtered(actor, filter).select((eb) => eb.fn.countAll<number>().as('n')))?.n ?? 0,
+      async (c) =>
+        (await c.get(filtered(actor, filter).select((eb) => eb.fn.countAll<number>().as('n'))))?.n ?? 0,
     )
   }
 
   upsert(actor: Actor, tool: Tool, patch: ToolPatch): Promise<Tool> {
-    return this.#database.write((tx) => {
-      const row = byName.get(tx, { name: tool.name, org: actor.organization_id })
-      if (!row) return insertTool(tx, actor, tool)
+    return this.#database.write(async (tx) => {
+      const row = await byName.get(tx, { name: tool.name, org: actor.organization_id })
+      if (!row) return await insertTool(tx, actor, tool)
       if (row.tool_type !== tool.tool_type) throw nameTaken(row)
-      return changeTool(tx, actor, row, patch)
+      return await changeTool(tx, actor, row, patch)
     })
   }
 
   update(actor: Actor, tool_id: string, patch: ToolPatch): Promise<Tool | null> {
-    return this.#database.write((tx) => {
-      const row = byId.get(tx, { id: tool_id, org: actor.organization_id })
-      return row ? changeTool(tx, actor, row, patch) : null
+    return this.#database.write(async (tx) => {
+      const row = await byId.get(tx, { id: tool_id, org: actor.organization_id })
+      return row ? await changeTool(tx, actor, row, patch) : null
     })
   }
 
   delete(actor: Actor, tool_id: string): Promise<boolean> {
-    return this.#database.write((tx) => deleteTool(tx, actor, tool_id))
+    return this.#database.write(async (tx) => await deleteTool(tx, actor, tool_id))
   }
 }
 
 /** Deletes a tool, also from its agents. False when there is none. */
-export function deleteTool(tx: Transaction, actor: Actor, tool_id: string): boolean {
+export async function deleteTool(tx: Transaction, actor: Actor, tool_id: string): Promise<boolean> {
   const org = actor.organization_id
-  const agents = agentsOf.all(tx, { tool: tool_id, org })
+  const agents = await agentsOf.all(tx, { tool: tool_id, org })
   const tools = sqlite.deleteFrom('tools').where('id', '=', tool_id)
-  if (tx.run(tools.where('organization_id', '=', org)) === 0) return false
-  for (const { agent_id } of agents) tx.event(actor, 'tool.detached', tool_id, agent_id)
-  tx.event(actor, 'tool.deleted', tool_id, null)
+  if ((await tx.run(tools.where('organization_id', '=', org))) === 0) return false
+  for (const { agent_id } of agents) await tx.event(actor, 'tool.detached', tool_id, agent_id)
+  await tx.event(actor, 'tool.deleted', tool_id, null)
   return true
 }
 
 /** Stores a tool whose name is free. Throws `quota_exceeded`. */
-export function insertTool(tx: Transaction, actor: Actor, tool: Tool): Tool {
+export async function insertTool(tx: Transaction, actor: Actor, tool: Tool): Promise<Tool> {
   const most = actor.quota?.tools ?? null
-  if (most !== null) withinQuota(most, 'tools', ownCount.get(tx, { org: actor.organization_id })?.n ?? 0)
+  if (most !== null)
+    withinQuota(most, 'tools', (await ownCount.get(tx, { org: actor.organization_id }))?.n ?? 0)
   const now = new Date().toISOString()
   const row = { ...rowOfTool(actor, tool), created_at: now, updated_at: now }
-  tx.run(sqlite.insertInto('tools').values(row))
-  tx.event(actor, 'tool.created', tool.id, null)
+  await tx.run(sqlite.insertInto('tools').values(row))
+  await tx.event(actor, 'tool.created', tool.id, null)
   return toolOf(row)
 }
 
 /** Changes a tool, unless that changes nothing; its agents' rules follow a new name. */
-export function changeTool(tx: Transaction, actor: Actor, row: ToolRow, patch: ToolPatch): Tool {
+export async function changeTool(
+  tx: Transaction,
+  actor: Actor,
+  row: ToolRow,
+  patch: ToolPatch,
+): Promise<Tool> {
   const before = toolOf(row)
   const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
   const after: Tool = { ...before, ...given }
   const { id: _, ...columns } = rowOfTool(actor, after)
   if (columns.data === row.data && columns.name === row.name) return before
   if (after.name !== before.name) {
-    const taken = byName.get(tx, { name: after.name, org: actor.organization_id })
+    const taken = await byName.get(tx, { name: after.name, org: actor.organization_id })
     if (taken) throw nameTaken(taken)
-    for (const { agent_id } of agentsOf.all(tx, { tool: row.id, org: actor.organization_id }))
-      renameInRules(tx, actor, agent_id, before.name, after.name)
+    for (const { agent_id } of await agentsOf.all(tx, { tool: row.id, org: actor.organization_id }))
+      await renameInRules(tx, actor, agent_id, before.name, after.name)
   }
   const changed = { ...columns, updated_at: new Date().toISOString(), last_updated_by_id: actor.user_id }
-  tx.run(sqlite.updateTable('tools').set(changed).where('id', '=', row.id))
-  tx.event(actor, 'tool.updated', row.id, null)
+  await tx.run(sqlite.updateTable('tools').set(changed).where('id', '=', row.id))
+  await tx.event(actor, 'tool.updated', row.id, null)
   return toolOf({ ...row, ...changed })
 }
 
-function renameInRules(tx: Transaction, actor: Actor, agent_id: string, from: string, to: string): void {
-  const row = readAgentRow(tx, actor, agent_id)
+async function renameInRules(
+  tx: Transaction,
+  actor: Actor,
+  agent_id: string,
+  from: string,
+  to: string,
+): Promise<void> {
+  const row = await readAgentRow(tx, actor, agent_id)
   if (!row) return
   const agent = agentOfRow(row)
   const tool_rules = renamedInRules(agent.tool_rules, from, to)
   const { data } = rowOfAgent(actor, { ...agent, tool_rules })
   if (data === row.data) return
   const changed = { data, updated_at: new Date().toISOString(), last_updated_by_id: actor.user_id }
-  tx.run(sqlite.updateTable('agents').set(changed).where('id', '=', agent_id))
-  tx.event(actor, 'agent.updated', agent_id, agent_id)
+  await tx.run(sqlite.updateTable('agents').set(changed).where('id', '=', agent_id))
+  await tx.event(actor, 'agent.updated', agent_id, agent_id)
 }
 
 function nameTaken({ name, tool_type }: ToolRow): AppError {
@@ -204,8 +217,8 @@ function isEmpty(fields: object): boolean {
 }
 
 /** The tools attached to an agent, in the order they were attached. */
-export function toolsOfAgent(connection: Connection, actor: Actor, agent_id: string): Tool[] {
-  return ofAgent.all(connection, { agent: agent_id, org: actor.organization_id }).map(toolOf)
+export async function toolsOfAgent(connection: Connection, actor: Actor, agent_id: string): Promise<Tool[]> {
+  return (await ofAgent.all(connection, { agent: agent_id, org: actor.organization_id })).map(toolOf)
 }
 
 type SeedChange =
@@ -213,8 +226,12 @@ type SeedChange =
   | { kind: 'update'; id: string; builtin: BuiltinTool }
   | { kind: 'delete'; id: string }
 
-function seedChanges(c: Connection, actor: Actor, builtins: readonly BuiltinTool[]): SeedChange[] {
-  const rows = c.all(
+async function seedChanges(
+  c: Connection,
+  actor: Actor,
+  builtins: readonly BuiltinTool[],
+): Promise<SeedChange[]> {
+  const rows = await c.all(
     sqlite.selectFrom('tools').selectAll().where('organization_id', '=', actor.organization_id),
   )
   const named = new Map(rows.map((row) => [row.name, row]))
@@ -232,27 +249,27 @@ function seedChanges(c: Connection, actor: Actor, builtins: readonly BuiltinTool
   const attached = sqlite.selectFrom('agents_tools').select('tool_id').limit(1)
   for (const row of rows) {
     if (!row.tool_type.startsWith('letta_') || names.has(row.name)) continue
-    if (!c.get(attached.where('tool_id', '=', row.id))) changes.push({ kind: 'delete', id: row.id })
+    if (!(await c.get(attached.where('tool_id', '=', row.id)))) changes.push({ kind: 'delete', id: row.id })
   }
   return changes
 }
 
-function applySeed(tx: Transaction, actor: Actor, change: SeedChange): void {
+async function applySeed(tx: Transaction, actor: Actor, change: SeedChange): Promise<void> {
   if (change.kind === 'delete') {
-    tx.run(sqlite.deleteFrom('tools').where('id', '=', change.id))
-    tx.event(actor, 'tool.deleted', change.id, null)
+    await tx.run(sqlite.deleteFrom('tools').where('id', '=', change.id))
+    await tx.event(actor, 'tool.deleted', change.id, null)
     return
   }
   const now = new Date().toISOString()
   const { name, tool_type } = change.builtin
   const values = { tool_type, data: dataOf(change.builtin), updated_at: now }
   if (change.kind === 'update') {
-    tx.run(sqlite.updateTable('tools').set(values).where('id', '=', change.id))
-    tx.event(actor, 'tool.updated', change.id, null)
+    await tx.run(sqlite.updateTable('tools').set(values).where('id', '=', change.id))
+    await tx.event(actor, 'tool.updated', change.id, null)
     return
   }
   const id = newId('tool')
-  tx.run(
+  await tx.run(
     sqlite.insertInto('tools').values({
       ...values,
       id,
@@ -264,7 +281,7 @@ function applySeed(tx: Transaction, actor: Actor, change: SeedChange): void {
       last_updated_by_id: actor.user_id,
     }),
   )
-  tx.event(actor, 'tool.created', id, null)
+  await tx.event(actor, 'tool.created', id, null)
 }
 
 function dataOf(builtin: BuiltinTool): string {

@@ -1,3 +1,4 @@
+import { mapEach } from '../each.ts'
 import { createHash } from 'node:crypto'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { NewTrace, Trace, TraceStore } from '../../core/ports/trace-store.ts'
@@ -84,16 +85,22 @@ export class TraceWriter {
   readonly #ends = new Map<string, ChainEnd>()
 
   /** Keeps the trace of a step that is committed in this transaction. */
-  add(tx: Transaction, actor: Actor, conversation_id: string, step_id: string, trace: NewTrace): void {
+  async add(
+    tx: Transaction,
+    actor: Actor,
+    conversation_id: string,
+    step_id: string,
+    trace: NewTrace,
+  ): Promise<void> {
     const { context } = trace
     const day = dayOf(Date.now())
     const known = this.#ends.get(conversation_id)
     const end = known && continues(context, known) && known.day === day ? known : null
     const keep = end?.length ?? 0
-    const system = this.#text(tx, actor, day, trace.system, end?.system)
-    const tools = this.#text(tx, actor, day, JSON.stringify(trace.tools), end?.tools)
+    const system = await this.#text(tx, actor, day, trace.system, end?.system)
+    const tools = await this.#text(tx, actor, day, JSON.stringify(trace.tools), end?.tools)
     const { settings, view, model, response } = trace
-    addTrace.run(tx, {
+    await addTrace.run(tx, {
       step: step_id,
       org: actor.organization_id,
       day,
@@ -122,16 +129,16 @@ export class TraceWriter {
     )
   }
 
-  #text(
+  async #text(
     tx: Transaction,
     actor: Actor,
     day: number,
     text: string,
     known: ChainEnd['system'] | undefined,
-  ): ChainEnd['system'] {
+  ): Promise<ChainEnd['system']> {
     if (known?.text === text) return known
     const hash = createHash('sha256').update(text).digest().subarray(0, 16)
-    addText.run(tx, { hash, org: actor.organization_id, day, text })
+    await addText.run(tx, { hash, org: actor.organization_id, day, text })
     return { text, hash }
   }
 
@@ -170,12 +177,12 @@ export class SqliteTraces implements TraceStore {
 
   get(actor: Actor, step_id: string): Promise<Trace | null> {
     const org = actor.organization_id
-    return this.#database.read((c) => {
-      const row = traceById.get(c, { step: step_id, org })
+    return this.#database.read(async (c) => {
+      const row = await traceById.get(c, { step: step_id, org })
       if (!row || row.data === '') return null
       const chain = [row]
       for (let base = row.base; base !== null;) {
-        const before = traceById.get(c, { step: base, org })
+        const before = await traceById.get(c, { step: base, org })
         if (!before) break
         chain.push(before)
         base = before.base
@@ -186,9 +193,10 @@ export class SqliteTraces implements TraceStore {
         ids.length = Math.min(ids.length, part.keep)
         if (part.added !== '') ids.push(...part.added.split(' ').map((id) => MESSAGE_PREFIX + id))
       }
-      const found = ids.map((id) => messageById.get(c, { id, org }))
-      const text = (hash: Uint8Array) => textByHash.get(c, { hash: Buffer.from(hash), org })?.text
-      const tools = text(row.tools)
+      const found = await mapEach(ids, async (id) => await messageById.get(c, { id, org }))
+      const text = async (hash: Uint8Array) =>
+        (await textByHash.get(c, { hash: Buffer.from(hash), org }))?.text
+      const tools = await text(row.tools)
       return {
         step_id,
         context: found.flatMap((message) => (message ? [messageOf(message)] : [])),
@@ -196,7 +204,7 @@ export class SqliteTraces implements TraceStore {
           ...(whole ? [] : ['the beginning of the conversation']),
           ...ids.filter((_, i) => !found[i]),
         ],
-        system: text(row.system) ?? '',
+        system: (await text(row.system)) ?? '',
         tools: tools === undefined ? [] : (JSON.parse(tools) as Trace['tools']),
         ...(JSON.parse(row.data) as Pick<Trace, 'settings' | 'view' | 'model' | 'response'>),
       }
@@ -209,28 +217,30 @@ export class SqliteTraces implements TraceStore {
     const oldest = (limit: number) =>
       sqlite.selectFrom('traces').select(['step_id', 'day']).orderBy('step_id').limit(limit)
     const isOld = (row: { day: number } | undefined) => row !== undefined && row.day < day
-    if (!isOld(await this.#database.read((c) => c.get(oldest(1))))) return
-    await inSlices(this.#database, DELETED_ROWS, (tx, rows) => {
-      const some = tx.all(oldest(rows)).filter(isOld)
+    if (!isOld(await this.#database.read(async (c) => await c.get(oldest(1))))) return
+    await inSlices(this.#database, DELETED_ROWS, async (tx, rows) => {
+      const some = (await tx.all(oldest(rows))).filter(isOld)
       if (this.#database.closed || some.length === 0) return false
-      deleteTraces(
+      await deleteTraces(
         tx,
         some.map((row) => row.step_id),
       )
       return true
     })
     // A chain begins anew each day and then names its texts again: what no chain of the days that are kept uses can go.
-    await this.#database.write((tx) => tx.run(sqlite.deleteFrom('trace_texts').where('day', '<', day)))
+    await this.#database.write(
+      async (tx) => await tx.run(sqlite.deleteFrom('trace_texts').where('day', '<', day)),
+    )
   }
 }
 
 /** Deletes the traces of these steps; those of later steps of the same conversations must go with them. */
-export function deleteTraces(tx: Transaction, step_ids: readonly string[]): void {
-  if (step_ids.length > 0) tx.run(sqlite.deleteFrom('traces').where('step_id', 'in', step_ids))
+export async function deleteTraces(tx: Transaction, step_ids: readonly string[]): Promise<void> {
+  if (step_ids.length > 0) await tx.run(sqlite.deleteFrom('traces').where('step_id', 'in', step_ids))
 }
 
 /** Forgets what was asked and answered in the steps of a run; later traces of the conversation can still be read. */
-export function forgetTraces(tx: Transaction, run_id: string): void {
+export async function forgetTraces(tx: Transaction, run_id: string): Promise<void> {
   const steps = sqlite.selectFrom('steps').select('id').where('run_id', '=', run_id)
-  tx.run(sqlite.updateTable('traces').set({ data: '' }).where('step_id', 'in', steps))
+  await tx.run(sqlite.updateTable('traces').set({ data: '' }).where('step_id', 'in', steps))
 }

@@ -82,17 +82,19 @@ export class SqliteTurns implements TurnStore {
 
   async open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn> {
     const planned = await this.#plan(actor, turn)
-    const begin = (tx: Transaction): OpenedTurn => {
+    const begin = async (tx: Transaction): Promise<OpenedTurn> => {
       this.#instance.lock()
-      const conversation = readConversationRow(tx, actor, turn.conversation_id)
-      const row = conversation && readAgentRow(tx, actor, conversation.agent_id)
+      const conversation = await readConversationRow(tx, actor, turn.conversation_id)
+      const row = conversation && (await readAgentRow(tx, actor, conversation.agent_id))
       if (!conversation || !row || row.id !== turn.run.agent_id) throw noConversation(turn)
-      if (turn.otids) refuseRepetition(tx, actor, conversation.id, turn.otids)
-      if (conversation.run_id !== null) this.#takeOver(tx, conversation, conversation.run_id)
-      this.#instance.register(tx)
-      const edited = turn.edit ? this.#edit(tx, actor, conversation, turn.edit.message_id, planned) : null
+      if (turn.otids) await refuseRepetition(tx, actor, conversation.id, turn.otids)
+      if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
+      await this.#instance.register(tx)
+      const edited = turn.edit
+        ? await this.#edit(tx, actor, conversation, turn.edit.message_id, planned)
+        : null
       const agent = agentOfRow(row)
-      const opened = this.#begin(tx, actor, edited?.conversation ?? conversation, agent, {
+      const opened = await this.#begin(tx, actor, edited?.conversation ?? conversation, agent, {
         run_id: turn.run.id,
         messages: turn.messages,
         now: turn.run.created_at,
@@ -101,14 +103,14 @@ export class SqliteTurns implements TurnStore {
         approval: turn.approval ?? null,
         ...(edited ? { context: edited.context } : {}),
       })
-      insertRun(tx, actor, turn.run, {
+      await insertRun(tx, actor, turn.run, {
         conversation_id: conversation.id,
         instance_id: this.#instance.id,
         stream: Number(turn.recorded ?? false),
         resume: json(turn.resume ?? null),
       })
-      if (turn.otids) keepOtids(tx, conversation.id, turn.otids, turn.run.id)
-      tx.event(actor, 'run.created', turn.run.id, row.id)
+      if (turn.otids) await keepOtids(tx, conversation.id, turn.otids, turn.run.id)
+      await tx.event(actor, 'run.created', turn.run.id, row.id)
       return opened
     }
     if (!turn.early) return await this.#database.write(begin)
@@ -117,29 +119,29 @@ export class SqliteTurns implements TurnStore {
   }
 
   takeOver(run_id: string, { max_attempts }: { max_attempts: number }): Promise<TakenOver | null> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       this.#instance.lock()
-      const isGone = (holder: string | null) =>
+      const isGone = async (holder: string | null) =>
         holder === this.#instance.id
           ? !this.#instance.holds(run_id)
-          : holder === null || this.#instance.stateOf(tx, holder) !== 'alive'
-      const found = readInterrupted(tx, run_id, { max_attempts, isGone })
+          : holder === null || (await this.#instance.stateOf(tx, holder)) !== 'alive'
+      const found = await readInterrupted(tx, run_id, { max_attempts, isGone })
       if (!found) return null
       if (found === 'given up') {
-        freeConversationOf(tx, run_id)
+        await freeConversationOf(tx, run_id)
         return null
       }
       const { actor, conversation_id, ...left } = found
-      const conversation = conversationById.get(tx, { id: conversation_id, org: actor.organization_id })
-      const row = conversation && readAgentRow(tx, actor, conversation.agent_id)
+      const conversation = await conversationById.get(tx, { id: conversation_id, org: actor.organization_id })
+      const row = conversation && (await readAgentRow(tx, actor, conversation.agent_id))
       if (!conversation || !row || conversation.run_id !== run_id) {
         // Its conversation went on without it, or is gone.
-        failRun(tx, run_id)
+        await failRun(tx, run_id)
         return null
       }
-      this.#instance.register(tx)
-      holdRun(tx, run_id, this.#instance.id)
-      const opened = this.#begin(tx, actor, conversation, agentOfRow(row), {
+      await this.#instance.register(tx)
+      await holdRun(tx, run_id, this.#instance.id)
+      const opened = await this.#begin(tx, actor, conversation, agentOfRow(row), {
         run_id,
         messages: [],
         now: new Date().toISOString(),
@@ -158,7 +160,7 @@ export class SqliteTurns implements TurnStore {
   }
 
   /** Gives the conversation to a run of this instance and reads what its turn begins with. */
-  #begin(
+  async #begin(
     tx: Transaction,
     actor: Actor,
     conversation: Conversation,
@@ -173,22 +175,22 @@ export class SqliteTurns implements TurnStore {
       /** What is in context, when that has just been changed. */
       context?: readonly StoredMessage[]
     },
-  ): OpenedTurn {
+  ): Promise<OpenedTurn> {
     const known = turn.context ?? this.#contexts.get(conversation.id, conversation.context_version)
-    const whole = known ?? readContext(tx, actor, conversation.id)
+    const whole = known ?? (await readContext(tx, actor, conversation.id))
     if (turn.approval !== undefined) checkApproval(whole, turn.approval)
     const cleared = turn.autoclear && whole.length > 1
-    if (cleared) keepFirst(tx, conversation.id)
+    if (cleared) await keepFirst(tx, conversation.id)
     const before = cleared ? whole.slice(0, 1) : whole
     const healed = missingReturns(before, conversation.id, turn.now)
-    const added = appendMessages(tx, actor, conversation.id, conversation.context_end, [
+    const added = await appendMessages(tx, actor, conversation.id, conversation.context_end, [
       ...healed,
       ...turn.messages,
     ])
     const context = before.concat(added)
     const epoch = conversation.epoch + 1
     const version = conversation.context_version + 1
-    updateConversation.run(tx, {
+    await updateConversation.run(tx, {
       id: conversation.id,
       epoch,
       run: turn.run_id,
@@ -202,13 +204,13 @@ export class SqliteTurns implements TurnStore {
     const scope = { agent_id: agentRow.id, conversation_id: conversation.id }
     const agent: Agent = {
       ...agentSeenBy(conversation, agentRow),
-      blocks: blocksInConversation(tx, actor, scope),
-      tools: toolsOfAgent(tx, actor, agentRow.id),
-      tags: tagsOfAgent(tx, actor, agentRow.id),
+      blocks: await blocksInConversation(tx, actor, scope),
+      tools: await toolsOfAgent(tx, actor, agentRow.id),
+      tags: await tagsOfAgent(tx, actor, agentRow.id),
       message_ids: context.map((message) => message.id),
-      ...withDirectories(tx, actor, agentRow.id),
+      ...(await withDirectories(tx, actor, agentRow.id)),
     }
-    const stored = storedCount.get(tx, { agent: agentRow.id, org: actor.organization_id })?.n ?? 0
+    const stored = (await storedCount.get(tx, { agent: agentRow.id, org: actor.organization_id }))?.n ?? 0
     tx.alongside(
       () => {
         this.#contexts.set(conversation.id, version, context)
@@ -226,14 +228,17 @@ export class SqliteTurns implements TurnStore {
       context_usage: cleared || turn.context ? null : contextUsageOf(conversation),
       added: added.length,
       recall_count: stored - context.length,
-      archival: archivalSummary(tx, actor, agentRow.id),
+      archival: await archivalSummary(tx, actor, agentRow.id),
     }
   }
 
   async commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict> {
     try {
-      if (!step.early || step.finish) return await this.#database.write((tx) => this.#commit(tx, actor, step))
-      const { value, durable } = await this.#database.writeEarly((tx) => this.#commit(tx, actor, step))
+      if (!step.early || step.finish)
+        return await this.#database.write(async (tx) => await this.#commit(tx, actor, step))
+      const { value, durable } = await this.#database.writeEarly(
+        async (tx) => await this.#commit(tx, actor, step),
+      )
       return value.status === 'committed' ? { ...value, durable } : value
     } catch (error) {
       // A turn that could not even be closed (a full disk) must not hold its conversation until the process ends:
@@ -248,12 +253,12 @@ export class SqliteTurns implements TurnStore {
     { agent_id, conversation_id, approval }: { agent_id: string; conversation_id: string; approval: string },
     messages: readonly StoredMessage[],
   ): Promise<void> {
-    return this.#database.write((tx) => {
-      const conversation = this.#existing(tx, actor, agent_id, conversation_id)
-      if (conversation.run_id !== null) this.#takeOver(tx, conversation, conversation.run_id)
-      checkApproval(readContext(tx, actor, conversation_id), approval)
-      appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
-      updateConversation.run(tx, {
+    return this.#database.write(async (tx) => {
+      const conversation = await this.#existing(tx, actor, agent_id, conversation_id)
+      if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
+      checkApproval(await readContext(tx, actor, conversation_id), approval)
+      await appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
+      await updateConversation.run(tx, {
         ...rowOf(conversation),
         run: null,
         instance: null,
@@ -262,7 +267,7 @@ export class SqliteTurns implements TurnStore {
         end: conversation.context_end + messages.length,
         count: conversation.message_count + messages.length,
       })
-      tx.event(actor, 'agent.updated', agent_id, agent_id)
+      await tx.event(actor, 'agent.updated', agent_id, agent_id)
     })
   }
 
@@ -271,27 +276,27 @@ export class SqliteTurns implements TurnStore {
   }
 
   getRun(actor: Actor, run_id: string): Promise<Run | null> {
-    return this.#database.read((c) => readRun(c, actor, run_id))
+    return this.#database.read(async (c) => await readRun(c, actor, run_id))
   }
 
   listRuns(actor: Actor, filter: RunFilter, page: Page): Promise<Run[]> {
-    return this.#database.read((c) => readRuns(c, actor, filter, page))
+    return this.#database.read(async (c) => await readRuns(c, actor, filter, page))
   }
 
   deleteRun(actor: Actor, run_id: string): Promise<boolean> {
-    return this.#database.write((tx) => deleteRun(tx, actor, run_id))
+    return this.#database.write(async (tx) => await deleteRun(tx, actor, run_id))
   }
 
   saveCallback(actor: Actor, run_id: string, outcome: CallbackOutcome): Promise<void> {
-    return this.#database.write((tx) => saveCallback(tx, actor, run_id, outcome))
+    return this.#database.write(async (tx) => await saveCallback(tx, actor, run_id, outcome))
   }
 
   requestCancel(actor: Actor, run_id: string): Promise<boolean> {
-    return this.#database.write((tx) => requestCancel(tx, actor, run_id))
+    return this.#database.write(async (tx) => await requestCancel(tx, actor, run_id))
   }
 
   cancelRequests(): Promise<string[]> {
-    return this.#database.read((c) => cancelRequests(c, this.#instance.id, this.#runsHeld()))
+    return this.#database.read(async (c) => await cancelRequests(c, this.#instance.id, this.#runsHeld()))
   }
 
   /** An instance holds files that it reads, too. */
@@ -300,15 +305,15 @@ export class SqliteTurns implements TurnStore {
   }
 
   listSteps(actor: Actor, filter: StepFilter, page: Page): Promise<Step[]> {
-    return this.#database.read((c) => readSteps(c, actor, filter, page))
+    return this.#database.read(async (c) => await readSteps(c, actor, filter, page))
   }
 
   getStep(actor: Actor, step_id: string): Promise<Step | null> {
-    return this.#database.read((c) => readStep(c, actor, step_id))
+    return this.#database.read(async (c) => await readStep(c, actor, step_id))
   }
 
   updateStep(actor: Actor, step_id: string, patch: Pick<Step, 'feedback' | 'tags'>): Promise<Step | null> {
-    return this.#database.write((tx) => updateStep(tx, actor, step_id, patch))
+    return this.#database.write(async (tx) => await updateStep(tx, actor, step_id, patch))
   }
 
   async getContext(
@@ -317,21 +322,21 @@ export class SqliteTurns implements TurnStore {
     conversation_id: string,
   ): Promise<ConversationContext | null> {
     await this.#readAhead(actor, conversation_id)
-    return this.#database.read((c) => {
-      const conversation = readConversationRow(c, actor, conversation_id)
-      const row = readAgentRow(c, actor, agent_id)
+    return this.#database.read(async (c) => {
+      const conversation = await readConversationRow(c, actor, conversation_id)
+      const row = await readAgentRow(c, actor, agent_id)
       if (!row || conversation?.agent_id !== agent_id) return null
       const known = this.#contexts.get(conversation_id, conversation.context_version)
-      const context = known ? [...known] : readContext(c, actor, conversation_id)
-      const stored = storedCount.get(c, { agent: agent_id, org: actor.organization_id })?.n ?? 0
-      const archival = archivalSummary(c, actor, agent_id)
+      const context = known ? [...known] : await readContext(c, actor, conversation_id)
+      const stored = (await storedCount.get(c, { agent: agent_id, org: actor.organization_id }))?.n ?? 0
+      const archival = await archivalSummary(c, actor, agent_id)
       const agent: Agent = {
         ...agentSeenBy(conversation, agentOfRow(row)),
-        blocks: blocksInConversation(c, actor, { agent_id, conversation_id }),
-        tools: toolsOfAgent(c, actor, agent_id),
-        tags: tagsOfAgent(c, actor, agent_id),
+        blocks: await blocksInConversation(c, actor, { agent_id, conversation_id }),
+        tools: await toolsOfAgent(c, actor, agent_id),
+        tags: await tagsOfAgent(c, actor, agent_id),
         message_ids: context.map((message) => message.id),
-        ...withDirectories(c, actor, agent_id),
+        ...(await withDirectories(c, actor, agent_id)),
       }
       const context_usage = contextUsageOf(conversation)
       return { agent, context, context_usage, recall_count: stored - context.length, archival }
@@ -339,12 +344,12 @@ export class SqliteTurns implements TurnStore {
   }
 
   setSystem(actor: Actor, agent_id: string, conversation_id: string, text: string): Promise<void> {
-    return this.#database.write((tx) => {
-      const conversation = this.#existing(tx, actor, agent_id, conversation_id)
-      const first = firstInContext.get(tx, { id: conversation_id, org: actor.organization_id })
+    return this.#database.write(async (tx) => {
+      const conversation = await this.#existing(tx, actor, agent_id, conversation_id)
+      const first = await firstInContext.get(tx, { id: conversation_id, org: actor.organization_id })
       if (!first) return
-      rewriteText(tx, actor, conversation_id, first.id, text)
-      updateConversation.run(tx, {
+      await rewriteText(tx, actor, conversation_id, first.id, text)
+      await updateConversation.run(tx, {
         ...rowOf(conversation),
         version: conversation.context_version + 1,
       })
@@ -359,15 +364,15 @@ export class SqliteTurns implements TurnStore {
     more: readonly StoredMessage[] = [],
   ): Promise<void> {
     const messages = [system, ...more]
-    const gone = await this.#database.write((tx) => {
-      const conversation = this.#existing(tx, actor, agent_id, conversation_id)
-      if (conversation.run_id !== null) this.#takeOver(tx, conversation, conversation.run_id)
-      clearContext(tx, conversation_id)
-      const newest = newestSeq(tx, conversation_id)
-      const shared = newestShared(tx, agent_id, conversation_id)
-      beginHistory(tx, conversation_id, newest)
-      appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
-      updateConversation.run(tx, {
+    const gone = await this.#database.write(async (tx) => {
+      const conversation = await this.#existing(tx, actor, agent_id, conversation_id)
+      if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
+      await clearContext(tx, conversation_id)
+      const newest = await newestSeq(tx, conversation_id)
+      const shared = await newestShared(tx, agent_id, conversation_id)
+      await beginHistory(tx, conversation_id, newest)
+      await appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
+      await updateConversation.run(tx, {
         ...rowOf(conversation),
         // A turn that was taken over must not write into the new beginning.
         epoch: conversation.epoch + 1,
@@ -379,7 +384,7 @@ export class SqliteTurns implements TurnStore {
         count: messages.length,
       })
       const type = conversation_id === agent_id ? 'agent.updated' : 'conversation.updated'
-      tx.event(actor, type, conversation_id, agent_id)
+      await tx.event(actor, type, conversation_id, agent_id)
       return { after: shared, up_to: newest }
     })
     await deleteMessages(this.#database, conversation_id, gone)
@@ -397,48 +402,65 @@ export class SqliteTurns implements TurnStore {
     // Nearly always it is as it was left here; what another process made of it is then read under the lock.
     if (!turn.edit && this.#contexts.has(turn.conversation_id)) return
     if (!turn.edit) await this.#readAhead(actor, turn.conversation_id)
-    return this.#database.read((c) => {
-      const conversation = readConversationRow(c, actor, turn.conversation_id)
-      if (conversation && turn.edit) return this.#planEdit(c, actor, conversation, turn.edit.message_id)
+    return this.#database.read(async (c) => {
+      const conversation = await readConversationRow(c, actor, turn.conversation_id)
+      if (conversation && turn.edit) return await this.#planEdit(c, actor, conversation, turn.edit.message_id)
       if (!conversation || this.#contexts.get(conversation.id, conversation.context_version)) return
-      const context = readContext(c, actor, conversation.id)
+      const context = await readContext(c, actor, conversation.id)
       this.#contexts.set(conversation.id, conversation.context_version, context)
     })
   }
 
   /** The context that an edit begins from, with its messages, so that the write need not read a long one. */
-  #planEdit(c: Connection, actor: Actor, conversation: Conversation, message_id: string): PlannedEdit {
-    const seqs = cutContext(c, actor, conversation, { message_id, end: 'before' })
+  async #planEdit(
+    c: Connection,
+    actor: Actor,
+    conversation: Conversation,
+    message_id: string,
+  ): Promise<PlannedEdit> {
+    const seqs = await cutContext(c, actor, conversation, { message_id, end: 'before' })
     return { version: conversation.context_version, seqs, context: messagesOfSeqs(c, actor, seqs) }
   }
 
-  #edit(
+  async #edit(
     tx: Transaction,
     actor: Actor,
     conversation: Conversation,
     message_id: string,
     planned: PlannedEdit | undefined,
-  ): { conversation: Conversation; context: readonly StoredMessage[] } {
+  ): Promise<{ conversation: Conversation; context: readonly StoredMessage[] }> {
     const plan =
       planned?.version === conversation.context_version
         ? planned
-        : this.#planEdit(tx, actor, conversation, message_id)
-    rememberContext(tx, actor, conversation.id)
-    const { length, end } = replaceContext(tx, actor, conversation, plan.seqs)
+        : await this.#planEdit(tx, actor, conversation, message_id)
+    await rememberContext(tx, actor, conversation.id)
+    const { length, end } = await replaceContext(tx, actor, conversation, plan.seqs)
     return {
       conversation: { ...conversation, context_length: length, context_end: end },
       context: plan.context,
     }
   }
 
-  #existing(tx: Transaction, actor: Actor, agent_id: string, conversation_id: string): Conversation {
-    const conversation = readConversationRow(tx, actor, conversation_id)
+  async #existing(
+    tx: Transaction,
+    actor: Actor,
+    agent_id: string,
+    conversation_id: string,
+  ): Promise<Conversation> {
+    const conversation = await readConversationRow(tx, actor, conversation_id)
     if (conversation?.agent_id === agent_id) return conversation
     throw noConversation({ conversation_id, run: { agent_id } })
   }
 
-  #commit(tx: Transaction, actor: Actor, step: CommitStep): { status: 'committed' } | BlockConflict {
-    const conversation = conversationById.get(tx, { id: step.conversation_id, org: actor.organization_id })
+  async #commit(
+    tx: Transaction,
+    actor: Actor,
+    step: CommitStep,
+  ): Promise<{ status: 'committed' } | BlockConflict> {
+    const conversation = await conversationById.get(tx, {
+      id: step.conversation_id,
+      org: actor.organization_id,
+    })
     if (
       !conversation ||
       conversation.agent_id !== step.agent_id ||
@@ -454,33 +476,33 @@ export class SqliteTurns implements TurnStore {
       )
     }
     const { agent_id, run_id } = step
-    const conflict = applyEdits(tx, actor, step.block_edits, {
+    const conflict = await applyEdits(tx, actor, step.block_edits, {
       agent_id,
       conversation_id: conversation.id,
       run_id,
     })
     if (conflict) return conflict
-    insertPassages(tx, actor, agent_id, step.passages ?? [])
+    await insertPassages(tx, actor, agent_id, step.passages ?? [])
 
-    const added = appendMessages(tx, actor, conversation.id, conversation.context_end, step.messages)
+    const added = await appendMessages(tx, actor, conversation.id, conversation.context_end, step.messages)
     const system = step.system
-      ? rewriteText(tx, actor, conversation.id, step.system.message_id, step.system.text)
+      ? await rewriteText(tx, actor, conversation.id, step.system.message_id, step.system.text)
       : null
-    if (step.step) insertStep(tx, actor, step.step)
-    if (step.step && step.trace) this.#traces.add(tx, actor, conversation.id, step.step.id, step.trace)
+    if (step.step) await insertStep(tx, actor, step.step)
+    if (step.step && step.trace) await this.#traces.add(tx, actor, conversation.id, step.step.id, step.trace)
     if (step.chunks) {
-      appendChunks(tx, step.run_id, step.chunks)
-      madeProgress(tx, step.run_id)
+      await appendChunks(tx, step.run_id, step.chunks)
+      await madeProgress(tx, step.run_id)
     }
-    const compacted = step.compaction ? putCompaction(tx, actor, conversation, step.compaction) : null
-    const dropped = dropFromContext(tx, actor, conversation.id, step.drop ?? [])
-    if (step.finish) this.#finish(tx, actor, step, step.finish)
+    const compacted = step.compaction ? await putCompaction(tx, actor, conversation, step.compaction) : null
+    const dropped = await dropFromContext(tx, actor, conversation.id, step.drop ?? [])
+    if (step.finish) await this.#finish(tx, actor, step, step.finish)
     const changed = added.length > 0 || system !== null || compacted !== null || dropped > 0
     const version = conversation.context_version + Number(changed)
     const summaries = Number(compacted !== null)
     const removed = dropped + (compacted?.removed ?? 0)
     if (changed || step.finish) {
-      updateConversation.run(tx, {
+      await updateConversation.run(tx, {
         id: conversation.id,
         epoch: conversation.epoch,
         run: step.finish ? null : step.run_id,
@@ -492,7 +514,7 @@ export class SqliteTurns implements TurnStore {
         ...(step.finish ? { completed_at: step.finish.completed_at } : {}),
       })
     }
-    if (step.context_usage) saveContextUsage(tx, conversation.id, step.context_usage, version)
+    if (step.context_usage) await saveContextUsage(tx, conversation.id, step.context_usage, version)
     const known = changed ? this.#contexts.get(conversation.id, conversation.context_version) : null
     const { compaction, drop } = step
     tx.alongside(
@@ -512,8 +534,8 @@ export class SqliteTurns implements TurnStore {
     return { status: 'committed' }
   }
 
-  #finish(tx: Transaction, actor: Actor, step: CommitStep, finish: FinishRun): void {
-    finishRun.run(tx, {
+  async #finish(tx: Transaction, actor: Actor, step: CommitStep, finish: FinishRun): Promise<void> {
+    await finishRun.run(tx, {
       id: step.run_id,
       status: finish.status,
       stop: finish.stop_reason,
@@ -522,18 +544,18 @@ export class SqliteTurns implements TurnStore {
       duration: finish.total_duration_ns,
       metadata: json(finish.metadata),
     })
-    finishAgent.run(tx, {
+    await finishAgent.run(tx, {
       id: step.agent_id,
       at: finish.completed_at,
       ms: Math.round(finish.total_duration_ns / 1e6),
       stop: finish.stop_reason,
     })
-    tx.event(actor, 'run.updated', step.run_id, step.agent_id)
+    await tx.event(actor, 'run.updated', step.run_id, step.agent_id)
   }
 
   /** Fails the run that holds the conversation if its process is gone; throws `conversation_busy` if it is not. */
-  #takeOver(tx: Transaction, conversation: Conversation, run_id: string): void {
-    takeOver(tx, this.#instance, { run_id, instance_id: conversation.instance_id })
+  async #takeOver(tx: Transaction, conversation: Conversation, run_id: string): Promise<void> {
+    await takeOver(tx, this.#instance, { run_id, instance_id: conversation.instance_id })
   }
 }
 

@@ -33,16 +33,16 @@ export class SqliteUsers implements UserStore {
   }
 
   createOrganization({ id, name, created_at }: Organization): Promise<Organization> {
-    return this.#database.write((tx) => {
-      tx.run(sqlite.insertInto('organizations').values({ id, name, created_at }))
+    return this.#database.write(async (tx) => {
+      await tx.run(sqlite.insertInto('organizations').values({ id, name, created_at }))
       return organizationOf({ id, name, created_at })
     })
   }
 
   listOrganizations(page: Page): Promise<Organization[]> {
-    return this.#database.read((c) =>
+    return this.#database.read(async (c) =>
       pageOf(
-        [this.#ownOrganization(), ...c.all(sqlite.selectFrom('organizations').selectAll())].map(
+        [this.#ownOrganization(), ...(await c.all(sqlite.selectFrom('organizations').selectAll()))].map(
           organizationOf,
         ),
         page,
@@ -51,33 +51,33 @@ export class SqliteUsers implements UserStore {
   }
 
   organization(organization_id: string): Promise<Organization | null> {
-    return this.#database.read((c) => {
-      const row = this.#organization(c, organization_id)
+    return this.#database.read(async (c) => {
+      const row = await this.#organization(c, organization_id)
       return row ? organizationOf(row) : null
     })
   }
 
   renameOrganization(organization_id: string, name: string): Promise<Organization | null> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       if (organization_id === DEFAULT_ORGANIZATION_ID)
         throw new AppError(
           'invalid_argument',
           'the default organisation keeps its name: it is that of the server itself',
         )
-      tx.run(sqlite.updateTable('organizations').set({ name }).where('id', '=', organization_id))
-      const row = this.#organization(tx, organization_id)
+      await tx.run(sqlite.updateTable('organizations').set({ name }).where('id', '=', organization_id))
+      const row = await this.#organization(tx, organization_id)
       return row ? organizationOf(row) : null
     })
   }
 
   deleteOrganization(organization_id: string): Promise<boolean> {
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       if (organization_id === DEFAULT_ORGANIZATION_ID)
         throw new AppError(
           'conflict',
           'the default organisation cannot be deleted: it is that of the server itself',
         )
-      if (!this.#organization(tx, organization_id)) return false
+      if (!(await this.#organization(tx, organization_id))) return false
       for (const [table, what] of [
         ['users', 'users'],
         ['agents', 'agents'],
@@ -86,7 +86,7 @@ export class SqliteUsers implements UserStore {
         ['folders', 'folders'],
       ] as const) {
         const living = sqlite.selectFrom(table).select('id').where('organization_id', '=', organization_id)
-        const row = tx.get(
+        const row = await tx.get(
           (table === 'users' ? living.where(sql.ref('deleted_at'), 'is', null) : living).limit(1),
         )
         if (row)
@@ -96,31 +96,31 @@ export class SqliteUsers implements UserStore {
           )
       }
       for (const table of ['api_keys', 'users', 'tools'] as const)
-        tx.run(sqlite.deleteFrom(table).where('organization_id', '=', organization_id))
-      tx.run(sqlite.deleteFrom('organizations').where('id', '=', organization_id))
+        await tx.run(sqlite.deleteFrom(table).where('organization_id', '=', organization_id))
+      await tx.run(sqlite.deleteFrom('organizations').where('id', '=', organization_id))
       return true
     })
   }
 
   create(actor: Actor, user: User): Promise<User> {
-    return this.#database.write((tx) => {
-      if (!this.#organization(tx, actor.organization_id))
+    return this.#database.write(async (tx) => {
+      if (!(await this.#organization(tx, actor.organization_id)))
         throw new AppError('not_found', `Organization ${actor.organization_id} not found`)
       const { id, name, role, created_at, updated_at } = user
       const { organization_id } = actor
       // A default user of this organisation is none: keys and counts hang on rows.
-      if (organization_id === DEFAULT_ORGANIZATION_ID) this.#keepDefault(tx)
+      if (organization_id === DEFAULT_ORGANIZATION_ID) await this.#keepDefault(tx)
       const limits = JSON.stringify(user.limits)
       const row = { id, organization_id, name, role, limits, created_at, updated_at, deleted_at: null }
-      tx.run(sqlite.insertInto('users').values(row))
+      await tx.run(sqlite.insertInto('users').values(row))
       return userOf(row)
     })
   }
 
   find(user_id: string): Promise<User | null> {
     if (user_id === DEFAULT_USER_ID) return Promise.resolve(this.#ownUser())
-    return this.#database.read((c) => {
-      const row = userById.get(c, { id: user_id })
+    return this.#database.read(async (c) => {
+      const row = await userById.get(c, { id: user_id })
       return row ? userOf(row) : null
     })
   }
@@ -131,15 +131,17 @@ export class SqliteUsers implements UserStore {
   }
 
   list(actor: Actor, page: Page): Promise<User[]> {
-    return this.#database.read((c) => {
-      const rows = livingUsers(c, actor.organization_id)
+    return this.#database.read(async (c) => {
+      const rows = await livingUsers(c, actor.organization_id)
       const own = actor.organization_id === DEFAULT_ORGANIZATION_ID ? [this.#ownUser()] : []
       return pageOf([...own, ...rows.map(userOf)], page)
     })
   }
 
   listAll(page: Page): Promise<User[]> {
-    return this.#database.read((c) => pageOf([this.#ownUser(), ...livingUsers(c).map(userOf)], page))
+    return this.#database.read(async (c) =>
+      pageOf([this.#ownUser(), ...(await livingUsers(c)).map(userOf)], page),
+    )
   }
 
   update(
@@ -147,24 +149,24 @@ export class SqliteUsers implements UserStore {
     user_id: string,
     patch: Partial<Pick<User, 'name' | 'role' | 'limits'>>,
   ): Promise<User | null> {
-    return this.#database.write((tx) => {
-      const row = rowOfUser(tx, actor, user_id)
+    return this.#database.write(async (tx) => {
+      const row = await rowOfUser(tx, actor, user_id)
       if (!row) return null
       const { name = row.name, role = row.role, limits } = patch
       const kept = { ...(JSON.parse(row.limits) as User['limits']), ...limits }
       const next = { name, role, limits: JSON.stringify(kept), updated_at: new Date().toISOString() }
-      tx.run(sqlite.updateTable('users').set(next).where('id', '=', user_id))
+      await tx.run(sqlite.updateTable('users').set(next).where('id', '=', user_id))
       return userOf({ ...row, ...next })
     })
   }
 
   delete(actor: Actor, user_id: string): Promise<User | null> {
-    return this.#database.write((tx) => {
-      const row = rowOfUser(tx, actor, user_id)
+    return this.#database.write(async (tx) => {
+      const row = await rowOfUser(tx, actor, user_id)
       if (!row) return null
       const now = new Date().toISOString()
-      tx.run(sqlite.updateTable('users').set({ deleted_at: now }).where('id', '=', user_id))
-      tx.run(
+      await tx.run(sqlite.updateTable('users').set({ deleted_at: now }).where('id', '=', user_id))
+      await tx.run(
         sqlite
           .updateTable('api_keys')
           .set({ revoked_at: now })
@@ -176,17 +178,18 @@ export class SqliteUsers implements UserStore {
   }
 
   createKey(actor: Actor, key: ApiKey, hash: Uint8Array): Promise<ApiKey> {
-    return this.#database.write((tx) => {
-      if (!rowOfUser(tx, actor, key.user_id)) throw new AppError('not_found', `User ${key.user_id} not found`)
-      tx.run(sqlite.insertInto('api_keys').values({ ...key, hash }))
+    return this.#database.write(async (tx) => {
+      if (!(await rowOfUser(tx, actor, key.user_id)))
+        throw new AppError('not_found', `User ${key.user_id} not found`)
+      await tx.run(sqlite.insertInto('api_keys').values({ ...key, hash }))
       return key
     })
   }
 
   listKeys(actor: Actor, user_id: string): Promise<ApiKey[]> {
-    return this.#database.read((c) =>
-      c
-        .all(
+    return this.#database.read(async (c) =>
+      (
+        await c.all(
           sqlite
             .selectFrom('api_keys')
             .selectAll()
@@ -195,24 +198,24 @@ export class SqliteUsers implements UserStore {
             .orderBy('created_at')
             .orderBy('id'),
         )
-        .map(keyOf),
+      ).map(keyOf),
     )
   }
 
   revokeKey(actor: Actor, key_id: string, anywhere = false): Promise<ApiKey | null> {
-    return this.#database.write((tx) => {
-      const row = tx.get(sqlite.selectFrom('api_keys').selectAll().where('id', '=', key_id))
+    return this.#database.write(async (tx) => {
+      const row = await tx.get(sqlite.selectFrom('api_keys').selectAll().where('id', '=', key_id))
       if (!row || (!anywhere && row.organization_id !== actor.organization_id)) return null
       const revoked_at = row.revoked_at ?? new Date().toISOString()
-      tx.run(sqlite.updateTable('api_keys').set({ revoked_at }).where('id', '=', key_id))
+      await tx.run(sqlite.updateTable('api_keys').set({ revoked_at }).where('id', '=', key_id))
       return keyOf({ ...row, revoked_at })
     })
   }
 
   async holder(hash: Uint8Array): Promise<KeyHolder | null> {
-    const found = await this.#database.read((c) => {
-      const key = keyByHash.get(c, { hash })
-      const user = key && userById.get(c, { id: key.user_id })
+    const found = await this.#database.read(async (c) => {
+      const key = await keyByHash.get(c, { hash })
+      const user = key && (await userById.get(c, { id: key.user_id }))
       return key && user ? { key: keyOf(key), user: userOf(user) } : null
     })
     if (!found) return null
@@ -221,15 +224,15 @@ export class SqliteUsers implements UserStore {
     if (expires_at !== null && Date.parse(expires_at) <= now) return null
     if (last_used_at !== null && now - Date.parse(last_used_at) < USE_NOTED_EVERY_MS) return found
     const used = { last_used_at: new Date(now).toISOString() }
-    await this.#database.write((tx) =>
-      tx.run(sqlite.updateTable('api_keys').set(used).where('id', '=', found.key.id)),
+    await this.#database.write(
+      async (tx) => await tx.run(sqlite.updateTable('api_keys').set(used).where('id', '=', found.key.id)),
     )
     return { ...found, key: { ...found.key, ...used } }
   }
 
   countRequest(user_id: string, hour: number): Promise<number> {
-    return this.#database.write((tx) => {
-      const [row] = tx.all(
+    return this.#database.write(async (tx) => {
+      const [row] = await tx.all(
         sqlite
           .insertInto('request_counts')
           .values({ user_id, hour, count: 1 })
@@ -239,14 +242,15 @@ export class SqliteUsers implements UserStore {
           .returning('count'),
       )
       const count = row?.count ?? 1
-      if (count === 1) tx.run(sqlite.deleteFrom('request_counts').where('hour', '<', hour - KEEP_COUNTS))
+      if (count === 1)
+        await tx.run(sqlite.deleteFrom('request_counts').where('hour', '<', hour - KEEP_COUNTS))
       return count
     })
   }
 
-  #organization(c: Connection, id: string): OrganizationRow | undefined {
+  async #organization(c: Connection, id: string): Promise<OrganizationRow | undefined> {
     if (id === DEFAULT_ORGANIZATION_ID) return this.#ownOrganization()
-    return c.get(sqlite.selectFrom('organizations').selectAll().where('id', '=', id))
+    return await c.get(sqlite.selectFrom('organizations').selectAll().where('id', '=', id))
   }
 
   #ownOrganization(): OrganizationRow {
@@ -267,8 +271,8 @@ export class SqliteUsers implements UserStore {
   }
 
   /** Rows of users refer to their organisation's. */
-  #keepDefault(tx: Transaction): void {
-    tx.run(
+  async #keepDefault(tx: Transaction): Promise<void> {
+    await tx.run(
       sqlite
         .insertInto('organizations')
         .values(this.#ownOrganization())
@@ -277,13 +281,13 @@ export class SqliteUsers implements UserStore {
   }
 }
 
-function livingUsers(c: Connection, org?: string): UserRow[] {
+async function livingUsers(c: Connection, org?: string): Promise<UserRow[]> {
   const living = sqlite.selectFrom('users').selectAll().where('deleted_at', 'is', null)
-  return c.all(org === undefined ? living : living.where('organization_id', '=', org))
+  return await c.all(org === undefined ? living : living.where('organization_id', '=', org))
 }
 
-function rowOfUser(c: Connection, actor: Actor, user_id: string): UserRow | undefined {
-  const row = userById.get(c, { id: user_id })
+async function rowOfUser(c: Connection, actor: Actor, user_id: string): Promise<UserRow | undefined> {
+  const row = await userById.get(c, { id: user_id })
   return row?.organization_id === actor.organization_id ? row : undefined
 }
 

@@ -79,9 +79,9 @@ export class VectorIndex {
     let missing = 0
     for (let from = 0; from < rows.length; from += VECTORS_PAGE) {
       await pause(0)
-      await this.#database.read((c) => {
+      await this.#database.read(async (c) => {
         for (const row of rows.slice(from, from + VECTORS_PAGE)) {
-          const vector = whole.get(c, { id: signs.ids[row] ?? 0 })?.vector
+          const vector = (await whole.get(c, { id: signs.ids[row] ?? 0 }))?.vector
           if (vector) found.push({ seq: signs.seqs[row] ?? 0, score: dot(wanted, vectorOf(vector)) })
           else missing++
         }
@@ -119,8 +119,8 @@ export class VectorIndex {
   async #refresh({ owner, generation }: VectorOwner, signs: Signs): Promise<void> {
     for (;;) {
       const after = signs.count === 0 ? 0 : (signs.ids[signs.count - 1] ?? 0)
-      const rows = await this.#database.read((c) =>
-        signsAfter.all(c, { owner, generation, after, limit: PAGE }),
+      const rows = await this.#database.read(
+        async (c) => await signsAfter.all(c, { owner, generation, after, limit: PAGE }),
       )
       grow(signs, signs.count + rows.length)
       for (const { id, seq, bits } of rows) {

@@ -13,7 +13,11 @@ export interface VectorOwner {
 }
 
 /** The owners with vectors in the scope of a search. */
-export function ownersOf(connection: Connection, actor: Actor, scope: VectorScope): VectorOwner[] {
+export async function ownersOf(
+  connection: Connection,
+  actor: Actor,
+  scope: VectorScope,
+): Promise<VectorOwner[]> {
   let rows = sqlite
     .selectFrom('embeddings')
     .select(['owner', 'model', 'generation', 'dim'])
@@ -21,7 +25,7 @@ export function ownersOf(connection: Connection, actor: Actor, scope: VectorScop
     .where('dim', 'is not', null)
     .where('model', '<>', '')
   if (scope.of === 'passages') {
-    const archives = archivesInScope(connection, actor, scope).map(({ id }) => id)
+    const archives = (await archivesInScope(connection, actor, scope)).map(({ id }) => id)
     rows = rows.where('owner', 'in', archives)
   } else if (scope.of === 'files') {
     const folders = sqlite
@@ -31,5 +35,5 @@ export function ownersOf(connection: Connection, actor: Actor, scope: VectorScop
     rows = rows.where('owner', 'in', folders)
   } else if (scope.agent_id !== undefined) rows = rows.where('owner', '=', scope.agent_id)
   else rows = rows.where('owner', '>=', 'agent-').where('owner', '<', 'agent.')
-  return connection.all(rows).flatMap(({ dim, ...row }) => (dim === null ? [] : [{ ...row, dim }]))
+  return (await connection.all(rows)).flatMap(({ dim, ...row }) => (dim === null ? [] : [{ ...row, dim }]))
 }

@@ -26,7 +26,7 @@ export async function nearestTexts(
   { among, limit }: { among: Among; limit: number },
 ): Promise<number[]> {
   const found: Near[] = []
-  for (const owner of await database.read((c) => ownersOf(c, actor, scope))) {
+  for (const owner of await database.read(async (c) => await ownersOf(c, actor, scope))) {
     const direction = vectors.get(owner.model)
     // A provider that changes the length of its vectors answers nothing that could be compared.
     if (direction?.length !== owner.dim) continue
@@ -47,11 +47,13 @@ export function withoutVector(
   vectors: ReadonlyMap<string, Float32Array>,
   seqs: readonly number[],
 ): Promise<Set<number>> {
-  return database.read((c) => {
-    const owners = ownersOf(c, actor, scope).filter(({ model, dim }) => vectors.get(model)?.length === dim)
+  return database.read(async (c) => {
+    const owners = (await ownersOf(c, actor, scope)).filter(
+      ({ model, dim }) => vectors.get(model)?.length === dim,
+    )
     const embedded = new Set(
-      c
-        .all(
+      (
+        await c.all(
           sqlite
             .selectFrom('vectors')
             .innerJoin('embeddings', (join) =>
@@ -67,7 +69,7 @@ export function withoutVector(
             )
             .where('vectors.seq', 'in', seqs),
         )
-        .map(({ seq }) => seq),
+      ).map(({ seq }) => seq),
     )
     return new Set(seqs.filter((seq) => !embedded.has(seq)))
   })

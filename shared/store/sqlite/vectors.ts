@@ -1,3 +1,4 @@
+import { findEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -99,7 +100,7 @@ export class SqliteVectors implements VectorStore {
 
   async embedMessages(on: boolean): Promise<void> {
     if ((await this.#database.read(embedsMessages)) !== on)
-      await this.#database.write((tx) => setEmbedsMessages(tx, on))
+      await this.#database.write(async (tx) => await setEmbedsMessages(tx, on))
   }
 
   async claim(limits: {
@@ -109,19 +110,19 @@ export class SqliteVectors implements VectorStore {
   }): Promise<EmbeddingBatch | null> {
     if (await this.#database.read(embedsMessages)) await this.#index()
     // Looked for first: nothing is written while nothing waits.
-    if (!(await this.#database.read((c) => this.#due(c, Date.now())))) return null
+    if (!(await this.#database.read(async (c) => await this.#due(c, Date.now())))) return null
     this.#instance.lock()
-    return this.#database.write((tx) => {
+    return this.#database.write(async (tx) => {
       for (;;) {
         const now = Date.now()
-        const row = this.#due(tx, now)
+        const row = await this.#due(tx, now)
         if (!row) return null
-        const texts = textsOf(tx, row, limits)
+        const texts = await textsOf(tx, row, limits)
         if (texts.length > 0) {
-          change(tx, row.owner, { claimed_until: now + limits.claim_ms, claimed_by: this.#instance.id })
+          await change(tx, row.owner, { claimed_until: now + limits.claim_ms, claimed_by: this.#instance.id })
           return batchOf(row, texts)
         }
-        change(tx, row.owner, { waiting: 0 })
+        await change(tx, row.owner, { waiting: 0 })
       }
     })
   }
@@ -131,8 +132,8 @@ export class SqliteVectors implements VectorStore {
     vectors: readonly (Float32Array | null)[],
     problem: string | null = null,
   ): Promise<void> {
-    return this.#database.write((tx) => {
-      const row = present.get(tx, { owner: batch.owner })
+    return this.#database.write(async (tx) => {
+      const row = await present.get(tx, { owner: batch.owner })
       if (!row || row.generation !== batch.generation) return
       const dim = row.dim ?? vectors.find((vector) => vector !== null)?.length ?? null
       const there = isId('agent', batch.owner) ? messageThere : passageThere
@@ -140,15 +141,23 @@ export class SqliteVectors implements VectorStore {
         const vector = vectors[i]
         if (!vector) continue
         if (vector.length !== dim) throw otherDimension(batch, vector.length, dim)
-        if (!there.get(tx, { seq })) continue
+        if (!(await there.get(tx, { seq }))) continue
         const direction = unit(vector)
         const { owner, generation } = batch
-        put.run(tx, { owner, generation, seq, bits: signsOf(direction), vector: bytesOf(direction) })
+        await put.run(tx, { owner, generation, seq, bits: signsOf(direction), vector: bytesOf(direction) })
       }
       if (row.dim === null && dim !== null) tellDimension(tx, batch.owner, dim)
       const done = batch.texts.at(-1)?.seq ?? row.done
       const refused = row.refused + batch.texts.filter((_, i) => !vectors[i]).length
-      change(tx, batch.owner, { dim, done, refused, failures: 0, problem, retry_at: 0, claimed_until: 0 })
+      await change(tx, batch.owner, {
+        dim,
+        done,
+        refused,
+        failures: 0,
+        problem,
+        retry_at: 0,
+        claimed_until: 0,
+      })
     })
   }
 
@@ -167,23 +176,25 @@ export class SqliteVectors implements VectorStore {
 
   async tidy(): Promise<void> {
     const stale = sqlite.selectFrom('embeddings').select(['owner', 'generation']).where('stale', '=', 1)
-    for (const { owner, generation } of await this.#database.read((c) => c.all(stale))) {
+    for (const { owner, generation } of await this.#database.read(async (c) => await c.all(stale))) {
       const old = sqlite
         .selectFrom('vectors')
         .select('id')
         .where('owner', '=', owner)
         .where('generation', '<', generation)
-      await inSlices(this.#database, ROWS, (tx, rows) => {
-        const deleted = tx.run(sqlite.deleteFrom('vectors').where('id', 'in', old.limit(rows)))
+      await inSlices(this.#database, ROWS, async (tx, rows) => {
+        const deleted = await tx.run(sqlite.deleteFrom('vectors').where('id', 'in', old.limit(rows)))
         if (deleted > 0) return true
-        change(tx, owner, { stale: 0 })
+        await change(tx, owner, { stale: 0 })
         return false
       })
     }
   }
 
   models(actor: Actor, scope: VectorScope): Promise<string[]> {
-    return this.#database.read((c) => [...new Set(ownersOf(c, actor, scope).map((owner) => owner.model))])
+    return this.#database.read(async (c) => [
+      ...new Set((await ownersOf(c, actor, scope)).map((owner) => owner.model)),
+    ])
   }
 
   bytes(actor: Actor): Promise<number> {
@@ -192,30 +203,34 @@ export class SqliteVectors implements VectorStore {
       .selectFrom('embeddings')
       .select(sql<number | null>`sum(dim * ${BYTES_OF_A_NUMBER} * ${count})`.as('bytes'))
       .where('organization_id', '=', actor.organization_id)
-    return this.#database.read((c) => c.get(sum)?.bytes ?? 0)
+    return this.#database.read(async (c) => (await c.get(sum))?.bytes ?? 0)
   }
 
   status(actor: Actor, owner: string): Promise<EmbeddingStatus | null> {
-    return this.#database.read((c) => {
-      const row = present.get(c, { owner })
+    return this.#database.read(async (c) => {
+      const row = await present.get(c, { owner })
       if (!row || row.organization_id !== actor.organization_id || row.model === '') return null
       return { model: row.model, dim: row.dim, waiting: row.waiting === 1, problem: row.problem }
     })
   }
 
   /** What is due: what nobody works on, or somebody who is gone. */
-  #due(connection: Connection, now: number) {
-    const isGone = (id: string | null) => id !== null && this.#instance.stateOf(connection, id) === 'dead'
+  async #due(connection: Connection, now: number) {
+    const isGone = async (id: string | null) =>
+      id !== null && (await this.#instance.stateOf(connection, id)) === 'dead'
     return (
-      due.get(connection, { now }) ??
-      taken.all(connection, { now }).find(({ claimed_by }) => isGone(claimed_by))
+      (await due.get(connection, { now })) ??
+      (await findEach(
+        await taken.all(connection, { now }),
+        async ({ claimed_by }) => await isGone(claimed_by),
+      ))
     )
   }
 
   #ofGeneration(batch: EmbeddingBatch, values: Change): Promise<void> {
-    return this.#database.write((tx) => {
-      if (present.get(tx, { owner: batch.owner })?.generation === batch.generation)
-        change(tx, batch.owner, values)
+    return this.#database.write(async (tx) => {
+      if ((await present.get(tx, { owner: batch.owner }))?.generation === batch.generation)
+        await change(tx, batch.owner, values)
     })
   }
 }
@@ -234,22 +249,22 @@ type Change = Partial<{
   claimed_by: string
 }>
 
-function change(tx: Transaction, owner: string, values: Change): void {
-  tx.run(sqlite.updateTable('embeddings').set(values).where('owner', '=', owner))
+async function change(tx: Transaction, owner: string, values: Change): Promise<void> {
+  await tx.run(sqlite.updateTable('embeddings').set(values).where('owner', '=', owner))
 }
 
-function textsOf(
+async function textsOf(
   tx: Transaction,
   row: { owner: string; done: number },
   limits: { texts: number; characters: number },
-): EmbeddingBatch['texts'] {
+): Promise<EmbeddingBatch['texts']> {
   const place = { owner: row.owner, after: row.done, limit: limits.texts }
   const found = isId('agent', row.owner)
-    ? messagesAfter.all(tx, place).map(({ seq, ...message }) => ({
+    ? (await messagesAfter.all(tx, place)).map(({ seq, ...message }) => ({
         seq,
         text: searchText(messageOf(message)),
       }))
-    : passagesAfter.all(tx, place)
+    : await passagesAfter.all(tx, place)
   let characters = 0
   return found.filter(({ text }, i) => (characters += text.length) <= limits.characters || i === 0)
 }
