@@ -1,6 +1,6 @@
 import type { Database } from './database.ts'
-import { indexMessages } from './message-index.ts'
-import { inSlices } from './slices.ts'
+import { indexMessages } from '../sql/message-index.ts'
+import { inSlices } from '../sql/slices.ts'
 
 /** Commits after which new messages are indexed together, and the segments of the indexes are looked at. */
 const COMMITS = 32

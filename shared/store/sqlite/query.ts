@@ -1,7 +1,7 @@
 import type { CompiledQuery } from 'kysely'
 import { DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
-import type { Tables } from './tables.ts'
+import type { Tables } from '../sql/tables.ts'
 
 /** Builds SQL for `Tables`; it has no connection and cannot run anything. */
 export const sqlite = new Kysely<Tables>({

@@ -1,34 +1,34 @@
 import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
-import { SqliteSecrets } from './agent-secrets.ts'
-import { SqliteAgents } from './agents.ts'
-import { finishArchiveDeletions, SqliteArchives } from './archives.ts'
-import { SqliteBatches } from './batches.ts'
-import { SqliteBlocks } from './blocks.ts'
-import { SqliteCompactions } from './compactions.ts'
-import { SqliteConversations } from './conversations.ts'
+import { SqlSecrets } from '../sql/agent-secrets.ts'
+import { SqlAgents } from '../sql/agents.ts'
+import { finishArchiveDeletions, SqlArchives } from '../sql/archives.ts'
+import { SqlBatches } from '../sql/batches.ts'
+import { SqlBlocks } from '../sql/blocks.ts'
+import { SqlCompactions } from '../sql/compactions.ts'
+import { SqlConversations } from '../sql/conversations.ts'
 import { openDatabase } from './database.ts'
-import { SqliteEvents } from './events.ts'
-import { SqliteFiles } from './files.ts'
-import { SqliteFolders } from './folders.ts'
-import { SqliteGroups } from './groups.ts'
-import { SqliteIdentities } from './identities.ts'
-import { SqliteImports } from './imports.ts'
+import { SqlEvents } from '../sql/events.ts'
+import { SqlFiles } from '../sql/files.ts'
+import { SqlFolders } from '../sql/folders.ts'
+import { SqlGroups } from '../sql/groups.ts'
+import { SqlIdentities } from '../sql/identities.ts'
+import { SqlImports } from '../sql/imports.ts'
 import { IndexUpkeep } from './index-upkeep.ts'
-import { Instance } from './instances.ts'
-import { indexMessages } from './message-index.ts'
-import { SqliteMcpServers } from './mcp-servers.ts'
-import { SqliteMessages } from './messages.ts'
-import { SqlitePassages } from './passages.ts'
-import { SqliteRunStreams } from './run-chunks.ts'
-import { SqliteSchedules } from './schedules.ts'
-import { SqliteTools } from './tools.ts'
-import { SqliteTraces } from './traces.ts'
-import { SqliteTurns } from './turns.ts'
-import { SqliteUsers } from './users.ts'
-import { VectorIndex } from './vector-index.ts'
-import { SqliteVectors } from './vectors.ts'
+import { Instance } from '../sql/instances.ts'
+import { indexMessages } from '../sql/message-index.ts'
+import { SqlMcpServers } from '../sql/mcp-servers.ts'
+import { SqlMessages } from '../sql/messages.ts'
+import { SqlPassages } from '../sql/passages.ts'
+import { SqlRunStreams } from '../sql/run-chunks.ts'
+import { SqlSchedules } from '../sql/schedules.ts'
+import { SqlTools } from '../sql/tools.ts'
+import { SqlTraces } from '../sql/traces.ts'
+import { SqlTurns } from '../sql/turns.ts'
+import { SqlUsers } from '../sql/users.ts'
+import { VectorIndex } from '../sql/vector-index.ts'
+import { SqlVectors } from '../sql/vectors.ts'
 
 /** How long the heartbeat of a process that still holds its lock may stand still. */
 const STALE_AFTER_MS = 30_000
@@ -61,37 +61,37 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   })
   const box = new SecretBox({ directory, passphrase: options.encryption_key ?? null })
   const vectorIndex = new VectorIndex(database)
-  const messages = new SqliteMessages(database, () => indexMessages(database), vectorIndex)
-  const events = new SqliteEvents(database)
+  const messages = new SqlMessages(database, () => indexMessages(database), vectorIndex)
+  const events = new SqlEvents(database)
   const upkeep = new IndexUpkeep(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
   })
   return {
-    agents: new SqliteAgents(database, box),
-    secrets: new SqliteSecrets(database, box),
-    blocks: new SqliteBlocks(database),
-    conversations: new SqliteConversations(database, instance),
-    groups: new SqliteGroups(database),
-    identities: new SqliteIdentities(database),
-    archives: new SqliteArchives(database),
-    passages: new SqlitePassages(database, vectorIndex),
-    vectors: new SqliteVectors(database, instance, () => indexMessages(database)),
-    tools: new SqliteTools(database),
-    mcp_servers: new SqliteMcpServers(database, box),
-    imports: new SqliteImports(database, instance, box),
-    folders: new SqliteFolders(database),
-    files: new SqliteFiles(database, instance, vectorIndex),
+    agents: new SqlAgents(database, box),
+    secrets: new SqlSecrets(database, box),
+    blocks: new SqlBlocks(database),
+    conversations: new SqlConversations(database, instance),
+    groups: new SqlGroups(database),
+    identities: new SqlIdentities(database),
+    archives: new SqlArchives(database),
+    passages: new SqlPassages(database, vectorIndex),
+    vectors: new SqlVectors(database, instance, () => indexMessages(database)),
+    tools: new SqlTools(database),
+    mcp_servers: new SqlMcpServers(database, box),
+    imports: new SqlImports(database, instance, box),
+    folders: new SqlFolders(database),
+    files: new SqlFiles(database, instance, vectorIndex),
     messages,
-    turns: new SqliteTurns(database, instance),
-    batches: new SqliteBatches(database, instance),
-    compactions: new SqliteCompactions(database, instance),
-    streams: new SqliteRunStreams(database, instance),
-    schedules: new SqliteSchedules(database, instance),
-    traces: new SqliteTraces(database),
+    turns: new SqlTurns(database, instance),
+    batches: new SqlBatches(database, instance),
+    compactions: new SqlCompactions(database, instance),
+    streams: new SqlRunStreams(database, instance),
+    schedules: new SqlSchedules(database, instance),
+    traces: new SqlTraces(database),
     events,
-    users: new SqliteUsers(database),
+    users: new SqlUsers(database),
     async ready() {
       await database.check()
       instance.check()

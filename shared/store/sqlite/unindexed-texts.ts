@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { Connection } from './query.ts'
-import type { Match } from './ranking.ts'
+import type { Match } from '../sql/ranking.ts'
 
 /** A text that is not in the full-text index yet. */
 export interface UnindexedText extends Match {

@@ -1,0 +1,53 @@
+import { flatMapEach } from '../each.ts'
+import { sql } from 'kysely'
+import type { UncalledRun } from '../../core/ports/turn-store.ts'
+import type { Database } from './database.ts'
+import type { Instance } from './instances.ts'
+import { query, db } from './query.ts'
+import { readRun } from './runs.ts'
+
+/** After this time nobody waits for a callback any more, in milliseconds. */
+const TOO_LATE_MS = 24 * 3_600_000
+
+/** In the words of the index `runs_to_call`, which holds next to nothing. */
+const TO_CALL = sql<boolean>`completed_at is not null and json_extract(data, '$.callback_url') is not null
+  and json_extract(data, '$.callback_sent_at') is null`
+
+const runsToCall = query<{ since: string }>()((p) =>
+  db
+    .selectFrom('runs')
+    .select(['id', 'organization_id', 'instance_id'])
+    .where(TO_CALL)
+    .where('completed_at', '>', p.since)
+    .limit(100),
+)
+const claim = query<{ id: string; holder: string; instance: string }>()((p) =>
+  db
+    .updateTable('runs')
+    .set({ instance_id: p.instance })
+    .where('id', '=', p.id)
+    .where('instance_id', '=', p.holder)
+    .where(TO_CALL),
+)
+
+/** Takes over the callbacks of ended runs whose process died before it called; each is handed to one process. */
+export async function takeUncalled(database: Database, instance: Instance): Promise<UncalledRun[]> {
+  const since = new Date(Date.now() - TOO_LATE_MS).toISOString()
+  const left = await database.read(
+    async (c) =>
+      await flatMapEach(await runsToCall.all(c, { since }), async ({ instance_id: holder, ...run }) => {
+        if (holder === null || holder === instance.id) return []
+        return (await instance.stateOf(c, holder)) === 'dead' ? [{ ...run, holder }] : []
+      }),
+  )
+  if (left.length === 0) return []
+  return await database.write(async (tx) => {
+    instance.lock()
+    await instance.register(tx)
+    return await flatMapEach(left, async ({ id, holder, organization_id }) => {
+      if ((await claim.run(tx, { id, holder, instance: instance.id })).changes === 0) return []
+      const run = await readRun(tx, { user_id: '', organization_id }, id)
+      return run ? [{ run, organization_id }] : []
+    })
+  })
+}

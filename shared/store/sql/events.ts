@@ -1,0 +1,177 @@
+import type { Actor } from '../../core/ports/actor.ts'
+import type { EventStore } from '../../core/ports/event-store.ts'
+import type { Event, EventType } from '../../schema/event.ts'
+import { pause } from '../pause.ts'
+import type { Database } from './database.ts'
+import type { Connection } from './query.ts'
+import { query, db } from './query.ts'
+
+/** How often commits of other processes are looked for while somebody watches. */
+const POLL_MS = 50
+/** Events read at once; a slow reader holds back only itself. */
+const BATCH = 500
+/** Retention: events older than this go, but never the newest thousands. */
+const KEEP_DAYS = 7
+const KEEP_NEWEST = 10_000
+
+const newest = query<object>()(() => db.selectFrom('events').select((eb) => eb.fn.max('id').as('id')))
+const oldest = query<object>()(() => db.selectFrom('events').select((eb) => eb.fn.min('id').as('id')))
+const following = query<{ org: string; after: number }>()((p) =>
+  db
+    .selectFrom('events')
+    .select(['id', 'type', 'object_id', 'agent_id', 'date'])
+    .where('organization_id', '=', p.org)
+    .where('id', '>', p.after)
+    .orderBy('id')
+    .limit(BATCH),
+)
+
+/** The events feed: rows written with each change, tailed through a connection of its own while somebody watches. */
+export class SqlEvents implements EventStore {
+  readonly #database: Database
+  readonly #watchers = new Set<() => void>()
+  #connection: Connection | null = null
+  #stopListening: (() => void) | null = null
+  #timer: NodeJS.Timeout | null = null
+  #dataVersion: unknown = null
+  #problem: unknown = null
+  #closed = false
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  reaches(after: number): Promise<boolean> {
+    return this.#database.read(
+      async (c) =>
+        after <= ((await newest.get(c, {}))?.id ?? 0) && after >= ((await oldest.get(c, {}))?.id ?? 0) - 1,
+    )
+  }
+
+  lastId(): Promise<number> {
+    return this.#database.read(async (c) => (await newest.get(c, {}))?.id ?? 0)
+  }
+
+  async *watch(actor: Actor, after: number, { signal }: { signal: AbortSignal }): AsyncGenerator<Event> {
+    let pending = true
+    let wake = () => {}
+    const changed = () => {
+      pending = true
+      wake()
+    }
+    this.#add(changed)
+    signal.addEventListener('abort', changed)
+    try {
+      let last = after
+      while (!signal.aborted && !this.#closed) {
+        if (!pending) {
+          await new Promise<void>((resolve) => {
+            wake = resolve
+            // It may have changed before this promise was made.
+            if (pending || signal.aborted) resolve()
+          })
+          continue
+        }
+        if (this.#problem !== null) throw this.#problem
+        pending = false
+        const rows = await this.#database.read(
+          async (c) => await following.all(c, { org: actor.organization_id, after: last }),
+        )
+        if (rows.length === BATCH) pending = true
+        for (const row of rows) {
+          if (signal.aborted) return
+          last = row.id
+          yield { ...row, type: row.type as EventType }
+        }
+      }
+    } finally {
+      signal.removeEventListener('abort', changed)
+      this.#remove(changed)
+    }
+  }
+
+  onChange(listener: () => void): () => void {
+    // Several listeners may be one function.
+    const changed = () => listener()
+    this.#add(changed)
+    return () => this.#remove(changed)
+  }
+
+  /** Drops events past their retention, a few at a time, until there are none or the store is closed. */
+  async prune(): Promise<void> {
+    const before = new Date(Date.now() - KEEP_DAYS * 86_400_000).toISOString()
+    while (!this.#closed) {
+      // Looked at first without the lock: at nearly every start there is nothing to do.
+      const [ids, limit] = await this.#database.read(async (c) => {
+        const limit = ((await newest.get(c, {}))?.id ?? 0) - KEEP_NEWEST
+        const old = db.selectFrom('events').select('id').where('id', '<=', limit).where('date', '<', before)
+        return [(await c.all(old.orderBy('id').limit(1000))).map((row) => row.id), limit] as const
+      })
+      const [first] = ids
+      const last = ids.at(-1)
+      if (first === undefined || last === undefined || limit <= 0) return
+      await this.#database.write(
+        async (tx) =>
+          await tx.run(
+            db
+              .deleteFrom('events')
+              .where('id', '>=', first)
+              .where('id', '<=', last)
+              .where('date', '<', before),
+          ),
+      )
+      await pause(0)
+    }
+  }
+
+  /** Ends every watch. */
+  close(): void {
+    this.#closed = true
+    for (const changed of this.#watchers) changed()
+    this.#stop()
+  }
+
+  #add(changed: () => void): void {
+    this.#watchers.add(changed)
+    if (this.#timer || this.#closed) return
+    this.#connection = this.#database.openReader()
+    this.#dataVersion = this.#readDataVersion(this.#connection)
+    this.#problem = null
+    this.#stopListening = this.#database.onEvents(() => this.#wakeAll())
+    this.#timer = setInterval(() => this.#poll(), POLL_MS).unref()
+  }
+
+  #remove(changed: () => void): void {
+    this.#watchers.delete(changed)
+    if (this.#watchers.size === 0) this.#stop()
+  }
+
+  #stop(): void {
+    if (this.#timer) clearInterval(this.#timer)
+    this.#timer = null
+    this.#stopListening?.()
+    this.#stopListening = null
+    this.#connection?.close()
+    this.#connection = null
+  }
+
+  #poll(): void {
+    if (!this.#connection) return
+    try {
+      const version = this.#readDataVersion(this.#connection)
+      if (version === this.#dataVersion) return
+      this.#dataVersion = version
+    } catch (error) {
+      this.#problem = error
+    }
+    this.#wakeAll()
+  }
+
+  #wakeAll(): void {
+    for (const changed of this.#watchers) changed()
+  }
+
+  #readDataVersion(connection: Connection): unknown {
+    return connection.statement('PRAGMA data_version').get()?.['data_version']
+  }
+}

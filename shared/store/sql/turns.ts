@@ -1,0 +1,587 @@
+import type { Actor } from '../../core/ports/actor.ts'
+import { approvalPending, missingReturns, pendingApproval } from '../../core/ports/open-calls.ts'
+import type { RunFilter, StepFilter } from '../../core/ports/run-store.ts'
+import type {
+  BlockConflict,
+  Committed,
+  CommitStep,
+  ConversationContext,
+  FinishRun,
+  OpenedTurn,
+  OpenTurn,
+  TakenOver,
+  TurnStore,
+  UncalledRun,
+} from '../../core/ports/turn-store.ts'
+import type { Agent } from '../../schema/agent.ts'
+import { AppError, isAppError } from '../../schema/errors.ts'
+import type { StoredMessage } from '../../schema/message.ts'
+import type { Page } from '../../schema/page.ts'
+import type { Run, Step } from '../../schema/run.ts'
+import { takeUncalled } from './callbacks.ts'
+import { agentOfRow, readAgentRow, tagsOfAgent } from './agent-rows.ts'
+import {
+  compactedContext,
+  contextUsageOf,
+  dropFromContext,
+  putCompaction,
+  saveContextUsage,
+} from './compactions.ts'
+import { cutContext, messagesOfSeqs, rememberContext, replaceContext } from './context-cuts.ts'
+import { blocksInConversation } from './conversation-blocks.ts'
+import { agentSeenBy, readConversationRow } from './conversation-rows.ts'
+import { withDirectories } from './file-links.ts'
+import { appendMessages, ContextCache, readContext, readLongContext, rewriteText } from './context.ts'
+import type { Database, Transaction } from './database.ts'
+import type { Instance } from './instances.ts'
+import { takeOver } from './lease.ts'
+import { archivalSummary, insertPassages } from './passage-rows.ts'
+import type { Connection } from './query.ts'
+import { freeConversationOf, interruptedRuns, recover } from './recovery.ts'
+import { beginHistory, clearContext, deleteMessages, keepFirst, newestSeq, newestShared } from './reset.ts'
+import { appendChunks, keepOtids, refuseRepetition } from './run-chunks.ts'
+import {
+  type CallbackOutcome,
+  cancelRequests,
+  deleteRun,
+  readStep,
+  requestCancel,
+  saveCallback,
+  updateStep,
+} from './run-changes.ts'
+import { failRun, insertRun, insertStep, json, readRun, readRuns, readSteps } from './runs.ts'
+import { applyEdits } from './step-edits.ts'
+import { holdRun, madeProgress, readInterrupted } from './take-over.ts'
+import {
+  type Conversation,
+  conversationById,
+  finishAgent,
+  finishRun,
+  firstInContext,
+  rowOf,
+  storedCount,
+  updateConversation,
+} from './turn-queries.ts'
+import { toolsOfAgent } from './tools.ts'
+import { TraceWriter } from './traces.ts'
+
+/**
+ * Turns of conversations, two write transactions for a plain one. The messages of an opened turn's context are shared
+ * with later turns: read them, never change them.
+ */
+export class SqlTurns implements TurnStore {
+  readonly #database: Database
+  readonly #instance: Instance
+  readonly #contexts = new ContextCache()
+  readonly #traces = new TraceWriter()
+
+  constructor(database: Database, instance: Instance) {
+    this.#database = database
+    this.#instance = instance
+  }
+
+  async open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn> {
+    const planned = await this.#plan(actor, turn)
+    const begin = async (tx: Transaction): Promise<OpenedTurn> => {
+      this.#instance.lock()
+      const conversation = await readConversationRow(tx, actor, turn.conversation_id)
+      const row = conversation && (await readAgentRow(tx, actor, conversation.agent_id))
+      if (!conversation || !row || row.id !== turn.run.agent_id) throw noConversation(turn)
+      if (turn.otids) await refuseRepetition(tx, actor, conversation.id, turn.otids)
+      if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
+      await this.#instance.register(tx)
+      const edited = turn.edit
+        ? await this.#edit(tx, actor, conversation, turn.edit.message_id, planned)
+        : null
+      const agent = agentOfRow(row)
+      const opened = await this.#begin(tx, actor, edited?.conversation ?? conversation, agent, {
+        run_id: turn.run.id,
+        messages: turn.messages,
+        now: turn.run.created_at,
+        // What answers a request for approval needs the request before it.
+        autoclear: agent.message_buffer_autoclear && turn.approval === undefined,
+        approval: turn.approval ?? null,
+        ...(edited ? { context: edited.context } : {}),
+      })
+      await insertRun(tx, actor, turn.run, {
+        conversation_id: conversation.id,
+        instance_id: this.#instance.id,
+        stream: Number(turn.recorded ?? false),
+        resume: json(turn.resume ?? null),
+      })
+      if (turn.otids) await keepOtids(tx, conversation.id, turn.otids, turn.run.id)
+      await tx.event(actor, 'run.created', turn.run.id, row.id)
+      return opened
+    }
+    if (!turn.early) return await this.#database.write(begin)
+    const { value, durable } = await this.#database.writeEarly(begin)
+    return { ...value, durable }
+  }
+
+  takeOver(run_id: string, { max_attempts }: { max_attempts: number }): Promise<TakenOver | null> {
+    return this.#database.write(async (tx) => {
+      this.#instance.lock()
+      const isGone = async (holder: string | null) =>
+        holder === this.#instance.id
+          ? !this.#instance.holds(run_id)
+          : holder === null || (await this.#instance.stateOf(tx, holder)) !== 'alive'
+      const found = await readInterrupted(tx, run_id, { max_attempts, isGone })
+      if (!found) return null
+      if (found === 'given up') {
+        await freeConversationOf(tx, run_id)
+        return null
+      }
+      const { actor, conversation_id, ...left } = found
+      const conversation = await conversationById.get(tx, { id: conversation_id, org: actor.organization_id })
+      const row = conversation && (await readAgentRow(tx, actor, conversation.agent_id))
+      if (!conversation || !row || conversation.run_id !== run_id) {
+        // Its conversation went on without it, or is gone.
+        await failRun(tx, run_id)
+        return null
+      }
+      await this.#instance.register(tx)
+      await holdRun(tx, run_id, this.#instance.id)
+      const opened = await this.#begin(tx, actor, conversation, agentOfRow(row), {
+        run_id,
+        messages: [],
+        now: new Date().toISOString(),
+        autoclear: false,
+      })
+      return { ...left, conversation_id, organization_id: actor.organization_id, opened }
+    })
+  }
+
+  takeUncalled(): Promise<UncalledRun[]> {
+    return takeUncalled(this.#database, this.#instance)
+  }
+
+  interrupted(): Promise<string[]> {
+    return interruptedRuns(this.#database, this.#instance)
+  }
+
+  /** Gives the conversation to a run of this instance and reads what its turn begins with. */
+  async #begin(
+    tx: Transaction,
+    actor: Actor,
+    conversation: Conversation,
+    agentRow: ReturnType<typeof agentOfRow>,
+    turn: {
+      run_id: string
+      messages: readonly StoredMessage[]
+      now: string
+      autoclear: boolean
+      /** The request for approval that is answered, null when none is; absent when it does not matter. */
+      approval?: string | null
+      /** What is in context, when that has just been changed. */
+      context?: readonly StoredMessage[]
+    },
+  ): Promise<OpenedTurn> {
+    const known = turn.context ?? this.#contexts.get(conversation.id, conversation.context_version)
+    const whole = known ?? (await readContext(tx, actor, conversation.id))
+    if (turn.approval !== undefined) checkApproval(whole, turn.approval)
+    const cleared = turn.autoclear && whole.length > 1
+    if (cleared) await keepFirst(tx, conversation.id)
+    const before = cleared ? whole.slice(0, 1) : whole
+    const healed = missingReturns(before, conversation.id, turn.now)
+    const added = await appendMessages(tx, actor, conversation.id, conversation.context_end, [
+      ...healed,
+      ...turn.messages,
+    ])
+    const context = before.concat(added)
+    const epoch = conversation.epoch + 1
+    const version = conversation.context_version + 1
+    await updateConversation.run(tx, {
+      id: conversation.id,
+      epoch,
+      run: turn.run_id,
+      instance: this.#instance.id,
+      version,
+      length: before.length + added.length,
+      end: conversation.context_end + added.length,
+      count: conversation.message_count + added.length,
+      ...(turn.messages.length > 0 ? { message_at: turn.now } : {}),
+    })
+    const scope = { agent_id: agentRow.id, conversation_id: conversation.id }
+    const agent: Agent = {
+      ...agentSeenBy(conversation, agentRow),
+      blocks: await blocksInConversation(tx, actor, scope),
+      tools: await toolsOfAgent(tx, actor, agentRow.id),
+      tags: await tagsOfAgent(tx, actor, agentRow.id),
+      message_ids: context.map((message) => message.id),
+      ...(await withDirectories(tx, actor, agentRow.id)),
+    }
+    const stored = (await storedCount.get(tx, { agent: agentRow.id, org: actor.organization_id }))?.n ?? 0
+    tx.alongside(
+      () => {
+        this.#contexts.set(conversation.id, version, context)
+        this.#instance.leaseTaken(turn.run_id)
+      },
+      () => {
+        this.#contexts.delete(conversation.id)
+        this.#instance.leaseReleased(turn.run_id)
+      },
+    )
+    return {
+      agent,
+      epoch,
+      context: context.slice(),
+      context_usage: cleared || turn.context ? null : contextUsageOf(conversation),
+      added: added.length,
+      recall_count: stored - context.length,
+      archival: await archivalSummary(tx, actor, agentRow.id),
+    }
+  }
+
+  async commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict> {
+    try {
+      if (!step.early || step.finish)
+        return await this.#database.write(async (tx) => await this.#commit(tx, actor, step))
+      const { value, durable } = await this.#database.writeEarly(
+        async (tx) => await this.#commit(tx, actor, step),
+      )
+      return value.status === 'committed' ? { ...value, durable } : value
+    } catch (error) {
+      // A turn that could not even be closed (a full disk) must not hold its conversation until the process ends:
+      // its caller may try again, until another turn takes over.
+      if (step.finish || isAppError(error, 'lease_lost')) this.#instance.leaseReleased(step.run_id)
+      throw error
+    }
+  }
+
+  answerApproval(
+    actor: Actor,
+    { agent_id, conversation_id, approval }: { agent_id: string; conversation_id: string; approval: string },
+    messages: readonly StoredMessage[],
+  ): Promise<void> {
+    return this.#database.write(async (tx) => {
+      const conversation = await this.#existing(tx, actor, agent_id, conversation_id)
+      if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
+      checkApproval(await readContext(tx, actor, conversation_id), approval)
+      await appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
+      await updateConversation.run(tx, {
+        ...rowOf(conversation),
+        run: null,
+        instance: null,
+        version: conversation.context_version + 1,
+        length: conversation.context_length + messages.length,
+        end: conversation.context_end + messages.length,
+        count: conversation.message_count + messages.length,
+      })
+      await tx.event(actor, 'agent.updated', agent_id, agent_id)
+    })
+  }
+
+  recover(): Promise<string[]> {
+    return recover(this.#database, this.#instance)
+  }
+
+  getRun(actor: Actor, run_id: string): Promise<Run | null> {
+    return this.#database.read(async (c) => await readRun(c, actor, run_id))
+  }
+
+  listRuns(actor: Actor, filter: RunFilter, page: Page): Promise<Run[]> {
+    return this.#database.read(async (c) => await readRuns(c, actor, filter, page))
+  }
+
+  deleteRun(actor: Actor, run_id: string): Promise<boolean> {
+    return this.#database.write(async (tx) => await deleteRun(tx, actor, run_id))
+  }
+
+  saveCallback(actor: Actor, run_id: string, outcome: CallbackOutcome): Promise<void> {
+    return this.#database.write(async (tx) => await saveCallback(tx, actor, run_id, outcome))
+  }
+
+  requestCancel(actor: Actor, run_id: string): Promise<boolean> {
+    return this.#database.write(async (tx) => await requestCancel(tx, actor, run_id))
+  }
+
+  cancelRequests(): Promise<string[]> {
+    return this.#database.read(async (c) => await cancelRequests(c, this.#instance.id, this.#runsHeld()))
+  }
+
+  /** An instance holds files that it reads, too. */
+  #runsHeld(): string[] {
+    return this.#instance.held().filter((id) => id.startsWith('run-'))
+  }
+
+  listSteps(actor: Actor, filter: StepFilter, page: Page): Promise<Step[]> {
+    return this.#database.read(async (c) => await readSteps(c, actor, filter, page))
+  }
+
+  getStep(actor: Actor, step_id: string): Promise<Step | null> {
+    return this.#database.read(async (c) => await readStep(c, actor, step_id))
+  }
+
+  updateStep(actor: Actor, step_id: string, patch: Pick<Step, 'feedback' | 'tags'>): Promise<Step | null> {
+    return this.#database.write(async (tx) => await updateStep(tx, actor, step_id, patch))
+  }
+
+  async getContext(
+    actor: Actor,
+    agent_id: string,
+    conversation_id: string,
+  ): Promise<ConversationContext | null> {
+    await this.#readAhead(actor, conversation_id)
+    return this.#database.read(async (c) => {
+      const conversation = await readConversationRow(c, actor, conversation_id)
+      const row = await readAgentRow(c, actor, agent_id)
+      if (!row || conversation?.agent_id !== agent_id) return null
+      const known = this.#contexts.get(conversation_id, conversation.context_version)
+      const context = known ? [...known] : await readContext(c, actor, conversation_id)
+      const stored = (await storedCount.get(c, { agent: agent_id, org: actor.organization_id }))?.n ?? 0
+      const archival = await archivalSummary(c, actor, agent_id)
+      const agent: Agent = {
+        ...agentSeenBy(conversation, agentOfRow(row)),
+        blocks: await blocksInConversation(c, actor, { agent_id, conversation_id }),
+        tools: await toolsOfAgent(c, actor, agent_id),
+        tags: await tagsOfAgent(c, actor, agent_id),
+        message_ids: context.map((message) => message.id),
+        ...(await withDirectories(c, actor, agent_id)),
+      }
+      const context_usage = contextUsageOf(conversation)
+      return { agent, context, context_usage, recall_count: stored - context.length, archival }
+    })
+  }
+
+  setSystem(actor: Actor, agent_id: string, conversation_id: string, text: string): Promise<void> {
+    return this.#database.write(async (tx) => {
+      const conversation = await this.#existing(tx, actor, agent_id, conversation_id)
+      const first = await firstInContext.get(tx, { id: conversation_id, org: actor.organization_id })
+      if (!first) return
+      await rewriteText(tx, actor, conversation_id, first.id, text)
+      await updateConversation.run(tx, {
+        ...rowOf(conversation),
+        version: conversation.context_version + 1,
+      })
+    })
+  }
+
+  async reset(
+    actor: Actor,
+    agent_id: string,
+    conversation_id: string,
+    system: StoredMessage,
+    more: readonly StoredMessage[] = [],
+  ): Promise<void> {
+    const messages = [system, ...more]
+    const gone = await this.#database.write(async (tx) => {
+      const conversation = await this.#existing(tx, actor, agent_id, conversation_id)
+      if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
+      await clearContext(tx, conversation_id)
+      const newest = await newestSeq(tx, conversation_id)
+      const shared = await newestShared(tx, agent_id, conversation_id)
+      await beginHistory(tx, conversation_id, newest)
+      await appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
+      await updateConversation.run(tx, {
+        ...rowOf(conversation),
+        // A turn that was taken over must not write into the new beginning.
+        epoch: conversation.epoch + 1,
+        run: null,
+        instance: null,
+        version: conversation.context_version + 1,
+        length: messages.length,
+        end: conversation.context_end + messages.length,
+        count: messages.length,
+      })
+      const type = conversation_id === agent_id ? 'agent.updated' : 'conversation.updated'
+      await tx.event(actor, type, conversation_id, agent_id)
+      return { after: shared, up_to: newest }
+    })
+    await deleteMessages(this.#database, conversation_id, gone)
+  }
+
+  /** Puts a long context into the cache without holding up others. */
+  async #readAhead(actor: Actor, conversation_id: string): Promise<void> {
+    if (this.#contexts.has(conversation_id)) return
+    const read = await readLongContext(this.#database, actor, conversation_id)
+    if (read) this.#contexts.set(conversation_id, read.version, read.messages)
+  }
+
+  /** A long context that is not in the cache is read before the lock is taken, not under it. */
+  async #plan(actor: Actor, turn: OpenTurn): Promise<PlannedEdit | undefined> {
+    // Nearly always it is as it was left here; what another process made of it is then read under the lock.
+    if (!turn.edit && this.#contexts.has(turn.conversation_id)) return
+    if (!turn.edit) await this.#readAhead(actor, turn.conversation_id)
+    return this.#database.read(async (c) => {
+      const conversation = await readConversationRow(c, actor, turn.conversation_id)
+      if (conversation && turn.edit) return await this.#planEdit(c, actor, conversation, turn.edit.message_id)
+      if (!conversation || this.#contexts.get(conversation.id, conversation.context_version)) return
+      const context = await readContext(c, actor, conversation.id)
+      this.#contexts.set(conversation.id, conversation.context_version, context)
+    })
+  }
+
+  /** The context that an edit begins from, with its messages, so that the write need not read a long one. */
+  async #planEdit(
+    c: Connection,
+    actor: Actor,
+    conversation: Conversation,
+    message_id: string,
+  ): Promise<PlannedEdit> {
+    const seqs = await cutContext(c, actor, conversation, { message_id, end: 'before' })
+    return { version: conversation.context_version, seqs, context: messagesOfSeqs(c, actor, seqs) }
+  }
+
+  async #edit(
+    tx: Transaction,
+    actor: Actor,
+    conversation: Conversation,
+    message_id: string,
+    planned: PlannedEdit | undefined,
+  ): Promise<{ conversation: Conversation; context: readonly StoredMessage[] }> {
+    const plan =
+      planned?.version === conversation.context_version
+        ? planned
+        : await this.#planEdit(tx, actor, conversation, message_id)
+    await rememberContext(tx, actor, conversation.id)
+    const { length, end } = await replaceContext(tx, actor, conversation, plan.seqs)
+    return {
+      conversation: { ...conversation, context_length: length, context_end: end },
+      context: plan.context,
+    }
+  }
+
+  async #existing(
+    tx: Transaction,
+    actor: Actor,
+    agent_id: string,
+    conversation_id: string,
+  ): Promise<Conversation> {
+    const conversation = await readConversationRow(tx, actor, conversation_id)
+    if (conversation?.agent_id === agent_id) return conversation
+    throw noConversation({ conversation_id, run: { agent_id } })
+  }
+
+  async #commit(
+    tx: Transaction,
+    actor: Actor,
+    step: CommitStep,
+  ): Promise<{ status: 'committed' } | BlockConflict> {
+    const conversation = await conversationById.get(tx, {
+      id: step.conversation_id,
+      org: actor.organization_id,
+    })
+    if (
+      !conversation ||
+      conversation.agent_id !== step.agent_id ||
+      conversation.epoch !== step.epoch ||
+      conversation.run_id !== step.run_id ||
+      conversation.instance_id !== this.#instance.id
+    ) {
+      throw new AppError(
+        'lease_lost',
+        `The run '${step.run_id}' no longer holds its conversation: it was taken over while this process did not ` +
+          'answer, it has ended, or the agent was deleted. Nothing of this step was written; send the message again.',
+        { data: { run_id: step.run_id } },
+      )
+    }
+    const { agent_id, run_id } = step
+    const conflict = await applyEdits(tx, actor, step.block_edits, {
+      agent_id,
+      conversation_id: conversation.id,
+      run_id,
+    })
+    if (conflict) return conflict
+    await insertPassages(tx, actor, agent_id, step.passages ?? [])
+
+    const added = await appendMessages(tx, actor, conversation.id, conversation.context_end, step.messages)
+    const system = step.system
+      ? await rewriteText(tx, actor, conversation.id, step.system.message_id, step.system.text)
+      : null
+    if (step.step) await insertStep(tx, actor, step.step)
+    if (step.step && step.trace) await this.#traces.add(tx, actor, conversation.id, step.step.id, step.trace)
+    if (step.chunks) {
+      await appendChunks(tx, step.run_id, step.chunks)
+      await madeProgress(tx, step.run_id)
+    }
+    const compacted = step.compaction ? await putCompaction(tx, actor, conversation, step.compaction) : null
+    const dropped = await dropFromContext(tx, actor, conversation.id, step.drop ?? [])
+    if (step.finish) await this.#finish(tx, actor, step, step.finish)
+    const changed = added.length > 0 || system !== null || compacted !== null || dropped > 0
+    const version = conversation.context_version + Number(changed)
+    const summaries = Number(compacted !== null)
+    const removed = dropped + (compacted?.removed ?? 0)
+    if (changed || step.finish) {
+      await updateConversation.run(tx, {
+        id: conversation.id,
+        epoch: conversation.epoch,
+        run: step.finish ? null : step.run_id,
+        instance: step.finish ? null : this.#instance.id,
+        version,
+        length: conversation.context_length + added.length + summaries - removed,
+        end: conversation.context_end + added.length,
+        count: conversation.message_count + added.length + summaries,
+        ...(step.finish ? { completed_at: step.finish.completed_at } : {}),
+      })
+    }
+    if (step.context_usage) await saveContextUsage(tx, conversation.id, step.context_usage, version)
+    const known = changed ? this.#contexts.get(conversation.id, conversation.context_version) : null
+    const { compaction, drop } = step
+    tx.alongside(
+      () => {
+        if (known) {
+          const grown = replaced(known, system).concat(added)
+          const left = drop ? grown.filter((message) => !drop.includes(message.id)) : grown
+          const context =
+            compaction && compacted ? compactedContext(left, compaction.through, compacted.stored) : left
+          this.#contexts.set(conversation.id, version, context)
+        }
+        if (step.finish) this.#instance.leaseReleased(step.run_id)
+      },
+      // A turn that could not be closed stays given up: the next one takes its conversation over.
+      () => this.#contexts.delete(conversation.id),
+    )
+    return { status: 'committed' }
+  }
+
+  async #finish(tx: Transaction, actor: Actor, step: CommitStep, finish: FinishRun): Promise<void> {
+    await finishRun.run(tx, {
+      id: step.run_id,
+      status: finish.status,
+      stop: finish.stop_reason,
+      at: finish.completed_at,
+      ttft: finish.ttft_ns,
+      duration: finish.total_duration_ns,
+      metadata: json(finish.metadata),
+    })
+    await finishAgent.run(tx, {
+      id: step.agent_id,
+      at: finish.completed_at,
+      ms: Math.round(finish.total_duration_ns / 1e6),
+      stop: finish.stop_reason,
+    })
+    await tx.event(actor, 'run.updated', step.run_id, step.agent_id)
+  }
+
+  /** Fails the run that holds the conversation if its process is gone; throws `conversation_busy` if it is not. */
+  async #takeOver(tx: Transaction, conversation: Conversation, run_id: string): Promise<void> {
+    await takeOver(tx, this.#instance, { run_id, instance_id: conversation.instance_id })
+  }
+}
+
+interface PlannedEdit {
+  /** Of the context it was planned for. */
+  version: number
+  seqs: number[]
+  context: StoredMessage[]
+}
+
+function replaced(
+  messages: readonly StoredMessage[],
+  system: StoredMessage | null,
+): readonly StoredMessage[] {
+  return system ? messages.map((message) => (message.id === system.id ? system : message)) : messages
+}
+
+function noConversation(turn: { conversation_id: string; run: { agent_id: string } }): AppError {
+  const of =
+    turn.conversation_id === turn.run.agent_id ? '' : `conversation '${turn.conversation_id}' of the `
+  return new AppError('not_found', `There is no ${of}agent '${turn.run.agent_id}'.`)
+}
+
+function checkApproval(context: readonly StoredMessage[], answered: string | null): void {
+  const pending = pendingApproval(context)
+  if (pending && pending.id !== answered) throw approvalPending(pending)
+  if (!pending && answered !== null)
+    throw new AppError('conflict', `the request for approval '${answered}' was answered in the meantime`)
+}
