@@ -55,16 +55,16 @@ const BEGINNING = /^[\p{L}\p{N}]{3,}$/u
  * What `find` answers for each term; a word that is nowhere is looked for as the beginning of others, so that a name
  * half typed finds it.
  */
-export function findTerms<Found>(
+export async function findTerms<Found>(
   terms: readonly Term[],
-  find: (terms: readonly Term[]) => Found[][],
-): Found[][] {
-  const found = find(terms)
+  find: (terms: readonly Term[]) => Promise<Found[][]>,
+): Promise<Found[][]> {
+  const found = await find(terms)
   const nowhere = terms.flatMap((term, i) =>
     found[i]?.length === 0 && !term.prefix && BEGINNING.test(term.words) ? [{ term, i }] : [],
   )
   if (nowhere.length === 0) return found
-  const more = find(nowhere.map(({ term }) => ({ ...term, prefix: true })))
+  const more = await find(nowhere.map(({ term }) => ({ ...term, prefix: true })))
   for (const [at, { i }] of nowhere.entries()) found[i] = more[at] ?? []
   return found
 }

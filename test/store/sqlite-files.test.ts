@@ -3,6 +3,7 @@ import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { sql } from 'kysely'
 import { backUp } from '../../shared/store/sqlite/backup.ts'
 import { openDatabase } from '../../shared/store/sqlite/database.ts'
 import { fileSystemOf, fuseKind, isShared, refuseShared } from '../../shared/store/sqlite/file-system.ts'
@@ -131,18 +132,22 @@ describe('the files of SqliteStore', () => {
 
   it('are flushed to the disk itself, also where the system would not', async () => {
     const database = await openDatabase({ directory: root, version: '1.0.0' })
-    const flags = await database.write((tx) =>
-      ['fullfsync', 'checkpoint_fullfsync'].map((name) => tx.statement(`PRAGMA ${name}`).get()?.[name]),
+    const flags = await database.write(async (tx) => [
+      await tx.get(sql`PRAGMA fullfsync`),
+      await tx.get(sql`PRAGMA checkpoint_fullfsync`),
+    ])
+    assert.deepEqual(
+      flags.map((flag) => ({ ...(flag as object) })),
+      [{ fullfsync: 1 }, { checkpoint_fullfsync: 1 }],
     )
-    assert.deepEqual(flags, [1, 1])
     await database.close()
   })
 
   it('whose log is gone when it is flushed: nothing is acknowledged, early or not', async () => {
     const first = await openDatabase({ directory: root, version: '1.0.0' })
-    await first.write((tx) => tx.statement('SELECT 1').get())
+    await first.write((tx) => tx.get(sql`select 1`))
     const database = await openDatabase({ directory: root, version: '1.0.0' })
-    await database.read((c) => c.statement('SELECT count(*) FROM agents').get())
+    await database.read((c) => c.get(sql`select count(*) from agents`))
     const log = join(root, 'loci.db-wal')
     await rename(log, `${log}.away`)
     const gone = { code: 'store_unavailable' }

@@ -133,7 +133,7 @@ export class SqlAgents implements AgentStore {
     return this.#database.read(async (c) => {
       const column = filter.order_by ?? 'created_at'
       const sorting = { table: 'agents', column, nullable: column === 'last_run_completion' } as const
-      const window = windowOf(c, actor.organization_id, sorting, page)
+      const window = await windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('agents')
       for (const condition of window.conditions) rows = rows.where(condition)
       const found = await mapEach(
@@ -262,10 +262,10 @@ export class SqlAgents implements AgentStore {
     })
   }
 
-  #change(actor: Actor, agent_id: string, work: (tx: Transaction) => void): Promise<void> {
+  #change(actor: Actor, agent_id: string, work: (tx: Transaction) => Promise<void>): Promise<void> {
     return this.#database.write(async (tx) => {
       if (!(await readAgentRow(tx, actor, agent_id))) throw agentNotFound()
-      work(tx)
+      await work(tx)
     })
   }
 }

@@ -6,7 +6,6 @@ import type { Page } from '../../schema/page.ts'
 import { readAgentRow } from './agent-rows.ts'
 import type { Database, Transaction } from './database.ts'
 import { deleteEmbedding, setEmbedding } from './embeddings.ts'
-import { mergeIndexes } from './index-upkeep.ts'
 import { windowOf } from './page.ts'
 import { deletePassageRows } from './passage-rows.ts'
 import type { Connection } from './query.ts'
@@ -72,7 +71,12 @@ export class SqlArchives implements ArchiveStore {
 
   list(actor: Actor, filter: ArchiveFilter, page: Page): Promise<Archive[]> {
     return this.#database.read(async (c) => {
-      const window = windowOf(c, actor.organization_id, { table: 'archives', column: 'created_at' }, page)
+      const window = await windowOf(
+        c,
+        actor.organization_id,
+        { table: 'archives', column: 'created_at' },
+        page,
+      )
       let rows = db
         .selectFrom('archives')
         .selectAll('archives')
@@ -177,7 +181,7 @@ async function finishArchiveDeletion(database: Database, archive_id: string): Pr
     await deleteEmbedding(tx, archive_id)
     return await tx.run(db.deleteFrom('archives').where('id', '=', archive_id))
   })
-  await mergeIndexes(database, { indexes: ['passages_fts'] })
+  await database.mergeIndexes(['passages_fts'])
 }
 
 async function deleteSome(tx: Transaction, archive_id: string, rows: number): Promise<boolean> {

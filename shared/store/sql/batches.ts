@@ -17,6 +17,7 @@ import type { Instance } from './instances.ts'
 import { windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
+import { jsonTexts } from './json.ts'
 
 /** Claims after which a request that has begun no run is given up: what is in it ends the process. */
 const MAX_ATTEMPTS = 3
@@ -34,7 +35,7 @@ const waiting = query<{ except: string }>()((p) =>
     .selectFrom('batch_items as item')
     .selectAll()
     .where(sql<boolean>`item.status = 'pending'`)
-    .where(sql<boolean>`item.agent_id not in (select value from json_each(${p.except}))`)
+    .where(sql<boolean>`item.agent_id not in ${jsonTexts(p.except)}`)
     .where(
       sql<boolean>`not exists (select 1 from batch_items as busy where busy.status = 'running' and busy.agent_id = item.agent_id)`,
     )
@@ -111,7 +112,7 @@ export class SqlBatches implements BatchStore {
   list(actor: Actor, page: Page): Promise<Batch[]> {
     return this.#database.read(async (c) => {
       const { organization_id } = actor
-      const window = windowOf(c, organization_id, { table: 'batches', column: 'created_at' }, page)
+      const window = await windowOf(c, organization_id, { table: 'batches', column: 'created_at' }, page)
       let rows = db.selectFrom('batches').selectAll().where('organization_id', '=', organization_id)
       for (const condition of window.conditions) rows = rows.where(condition)
       const found = await mapEach(
@@ -125,7 +126,7 @@ export class SqlBatches implements BatchStore {
   items(actor: Actor, batch_id: string, page: Page): Promise<BatchItem[]> {
     return this.#database.read(async (c) => {
       const sorting = { table: 'batch_items', column: 'seq', tie: 'seq' } as const
-      const window = windowOf(c, actor.organization_id, sorting, page)
+      const window = await windowOf(c, actor.organization_id, sorting, page)
       let rows = itemsOf(actor, batch_id).selectAll()
       for (const condition of window.conditions) rows = rows.where(condition)
       const found = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map(batchItemOfRow)
@@ -148,7 +149,7 @@ export class SqlBatches implements BatchStore {
       return busy.length < at_once ? await waiting.get(c, { except: JSON.stringify([...except]) }) : undefined
     }
     if (!(await this.#database.read(free))) return null
-    this.#instance.lock()
+    await this.#instance.lock()
     const claimed = await this.#database.write(async (tx): Promise<BatchClaim | 'given up' | null> => {
       const row = await free(tx)
       if (!row) return null
@@ -251,7 +252,7 @@ export class SqlBatches implements BatchStore {
         async (row) => await this.#isFree(c, row.id, row.callback_instance_id),
       )
     if (!(await this.#database.read(free))) return null
-    this.#instance.lock()
+    await this.#instance.lock()
     return await this.#database.write(async (tx) => {
       const row = await free(tx)
       if (row?.callback_url == null) return null

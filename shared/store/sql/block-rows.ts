@@ -6,7 +6,7 @@ import { newId } from '../../schema/ids.ts'
 import type { Transaction } from './database.ts'
 import { isConstraint } from './errors.ts'
 import type { Connection } from './query.ts'
-import { query, db } from './query.ts'
+import { query, db, portable } from './query.ts'
 import type { BlockRow } from './tables.ts'
 
 type Data = Pick<
@@ -30,8 +30,12 @@ export interface By {
 }
 
 /** A block's tags as JSON, for `blockOf`. */
-export const tagList = sql<string>`(select json_group_array(tag) from
-  (select tag from block_tags where block_id = blocks.id order by position))`.as('tags')
+export const tagList = portable<string>({
+  sqlite: sql`(select json_group_array(tag) from
+    (select tag from block_tags where block_id = blocks.id order by position))`,
+  postgres: sql`(select coalesce(json_agg(tag order by position), '[]')::text
+    from block_tags where block_id = blocks.id)`,
+}).as('tags')
 
 const byId = query<{ id: string; org: string }>()((p) =>
   db

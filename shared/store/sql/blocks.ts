@@ -36,7 +36,7 @@ export class SqlBlocks implements BlockStore {
   list(actor: Actor, filter: BlockFilter, page: Page): Promise<Block[]> {
     return this.#database.read(async (c) => {
       const sorting = { table: 'blocks', column: 'seq' } as const
-      const window = windowOf(c, actor.organization_id, sorting, page)
+      const window = await windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('blocks').select(tagList)
       for (const condition of window.conditions) rows = rows.where(condition)
       const blocks = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map(blockOf)

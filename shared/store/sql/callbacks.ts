@@ -5,13 +5,14 @@ import type { Database } from './database.ts'
 import type { Instance } from './instances.ts'
 import { query, db } from './query.ts'
 import { readRun } from './runs.ts'
+import { jsonText } from './json.ts'
 
 /** After this time nobody waits for a callback any more, in milliseconds. */
 const TOO_LATE_MS = 24 * 3_600_000
 
 /** In the words of the index `runs_to_call`, which holds next to nothing. */
-const TO_CALL = sql<boolean>`completed_at is not null and json_extract(data, '$.callback_url') is not null
-  and json_extract(data, '$.callback_sent_at') is null`
+const TO_CALL = sql<boolean>`completed_at is not null and ${jsonText('data', 'callback_url')} is not null
+  and ${jsonText('data', 'callback_sent_at')} is null`
 
 const runsToCall = query<{ since: string }>()((p) =>
   db
@@ -42,7 +43,7 @@ export async function takeUncalled(database: Database, instance: Instance): Prom
   )
   if (left.length === 0) return []
   return await database.write(async (tx) => {
-    instance.lock()
+    await instance.lock()
     await instance.register(tx)
     return await flatMapEach(left, async ({ id, holder, organization_id }) => {
       if ((await claim.run(tx, { id, holder, instance: instance.id })).changes === 0) return []

@@ -245,7 +245,7 @@ async function readCompactions(
   page: Page,
 ): Promise<Compaction[]> {
   const sorting = { table: 'compactions', column: 'created_at' } as const
-  const { conditions, direction, turned } = windowOf(connection, actor.organization_id, sorting, page)
+  const { conditions, direction, turned } = await windowOf(connection, actor.organization_id, sorting, page)
   let rows = db
     .selectFrom('compactions')
     .select('data')

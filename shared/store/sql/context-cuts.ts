@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import { AppError } from '../../schema/errors.ts'
@@ -5,7 +6,7 @@ import type { ConversationRow } from './conversation-rows.ts'
 import type { Transaction } from './database.ts'
 import { MESSAGE_COLUMNS, messageOf, type StoredRow } from './messages.ts'
 import type { Connection } from './query.ts'
-import { query, db } from './query.ts'
+import { query, db, portable } from './query.ts'
 
 /** How many earlier contexts of a conversation are kept. */
 const KEPT = 200
@@ -27,12 +28,15 @@ const earlier = query<{ conversation: string; org: string }>()((p) =>
     .orderBy('id', 'desc'),
 )
 const keep = query<{ conversation: string; org: string; at: string; seqs: string }>()((p) =>
-  db.insertInto('earlier_contexts').values({
-    conversation_id: p.conversation,
-    organization_id: p.org,
-    created_at: p.at,
-    message_seqs: p.seqs,
-  }),
+  db
+    .insertInto('earlier_contexts')
+    .values({
+      conversation_id: p.conversation,
+      organization_id: p.org,
+      created_at: p.at,
+      message_seqs: p.seqs,
+    })
+    .returning('id'),
 )
 const messageById = query<{ id: string; org: string }>()((p) =>
   db
@@ -67,18 +71,27 @@ export async function contextSeqs(
 }
 
 /** The messages of these numbers, in this order. */
-export function messagesOfSeqs(
+export async function messagesOfSeqs(
   connection: Connection,
   actor: Actor,
   seqs: readonly number[],
-): StoredMessage[] {
-  const rows = connection
-    .statement(
-      `SELECT ${MESSAGE_COLUMNS.join(', ')} FROM json_each(?) AS wanted JOIN messages ON messages.seq = wanted.value
-       WHERE messages.organization_id = ? ORDER BY wanted.key`,
-    )
-    .all(JSON.stringify(seqs), actor.organization_id)
-  return (rows as unknown as StoredRow[]).map(messageOf)
+): Promise<StoredMessage[]> {
+  const wanted = JSON.stringify(seqs)
+  const rows = await connection.all(
+    sql<StoredRow>`select ${sql.join(MESSAGE_COLUMNS.map((column) => sql.ref(column)))}
+      from ${numbered(wanted)} as wanted join messages on messages.seq = wanted.value
+      where messages.organization_id = ${actor.organization_id} order by wanted.key`,
+  )
+  return rows.map(messageOf)
+}
+
+/** The numbers of a JSON array as rows: `key` is the place, from 0, and `value` the number. */
+function numbered(array: string) {
+  return portable({
+    sqlite: sql`json_each(${array})`,
+    postgres: sql`(select n - 1 as key, value::bigint as value
+      from json_array_elements_text(${array}::json) with ordinality as each (value, n))`,
+  })
 }
 
 /**
@@ -157,11 +170,12 @@ async function belongsTo(
 export async function rememberContext(tx: Transaction, actor: Actor, conversation_id: string): Promise<void> {
   const key = { conversation: conversation_id, org: actor.organization_id }
   const seqs = await contextSeqs(tx, actor, conversation_id)
-  const { rowid } = await keep.run(tx, { ...key, at: new Date().toISOString(), seqs: JSON.stringify(seqs) })
-  tx.statement(
-    `DELETE FROM earlier_contexts WHERE conversation_id = ? AND id <= (
-       SELECT id FROM earlier_contexts WHERE conversation_id = ? AND id <= ? ORDER BY id DESC LIMIT 1 OFFSET ?)`,
-  ).run(conversation_id, conversation_id, rowid, KEPT)
+  const kept = await keep.get(tx, { ...key, at: new Date().toISOString(), seqs: JSON.stringify(seqs) })
+  await tx.run(
+    sql`delete from earlier_contexts where conversation_id = ${conversation_id} and id <= (
+      select id from earlier_contexts where conversation_id = ${conversation_id} and id <= ${kept?.id ?? 0}
+      order by id desc limit 1 offset ${KEPT})`,
+  )
 }
 
 /**
@@ -178,13 +192,14 @@ export async function replaceContext(
   let same = 0
   while (same < present.length && present[same] === seqs[same]) same++
   if (same < present.length) {
-    tx.statement(
-      `DELETE FROM context_messages WHERE conversation_id = ?1 AND position >= (
-         SELECT position FROM context_messages WHERE conversation_id = ?1 ORDER BY position LIMIT 1 OFFSET ?2)`,
-    ).run(conversation.id, same)
+    await tx.run(
+      sql`delete from context_messages where conversation_id = ${conversation.id} and position >= (
+        select position from context_messages where conversation_id = ${conversation.id}
+        order by position limit 1 offset ${same})`,
+    )
   }
   const added = seqs.slice(same)
-  appendSeqs(tx, actor, conversation.id, conversation.context_end, added)
+  await appendSeqs(tx, actor, conversation.id, conversation.context_end, added)
   return {
     length: seqs.length,
     end: conversation.context_end + added.length,
@@ -194,18 +209,20 @@ export async function replaceContext(
 }
 
 /** Appends messages that are stored already to a context whose next free position is `end`. */
-export function appendSeqs(
+export async function appendSeqs(
   tx: Transaction,
   actor: Actor,
   conversation_id: string,
   end: number,
   seqs: readonly number[],
-): void {
+): Promise<void> {
   if (seqs.length === 0) return
-  tx.statement(
-    `INSERT INTO context_messages (conversation_id, position, message_seq, organization_id)
-     SELECT ?, ? + key, value, ? FROM json_each(?)`,
-  ).run(conversation_id, end, actor.organization_id, JSON.stringify(seqs))
+  await tx.run(
+    sql`insert into context_messages (conversation_id, position, message_seq, organization_id)
+      select cast(${conversation_id} as text), cast(${end} as integer) + key, value,
+        cast(${actor.organization_id} as text)
+      from ${numbered(JSON.stringify(seqs))} as added`,
+  )
 }
 
 function noMessage(id: string): AppError {

@@ -28,9 +28,12 @@ import type { Instance } from './instances.ts'
 import { takeOver } from './lease.ts'
 import { contains, windowOf } from './page.ts'
 import type { Connection } from './query.ts'
-import { db } from './query.ts'
+import { db, portable } from './query.ts'
 import { newestSeq } from './reset.ts'
 import { pendingApprovalOf } from './tool-approvals.ts'
+
+/** The plus takes a column from SQLite's choice of an index. */
+const unindexed = portable<string>({ sqlite: sql`+organization_id`, postgres: sql`organization_id` })
 
 /** Conversations, their forks and rewinds; turns are the business of `SqlTurns`. */
 export class SqlConversations implements ConversationStore {
@@ -69,13 +72,13 @@ export class SqlConversations implements ConversationStore {
     return this.#database.read(async (c) => {
       const column = filter.order_by ?? 'created_at'
       const sorting = { table: 'conversations', column, nullable: column !== 'created_at' } as const
-      const window = windowOf(c, actor.organization_id, sorting, page)
+      const window = await windowOf(c, actor.organization_id, sorting, page)
       let rows = db
         .selectFrom('conversations')
         .selectAll()
-        // The plus takes it from the choice of an index: an agent's few are found by the agent.
+        // An agent's few are found by the agent.
         .where(
-          filter.agent_id === undefined ? sql.ref('organization_id') : sql`+organization_id`,
+          filter.agent_id === undefined ? sql.ref('organization_id') : unindexed,
           '=',
           actor.organization_id,
         )
@@ -170,14 +173,14 @@ export class SqlConversations implements ConversationStore {
         seqs.length,
       )
       await appendMessages(tx, actor, fork.id, 0, [fork.system_message])
-      appendSeqs(tx, actor, fork.id, 1, seqs.slice(1))
+      await appendSeqs(tx, actor, fork.id, 1, seqs.slice(1))
       return await conversationOf(tx, actor, row)
     })
   }
 
   rewind(actor: Actor, conversation_id: string, message_id: string): Promise<Rewound> {
     return this.#database.write(async (tx) => {
-      this.#instance.lock()
+      await this.#instance.lock()
       const row = await existing(tx, actor, conversation_id)
       await takeOver(tx, this.#instance, row)
       const seqs = await cutContext(tx, actor, row, { message_id, end: 'with' })

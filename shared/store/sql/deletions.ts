@@ -1,8 +1,8 @@
+import { filterEach } from '../each.ts'
 import { isId } from '../../schema/ids.ts'
 import type { Database, Transaction } from './database.ts'
 import { deleteSomeVectors } from './embeddings.ts'
 import { clearFolder } from './file-links.ts'
-import { mergeIndexes } from './index-upkeep.ts'
 import type { Connection } from './query.ts'
 import { db } from './query.ts'
 import { deleteChunks } from './run-chunks.ts'
@@ -45,20 +45,20 @@ export async function finishDeletion(
  */
 export async function deleteInSlices(
   database: Database,
-  work: (tx: Transaction, rows: number) => number,
+  work: (tx: Transaction, rows: number) => Promise<number>,
 ): Promise<void> {
   let unmerged = 0
   const between = async () => {
     if (unmerged < MERGE_AFTER) return
     unmerged = 0
-    await mergeIndexes(database, { indexes: ['messages_fts'] })
+    await database.mergeIndexes(['messages_fts'])
   }
-  await inSlices(database, { ...ROWS, between }, (tx, rows) => {
-    const deleted = work(tx, rows)
+  await inSlices(database, { ...ROWS, between }, async (tx, rows) => {
+    const deleted = await work(tx, rows)
     unmerged += deleted
     return deleted > 0
   })
-  await mergeIndexes(database, { indexes: ['messages_fts'] })
+  await database.mergeIndexes(['messages_fts'])
 }
 
 /** Deletes these messages with their search texts; answers how many there were. */
@@ -76,11 +76,12 @@ export function unfinishedDeletions(database: Database): Promise<Deletion[]> {
 /** Agents that a process was importing when it died; `isGone` tells which have. */
 export function abandonedImports(
   database: Database,
-  isGone: (connection: Connection, instance_id: string) => boolean,
+  isGone: (connection: Connection, instance_id: string) => Promise<boolean>,
 ): Promise<Deletion[]> {
   return database.read(async (c) =>
-    (await c.all(DELETIONS.select('instance_id').where('instance_id', 'is not', null))).filter(
-      ({ instance_id }) => instance_id !== null && isGone(c, instance_id),
+    filterEach(
+      await c.all(DELETIONS.select('instance_id').where('instance_id', 'is not', null)),
+      async ({ instance_id }) => instance_id !== null && (await isGone(c, instance_id)),
     ),
   )
 }

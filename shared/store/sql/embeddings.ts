@@ -1,8 +1,9 @@
+import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { Agent } from '../../schema/agent.ts'
 import type { Transaction } from './database.ts'
 import type { Connection } from './query.ts'
-import { query, db } from './query.ts'
+import { query, db, portable } from './query.ts'
 
 const present = query<{ owner: string }>()((p) =>
   db.selectFrom('embeddings').select(['model', 'generation']).where('owner', '=', p.owner),
@@ -41,8 +42,17 @@ const wake = query<{ owner: string }>()((p) =>
     .updateTable('embeddings')
     .set({ waiting: 1 })
     .where('owner', '=', p.owner)
-    .where('waiting', '=', 0)
+    // In PostgreSQL the row is written in any case: texts of one owner are committed in the order of their numbers then.
+    .where(portable<boolean>({ sqlite: sql`waiting = 0`, postgres: sql`true` }))
     .where('model', '<>', ''),
+)
+const wakeAtOnce = query<{ agent: string }>()(
+  (p) =>
+    sql`insert into embeddings (owner, organization_id, model, generation)
+      select id, organization_id, coalesce(data::json ->> 'embedding', ''), 1 from agents
+      where id = ${p.agent} and (data::json ->> 'embedding_config') is not null
+        and exists (select 1 from meta where key = 'embed_messages' and value = '1')
+      on conflict (owner) do update set waiting = 1`,
 )
 const flag = query<object>()(() => db.selectFrom('meta').select('value').where('key', '=', 'embed_messages'))
 const putFlag = query<{ value: string }>()((p) =>
@@ -105,6 +115,11 @@ export async function wakeMessages(tx: Transaction, agent_id: string): Promise<v
   const actor = { organization_id: row.organization_id, user_id: '' }
   await setEmbedding(tx, actor, agent_id, embedding_config == null ? null : embedding)
   await wakeEmbedding(tx, agent_id)
+}
+
+/** As `wakeMessages`, in PostgreSQL and one statement, for each message; nothing while messages are not embedded. */
+export async function wakeMessagesAtOnce(tx: Transaction, agent_id: string): Promise<void> {
+  await wakeAtOnce.run(tx, { agent: agent_id })
 }
 
 /** Removes some vectors of an owner that is gone; answers how many, and forgets the owner when there is none left. */

@@ -1,39 +1,54 @@
+import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { EventStore } from '../../core/ports/event-store.ts'
 import type { Event, EventType } from '../../schema/event.ts'
 import { pause } from '../pause.ts'
 import type { Database } from './database.ts'
-import type { Connection } from './query.ts'
-import { query, db } from './query.ts'
+import { query, db, portable } from './query.ts'
 
-/** How often commits of other processes are looked for while somebody watches. */
-const POLL_MS = 50
 /** Events read at once; a slow reader holds back only itself. */
 const BATCH = 500
 /** Retention: events older than this go, but never the newest thousands. */
 const KEEP_DAYS = 7
 const KEEP_NEWEST = 10_000
 
-const newest = query<object>()(() => db.selectFrom('events').select((eb) => eb.fn.max('id').as('id')))
+/**
+ * The order of the feed is that of commits: what has been read is complete up to there. SQLite has one writer, so that is
+ * the order of the ids. In PostgreSQL a row may come to light after one of a greater id: there the feed is in the order of
+ * transactions, and shows those before which none is still at work.
+ */
+const settled = portable<boolean>({
+  sqlite: sql`true`,
+  postgres: sql`xid < pg_snapshot_xmin(pg_current_snapshot())`,
+})
+const upward = portable({ sqlite: sql`id`, postgres: sql`xid, id` })
+const downward = portable({ sqlite: sql`id desc`, postgres: sql`xid desc, id desc` })
+
+const newest = query<object>()(() =>
+  db.selectFrom('events').select('id').where(settled).orderBy(downward).limit(1),
+)
 const oldest = query<object>()(() => db.selectFrom('events').select((eb) => eb.fn.min('id').as('id')))
 const following = query<{ org: string; after: number }>()((p) =>
   db
     .selectFrom('events')
     .select(['id', 'type', 'object_id', 'agent_id', 'date'])
     .where('organization_id', '=', p.org)
-    .where('id', '>', p.after)
-    .orderBy('id')
+    .where(
+      portable<boolean>({
+        sqlite: sql`id > ${p.after}`,
+        postgres: sql`(xid, id) > (coalesce((select e.xid from events as e where e.id = ${p.after}), '0'::xid8), ${p.after})`,
+      }),
+    )
+    .where(settled)
+    .orderBy(upward)
     .limit(BATCH),
 )
 
-/** The events feed: rows written with each change, tailed through a connection of its own while somebody watches. */
+/** The events feed: rows written with each change, followed while somebody watches. */
 export class SqlEvents implements EventStore {
   readonly #database: Database
   readonly #watchers = new Set<() => void>()
-  #connection: Connection | null = null
-  #stopListening: (() => void) | null = null
-  #timer: NodeJS.Timeout | null = null
-  #dataVersion: unknown = null
+  #unfollow: (() => void) | null = null
   #problem: unknown = null
   #closed = false
 
@@ -133,12 +148,12 @@ export class SqlEvents implements EventStore {
 
   #add(changed: () => void): void {
     this.#watchers.add(changed)
-    if (this.#timer || this.#closed) return
-    this.#connection = this.#database.openReader()
-    this.#dataVersion = this.#readDataVersion(this.#connection)
+    if (this.#unfollow || this.#closed) return
     this.#problem = null
-    this.#stopListening = this.#database.onEvents(() => this.#wakeAll())
-    this.#timer = setInterval(() => this.#poll(), POLL_MS).unref()
+    this.#unfollow = this.#database.follow((problem) => {
+      this.#problem = problem
+      for (const watcher of this.#watchers) watcher()
+    })
   }
 
   #remove(changed: () => void): void {
@@ -147,31 +162,7 @@ export class SqlEvents implements EventStore {
   }
 
   #stop(): void {
-    if (this.#timer) clearInterval(this.#timer)
-    this.#timer = null
-    this.#stopListening?.()
-    this.#stopListening = null
-    this.#connection?.close()
-    this.#connection = null
-  }
-
-  #poll(): void {
-    if (!this.#connection) return
-    try {
-      const version = this.#readDataVersion(this.#connection)
-      if (version === this.#dataVersion) return
-      this.#dataVersion = version
-    } catch (error) {
-      this.#problem = error
-    }
-    this.#wakeAll()
-  }
-
-  #wakeAll(): void {
-    for (const changed of this.#watchers) changed()
-  }
-
-  #readDataVersion(connection: Connection): unknown {
-    return connection.statement('PRAGMA data_version').get()?.['data_version']
+    this.#unfollow?.()
+    this.#unfollow = null
   }
 }

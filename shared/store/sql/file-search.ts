@@ -7,7 +7,7 @@ import type { Passage } from '../../schema/passage.ts'
 import { depthFor, fuse } from '../fusion.ts'
 import { findTerms, queryTerms, type Term } from '../search-text.ts'
 import type { Database } from './database.ts'
-import { matchText } from './full-text.ts'
+import { matches } from './full-text.ts'
 import { contains, windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { db } from './query.ts'
@@ -31,7 +31,7 @@ export async function readFilePassages(
   page: Page,
 ): Promise<Passage[]> {
   const sorting = { table: 'passages', column: 'created_at', tie: 'seq' } as const
-  const window = windowOf(connection, actor.organization_id, sorting, page)
+  const window = await windowOf(connection, actor.organization_id, sorting, page)
   let rows = inFiles()
     .selectAll('passages')
     .select(['files.name', 'folders.name as folder_name'])
@@ -116,12 +116,12 @@ async function bestOf(
   const having = (term: Term) =>
     own
       .innerJoin('passages_fts', 'passages_fts.rowid', 'passages.seq')
-      .where(sql<boolean>`passages_fts match ${matchText(folders, [term])}`)
+      .where(matches('passages_fts', folders, term))
       .select(['passages.seq', sql<number>`octet_length(passages.text)`.as('length')])
       .orderBy('passages_fts.rowid', 'desc')
       .limit(perTerm(terms.length))
   return rankMatches(
-    findTerms(
+    await findTerms(
       terms,
       async (asked) => await mapEach(asked, async (term) => await connection.all(having(term))),
     ),

@@ -81,7 +81,7 @@ export class SqlFiles implements FileStore {
 
   list(actor: Actor, folder_id: string, page: Page): Promise<FileMetadata[]> {
     return this.#database.read(async (c) => {
-      const window = windowOf(c, actor.organization_id, { table: 'files', column: 'created_at' }, page)
+      const window = await windowOf(c, actor.organization_id, { table: 'files', column: 'created_at' }, page)
       let rows = present(actor).where('files.folder_id', '=', folder_id)
       for (const condition of window.conditions) rows = rows.where(condition)
       const found = await mapEach(
@@ -128,7 +128,7 @@ export class SqlFiles implements FileStore {
               : (await this.#instance.stateOf(c, instance_id)) !== 'alive')),
       )
     if (!(await this.#database.read(free))) return null
-    this.#instance.lock()
+    await this.#instance.lock()
     const claimed = await this.#database.write(async (tx) => {
       const row = await free(tx)
       if (!row) return null

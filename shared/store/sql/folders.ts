@@ -39,7 +39,7 @@ export class SqlFolders implements FolderStore {
   list(actor: Actor, filter: FolderFilter, page: Page): Promise<Folder[]> {
     return this.#database.read(async (c) => {
       const sorting = { table: 'folders', column: 'created_at' } as const
-      const window = windowOf(c, actor.organization_id, sorting, page)
+      const window = await windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('folders')
       for (const condition of window.conditions) rows = rows.where(condition)
       const found = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map(folderOfRow)
@@ -66,7 +66,7 @@ export class SqlFolders implements FolderStore {
         last_updated_by_id: actor.user_id,
       }
       const { id, ...columns } = rowOfFolder(actor, next)
-      unlessTaken(
+      await unlessTaken(
         next.name,
         async () => await tx.run(db.updateTable('folders').set(columns).where('id', '=', id)),
       )
@@ -95,7 +95,7 @@ export class SqlFolders implements FolderStore {
 
   agents(actor: Actor, folder_id: string, page: Page): Promise<string[]> {
     return this.#database.read(async (c) => {
-      const window = windowOf(c, actor.organization_id, { table: 'agents', column: 'created_at' }, page)
+      const window = await windowOf(c, actor.organization_id, { table: 'agents', column: 'created_at' }, page)
       let rows = db
         .selectFrom('agents')
         .innerJoin('agents_folders', 'agents_folders.agent_id', 'agents.id')
@@ -159,7 +159,7 @@ export class SqlFolders implements FolderStore {
 
 /** As `FolderStore.create`. */
 export async function insertFolder(tx: Transaction, actor: Actor, folder: Folder): Promise<void> {
-  unlessTaken(
+  await unlessTaken(
     folder.name,
     async () => await tx.run(db.insertInto('folders').values(rowOfFolder(actor, folder))),
   )
@@ -191,9 +191,9 @@ function filtered(actor: Actor, filter: FolderFilter) {
   return rows
 }
 
-function unlessTaken(name: string, work: () => void): void {
+async function unlessTaken(name: string, work: () => Promise<unknown>): Promise<void> {
   try {
-    work()
+    await work()
   } catch (error) {
     if (!isConstraint(error)) throw error
     throw new AppError(

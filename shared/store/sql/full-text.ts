@@ -1,4 +1,6 @@
+import { sql } from 'kysely'
 import type { Term } from '../search-text.ts'
+import { mapped, portable } from './query.ts'
 
 /**
  * An owner's id as one word of the index: the few texts of one owner are met first, however many others say the same
@@ -8,11 +10,52 @@ export function ownerWord(id: string): string {
   return id.replaceAll(/[^\p{L}\p{N}]/gu, '')
 }
 
+/** Whether a text of one of these owners (null: of all) has a term. */
+export function matches(
+  index: 'messages_fts' | 'passages_fts',
+  owners: readonly string[] | null,
+  term: Term,
+) {
+  const words = term.prefix
+    ? sql`to_tsquery('loci', ${`${plainWords(term.words).trim().replaceAll(' ', ' <-> ')}:*`})`
+    : sql`phraseto_tsquery('loci', ${plainWords(term.words)})`
+  const ofOwners = owners && owners.map((id) => `'=${ownerWord(id)}'`).join(' | ')
+  return portable<boolean>({
+    sqlite: sql`${sql.table(index)} match ${matchText(owners, [term])}`,
+    postgres: sql`${sql.ref(`${index}.text`)} @@ ${ofOwners === null ? words : sql`(${ofOwners}::tsquery && ${words})`}`,
+  })
+}
+
+/** A text (of `indexText`) as its index takes it, with its owner's word. */
+export function indexed(owner: string, text: string) {
+  const word = mapped(owner, (id: string) => `'=${id}'`)
+  return portable<string>({
+    sqlite: sql`${text}`,
+    postgres: sql`to_tsvector('loci', ${mapped(text, plainWords)}) || ${word}::tsvector`,
+  })
+}
+
 /** An FTS5 query for texts of one of these owners (null: of all) that have any of the terms. */
 export function matchText(owners: readonly string[] | null, terms: readonly Term[]): string {
   const words = terms.map(({ words, prefix }) => `"${words.replaceAll('"', '""')}"${prefix ? '*' : ''}`)
   if (owners === null) return `text : (${words.join(' OR ')})`
   return `owner : (${owners.map((id) => `"${ownerWord(id)}"`).join(' OR ')}) AND text : (${words.join(' OR ')})`
+}
+
+const BETWEEN_WORDS = /[^\p{L}\p{N}\p{Co}\p{M}]+/gu
+const MARKS = /\p{M}/gu
+
+/**
+ * Words with one space between them, in small letters and without accents, as FTS5's `unicode61` cuts a text.
+ * PostgreSQL's own parser would find host names, numbers with signs, and files in it.
+ */
+function plainWords(text: string): string {
+  return text
+    .replaceAll(BETWEEN_WORDS, ' ')
+    .normalize('NFD')
+    .replaceAll(MARKS, '')
+    .normalize('NFC')
+    .toLowerCase()
 }
 
 /** An instant as times are stored: ISO 8601 in UTC. */

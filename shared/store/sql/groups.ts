@@ -52,7 +52,7 @@ export class SqlGroups implements GroupStore {
   list(actor: Actor, filter: GroupFilter, page: Page): Promise<Group[]> {
     return this.#database.read(async (c) => {
       const sorting = { table: 'groups', column: 'created_at' } as const
-      const window = windowOf(c, actor.organization_id, sorting, page)
+      const window = await windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('groups')
       for (const condition of window.conditions) rows = rows.where(condition)
       const found = await mapEach(

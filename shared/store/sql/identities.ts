@@ -50,7 +50,7 @@ export class SqlIdentities implements IdentityStore {
   list(actor: Actor, filter: IdentityFilter, page: Page): Promise<Identity[]> {
     return this.#database.read(async (c) => {
       const sorting = { table: 'identities', column: 'created_at' } as const
-      const window = windowOf(c, actor.organization_id, sorting, page)
+      const window = await windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('identities')
       for (const condition of window.conditions) rows = rows.where(condition)
       const found = await mapEach(
@@ -118,7 +118,10 @@ async function insert(tx: Transaction, actor: Actor, identity: CreateIdentity): 
     created_at: now,
     updated_at: now,
   }
-  unlessTaken(identity.identifier_key, async () => await tx.run(db.insertInto('identities').values(row)))
+  await unlessTaken(
+    identity.identifier_key,
+    async () => await tx.run(db.insertInto('identities').values(row)),
+  )
   await linkAll(tx, actor, row.id, identity)
   return await identityOfRow(tx, row)
 }
@@ -143,7 +146,7 @@ async function change(
     properties: JSON.stringify(properties),
     updated_at: new Date().toISOString(),
   }
-  unlessTaken(
+  await unlessTaken(
     next.identifier_key,
     async () => await tx.run(db.updateTable('identities').set(next).where('id', '=', row.id)),
   )
@@ -168,9 +171,9 @@ async function linkAll(
   for (const block_id of block_ids ?? []) await linkIdentity(tx, actor, identity_id, { block_id })
 }
 
-function unlessTaken(identifier_key: string, work: () => unknown): void {
+async function unlessTaken(identifier_key: string, work: () => Promise<unknown>): Promise<void> {
   try {
-    work()
+    await work()
   } catch (error) {
     if (!isConstraint(error)) throw error
     throw new AppError(

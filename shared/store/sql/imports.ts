@@ -106,7 +106,7 @@ export class SqlImports implements ImportStore {
 
   begin(actor: Actor, ids: readonly string[]): Promise<void> {
     return this.#database.write(async (tx) => {
-      this.#instance.lock()
+      await this.#instance.lock()
       const { id: instance } = this.#instance
       for (const agent of ids) await announce.run(tx, { agent, org: actor.organization_id, instance })
     })

@@ -1,16 +1,9 @@
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
-import type { Database, Transaction } from './database.ts'
-import { isBusy } from './errors.ts'
-import { makePrivate } from './private-file.ts'
+import type { Database, InstanceLocks, Transaction } from './database.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
 
 /** Heartbeats in the time after which a heart that stands still counts as dead. */
 const BEATS = 6
-/** A lock file without a row may belong to a process that is just starting. */
-const ORPHAN_AGE_MS = 60_000
 
 const beat = query<{ id: string; now: string }>()((p) =>
   db
@@ -23,8 +16,8 @@ const heartbeatOf = query<{ id: string }>()((p) =>
 )
 
 /**
- * This process as others see it. It is alive while it holds an exclusive lock on `instances/<id>.db`, which ends with
- * the process however it dies. A process that is stopped or hangs keeps its lock: it counts as gone once its
+ * This process as others see it. It is alive while it holds its lock (`InstanceLocks`), which ends with the process however
+ * it dies. A process that is stopped or hangs keeps its lock: it counts as gone once its
  * heartbeat has stood still for `stale_after_ms` of *our* monotonic clock, so that neither a jump of the wall clock
  * nor the sleep of the whole machine takes a conversation from anybody.
  */
@@ -34,30 +27,26 @@ export class Instance {
   readonly #version: string
   readonly #staleAfter: number
   readonly #seen = new Map<string, { heartbeat: number; since: number }>()
-  #lock: DatabaseSync | null = null
+  readonly #locks: InstanceLocks
   #registered = false
   #timer: NodeJS.Timeout | null = null
   readonly #leases = new Set<string>()
   #problem: unknown = null
 
-  constructor(database: Database, options: { version: string; stale_after_ms: number }) {
+  constructor(
+    database: Database,
+    locks: InstanceLocks,
+    options: { version: string; stale_after_ms: number },
+  ) {
     this.#database = database
+    this.#locks = locks
     this.#version = options.version
     this.#staleAfter = options.stale_after_ms
   }
 
-  /** Takes the lock file; before the first lease only, so that a process that just reads leaves no trace. */
-  lock(): void {
-    if (this.#lock) return
-    makePrivate(this.#file(this.id))
-    const lock = new DatabaseSync(this.#file(this.id), { timeout: 2_000 })
-    try {
-      lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
-    } catch (error) {
-      lock.close()
-      throw error
-    }
-    this.#lock = lock
+  /** Takes the lock; before the first lease only, so that a process that just reads leaves no trace. */
+  async lock(): Promise<void> {
+    await this.#locks.take(this.id)
   }
 
   /** In the transaction that takes a lease: registers this instance, and shows it alive if it was idle. */
@@ -103,7 +92,7 @@ export class Instance {
   /** Whether the instance may still be working: `dead` has lost its lock, `stale` keeps it but stands still. */
   async stateOf(connection: Connection, id: string): Promise<'alive' | 'dead' | 'stale'> {
     if (id === this.id) return 'alive'
-    if (!this.#isLocked(id)) return 'dead'
+    if (!(await this.#locks.isHeld(connection, id))) return 'dead'
     const heartbeat = (await heartbeatOf.get(connection, { id }))?.heartbeat
     if (heartbeat === undefined) return 'alive'
     const now = performance.now()
@@ -115,20 +104,15 @@ export class Instance {
     return now - seen.since > this.#staleAfter ? 'stale' : 'alive'
   }
 
-  /** Removes the lock file of a dead instance. */
-  removeFile(id: string): void {
+  /** Removes what a dead instance has left. */
+  remove(id: string): void {
     this.#seen.delete(id)
-    for (const suffix of ['', '-journal']) rmSync(this.#file(id) + suffix, { force: true })
+    this.#locks.remove(id)
   }
 
-  /** Lock files that no row knows, of processes that died before they registered. */
-  removeOrphans(known: ReadonlySet<string>): void {
-    for (const name of readdirSync(join(this.#database.directory, 'instances'))) {
-      const id = name.endsWith('.db') ? name.slice(0, -'.db'.length) : null
-      if (id === null || id === this.id || known.has(id)) continue
-      const stat = statSync(this.#file(id), { throwIfNoEntry: false })
-      if (stat && Date.now() - stat.mtimeMs > ORPHAN_AGE_MS && !this.#isLocked(id)) this.removeFile(id)
-    }
+  /** Removes what instances have left that no row knows: they died before they registered. */
+  async removeOrphans(known: ReadonlySet<string>): Promise<void> {
+    await this.#locks.removeOrphans(new Set([...known, this.id]))
   }
 
   /** Throws what kept the last heartbeat from being written. */
@@ -137,35 +121,10 @@ export class Instance {
   }
 
   /** Stops the heart and lets the lock go: turns that are still open are those of a dead instance from now on. */
-  close(): void {
+  async close(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer)
     this.#timer = null
-    if (!this.#lock) return
-    this.#lock.close()
-    this.#lock = null
-    this.removeFile(this.id)
-  }
-
-  #file(id: string): string {
-    return join(this.#database.directory, 'instances', `${id}.db`)
-  }
-
-  #isLocked(id: string): boolean {
-    const file = this.#file(id)
-    if (!existsSync(file)) return false
-    let probe: DatabaseSync | undefined
-    try {
-      probe = new DatabaseSync(file, { timeout: 0, readOnly: true })
-      probe.prepare('SELECT count(*) FROM sqlite_schema').get()
-      return false
-    } catch (error) {
-      if (isBusy(error)) return true
-      // Removed by another process between the two looks: its owner is gone.
-      if (!existsSync(file)) return false
-      throw error
-    } finally {
-      probe?.close()
-    }
+    await this.#locks.release(this.id)
   }
 
   async #beat(): Promise<void> {

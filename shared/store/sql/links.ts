@@ -44,10 +44,10 @@ const addTool = query<{ agent: string; tool: string; org: string; position: numb
       eb
         .selectFrom('tools')
         .select([
-          sql<string>`${p.agent}`.as('agent_id'),
+          sql<string>`cast(${p.agent} as text)`.as('agent_id'),
           'id',
           'organization_id',
-          sql<number>`${p.position}`.as('position'),
+          sql<number>`cast(${p.position} as integer)`.as('position'),
         ])
         .where('id', '=', p.tool)
         .where('organization_id', '=', p.org),
@@ -141,10 +141,12 @@ export async function linkTool(
   actor: Actor,
   agent_id: string,
   tool_id: string,
-  position = (await nextTool.get(tx, { agent: agent_id }))?.position ?? 0,
+  position?: number,
 ): Promise<boolean> {
   const org = actor.organization_id
-  if ((await addTool.run(tx, { agent: agent_id, tool: tool_id, org, position })).changes > 0) return true
+  const place = position ?? (await nextTool.get(tx, { agent: agent_id }))?.position ?? 0
+  if ((await addTool.run(tx, { agent: agent_id, tool: tool_id, org, position: place })).changes > 0)
+    return true
   if (!(await toolExists.get(tx, { id: tool_id, org }))) {
     throw new AppError('not_found', `There is no tool '${tool_id}'.`)
   }

@@ -268,7 +268,7 @@ export class SqlMcpServers implements McpServerStore {
     return null
   }
 
-  async #read(find: (c: Connection) => McpServerRow | undefined): Promise<McpServer | null> {
+  async #read(find: (c: Connection) => Promise<McpServerRow | undefined>): Promise<McpServer | null> {
     const row = await this.#database.read(find)
     return row ? serverOf(await this.#box.keys(), row) : null
   }

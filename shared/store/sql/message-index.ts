@@ -1,7 +1,7 @@
 import type { Database, Transaction } from './database.ts'
 import { embedsMessages, wakeMessages } from './embeddings.ts'
 import { indexedUpTo, newestMessage, setIndexedUpTo } from './index-mark.ts'
-import { indexEntry, MESSAGE_COLUMNS, messageOf } from './messages.ts'
+import { addText, indexEntry, MESSAGE_COLUMNS, messageOf } from './messages.ts'
 import { query, db } from './query.ts'
 import { inSlices } from './slices.ts'
 
@@ -16,10 +16,6 @@ const following = query<{ after: number; limit: number }>()((p) =>
     .orderBy('seq')
     .limit(p.limit),
 )
-const insertText = query<{ seq: number; owner: string; text: string }>()((p) =>
-  db.insertInto('messages_fts').values({ rowid: p.seq, owner: p.owner, text: p.text }),
-)
-
 /**
  * Puts every message that is committed by now into the full-text index, which they do not enter in their own commits
  * (docs/decisions/0012): to be called now and then; a search looks at the others as they are. Numbers of messages only grow, so that one
@@ -42,7 +38,7 @@ async function indexSome(tx: Transaction, rows: number): Promise<number> {
   for (const { seq, searchable, ...row } of messages) {
     if (searchable !== 1) continue
     agents.add(row.agent_id)
-    await insertText.run(tx, { seq, ...indexEntry(messageOf(row)) })
+    await addText.run(tx, { seq, ...indexEntry(messageOf(row)) })
   }
   await setIndexedUpTo(tx, last)
   if (await embedsMessages(tx)) for (const agent_id of agents) await wakeMessages(tx, agent_id)

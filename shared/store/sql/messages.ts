@@ -13,18 +13,19 @@ import { SEND_MESSAGE, wordsOf } from '../../schema/message-text.ts'
 import type { Page } from '../../schema/page.ts'
 import { indexText, findTerms, queryTerms, type Term } from '../search-text.ts'
 import type { Database, Transaction } from './database.ts'
-import { matchText, ownerWord, utc } from './full-text.ts'
+import { indexed, matches, matchText, ownerWord, utc } from './full-text.ts'
 import { historyOf, inHistory, inStretch } from './history.ts'
 import { indexedUpTo, newestMessage } from './index-mark.ts'
 import { depthFor, fuse } from '../fusion.ts'
+import { wakeMessagesAtOnce } from './embeddings.ts'
 import { unknownCursor } from './page.ts'
 import { bestMatches, type Match, perTerm } from './ranking.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
 import type { MessageRow } from './tables.ts'
-import { UnindexedTexts } from './unindexed-texts.ts'
 import type { VectorIndex } from './vector-index.ts'
 import { nearestTexts, withoutVector } from './vector-search.ts'
+import { jsonTexts } from './json.ts'
 
 type Data = Pick<
   StoredMessage,
@@ -60,19 +61,26 @@ export const MESSAGE_COLUMNS = [
 const NOT_SEARCHED: ReadonlySet<string> = new Set(['conversation_search', 'search_memory', SEND_MESSAGE])
 
 const insert = query<Omit<MessageRow, 'seq'> & { seq?: never }>()((p) =>
-  db.insertInto('messages').values({
-    id: p.id,
-    organization_id: p.organization_id,
-    agent_id: p.agent_id,
-    conversation_id: p.conversation_id,
-    role: p.role,
-    run_id: p.run_id,
-    step_id: p.step_id,
-    is_err: p.is_err,
-    searchable: p.searchable,
-    created_at: p.created_at,
-    data: p.data,
-  }),
+  db
+    .insertInto('messages')
+    .values({
+      id: p.id,
+      organization_id: p.organization_id,
+      agent_id: p.agent_id,
+      conversation_id: p.conversation_id,
+      role: p.role,
+      run_id: p.run_id,
+      step_id: p.step_id,
+      is_err: p.is_err,
+      searchable: p.searchable,
+      created_at: p.created_at,
+      data: p.data,
+    })
+    .returning('seq'),
+)
+/** Puts a message's text into the full-text index. */
+export const addText = query<{ seq: number; owner: string; text: string }>()((p) =>
+  db.insertInto('messages_fts').values({ rowid: p.seq, owner: p.owner, text: indexed(p.owner, p.text) }),
 )
 const seqOf = query<{ id: string; org: string }>()((p) =>
   db.selectFrom('messages').select('seq').where('id', '=', p.id).where('organization_id', '=', p.org),
@@ -97,23 +105,30 @@ const newestOf = query<{ agent: string; org: string; roles: string; limit: numbe
     .where('agent_id', '=', p.agent)
     .where('organization_id', '=', p.org)
     .where('searchable', '=', 1)
-    .where('role', 'in', sql<string>`(select value from json_each(${p.roles}))`)
+    .where('role', 'in', jsonTexts(p.roles))
     .orderBy('seq', 'desc')
     .limit(p.limit),
 )
 
+/** Messages that are committed and not in the full-text index yet. */
+export interface UnindexedMessages {
+  /** Puts what is committed by now into the index. */
+  index(): Promise<void>
+  /** For each of these queries (as `matchText` makes them) the texts that fit, newest first. */
+  find(texts: readonly (Match & { owner: string; text: string })[], queries: readonly string[]): Match[][]
+}
+
 /** Reads of the stored messages: lists in the order they were written, and full-text search. */
 export class SqlMessages implements MessageStore {
   readonly #database: Database
-  readonly #index: () => Promise<void>
+  readonly #unindexed: UnindexedMessages | null
   readonly #vectors: VectorIndex
-  readonly #texts = new UnindexedTexts()
 
-  /** `index` puts what is committed into the full-text index. */
-  constructor(database: Database, index: () => Promise<void>, vectors: VectorIndex) {
+  /** `unindexed`: null where a message enters the full-text index in its own commit. */
+  constructor(database: Database, unindexed: UnindexedMessages | null, vectors: VectorIndex) {
     this.#database = database
     this.#vectors = vectors
-    this.#index = index
+    this.#unindexed = unindexed
   }
 
   list(actor: Actor, filter: MessageFilter, page: Page): Promise<StoredMessage[]> {
@@ -214,12 +229,12 @@ export class SqlMessages implements MessageStore {
       const having = (term: Term) =>
         mine
           .innerJoin('messages_fts', 'messages_fts.rowid', 'messages.seq')
-          .where(sql<boolean>`messages_fts match ${matchText(agent === undefined ? null : [agent], [term])}`)
+          .where(matches('messages_fts', agent === undefined ? null : [agent], term))
           .select(['messages.seq', sql<number>`octet_length(messages.data)`.as('length')])
           .orderBy('messages_fts.rowid', 'desc')
           .limit(perTerm(terms.length))
       const inText = async (asked: readonly Term[]) => {
-        const fresh = await this.#unindexed(c, mine, agent, asked)
+        const fresh = await this.#fresh(c, mine, agent, asked)
         return await mapEach(asked, async (term, i) =>
           [...(fresh[i] ?? []), ...(await c.all(having(term)))].slice(0, perTerm(terms.length)),
         )
@@ -227,7 +242,7 @@ export class SqlMessages implements MessageStore {
       const found = blank
         ? (await c.all(newest)).map((row) => row.seq)
         : bestMatches(
-            findTerms(terms, inText),
+            await findTerms(terms, inText),
             agent === undefined
               ? await newestMessage(c)
               : ((await storedBy.get(c, { agent, org: actor.organization_id }))?.n ?? 0),
@@ -235,11 +250,12 @@ export class SqlMessages implements MessageStore {
           )
       return await rowsOf(c, found)
     }
+    if (!this.#unindexed) return this.#database.read(find)
     const some = await this.#database.read(async (c) =>
       (await newestMessage(c)) - (await indexedUpTo(c)) > MOST_UNINDEXED ? null : await find(c),
     )
     if (some) return some
-    await this.#index()
+    await this.#unindexed.index()
     return this.#database.read(find)
   }
 
@@ -289,24 +305,21 @@ export class SqlMessages implements MessageStore {
     return this.#database.read(async (c) => await rowsOf(c, seqs))
   }
 
-  close(): void {
-    this.#texts.close()
-  }
-
   /** What of these messages has each of the terms and is not in the index yet. */
-  async #unindexed(
+  async #fresh(
     c: Connection,
     mine: ReturnType<typeof messagesOf>,
     agent_id: string | undefined,
     terms: readonly Term[],
   ): Promise<Match[][]> {
+    if (!this.#unindexed) return terms.map(() => [])
     const rows = await c.all(
       mine
         .where('messages.seq', '>', await indexedUpTo(c))
         .select([...MESSAGE_COLUMNS, 'messages.seq', sql<number>`octet_length(messages.data)`.as('length')]),
     )
     const texts = rows.map(({ seq, length, ...row }) => ({ seq, length, ...indexEntry(messageOf(row)) }))
-    return this.#texts.find(
+    return this.#unindexed.find(
       texts,
       terms.map((term) => matchText(agent_id === undefined ? null : [agent_id], [term])),
     )
@@ -383,7 +396,12 @@ export async function insertMessage(
     created_at: message.created_at,
     data: JSON.stringify(data),
   }
-  const { rowid: seq } = await insert.run(tx, row)
+  const seq = (await insert.get(tx, row))?.seq ?? 0
+  // PostgreSQL takes in a text without looking at what is there already (docs/decisions/0016).
+  if (tx.engine === 'postgres' && text !== '') {
+    await addText.run(tx, { seq, owner: ownerWord(message.agent_id), text: indexText(text) })
+    await wakeMessagesAtOnce(tx, message.agent_id)
+  }
   return { seq, stored: messageOf(row) }
 }
 

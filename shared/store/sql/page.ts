@@ -2,7 +2,7 @@ import type { RawBuilder, SqlBool } from 'kysely'
 import { sql } from 'kysely'
 import { AppError } from '../../schema/errors.ts'
 import type { Page } from '../../schema/page.ts'
-import type { Connection } from './query.ts'
+import { type Connection, portable } from './query.ts'
 
 /** A list's place in the database: the table and the column it is sorted by. */
 export interface Sorting {
@@ -41,7 +41,12 @@ export interface Window {
  * The window of a page in a list sorted by a time and id. With `before` alone it is the page that ends at the cursor.
  * Throws `not_found` for a cursor that is no row of this organisation.
  */
-export function windowOf(connection: Connection, org: string, sorting: Sorting, page: Page): Window {
+export async function windowOf(
+  connection: Connection,
+  org: string,
+  sorting: Sorting,
+  page: Page,
+): Promise<Window> {
   const ref = sql.ref(`${sorting.table}.${sorting.column}`)
   // An index serves the plain column only.
   const column = sorting.nullable ? sql`coalesce(${ref}, '')` : ref
@@ -54,7 +59,7 @@ export function windowOf(connection: Connection, org: string, sorting: Sorting, 
     [page.before, !ascending],
   ] as const) {
     if (id === undefined) continue
-    const at = cursorPlace(connection, org, sorting, id)
+    const at = await cursorPlace(connection, org, sorting, id)
     const place = sql`(${at.value}, ${at.tie})`
     conditions.push(forward ? sql<SqlBool>`${key} > ${place}` : sql<SqlBool>`${key} < ${place}`)
   }
@@ -67,15 +72,16 @@ export function windowOf(connection: Connection, org: string, sorting: Sorting, 
   }
 }
 
-function cursorPlace(connection: Connection, org: string, sorting: Sorting, id: string) {
+async function cursorPlace(connection: Connection, org: string, sorting: Sorting, id: string) {
   const { table, column, tie = 'id' } = sorting
-  const row = connection
-    .statement(
-      `SELECT coalesce("${column}", '') AS value, "${tie}" AS tie FROM "${table}" WHERE id = ? AND organization_id = ?`,
-    )
-    .get(id, org)
+  const value = sql.ref(column)
+  const row = await connection.get(
+    sql<{ value: unknown; tie: unknown }>`
+      select ${sorting.nullable ? sql`coalesce(${value}, '')` : value} as value, ${sql.ref(tie)} as tie
+      from ${sql.table(table)} where id = ${id} and organization_id = ${org}`,
+  )
   if (!row) throw unknownCursor(id)
-  return { value: row['value'], tie: row['tie'] }
+  return row
 }
 
 /** `not_found` for a cursor. */
@@ -87,7 +93,11 @@ export function unknownCursor(id: string): AppError {
 }
 
 /** Substring match of a user's text: `%` and `_` are plain characters. */
-export function contains(column: string, text: string): RawBuilder<SqlBool> {
+export function contains(column: string, text: string) {
   const pattern = `%${text.replaceAll(/[\\%_]/g, (c) => `\\${c}`)}%`
-  return sql<SqlBool>`${sql.ref(column)} like ${pattern} escape '\\'`
+  const ref = sql.ref(column)
+  return portable<SqlBool>({
+    sqlite: sql`${ref} like ${pattern} escape '\\'`,
+    postgres: sql`${ref} ilike ${pattern} escape '\\'`,
+  })
 }

@@ -1,4 +1,4 @@
-import { mapEach } from '../each.ts'
+import { flatMapEach, mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { NewPassage } from '../../core/ports/passage-store.ts'
@@ -9,7 +9,7 @@ import { indexText } from '../search-text.ts'
 import { agentOfRow, readAgentRow } from './agent-rows.ts'
 import type { Transaction } from './database.ts'
 import { deleteVectors, setEmbedding, wakeEmbedding } from './embeddings.ts'
-import { ownerWord } from './full-text.ts'
+import { indexed, ownerWord } from './full-text.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
 import type { PassageRow } from './tables.ts'
@@ -77,20 +77,23 @@ const countBy = query<{ id: string; n: number }>()((p) =>
     .where('id', '=', p.id),
 )
 const add = query<NewRow & { seq?: never }>()((p) =>
-  db.insertInto('passages').values({
-    id: p.id,
-    organization_id: p.organization_id,
-    archive_id: p.archive_id,
-    text: p.text,
-    created_at: p.created_at,
-    updated_at: p.updated_at,
-    created_by_id: p.created_by_id,
-    last_updated_by_id: p.last_updated_by_id,
-    data: p.data,
-  }),
+  db
+    .insertInto('passages')
+    .values({
+      id: p.id,
+      organization_id: p.organization_id,
+      archive_id: p.archive_id,
+      text: p.text,
+      created_at: p.created_at,
+      updated_at: p.updated_at,
+      created_by_id: p.created_by_id,
+      last_updated_by_id: p.last_updated_by_id,
+      data: p.data,
+    })
+    .returning('seq'),
 )
 const addText = query<{ seq: number; owner: string; text: string }>()((p) =>
-  db.insertInto('passages_fts').values({ rowid: p.seq, owner: p.owner, text: p.text }),
+  db.insertInto('passages_fts').values({ rowid: p.seq, owner: p.owner, text: indexed(p.owner, p.text) }),
 )
 const addTag = query<{ seq: number; tag: string; archive: string }>()((p) =>
   db.insertInto('passage_tags').values({ passage_seq: p.seq, tag: p.tag, archive_id: p.archive }),
@@ -130,22 +133,21 @@ export async function archivalSummary(
   const archives = await archivesOfAgent(connection, actor, agent_id)
   const count = archives.reduce((sum, archive) => sum + archive.passage_count, 0)
   if (count === 0) return { count, tags: [] }
-  const tags = new Set(archives.flatMap(({ id }) => tagsOfArchive(connection, id)))
+  const tags = new Set(await flatMapEach(archives, async ({ id }) => await tagsOfArchive(connection, id)))
   return { count, tags: [...tags].sort().slice(0, MAX_TAGS) }
 }
 
 /** Jumps from tag to tag in the index, so that it costs what there are tags, not passages. */
-function tagsOfArchive(connection: Connection, archive_id: string): string[] {
-  const text = `WITH RECURSIVE found (tag) AS (
-      SELECT min(tag) FROM passage_tags WHERE archive_id = :archive
-      UNION ALL
-      SELECT (SELECT min(tag) FROM passage_tags WHERE archive_id = :archive AND tag > found.tag)
-      FROM found WHERE found.tag IS NOT NULL
-    ) SELECT tag FROM found WHERE tag IS NOT NULL LIMIT ${MAX_TAGS}`
-  return connection
-    .statement(text)
-    .all({ archive: archive_id })
-    .map((row) => String(row['tag']))
+async function tagsOfArchive(connection: Connection, archive_id: string): Promise<string[]> {
+  const rows = await connection.all(
+    sql<{ tag: string }>`with recursive found (tag) as (
+      select min(tag) from passage_tags where archive_id = ${archive_id}
+      union all
+      select (select min(tag) from passage_tags where archive_id = ${archive_id} and tag > found.tag)
+      from found where found.tag is not null
+    ) select tag from found where tag is not null limit ${MAX_TAGS}`,
+  )
+  return rows.map(({ tag }) => tag)
 }
 
 /**
@@ -199,7 +201,7 @@ async function addPassages(
       last_updated_by_id: actor.user_id,
       data: JSON.stringify(data),
     }
-    const { rowid: seq } = await add.run(tx, row)
+    const seq = (await add.get(tx, row))?.seq ?? 0
     await addText.run(tx, { seq, owner: ownerWord(archive_id), text: indexText(passage.text) })
     for (const tag of tags) await addTag.run(tx, { seq, tag, archive: archive_id })
     return passageOf(row)

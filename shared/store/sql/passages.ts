@@ -14,7 +14,7 @@ import { depthFor, fuse, type Fused } from '../fusion.ts'
 import { pause } from '../pause.ts'
 import { findTerms, queryTerms, type Term } from '../search-text.ts'
 import type { Database } from './database.ts'
-import { matchText, utc } from './full-text.ts'
+import { matches, utc } from './full-text.ts'
 import { contains, windowOf } from './page.ts'
 import { perTerm, type Ranked, rankMatches } from './ranking.ts'
 import {
@@ -54,7 +54,7 @@ export class SqlPassages implements PassageStore {
   list(actor: Actor, filter: PassageFilter, page: Page): Promise<Passage[]> {
     return this.#database.read(async (c) => {
       const sorting = { table: 'passages', column: 'created_at', tie: 'seq' } as const
-      const window = windowOf(c, actor.organization_id, sorting, page)
+      const window = await windowOf(c, actor.organization_id, sorting, page)
       let rows = inArchives(actor, await idsOf(c, actor, filter.agent_id))
       if (filter.text !== undefined && filter.text !== '')
         rows = rows.where(contains('passages.text', filter.text))
@@ -124,7 +124,7 @@ export class SqlPassages implements PassageStore {
       .where('embeddings.organization_id', '=', actor.organization_id)
       .where('embeddings.dim', 'is not', null)
       .select(sql<number>`count(*) * embeddings.dim * 4`.as('bytes'))
-      .groupBy('vectors.owner')
+      .groupBy(['vectors.owner', 'embeddings.dim'])
     return this.#database.read(async (c) => (await c.all(size)).reduce((sum, { bytes }) => sum + bytes, 0))
   }
 
@@ -161,12 +161,12 @@ async function bestOf(
   const having = (term: Term) =>
     rows
       .innerJoin('passages_fts', 'passages_fts.rowid', 'passages.seq')
-      .where(sql<boolean>`passages_fts match ${matchText(archives, [term])}`)
+      .where(matches('passages_fts', archives, term))
       .select(['passages.seq', sql<number>`octet_length(passages.text)`.as('length')])
       .orderBy('passages_fts.rowid', 'desc')
       .limit(perTerm(terms.length))
   return rankMatches(
-    findTerms(
+    await findTerms(
       terms,
       async (asked) => await mapEach(asked, async (term) => await connection.all(having(term))),
     ),

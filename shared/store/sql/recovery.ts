@@ -38,10 +38,10 @@ export async function recover(database: Database, instance: Instance): Promise<s
     if (state === 'alive') continue
     failed.push(...(await database.write(async (tx) => await release(tx, id, state))))
     // A process that only stands still keeps its lock file: it may wake up and go on with new turns.
-    if (state === 'dead') instance.removeFile(id)
+    if (state === 'dead') instance.remove(id)
   }
   failed.push(...(await releaseAbandoned(database, instance)))
-  instance.removeOrphans(new Set(instances))
+  await instance.removeOrphans(new Set(instances))
   const abandoned = await abandonedImports(
     database,
     async (c, id) => (await instance.stateOf(c, id)) === 'dead',

@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import { dataOf } from './conversation-rows.ts'
 import type { Database, Transaction } from './database.ts'
 import { deleteInSlices, deleteMessageRows } from './deletions.ts'
@@ -58,14 +57,13 @@ export async function newestShared(
 /** The history of a conversation begins after this message; contexts from before it cannot be had again. */
 export async function beginHistory(tx: Transaction, conversation_id: string, after: number): Promise<void> {
   await tx.run(db.deleteFrom('earlier_contexts').where('conversation_id', '=', conversation_id))
+  const row = await tx.get(db.selectFrom('conversations').select('data').where('id', '=', conversation_id))
+  // What it shared with the conversation it was forked from is no longer its own.
+  const { shared: _, ...data } = dataOf({ data: row?.data ?? '{}' })
   await tx.run(
     db
       .updateTable('conversations')
-      .set({
-        history_start: after,
-        // What it shared with the conversation it was forked from is no longer its own.
-        data: sql`json_remove(data, '$.shared')`,
-      })
+      .set({ history_start: after, data: JSON.stringify(data) })
       .where('id', '=', conversation_id),
   )
 }

@@ -8,6 +8,7 @@ import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
 import { forgetTraces } from './traces.ts'
 import { type RunData, type StepData, stepOf } from './runs.ts'
+import { jsonFlag } from './json.ts'
 
 export type CallbackOutcome = Pick<Run, 'callback_sent_at' | 'callback_status_code' | 'callback_error'>
 
@@ -33,7 +34,7 @@ const askedToCancel = query<{ instance: string }>()((p) =>
     .select('id')
     .where('instance_id', '=', p.instance)
     .where(sql<boolean>`status in ('created', 'running')`)
-    .where(sql`json_extract(data, '$.cancel_requested')`, '=', sql.lit(1)),
+    .where(jsonFlag('data', 'cancel_requested')),
 )
 
 const homeOf = query<{ id: string }>()((p) =>

@@ -7,8 +7,9 @@ import type { Run, RunStatus, Step } from '../../schema/run.ts'
 import type { Transaction } from './database.ts'
 import { windowOf } from './page.ts'
 import type { Connection } from './query.ts'
-import { query, db } from './query.ts'
+import { query, db, portable } from './query.ts'
 import type { RunRow, StepRow } from './tables.ts'
+import { jsonText } from './json.ts'
 
 export type RunData = Pick<
   Run,
@@ -155,7 +156,7 @@ export async function readRuns(
   page: Page,
 ): Promise<Run[]> {
   const sorting = { table: 'runs', column: 'created_at' } as const
-  const window = windowOf(connection, actor.organization_id, sorting, page)
+  const window = await windowOf(connection, actor.organization_id, sorting, page)
   let rows = db.selectFrom('runs').selectAll().where('organization_id', '=', actor.organization_id)
   if (filter.agent_id !== undefined) rows = rows.where('agent_id', '=', filter.agent_id)
   if (filter.agent_ids) rows = rows.where('agent_id', 'in', filter.agent_ids)
@@ -176,7 +177,7 @@ export async function readSteps(
   page: Page,
 ): Promise<Step[]> {
   const sorting = { table: 'steps', column: 'created_at' } as const
-  const window = windowOf(connection, actor.organization_id, sorting, page)
+  const window = await windowOf(connection, actor.organization_id, sorting, page)
   let rows = db.selectFrom('steps').selectAll().where('organization_id', '=', actor.organization_id)
   if (filter.run_id !== undefined) rows = rows.where('run_id', '=', filter.run_id)
   if (filter.agent_id !== undefined) rows = rows.where('agent_id', '=', filter.agent_id)
@@ -190,7 +191,12 @@ export async function readSteps(
   if (filter.tags) {
     const tags = sql.join(filter.tags)
     rows = rows.where(
-      sql<boolean>`exists (select 1 from json_each(steps.data, '$.tags') where value in (${tags}))`,
+      portable<boolean>({
+        sqlite: sql`exists (select 1 from json_each(steps.data, '$.tags') where value in (${tags}))`,
+        postgres: sql`exists (select 1 from json_array_elements_text(
+          case when json_typeof(steps.data::json -> 'tags') = 'array' then steps.data::json -> 'tags' end
+        ) as tag where tag in (${tags}))`,
+      }),
     )
   }
   for (const condition of window.conditions) rows = rows.where(condition)
@@ -200,7 +206,7 @@ export async function readSteps(
 
 /** A field of the JSON in a step's row. */
 function field(name: string) {
-  return sql<string | null>`json_extract(steps.data, ${`$.${name}`})`
+  return jsonText('steps.data', name)
 }
 
 /** JSON text of a nullable column. */

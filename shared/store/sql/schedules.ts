@@ -106,7 +106,7 @@ export class SqlSchedules implements ScheduleStore {
   list(actor: Actor, agent_id: string, page: Page): Promise<Schedule[]> {
     return this.#database.read(async (c) => {
       const sorting = { table: 'schedules', column: 'created_at' } as const
-      const window = windowOf(c, actor.organization_id, sorting, page)
+      const window = await windowOf(c, actor.organization_id, sorting, page)
       let rows = withRuns(actor, agent_id)
       for (const condition of window.conditions) rows = rows.where(condition)
       const found = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map(scheduleOf)
@@ -138,7 +138,7 @@ export class SqlSchedules implements ScheduleStore {
 
   claim(schedule_id: string, due_at: string, next_at: string | null): Promise<boolean> {
     return this.#database.write(async (tx) => {
-      this.#instance.lock()
+      await this.#instance.lock()
       await this.#instance.register(tx)
       const key = { id: schedule_id, due: due_at, next: next_at, instance: this.#instance.id }
       return (await claimed.run(tx, key)).changes > 0
@@ -156,7 +156,7 @@ export class SqlSchedules implements ScheduleStore {
     })
     if (left.length === 0) return own.map(firingOf)
     const taken = await this.#database.write(async (tx) => {
-      this.#instance.lock()
+      await this.#instance.lock()
       await this.#instance.register(tx)
       return await filterEach(left, async ({ id, instance_id }) => {
         const key = { id, holder: instance_id ?? '', instance: this.#instance.id }

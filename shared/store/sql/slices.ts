@@ -12,15 +12,15 @@ const SLICE_MS = 4
 export async function inSlices(
   database: Database,
   { first, most, between }: { first: number; most: number; between?: () => Promise<void> },
-  work: (tx: Transaction, size: number) => boolean,
+  work: (tx: Transaction, size: number) => Promise<boolean>,
 ): Promise<void> {
   let size = first
   for (let more = true; more;) {
     let took = 0
-    more = await database.write((tx) => {
+    more = await database.write(async (tx) => {
       const began = performance.now()
       try {
-        return work(tx, size)
+        return await work(tx, size)
       } finally {
         took = performance.now() - began
       }

@@ -56,7 +56,7 @@ export async function applyEdits(
   const refused_labels = await filterEach(
     relabelled,
     async ({ block_id, label }) =>
-      (await sharedLabel.get(tx, { block: block_id, label, agent: by.agent_id })) ??
+      (await sharedLabel.get(tx, { block: block_id, label, agent: by.agent_id })) !== undefined ||
       (!isPrivate.has(block_id) && (await hidesLabel(tx, by, label))),
   )
   if (refused_labels.length > 0) return { status: 'conflict', blocks: present, refused_labels }

@@ -32,10 +32,10 @@ export type Interrupted = Omit<TakenOver, 'opened' | 'conversation_id' | 'organi
 export async function readInterrupted(
   tx: Transaction,
   run_id: string,
-  options: { max_attempts: number; isGone: (instance_id: string | null) => boolean },
+  options: { max_attempts: number; isGone: (instance_id: string | null) => Promise<boolean> },
 ): Promise<Interrupted | 'given up' | null> {
   const row = await runRow.get(tx, { id: run_id })
-  if (!row || row.resume === null || !ACTIVE.includes(row.status) || !options.isGone(row.instance_id))
+  if (!row || row.resume === null || !ACTIVE.includes(row.status) || !(await options.isGone(row.instance_id)))
     return null
   if (row.attempts >= options.max_attempts) {
     await failRun(

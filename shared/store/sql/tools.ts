@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { ToolFilter, ToolPatch, ToolStore } from '../../core/ports/tool-store.ts'
 import type { BuiltinTool } from '../../core/ports/tools.ts'
@@ -14,6 +13,7 @@ import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
 import { withinQuota } from './quota.ts'
 import type { ToolRow } from './tables.ts'
+import { jsonTexts } from './json.ts'
 
 type Data = Omit<Tool, 'id' | 'name' | 'tool_type' | 'project_id' | 'created_by_id' | 'last_updated_by_id'>
 
@@ -35,7 +35,7 @@ const byNames = query<{ org: string; names: string; limit: number }>()((p) =>
     .selectFrom('tools')
     .selectAll()
     .where('organization_id', '=', p.org)
-    .where('name', 'in', sql<string>`(select value from json_each(${p.names}))`)
+    .where('name', 'in', jsonTexts(p.names))
     .orderBy('created_at')
     .orderBy('id')
     .limit(p.limit),
@@ -98,7 +98,7 @@ export class SqlTools implements ToolStore {
         return rows.map(toolOf)
       }
       const sorting = { table: 'tools', column: 'created_at' } as const
-      const window = windowOf(c, actor.organization_id, sorting, page)
+      const window = await windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('tools')
       for (const condition of window.conditions) rows = rows.where(condition)
       const tools = (await c.all(rows.orderBy(window.direction).limit(page.limit))).map(toolOf)

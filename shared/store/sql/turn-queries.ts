@@ -84,7 +84,7 @@ export const finishAgent = query<{ id: string; at: string; ms: number; stop: str
 )
 
 /** A conversation as it is stored. */
-export type Conversation = NonNullable<ReturnType<typeof conversationById.get>>
+export type Conversation = NonNullable<Awaited<ReturnType<typeof conversationById.get>>>
 
 /** A conversation as `updateConversation` takes it, with nothing changed. */
 export function rowOf(conversation: Conversation) {

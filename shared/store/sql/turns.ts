@@ -83,7 +83,7 @@ export class SqlTurns implements TurnStore {
   async open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn> {
     const planned = await this.#plan(actor, turn)
     const begin = async (tx: Transaction): Promise<OpenedTurn> => {
-      this.#instance.lock()
+      await this.#instance.lock()
       const conversation = await readConversationRow(tx, actor, turn.conversation_id)
       const row = conversation && (await readAgentRow(tx, actor, conversation.agent_id))
       if (!conversation || !row || row.id !== turn.run.agent_id) throw noConversation(turn)
@@ -120,7 +120,7 @@ export class SqlTurns implements TurnStore {
 
   takeOver(run_id: string, { max_attempts }: { max_attempts: number }): Promise<TakenOver | null> {
     return this.#database.write(async (tx) => {
-      this.#instance.lock()
+      await this.#instance.lock()
       const isGone = async (holder: string | null) =>
         holder === this.#instance.id
           ? !this.#instance.holds(run_id)
@@ -419,7 +419,7 @@ export class SqlTurns implements TurnStore {
     message_id: string,
   ): Promise<PlannedEdit> {
     const seqs = await cutContext(c, actor, conversation, { message_id, end: 'before' })
-    return { version: conversation.context_version, seqs, context: messagesOfSeqs(c, actor, seqs) }
+    return { version: conversation.context_version, seqs, context: await messagesOfSeqs(c, actor, seqs) }
   }
 
   async #edit(

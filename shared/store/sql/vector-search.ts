@@ -11,7 +11,9 @@ import { ownersOf } from './vector-owners.ts'
 const PAGE = 2_000
 
 /** Reads numbers of texts that a filter lets through, in order, beyond one; null: there is no filter. */
-export type Among = ((connection: Connection, owner: string, after: number, limit: number) => number[]) | null
+export type Among =
+  | ((connection: Connection, owner: string, after: number, limit: number) => Promise<number[]>)
+  | null
 
 /**
  * The texts nearest to a query in a scope, best first. Owners whose model is not among `vectors` (the query's, by model)

@@ -111,7 +111,7 @@ export class SqlVectors implements VectorStore {
     if (await this.#database.read(embedsMessages)) await this.#index()
     // Looked for first: nothing is written while nothing waits.
     if (!(await this.#database.read(async (c) => await this.#due(c, Date.now())))) return null
-    this.#instance.lock()
+    await this.#instance.lock()
     return this.#database.write(async (tx) => {
       for (;;) {
         const now = Date.now()
@@ -146,7 +146,7 @@ export class SqlVectors implements VectorStore {
         const { owner, generation } = batch
         await put.run(tx, { owner, generation, seq, bits: signsOf(direction), vector: bytesOf(direction) })
       }
-      if (row.dim === null && dim !== null) tellDimension(tx, batch.owner, dim)
+      if (row.dim === null && dim !== null) await tellDimension(tx, batch.owner, dim)
       const done = batch.texts.at(-1)?.seq ?? row.done
       const refused = row.refused + batch.texts.filter((_, i) => !vectors[i]).length
       await change(tx, batch.owner, {
@@ -285,12 +285,14 @@ function batchOf(
 }
 
 /** The archive, or the folder, says how long its vectors really are. */
-function tellDimension(tx: Transaction, owner: string, dim: number): void {
+async function tellDimension(tx: Transaction, owner: string, dim: number): Promise<void> {
   const table = isId('source', owner) ? 'folders' : 'archives'
-  tx.statement(
-    `UPDATE ${table} SET data = json_set(data, '$.embedding_config.embedding_dim', ?)
-     WHERE id = ? AND json_type(data, '$.embedding_config') = 'object'`,
-  ).run(dim, owner)
+  const row = await tx.get(db.selectFrom(table).select('data').where('id', '=', owner))
+  const data = row && (JSON.parse(row.data) as { embedding_config?: Record<string, unknown> | null })
+  if (!data?.embedding_config) return
+  const embedding_config = { ...data.embedding_config, embedding_dim: dim }
+  const changed = JSON.stringify({ ...data, embedding_config })
+  await tx.run(db.updateTable(table).set({ data: changed }).where('id', '=', owner))
 }
 
 function otherDimension(batch: EmbeddingBatch, got: number, dim: number | null): AppError {

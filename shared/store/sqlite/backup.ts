@@ -2,7 +2,8 @@ import { existsSync, promises as fs } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { AppError, messageOf } from '../../schema/errors.ts'
-import { asStoreError, unavailable } from './errors.ts'
+import { unavailable } from '../sql/errors.ts'
+import { asStoreError } from './errors.ts'
 import { schemaVersion } from './migrate.ts'
 
 /** Pages copied in one go: progress is shown, and the caller can stop, between two. */

@@ -5,31 +5,24 @@ import type { Actor } from '../../core/ports/actor.ts'
 import type { AppError } from '../../schema/errors.ts'
 import type { EventType } from '../../schema/event.ts'
 import { pause } from '../pause.ts'
+import { followChanges } from './changes.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { DurableLog } from './durable-log.ts'
-import { asStoreError, isBusy, unavailable } from './errors.ts'
+import { unavailable } from '../sql/errors.ts'
+import { asStoreError, isBusy } from './errors.ts'
 import { fileSystemOf, refuseShared } from './file-system.ts'
 import { MIGRATIONS, migrate, newerStore, schemaVersion } from './migrate.ts'
 import { refuseEmptied, refuseForeign } from './present-file.ts'
 import { makePrivate } from './private-file.ts'
-import { Connection, query, sqlite } from './query.ts'
+import type { Committed, Connection, Database, Transaction } from '../sql/database.ts'
+import { insertEvent } from '../sql/event-rows.ts'
+import { SqliteConnection } from './connection.ts'
+import { mergeIndexes } from './index-upkeep.ts'
 
 /** How long a command waits for other processes before it gives up. */
 const LOCK_DEADLINE_MS = 10_000
 /** After how long a transaction takes up no more commands: others, and the event loop, wait meanwhile. */
 const WRITE_MS = 5
-
-const insertEvent = query<{
-  org: string
-  type: string
-  object: string
-  agent: string | null
-  date: string
-}>()((p) =>
-  sqlite
-    .insertInto('events')
-    .values({ organization_id: p.org, type: p.type, object_id: p.object, agent_id: p.agent, date: p.date }),
-)
 
 interface Command {
   work: (transaction: Transaction) => unknown
@@ -41,27 +34,19 @@ interface Command {
   reject: (error: unknown) => void
 }
 
-/** What a command answered, committed but perhaps not on disk yet. */
-export interface Committed<T> {
-  value: T
-  /** Resolves when it is on disk; rejects with `store_unavailable` when that failed. */
-  durable: Promise<void>
-}
-
 interface Outcome {
   value: unknown
   failure?: { error: unknown }
 }
 
 /** A write in progress. What it does becomes visible at once, with its events, or not at all. */
-export class Transaction extends Connection {
+class SqliteTransaction extends SqliteConnection implements Transaction {
   readonly #effects: { effect: () => void; undo: () => void }[] = []
   readonly #undo: (() => void)[] = []
   events = 0
 
-  /** Records a change for everybody who watches, in any process. */
-  event(actor: Actor, type: EventType, object_id: string, agent_id: string | null): void {
-    insertEvent.run(this, {
+  async event(actor: Actor, type: EventType, object_id: string, agent_id: string | null): Promise<void> {
+    await insertEvent.run(this, {
       org: actor.organization_id,
       type,
       object: object_id,
@@ -71,20 +56,16 @@ export class Transaction extends Connection {
     this.events++
   }
 
-  /**
-   * Something beside the database that goes with this command: done when the command has succeeded, so that the next one
-   * of the same transaction finds it, and undone should the transaction fail after all.
-   */
   alongside(effect: () => void, undo: () => void): void {
     this.#effects.push({ effect, undo })
   }
 
   /** Runs one command's part. Of several, one that throws is undone alone. */
-  attempt(work: (transaction: Transaction) => unknown, alone: boolean): Outcome {
+  async attempt(work: (transaction: Transaction) => unknown, alone: boolean): Promise<Outcome> {
     const { events } = this
     if (!alone) this.statement('SAVEPOINT command').run()
     try {
-      const value = work(this)
+      const value = await work(this)
       if (!alone) this.statement('RELEASE command').run()
       for (const { effect, undo } of this.#effects.splice(0)) {
         effect()
@@ -127,11 +108,12 @@ export interface DatabaseOptions {
 }
 
 /** `loci.db` of a data directory: one connection that writes, one that reads, one for the events feed. */
-export class Database {
+export class SqliteDatabase implements Database {
+  readonly engine = 'sqlite'
   readonly directory: string
   readonly path: string
-  readonly #writer: Transaction
-  readonly #reader: Connection
+  readonly #writer: SqliteTransaction
+  readonly #reader: SqliteConnection
   readonly #log: DurableLog
   readonly #checkpoints: Checkpoints
   readonly #schema: number
@@ -139,6 +121,7 @@ export class Database {
   readonly #listeners = new Set<() => void>()
   readonly #commitListeners = new Set<() => void>()
   #commands: Command[] = []
+  #reading: Promise<void> = Promise.resolve()
   #writing: Promise<void> | null = null
   #closed = false
 
@@ -147,8 +130,8 @@ export class Database {
     this.path = join(options.directory, 'loci.db')
     this.#schema = (options.migrations ?? MIGRATIONS).length
     this.#deadline = options.lock_deadline_ms ?? LOCK_DEADLINE_MS
-    this.#writer = new Transaction(writer)
-    this.#reader = new Connection(reader)
+    this.#writer = new SqliteTransaction(writer)
+    this.#reader = new SqliteConnection(reader)
     this.#log = new DurableLog(this.path)
     writer.exec('PRAGMA wal_autocheckpoint = 0')
     this.#checkpoints = new Checkpoints({
@@ -162,17 +145,25 @@ export class Database {
     return this.#closed
   }
 
-  /** Several reads of one moment, in one synchronous go. */
-  read<T>(work: (connection: Connection) => T): Promise<T> {
-    return retryWhileBusy(this.path, this.#deadline, () => {
-      const connection = this.#reader
-      connection.statement('BEGIN').run()
-      try {
-        return work(connection)
-      } finally {
-        connection.statement('COMMIT').run()
-      }
-    })
+  /** Several reads of one moment. They ask for nothing else, so that nothing but them happens meanwhile. */
+  read<T>(work: (connection: Connection) => T | Promise<T>): Promise<T> {
+    const reading = this.#reading.then(() =>
+      retryWhileBusy(this.path, this.#deadline, async () => {
+        const connection = this.#reader
+        connection.statement('BEGIN').run()
+        try {
+          return await work(connection)
+        } finally {
+          connection.statement('COMMIT').run()
+        }
+      }),
+    )
+    // The connection is one: the next read waits, whatever becomes of this one.
+    this.#reading = reading.then(
+      () => undefined,
+      () => undefined,
+    )
+    return reading
   }
 
   /**
@@ -182,7 +173,7 @@ export class Database {
    * rollback. Resolves when it is on disk: see docs/decisions/0006. Throws `store_newer` when the schema has been
    * migrated by a newer Loci meanwhile.
    */
-  write<T>(work: (transaction: Transaction) => T): Promise<T> {
+  write<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T> {
     return this.#enqueue(work, false)
   }
 
@@ -190,7 +181,7 @@ export class Database {
    * As `write`, but resolves when the command is committed, with a promise of its being on disk. Until that has
    * resolved nobody may be told of it.
    */
-  writeEarly<T>(work: (transaction: Transaction) => T): Promise<Committed<T>> {
+  writeEarly<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<Committed<T>> {
     return this.#enqueue(work, true)
   }
 
@@ -240,7 +231,7 @@ export class Database {
   }
 
   /** One transaction for as many of these commands as fit in its time, the first at least. */
-  #commit(batch: readonly Command[]): Outcome[] {
+  async #commit(batch: readonly Command[]): Promise<Outcome[]> {
     const tx = this.#writer
     const outcomes: Outcome[] = []
     tx.statement('BEGIN IMMEDIATE').run()
@@ -249,7 +240,7 @@ export class Database {
       this.#checkSchema(tx)
       const began = performance.now()
       for (const command of batch) {
-        outcomes.push(tx.attempt(command.work, batch.length === 1))
+        outcomes.push(await tx.attempt(command.work, batch.length === 1))
         if (performance.now() - began > WRITE_MS) break
       }
       tx.statement('COMMIT').run()
@@ -286,13 +277,21 @@ export class Database {
   }
 
   /** A read-only connection of its own, for the caller to close. */
-  openReader(): Connection {
-    return new Connection(readOnly(openFile(this.path)))
+  openReader(): SqliteConnection {
+    return new SqliteConnection(readOnly(openFile(this.path)))
+  }
+
+  follow(listener: (problem: unknown) => void): () => void {
+    return followChanges(this, listener)
+  }
+
+  mergeIndexes(indexes?: readonly ('messages_fts' | 'passages_fts')[]): Promise<void> {
+    return mergeIndexes(this, indexes ? { indexes } : {})
   }
 
   /** Throws `store_unavailable` or `store_newer` when a command would. */
   check(): Promise<void> {
-    return this.read((connection) => this.#checkSchema(connection))
+    return this.read(() => this.#checkSchema(this.#reader))
   }
 
   /** Resolves when everything that was committed is on disk and every file is closed. */
@@ -302,11 +301,12 @@ export class Database {
     await this.#writing
     await this.#log.close()
     await this.#checkpoints.close()
+    await this.#reading
     this.#reader.close()
     this.#writer.close()
   }
 
-  #checkSchema(connection: Connection): void {
+  #checkSchema(connection: SqliteConnection): void {
     const found = Number(connection.statement('PRAGMA user_version').get()?.['user_version'])
     if (found === this.#schema) return
     if (found > this.#schema) throw newerStore(connection.database, this.directory)
@@ -317,7 +317,7 @@ export class Database {
 }
 
 /** Opens or creates `loci.db` in the directory and migrates it. Throws `store_unavailable` or `store_newer`. */
-export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+export async function openDatabase(options: DatabaseOptions): Promise<SqliteDatabase> {
   const { directory } = options
   const path = join(directory, 'loci.db')
   try {
@@ -348,7 +348,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       })
       if (schemaVersion(writer) > (options.migrations ?? MIGRATIONS).length)
         throw newerStore(writer, directory)
-      return new Database(options, writer, readOnly(reader))
+      return new SqliteDatabase(options, writer, readOnly(reader))
     } catch (error) {
       reader?.close()
       writer.close()
@@ -409,13 +409,13 @@ function tooLong(path: string, deadline_ms: number, cause: unknown): AppError {
 async function retryWhileBusy<T>(
   path: string,
   deadline_ms: number,
-  attempt: () => T,
+  attempt: () => T | Promise<T>,
   waited_ms = 0,
 ): Promise<T> {
   const deadline = performance.now() + deadline_ms - waited_ms
   for (let tries = 0; ; tries++) {
     try {
-      return attempt()
+      return await attempt()
     } catch (error) {
       if (isBusy(error) && performance.now() > deadline) throw tooLong(path, deadline_ms, error)
       if (!isBusy(error)) throw asStoreError(error, path)

@@ -1,4 +1,5 @@
-import { AppError, isAppError, messageOf } from '../../schema/errors.ts'
+import { isAppError, messageOf } from '../../schema/errors.ts'
+import { unavailable } from '../sql/errors.ts'
 
 const BUSY = 5
 const LOCKED = 6
@@ -14,11 +15,6 @@ function resultCode(error: unknown): number | null {
 export function isBusy(error: unknown): boolean {
   const code = resultCode(error)
   return code === BUSY || code === LOCKED
-}
-
-/** A UNIQUE, NOT NULL or foreign key rule refused the statement. */
-export function isConstraint(error: unknown): boolean {
-  return resultCode(error) === CONSTRAINT
 }
 
 /** Says in words what SQLite or the file system refused at `path`; errors that are not theirs come back as they are. */
@@ -78,9 +74,4 @@ function systemError(error: unknown, path: string): unknown {
     default:
       return error
   }
-}
-
-/** `store_unavailable` with this sentence. */
-export function unavailable(text: string, cause?: unknown): AppError {
-  return new AppError('store_unavailable', text, { cause })
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, realpathSync, statfsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { unavailable } from './errors.ts'
+import { unavailable } from '../sql/errors.ts'
 
 /** Magic numbers of statfs(2), Linux. */
 const NAMES = new Map<number, string>([

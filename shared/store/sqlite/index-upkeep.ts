@@ -1,4 +1,5 @@
-import type { Database } from './database.ts'
+import { sql } from 'kysely'
+import type { SqliteDatabase } from './database.ts'
 import { indexMessages } from '../sql/message-index.ts'
 import { inSlices } from '../sql/slices.ts'
 
@@ -13,7 +14,7 @@ const SELDOM = 8
  * and 0012). FTS5's own `automerge` is off: it works inside a commit, for as long as it takes.
  */
 export class IndexUpkeep {
-  readonly #database: Database
+  readonly #database: SqliteDatabase
   readonly #stopListening: () => void
   #commits = 0
   #runs = 0
@@ -21,7 +22,7 @@ export class IndexUpkeep {
   #problem: unknown = null
   #closing = false
 
-  constructor(database: Database) {
+  constructor(database: SqliteDatabase) {
     this.#database = database
     this.#stopListening = database.onCommit(() => {
       this.#commits++
@@ -63,17 +64,16 @@ export class IndexUpkeep {
 
 /** Merges what is due in the full-text indexes, in short transactions; stops after any of them when told so. */
 export async function mergeIndexes(
-  database: Database,
+  database: SqliteDatabase,
   { indexes = INDEXES, stopped = () => false }: { indexes?: readonly string[]; stopped?: () => boolean } = {},
 ): Promise<void> {
   for (const index of indexes) {
-    await inSlices(database, { first: 8, most: 64 }, (tx, pages) => {
-      const merge = tx.statement(`INSERT INTO ${index} (${index}, rank) VALUES ('merge', ?)`)
-      const changes = tx.statement('SELECT total_changes() AS n')
-      const before = Number(changes.get()?.['n'])
-      merge.run(pages)
+    await inSlices(database, { first: 8, most: 64 }, async (tx, pages) => {
+      const changes = async () => (await tx.get(sql<{ n: number }>`select total_changes() as n`))?.n ?? 0
+      const before = await changes()
+      await tx.run(sql`insert into ${sql.table(index)} (${sql.ref(index)}, rank) values ('merge', ${pages})`)
       // The command itself counts as one change: sqlite.org/fts5.html#the_merge_command
-      return Number(changes.get()?.['n']) - before > 1 && !stopped()
+      return (await changes()) - before > 1 && !stopped()
     })
   }
 }

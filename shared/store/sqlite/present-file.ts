@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { pause } from '../pause.ts'
-import { unavailable } from './errors.ts'
+import { unavailable } from '../sql/errors.ts'
 
 /** How long another process may take from making the file to writing into it, in milliseconds. */
 const BEGINNING_MS = 2_000

@@ -16,6 +16,8 @@ import { SqlGroups } from '../sql/groups.ts'
 import { SqlIdentities } from '../sql/identities.ts'
 import { SqlImports } from '../sql/imports.ts'
 import { IndexUpkeep } from './index-upkeep.ts'
+import { LockFolder } from './lock-folder.ts'
+import { UnindexedTexts } from './unindexed-texts.ts'
 import { Instance } from '../sql/instances.ts'
 import { indexMessages } from '../sql/message-index.ts'
 import { SqlMcpServers } from '../sql/mcp-servers.ts'
@@ -55,13 +57,17 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const version = options.version ?? VERSION
   const { directory, allow_network_fs = false } = options
   const database = await openDatabase({ directory, version, allow_network_fs })
-  const instance = new Instance(database, {
+  const instance = new Instance(database, new LockFolder(directory), {
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
   })
   const box = new SecretBox({ directory, passphrase: options.encryption_key ?? null })
   const vectorIndex = new VectorIndex(database)
-  const messages = new SqlMessages(database, () => indexMessages(database), vectorIndex)
+  const texts = new UnindexedTexts()
+  const unindexed = {
+    index: () => indexMessages(database),
+    find: texts.find.bind(texts),
+  }
   const events = new SqlEvents(database)
   const upkeep = new IndexUpkeep(database)
   let pruningFailed: unknown = null
@@ -83,7 +89,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     imports: new SqlImports(database, instance, box),
     folders: new SqlFolders(database),
     files: new SqlFiles(database, instance, vectorIndex),
-    messages,
+    messages: new SqlMessages(database, unindexed, vectorIndex),
     turns: new SqlTurns(database, instance),
     batches: new SqlBatches(database, instance),
     compactions: new SqlCompactions(database, instance),
@@ -103,8 +109,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       events.close()
       await pruning
       await upkeep.close()
-      messages.close()
-      instance.close()
+      texts.close()
+      await instance.close()
       await database.close()
     },
   }

@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
-import { Connection } from './query.ts'
+import { SqliteConnection } from './connection.ts'
 import type { Match } from '../sql/ranking.ts'
 
 /** A text that is not in the full-text index yet. */
@@ -10,7 +10,7 @@ export interface UnindexedText extends Match {
 
 /** Finds texts as the full-text index of messages would, without writing to the store. The caller closes it. */
 export class UnindexedTexts {
-  #memory: Connection | null = null
+  #memory: SqliteConnection | null = null
 
   /** For each of these queries (as `matchText` makes them) the texts that fit, newest first. */
   find(texts: readonly UnindexedText[], queries: readonly string[]): Match[][] {
@@ -35,10 +35,10 @@ export class UnindexedTexts {
 }
 
 /** Words are cut as in `messages_fts` (migrations/0001-first.ts). */
-function openMemory(): Connection {
+function openMemory(): SqliteConnection {
   const database = new DatabaseSync(':memory:')
   database.exec(
     "CREATE VIRTUAL TABLE texts USING fts5 (owner, text, content = '', contentless_delete = 1, tokenize = 'porter unicode61')",
   )
-  return new Connection(database)
+  return new SqliteConnection(database)
 }

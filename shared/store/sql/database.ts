@@ -1,0 +1,61 @@
+import type { Actor } from '../../core/ports/actor.ts'
+import type { EventType } from '../../schema/event.ts'
+import type { Connection } from './query.ts'
+
+export type { Connection } from './query.ts'
+
+/** What a command answered, committed but perhaps not on disk yet. */
+export interface Committed<T> {
+  value: T
+  /** Resolves when it is on disk; rejects with `store_unavailable` when that failed. */
+  durable: Promise<void>
+}
+
+/** A write in progress. What it does becomes visible at once, with its events, or not at all. */
+export interface Transaction extends Connection {
+  /** Records a change for everybody who watches, in any process. */
+  event(actor: Actor, type: EventType, object_id: string, agent_id: string | null): Promise<void>
+  /**
+   * Something beside the database that goes with this command: done when the command has succeeded, so that the next one
+   * finds it, and undone should the transaction fail after all.
+   */
+  alongside(effect: () => void, undo: () => void): void
+}
+
+/**
+ * A store's engine, as the queries of this room see it. `work` asks nothing but its connection: it holds a transaction
+ * open while it waits. It may run again after a rollback.
+ */
+export interface Database {
+  readonly engine: Connection['engine']
+  readonly closed: boolean
+  /** Several reads of one moment. */
+  read<T>(work: (connection: Connection) => T | Promise<T>): Promise<T>
+  /**
+   * A command that writes: as if no other one came between, in this process or another, and all of it is committed or
+   * nothing. Resolves when it is on disk. Throws `store_newer` when the schema has been migrated by a newer Loci.
+   */
+  write<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T>
+  /**
+   * As `write`, but resolves when the command is committed, with a promise of its being on disk. Until that has resolved
+   * nobody may be told of it.
+   */
+  writeEarly<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<Committed<T>>
+  /** Calls back after commits of any process that wrote events, with what keeps it from seeing them, if something does. */
+  follow(listener: (problem: unknown) => void): () => void
+  /** Drops what deleted rows have left in the full-text indexes, in short transactions. */
+  mergeIndexes(indexes?: readonly ('messages_fts' | 'passages_fts')[]): Promise<void>
+}
+
+/** How the processes of one store see which of them are there. */
+export interface InstanceLocks {
+  /** Takes the lock of this process's instance, which ends with the process however it dies; again is the same as once. */
+  take(id: string): Promise<void>
+  isHeld(connection: Connection, id: string): Promise<boolean>
+  /** Removes what a dead instance has left. */
+  remove(id: string): void
+  /** Removes what instances have left that died before they registered. */
+  removeOrphans(known: ReadonlySet<string>): Promise<void>
+  /** Lets this process's own lock go. */
+  release(id: string): Promise<void>
+}
