@@ -1,12 +1,14 @@
-import type { CompiledQuery, OperationNode, RootOperationNode } from 'kysely'
+import type { BinaryOperationNode, CompiledQuery, OperationNode, RootOperationNode } from 'kysely'
 import {
   createQueryId,
   DummyDriver,
   ExpressionWrapper,
   Kysely,
+  OperatorNode,
   PostgresAdapter,
   PostgresIntrospector,
   PostgresQueryCompiler,
+  PrimitiveValueListNode,
   type RawBuilder,
   type RawNode,
   SqliteQueryCompiler,
@@ -86,6 +88,15 @@ class SqliteCompiler extends SqliteQueryCompiler {
 }
 
 class PostgresCompiler extends PostgresQueryCompiler {
+  /** SQLite knows what is in an empty list; PostgreSQL has no way to write one. */
+  protected override visitBinaryOperation(node: BinaryOperationNode): void {
+    const operator = OperatorNode.is(node.operator) ? node.operator.operator : null
+    const nothing = PrimitiveValueListNode.is(node.rightOperand) && node.rightOperand.values.length === 0
+    if (nothing && (operator === 'in' || operator === 'not in'))
+      this.append(operator === 'in' ? 'false' : 'true')
+    else super.visitBinaryOperation(node)
+  }
+
   protected override visitRaw(node: RawNode): void {
     super.visitRaw(variants.get(node)?.postgres ?? node)
   }

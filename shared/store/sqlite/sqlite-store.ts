@@ -1,36 +1,14 @@
 import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
-import { SqlSecrets } from '../sql/agent-secrets.ts'
-import { SqlAgents } from '../sql/agents.ts'
-import { finishArchiveDeletions, SqlArchives } from '../sql/archives.ts'
-import { SqlBatches } from '../sql/batches.ts'
-import { SqlBlocks } from '../sql/blocks.ts'
-import { SqlCompactions } from '../sql/compactions.ts'
-import { SqlConversations } from '../sql/conversations.ts'
+import { finishArchiveDeletions } from '../sql/archives.ts'
 import { openDatabase } from './database.ts'
-import { SqlEvents } from '../sql/events.ts'
-import { SqlFiles } from '../sql/files.ts'
-import { SqlFolders } from '../sql/folders.ts'
-import { SqlGroups } from '../sql/groups.ts'
-import { SqlIdentities } from '../sql/identities.ts'
-import { SqlImports } from '../sql/imports.ts'
 import { IndexUpkeep } from './index-upkeep.ts'
+import { sqlStore } from '../sql/store.ts'
 import { LockFolder } from './lock-folder.ts'
 import { UnindexedTexts } from './unindexed-texts.ts'
 import { Instance } from '../sql/instances.ts'
 import { indexMessages } from '../sql/message-index.ts'
-import { SqlMcpServers } from '../sql/mcp-servers.ts'
-import { SqlMessages } from '../sql/messages.ts'
-import { SqlPassages } from '../sql/passages.ts'
-import { SqlRunStreams } from '../sql/run-chunks.ts'
-import { SqlSchedules } from '../sql/schedules.ts'
-import { SqlTools } from '../sql/tools.ts'
-import { SqlTraces } from '../sql/traces.ts'
-import { SqlTurns } from '../sql/turns.ts'
-import { SqlUsers } from '../sql/users.ts'
-import { VectorIndex } from '../sql/vector-index.ts'
-import { SqlVectors } from '../sql/vectors.ts'
 
 /** How long the heartbeat of a process that still holds its lock may stand still. */
 const STALE_AFTER_MS = 30_000
@@ -62,42 +40,20 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
   })
   const box = new SecretBox({ directory, passphrase: options.encryption_key ?? null })
-  const vectorIndex = new VectorIndex(database)
   const texts = new UnindexedTexts()
   const unindexed = {
     index: () => indexMessages(database),
     find: texts.find.bind(texts),
   }
-  const events = new SqlEvents(database)
+  const { events, ...parts } = sqlStore({ database, instance, box, unindexed })
   const upkeep = new IndexUpkeep(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
   })
   return {
-    agents: new SqlAgents(database, box),
-    secrets: new SqlSecrets(database, box),
-    blocks: new SqlBlocks(database),
-    conversations: new SqlConversations(database, instance),
-    groups: new SqlGroups(database),
-    identities: new SqlIdentities(database),
-    archives: new SqlArchives(database),
-    passages: new SqlPassages(database, vectorIndex),
-    vectors: new SqlVectors(database, instance, () => indexMessages(database)),
-    tools: new SqlTools(database),
-    mcp_servers: new SqlMcpServers(database, box),
-    imports: new SqlImports(database, instance, box),
-    folders: new SqlFolders(database),
-    files: new SqlFiles(database, instance, vectorIndex),
-    messages: new SqlMessages(database, unindexed, vectorIndex),
-    turns: new SqlTurns(database, instance),
-    batches: new SqlBatches(database, instance),
-    compactions: new SqlCompactions(database, instance),
-    streams: new SqlRunStreams(database, instance),
-    schedules: new SqlSchedules(database, instance),
-    traces: new SqlTraces(database),
+    ...parts,
     events,
-    users: new SqlUsers(database),
     async ready() {
       await database.check()
       instance.check()

@@ -1,0 +1,75 @@
+import type { ClientConfig } from 'pg'
+import { AppError } from '../../schema/errors.ts'
+
+/** Connections of one instance: a turn needs one for some milliseconds a step. */
+const POOL_SIZE = 10
+/** A connection that nobody gives free in this time makes a 503, in milliseconds. */
+const POOL_WAIT_MS = 5_000
+/** No statement of Loci takes so long; one that does is ended by the server, in milliseconds. */
+const STATEMENT_TIMEOUT_MS = 30_000
+
+/** How a database is reached. */
+export interface ConnectionSettings {
+  /** Where it is, for people: without user and password. */
+  place: string
+  pooled: ClientConfig
+  /** For what needs a connection that stays its own. */
+  direct: ClientConfig
+  pool_size: number
+  pool_wait_ms: number
+  /** Whether changes are listened for; else they are looked for. */
+  listens: boolean
+}
+
+/**
+ * Reads `postgres://user:password@host:port/database?…`. Besides what libpq knows (`sslmode`, `host` for the folder of a
+ * socket): `pool`, connections of this instance; `pool_wait_ms`; `listen=off` where no direct connection can be had; and
+ * `direct`, another host:port of the same database, past PgBouncer. Throws `invalid_argument`.
+ */
+export function readAddress(text: string): ConnectionSettings {
+  if (!/^postgres(?:ql)?:\/\//i.test(text))
+    throw new AppError('invalid_argument', 'A store is postgres://user:password@host:port/database.')
+  const [base = '', query = ''] = text.split('?', 2)
+  const options = new URLSearchParams(query)
+  const own = {
+    pool: take('pool'),
+    wait: take('pool_wait_ms'),
+    listen: take('listen'),
+    direct: take('direct'),
+  }
+  const rest = options.toString()
+  const address = (start: string) => (rest === '' ? start : `${start}?${rest}`)
+  const timeouts = {
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
+  }
+  const [, host = '', database = ''] = /^\w+:\/\/(?:[^@/]*@)?([^/]*)\/?(.*)$/.exec(base) ?? []
+  return {
+    place: `${host === '' ? (options.get('host') ?? 'localhost') : host}/${database}`,
+    pooled: { connectionString: address(base), ...timeouts, pipeline: true },
+    direct: {
+      connectionString: address(
+        own.direct === null ? base : base.replace(/^(\w+:\/\/(?:[^@/]*@)?)[^/]*/, `$1${own.direct}`),
+      ),
+    },
+    pool_size: number('pool', own.pool, POOL_SIZE),
+    pool_wait_ms: number('pool_wait_ms', own.wait, POOL_WAIT_MS),
+    listens: own.listen !== 'off',
+  }
+
+  function take(name: string): string | null {
+    const value = options.get(name)
+    options.delete(name)
+    return value
+  }
+}
+
+function number(name: string, text: string | null, otherwise: number): number {
+  if (text === null) return otherwise
+  const value = Number(text)
+  if (Number.isInteger(value) && value > 0) return value
+  throw new AppError(
+    'invalid_argument',
+    `${name}=${text} in the store's address is not a whole number above 0.`,
+  )
+}

@@ -1,0 +1,60 @@
+import { sql } from 'kysely'
+import type { Connection, InstanceLocks } from '../sql/database.ts'
+import { db } from '../sql/query.ts'
+import type { PostgresDatabase } from './database.ts'
+
+/** After its start a database gives its instances this time, in seconds, to come back with their locks. */
+const GRACE_SECONDS = 10
+
+/** Locks of instances as advisory locks, which end with the connection of the process that holds them. */
+export class AdvisoryLocks implements InstanceLocks {
+  readonly #database: PostgresDatabase
+  #taken: Promise<void> | null = null
+
+  constructor(database: PostgresDatabase) {
+    this.#database = database
+  }
+
+  take(id: string): Promise<void> {
+    return (this.#taken ??= this.#database.session.hold(numberOf(id)).catch((error: unknown) => {
+      this.#taken = null
+      throw error
+    }))
+  }
+
+  async isHeld(connection: Connection, id: string): Promise<boolean> {
+    const number = numberOf(id)
+    const row = await connection.get(
+      sql<{ held: boolean }>`select exists (
+          select 1 from pg_locks where locktype = 'advisory' and objsubid = 1 and granted
+            and database = (select oid from pg_database where datname = current_database())
+            and classid::bigint = ${String(number >> 32n)}::bigint
+            and objid::bigint = ${String(number & 0xffffffffn)}::bigint
+        ) or (
+          pg_postmaster_start_time() > clock_timestamp() - make_interval(secs => ${GRACE_SECONDS})
+          and exists (select 1 from instances where id = ${id})
+        ) as held`,
+    )
+    return row?.held ?? false
+  }
+
+  remove(): void {
+    // A lock ends with its connection.
+  }
+
+  async removeOrphans(): Promise<void> {
+    // There are none.
+  }
+
+  async release(id: string): Promise<void> {
+    if (!this.#taken) return
+    await this.#taken.catch(() => undefined)
+    // Without its row nobody waits for it to come back.
+    await this.#database.write((tx) => tx.run(db.deleteFrom('instances').where('id', '=', id)))
+  }
+}
+
+/** 62 bits of a UUID, which no other lock of Loci has: theirs are small. */
+function numberOf(id: string): bigint {
+  return BigInt(`0x${id.replaceAll('-', '').slice(0, 16)}`) & 0x3fffffffffffffffn
+}

@@ -1,0 +1,116 @@
+import type { PoolClient } from 'pg'
+import type { Actor } from '../../core/ports/actor.ts'
+import type { EventType } from '../../schema/event.ts'
+import type { Transaction } from '../sql/database.ts'
+import { insertEvent } from '../sql/event-rows.ts'
+import { type Compilable, compiled, type Connection, type Statement } from '../sql/query.ts'
+import { outgoing } from './values.ts'
+
+/** Names of prepared statements; the server keeps a plan of each for every connection that has used it. */
+const names = new Map<string, string>()
+
+function nameOf(sql: string): string {
+  let name = names.get(sql)
+  if (name === undefined) names.set(sql, (name = `loci_${names.size}`))
+  return name
+}
+
+/**
+ * One transaction on one connection. Statements are sent as they come, without waiting for the one before, and answered in
+ * order: what nobody waits for costs no round trip.
+ */
+export class PostgresConnection implements Connection {
+  readonly engine = 'postgres'
+  readonly #client: PoolClient
+  #failure: { error: unknown } | null = null
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(client: PoolClient) {
+    this.#client = client
+  }
+
+  async all<Row>(query: Compilable<Row>): Promise<Row[]> {
+    const { sql, parameters } = compiled('postgres', query)
+    return (await this.#send({ text: sql, values: parameters.map(outgoing) })).rows as Row[]
+  }
+
+  async get<Row>(query: Compilable<Row>): Promise<Row | undefined> {
+    return (await this.all(query))[0]
+  }
+
+  async run(query: Compilable<unknown>): Promise<number> {
+    const { sql, parameters } = compiled('postgres', query)
+    return (await this.#send({ text: sql, values: parameters.map(outgoing) })).rowCount ?? 0
+  }
+
+  async rows(statement: Statement): Promise<unknown[]> {
+    return (await this.#prepared(statement)).rows
+  }
+
+  async changes(statement: Statement): Promise<number> {
+    return (await this.#prepared(statement)).rowCount ?? 0
+  }
+
+  /** Sends a statement whose answer is of no interest; when it fails, so does whatever is waited for next. */
+  post(text: string): void {
+    void this.#send({ text }).catch(() => undefined)
+  }
+
+  /** Resolves when everything that was sent has been answered. Throws what failed first. */
+  async settle(): Promise<void> {
+    await this.#last.catch(() => undefined)
+    if (this.#failure) throw this.#failure.error
+  }
+
+  #prepared({ sql, parameters }: Statement) {
+    return this.#send({ name: nameOf(sql), text: sql, values: parameters.map(outgoing) })
+  }
+
+  async #send(query: { name?: string; text: string; values?: unknown[] }) {
+    const answered = this.#client.query(query)
+    this.#last = answered
+    try {
+      return await answered
+    } catch (error) {
+      // What comes after it says only that the transaction is aborted.
+      this.#failure ??= { error }
+      throw this.#failure.error
+    }
+  }
+}
+
+/** A write in progress. */
+export class PostgresTransaction extends PostgresConnection implements Transaction {
+  readonly #effects: { effect: () => void; undo: () => void }[] = []
+  readonly #undo: (() => void)[] = []
+  events = 0
+
+  async event(actor: Actor, type: EventType, object_id: string, agent_id: string | null): Promise<void> {
+    this.events++
+    await insertEvent.run(this, {
+      org: actor.organization_id,
+      type,
+      object: object_id,
+      agent: agent_id,
+      date: new Date().toISOString(),
+    })
+  }
+
+  alongside(effect: () => void, undo: () => void): void {
+    this.#effects.push({ effect, undo })
+  }
+
+  /** Does what goes alongside, before the commit: nobody finds the rows without it. */
+  takeEffect(): void {
+    for (const { effect, undo } of this.#effects.splice(0)) {
+      effect()
+      this.#undo.push(undo)
+    }
+  }
+
+  /** The transaction failed: what went alongside is undone. */
+  undo(): void {
+    this.#effects.length = 0
+    for (const undo of this.#undo.splice(0).toReversed()) undo()
+  }
+}

@@ -1,0 +1,217 @@
+import { Pool, type PoolClient } from 'pg'
+import type { AppError } from '../../schema/errors.ts'
+import { pause } from '../pause.ts'
+import type { Committed, Connection, Database, Transaction } from '../sql/database.ts'
+import { unavailable } from '../sql/errors.ts'
+import { query, db } from '../sql/query.ts'
+import { type ConnectionSettings, readAddress } from './address.ts'
+import { PostgresConnection, PostgresTransaction } from './connection.ts'
+import { asStoreError, isConflict, isDuplicate, isLost, poolExhausted } from './errors.ts'
+import { EventFeed } from './event-feed.ts'
+import { migrate, MIGRATIONS, newerStore } from './migrate.ts'
+import { Session } from './session.ts'
+import { typeParsers } from './values.ts'
+
+/** How long a command is tried again while others are in its way, or the database is away. */
+const DEADLINE_MS = 10_000
+/** How often a duplicate is taken for another transaction that was faster. */
+const DUPLICATES = 2
+/** Connections that nobody has used for this time are closed. */
+const IDLE_MS = 60_000
+
+const schemaVersion = query<object>()(() =>
+  db.selectFrom('meta').select('value').where('key', '=', 'schema_version'),
+)
+
+export interface DatabaseOptions {
+  address: string
+  /** Version written beside the schema, for the message that an older process shows. */
+  version: string
+  migrations?: readonly string[]
+  /** Milliseconds that a command is tried again; 10,000 by default. */
+  deadline_ms?: number
+}
+
+/**
+ * A database of PostgreSQL. Every command is one SERIALIZABLE transaction: the queries that the engines share read what
+ * they decide on, and this makes that as good as a single writer; one that PostgreSQL refuses for it runs again
+ * (docs/decisions/0016).
+ */
+export class PostgresDatabase implements Database {
+  readonly engine = 'postgres'
+  readonly place: string
+  readonly session: Session
+  readonly #pool: Pool
+  readonly #settings: ConnectionSettings
+  readonly #schema: string
+  readonly #deadline: number
+  readonly #feed: EventFeed
+  #closed = false
+
+  constructor(settings: ConnectionSettings, options: DatabaseOptions) {
+    this.place = settings.place
+    this.#settings = settings
+    this.#schema = String((options.migrations ?? MIGRATIONS).length)
+    this.#deadline = options.deadline_ms ?? DEADLINE_MS
+    this.#pool = new Pool({
+      ...settings.pooled,
+      types: typeParsers,
+      max: settings.pool_size,
+      connectionTimeoutMillis: settings.pool_wait_ms,
+      idleTimeoutMillis: IDLE_MS,
+      allowExitOnIdle: true,
+      application_name: 'loci',
+    })
+    // A connection that is lost while nobody uses it: the pool makes another.
+    this.#pool.on('error', () => undefined)
+    this.session = new Session(settings, () => this.#feed.wake())
+    this.#feed = new EventFeed(this, settings.listens ? this.session : null)
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  read<T>(work: (connection: Connection) => T | Promise<T>): Promise<T> {
+    return this.#trying(async () => {
+      const client = await this.#client()
+      const connection = new PostgresConnection(client)
+      try {
+        connection.post('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+        const value = await work(connection)
+        connection.post('COMMIT')
+        // Nobody has to wait for the end of a read.
+        void connection.settle().then(
+          () => client.release(),
+          (error: unknown) => client.release(error instanceof Error ? error : true),
+        )
+        return value
+      } catch (error) {
+        await this.#rollBack(client)
+        throw error
+      }
+    })
+  }
+
+  async write<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T> {
+    return await this.#trying(async () => {
+      const client = await this.#client()
+      const tx = new PostgresTransaction(client)
+      try {
+        tx.post('BEGIN ISOLATION LEVEL SERIALIZABLE')
+        const schema = schemaVersion.get(tx, {})
+        // Waited for below, and not at all when the work has failed before.
+        schema.catch(() => undefined)
+        const value = await work(tx)
+        if ((await schema)?.value !== this.#schema) throw await this.#otherSchema()
+        tx.takeEffect()
+        tx.post('COMMIT')
+        await tx.settle()
+        client.release()
+        if (tx.events > 0) this.#feed.committed()
+        return value
+      } catch (error) {
+        tx.undo()
+        await this.#rollBack(client)
+        throw error
+      }
+    })
+  }
+
+  /** A commit of PostgreSQL is on disk when it is acknowledged. */
+  async writeEarly<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<Committed<T>> {
+    return { value: await this.write(work), durable: Promise.resolve() }
+  }
+
+  follow(listener: (problem: unknown) => void): () => void {
+    return this.#feed.follow(listener)
+  }
+
+  /** Its indexes keep themselves. */
+  async mergeIndexes(): Promise<void> {}
+
+  /** Throws `store_unavailable` or `store_newer` when a command would. */
+  async check(): Promise<void> {
+    const row = await this.read((c) => schemaVersion.get(c, {}))
+    if (row?.value !== this.#schema) throw await this.#otherSchema()
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#feed.close()
+    await this.session.close()
+    await this.#pool.end()
+  }
+
+  async #client(): Promise<PoolClient> {
+    if (this.#closed)
+      throw unavailable(`The database ${this.place} is closed: this store has been shut down.`)
+    try {
+      return await this.#pool.connect()
+    } catch (error) {
+      if (!(error instanceof Error) || !/timeout exceeded when trying to connect/i.test(error.message))
+        throw error
+      throw poolExhausted(this.place, this.#settings.pool_size, this.#settings.pool_wait_ms, error)
+    }
+  }
+
+  /** Gives a connection back that is in no transaction, or closes it. */
+  async #rollBack(client: PoolClient): Promise<void> {
+    try {
+      await client.query('ROLLBACK')
+      client.release()
+    } catch (error) {
+      client.release(error instanceof Error ? error : true)
+    }
+  }
+
+  /** Tries again what met another transaction, or lost its connection before anything was committed. */
+  async #trying<T>(attempt: () => Promise<T>): Promise<T> {
+    const began = performance.now()
+    for (let tries = 0; ; tries++) {
+      try {
+        return await attempt()
+      } catch (error) {
+        const again = isConflict(error) || isLost(error) || (isDuplicate(error) && tries < DUPLICATES)
+        if (!again || this.#closed || performance.now() - began > this.#deadline)
+          throw asStoreError(error, this.place)
+      }
+      await pause(1 + Math.random() * Math.min(2 ** tries, 100))
+    }
+  }
+
+  async #otherSchema(): Promise<AppError> {
+    const client = await this.#pool.connect()
+    try {
+      return await newerStore(client, this.place)
+    } finally {
+      client.release()
+    }
+  }
+}
+
+/** Connects, and migrates the database. Throws `store_unavailable` or `store_newer`. */
+export async function openDatabase(options: DatabaseOptions): Promise<PostgresDatabase> {
+  const settings = readAddress(options.address)
+  try {
+    await migrateWith(settings, options)
+  } catch (error) {
+    throw asStoreError(error, settings.place)
+  }
+  return new PostgresDatabase(settings, options)
+}
+
+async function migrateWith(settings: ConnectionSettings, options: DatabaseOptions): Promise<void> {
+  const pool = new Pool({ ...settings.direct, max: 1 })
+  try {
+    const client = await pool.connect()
+    try {
+      await migrate(client, { ...options, place: settings.place })
+    } finally {
+      client.release()
+    }
+  } finally {
+    await pool.end()
+  }
+}

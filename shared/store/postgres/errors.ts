@@ -1,0 +1,83 @@
+import { type AppError, isAppError, messageOf } from '../../schema/errors.ts'
+import { unavailable } from '../sql/errors.ts'
+
+/** SQLSTATE of an error of the server, or the system's code of one of the network; null for any other error. */
+function codeOf(error: unknown): string | null {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null
+}
+
+/** Serialization failure and deadlock: the same transaction succeeds when it is tried again. */
+export function isConflict(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === '40001' || code === '40P01'
+}
+
+/** A rule was broken that the transaction had looked at before: another one was faster, which it sees when it runs again. */
+export function isDuplicate(error: unknown): boolean {
+  return codeOf(error) === '23505'
+}
+
+/** The connection is gone: what it had not committed never was. */
+export function isLost(error: unknown): boolean {
+  const code = codeOf(error)
+  if (code !== null) return /^(?:08|57P0[1-3]|ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(code)
+  return (
+    error instanceof Error &&
+    /connection (?:terminated|error)|not queryable|client was closed/i.test(error.message)
+  )
+}
+
+/** Says in words what PostgreSQL or the network refused at `place`; errors that are not theirs come back as they are. */
+export function asStoreError(error: unknown, place: string): unknown {
+  if (isAppError(error)) return error
+  const code = codeOf(error)
+  const text = messageOf(error)
+  const advice = code === null ? null : adviceFor(code, text)
+  if (advice !== null) return unavailable(`The database ${place} cannot be used: ${advice}`, error)
+  if (isLost(error))
+    return unavailable(`The connection to the database ${place} was lost (${text}). Try again.`, error)
+  return error
+}
+
+function adviceFor(code: string, text: string): string | null {
+  switch (code) {
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return 'nothing listens there. Start PostgreSQL, or correct the address.'
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'its host is not known. Correct the address.'
+    case '28P01':
+    case '28000':
+      return `it refuses the user or password (${text}).`
+    case '3D000':
+      return `${text}. Create it first: createdb.`
+    case '42501':
+      return `${text}. Give Loci's user the right to create in that schema, or a database of its own.`
+    case '53300':
+      return 'it has no connection free. Raise its max_connections, or put PgBouncer in front of it.'
+    case '53100':
+    case '58030':
+      return `its disk is full or broken (${text}). Nothing acknowledged is lost.`
+    case '57P01':
+    case '57P02':
+    case '57P03':
+      return `it is starting or stopping (${text}). Try again.`
+    case '25006':
+      return 'it is a read-only replica. Point Loci to the primary.'
+    case '40001':
+    case '40P01':
+      return 'too many changed the same thing at once, and nothing was written. Try again.'
+    default:
+      return null
+  }
+}
+
+/** The pool gave out no connection in time: 503, to be tried again. */
+export function poolExhausted(place: string, size: number, waited_ms: number, cause: unknown): AppError {
+  return unavailable(
+    `None of the ${size} connections to the database ${place} became free in ${waited_ms / 1000} seconds. Try again in a ` +
+      'moment; if it stays so, start another instance, or give this one a larger pool (?pool=20 in the address).',
+    cause,
+  )
+}

@@ -1,0 +1,59 @@
+import type { Store } from '../../core/ports/store.ts'
+import { VERSION } from '../../schema/version.ts'
+import { SecretBox } from '../secret-box.ts'
+import { finishArchiveDeletions } from '../sql/archives.ts'
+import { Instance } from '../sql/instances.ts'
+import { sqlStore } from '../sql/store.ts'
+import { AdvisoryLocks } from './advisory-locks.ts'
+import { openDatabase } from './database.ts'
+
+/** How long the heartbeat of a process that still has its connection may stand still. */
+const STALE_AFTER_MS = 12_000
+
+export interface PostgresStoreOptions {
+  /** `postgres://user:password@host:port/database`; see `readAddress`. */
+  address: string
+  /** Where the key is kept that secrets are encrypted with, when none is given. */
+  directory: string
+  /** Version of this Loci, shown to an older one that meets a schema this one has updated. */
+  version?: string
+  /** Milliseconds after which a process that keeps its connection but does nothing counts as gone; 12,000 by default. */
+  stale_after_ms?: number
+  /** What secrets are encrypted with. Instances on several machines need one that all of them have. */
+  encryption_key?: string | null
+}
+
+/**
+ * Opens a store in a database of PostgreSQL 13 or newer, which any number of processes may have open at once. The caller
+ * closes it. Throws `store_unavailable` when the database cannot be used, `store_newer` when a newer Loci has updated it.
+ */
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
+  const version = options.version ?? VERSION
+  const database = await openDatabase({ address: options.address, version })
+  const instance = new Instance(database, new AdvisoryLocks(database), {
+    version,
+    stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
+  })
+  const box = new SecretBox({ directory: options.directory, passphrase: options.encryption_key ?? null })
+  const { events, ...parts } = sqlStore({ database, instance, box, unindexed: null })
+  let pruningFailed: unknown = null
+  const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
+    pruningFailed = error
+  })
+  return {
+    ...parts,
+    events,
+    async ready() {
+      await database.check()
+      instance.check()
+      if (pruningFailed !== null) throw pruningFailed
+    },
+    async close() {
+      if (database.closed) return
+      events.close()
+      await pruning
+      await instance.close()
+      await database.close()
+    },
+  }
+}

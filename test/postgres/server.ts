@@ -1,0 +1,105 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { Client } from 'pg'
+
+/** Where Debian's packages put the programs of each version. */
+const DEBIAN = '/usr/lib/postgresql'
+const READY_WITHIN_MS = 60_000
+
+/** A PostgreSQL of its own for some tests, in a temporary folder and on a Unix socket. */
+export interface TestServer {
+  /** The address of one of its databases. */
+  address(database: string): string
+  /** Makes a database, a copy of another when one is named. */
+  create(database: string, template?: string): Promise<void>
+  drop(database: string): Promise<void>
+  stop(): Promise<void>
+}
+
+/** The folder of its programs: LOCI_TEST_POSTGRES_BIN, or the newest that Debian's packages have installed. */
+function binaries(): string {
+  const given = process.env['LOCI_TEST_POSTGRES_BIN']
+  if (given) return given
+  const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).filter((name) => /^\d+$/.test(name)) : []
+  const [newest] = versions.toSorted((a, b) => Number(b) - Number(a))
+  if (newest === undefined)
+    throw new Error('These tests need PostgreSQL: apt-get install postgresql, or set LOCI_TEST_POSTGRES_BIN.')
+  return join(DEBIAN, newest, 'bin')
+}
+
+/** Whom the server runs as: it refuses to be root. */
+async function nobody(): Promise<{ uid: number; gid: number } | null> {
+  if (process.getuid?.() !== 0) return null
+  const id = async (flag: string) => Number((await promisify(execFile)('id', [flag, 'nobody'])).stdout)
+  return { uid: await id('-u'), gid: await id('-g') }
+}
+
+/** Starts a server; the caller stops it. */
+export async function startServer(): Promise<TestServer> {
+  const bin = binaries()
+  const user = await nobody()
+  const folder = await mkdtemp(join(tmpdir(), 'loci-pg-'))
+  if (user) await chown(folder, user.uid, user.gid)
+  const as = { ...user, cwd: folder, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }
+  const data = join(folder, 'data')
+  const made = ['-D', data, '-U', 'loci', '-A', 'trust', '-E', 'UTF8', '--locale', 'C', '--no-sync']
+  await promisify(execFile)(join(bin, 'initdb'), made, as)
+  const settings = {
+    listen_addresses: '',
+    unix_socket_directories: folder,
+    // What these tests hold against it is not the loss of power.
+    fsync: 'off',
+    max_connections: '60',
+  }
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const server = spawn(join(bin, 'postgres'), ['-D', data, ...flags], {
+    ...as,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  server.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4_000)))
+  const address = (database: string) =>
+    `postgres://loci@localhost/${database}?host=${encodeURIComponent(folder)}`
+  const ask = async (sql: string) => {
+    const client = new Client({ connectionString: address('postgres') })
+    await client.connect()
+    try {
+      await client.query(sql)
+    } finally {
+      await client.end()
+    }
+  }
+  await untilReady(
+    server,
+    () => ask('SELECT 1'),
+    () => said,
+  )
+  return {
+    address,
+    create: (database, template = 'template0') => ask(`CREATE DATABASE ${database} TEMPLATE ${template}`),
+    drop: (database) => ask(`DROP DATABASE ${database} WITH (FORCE)`),
+    async stop() {
+      const ended = new Promise((resolve) => server.once('exit', resolve))
+      if (server.exitCode === null && server.kill('SIGINT')) await ended
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function untilReady(server: ChildProcess, ask: () => Promise<void>, said: () => string): Promise<void> {
+  const deadline = performance.now() + READY_WITHIN_MS
+  for (;;) {
+    if (server.exitCode !== null) throw new Error(`PostgreSQL did not start: ${said()}`)
+    try {
+      return await ask()
+    } catch (error) {
+      if (performance.now() > deadline)
+        throw new Error(`PostgreSQL is not ready: ${said()}`, { cause: error })
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+}
