@@ -76,6 +76,8 @@ const builds = [
     format: 'esm',
     target: 'node20',
     splitting: true,
+    // What `pg` tries beside its own protocol, and does without.
+    external: ['pg-native', 'cloudflare:sockets'],
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },

@@ -37,6 +37,7 @@ function createProgram(): Command {
     .option('--port <port>', 'port to listen on, 0 for a free one (default: 8283)', parsePort)
     .option('--host <host>', 'address to listen on (default: 127.0.0.1)')
     .option(...data)
+    .option('--store <address>', 'keep agents in PostgreSQL: postgres://user@host/database; also LOCI_STORE')
     .option('--auth', 'ask every request for a key: LOCI_API_KEY, or a random one that is printed')
     .option('--cors [origins...]', 'let web pages of these origins (none named: of any) use the API')
     .option('--docs', 'serve the API documentation on /docs and /openapi.json')

@@ -18,6 +18,8 @@ export interface ServerOptions {
   port?: number
   host?: string
   data?: string
+  /** `postgres://…` */
+  store?: string
   /** Ask every request for the key. */
   auth?: boolean
   /** True: pages of any origin may use the API. */
@@ -33,6 +35,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
   const key = keyFor(options.auth === true || env['LETTA_SERVER_SECURE']?.toLowerCase() === 'true', env)
   const loci = await openLoci({
     data: options.data,
+    store: options.store,
     log_level: options.logLevel ?? (env['LOCI_LOG_LEVEL'] || 'info'),
   })
   const { path, unknown_keys } = loci.config

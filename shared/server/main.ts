@@ -20,7 +20,7 @@ import { AppError, isAppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { VERSION } from '../schema/version.ts'
-import { openSqliteStore } from '../store/sqlite/sqlite-store.ts'
+import { openStore } from '../store/open-store.ts'
 import { lazyFileParser } from '../tools/files/lazy-parser.ts'
 import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
@@ -47,6 +47,8 @@ type Environment = Record<string, string | undefined>
 export interface LociOptions {
   /** Data directory; default `LOCI_HOME`, else `.loci` in the user's home. Created when missing. */
   data?: string | undefined
+  /** `postgres://…`: the database that agents are kept in; default `LOCI_STORE`, else the data directory. */
+  store?: string | undefined
   /** Where providers and settings are read from; default `process.env`. */
   env?: Environment
   /** Look for Ollama and LM Studio on localhost; default true. */
@@ -146,8 +148,9 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const log = options.log_level === undefined ? null : openLog(parseLogLevel(options.log_level))
   const onFailure = options.onFailure ?? (log ? log.failure : reportOnStderr)
   const stale_after_ms = Number(env['LOCI_STALE_AFTER_MS'] ?? 0)
-  const store = await openSqliteStore({
+  const store = await openStore({
     directory: data,
+    address: options.store ?? (env['LOCI_STORE'] || null),
     version: VERSION,
     allow_network_fs: env['LOCI_ALLOW_NETWORK_FS'] === '1',
     encryption_key: env['LOCI_ENCRYPTION_KEY'] || null,

@@ -1,0 +1,17 @@
+import { mkdir } from 'node:fs/promises'
+import type { Store } from '../core/ports/store.ts'
+import { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts'
+
+/**
+ * Opens the store of a data directory; with an `address` (`postgres://…`) the one in that database, and the directory
+ * keeps what belongs to this machine. The caller closes it. Throws `invalid_argument`, `store_unavailable`, `store_newer`.
+ */
+export async function openStore({
+  address,
+  ...options
+}: SqliteStoreOptions & { address: string | null }): Promise<Store> {
+  if (address === null) return openSqliteStore(options)
+  await mkdir(options.directory, { recursive: true, mode: 0o700 })
+  const { openPostgresStore } = await import('./postgres/postgres-store.ts')
+  return openPostgresStore({ ...options, address })
+}
