@@ -21,6 +21,9 @@ export interface TestLoci {
   close(): Promise<void>
 }
 
+/** Set where suites run over another store than that of the data directory: answers the address for a directory. */
+export const otherStore: { of: ((data: string) => Promise<string>) | null } = { of: null }
+
 /** `model_url` is a scripted model's URL: it becomes the provider `openai`. `data` reuses a directory. */
 export async function startLoci(
   options: {
@@ -40,6 +43,7 @@ export async function startLoci(
       ...(options.model_url === undefined
         ? {}
         : { OPENAI_API_KEY: 'test', OPENAI_BASE_URL: options.model_url }),
+      ...(otherStore.of ? { LOCI_STORE: await otherStore.of(data) } : {}),
       ...options.env,
     },
     discover_local: false,
