@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
+import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 import { startServer, type TestServer } from './server.ts'
 
@@ -59,26 +59,16 @@ describe('two servers on machines of their own over one PostgreSQL', function ()
 
   it('run one turn of a conversation at a time, and cancel each other’s', async () => {
     const agent = await one.letta.agents.create({ model: SCRIPTED })
-    const { promise: hold, resolve: open } = Promise.withResolvers<void>()
-    model.add({ reply: { text: 'one two three', hold, hold_after: 2 } })
-    const stream = await one.letta.agents.messages.create(agent.id, {
-      input: 'count',
-      streaming: true,
-      background: true,
-    })
-    const reading = (async () => {
-      for await (const _ of stream) void _
-    })()
-    const busy = await eventually('the turn runs', async () => {
-      const answer = await other.http('POST', `/v1/agents/${agent.id}/messages`, { input: 'and?' })
-      return answer.status === 409 ? answer : null
-    })
-    assert.match(JSON.stringify(busy.body), /Another message is being answered/)
-    await other.letta.agents.messages.cancel(agent.id)
-    open()
-    await reading
-    const [run] = (await other.http('GET', `/v1/runs/?agent_id=${agent.id}`)).body as { status: string }[]
-    assert.equal(run?.status, 'cancelled')
+    const asked = model.requests.length
+    model.add({ reply: { text: ['one ', 'two'], hold: new Promise(() => undefined), hold_after: 2 } })
+    const sent = one.letta.agents.messages.stream(agent.id, { input: 'count', stream_tokens: true })
+    await model.request(asked)
+    const busy = await other.http('POST', `/v1/agents/${agent.id}/messages`, { input: 'and?' })
+    assert.equal(busy.status, 409)
+    const { run_id } = busy.body as { run_id: string }
+    assert.deepEqual(await other.letta.agents.messages.cancel(agent.id), { [run_id]: 'cancelled' })
+    for await (const _ of await sent) void _
+    assert.equal((await other.letta.runs.retrieve(run_id)).status, 'cancelled')
   })
 
   it('hear of each other’s changes', async () => {

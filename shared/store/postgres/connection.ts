@@ -15,6 +15,12 @@ function nameOf(sql: string): string {
   return name
 }
 
+interface Sent {
+  name?: string
+  text: string
+  values?: unknown[]
+}
+
 /**
  * One transaction on one connection. Statements are sent as they come, without waiting for the one before, and answered in
  * order: what nobody waits for costs no round trip.
@@ -24,6 +30,7 @@ export class PostgresConnection implements Connection {
   readonly #client: PoolClient
   #failure: { error: unknown } | null = null
   #last: Promise<unknown> = Promise.resolve()
+  #ended = false
 
   constructor(client: PoolClient) {
     this.#client = client
@@ -51,9 +58,28 @@ export class PostgresConnection implements Connection {
     return (await this.#prepared(statement)).rowCount ?? 0
   }
 
-  /** Sends a statement whose answer is of no interest; when it fails, so does whatever is waited for next. */
-  post(text: string): void {
-    void this.#send({ text }).catch(() => undefined)
+  async send(query: Compilable<unknown>): Promise<void> {
+    const { sql, parameters } = compiled('postgres', query)
+    this.#forget({ text: sql, values: parameters.map(outgoing) })
+  }
+
+  async post({ sql, parameters }: Statement): Promise<void> {
+    this.#forget({ name: nameOf(sql), text: sql, values: parameters.map(outgoing) })
+  }
+
+  /** Begins, commits or ends. */
+  control(text: string): void {
+    this.#forget({ text })
+  }
+
+  /** Whoever has this connection next is not to be met by what is left of the work. */
+  end(): void {
+    this.#ended = true
+  }
+
+  /** When it fails, so does whatever is waited for next. */
+  #forget(query: Sent): void {
+    void this.#send(query).catch(() => undefined)
   }
 
   /** Resolves when everything that was sent has been answered. Throws what failed first. */
@@ -66,7 +92,8 @@ export class PostgresConnection implements Connection {
     return this.#send({ name: nameOf(sql), text: sql, values: parameters.map(outgoing) })
   }
 
-  async #send(query: { name?: string; text: string; values?: unknown[] }) {
+  async #send(query: Sent) {
+    if (this.#ended) throw new Error('the transaction has ended')
     const answered = this.#client.query(query)
     this.#last = answered
     try {
@@ -87,7 +114,7 @@ export class PostgresTransaction extends PostgresConnection implements Transacti
 
   async event(actor: Actor, type: EventType, object_id: string, agent_id: string | null): Promise<void> {
     this.events++
-    await insertEvent.run(this, {
+    await insertEvent.send(this, {
       org: actor.organization_id,
       type,
       object: object_id,

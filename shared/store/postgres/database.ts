@@ -77,9 +77,10 @@ export class PostgresDatabase implements Database {
       const client = await this.#client()
       const connection = new PostgresConnection(client)
       try {
-        connection.post('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+        connection.control('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
         const value = await work(connection)
-        connection.post('COMMIT')
+        connection.control('COMMIT')
+        connection.end()
         // Nobody has to wait for the end of a read.
         void connection.settle().then(
           () => client.release(),
@@ -87,6 +88,7 @@ export class PostgresDatabase implements Database {
         )
         return value
       } catch (error) {
+        connection.end()
         await this.#rollBack(client)
         throw error
       }
@@ -98,19 +100,21 @@ export class PostgresDatabase implements Database {
       const client = await this.#client()
       const tx = new PostgresTransaction(client)
       try {
-        tx.post('BEGIN ISOLATION LEVEL SERIALIZABLE')
+        tx.control('BEGIN ISOLATION LEVEL SERIALIZABLE')
         const schema = schemaVersion.get(tx, {})
         // Waited for below, and not at all when the work has failed before.
         schema.catch(() => undefined)
         const value = await work(tx)
         if ((await schema)?.value !== this.#schema) throw await this.#otherSchema()
         tx.takeEffect()
-        tx.post('COMMIT')
+        tx.control('COMMIT')
+        tx.end()
         await tx.settle()
         client.release()
         if (tx.events > 0) this.#feed.committed()
         return value
       } catch (error) {
+        tx.end()
         tx.undo()
         await this.#rollBack(client)
         throw error

@@ -52,7 +52,7 @@ export async function insertAgent(tx: Connection, actor: Actor, agent: BareAgent
   const most = actor.quota?.agents ?? null
   if (most !== null)
     withinQuota(most, 'agents', (await agentCount.get(tx, { org: actor.organization_id }))?.n ?? 0)
-  await add.run(tx, rowOfAgent(actor, agent))
+  await add.send(tx, rowOfAgent(actor, agent))
 }
 
 /** The row of an agent of the actor's organisation. */

@@ -91,11 +91,11 @@ export async function replaceSecrets(
     if (!row) {
       const { organization_id } = actor
       const made = { organization_id, agent_id, name, created_at: now, created_by_id: actor.user_id }
-      await tx.run(db.insertInto('agent_secrets').values({ ...written, ...made, id: newId('agent-env') }))
+      await tx.send(db.insertInto('agent_secrets').values({ ...written, ...made, id: newId('agent-env') }))
     } else if (data !== row.value || position !== row.position)
-      await tx.run(db.updateTable('agent_secrets').set(written).where('id', '=', row.id))
+      await tx.send(db.updateTable('agent_secrets').set(written).where('id', '=', row.id))
   }
-  for (const { id } of before.values()) await tx.run(db.deleteFrom('agent_secrets').where('id', '=', id))
+  for (const { id } of before.values()) await tx.send(db.deleteFrom('agent_secrets').where('id', '=', id))
 }
 
 async function rowsOf(connection: Connection, actor: Actor, agent_id: string): Promise<AgentSecretRow[]> {

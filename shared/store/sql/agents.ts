@@ -165,7 +165,7 @@ export class SqlAgents implements AgentStore {
         ...given,
       }
       const { id, organization_id, ...columns } = rowOfAgent(actor, next)
-      await tx.run(
+      await tx.send(
         db
           .updateTable('agents')
           .set(columns)
@@ -306,7 +306,7 @@ async function insertWhole(
   for (const [position, id] of tool_ids.entries()) await linkTool(tx, actor, agent.id, id, position)
   for (const id of folder_ids) await linkFolder(tx, actor, agent.id, id)
   for (const id of agent.identity_ids) await linkIdentity(tx, actor, id, { agent_id: agent.id })
-  await addConversation.run(tx, {
+  await addConversation.send(tx, {
     id: agent.id,
     org: actor.organization_id,
     agent: agent.id,
@@ -348,13 +348,13 @@ async function deleteAgent(tx: Transaction, actor: Actor, agent_id: string): Pro
   const agents = db.deleteFrom('agents').where('id', '=', agent_id)
   if ((await tx.run(agents.where('organization_id', '=', actor.organization_id))) === 0) return false
   // A turn that still runs finds its lease gone.
-  await tx.run(
+  await tx.send(
     db
       .updateTable('conversations')
       .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
       .where('agent_id', '=', agent_id),
   )
-  await tx.run(db.insertInto('deletions').values({ agent_id, organization_id: actor.organization_id }))
+  await tx.send(db.insertInto('deletions').values({ agent_id, organization_id: actor.organization_id }))
   await tx.event(actor, 'agent.deleted', agent_id, agent_id)
   return true
 }

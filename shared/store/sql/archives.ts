@@ -47,7 +47,7 @@ export class SqlArchives implements ArchiveStore {
     return this.#database.write(async (tx) => {
       const { embedding, description, metadata, ...row } = archive
       const data: ArchiveData = { description, metadata, embedding_config: embedding?.config ?? null }
-      await tx.run(
+      await tx.send(
         db.insertInto('archives').values({
           ...row,
           organization_id: actor.organization_id,
@@ -106,7 +106,7 @@ export class SqlArchives implements ArchiveStore {
         data.embedding_config = patch.embedding?.config ?? null
         await setEmbedding(tx, actor, archive_id, patch.embedding?.handle ?? null)
       }
-      await tx.run(
+      await tx.send(
         db
           .updateTable('archives')
           .set({
@@ -124,8 +124,8 @@ export class SqlArchives implements ArchiveStore {
   async delete(actor: Actor, archive_id: string): Promise<boolean> {
     const gone = await this.#database.write(async (tx) => {
       if (!(await byId.get(tx, { id: archive_id, org: actor.organization_id }))) return false
-      await tx.run(db.deleteFrom('archives_agents').where('archive_id', '=', archive_id))
-      await tx.run(
+      await tx.send(db.deleteFrom('archives_agents').where('archive_id', '=', archive_id))
+      await tx.send(
         db.updateTable('archives').set({ deleted_at: new Date().toISOString() }).where('id', '=', archive_id),
       )
       return true
@@ -138,7 +138,7 @@ export class SqlArchives implements ArchiveStore {
     return this.#database.write(async (tx) => {
       if (!(await readAgentRow(tx, actor, agent_id))) throw agentNotFound()
       await rowOf(tx, actor, archive_id)
-      await tx.run(
+      await tx.send(
         db
           .insertInto('archives_agents')
           .values({

@@ -92,7 +92,7 @@ export async function endIfDone(tx: Transaction, batch_id: string): Promise<void
   const { completed, failed } = await readCounts(tx, batch_id)
   const outcome = completed > 0 ? 'completed' : failed > 0 ? 'failed' : 'cancelled'
   const now = new Date().toISOString()
-  await tx.run(
+  await tx.send(
     db
       .updateTable('batches')
       .set({ status: row.status === 'running' ? outcome : row.status, completed_at: now, updated_at: now })

@@ -65,7 +65,7 @@ export class SqlBatches implements BatchStore {
     return this.#database.write(async (tx) => {
       const now = new Date().toISOString()
       const { organization_id } = actor
-      await tx.run(
+      await tx.send(
         db.insertInto('batches').values({
           id: batch.id,
           organization_id,
@@ -82,7 +82,7 @@ export class SqlBatches implements BatchStore {
         }),
       )
       for (const { id, agent_id, request } of batch.items)
-        await tx.run(
+        await tx.send(
           db.insertInto('batch_items').values({
             id,
             organization_id,
@@ -162,7 +162,7 @@ export class SqlBatches implements BatchStore {
       }
       const batch = await tx.get(db.selectFrom('batches').selectAll().where('id', '=', row.batch_id))
       await this.#instance.register(tx)
-      await tx.run(
+      await tx.send(
         db
           .updateTable('batch_items')
           .set({ status: 'running', instance_id: this.#instance.id, attempts: attempt })
@@ -188,7 +188,7 @@ export class SqlBatches implements BatchStore {
   begun(claim: BatchClaim, run_id: string): Promise<'held' | 'cancelled' | 'lost'> {
     return this.#database.write(async (tx) => {
       if (!(await this.#held(tx, claim))) return 'lost'
-      await tx.run(db.updateTable('batch_items').set({ run_id }).where('id', '=', claim.item_id))
+      await tx.send(db.updateTable('batch_items').set({ run_id }).where('id', '=', claim.item_id))
       const batch = await tx.get(db.selectFrom('batches').select('status').where('id', '=', claim.batch_id))
       return batch?.status === 'running' ? 'held' : 'cancelled'
     })
@@ -200,7 +200,7 @@ export class SqlBatches implements BatchStore {
       if (!row) return
       const batch = await tx.get(db.selectFrom('batches').select('status').where('id', '=', claim.batch_id))
       if (batch?.status !== 'running') return await endItem(tx, row, { status: 'cancelled' })
-      await tx.run(
+      await tx.send(
         db
           .updateTable('batch_items')
           .set({ status: 'pending', instance_id: null, attempts: Math.max(0, claim.attempt - 1) })
@@ -228,14 +228,14 @@ export class SqlBatches implements BatchStore {
         throw new AppError('conflict', `The batch '${batch_id}' has ended: it is ${row.status}.`)
       if (row.completed_at !== null) return []
       const now = new Date().toISOString()
-      await tx.run(
+      await tx.send(
         db
           .updateTable('batch_items')
           .set({ status: 'cancelled', completed_at: now, request: null })
           .where('batch_id', '=', batch_id)
           .where('status', '=', 'pending'),
       )
-      await tx.run(
+      await tx.send(
         db.updateTable('batches').set({ status: 'cancelled', updated_at: now }).where('id', '=', batch_id),
       )
       await endIfDone(tx, batch_id)
@@ -258,7 +258,7 @@ export class SqlBatches implements BatchStore {
       if (row?.callback_url == null) return null
       await this.#instance.register(tx)
       const mine = { callback_instance_id: this.#instance.id }
-      await tx.run(db.updateTable('batches').set(mine).where('id', '=', row.id))
+      await tx.send(db.updateTable('batches').set(mine).where('id', '=', row.id))
       tx.alongside(
         () => this.#instance.leaseTaken(row.id),
         () => this.#instance.leaseReleased(row.id),
@@ -324,7 +324,7 @@ async function endItem(
   outcome: BatchOutcome,
 ): Promise<void> {
   const error: BatchItemError | null = outcome.status === 'failed' ? outcome.error : null
-  await tx.run(
+  await tx.send(
     db
       .updateTable('batch_items')
       .set({

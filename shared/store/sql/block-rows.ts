@@ -170,8 +170,8 @@ export async function insertBlock(
     last_updated_by_id: actor.user_id,
     data: JSON.stringify(data),
   }
-  await add.run(tx, row)
-  await addHistory.run(tx, {
+  await add.send(tx, row)
+  await addHistory.send(tx, {
     org: actor.organization_id,
     block: id,
     version: 1,
@@ -208,8 +208,8 @@ export async function writeBlock(
     if (after.label !== before.label) await relabel(tx, before, after.label)
     if (changes['tags']) await replaceTags(tx, actor, after.id, after.tags)
   }
-  await setValue.run(tx, { id: before.id, value: after.value, version, now, user: actor.user_id })
-  await addHistory.run(tx, {
+  await setValue.send(tx, { id: before.id, value: after.value, version, now, user: actor.user_id })
+  await addHistory.send(tx, {
     org: actor.organization_id,
     block: before.id,
     version,
@@ -239,7 +239,7 @@ function changesOf(before: Block, after: Block): Record<string, { before: unknow
 /** Takes the labels from the links of these blocks, so that blocks of one transaction can swap them. */
 export async function freeLabels(tx: Transaction, block_ids: readonly string[]): Promise<void> {
   if (block_ids.length === 0) return
-  await tx.run(db.updateTable('agents_blocks').set({ label: null }).where('block_id', 'in', block_ids))
+  await tx.send(db.updateTable('agents_blocks').set({ label: null }).where('block_id', 'in', block_ids))
 }
 
 async function relabel(tx: Transaction, block: Block, label: string | null): Promise<void> {
@@ -275,7 +275,7 @@ async function writeFields(tx: Transaction, actor: Actor, next: Block): Promise<
     read_only: next.read_only,
     metadata: next.metadata,
   }
-  await tx.run(
+  await tx.send(
     db
       .updateTable('blocks')
       .set({
@@ -300,9 +300,9 @@ async function replaceTags(
   block_id: string,
   tags: readonly string[],
 ): Promise<void> {
-  await tx.run(db.deleteFrom('block_tags').where('block_id', '=', block_id))
+  await tx.send(db.deleteFrom('block_tags').where('block_id', '=', block_id))
   for (const [position, tag] of [...new Set(tags)].entries()) {
-    await tx.run(
+    await tx.send(
       db.insertInto('block_tags').values({ block_id, tag, organization_id: actor.organization_id, position }),
     )
   }

@@ -10,7 +10,7 @@ import { AppError } from '../../schema/errors.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import { rememberContext } from './context-cuts.ts'
-import { rewriteText } from './context.ts'
+import { placeMessage, rewriteText } from './context.ts'
 import { readConversationRow } from './conversation-rows.ts'
 import type { Database, Transaction } from './database.ts'
 import type { Instance } from './instances.ts'
@@ -49,14 +49,6 @@ const removeOne = query<{ conversation: string; position: number }>()((p) =>
     .deleteFrom('context_messages')
     .where('conversation_id', '=', p.conversation)
     .where('position', '=', p.position),
-)
-const putSummary = query<{ conversation: string; position: number; seq: number; org: string }>()((p) =>
-  db.insertInto('context_messages').values({
-    conversation_id: p.conversation,
-    position: p.position,
-    message_seq: p.seq,
-    organization_id: p.org,
-  }),
 )
 const insertRecord = query<{
   id: string
@@ -128,7 +120,7 @@ export class SqlCompactions implements CompactionStore {
       const { removed } = await putCompaction(tx, actor, row, change.compaction)
       await rewriteText(tx, actor, conversation_id, system.message_id, system.text)
       const version = row.context_version + 1
-      await shrink.run(tx, {
+      await shrink.send(tx, {
         id: conversation_id,
         version,
         length: row.context_length - removed + 1,
@@ -176,10 +168,10 @@ export async function putCompaction(
     )
   await rememberContext(tx, actor, conversation.id)
   const { changes } = await removeBetween.run(tx, { ...key, after: system.position, through: last.position })
-  const { seq, stored } = await insertMessage(tx, actor, summary)
-  await putSummary.run(tx, { ...key, position: last.position, seq })
+  const stored = await insertMessage(tx, actor, summary)
+  await placeMessage.send(tx, { ...key, position: last.position, message: summary.id })
   const { evicted_message_ids, ...data } = record
-  await insertRecord.run(tx, {
+  await insertRecord.send(tx, {
     id: record.id,
     org: actor.organization_id,
     agent: conversation.agent_id,
@@ -235,7 +227,7 @@ export async function saveContextUsage(
   context_version: number,
 ): Promise<void> {
   const text = JSON.stringify({ ...usage, version: context_version })
-  await putUsage.run(tx, { id: conversation_id, usage: text })
+  await putUsage.send(tx, { id: conversation_id, usage: text })
 }
 
 async function readCompactions(

@@ -171,7 +171,7 @@ export async function rememberContext(tx: Transaction, actor: Actor, conversatio
   const key = { conversation: conversation_id, org: actor.organization_id }
   const seqs = await contextSeqs(tx, actor, conversation_id)
   const kept = await keep.get(tx, { ...key, at: new Date().toISOString(), seqs: JSON.stringify(seqs) })
-  await tx.run(
+  await tx.send(
     sql`delete from earlier_contexts where conversation_id = ${conversation_id} and id <= (
       select id from earlier_contexts where conversation_id = ${conversation_id} and id <= ${kept?.id ?? 0}
       order by id desc limit 1 offset ${KEPT})`,
@@ -192,7 +192,7 @@ export async function replaceContext(
   let same = 0
   while (same < present.length && present[same] === seqs[same]) same++
   if (same < present.length) {
-    await tx.run(
+    await tx.send(
       sql`delete from context_messages where conversation_id = ${conversation.id} and position >= (
         select position from context_messages where conversation_id = ${conversation.id}
         order by position limit 1 offset ${same})`,
@@ -217,7 +217,7 @@ export async function appendSeqs(
   seqs: readonly number[],
 ): Promise<void> {
   if (seqs.length === 0) return
-  await tx.run(
+  await tx.send(
     sql`insert into context_messages (conversation_id, position, message_seq, organization_id)
       select cast(${conversation_id} as text), cast(${end} as integer) + key, value,
         cast(${actor.organization_id} as text)

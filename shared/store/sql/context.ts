@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { mapEach } from '../each.ts'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { StoredMessage } from '../../schema/message.ts'
@@ -48,13 +49,24 @@ const contextIds = query<{ conversation: string; org: string }>()((p) =>
     .where('context_messages.organization_id', '=', p.org)
     .orderBy('context_messages.position'),
 )
-const append = query<{ conversation: string; position: number; seq: number; org: string }>()((p) =>
-  db.insertInto('context_messages').values({
-    conversation_id: p.conversation,
-    position: p.position,
-    message_seq: p.seq,
-    organization_id: p.org,
-  }),
+/** Puts a stored message at a place of a context. */
+export const placeMessage = query<{ conversation: string; position: number; message: string; org: string }>()(
+  (p) =>
+    db
+      .insertInto('context_messages')
+      .columns(['conversation_id', 'position', 'message_seq', 'organization_id'])
+      .expression((eb) =>
+        eb
+          .selectFrom('messages')
+          .select([
+            sql<string>`cast(${p.conversation} as text)`.as('conversation_id'),
+            sql<number>`cast(${p.position} as integer)`.as('position'),
+            'seq',
+            'organization_id',
+          ])
+          .where('id', '=', p.message)
+          .where('organization_id', '=', p.org),
+      ),
 )
 const rewrite = query<{ id: string; conversation: string; org: string; data: string }>()((p) =>
   db
@@ -210,12 +222,13 @@ export async function appendMessages(
   messages: readonly StoredMessage[],
 ): Promise<StoredMessage[]> {
   return await mapEach(messages, async (message, i) => {
-    const { seq, stored } = await insertMessage(tx, actor, message)
-    await append.run(tx, {
+    const stored = await insertMessage(tx, actor, message)
+    const org = actor.organization_id
+    await placeMessage.send(tx, {
       conversation: conversation_id,
       position: end + i,
-      seq,
-      org: actor.organization_id,
+      message: message.id,
+      org,
     })
     return stored
   })
@@ -233,6 +246,6 @@ export async function rewriteText(
   const row = await oneMessage.get(tx, key)
   if (!row) return null
   const data = JSON.stringify({ ...(JSON.parse(row.data) as object), content: [{ type: 'text', text }] })
-  await rewrite.run(tx, { ...key, data })
+  await rewrite.send(tx, { ...key, data })
   return messageOf({ ...row, data })
 }

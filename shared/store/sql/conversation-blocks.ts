@@ -138,7 +138,7 @@ export async function detachInConversation(
 
 /** A block is deleted: a conversation that had it for itself has no block of its label then, not the agent's. */
 export async function detachDeleted(tx: Transaction, block_id: string): Promise<void> {
-  await detachAll.run(tx, { block: block_id })
+  await detachAll.send(tx, { block: block_id })
 }
 
 /**
@@ -178,7 +178,7 @@ async function addOwn(
   made?: { id: string; by: By },
 ): Promise<void> {
   const { id } = await insertBlock(tx, actor, input, scope.agent_id, made)
-  await addLink.run(tx, {
+  await addLink.send(tx, {
     conversation: scope.conversation_id,
     block: id,
     org: actor.organization_id,

@@ -129,7 +129,7 @@ export class SqlConversations implements ConversationStore {
         updated_at: new Date().toISOString(),
         data: JSON.stringify(data),
       }
-      await tx.run(db.updateTable('conversations').set(changed).where('id', '=', conversation_id))
+      await tx.send(db.updateTable('conversations').set(changed).where('id', '=', conversation_id))
       await tx.event(actor, 'conversation.updated', conversation_id, row.agent_id)
       return await conversationOf(tx, actor, { ...row, ...changed })
     })
@@ -140,7 +140,7 @@ export class SqlConversations implements ConversationStore {
       const row = await readConversationRow(tx, actor, conversation_id)
       if (!row || row.id === row.agent_id) return false
       const deleted_at = new Date().toISOString()
-      await tx.run(db.updateTable('conversations').set({ deleted_at }).where('id', '=', conversation_id))
+      await tx.send(db.updateTable('conversations').set({ deleted_at }).where('id', '=', conversation_id))
       await tx.event(actor, 'conversation.deleted', conversation_id, row.agent_id)
       return true
     })
@@ -205,7 +205,7 @@ export class SqlConversations implements ConversationStore {
         context_usage: null,
         updated_at: new Date().toISOString(),
       }
-      await tx.run(db.updateTable('conversations').set(changed).where('id', '=', conversation_id))
+      await tx.send(db.updateTable('conversations').set(changed).where('id', '=', conversation_id))
       const type = row.id === row.agent_id ? 'agent.updated' : 'conversation.updated'
       await tx.event(actor, type, conversation_id, row.agent_id)
       return {
@@ -255,7 +255,7 @@ async function insertRow(
     history_start: 0,
     data: JSON.stringify({ ...data, ...by }),
   }
-  await tx.run(db.insertInto('conversations').values(row))
+  await tx.send(db.insertInto('conversations').values(row))
   await tx.event(actor, 'conversation.created', row.id, row.agent_id)
   return row
 }

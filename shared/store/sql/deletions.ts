@@ -64,7 +64,7 @@ export async function deleteInSlices(
 /** Deletes these messages with their search texts; answers how many there were. */
 export async function deleteMessageRows(tx: Transaction, seqs: readonly number[]): Promise<number> {
   if (seqs.length === 0) return 0
-  await tx.run(db.deleteFrom('messages_fts').where('rowid', 'in', seqs))
+  await tx.send(db.deleteFrom('messages_fts').where('rowid', 'in', seqs))
   return await tx.run(db.deleteFrom('messages').where('seq', 'in', seqs))
 }
 
@@ -92,8 +92,8 @@ async function deleteConversation(tx: Transaction, id: string, rows: number): Pr
   const earlier = await tx.run(db.deleteFrom('earlier_contexts').where('id', 'in', contexts.limit(rows)))
   if (earlier > 0) return earlier
   const blocks = db.selectFrom('conversations_blocks').select('block_id').where('conversation_id', '=', id)
-  await tx.run(db.deleteFrom('blocks').where('id', 'in', blocks))
-  await tx.run(db.deleteFrom('conversations_blocks').where('conversation_id', '=', id))
+  await tx.send(db.deleteFrom('blocks').where('id', 'in', blocks))
+  await tx.send(db.deleteFrom('conversations_blocks').where('conversation_id', '=', id))
   return await tx.run(db.deleteFrom('conversations').where('id', '=', id))
 }
 
@@ -152,7 +152,7 @@ async function deleteSome(
   const ids = runs.map((run) => run.id)
   const ofStreams = await deleteChunks(tx, ids, rows)
   if (ofStreams > 0) return ofStreams
-  if (ids.length > 0) await tx.run(db.deleteFrom('run_otids').where('run_id', 'in', ids))
+  if (ids.length > 0) await tx.send(db.deleteFrom('run_otids').where('run_id', 'in', ids))
   const steps = await tx.all(
     db
       .selectFrom('steps')

@@ -79,9 +79,9 @@ export async function setEmbedding(
   const before = await present.get(tx, { owner })
   const model = handle ?? ''
   if (before?.model === model || (!before && handle === null)) return
-  if (!before) await add.run(tx, { owner, org: actor.organization_id, model })
+  if (!before) await add.send(tx, { owner, org: actor.organization_id, model })
   else
-    await change.run(tx, {
+    await change.send(tx, {
       owner,
       model,
       generation: before.generation + 1,
@@ -91,7 +91,7 @@ export async function setEmbedding(
 
 /** Texts of an owner have come: they are to be embedded when it has a model. */
 export async function wakeEmbedding(tx: Transaction, owner: string): Promise<void> {
-  await wake.run(tx, { owner })
+  await wake.send(tx, { owner })
 }
 
 /** Whether messages are embedded. */
@@ -101,7 +101,7 @@ export async function embedsMessages(connection: Connection): Promise<boolean> {
 
 /** Says whether messages are embedded. */
 export async function setEmbedsMessages(tx: Transaction, on: boolean): Promise<void> {
-  await putFlag.run(tx, { value: on ? '1' : '0' })
+  await putFlag.send(tx, { value: on ? '1' : '0' })
 }
 
 /** Messages of an agent have come: they are to be embedded with its model, when it has one. */
@@ -119,7 +119,7 @@ export async function wakeMessages(tx: Transaction, agent_id: string): Promise<v
 
 /** As `wakeMessages`, in PostgreSQL and one statement, for each message; nothing while messages are not embedded. */
 export async function wakeMessagesAtOnce(tx: Transaction, agent_id: string): Promise<void> {
-  await wakeAtOnce.run(tx, { agent: agent_id })
+  await wakeAtOnce.send(tx, { agent: agent_id })
 }
 
 /** Removes some vectors of an owner that is gone; answers how many, and forgets the owner when there is none left. */
@@ -132,11 +132,11 @@ export async function deleteSomeVectors(tx: Transaction, owner: string, rows: nu
 
 /** Forgets an owner whose vectors are gone. */
 export async function deleteEmbedding(tx: Transaction, owner: string): Promise<void> {
-  await dropOwner.run(tx, { owner })
+  await dropOwner.send(tx, { owner })
 }
 
 /** Removes the vectors of these texts. */
 export async function deleteVectors(tx: Transaction, owner: string, seqs: readonly number[]): Promise<void> {
   if (seqs.length === 0) return
-  await tx.run(db.deleteFrom('vectors').where('owner', '=', owner).where('seq', 'in', seqs))
+  await tx.send(db.deleteFrom('vectors').where('owner', '=', owner).where('seq', 'in', seqs))
 }

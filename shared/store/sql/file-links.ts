@@ -72,7 +72,7 @@ export async function linkFolder(
       .select((eb) => eb.fn.max('position').as('position'))
       .where('agent_id', '=', agent_id),
   )
-  await tx.run(
+  await tx.send(
     db.insertInto('agents_folders').values({
       agent_id,
       folder_id,
@@ -98,7 +98,7 @@ export async function unlinkFolder(
     .where('agent_id', '=', agent_id)
     .where('folder_id', '=', folder_id)
   if ((await tx.run(link)) === 0) return
-  await tx.run(
+  await tx.send(
     db.deleteFrom('agents_files').where('agent_id', '=', agent_id).where('folder_id', '=', folder_id),
   )
   if ((await foldersOfAgent(tx, actor, agent_id)).length === 0)
@@ -154,7 +154,7 @@ export async function putState(
 ): Promise<void> {
   const { organization_id } = actor
   const row = { start_line: null, end_line: null, last_accessed_at: null, is_open: 0, ...values }
-  await tx.run(
+  await tx.send(
     db
       .insertInto('agents_files')
       .values({ agent_id, file_id, folder_id, organization_id, ...row })
@@ -243,8 +243,8 @@ async function fileTools(tx: Transaction, actor: Actor): Promise<string[]> {
 export async function markDeleted(tx: Transaction, files: Compilable<{ id: string }>): Promise<number> {
   const ids = (await tx.all(files)).map((row) => row.id)
   for (const id of ids) {
-    await tx.run(db.deleteFrom('agents_files').where('file_id', '=', id))
-    await tx.run(db.updateTable('files').set({ deleted: 1 }).where('id', '=', id))
+    await tx.send(db.deleteFrom('agents_files').where('file_id', '=', id))
+    await tx.send(db.updateTable('files').set({ deleted: 1 }).where('id', '=', id))
   }
   return ids.length
 }
@@ -289,9 +289,9 @@ export async function clearFile(
     ).map((row) => row.passage_seq)
     if (seqs.length > 0) {
       await deleteVectors(tx, folder_id, seqs)
-      await tx.run(db.deleteFrom('passages_fts').where('rowid', 'in', seqs))
-      await tx.run(db.deleteFrom('passages').where('seq', 'in', seqs))
-      await tx.run(
+      await tx.send(db.deleteFrom('passages_fts').where('rowid', 'in', seqs))
+      await tx.send(db.deleteFrom('passages').where('seq', 'in', seqs))
+      await tx.send(
         db.deleteFrom('file_passages').where('file_id', '=', file_id).where('passage_seq', 'in', seqs),
       )
       return true

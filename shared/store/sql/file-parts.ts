@@ -46,7 +46,7 @@ export async function insertText(
   batch: FileBatch,
 ): Promise<void> {
   for (const { first_line, text } of batch.pieces)
-    await addText.run(tx, { file: file_id, line: first_line, text })
+    await addText.send(tx, { file: file_id, line: first_line, text })
   if (batch.chunks.length > 0) await wakeEmbedding(tx, folder_id)
   const now = new Date().toISOString()
   for (const { text, first_line, last_line } of batch.chunks) {
@@ -59,7 +59,7 @@ export async function insertText(
       data: JSON.stringify({ tags: [], metadata: {}, file_id, first_line, last_line }),
     })
     const seq = added?.seq ?? 0
-    await addIndex.run(tx, { seq, owner: ownerWord(folder_id), text: indexText(text) })
-    await addLink.run(tx, { file: file_id, seq })
+    await addIndex.send(tx, { seq, owner: ownerWord(folder_id), text: indexText(text) })
+    await addLink.send(tx, { file: file_id, seq })
   }
 }

@@ -138,7 +138,7 @@ export class SqlFiles implements FileStore {
       const mine = db.updateTable('files').where('id', '=', row.id)
       if (row.attempts >= max_attempts || !folder) {
         const message = `Reading it ended the process ${row.attempts} times in a row, so it was given up.`
-        await tx.run(
+        await tx.send(
           mine.set({ status: 'error', error_message: message, instance_id: null, updated_at: now }),
         )
         await tx.event(actor, 'file.updated', row.id, null)
@@ -146,7 +146,7 @@ export class SqlFiles implements FileStore {
       }
       const attempt = row.attempts + 1
       await this.#instance.register(tx)
-      await tx.run(
+      await tx.send(
         mine.set({
           status: 'parsing',
           instance_id: this.#instance.id,
@@ -185,7 +185,7 @@ export class SqlFiles implements FileStore {
       })
       const row = await this.#held(tx, claim)
       if (!row) return false
-      await tx.run(db.updateTable('files').set(set(row)).where('id', '=', claim.file_id))
+      await tx.send(db.updateTable('files').set(set(row)).where('id', '=', claim.file_id))
       await insertText(tx, claim, batch)
       return true
     })
@@ -194,7 +194,7 @@ export class SqlFiles implements FileStore {
   note(claim: FileClaim, text: string | null): Promise<boolean> {
     return this.#database.write(async (tx) => {
       if (!(await this.#held(tx, claim))) return false
-      await tx.run(db.updateTable('files').set({ error_message: text }).where('id', '=', claim.file_id))
+      await tx.send(db.updateTable('files').set({ error_message: text }).where('id', '=', claim.file_id))
       return true
     })
   }
@@ -213,7 +213,7 @@ export class SqlFiles implements FileStore {
               characters: outcome.characters,
             }
       const now = new Date().toISOString()
-      await tx.run(
+      await tx.send(
         db
           .updateTable('files')
           .set({ ...values, instance_id: null, updated_at: now })
@@ -232,7 +232,7 @@ export class SqlFiles implements FileStore {
   async release(claim: FileClaim): Promise<void> {
     await this.#database.write(async (tx) => {
       if (!(await this.#held(tx, claim))) return
-      await tx.run(
+      await tx.send(
         db
           .updateTable('files')
           .set({ status: 'pending', instance_id: null, attempts: claim.attempt - 1 })
@@ -423,7 +423,7 @@ async function insertFile(
     await tx.event(actor, 'file.deleted', replaced, null)
   }
   const now = new Date().toISOString()
-  await tx.run(
+  await tx.send(
     db.insertInto('files').values({
       id: file.id,
       organization_id: actor.organization_id,

@@ -22,6 +22,7 @@ import { insertFolder } from './folders.ts'
 import { insertGroup } from './group-rows.ts'
 import type { Instance } from './instances.ts'
 import { linkBlock, linkTool, replaceAgentTags } from './links.ts'
+import { placeMessage } from './context.ts'
 import { insertMessage } from './messages.ts'
 import { query, db } from './query.ts'
 import { inSlices } from './slices.ts'
@@ -40,14 +41,6 @@ const announced = query<{ agent: string; org: string; instance: string }>()((p) 
     .where('agent_id', '=', p.agent)
     .where('organization_id', '=', p.org)
     .where('instance_id', '=', p.instance),
-)
-const place = query<{ conversation: string; position: number; seq: number; org: string }>()((p) =>
-  db.insertInto('context_messages').values({
-    conversation_id: p.conversation,
-    position: p.position,
-    message_seq: p.seq,
-    organization_id: p.org,
-  }),
 )
 const addSize = query<{ id: string; lines: number; characters: number; chunks: number }>()((p) =>
   db
@@ -108,7 +101,7 @@ export class SqlImports implements ImportStore {
     return this.#database.write(async (tx) => {
       await this.#instance.lock()
       const { id: instance } = this.#instance
-      for (const agent of ids) await announce.run(tx, { agent, org: actor.organization_id, instance })
+      for (const agent of ids) await announce.send(tx, { agent, org: actor.organization_id, instance })
     })
   }
 
@@ -119,10 +112,15 @@ export class SqlImports implements ImportStore {
       for (const agent of new Set(some.map(({ message }) => message.agent_id)))
         await this.#require(tx, actor, agent)
       for (const { message, position } of some) {
-        const { seq } = await insertMessage(tx, actor, message)
+        await insertMessage(tx, actor, message)
         const { conversation_id: conversation } = message
         if (position !== null)
-          await place.run(tx, { conversation, position, seq, org: actor.organization_id })
+          await placeMessage.send(tx, {
+            conversation,
+            position,
+            message: message.id,
+            org: actor.organization_id,
+          })
       }
       // `work` runs again after a rollback: nothing but the transaction's success may move this.
       tx.alongside(
@@ -147,7 +145,7 @@ export class SqlImports implements ImportStore {
       await this.#database.write(async (tx) => {
         await this.#require(tx, actor, file.folder_id)
         await insertText(tx, place, batch)
-        await addSize.run(tx, { id: file.id, ...sizeOf(batch) })
+        await addSize.send(tx, { id: file.id, ...sizeOf(batch) })
       })
       await pause(0)
     }
@@ -162,7 +160,7 @@ export class SqlImports implements ImportStore {
       for (const { agent } of made.agents) await this.#require(tx, actor, agent.id)
       for (const { id } of made.folders) await this.#require(tx, actor, id)
       for (const folder of made.folders) {
-        await tx.run(db.deleteFrom('deletions').where('agent_id', '=', folder.id))
+        await tx.send(db.deleteFrom('deletions').where('agent_id', '=', folder.id))
         await insertFolder(tx, actor, folder)
       }
       for (const tool of made.new_tools) await addTool(tx, actor, tool)
@@ -213,7 +211,7 @@ export class SqlImports implements ImportStore {
 async function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, data: string): Promise<void> {
   const { agent, tags, block_ids, tool_ids, message_count, context_length } = made
   const { organization_id } = actor
-  await tx.run(db.deleteFrom('deletions').where('agent_id', '=', agent.id))
+  await tx.send(db.deleteFrom('deletions').where('agent_id', '=', agent.id))
   await insertAgent(tx, actor, agent)
   await replaceAgentTags(tx, actor, agent.id, tags)
   await tx.event(actor, 'agent.created', agent.id, agent.id)
@@ -221,10 +219,10 @@ async function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, d
   for (const [position, id] of tool_ids.entries()) await linkTool(tx, actor, agent.id, id, position)
   const org = organization_id
   for (const [position, folder] of made.folder_ids.entries())
-    await linkFolder.run(tx, { agent: agent.id, folder, org, position })
+    await linkFolder.send(tx, { agent: agent.id, folder, org, position })
   for (const { file_id: file, folder_id: folder, is_open, ...link } of made.links) {
     const { start_line: start, end_line: end, last_accessed_at: accessed } = link
-    await linkFile.run(tx, {
+    await linkFile.send(tx, {
       agent: agent.id,
       file,
       folder,
@@ -235,7 +233,7 @@ async function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, d
       accessed,
     })
   }
-  await tx.run(
+  await tx.send(
     db.insertInto('conversations').values({
       id: agent.id,
       organization_id,
@@ -248,12 +246,12 @@ async function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, d
       message_count,
     }),
   )
-  await tx.run(db.insertInto('agent_files').values({ agent_id: agent.id, organization_id, data }))
+  await tx.send(db.insertInto('agent_files').values({ agent_id: agent.id, organization_id, data }))
 }
 
 async function insertStagedFile(tx: Transaction, actor: Actor, file: StagedFile): Promise<void> {
   const now = new Date().toISOString()
-  await tx.run(
+  await tx.send(
     db.insertInto('files').values({
       ...file,
       organization_id: actor.organization_id,
@@ -290,7 +288,7 @@ async function addTool(tx: Transaction, actor: Actor, tool: Tool): Promise<void>
 
 async function changeTool(tx: Transaction, actor: Actor, tool: Tool): Promise<void> {
   const { id, organization_id, created_by_id: _, ...row } = rowOfTool(actor, tool)
-  await tx.run(
+  await tx.send(
     db
       .updateTable('tools')
       .set({ ...row, updated_at: new Date().toISOString() })

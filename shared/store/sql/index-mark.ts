@@ -21,7 +21,7 @@ export async function indexedUpTo(connection: Connection): Promise<number> {
 
 /** All messages up to this number are in the index now. */
 export async function setIndexedUpTo(tx: Transaction, seq: number): Promise<void> {
-  await putMark.run(tx, { value: String(seq) })
+  await putMark.send(tx, { value: String(seq) })
 }
 
 /** The number of the last message; 0 when there is none. */

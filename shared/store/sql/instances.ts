@@ -5,11 +5,22 @@ import { query, db } from './query.ts'
 /** Heartbeats in the time after which a heart that stands still counts as dead. */
 const BEATS = 6
 
-const beat = query<{ id: string; now: string }>()((p) =>
+const beat = query<{ id: string; now: string; version: string; pid: number }>()((p) =>
   db
-    .updateTable('instances')
-    .set((eb) => ({ heartbeat: eb('heartbeat', '+', 1), heartbeat_at: p.now }))
-    .where('id', '=', p.id),
+    .insertInto('instances')
+    .values({
+      id: p.id,
+      version: p.version,
+      pid: p.pid,
+      started_at: p.now,
+      heartbeat: 1,
+      heartbeat_at: p.now,
+    })
+    .onConflict((conflict) =>
+      conflict
+        .column('id')
+        .doUpdateSet((eb) => ({ heartbeat: eb('instances.heartbeat', '+', 1), heartbeat_at: p.now })),
+    ),
 )
 const heartbeatOf = query<{ id: string }>()((p) =>
   db.selectFrom('instances').select('heartbeat').where('id', '=', p.id),
@@ -51,10 +62,8 @@ export class Instance {
 
   /** In the transaction that takes a lease: registers this instance, and shows it alive if it was idle. */
   async register(tx: Transaction): Promise<void> {
-    const now = new Date().toISOString()
     if (this.#registered && this.#leases.size > 0) return
-    if (!this.#registered || (await beat.run(tx, { id: this.id, now })).changes === 0)
-      await this.#insert(tx, now)
+    await this.#beatIn(tx)
     tx.alongside(
       () => {
         this.#registered = true
@@ -128,11 +137,8 @@ export class Instance {
   }
 
   async #beat(): Promise<void> {
-    const now = new Date().toISOString()
     try {
-      await this.#database.write(async (tx) => {
-        if ((await beat.run(tx, { id: this.id, now })).changes === 0) await this.#insert(tx, now)
-      })
+      await this.#database.write((tx) => this.#beatIn(tx))
       this.#problem = null
     } catch (error) {
       // The next beat tries again; until one succeeds, `check` says why not.
@@ -140,19 +146,8 @@ export class Instance {
     }
   }
 
-  async #insert(tx: Transaction, now: string): Promise<void> {
-    await tx.run(
-      db
-        .insertInto('instances')
-        .values({
-          id: this.id,
-          version: this.#version,
-          pid: process.pid,
-          started_at: now,
-          heartbeat: 1,
-          heartbeat_at: now,
-        })
-        .onConflict((conflict) => conflict.doNothing()),
-    )
+  async #beatIn(tx: Transaction): Promise<void> {
+    const now = new Date().toISOString()
+    await beat.send(tx, { id: this.id, now, version: this.#version, pid: process.pid })
   }
 }

@@ -38,7 +38,7 @@ async function indexSome(tx: Transaction, rows: number): Promise<number> {
   for (const { seq, searchable, ...row } of messages) {
     if (searchable !== 1) continue
     agents.add(row.agent_id)
-    await addText.run(tx, { seq, ...indexEntry(messageOf(row)) })
+    await addText.send(tx, { seq, ...indexEntry(messageOf(row)) })
   }
   await setIndexedUpTo(tx, last)
   if (await embedsMessages(tx)) for (const agent_id of agents) await wakeMessages(tx, agent_id)

@@ -61,26 +61,38 @@ export const MESSAGE_COLUMNS = [
 const NOT_SEARCHED: ReadonlySet<string> = new Set(['conversation_search', 'search_memory', SEND_MESSAGE])
 
 const insert = query<Omit<MessageRow, 'seq'> & { seq?: never }>()((p) =>
-  db
-    .insertInto('messages')
-    .values({
-      id: p.id,
-      organization_id: p.organization_id,
-      agent_id: p.agent_id,
-      conversation_id: p.conversation_id,
-      role: p.role,
-      run_id: p.run_id,
-      step_id: p.step_id,
-      is_err: p.is_err,
-      searchable: p.searchable,
-      created_at: p.created_at,
-      data: p.data,
-    })
-    .returning('seq'),
+  db.insertInto('messages').values({
+    id: p.id,
+    organization_id: p.organization_id,
+    agent_id: p.agent_id,
+    conversation_id: p.conversation_id,
+    role: p.role,
+    run_id: p.run_id,
+    step_id: p.step_id,
+    is_err: p.is_err,
+    searchable: p.searchable,
+    created_at: p.created_at,
+    data: p.data,
+  }),
 )
 /** Puts a message's text into the full-text index. */
 export const addText = query<{ seq: number; owner: string; text: string }>()((p) =>
   db.insertInto('messages_fts').values({ rowid: p.seq, owner: p.owner, text: indexed(p.owner, p.text) }),
+)
+const addTextOf = query<{ id: string; owner: string; text: string }>()((p) =>
+  db
+    .insertInto('messages_fts')
+    .columns(['rowid', 'owner', 'text'])
+    .expression((eb) =>
+      eb
+        .selectFrom('messages')
+        .select([
+          'seq',
+          sql<string>`cast(${p.owner} as text)`.as('owner'),
+          indexed(p.owner, p.text).as('text'),
+        ])
+        .where('id', '=', p.id),
+    ),
 )
 const seqOf = query<{ id: string; org: string }>()((p) =>
   db.selectFrom('messages').select('seq').where('id', '=', p.id).where('organization_id', '=', p.org),
@@ -363,12 +375,12 @@ async function rowsOf(c: Connection, seqs: readonly number[]): Promise<StoredMes
   return seqs.flatMap((seq) => bySeq.get(seq) ?? [])
 }
 
-/** Stores one message; the index takes it in later (message-index.ts). Answers its sequence number and a copy as a later read would give it. */
+/** Stores one message; the index takes it in later (message-index.ts). Answers a copy as a later read would give it. */
 export async function insertMessage(
   tx: Transaction,
   actor: Actor,
   message: StoredMessage,
-): Promise<{ seq: number; stored: StoredMessage }> {
+): Promise<StoredMessage> {
   const text = message.is_err ? '' : searchText(message)
   const data: Data = {
     content: message.content,
@@ -396,13 +408,13 @@ export async function insertMessage(
     created_at: message.created_at,
     data: JSON.stringify(data),
   }
-  const seq = (await insert.get(tx, row))?.seq ?? 0
+  await insert.send(tx, row)
   // PostgreSQL takes in a text without looking at what is there already (docs/decisions/0016).
   if (tx.engine === 'postgres' && text !== '') {
-    await addText.run(tx, { seq, owner: ownerWord(message.agent_id), text: indexText(text) })
+    await addTextOf.send(tx, { id: message.id, owner: ownerWord(message.agent_id), text: indexText(text) })
     await wakeMessagesAtOnce(tx, message.agent_id)
   }
-  return { seq, stored: messageOf(row) }
+  return messageOf(row)
 }
 
 /** The stored message of a row. */

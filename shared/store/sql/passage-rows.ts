@@ -186,7 +186,7 @@ async function addPassages(
 ): Promise<Passage[]> {
   const now = new Date().toISOString()
   await wakeEmbedding(tx, archive_id)
-  await countBy.run(tx, { id: archive_id, n: passages.length })
+  await countBy.send(tx, { id: archive_id, n: passages.length })
   return await mapEach(passages, async (passage) => {
     const tags = [...new Set(passage.tags)]
     const data: Data = { tags, metadata: passage.metadata }
@@ -202,8 +202,8 @@ async function addPassages(
       data: JSON.stringify(data),
     }
     const seq = (await add.get(tx, row))?.seq ?? 0
-    await addText.run(tx, { seq, owner: ownerWord(archive_id), text: indexText(passage.text) })
-    for (const tag of tags) await addTag.run(tx, { seq, tag, archive: archive_id })
+    await addText.send(tx, { seq, owner: ownerWord(archive_id), text: indexText(passage.text) })
+    for (const tag of tags) await addTag.send(tx, { seq, tag, archive: archive_id })
     return passageOf(row)
   })
 }
@@ -214,7 +214,7 @@ async function createDefaultArchive(tx: Transaction, actor: Actor, agent_id: str
   const id = newId('archive')
   const { embedding, embedding_config } = agentOfRow(agent)
   const description = 'Default archive, made with the first memory.'
-  await addArchive.run(tx, {
+  await addArchive.send(tx, {
     id,
     org: actor.organization_id,
     name: `${agent.name}'s Archive`,
@@ -224,7 +224,7 @@ async function createDefaultArchive(tx: Transaction, actor: Actor, agent_id: str
   })
   // Without its configuration nobody knows the model: the handle is kept with the agent, and search is by words.
   await setEmbedding(tx, actor, id, embedding_config === null ? null : embedding)
-  await linkArchive.run(tx, { agent: agent_id, archive: id, org: actor.organization_id })
+  await linkArchive.send(tx, { agent: agent_id, archive: id, org: actor.organization_id })
   return id
 }
 
@@ -257,10 +257,10 @@ export async function deletePassageRows(
 ): Promise<void> {
   if (seqs.length === 0) return
   await deleteVectors(tx, archive_id, seqs)
-  await tx.run(db.deleteFrom('passage_tags').where('passage_seq', 'in', seqs))
-  await tx.run(db.deleteFrom('passages_fts').where('rowid', 'in', seqs))
-  await tx.run(db.deleteFrom('passages').where('seq', 'in', seqs))
-  await countBy.run(tx, { id: archive_id, n: -seqs.length })
+  await tx.send(db.deleteFrom('passage_tags').where('passage_seq', 'in', seqs))
+  await tx.send(db.deleteFrom('passages_fts').where('rowid', 'in', seqs))
+  await tx.send(db.deleteFrom('passages').where('seq', 'in', seqs))
+  await countBy.send(tx, { id: archive_id, n: -seqs.length })
 }
 
 /** The passage of a row. */

@@ -42,10 +42,14 @@ export interface Connection {
   get<Row>(query: Compilable<Row>): Promise<Row | undefined>
   /** Rows changed. */
   run(query: Compilable<unknown>): Promise<number>
+  /** As `run`, for a change whose count nobody needs: it may fail as late as the commit. */
+  send(query: Compilable<unknown>): Promise<void>
   /** The rows of a statement that is kept prepared. */
   rows(statement: Statement): Promise<unknown[]>
   /** How many rows a statement that is kept prepared has changed. */
   changes(statement: Statement): Promise<number>
+  /** As `changes`, without an answer. */
+  post(statement: Statement): Promise<void>
 }
 
 /** A statement as its engine understands it, with its parameters in order. */
@@ -143,6 +147,11 @@ export class Query<Parameters extends object, Row> {
   /** Rows changed. */
   async run(connection: Connection, parameters: Parameters): Promise<{ changes: number }> {
     return { changes: await connection.changes(this.#bound(connection.engine, parameters)) }
+  }
+
+  /** As `run`, for a change whose count nobody needs: it may fail as late as the commit. */
+  async send(connection: Connection, parameters: Parameters): Promise<void> {
+    await connection.post(this.#bound(connection.engine, parameters))
   }
 
   #bound(engine: Engine, given: Parameters): Statement {

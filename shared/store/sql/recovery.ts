@@ -67,7 +67,7 @@ async function releaseAbandoned(database: Database, instance: Instance): Promise
   const abandoned = own.map((run) => run.id).filter((id) => !instance.holds(id))
   if (abandoned.length === 0) return []
   return await database.write(async (tx) => {
-    await tx.run(
+    await tx.send(
       db
         .updateTable('conversations')
         .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
@@ -91,7 +91,7 @@ async function release(tx: Transaction, instance_id: string, state: 'dead' | 'st
     async (id) => await failRun(tx, id),
   )
   const held = runs.map((run) => run.conversation_id)
-  await tx.run(
+  await tx.send(
     db
       .updateTable('conversations')
       .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
@@ -100,7 +100,7 @@ async function release(tx: Transaction, instance_id: string, state: 'dead' | 'st
       // What can be gone on with keeps its conversation until somebody does.
       .where('run_id', 'not in', ACTIVE_RESUMABLE.clearSelect().clearOrderBy().select('id')),
   )
-  if (state === 'dead') await tx.run(db.deleteFrom('instances').where('id', '=', instance_id))
+  if (state === 'dead') await tx.send(db.deleteFrom('instances').where('id', '=', instance_id))
   return failed
 }
 
@@ -122,7 +122,7 @@ export async function interruptedRuns(database: Database, instance: Instance): P
 
 /** A run was ended without its process: its conversation is free. */
 export async function freeConversationOf(tx: Transaction, run_id: string): Promise<void> {
-  await tx.run(
+  await tx.send(
     db
       .updateTable('conversations')
       .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))

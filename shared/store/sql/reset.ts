@@ -6,7 +6,7 @@ import { db } from './query.ts'
 
 /** Empties the context of a conversation; the messages stay. */
 export async function clearContext(tx: Transaction, conversation_id: string): Promise<void> {
-  await tx.run(db.deleteFrom('context_messages').where('conversation_id', '=', conversation_id))
+  await tx.send(db.deleteFrom('context_messages').where('conversation_id', '=', conversation_id))
 }
 
 /** Keeps only the first message, the system message, in the context of a conversation. */
@@ -14,7 +14,7 @@ export async function keepFirst(tx: Transaction, conversation_id: string): Promi
   const context = db.selectFrom('context_messages').where('conversation_id', '=', conversation_id)
   const first = await tx.get(context.select((eb) => eb.fn.min('position').as('position')))
   if (first?.position == null) return
-  await tx.run(
+  await tx.send(
     db
       .deleteFrom('context_messages')
       .where('conversation_id', '=', conversation_id)
@@ -56,11 +56,11 @@ export async function newestShared(
 
 /** The history of a conversation begins after this message; contexts from before it cannot be had again. */
 export async function beginHistory(tx: Transaction, conversation_id: string, after: number): Promise<void> {
-  await tx.run(db.deleteFrom('earlier_contexts').where('conversation_id', '=', conversation_id))
+  await tx.send(db.deleteFrom('earlier_contexts').where('conversation_id', '=', conversation_id))
   const row = await tx.get(db.selectFrom('conversations').select('data').where('id', '=', conversation_id))
   // What it shared with the conversation it was forked from is no longer its own.
   const { shared: _, ...data } = dataOf({ data: row?.data ?? '{}' })
-  await tx.run(
+  await tx.send(
     db
       .updateTable('conversations')
       .set({ history_start: after, data: JSON.stringify(data) })

@@ -55,12 +55,12 @@ export async function deleteRun(tx: Transaction, actor: Actor, id: string): Prom
       data: { run_id: id },
     })
   await forgetTraces(tx, id)
-  await tx.run(
+  await tx.send(
     db.deleteFrom('steps').where('run_id', '=', id).where('organization_id', '=', actor.organization_id),
   )
-  await tx.run(db.deleteFrom('run_chunks').where('run_id', '=', id))
-  await tx.run(db.deleteFrom('run_otids').where('run_id', '=', id))
-  await tx.run(db.deleteFrom('runs').where('id', '=', id))
+  await tx.send(db.deleteFrom('run_chunks').where('run_id', '=', id))
+  await tx.send(db.deleteFrom('run_otids').where('run_id', '=', id))
+  await tx.send(db.deleteFrom('runs').where('id', '=', id))
   await tx.event(actor, 'run.updated', id, row.agent_id)
   return true
 }
@@ -75,7 +75,7 @@ export async function saveCallback(
   const row = await runRow.get(tx, { id, org: actor.organization_id })
   if (!row) return
   const data = JSON.stringify({ ...(JSON.parse(row.data) as RunData), ...outcome })
-  await setRunData.run(tx, { id, data })
+  await setRunData.send(tx, { id, data })
 }
 
 /** Leaves a note for the process that runs it. */
@@ -83,7 +83,7 @@ export async function requestCancel(tx: Transaction, actor: Actor, id: string): 
   const row = await runRow.get(tx, { id, org: actor.organization_id })
   if (!row || !ACTIVE.includes(row.status)) return false
   const data = JSON.stringify({ ...(JSON.parse(row.data) as RunData), cancel_requested: true })
-  await setRunData.run(tx, { id, data })
+  await setRunData.send(tx, { id, data })
   return true
 }
 
@@ -115,6 +115,6 @@ export async function updateStep(
   if (!row) return null
   const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
   const data = JSON.stringify({ ...(JSON.parse(row.data) as StepData), ...given })
-  await tx.run(db.updateTable('steps').set({ data }).where('id', '=', id))
+  await tx.send(db.updateTable('steps').set({ data }).where('id', '=', id))
   return stepOf({ ...row, data })
 }

@@ -118,7 +118,7 @@ export class SqlRunStreams implements RunStreamStore {
           data: { run_id: chunks.run_id },
         })
       await appendChunks(tx, chunks.run_id, chunks)
-      if (chunks.leaving) await leaveRun.run(tx, { id: chunks.run_id })
+      if (chunks.leaving) await leaveRun.send(tx, { id: chunks.run_id })
     })
   }
 
@@ -159,8 +159,8 @@ export class SqlRunStreams implements RunStreamStore {
       if (!run) return
       await this.#database.write(async (tx) => {
         if ((await deleteChunks(tx, [run.id], PRUNED_ROWS)) === PRUNED_ROWS) return
-        await tx.run(db.deleteFrom('run_otids').where('run_id', '=', run.id))
-        await tx.run(db.updateTable('runs').set({ stream: 2 }).where('id', '=', run.id))
+        await tx.send(db.deleteFrom('run_otids').where('run_id', '=', run.id))
+        await tx.send(db.updateTable('runs').set({ stream: 2 }).where('id', '=', run.id))
       })
       await pause(0)
     }
@@ -172,10 +172,10 @@ export async function appendChunks(tx: Transaction, run_id: string, chunks: RunC
   if (chunks.count === 0) return
   const { keep_from } = chunks
   for (const { first_seq, count, text } of inRows(chunks))
-    await addChunks.run(tx, { run: run_id, first: first_seq, last: first_seq + count - 1, text })
+    await addChunks.send(tx, { run: run_id, first: first_seq, last: first_seq + count - 1, text })
   if (keep_from === undefined) return
   if ((await forgetBefore.run(tx, { run: run_id, seq: keep_from })).changes > 0)
-    await setTrimmed.run(tx, { run: run_id })
+    await setTrimmed.send(tx, { run: run_id })
 }
 
 /** In parts of which a reader need not read too much that it does not want. */
@@ -209,7 +209,7 @@ export async function deleteChunks(
     db.selectFrom('run_chunks').select(['run_id', 'first_seq']).where('run_id', 'in', run_ids).limit(rows),
   )
   for (const { run_id, first_seq } of some)
-    await tx.run(db.deleteFrom('run_chunks').where('run_id', '=', run_id).where('first_seq', '=', first_seq))
+    await tx.send(db.deleteFrom('run_chunks').where('run_id', '=', run_id).where('first_seq', '=', first_seq))
   return some.length
 }
 
@@ -240,7 +240,7 @@ export async function keepOtids(
   otids: readonly string[],
   run_id: string,
 ): Promise<void> {
-  for (const otid of otids) await setOtid.run(tx, { conversation: conversation_id, otid, run: run_id })
+  for (const otid of otids) await setOtid.send(tx, { conversation: conversation_id, otid, run: run_id })
 }
 
 async function readAfter(

@@ -75,7 +75,7 @@ export async function insertRun(
     callback_status_code: run.callback_status_code,
     callback_error: run.callback_error,
   }
-  await addRun.run(tx, {
+  await addRun.send(tx, {
     id: run.id,
     organization_id: actor.organization_id,
     agent_id: run.agent_id,
@@ -100,7 +100,7 @@ export async function insertRun(
 export async function insertStep(tx: Transaction, actor: Actor, step: Step): Promise<void> {
   const { id, run_id, agent_id, created_at, ...rest } = step
   const data: StepData = rest
-  await addStep.run(tx, {
+  await addStep.send(tx, {
     id,
     organization_id: actor.organization_id,
     run_id,
@@ -127,7 +127,7 @@ export async function failRun(tx: Transaction, run_id: string, reason = INTERRUP
     ...(run.metadata === null ? {} : (JSON.parse(run.metadata) as Record<string, unknown>)),
     error: reason,
   }
-  await tx.run(
+  await tx.send(
     db
       .updateTable('runs')
       .set({

@@ -75,7 +75,7 @@ export class SqlSchedules implements ScheduleStore {
     const data: ScheduleData = { message, schedule }
     return this.#database.write(async (tx) => {
       if (!(await readAgentRow(tx, actor, agent_id))) throw agentNotFound()
-      await tx.run(
+      await tx.send(
         db.insertInto('schedules').values({
           id,
           organization_id: actor.organization_id,
@@ -171,7 +171,7 @@ export class SqlSchedules implements ScheduleStore {
     outcome: { fired_at: string; run_id: string | null; error: string | null },
   ): Promise<void> {
     return this.#database.write(async (tx) => {
-      await tx.run(
+      await tx.send(
         db
           .updateTable('schedules')
           .set({

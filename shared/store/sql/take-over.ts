@@ -64,12 +64,12 @@ export async function readInterrupted(
 /** Makes it a run of this instance. */
 export async function holdRun(tx: Transaction, run_id: string, instance_id: string): Promise<void> {
   const attempts = ((await runRow.get(tx, { id: run_id }))?.attempts ?? 0) + 1
-  await hold.run(tx, { id: run_id, instance: instance_id, attempts })
+  await hold.send(tx, { id: run_id, instance: instance_id, attempts })
 }
 
 /** A step of the run was committed: what took its process down is behind it. */
 export async function madeProgress(tx: Transaction, run_id: string): Promise<void> {
-  await progress.run(tx, { id: run_id })
+  await progress.send(tx, { id: run_id })
 }
 
 /** Whether somebody can go on with an active run whose process is gone. */

@@ -65,7 +65,7 @@ export async function setToolApproval(
     ...agent,
     tool_rules: required ? [...rest, { type: 'requires_approval', tool_name }] : rest,
   })
-  await tx.run(
+  await tx.send(
     db
       .updateTable('agents')
       .set({ data, updated_at: new Date().toISOString(), last_updated_by_id: actor.user_id })

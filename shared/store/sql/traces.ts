@@ -96,7 +96,7 @@ export class TraceWriter {
     const system = await this.#text(tx, actor, day, trace.system, end?.system)
     const tools = await this.#text(tx, actor, day, JSON.stringify(trace.tools), end?.tools)
     const { settings, view, model, response } = trace
-    await addTrace.run(tx, {
+    await addTrace.send(tx, {
       step: step_id,
       org: actor.organization_id,
       day,
@@ -134,7 +134,7 @@ export class TraceWriter {
   ): Promise<ChainEnd['system']> {
     if (known?.text === text) return known
     const hash = createHash('sha256').update(text).digest().subarray(0, 16)
-    await addText.run(tx, { hash, org: actor.organization_id, day, text })
+    await addText.send(tx, { hash, org: actor.organization_id, day, text })
     return { text, hash }
   }
 
@@ -232,11 +232,11 @@ export class SqlTraces implements TraceStore {
 
 /** Deletes the traces of these steps; those of later steps of the same conversations must go with them. */
 export async function deleteTraces(tx: Transaction, step_ids: readonly string[]): Promise<void> {
-  if (step_ids.length > 0) await tx.run(db.deleteFrom('traces').where('step_id', 'in', step_ids))
+  if (step_ids.length > 0) await tx.send(db.deleteFrom('traces').where('step_id', 'in', step_ids))
 }
 
 /** Forgets what was asked and answered in the steps of a run; later traces of the conversation can still be read. */
 export async function forgetTraces(tx: Transaction, run_id: string): Promise<void> {
   const steps = db.selectFrom('steps').select('id').where('run_id', '=', run_id)
-  await tx.run(db.updateTable('traces').set({ data: '' }).where('step_id', 'in', steps))
+  await tx.send(db.updateTable('traces').set({ data: '' }).where('step_id', 'in', steps))
 }

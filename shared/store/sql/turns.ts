@@ -28,7 +28,7 @@ import {
   saveContextUsage,
 } from './compactions.ts'
 import { cutContext, messagesOfSeqs, rememberContext, replaceContext } from './context-cuts.ts'
-import { blocksInConversation } from './conversation-blocks.ts'
+import { blocksInConversation, type BlockScope } from './conversation-blocks.ts'
 import { agentSeenBy, readConversationRow } from './conversation-rows.ts'
 import { withDirectories } from './file-links.ts'
 import { appendMessages, ContextCache, readContext, readLongContext, rewriteText } from './context.ts'
@@ -84,25 +84,14 @@ export class SqlTurns implements TurnStore {
     const planned = await this.#plan(actor, turn)
     const begin = async (tx: Transaction): Promise<OpenedTurn> => {
       await this.#instance.lock()
-      const conversation = await readConversationRow(tx, actor, turn.conversation_id)
-      const row = conversation && (await readAgentRow(tx, actor, conversation.agent_id))
-      if (!conversation || !row || row.id !== turn.run.agent_id) throw noConversation(turn)
+      const [conversation, row] = await Promise.all([
+        readConversationRow(tx, actor, turn.conversation_id),
+        readAgentRow(tx, actor, turn.run.agent_id),
+      ])
+      if (!row || conversation?.agent_id !== row.id) throw noConversation(turn)
       if (turn.otids) await refuseRepetition(tx, actor, conversation.id, turn.otids)
       if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
       await this.#instance.register(tx)
-      const edited = turn.edit
-        ? await this.#edit(tx, actor, conversation, turn.edit.message_id, planned)
-        : null
-      const agent = agentOfRow(row)
-      const opened = await this.#begin(tx, actor, edited?.conversation ?? conversation, agent, {
-        run_id: turn.run.id,
-        messages: turn.messages,
-        now: turn.run.created_at,
-        // What answers a request for approval needs the request before it.
-        autoclear: agent.message_buffer_autoclear && turn.approval === undefined,
-        approval: turn.approval ?? null,
-        ...(edited ? { context: edited.context } : {}),
-      })
       await insertRun(tx, actor, turn.run, {
         conversation_id: conversation.id,
         instance_id: this.#instance.id,
@@ -111,7 +100,19 @@ export class SqlTurns implements TurnStore {
       })
       if (turn.otids) await keepOtids(tx, conversation.id, turn.otids, turn.run.id)
       await tx.event(actor, 'run.created', turn.run.id, row.id)
-      return opened
+      const edited = turn.edit
+        ? await this.#edit(tx, actor, conversation, turn.edit.message_id, planned)
+        : null
+      const agent = agentOfRow(row)
+      return await this.#begin(tx, actor, edited?.conversation ?? conversation, agent, {
+        run_id: turn.run.id,
+        messages: turn.messages,
+        now: turn.run.created_at,
+        // What answers a request for approval needs the request before it.
+        autoclear: agent.message_buffer_autoclear && turn.approval === undefined,
+        approval: turn.approval ?? null,
+        ...(edited ? { context: edited.context } : {}),
+      })
     }
     if (!turn.early) return await this.#database.write(begin)
     const { value, durable } = await this.#database.writeEarly(begin)
@@ -190,7 +191,7 @@ export class SqlTurns implements TurnStore {
     const context = before.concat(added)
     const epoch = conversation.epoch + 1
     const version = conversation.context_version + 1
-    await updateConversation.run(tx, {
+    await updateConversation.send(tx, {
       id: conversation.id,
       epoch,
       run: turn.run_id,
@@ -202,15 +203,8 @@ export class SqlTurns implements TurnStore {
       ...(turn.messages.length > 0 ? { message_at: turn.now } : {}),
     })
     const scope = { agent_id: agentRow.id, conversation_id: conversation.id }
-    const agent: Agent = {
-      ...agentSeenBy(conversation, agentRow),
-      blocks: await blocksInConversation(tx, actor, scope),
-      tools: await toolsOfAgent(tx, actor, agentRow.id),
-      tags: await tagsOfAgent(tx, actor, agentRow.id),
-      message_ids: context.map((message) => message.id),
-      ...(await withDirectories(tx, actor, agentRow.id)),
-    }
-    const stored = (await storedCount.get(tx, { agent: agentRow.id, org: actor.organization_id }))?.n ?? 0
+    const seen = await whatIsSeen(tx, actor, scope)
+    const agent = agentIn(conversation, agentRow, seen, context)
     tx.alongside(
       () => {
         this.#contexts.set(conversation.id, version, context)
@@ -227,8 +221,8 @@ export class SqlTurns implements TurnStore {
       context: context.slice(),
       context_usage: cleared || turn.context ? null : contextUsageOf(conversation),
       added: added.length,
-      recall_count: stored - context.length,
-      archival: await archivalSummary(tx, actor, agentRow.id),
+      recall_count: seen.stored - context.length,
+      archival: seen.archival,
     }
   }
 
@@ -258,7 +252,7 @@ export class SqlTurns implements TurnStore {
       if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
       checkApproval(await readContext(tx, actor, conversation_id), approval)
       await appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
-      await updateConversation.run(tx, {
+      await updateConversation.send(tx, {
         ...rowOf(conversation),
         run: null,
         instance: null,
@@ -323,22 +317,17 @@ export class SqlTurns implements TurnStore {
   ): Promise<ConversationContext | null> {
     await this.#readAhead(actor, conversation_id)
     return this.#database.read(async (c) => {
-      const conversation = await readConversationRow(c, actor, conversation_id)
-      const row = await readAgentRow(c, actor, agent_id)
+      const [conversation, row, seen] = await Promise.all([
+        readConversationRow(c, actor, conversation_id),
+        readAgentRow(c, actor, agent_id),
+        whatIsSeen(c, actor, { agent_id, conversation_id }),
+      ])
       if (!row || conversation?.agent_id !== agent_id) return null
       const known = this.#contexts.get(conversation_id, conversation.context_version)
       const context = known ? [...known] : await readContext(c, actor, conversation_id)
-      const stored = (await storedCount.get(c, { agent: agent_id, org: actor.organization_id }))?.n ?? 0
-      const archival = await archivalSummary(c, actor, agent_id)
-      const agent: Agent = {
-        ...agentSeenBy(conversation, agentOfRow(row)),
-        blocks: await blocksInConversation(c, actor, { agent_id, conversation_id }),
-        tools: await toolsOfAgent(c, actor, agent_id),
-        tags: await tagsOfAgent(c, actor, agent_id),
-        message_ids: context.map((message) => message.id),
-        ...(await withDirectories(c, actor, agent_id)),
-      }
+      const agent = agentIn(conversation, agentOfRow(row), seen, context)
       const context_usage = contextUsageOf(conversation)
+      const { stored, archival } = seen
       return { agent, context, context_usage, recall_count: stored - context.length, archival }
     })
   }
@@ -349,7 +338,7 @@ export class SqlTurns implements TurnStore {
       const first = await firstInContext.get(tx, { id: conversation_id, org: actor.organization_id })
       if (!first) return
       await rewriteText(tx, actor, conversation_id, first.id, text)
-      await updateConversation.run(tx, {
+      await updateConversation.send(tx, {
         ...rowOf(conversation),
         version: conversation.context_version + 1,
       })
@@ -372,7 +361,7 @@ export class SqlTurns implements TurnStore {
       const shared = await newestShared(tx, agent_id, conversation_id)
       await beginHistory(tx, conversation_id, newest)
       await appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
-      await updateConversation.run(tx, {
+      await updateConversation.send(tx, {
         ...rowOf(conversation),
         // A turn that was taken over must not write into the new beginning.
         epoch: conversation.epoch + 1,
@@ -502,7 +491,7 @@ export class SqlTurns implements TurnStore {
     const summaries = Number(compacted !== null)
     const removed = dropped + (compacted?.removed ?? 0)
     if (changed || step.finish) {
-      await updateConversation.run(tx, {
+      await updateConversation.send(tx, {
         id: conversation.id,
         epoch: conversation.epoch,
         run: step.finish ? null : step.run_id,
@@ -535,7 +524,7 @@ export class SqlTurns implements TurnStore {
   }
 
   async #finish(tx: Transaction, actor: Actor, step: CommitStep, finish: FinishRun): Promise<void> {
-    await finishRun.run(tx, {
+    await finishRun.send(tx, {
       id: step.run_id,
       status: finish.status,
       stop: finish.stop_reason,
@@ -544,7 +533,7 @@ export class SqlTurns implements TurnStore {
       duration: finish.total_duration_ns,
       metadata: json(finish.metadata),
     })
-    await finishAgent.run(tx, {
+    await finishAgent.send(tx, {
       id: step.agent_id,
       at: finish.completed_at,
       ms: Math.round(finish.total_duration_ns / 1e6),
@@ -584,4 +573,28 @@ function checkApproval(context: readonly StoredMessage[], answered: string | nul
   if (pending && pending.id !== answered) throw approvalPending(pending)
   if (!pending && answered !== null)
     throw new AppError('conflict', `the request for approval '${answered}' was answered in the meantime`)
+}
+
+/** What a conversation sees of its agent, asked together: on another machine together takes the time of the slowest. */
+async function whatIsSeen(connection: Connection, actor: Actor, scope: BlockScope) {
+  const { agent_id } = scope
+  const [blocks, tools, tags, directories, count, archival] = await Promise.all([
+    blocksInConversation(connection, actor, scope),
+    toolsOfAgent(connection, actor, agent_id),
+    tagsOfAgent(connection, actor, agent_id),
+    withDirectories(connection, actor, agent_id),
+    storedCount.get(connection, { agent: agent_id, org: actor.organization_id }),
+    archivalSummary(connection, actor, agent_id),
+  ])
+  return { blocks, tools, tags, directories, stored: count?.n ?? 0, archival }
+}
+
+function agentIn(
+  conversation: Conversation,
+  agent: ReturnType<typeof agentOfRow>,
+  { blocks, tools, tags, directories }: Awaited<ReturnType<typeof whatIsSeen>>,
+  context: readonly StoredMessage[],
+): Agent {
+  const message_ids = context.map((message) => message.id)
+  return { ...agentSeenBy(conversation, agent), blocks, tools, tags, message_ids, ...directories }
 }

@@ -144,7 +144,7 @@ export class SqlVectors implements VectorStore {
         if (!(await there.get(tx, { seq }))) continue
         const direction = unit(vector)
         const { owner, generation } = batch
-        await put.run(tx, { owner, generation, seq, bits: signsOf(direction), vector: bytesOf(direction) })
+        await put.send(tx, { owner, generation, seq, bits: signsOf(direction), vector: bytesOf(direction) })
       }
       if (row.dim === null && dim !== null) await tellDimension(tx, batch.owner, dim)
       const done = batch.texts.at(-1)?.seq ?? row.done
@@ -250,7 +250,7 @@ type Change = Partial<{
 }>
 
 async function change(tx: Transaction, owner: string, values: Change): Promise<void> {
-  await tx.run(db.updateTable('embeddings').set(values).where('owner', '=', owner))
+  await tx.send(db.updateTable('embeddings').set(values).where('owner', '=', owner))
 }
 
 async function textsOf(
@@ -292,7 +292,7 @@ async function tellDimension(tx: Transaction, owner: string, dim: number): Promi
   if (!data?.embedding_config) return
   const embedding_config = { ...data.embedding_config, embedding_dim: dim }
   const changed = JSON.stringify({ ...data, embedding_config })
-  await tx.run(db.updateTable(table).set({ data: changed }).where('id', '=', owner))
+  await tx.send(db.updateTable(table).set({ data: changed }).where('id', '=', owner))
 }
 
 function otherDimension(batch: EmbeddingBatch, got: number, dim: number | null): AppError {

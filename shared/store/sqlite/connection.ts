@@ -41,6 +41,14 @@ export class SqliteConnection implements Connection {
     return await this.changes(compiled('sqlite', query))
   }
 
+  async send(query: Compilable<unknown>): Promise<void> {
+    await this.run(query)
+  }
+
+  async post(statement: Statement): Promise<void> {
+    await this.changes(statement)
+  }
+
   async rows({ sql, parameters }: Statement): Promise<unknown[]> {
     return this.statement(sql).all(...(parameters as SQLInputValue[]))
   }

@@ -46,7 +46,7 @@ class SqliteTransaction extends SqliteConnection implements Transaction {
   events = 0
 
   async event(actor: Actor, type: EventType, object_id: string, agent_id: string | null): Promise<void> {
-    await insertEvent.run(this, {
+    await insertEvent.send(this, {
       org: actor.organization_id,
       type,
       object: object_id,
