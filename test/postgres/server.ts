@@ -17,6 +17,8 @@ export interface TestServer {
   /** Makes a database, a copy of another when one is named. */
   create(database: string, template?: string): Promise<void>
   drop(database: string): Promise<void>
+  /** Ends it as a crash does, and starts it again. */
+  crash(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -56,12 +58,7 @@ export async function startServer(): Promise<TestServer> {
     max_connections: '60',
   }
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const server = spawn(join(bin, 'postgres'), ['-D', data, ...flags], {
-    ...as,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
   let said = ''
-  server.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4_000)))
   const address = (database: string) =>
     `postgres://loci@localhost/${database}?host=${encodeURIComponent(folder)}`
   const ask = async (sql: string) => {
@@ -73,18 +70,35 @@ export async function startServer(): Promise<TestServer> {
       await client.end()
     }
   }
-  await untilReady(
-    server,
-    () => ask('SELECT 1'),
-    () => said,
-  )
+  const start = async () => {
+    const started = spawn(join(bin, 'postgres'), ['-D', data, ...flags], {
+      ...as,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    started.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4_000)))
+    await untilReady(
+      started,
+      () => ask('SELECT 1'),
+      () => said,
+    )
+    return started
+  }
+  let server = await start()
+  const end = async (signal: NodeJS.Signals) => {
+    const ended = new Promise((resolve) => server.once('exit', resolve))
+    if (server.exitCode === null && server.kill(signal)) await ended
+  }
   return {
     address,
     create: (database, template = 'template0') => ask(`CREATE DATABASE ${database} TEMPLATE ${template}`),
     drop: (database) => ask(`DROP DATABASE ${database} WITH (FORCE)`),
+    async crash() {
+      // PostgreSQL's "immediate shutdown": nobody is waited for, and the log is played again at the start.
+      await end('SIGQUIT')
+      server = await start()
+    },
     async stop() {
-      const ended = new Promise((resolve) => server.once('exit', resolve))
-      if (server.exitCode === null && server.kill('SIGINT')) await ended
+      await end('SIGINT')
       await rm(folder, { recursive: true, force: true })
     },
   }

@@ -48,6 +48,7 @@ export function readAddress(text: string): ConnectionSettings {
     place: `${host === '' ? (options.get('host') ?? 'localhost') : host}/${database}`,
     pooled: { connectionString: address(base), ...timeouts, pipeline: true },
     direct: {
+      pipeline: true,
       connectionString: address(
         own.direct === null ? base : base.replace(/^(\w+:\/\/(?:[^@/]*@)?)[^/]*/, `$1${own.direct}`),
       ),

@@ -109,6 +109,7 @@ export class PostgresConnection implements Connection {
 /** A write in progress. */
 export class PostgresTransaction extends PostgresConnection implements Transaction {
   readonly #effects: { effect: () => void; undo: () => void }[] = []
+  readonly #later: { effect: () => void; undo: () => void }[] = []
   readonly #undo: (() => void)[] = []
   events = 0
 
@@ -127,6 +128,15 @@ export class PostgresTransaction extends PostgresConnection implements Transacti
     this.#effects.push({ effect, undo })
   }
 
+  afterwards(effect: () => void, undo: () => void): void {
+    this.#later.push({ effect, undo })
+  }
+
+  /** It is committed. */
+  committed(): void {
+    for (const { effect } of this.#later.splice(0)) effect()
+  }
+
   /** Does what goes alongside, before the commit: nobody finds the rows without it. */
   takeEffect(): void {
     for (const { effect, undo } of this.#effects.splice(0)) {
@@ -138,6 +148,7 @@ export class PostgresTransaction extends PostgresConnection implements Transacti
   /** The transaction failed: what went alongside is undone. */
   undo(): void {
     this.#effects.length = 0
+    for (const { undo } of this.#later.splice(0)) undo()
     for (const undo of this.#undo.splice(0).toReversed()) undo()
   }
 }

@@ -1,5 +1,6 @@
+import { sql } from 'kysely'
 import { Pool, type PoolClient } from 'pg'
-import type { AppError } from '../../schema/errors.ts'
+import { type AppError, isAppError } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
 import type { Committed, Connection, Database, Transaction } from '../sql/database.ts'
 import { unavailable } from '../sql/errors.ts'
@@ -19,6 +20,22 @@ const DUPLICATES = 2
 /** Connections that nobody has used for this time are closed. */
 const IDLE_MS = 60_000
 
+/** The schema's version, and the number by which the fate of a transaction can be asked for later. */
+const beginning = query<object>()(() =>
+  db
+    .selectFrom('meta')
+    .select([
+      'value',
+      sql<string>`pg_current_xact_id()::text`.as('xid'),
+      sql<string>`pg_postmaster_start_time()::text`.as('started'),
+    ])
+    .where('key', '=', 'schema_version'),
+)
+const fateOf = query<{ xid: string }>()(
+  (p) => sql<{ status: string | null; started: string }>`select pg_postmaster_start_time()::text as started,
+    case when ${p.xid}::xid8 < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status(${p.xid}::xid8)
+      else 'unknown' end as status`,
+)
 const schemaVersion = query<object>()(() =>
   db.selectFrom('meta').select('value').where('key', '=', 'schema_version'),
 )
@@ -30,6 +47,13 @@ export interface DatabaseOptions {
   migrations?: readonly string[]
   /** Milliseconds that a command is tried again; 10,000 by default. */
   deadline_ms?: number
+}
+
+/** What a transaction is known by when its connection is lost. */
+interface Mark {
+  xid: string
+  /** When the server was started that gave it. */
+  started: string
 }
 
 /**
@@ -62,8 +86,9 @@ export class PostgresDatabase implements Database {
       allowExitOnIdle: true,
       application_name: 'loci',
     })
-    // A connection that is lost while nobody uses it: the pool makes another.
+    // A connection that is lost: whoever uses it hears of it from its statement, and the pool makes another.
     this.#pool.on('error', () => undefined)
+    this.#pool.on('connect', (client) => client.on('error', () => undefined))
     this.session = new Session(settings, () => this.#feed.wake())
     this.#feed = new EventFeed(this, settings.listens ? this.session : null)
   }
@@ -99,27 +124,57 @@ export class PostgresDatabase implements Database {
     return await this.#trying(async () => {
       const client = await this.#client()
       const tx = new PostgresTransaction(client)
+      let sent: { value: T; mark: Mark } | null = null
       try {
         tx.control('BEGIN ISOLATION LEVEL SERIALIZABLE')
-        const schema = schemaVersion.get(tx, {})
+        const begun = beginning.get(tx, {})
         // Waited for below, and not at all when the work has failed before.
-        schema.catch(() => undefined)
+        begun.catch(() => undefined)
         const value = await work(tx)
-        if ((await schema)?.value !== this.#schema) throw await this.#otherSchema()
+        const mark = await begun
+        if (mark?.value !== this.#schema) throw await this.#otherSchema()
         tx.takeEffect()
         tx.control('COMMIT')
         tx.end()
+        sent = { value, mark }
         await tx.settle()
         client.release()
-        if (tx.events > 0) this.#feed.committed()
-        return value
       } catch (error) {
         tx.end()
-        tx.undo()
-        await this.#rollBack(client)
-        throw error
+        if (!sent || !isLost(error) || !(await this.#isCommitted(sent.mark, error))) {
+          tx.undo()
+          await this.#rollBack(client)
+          throw error
+        }
+        client.release(true)
       }
+      tx.committed()
+      if (tx.events > 0) this.#feed.committed()
+      return sent.value
     })
+  }
+
+  /**
+   * The connection was lost while a transaction was committed: whether it was. Throws `store_unavailable` when nobody can
+   * tell: a server that has crashed since may have given the number to another transaction.
+   */
+  async #isCommitted({ xid, started }: Mark, lost: unknown): Promise<boolean> {
+    const end = performance.now() + this.#deadline
+    while (performance.now() < end) {
+      try {
+        const fate = await this.read((c) => fateOf.get(c, { xid }))
+        if (fate?.status === 'committed' && fate.started !== started) break
+        if (fate?.status !== 'in progress') return fate?.status === 'committed'
+      } catch (error) {
+        if (!isAppError(error, 'store_unavailable')) throw error
+      }
+      await pause(50)
+    }
+    throw unavailable(
+      `The connection to the database ${this.place} was lost while a change was saved, and whether it was cannot be told. ` +
+        'Look before you try again.',
+      lost,
+    )
   }
 
   /** A commit of PostgreSQL is on disk when it is acknowledged. */

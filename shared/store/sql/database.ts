@@ -16,10 +16,15 @@ export interface Transaction extends Connection {
   /** Records a change for everybody who watches, in any process. */
   event(actor: Actor, type: EventType, object_id: string, agent_id: string | null): Promise<void>
   /**
-   * Something beside the database that goes with this command: done when the command has succeeded, so that the next one
-   * finds it, and undone should the transaction fail after all.
+   * Something beside the database that goes with this command: done when the command has succeeded, before anybody sees
+   * what it wrote, and undone should the transaction fail after all. For what nobody may miss: leases that are taken.
    */
   alongside(effect: () => void, undo: () => void): void
+  /**
+   * The same, done not before it is certain, where that takes time: for what nobody may see too early (leases that are
+   * given back, what is remembered of the rows).
+   */
+  afterwards(effect: () => void, undo: () => void): void
 }
 
 /**

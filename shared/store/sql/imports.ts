@@ -123,7 +123,7 @@ export class SqlImports implements ImportStore {
           })
       }
       // `work` runs again after a rollback: nothing but the transaction's success may move this.
-      tx.alongside(
+      tx.afterwards(
         () => {
           from += some.length
         },

@@ -119,7 +119,7 @@ export class TraceWriter {
       system,
       tools,
     }
-    tx.alongside(
+    tx.afterwards(
       () => this.#remember(conversation_id, next),
       () => this.#ends.delete(conversation_id),
     )

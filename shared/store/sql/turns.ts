@@ -206,14 +206,12 @@ export class SqlTurns implements TurnStore {
     const seen = await whatIsSeen(tx, actor, scope)
     const agent = agentIn(conversation, agentRow, seen, context)
     tx.alongside(
-      () => {
-        this.#contexts.set(conversation.id, version, context)
-        this.#instance.leaseTaken(turn.run_id)
-      },
-      () => {
-        this.#contexts.delete(conversation.id)
-        this.#instance.leaseReleased(turn.run_id)
-      },
+      () => this.#instance.leaseTaken(turn.run_id),
+      () => this.#instance.leaseReleased(turn.run_id),
+    )
+    tx.afterwards(
+      () => this.#contexts.set(conversation.id, version, context),
+      () => this.#contexts.delete(conversation.id),
     )
     return {
       agent,
@@ -506,7 +504,7 @@ export class SqlTurns implements TurnStore {
     if (step.context_usage) await saveContextUsage(tx, conversation.id, step.context_usage, version)
     const known = changed ? this.#contexts.get(conversation.id, conversation.context_version) : null
     const { compaction, drop } = step
-    tx.alongside(
+    tx.afterwards(
       () => {
         if (known) {
           const grown = replaced(known, system).concat(added)

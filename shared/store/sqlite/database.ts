@@ -60,6 +60,11 @@ class SqliteTransaction extends SqliteConnection implements Transaction {
     this.#effects.push({ effect, undo })
   }
 
+  /** The commit follows in the same go: nobody comes between. */
+  afterwards(effect: () => void, undo: () => void): void {
+    this.alongside(effect, undo)
+  }
+
   /** Runs one command's part. Of several, one that throws is undone alone. */
   async attempt(work: (transaction: Transaction) => unknown, alone: boolean): Promise<Outcome> {
     const { events } = this

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import type { Store } from '../../shared/core/ports/store.ts'
+import { isAppError } from '../../shared/schema/errors.ts'
+import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts'
+import { aBlock, aCommit, ADA, anAgent, aRun, DONE } from '../contracts/store/samples.ts'
+import { eventually, startLoci } from '../support/loci.ts'
+import { startServer, type TestServer } from './server.ts'
+
+describe('a PostgreSQL that fails', function () {
+  this.timeout(120_000)
+  let server: TestServer
+  let directory: string
+  let made = 0
+
+  before(async () => {
+    server = await startServer()
+    directory = await mkdtemp(join(tmpdir(), 'loci-pg-keys-'))
+  })
+  after(async () => {
+    await server?.stop()
+    await rm(directory, { recursive: true })
+  })
+
+  async function database(query = ''): Promise<string> {
+    const name = `failing_${made++}`
+    await server.create(name)
+    return server.address(name) + query
+  }
+
+  async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
+    const store = await openPostgresStore({ address: await database(), directory })
+    try {
+      await work(store)
+    } finally {
+      await store.close()
+    }
+  }
+
+  it('loses and doubles nothing that was acknowledged when it crashes in the middle', () =>
+    withStore(async (store) => {
+      const block = await store.blocks.create(ADA, aBlock('log', '', { limit: 1_000_000 }))
+      const acknowledged: number[] = []
+      let next = 0
+      let over = false
+      const writer = async () => {
+        while (!over) {
+          const n = next++
+          try {
+            await store.blocks.edit(ADA, block.id, { mode: 'append', text: String(n) })
+            acknowledged.push(n)
+          } catch (error) {
+            assert.ok(isAppError(error, 'store_unavailable'), String(error))
+          }
+        }
+      }
+      const writers = Array.from({ length: 4 }, writer)
+      for (let i = 0; i < 3; i++) {
+        const enough = acknowledged.length + 20
+        await eventually('the writers go on', () => (acknowledged.length >= enough ? true : null))
+        await server.crash()
+      }
+      over = true
+      await Promise.all(writers)
+      const value = (await store.blocks.get(ADA, block.id))?.value ?? ''
+      const stored = value.split('\n').filter(Boolean).map(Number)
+      assert.equal(new Set(stored).size, stored.length, 'an edit was made twice')
+      const lost = acknowledged.filter((n) => !stored.includes(n))
+      assert.deepEqual(lost, [])
+      await store.ready()
+    }))
+
+  it('keeps a turn that was open when it crashed', () =>
+    withStore(async (store) => {
+      const agent = await store.agents.create(ADA, anAgent('ada'))
+      const run = aRun(agent.id)
+      const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages: [] })
+      await server.crash()
+      await store.turns.recover()
+      await store.turns.commit(ADA, aCommit(opened, run, { finish: DONE }))
+      assert.equal((await store.turns.getRun(ADA, run.id))?.status, 'completed')
+    }))
+
+  it('says what is wrong with an address', async () => {
+    const cases: [string, RegExp][] = [
+      ['mysql://localhost/loci', /postgres:\/\/user:password@host/],
+      ['postgres://loci@127.0.0.1:1/loci', /127\.0\.0\.1:1\/loci cannot be used: nothing listens there/],
+      [server.address('nowhere'), /database "nowhere" does not exist\. Create it first/],
+      [`${server.address('postgres')}&pool=many`, /pool=many .* is not a whole number/],
+    ]
+    for (const [address, message] of cases)
+      await assert.rejects(openPostgresStore({ address, directory }), { message })
+  })
+
+  it('whose connections are all taken makes requests fail soon, with when to try again', async () => {
+    const address = await database('&pool=1&pool_wait_ms=100')
+    const loci = await startLoci({ env: { LOCI_STORE: address } })
+    try {
+      const store = await openPostgresStore({ address, directory })
+      const block = await store.blocks.create(ADA, aBlock('held', ''))
+      // Holds the one connection of the server: it waits for a row that is locked.
+      const locker = new Client({ connectionString: address.replace(/&pool.*/, '') })
+      await locker.connect()
+      await locker.query('BEGIN')
+      await locker.query('SELECT * FROM blocks WHERE id = $1 FOR UPDATE', [block.id])
+      const held = store.blocks.update(ADA, block.id, { value: 'x' })
+      held.catch(() => undefined)
+      const agents = await loci.http('GET', '/v1/agents/')
+      assert.equal(agents.status, 200)
+      await assert.rejects(Promise.all(Array.from({ length: 5 }, () => store.blocks.get(ADA, block.id))), {
+        code: 'store_unavailable',
+        message: /None of the 1 connections .* became free in 0\.1 seconds/,
+      })
+      await locker.query('ROLLBACK')
+      await locker.end()
+      await held
+      await store.close()
+    } finally {
+      await loci.close()
+    }
+  })
+
+  it('newer than this Loci is left alone', async () => {
+    const address = await database()
+    const store = await openPostgresStore({ address, directory, version: '9.9.9' })
+    const client = new Client({ connectionString: address })
+    await client.connect()
+    await client.query("UPDATE meta SET value = '999' WHERE key = 'schema_version'")
+    await assert.rejects(store.blocks.create(ADA, aBlock('x', '')), {
+      code: 'store_newer',
+      message: /was updated by Loci 9\.9\.9; restart this process/,
+    })
+    await assert.rejects(store.ready(), { code: 'store_newer' })
+    await assert.rejects(openPostgresStore({ address, directory }), { code: 'store_newer' })
+    await client.end()
+    await store.close()
+  })
+})
