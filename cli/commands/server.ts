@@ -1,10 +1,13 @@
 import { Agent, get } from 'node:http'
+import { Agent as TlsAgent, get as tlsGet } from 'node:https'
+import { resolve } from 'node:path'
 import { type Endpoint, listen, openLoci, type Loci } from '../../shared/server/main.ts'
 import { VERSION } from '../../shared/schema/version.ts'
 import { complain, Failure, logFailure } from '../failure.ts'
 import { outliveUpdates } from '../loaded-code.ts'
 import { mountMcp } from '../mcp-mount.ts'
 import { curlLines, DEMO, describeModels, firstModel } from '../models.ts'
+import { printJson } from '../print.ts'
 import { keyFor } from '../server-key.ts'
 import { untilStopped } from '../shutdown.ts'
 import { unknownSettings } from '../unknown-settings.ts'
@@ -24,14 +27,22 @@ export interface ServerOptions {
   auth?: boolean
   /** True: pages of any origin may use the API. */
   cors?: true | string[]
+  /** PEM files; each needs the other. */
+  tlsCert?: string
+  tlsKey?: string
+  /** False: HTTP, whatever config.json says. */
+  tls?: boolean
   docs?: boolean
   logLevel?: string
+  /** One line that says where it is, instead of a greeting. */
+  json?: boolean
 }
 
 /** `loci server`: returns when a signal has stopped it and everything is closed. */
 export async function runServer(options: ServerOptions): Promise<void> {
   const stopped = untilStopped()
   const { env } = process
+  const tls = tlsOf(options)
   const key = keyFor(options.auth === true || env['LETTA_SERVER_SECURE']?.toLowerCase() === 'true', env)
   const loci = await openLoci({
     data: options.data,
@@ -45,7 +56,8 @@ export async function runServer(options: ServerOptions): Promise<void> {
       host: options.host ?? loci.address.host,
       port: options.port ?? loci.address.port,
       key: key?.text ?? null,
-      cors: options.cors === true ? '*' : (options.cors?.map(originOf) ?? null),
+      ...(options.cors ? { cors: options.cors === true ? '*' : options.cors.map(originOf) } : {}),
+      ...(tls || options.tls === false ? { tls } : {}),
       docs: options.docs ?? false,
       grace_ms: loci.shutdown_grace_ms,
       mcp: mountMcp<Parameters<Endpoint['fetch']>[1]>({
@@ -61,6 +73,19 @@ export async function runServer(options: ServerOptions): Promise<void> {
         () => Promise.resolve(),
         (error) => logFailure('preparing for updates', error),
       )
+      if (options.json) {
+        const made = key?.made ? key.text : null
+        printJson({
+          url,
+          mcp: `${url}/mcp`,
+          data: loci.data,
+          version: VERSION,
+          auth: key !== null,
+          key: made,
+        })
+        await stopped
+        return
+      }
       say(`${bold(`Loci ${VERSION}`)} on ${url}`)
       say(dim(plain(`Data in ${loci.data}`)))
       if (key)
@@ -75,6 +100,16 @@ export async function runServer(options: ServerOptions): Promise<void> {
   } finally {
     await loci.close()
   }
+}
+
+/** The certificate that the options name; null: none. */
+function tlsOf({ tlsCert: cert, tlsKey: key }: ServerOptions): { cert: string; key: string } | null {
+  if (cert === undefined && key === undefined) return null
+  if (cert === undefined || key === undefined)
+    throw new Failure(
+      `--tls-cert and --tls-key go together; ${cert === undefined ? '--tls-cert' : '--tls-key'} is missing.`,
+    )
+  return { cert: resolve(cert), key: resolve(key) }
 }
 
 /** `https://app.example/path` → `https://app.example`, as browsers send it. */
@@ -116,10 +151,13 @@ function ownName(): string {
 /** The server answers itself before its address is told to anyone. */
 async function untilHealthy(url: string): Promise<void> {
   // An agent of its own: the global one may send even loopback through the user's proxy.
-  const agent = new Agent()
+  const secure = url.startsWith('https:')
+  // The certificate is for the name that others use.
+  const agent = secure ? new TlsAgent({ rejectUnauthorized: false }) : new Agent()
+  const ask = secure ? tlsGet : get
   try {
     const status = await new Promise<number | undefined>((resolve, reject) => {
-      get(`${url}/v1/health/`, { agent, timeout: 10_000 }, (response) => {
+      ask(`${url}/v1/health/`, { agent, timeout: 10_000 }, (response) => {
         response.resume()
         resolve(response.statusCode)
       })
@@ -141,7 +179,7 @@ async function untilHealthy(url: string): Promise<void> {
 function reachable(url: string): string {
   const { protocol, hostname, port } = new URL(url)
   const host = hostname === '0.0.0.0' || hostname === '[::]' ? '127.0.0.1' : hostname
-  return `${protocol}//${host}:${port || '80'}`
+  return `${protocol}//${host}:${port || (protocol === 'https:' ? '443' : '80')}`
 }
 
 function after(ms: number): Promise<null> {

@@ -85,11 +85,11 @@ export const llmConfig = z.object({
   model_wrapper: z.string().nullish(),
   put_inner_thoughts_in_kwargs: z.boolean().nullish(),
   handle: z.string().nullish(),
-  temperature: z.number().default(1),
+  temperature: z.number().min(0).max(2).default(1),
   max_tokens: z.number().int().nullish(),
   enable_reasoner: z.boolean().default(true),
   reasoning_effort: reasoningEffort.nullish(),
-  max_reasoning_tokens: z.number().int().default(0),
+  max_reasoning_tokens: z.number().int().min(0).default(0),
   effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).nullish(),
   frequency_penalty: z.number().nullish(),
   compatibility_type: z.enum(['gguf', 'mlx']).nullish(),
@@ -214,3 +214,19 @@ export const embeddingModel = embeddingConfig.extend({
   model_type: z.literal('embedding'),
 })
 export type EmbeddingModel = z.infer<typeof embeddingModel>
+
+/** What can be used now and what it costs, as `GET /v1/models/overview` answers it (not of V1). */
+export const modelsOverview = z.object({
+  models: z.array(
+    model.extend({
+      /** In US dollars for a million tokens, as the provider's own list says; null where it does not. */
+      price: z
+        .object({ input: z.number(), output: z.number(), cached_input: z.number().nullable() })
+        .nullable(),
+    }),
+  ),
+  embedding_models: z.array(embeddingModel),
+  /** Providers that list no models, and why. */
+  problems: z.array(z.object({ provider: z.string(), url: z.string(), message: z.string() })),
+})
+export type ModelsOverview = z.infer<typeof modelsOverview>

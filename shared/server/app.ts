@@ -7,7 +7,9 @@ import type { ServerContext } from './context.ts'
 import { errorResponse, validationError } from './errors.ts'
 import { inWordsOf } from './errors-in-words.ts'
 import { requestId } from './request-id.ts'
+import { answeredBy } from './route-of.ts'
 import type { Route } from './route.ts'
+import { demandScope, demandScoped } from './token-scope.ts'
 
 /** Routes by the noun after `/v1/`, each loaded when it is first asked for. */
 export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
@@ -16,6 +18,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   archives: () => import('./routes/archives.ts'),
   blocks: () => import('./routes/blocks.ts'),
   chat: () => import('./routes/openai/chat.ts'),
+  'client-side-access-tokens': () => import('./routes/access-tokens.ts'),
   conversations: () => import('./routes/conversations.ts'),
   editors: () => import('./routes/editors.ts'),
   embeddings: () => import('./routes/embeddings.ts'),
@@ -28,6 +31,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   jobs: () => import('./routes/jobs.ts'),
   'mcp-servers': () => import('./routes/mcp-servers.ts'),
   messages: () => import('./routes/messages.ts'),
+  migration: () => import('./routes/migration.ts'),
   models: () => import('./routes/models.ts'),
   passages: () => import('./routes/passages.ts'),
   providers: () => import('./routes/providers.ts'),
@@ -36,14 +40,17 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   sources: () => import('./routes/folders.ts'),
   steps: () => import('./routes/steps.ts'),
   tags: () => import('./routes/tags.ts'),
+  templates: () => import('./routes/templates.ts'),
   telemetry: () => import('./routes/telemetry.ts'),
   tools: () => import('./routes/tools.ts'),
+  usage: () => import('./routes/usage.ts'),
 }
 
 /** Routes beside `/v1`, by the first part of their path. */
 export const ROOTS: Record<string, () => Promise<{ routes: Route[] }>> = {
   agents: () => import('./routes/simple/agents.ts'),
   anthropic: () => import('./routes/anthropic/anthropic.ts'),
+  metrics: () => import('./routes/metrics.ts'),
   openai: () => import('./routes/openai/openai.ts'),
 }
 
@@ -101,22 +108,34 @@ function buildNoun(routes: Route[], context: ServerContext): Hono<Env> {
   const app = new Hono<Env>({ getPath: pathOf })
   app.notFound((c) => wrongMethod(routes, c.req.raw) ?? noRoute(c.req.raw))
   app.onError((error, c) => failedAnswer(error, c.req.raw, context))
-  for (const route of routes)
+  for (const route of routes) {
+    const words = wordsForIds(route, routes)
     app.on(route.method, route.path, async (c) => {
+      const wrong = words.some((word) => word.test(pathOf(c.req.raw))) && wrongMethod(routes, c.req.raw)
+      if (wrong) return wrong
+      answeredBy(c.req.raw, route.path)
       const { access } = c.env
       const usual = route.method === 'GET' ? 'reader' : 'member'
       demand(access, route.demands ?? usual, `${route.method} ${route.path}`)
+      const scoped = access.scope && demandScoped(route.scoped, `${route.method} ${route.path}`)
+      const params = parse('path', route.params, cleaned(c.req.param()))
+      const query = route.query ? parse('query', route.query, queryOf(c.req.queries())) : undefined
+      const given = route.body ? await bodyOf(c.req.raw, route) : undefined
+      const { actor } = access
+      if (access.scope && scoped)
+        await demandScope(access.scope, scoped, { actor, context, params, query, body: given })
       const answer = await route.handle({
-        params: parse('path', route.params, cleaned(c.req.param())),
-        query: route.query ? parse('query', route.query, queryOf(c.req.queries())) : undefined,
-        body: route.body ? parse('body', route.body, await bodyOf(c.req.raw, route)) : undefined,
-        actor: access.actor,
+        params,
+        query,
+        body: route.body ? parse('body', route.body, given) : undefined,
+        actor,
         access,
         context,
         request: c.req.raw,
       })
       return answer instanceof Response ? answer : c.json((answer ?? null) as object, route.status ?? 200)
     })
+  }
   return app
 }
 
@@ -148,6 +167,7 @@ function wrongMethod(routes: Route[], request: Request): Response | null {
   const path = pathOf(request)
   const matching = routes.filter((route) => {
     const found = patternOf(route.path).exec(path)
+    if (wordsForIds(route, routes).some((word) => word.test(path))) return false
     return found && (!route.params || route.params.safeParse(found.groups ?? {}).success)
   })
   if (matching.length === 0) return null
@@ -158,6 +178,27 @@ function wrongMethod(routes: Route[], request: Request): Response | null {
     { data: { allow } },
   )
   return errorResponse(error, { request_id: requestId(request), onFailure: () => undefined })
+}
+
+/**
+ * Paths of other routes that have a word where this one has an id (`/v1/agents/count` beside `/v1/agents/:agent_id`): what
+ * is asked of them with a method that they do not have is not asked of a thing with that id.
+ */
+function wordsForIds(route: Route, routes: readonly Route[]): RegExp[] {
+  const own = route.path.split('/')
+  const isWordForOurs = (path: string) => {
+    const parts = path.split('/')
+    let words = 0
+    const fits = parts.every((part, i) => {
+      const mine = own[i] ?? ''
+      if (/^:\w+_id$/.test(mine) && !part.startsWith(':')) words++
+      else return part === mine || (part.startsWith(':') && mine.startsWith(':'))
+      return true
+    })
+    return fits && words > 0 && parts.length === own.length
+  }
+  const paths = new Set(routes.map(({ path }) => path).filter(isWordForOurs))
+  return [...paths].map(patternOf)
 }
 
 function patternOf(path: string): RegExp {

@@ -45,9 +45,9 @@ describe('a PostgreSQL that fails', function () {
       const block = await store.blocks.create(ADA, aBlock('log', '', { limit: 1_000_000 }))
       const acknowledged: number[] = []
       let next = 0
-      let over = false
+      const stop = new AbortController()
       const writer = async () => {
-        while (!over) {
+        while (!stop.signal.aborted) {
           const n = next++
           try {
             await store.blocks.edit(ADA, block.id, { mode: 'append', text: String(n) })
@@ -63,7 +63,7 @@ describe('a PostgreSQL that fails', function () {
         await eventually('the writers go on', () => (acknowledged.length >= enough ? true : null))
         await server.crash()
       }
-      over = true
+      stop.abort()
       await Promise.all(writers)
       const value = (await store.blocks.get(ADA, block.id))?.value ?? ''
       const stored = value.split('\n').filter(Boolean).map(Number)

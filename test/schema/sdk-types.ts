@@ -3,6 +3,7 @@
  * nothing to run: `npm run check` compiles this file, and a field that drifts fails there.
  */
 import type Letta from '@letta-ai/letta-client'
+import type { AccessToken, accessTokenList, createAccessToken } from '../../shared/schema/access-token.ts'
 import type { AgentState, createAgent, updateAgent } from '../../shared/schema/agent.ts'
 import type { Block, createBlock, updateBlock } from '../../shared/schema/block.ts'
 import type { Conversation } from '../../shared/schema/conversation.ts'
@@ -16,6 +17,16 @@ import type {
 import type * as z from 'zod'
 import type { CompactionSettings } from '../../shared/schema/compaction.ts'
 import type { modifyFeedback, Run, runUsage, stepMetrics, StepState } from '../../shared/schema/run.ts'
+import type {
+  createdFromTemplate,
+  createFromTemplate,
+  createTemplate,
+  savedTemplate,
+  saveTemplate,
+  template,
+  templateDone,
+  updateTemplate,
+} from '../../shared/schema/template.ts'
 import type { Tool } from '../../shared/schema/tool.ts'
 
 /** A type as JSON carries it: an optional field is absent, never undefined. */
@@ -44,6 +55,13 @@ export type Contract = [
   Assignable<Wire<SettingsOf<'google_ai'>>, Letta.GoogleAIModelSettings>,
   Assignable<Wire<SettingsOf<'groq'>>, Letta.GroqModelSettings>,
   Assignable<Wire<Block>, Letta.BlockResponse>,
+  Assignable<Wire<AccessToken>, Letta.AccessTokenCreateResponse>,
+  Assignable<Wire<z.output<typeof template>>, Letta.TemplateCreateResponse>,
+  Assignable<Wire<z.output<typeof savedTemplate>>, Letta.TemplateSaveResponse>,
+  Assignable<Wire<z.output<typeof templateDone>>, Letta.TemplateRollbackResponse>,
+  Assignable<Wire<z.output<typeof templateDone>>, Letta.TemplateUpdateResponse>,
+  Assignable<Wire<z.output<typeof createdFromTemplate>>, Letta.Templates.AgentCreateResponse>,
+  Assignable<Wire<z.output<typeof accessTokenList>>, Letta.AccessTokenListResponse>,
   Assignable<Wire<Omit<Conversation, 'model_settings'>>, Omit<Letta.Conversation, 'model_settings'>>,
   Assignable<Wire<Passage>, Letta.Passage>,
   Assignable<Wire<ArchivalMemorySearchResponse>, Letta.Agents.PassageSearchResponse>,
@@ -78,6 +96,11 @@ export type Requests = [
   Assignable<Wire<Settled<Letta.AgentCreateParams>>, z.input<typeof createAgent>>,
   Assignable<Wire<Settled<Letta.AgentUpdateParams>>, z.input<typeof updateAgent>>,
   Assignable<Wire<Letta.BlockCreateParams>, z.input<typeof createBlock>>,
+  Assignable<Wire<Letta.AccessTokenCreateParams>, z.input<typeof createAccessToken>>,
+  Assignable<Wire<Letta.TemplateCreateParams>, z.input<typeof createTemplate>>,
+  Assignable<Wire<Letta.TemplateUpdateParams>, z.input<typeof updateTemplate>>,
+  Assignable<Wire<Letta.TemplateSaveParams>, z.input<typeof saveTemplate>>,
+  Assignable<Wire<Letta.Templates.AgentCreateParams>, z.input<typeof createFromTemplate>>,
   Assignable<Wire<Letta.BlockUpdateParams>, z.input<typeof updateBlock>>,
   Assignable<Wire<Plain<Letta.Agents.MessageCreateParamsNonStreaming>>, z.input<typeof messageRequest>>,
   Assignable<Wire<Plain<Letta.Agents.MessageCreateParamsStreaming>>, z.input<typeof messageRequest>>,

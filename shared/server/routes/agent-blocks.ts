@@ -35,6 +35,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/core-memory',
     operation: 'retrieve_agent_memory',
     summary: "Read an agent's core memory",
+    scoped: { right: 'read_agent' },
     params,
     answer: agentState.shape.memory,
     handle: async ({ actor, context, params }) =>
@@ -42,9 +43,23 @@ export const routes = [
   }),
   route({
     method: 'GET',
+    path: '/v1/agents/:agent_id/core-memory/variables',
+    operation: 'agents.getAgentVariables',
+    summary: 'The variables that an agent of a template was made with',
+    params,
+    answer: z.object({ variables: z.record(z.string(), z.string()) }),
+    async handle({ actor, context, params: { agent_id } }) {
+      const { agents, templates } = context.deps.store
+      if (!(await agents.get(actor, agent_id, []))) throw notFound('Agent', agent_id)
+      return { variables: (await templates.deploymentOf(actor, agent_id))?.memory_variables ?? {} }
+    },
+  }),
+  route({
+    method: 'GET',
     path: '/v1/agents/:agent_id/core-memory/blocks',
     operation: 'list_core_memory_blocks',
     summary: "List an agent's memory blocks",
+    scoped: { right: 'read_agent' },
     params,
     query: z.object({
       order_by: z.literal('created_at').optional(),
@@ -62,6 +77,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/core-memory/blocks/:block_label',
     operation: 'retrieve_core_memory_block',
     summary: "Read an agent's memory block by its label",
+    scoped: { right: 'read_agent' },
     params: labelled,
     answer: block,
     handle: async ({ actor, context, params }) =>
@@ -72,6 +88,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/core-memory/blocks/:block_label',
     operation: 'modify_core_memory_block',
     summary: "Change an agent's memory block by its label",
+    scoped: { right: 'write_agent', fields: ['value', 'description', 'limit', 'metadata'] },
     params: labelled,
     body: updateBlock,
     answer: block,
@@ -88,6 +105,7 @@ export const routes = [
     operation: 'edit_core_memory_block',
     summary:
       "Append to an agent's memory block, replace a part of it or set it, whatever others write meanwhile",
+    scoped: { right: 'write_agent', fields: ['mode', 'text', 'old_text'] },
     params: labelled,
     body: blockEdit,
     answer: block,

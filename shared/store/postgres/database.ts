@@ -47,6 +47,7 @@ export interface DatabaseOptions {
   migrations?: readonly string[]
   /** Milliseconds that a command is tried again; 10,000 by default. */
   deadline_ms?: number
+  onWrite?: ((timing: { commit_ms: number; flush_ms: number }) => void) | undefined
 }
 
 /** What a transaction is known by when its connection is lost. */
@@ -69,6 +70,7 @@ export class PostgresDatabase implements Database {
   readonly #settings: ConnectionSettings
   readonly #schema: string
   readonly #deadline: number
+  readonly #onWrite: DatabaseOptions['onWrite']
   readonly #feed: EventFeed
   #closed = false
 
@@ -77,6 +79,7 @@ export class PostgresDatabase implements Database {
     this.#settings = settings
     this.#schema = String((options.migrations ?? MIGRATIONS).length)
     this.#deadline = options.deadline_ms ?? DEADLINE_MS
+    this.#onWrite = options.onWrite
     this.#pool = new Pool({
       ...settings.pooled,
       types: typeParsers,
@@ -124,7 +127,8 @@ export class PostgresDatabase implements Database {
     return await this.#trying(async () => {
       const client = await this.#client()
       const tx = new PostgresTransaction(client)
-      let sent: { value: T; mark: Mark } | null = null
+      const began = performance.now()
+      let sent: { value: T; mark: Mark; at: number } | null = null
       try {
         tx.control('BEGIN ISOLATION LEVEL SERIALIZABLE')
         const begun = beginning.get(tx, {})
@@ -136,7 +140,7 @@ export class PostgresDatabase implements Database {
         tx.takeEffect()
         tx.control('COMMIT')
         tx.end()
-        sent = { value, mark }
+        sent = { value, mark, at: performance.now() }
         await tx.settle()
         client.release()
       } catch (error) {
@@ -149,6 +153,7 @@ export class PostgresDatabase implements Database {
         client.release(true)
       }
       tx.committed()
+      this.#onWrite?.({ commit_ms: sent.at - began, flush_ms: performance.now() - sent.at })
       if (tx.events > 0) this.#feed.committed()
       return sent.value
     })

@@ -5,7 +5,7 @@ import { finishArchiveDeletions } from '../sql/archives.ts'
 import { Instance } from '../sql/instances.ts'
 import { sqlStore } from '../sql/store.ts'
 import { AdvisoryLocks } from './advisory-locks.ts'
-import { openDatabase } from './database.ts'
+import { type DatabaseOptions, openDatabase } from './database.ts'
 
 /** How long the heartbeat of a process that still has its connection may stand still. */
 const STALE_AFTER_MS = 12_000
@@ -21,6 +21,8 @@ export interface PostgresStoreOptions {
   stale_after_ms?: number
   /** What secrets are encrypted with. Instances on several machines need one that all of them have. */
   encryption_key?: string | null
+  /** Hears how long each write took: its statements, and its commit. Must not throw. */
+  onWrite?: DatabaseOptions['onWrite']
 }
 
 /**
@@ -29,7 +31,8 @@ export interface PostgresStoreOptions {
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const version = options.version ?? VERSION
-  const database = await openDatabase({ address: options.address, version })
+  const { address, onWrite } = options
+  const database = await openDatabase({ address, version, onWrite })
   const instance = new Instance(database, new AdvisoryLocks(database), {
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,

@@ -53,6 +53,7 @@ import { applyEdits } from './step-edits.ts'
 import type { AgentRow } from './tables.ts'
 import { readTags } from './tags.ts'
 import { type SecretBox, SecretKeys } from '../secret-box.ts'
+import { insertDeployment } from './template-rows.ts'
 import { replaceSecrets, secretsOfAgent } from './agent-secrets.ts'
 import { pendingApprovalOf, requireApprovals, setToolApproval } from './tool-approvals.ts'
 import { toolsOfAgent } from './tools.ts'
@@ -293,6 +294,7 @@ async function insertWhole(
     folder_ids = [],
     system_message,
     first_messages = [],
+    deployment,
   }: NewAgent,
 ): Promise<void> {
   await insertAgent(tx, actor, agent)
@@ -314,6 +316,7 @@ async function insertWhole(
     messages: 1 + first_messages.length,
   })
   await appendMessages(tx, actor, agent.id, 0, [system_message, ...first_messages])
+  if (deployment) await insertDeployment(tx, actor, deployment)
 }
 
 async function insertCompanion(

@@ -73,6 +73,9 @@ export function unfinishedDeletions(database: Database): Promise<Deletion[]> {
   return database.read(async (c) => await c.all(DELETIONS.where('instance_id', 'is', null)))
 }
 
+/** Stands for the process of an agent that is being brought from another server: whoever goes on with that does. */
+export const BROUGHT = 'brought'
+
 /** Agents that a process was importing when it died; `isGone` tells which have. */
 export function abandonedImports(
   database: Database,
@@ -80,7 +83,11 @@ export function abandonedImports(
 ): Promise<Deletion[]> {
   return database.read(async (c) =>
     filterEach(
-      await c.all(DELETIONS.select('instance_id').where('instance_id', 'is not', null)),
+      await c.all(
+        DELETIONS.select('instance_id')
+          .where('instance_id', 'is not', null)
+          .where('instance_id', '<>', BROUGHT),
+      ),
       async ({ instance_id }) => instance_id !== null && (await isGone(c, instance_id)),
     ),
   )

@@ -8,6 +8,8 @@ import { query, db, portable } from './query.ts'
 
 /** Events read at once; a slow reader holds back only itself. */
 const BATCH = 500
+/** Watchers woken at once: each reads and answers for itself, and everybody else wants a turn between them. */
+const WOKEN_AT_ONCE = 100
 /** Retention: events older than this go, but never the newest thousands. */
 const KEEP_DAYS = 7
 const KEEP_NEWEST = 10_000
@@ -51,6 +53,8 @@ export class SqlEvents implements EventStore {
   #unfollow: (() => void) | null = null
   #problem: unknown = null
   #closed = false
+  /** Watchers are being woken, and whether something has changed since that began. */
+  #waking: { again: boolean } | null = null
 
   constructor(database: Database) {
     this.#database = database
@@ -152,7 +156,7 @@ export class SqlEvents implements EventStore {
     this.#problem = null
     this.#unfollow = this.#database.follow((problem) => {
       this.#problem = problem
-      for (const watcher of this.#watchers) watcher()
+      this.#wakeAll()
     })
   }
 
@@ -164,5 +168,23 @@ export class SqlEvents implements EventStore {
   #stop(): void {
     this.#unfollow?.()
     this.#unfollow = null
+  }
+
+  #wakeAll(): void {
+    if (this.#waking) this.#waking.again = true
+    else this.#wakeFrom([...this.#watchers], 0)
+  }
+
+  #wakeFrom(watchers: readonly (() => void)[], first: number): void {
+    const next = first + WOKEN_AT_ONCE
+    for (const changed of watchers.slice(first, next)) if (this.#watchers.has(changed)) changed()
+    if (next < watchers.length) {
+      this.#waking ??= { again: false }
+      setImmediate(() => this.#wakeFrom(watchers, next))
+      return
+    }
+    const again = this.#waking?.again ?? false
+    this.#waking = null
+    if (again) this.#wakeAll()
   }
 }

@@ -227,7 +227,8 @@ export async function viewOf(connection: Connection, file: AgentFile, max_chars:
   )
 }
 
-async function fileTools(tx: Transaction, actor: Actor): Promise<string[]> {
+/** The ids of the tools for files, as far as the organisation has them. */
+export async function fileTools(tx: Transaction, actor: Actor): Promise<string[]> {
   const rows = await tx.all(
     db
       .selectFrom('tools')

@@ -33,6 +33,9 @@ import type { VectorIndex } from './vector-index.ts'
 const CHARS_PER_TOKEN = 4
 const CHUNK_TOKENS = 300
 
+/** Appended parts after which their segments of the index are merged. */
+const MERGE_AFTER = 32
+
 const WAITING = ['pending', 'parsing']
 
 const waiting = query<object>()(() =>
@@ -62,6 +65,7 @@ export class SqlFiles implements FileStore {
   readonly #database: Database
   readonly #instance: Instance
   readonly #index: VectorIndex
+  #unmerged = 0
 
   constructor(database: Database, instance: Instance, index: VectorIndex) {
     this.#database = database
@@ -177,8 +181,8 @@ export class SqlFiles implements FileStore {
     return 'given_up' in claimed ? this.claim(options) : claimed
   }
 
-  append(claim: FileClaim, batch: FileBatch): Promise<boolean> {
-    return this.#database.write(async (tx) => {
+  async append(claim: FileClaim, batch: FileBatch): Promise<boolean> {
+    const held = await this.#database.write(async (tx) => {
       const set = (eb: { chunks: number }) => ({
         chunks: eb.chunks + batch.chunks.length,
         updated_at: new Date().toISOString(),
@@ -189,6 +193,12 @@ export class SqlFiles implements FileStore {
       await insertText(tx, claim, batch)
       return true
     })
+    this.#unmerged++
+    if (this.#unmerged < MERGE_AFTER) return held
+    this.#unmerged = 0
+    // Left to a commit, it would take as long as all of them together.
+    await this.#database.mergeIndexes(['passages_fts'])
+    return held
   }
 
   note(claim: FileClaim, text: string | null): Promise<boolean> {

@@ -145,7 +145,7 @@ export class SqlImports implements ImportStore {
       await this.#database.write(async (tx) => {
         await this.#require(tx, actor, file.folder_id)
         await insertText(tx, place, batch)
-        await addSize.send(tx, { id: file.id, ...sizeOf(batch) })
+        await addFileSize(tx, file.id, batch)
       })
       await pause(0)
     }
@@ -249,7 +249,8 @@ async function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, d
   await tx.send(db.insertInto('agent_files').values({ agent_id: agent.id, organization_id, data }))
 }
 
-async function insertStagedFile(tx: Transaction, actor: Actor, file: StagedFile): Promise<void> {
+/** Stores the row of a file whose text follows. */
+export async function insertStagedFile(tx: Transaction, actor: Actor, file: StagedFile): Promise<void> {
   const now = new Date().toISOString()
   await tx.send(
     db.insertInto('files').values({
@@ -261,6 +262,11 @@ async function insertStagedFile(tx: Transaction, actor: Actor, file: StagedFile)
       created_by_id: actor.user_id,
     }),
   )
+}
+
+/** Counts a part that was added to a file. */
+export async function addFileSize(tx: Transaction, file_id: string, batch: FileBatch): Promise<void> {
+  await addSize.send(tx, { id: file_id, ...sizeOf(batch) })
 }
 
 /** What a part adds to a file; the end of its lines stands between it and the next one. */

@@ -14,6 +14,12 @@ import { SqlGroups } from './groups.ts'
 import { SqlIdentities } from './identities.ts'
 import { SqlImports } from './imports.ts'
 import type { Instance } from './instances.ts'
+import { SqlAccessTokens } from './access-tokens.ts'
+import { readBacklog } from './backlog.ts'
+import { SqlMigration } from './migration.ts'
+import { SqlRetention } from './retention.ts'
+import { SqlTemplates } from './templates.ts'
+import { SqlUsage } from './usage.ts'
 import { SqlMcpServers } from './mcp-servers.ts'
 import { SqlMessages, type UnindexedMessages } from './messages.ts'
 import { SqlPassages } from './passages.ts'
@@ -53,6 +59,7 @@ export function sqlStore({
     tools: new SqlTools(database),
     mcp_servers: new SqlMcpServers(database, box),
     imports: new SqlImports(database, instance, box),
+    migration: new SqlMigration(database, box),
     folders: new SqlFolders(database),
     files: new SqlFiles(database, instance, vectorIndex),
     messages: new SqlMessages(database, unindexed, vectorIndex),
@@ -61,7 +68,12 @@ export function sqlStore({
     compactions: new SqlCompactions(database, instance),
     streams: new SqlRunStreams(database, instance),
     schedules: new SqlSchedules(database, instance),
+    templates: new SqlTemplates(database),
     traces: new SqlTraces(database),
+    retention: new SqlRetention(database),
+    usage: new SqlUsage(database),
+    access_tokens: new SqlAccessTokens(database),
+    backlog: () => database.read(readBacklog),
     events: new SqlEvents(database),
     users: new SqlUsers(database),
   }

@@ -63,6 +63,7 @@ export interface Tables {
   organizations: OrganizationRow
   users: UserRow
   api_keys: ApiKeyRow
+  access_tokens: AccessTokenRow
   request_counts: RequestCountRow
   identities: IdentityRow
   identities_agents: { identity_id: string; agent_id: string; organization_id: string }
@@ -146,11 +147,16 @@ export interface Tables {
   batches: BatchRow
   batch_items: BatchItemRow
   steps: StepRow
+  /** What the steps of an hour used, of each user with each agent and model; it outlives all of them. */
+  usage_hours: UsageHourRow
   /** The streams of background runs, some chunks a row. */
   run_chunks: { run_id: string; first_seq: number; last_seq: number; text: string }
   /** The newest run whose input had this id of its client. */
   run_otids: { conversation_id: string; otid: string; run_id: string }
   schedules: ScheduleRow
+  templates: TemplateRow
+  template_versions: TemplateVersionRow
+  deployments: DeploymentRow
   events: {
     id: Generated<number>
     organization_id: string
@@ -168,6 +174,23 @@ export interface Tables {
     heartbeat_at: string
   }
   /** Agents whose rows are to go; with an instance, those that it is importing, which go when it dies. */
+  /** What was brought from another server; `linked` is a JSON list of ids. */
+  brought: {
+    organization_id: string
+    kind: string
+    id: string
+    here: string
+    said: string
+    stored: string
+    linked: string
+  }
+  /** How far the messages of conversations at another server have come. */
+  brought_histories: {
+    conversation_id: string
+    organization_id: string
+    agent_id: string
+    last_message_id: string
+  }
   deletions: { agent_id: string; organization_id: string; instance_id: Generated<string | null> }
   /** What the file that an agent was imported from said and Loci has no field for: `Kept` of core/agent-files. */
   agent_files: { agent_id: string; organization_id: string; data: string }
@@ -222,6 +245,44 @@ export interface ScheduleRow {
   last_error: string | null
   /** `ScheduleData` of schedules.ts. */
   data: string
+}
+
+export interface TemplateRow {
+  id: string
+  organization_id: string
+  name: string
+  description: string | null
+  created_at: string
+  updated_at: string
+  created_by_id: string
+  latest_version: number
+  /** The saved version that `current` is; null when it has changed since. */
+  base_version: number | null
+  /** `TemplateContent` as JSON. */
+  current: string
+}
+
+export interface TemplateVersionRow {
+  id: string
+  organization_id: string
+  template_id: string
+  version: number
+  message: string | null
+  created_at: string
+  /** `TemplateContent` as JSON. */
+  content: string
+}
+
+/** An agent of a template. */
+export interface DeploymentRow {
+  id: string
+  organization_id: string
+  template_id: string | null
+  agent_id: string
+  version: number | null
+  /** Names and values as JSON. */
+  memory_variables: string
+  created_at: string
 }
 
 export interface GroupRow {
@@ -531,6 +592,44 @@ export interface ApiKeyRow {
   expires_at: string | null
   last_used_at: string | null
   revoked_at: string | null
+}
+
+export interface AccessTokenRow {
+  id: string
+  organization_id: string
+  user_id: string
+  starts_with: string
+  /** SHA-256 of its text. */
+  hash: Uint8Array
+  /** `AgentAccess[]` as JSON. */
+  policy: string
+  hostname: string
+  origin: string
+  created_at: string
+  expires_at: string
+}
+
+export interface UsageHourRow {
+  organization_id: string
+  /** Hours since 1970. */
+  hour: number
+  user_id: string
+  agent_id: string
+  model: string
+  /** Runs that began in this hour, each with its first step. */
+  runs: number
+  steps: number
+  failed_steps: number
+  /** Steps that may have cost something nobody knows. */
+  uncosted_steps: number
+  prompt_tokens: number
+  completion_tokens: number
+  total_tokens: number
+  cached_input_tokens: number
+  cache_write_tokens: number
+  reasoning_tokens: number
+  /** Of those whose price is known; null when none is. */
+  cost_usd: number | null
 }
 
 export interface RequestCountRow {

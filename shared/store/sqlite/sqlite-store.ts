@@ -2,13 +2,14 @@ import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
 import { finishArchiveDeletions } from '../sql/archives.ts'
-import { openDatabase } from './database.ts'
+import { type DatabaseOptions, openDatabase } from './database.ts'
 import { IndexUpkeep } from './index-upkeep.ts'
 import { sqlStore } from '../sql/store.ts'
 import { LockFolder } from './lock-folder.ts'
 import { UnindexedTexts } from './unindexed-texts.ts'
 import { Instance } from '../sql/instances.ts'
 import { indexMessages } from '../sql/message-index.ts'
+import { WriteProbe } from './write-probe.ts'
 
 /** How long the heartbeat of a process that still holds its lock may stand still. */
 const STALE_AFTER_MS = 30_000
@@ -24,6 +25,8 @@ export interface SqliteStoreOptions {
   encryption_key?: string | null
   /** Open a directory on a network or shared file system, where SQLite's locks do not hold; false by default. */
   allow_network_fs?: boolean
+  /** Hears how long each write took; must not throw. */
+  onWrite?: DatabaseOptions['onWrite']
 }
 
 /**
@@ -34,7 +37,8 @@ export interface SqliteStoreOptions {
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const version = options.version ?? VERSION
   const { directory, allow_network_fs = false } = options
-  const database = await openDatabase({ directory, version, allow_network_fs })
+  const { onWrite } = options
+  const database = await openDatabase({ directory, version, allow_network_fs, onWrite })
   const instance = new Instance(database, new LockFolder(directory), {
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
@@ -47,6 +51,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   }
   const { events, ...parts } = sqlStore({ database, instance, box, unindexed })
   const upkeep = new IndexUpkeep(database)
+  const writes = new WriteProbe(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
@@ -59,6 +64,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       instance.check()
       upkeep.check()
       if (pruningFailed !== null) throw pruningFailed
+      await writes.check()
     },
     async close() {
       if (database.closed) return

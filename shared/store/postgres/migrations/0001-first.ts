@@ -667,4 +667,94 @@ CREATE TABLE agent_files (
   organization_id text COLLATE "C" NOT NULL,
   data text COLLATE "C" NOT NULL
 );
+
+CREATE TABLE usage_hours (
+  organization_id text COLLATE "C" NOT NULL,
+  hour bigint NOT NULL,
+  user_id text COLLATE "C" NOT NULL,
+  agent_id text COLLATE "C" NOT NULL,
+  model text COLLATE "C" NOT NULL,
+  runs bigint NOT NULL,
+  steps bigint NOT NULL,
+  failed_steps bigint NOT NULL,
+  uncosted_steps bigint NOT NULL,
+  prompt_tokens bigint NOT NULL,
+  completion_tokens bigint NOT NULL,
+  total_tokens bigint NOT NULL,
+  cached_input_tokens bigint NOT NULL,
+  cache_write_tokens bigint NOT NULL,
+  reasoning_tokens bigint NOT NULL,
+  cost_usd double precision,
+  PRIMARY KEY (organization_id, hour, user_id, agent_id, model)
+);
+
+CREATE TABLE templates (
+  id text COLLATE "C" PRIMARY KEY,
+  organization_id text COLLATE "C" NOT NULL,
+  name text COLLATE "C" NOT NULL,
+  description text COLLATE "C",
+  created_at text COLLATE "C" NOT NULL,
+  updated_at text COLLATE "C" NOT NULL,
+  created_by_id text COLLATE "C" NOT NULL,
+  latest_version bigint NOT NULL,
+  base_version bigint,
+  current text COLLATE "C" NOT NULL,
+  UNIQUE (organization_id, name)
+);
+
+CREATE TABLE template_versions (
+  id text COLLATE "C" PRIMARY KEY,
+  organization_id text COLLATE "C" NOT NULL,
+  template_id text COLLATE "C" NOT NULL REFERENCES templates (id) ON DELETE CASCADE,
+  version bigint NOT NULL,
+  message text COLLATE "C",
+  created_at text COLLATE "C" NOT NULL,
+  content text COLLATE "C" NOT NULL,
+  UNIQUE (template_id, version)
+);
+
+CREATE TABLE deployments (
+  id text COLLATE "C" PRIMARY KEY,
+  organization_id text COLLATE "C" NOT NULL,
+  template_id text COLLATE "C" REFERENCES templates (id) ON DELETE SET NULL,
+  agent_id text COLLATE "C" NOT NULL UNIQUE REFERENCES agents (id) ON DELETE CASCADE,
+  version bigint,
+  memory_variables text COLLATE "C" NOT NULL,
+  created_at text COLLATE "C" NOT NULL
+);
+CREATE INDEX deployments_by_template ON deployments (template_id, created_at, id);
+
+CREATE TABLE access_tokens (
+  id text COLLATE "C" PRIMARY KEY,
+  organization_id text COLLATE "C" NOT NULL,
+  user_id text COLLATE "C" NOT NULL,
+  starts_with text COLLATE "C" NOT NULL,
+  hash bytea NOT NULL UNIQUE,
+  policy text COLLATE "C" NOT NULL,
+  hostname text COLLATE "C" NOT NULL,
+  origin text COLLATE "C" NOT NULL,
+  created_at text COLLATE "C" NOT NULL,
+  expires_at text COLLATE "C" NOT NULL
+);
+CREATE INDEX access_tokens_by_organization ON access_tokens (organization_id, created_at, id);
+CREATE INDEX access_tokens_by_origin ON access_tokens (origin);
+
+CREATE TABLE brought (
+  organization_id text COLLATE "C" NOT NULL,
+  kind text COLLATE "C" NOT NULL,
+  id text COLLATE "C" NOT NULL,
+  here text COLLATE "C" NOT NULL,
+  said text COLLATE "C" NOT NULL,
+  stored text COLLATE "C" NOT NULL,
+  linked text COLLATE "C" NOT NULL,
+  PRIMARY KEY (organization_id, kind, id)
+);
+
+CREATE TABLE brought_histories (
+  conversation_id text COLLATE "C" PRIMARY KEY,
+  organization_id text COLLATE "C" NOT NULL,
+  agent_id text COLLATE "C" NOT NULL,
+  last_message_id text COLLATE "C" NOT NULL
+);
+CREATE INDEX brought_histories_by_agent ON brought_histories (agent_id);
 `
