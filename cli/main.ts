@@ -6,6 +6,7 @@ import { complain, EXIT, reportFailure } from './failure.ts'
 import { dataOption as data, item, section, table, urlOption as url } from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
 import { addMcpCommand } from './mcp-command.ts'
+import { addMigrateCommand } from './migrate-command.ts'
 import { parsePort } from './port.ts'
 import { endSoon, guardProcess } from './process-end.ts'
 import { bold, columns, wrap } from './terminal.ts'
@@ -113,6 +114,7 @@ function createProgram(): Command {
     .addHelpText('after', () =>
       section('Examples', ['loci import Ada.af', 'loci import Ada.af --name Eve --model loci/demo']),
     )
+  addMigrateCommand(program)
   addMcpCommand(program, onlyOne)
   addToolCommands(program, onlyOne)
   addUserCommands(program, onlyOne)

@@ -43,6 +43,10 @@ export const migrated = z.object({
 export type Migrated = z.infer<typeof migrated>
 export const migratedObjects = z.object({ results: z.array(migrated) })
 
+/** Body of `POST /v1/migration/known`, and its answer: those of these ids that were brought before. */
+export const askKnown = z.object({ kind: migratedKind, ids: z.array(z.string()).max(1000) })
+export const knownObjects = z.object({ ids: z.array(z.string()) })
+
 const agent_id = z.string().min(1).max(200)
 
 /** Body of `POST /v1/migration/messages`: of one agent, each conversation's in the order they were written. */

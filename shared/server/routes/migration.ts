@@ -1,6 +1,8 @@
 import { bringMessages } from '../../core/migration/history.ts'
 import { bringObjects } from '../../core/migration/kinds.ts'
 import {
+  askKnown,
+  knownObjects,
   migratedMessages,
   migratedObjects,
   migratedProgress,
@@ -31,6 +33,18 @@ export const routes: Route[] = [
     body: migrateMessages,
     answer: migratedMessages,
     handle: ({ actor, context, body }) => bringMessages(context.deps, actor, body.agent_id, body.messages),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/migration/known',
+    summary: 'Which things of another server were brought before',
+    demands: 'admin',
+    body: askKnown,
+    answer: knownObjects,
+    async handle({ actor, context, body: { kind, ids } }) {
+      const entries = await context.deps.store.migration.brought(actor, kind, ids)
+      return { ids: entries.map(({ id }) => id) }
+    },
   }),
   route({
     method: 'POST',
