@@ -47,20 +47,16 @@ export async function pullAgent(
   const archive_ids = await bringPassages(given, { id, name }, run)
   const listed = [null, ...conversations.map(idOf)]
   const page = Math.max(10, Math.min(100, Math.floor(HELD / listed.length)))
-  const streams = listed.flatMap((conversation_id) => {
+  const streams: ReturnType<typeof messagesOf>[] = []
+  for (const conversation_id of listed) {
     const progress = known.find((one) => one.id === conversation_id)
-    const wanted = {
-      agent_id: id,
-      conversation_id,
-      after: progress?.last_message_id ?? null,
-      page,
-      modern: run.modern,
-    }
+    const after = progress?.last_message_id ?? null
+    const wanted = { agent_id: id, conversation_id, after, page, modern: run.modern }
     const stream = messagesOf(server, wanted, trouble(given, id, name))
-    return progress?.went_on && state === 'complete'
-      ? [newOnly(given, { id, name }, conversation_id, stream)]
-      : [stream]
-  })
+    if (progress?.went_on && state === 'complete')
+      await tellOfNew(given, { id, name }, conversation_id, stream)
+    else streams.push(stream)
+  }
   await target.bringMessages({ id, name }, merged(streams))
   // What is no more than named here was brought by itself.
   const slim = (key: string) =>
@@ -99,12 +95,12 @@ function trouble({ report }: Pull, id: string, name: string) {
 }
 
 /** Of a conversation that somebody went on with here nothing more is brought; that there is more is told. */
-async function* newOnly(
+async function tellOfNew(
   { report }: Pull,
   agent: { id: string; name: string },
   conversation_id: string | null,
   stream: ReturnType<typeof messagesOf>,
-): ReturnType<typeof messagesOf> {
+): Promise<void> {
   const { done } = await stream.next()
   await stream.return()
   if (done) return

@@ -44,6 +44,7 @@ describe('loci', () => {
     ['connect'],
     ['export'],
     ['import'],
+    ['migrate'],
     ['backup'],
     ['restore'],
     ['doctor'],

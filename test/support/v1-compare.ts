@@ -117,11 +117,11 @@ export async function assertMigrated(
 /** Dates as instants: with an offset or with a Z. */
 function instants(object: Json | undefined): Json | undefined {
   if (!object) return object
-  const dates = Object.entries(object).filter(([key]) => /_at$/.test(key))
+  const dates = Object.entries(object).filter(([key]) => key.endsWith('_at'))
   return {
     ...object,
     ...Object.fromEntries(
-      dates.map(([key, value]) => [key, value === null ? null : Date.parse(String(value))]),
+      dates.map(([key, value]) => [key, value === null ? null : Date.parse(value as string)]),
     ),
   }
 }
@@ -136,26 +136,25 @@ export async function assertAgent(url: string, world: World, a: number): Promise
   const got = (await readFrom(url, `/v1/agents/${id}?${include.join('&')}`)) as Json
   const wanted = world.agent(a)
   same(label, instants(got), instants(wanted) ?? wanted, [
-    ...[
-      'name',
-      'system',
-      'agent_type',
-      'description',
-      'metadata',
-      'model',
-      'embedding',
-      'timezone',
-      'tool_rules',
-    ],
-    ...[
-      'message_ids',
-      'tags',
-      'max_files_open',
-      'per_file_view_window_char_limit',
-      'created_at',
-      'last_stop_reason',
-    ],
-    ...['last_run_duration_ms', 'hidden', 'message_buffer_autoclear', 'project_id'],
+    'name',
+    'system',
+    'agent_type',
+    'description',
+    'metadata',
+    'model',
+    'embedding',
+    'timezone',
+    'tool_rules',
+    'message_ids',
+    'tags',
+    'max_files_open',
+    'per_file_view_window_char_limit',
+    'created_at',
+    'last_stop_reason',
+    'last_run_duration_ms',
+    'hidden',
+    'message_buffer_autoclear',
+    'project_id',
   ])
   same(`${label}'s model`, got['llm_config'] as Json, wanted['llm_config'] as Json, [
     'model',
@@ -289,7 +288,7 @@ function shown(message: Json): Json {
   const named =
     message['message_type'] === 'tool_call_message' ? entries.filter(([key]) => key !== 'name') : entries
   return Object.fromEntries(
-    named.map(([key, value]) => [key, key === 'date' ? Date.parse(String(value)) : withoutNulls(value)]),
+    named.map(([key, value]) => [key, key === 'date' ? Date.parse(value as string) : withoutNulls(value)]),
   )
 }
 
