@@ -1,11 +1,14 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../shared/schema/version.ts'
-import type { ExportOptions, ImportOptions } from './commands/agent-files.ts'
+import type { ImportOptions } from './commands/agent-files.ts'
 import type { ServerOptions } from './commands/server.ts'
+import { addAgentCommands, addExportCommand } from './agent-commands.ts'
+import { addBlockCommands } from './block-commands.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
-import { dataOption as data, item, section, table, urlOption as url } from './help.ts'
+import { dataOption as data, item, jsonOption, section, table, urlOption as url } from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
 import { addMcpCommand } from './mcp-command.ts'
+import { addModelCommand } from './model-command.ts'
 import { parsePort } from './port.ts'
 import { endSoon, guardProcess } from './process-end.ts'
 import { bold, columns, wrap } from './terminal.ts'
@@ -21,6 +24,7 @@ function createProgram(): Command {
     .helpCommand('help [command]', 'show help')
     .showSuggestionAfterError()
     .exitOverride()
+    .hook('preAction', (_, command) => onlyOne(command, command.opts()))
     .configureHelp({
       styleTitle: (title) => bold(title),
       styleUsage: (usage) => wrap(usage, columns() - 7).replaceAll('\n', '\n  '),
@@ -79,23 +83,7 @@ function createProgram(): Command {
         'echo "Who am I?" | loci chat Ada',
       ]),
     )
-  program
-    .command('export <agent>')
-    .description('write an agent to an agent file (.af), by its name or id')
-    .option('--output <file>', "where to write it, '-' for stdout (default: its name with .af)")
-    .option('--force', 'replace the file when there is one')
-    .option('--no-messages', 'leave out all messages')
-    .option('--conversation <id>', 'the messages of this conversation instead of the one it always has')
-    .option(...url)
-    .option(...data)
-    .action(async (agent: string, options: ExportOptions, command: Command) => {
-      onlyOne(command, options)
-      const { runExport } = await import('./commands/agent-files.ts')
-      await runExport(agent, options)
-    })
-    .addHelpText('after', () =>
-      section('Examples', ['loci export Ada', 'loci export Ada --no-messages --output - | jq .blocks']),
-    )
+  addExportCommand(program)
   program
     .command('import <file>')
     .description('make the agents of an agent file (.af), and print their ids')
@@ -103,6 +91,7 @@ function createProgram(): Command {
     .option('--model <handle>', 'another model for the agents')
     .option('--no-messages', 'leave out all messages')
     .option('--keep-tools', 'leave tools that are there already as they are')
+    .option(...jsonOption)
     .option(...url)
     .option(...data)
     .action(async (file: string, options: ImportOptions, command: Command) => {
@@ -113,6 +102,9 @@ function createProgram(): Command {
     .addHelpText('after', () =>
       section('Examples', ['loci import Ada.af', 'loci import Ada.af --name Eve --model loci/demo']),
     )
+  addAgentCommands(program)
+  addBlockCommands(program)
+  addModelCommand(program)
   addMcpCommand(program, onlyOne)
   addToolCommands(program, onlyOne)
   addUserCommands(program, onlyOne)
@@ -120,7 +112,13 @@ function createProgram(): Command {
   program
     .command('version')
     .description('print the version')
-    .action(() => void process.stdout.write(`${VERSION}\n`))
+    .option('--json', 'print JSON: version, Node, platform, data directory')
+    .option(...data)
+    .action(async (options: { json?: boolean; data?: string }) => {
+      if (!options.json) return void process.stdout.write(`${VERSION}\n`)
+      const { runVersion } = await import('./commands/version.ts')
+      runVersion(options)
+    })
   program.addHelpText(
     'after',
     () =>
