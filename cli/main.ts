@@ -4,6 +4,7 @@ import type { ImportOptions } from './commands/agent-files.ts'
 import type { ServerOptions } from './commands/server.ts'
 import { addAgentCommands, addExportCommand } from './agent-commands.ts'
 import { addBlockCommands } from './block-commands.ts'
+import { addCompletionCommand } from './completion-command.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
 import { dataOption as data, item, jsonOption, section, table, urlOption as url } from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
@@ -109,15 +110,15 @@ function createProgram(): Command {
   addToolCommands(program, onlyOne)
   addUserCommands(program, onlyOne)
   addLocalCommands(program)
+  addCompletionCommand(program)
   program
     .command('version')
     .description('print the version')
-    .option('--json', 'print JSON: version, Node, platform, data directory')
-    .option(...data)
-    .action(async (options: { json?: boolean; data?: string }) => {
+    .option('--json', 'print JSON: versions of Loci, Node and SQLite, platform')
+    .action(async (options: { json?: boolean }) => {
       if (!options.json) return void process.stdout.write(`${VERSION}\n`)
       const { runVersion } = await import('./commands/version.ts')
-      runVersion(options)
+      runVersion()
     })
   program.addHelpText(
     'after',
@@ -164,7 +165,10 @@ async function run(args: string[]): Promise<void> {
   const program = createProgram()
   try {
     if (args.length === 0) program.outputHelp()
-    else await program.parseAsync(args, { from: 'user' })
+    else if (args[0] === '__complete') {
+      const { complete } = await import('./complete.ts')
+      await complete(program, args.slice(1))
+    } else await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage
     else {

@@ -1,4 +1,3 @@
-import type { AgentState } from '@letta-ai/letta-client/resources/agents/agents'
 import type { LociClient } from '../../shared/client/http.ts'
 import { confirm } from '../confirm.ts'
 import { Failure } from '../failure.ts'
@@ -14,6 +13,8 @@ import { type Place, withClient } from '../with-client.ts'
 const PAGE = 100
 /** Characters of a block that `show` shows in a line. */
 const GLIMPSE = 200
+
+type AgentState = Awaited<ReturnType<LociClient['findAgent']>>
 
 export interface ShowOptions extends Place {
   json?: boolean

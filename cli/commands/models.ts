@@ -23,7 +23,7 @@ export async function runModels(text: string | undefined, options: ModelsOptions
   await withClient(options, async (client) => {
     const all = await overviewOf(client)
     const wanted = text?.toLowerCase() ?? ''
-    const isMeant = ({ handle, provider_name }: { handle?: string | null; provider_name?: string | null }) =>
+    const isMeant = ({ handle, provider_name }: Listed) =>
       (handle ?? '').toLowerCase().includes(wanted) &&
       (options.provider === undefined || provider_name === options.provider)
     const found = {
