@@ -4,10 +4,10 @@ import { section } from './help.ts'
 
 /** The shells there are scripts for, and how one keeps its script. */
 const INSTALL = {
-  bash: 'loci completion bash > ~/.local/share/bash-completion/completions/loci',
-  zsh: "loci completion zsh > ~/.zsh/completions/_loci, with 'fpath+=~/.zsh/completions' before compinit",
-  fish: 'loci completion fish > ~/.config/fish/completions/loci.fish',
-  powershell: 'loci completion powershell | Out-String | Invoke-Expression, in the file $PROFILE',
+  bash: 'loci completion bash >> ~/.bashrc',
+  zsh: 'loci completion zsh >> ~/.zshrc',
+  fish: 'loci completion fish >> ~/.config/fish/config.fish',
+  powershell: 'loci completion powershell >> $PROFILE',
 }
 export type Shell = keyof typeof INSTALL
 export const SHELLS = Object.keys(INSTALL) as Shell[]

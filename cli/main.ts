@@ -4,6 +4,7 @@ import type { ImportOptions } from './commands/agent-files.ts'
 import type { ServerOptions } from './commands/server.ts'
 import { addAgentCommands, addExportCommand } from './agent-commands.ts'
 import { addBlockCommands } from './block-commands.ts'
+import { addChatCommand } from './chat-command.ts'
 import { addCompletionCommand } from './completion-command.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
 import { dataOption as data, item, jsonOption, section, table, urlOption as url } from './help.ts'
@@ -58,32 +59,7 @@ function createProgram(): Command {
         'loci server --docs --cors https://app.example.com',
       ]),
     )
-  program
-    .command('chat <agent>')
-    .description('talk to an agent, by its name or id')
-    .option('--create', 'create the agent when there is none of that name')
-    .option('--model <handle>', 'with --create: the model it uses (default: the first one found)')
-    .option('--conversation <id>', "one of its conversations, or 'new' (default: the one it always has)")
-    .option(...url)
-    .option(...data)
-    .action(
-      async (
-        agent: string,
-        options: { create?: boolean; model?: string; conversation?: string; url?: string; data?: string },
-        command: Command,
-      ) => {
-        onlyOne(command, options)
-        const { runChat } = await import('./commands/chat.ts')
-        await runChat(agent, options)
-      },
-    )
-    .addHelpText('after', () =>
-      section('Examples', [
-        'loci chat Ada --create',
-        'loci chat Ada --conversation new',
-        'echo "Who am I?" | loci chat Ada',
-      ]),
-    )
+  addChatCommand(program)
   addExportCommand(program)
   program
     .command('import <file>')
