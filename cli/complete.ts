@@ -94,7 +94,7 @@ async function candidates(
       if (option?.required) open = option
     }
   }
-  if (open) return values(OPTION_SOURCES[open.long ?? ''], place)
+  if (open) return values(open.argChoices ?? OPTION_SOURCES[open.long ?? ''], place)
   if (current.startsWith('-') && !literal) return optionsOf(command)
   const argument = argumentAt(command, given)
   const own = argument ? await values(SOURCES[argument.name()], place) : []

@@ -168,7 +168,7 @@ class Input extends Readable {
     if (!this.#typing) {
       if (text.includes('\x03')) {
         this.#early = ''
-        this.#interrupt?.()
+        for (const key of text) if (key === '\x03') this.#interrupt?.()
       } else
         this.#early += this.#folded(text)
           .replace(/[\r\n]+/g, BREAK)

@@ -214,8 +214,10 @@ async function showTools({ talk }: ChatState): Promise<void> {
   const { tools } = await talk.client.letta.agents.retrieve(talk.agent.id, { include: ['agent.tools'] })
   if (tools.length === 0) return hint(`${talk.agent.name} has no tools.`)
   for (const { name, description } of tools) {
-    const text = oneLine(description?.split('\n')[0] ?? '', Math.max(20, columns() - 3 - (name ?? '').length))
-    say(`${bold(plain(name ?? ''))}  ${dim(text)}`)
+    const first = description?.split('\n')[0] ?? ''
+    const beside = columns() - 2 - (name ?? '').length
+    if (beside >= 30) say(`${bold(plain(name ?? ''))}  ${dim(oneLine(first, beside))}`)
+    else say(`${bold(oneLine(name ?? '', columns()))}\n  ${dim(oneLine(first, columns() - 2))}`)
   }
   hint(`To give it another one: loci agents attach ${talk.agent.name} --tool NAME`)
 }

@@ -55,15 +55,19 @@ export async function findConversation(
   return wanted
 }
 
-/** The newest messages, newest first. */
+/** The newest messages of the conversation, newest first. */
 export async function newestMessages(talk: Talk, limit: number): Promise<LettaMessage[]> {
   const { letta } = talk.client
+  const { path, whose } = pathOf(talk)
   const query = { limit, order: 'desc' as const }
-  const page =
-    talk.conversation === null
-      ? await letta.agents.messages.list(talk.agent.id, query)
-      : await letta.conversations.messages.list(talk.conversation, query)
-  return page.getPaginatedItems() as unknown as LettaMessage[]
+  try {
+    return (await letta.get(`${path}/messages`, { query: { ...query, ...whose } })) as LettaMessage[]
+  } catch (error) {
+    // Older V1 servers know no 'default'; their agents have one conversation.
+    if (talk.conversation !== null || ![404, 405, 422].includes(refusalOf(error)?.status ?? 0)) throw error
+    const page = await letta.agents.messages.list(talk.agent.id, query)
+    return page.getPaginatedItems() as unknown as LettaMessage[]
+  }
 }
 
 /** The calls that wait for an approval, and why they do where no rule says so; null when none waits. */
