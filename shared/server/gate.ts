@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../schema/errors.ts'
-import { type Access, OWNER, userKeyOf } from './access.ts'
+import { type Access, isToken, OWNER, type TokenScope, userKeyOf } from './access.ts'
 import { errorResponse } from './errors.ts'
 import { requestId } from './request-id.ts'
 
@@ -15,6 +15,8 @@ export interface GateOptions {
   key: string | null
   /** Whom a user's key stands for; null: nobody, or no longer. Without it there are no users. */
   holder?: (key: string) => Promise<Access | null>
+  /** Whether there are access tokens for the pages of an origin: those pages may send, and read what a token is answered. */
+  pages?: (origin: string) => Promise<boolean>
   /** Web page origins that may read answers; `'*'` for any, null for none but loopback pages, which may only send. */
   cors: '*' | readonly string[] | null
 }
@@ -36,6 +38,7 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
     if (key !== null && key !== options.key) return (await options.holder?.(key)) ?? null
     return hasKey(headers) ? OWNER : null
   }
+  const hasPages = async (origin: string) => (await options.pages?.(origin)) ?? false
   const mayRead = (origin: string) => options.cors === '*' || (options.cors?.includes(origin) ?? false)
   return async (request) => {
     const { headers, method } = request
@@ -47,7 +50,15 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
         `the Host header '${host}' is not one this server answers to; add it to server.allowed_hosts`,
       )
     const origin = headers.get('origin')
-    const readable = origin !== null && mayRead(origin)
+    const preflights = method === 'OPTIONS' && headers.has('access-control-request-method')
+    const allowed = origin !== null && mayRead(origin)
+    // A page with an access token is let in by it alone: its host is none that may do what anybody here may.
+    const asPage =
+      origin !== null &&
+      !allowed &&
+      (preflights || isToken(userKeyOf(headers) ?? '')) &&
+      (await hasPages(origin))
+    const readable = allowed || asPage
     if (origin !== null && !readable) {
       if (origin !== 'null' && !isOurs(hostName(originHost(origin))))
         return refuse(
@@ -57,10 +68,11 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
       if (origin === 'null' && method !== 'GET')
         return refuse(request, 'requests from a web page without an origin are not allowed')
     }
-    if (readable && method === 'OPTIONS' && headers.has('access-control-request-method'))
-      return preflight(request, origin)
+    if (readable && preflights) return preflight(request, origin)
     const access = isOpen(request) ? OWNER : await accessOf(headers)
-    const answer = access ? await serve(request, access) : unauthorized(request)
+    const from = access?.scope ? elsewhere(access.scope, headers) : null
+    const answer =
+      from !== null ? refuse(request, from) : access ? await serve(request, access) : unauthorized(request)
     answer.headers.set('x-request-id', requestId(request))
     if (!readable) return answer
     answer.headers.set('access-control-allow-origin', origin)
@@ -68,6 +80,18 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
     answer.headers.append('vary', 'Origin')
     return answer
   }
+}
+
+/**
+ * Why an access token does not count in this request: browsers say of which page it is, but for what a page asks of the
+ * host that it came from itself. Null when it counts.
+ */
+function elsewhere({ origin }: TokenScope, headers: Headers): string | null {
+  const { protocol, host } = new URL(origin)
+  const from = headers.get('origin')
+  const asked = URL.parse(`${protocol}//${headers.get('host') ?? ''}`)?.host ?? ''
+  if (from === null ? asked === host : from === origin) return null
+  return `this access token is for pages of ${origin}, and this request comes from ${from ?? 'no page of it'}`
 }
 
 /** Whether a request is answered without the key: what health includes beyond that is for who has it. */

@@ -1,3 +1,4 @@
+import type { AccessTokenStore } from './access-token-store.ts'
 import type { AgentStore } from './agent-store.ts'
 import type { ArchiveStore } from './archive-store.ts'
 import type { BatchStore } from './batch-store.ts'
@@ -47,6 +48,7 @@ export interface Store {
   readonly traces: TraceStore
   readonly events: EventStore
   readonly users: UserStore
+  readonly access_tokens: AccessTokenStore
   /** Throws `store_unavailable` when the store cannot answer now. */
   ready(): Promise<void>
   /** Releases locks and files. Turns still open are failed by the next instance that looks. */

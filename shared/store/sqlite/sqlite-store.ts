@@ -2,6 +2,7 @@ import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
 import { SqliteSecrets } from './agent-secrets.ts'
+import { SqliteAccessTokens } from './access-tokens.ts'
 import { SqliteAgents } from './agents.ts'
 import { finishArchiveDeletions, SqliteArchives } from './archives.ts'
 import { SqliteBatches } from './batches.ts'
@@ -92,6 +93,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     traces: new SqliteTraces(database),
     events,
     users: new SqliteUsers(database),
+    access_tokens: new SqliteAccessTokens(database),
     async ready() {
       await database.check()
       instance.check()
