@@ -40,6 +40,8 @@ import { repeat } from './repeat.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
 import { TurnQueue } from './turn-queue.ts'
 import { forUsers, holderOf } from './users.ts'
+import type { SocketLimits } from './ws/peer.ts'
+import { webSockets } from './ws/sockets.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -67,6 +69,8 @@ export interface ServeOptions {
   docs?: boolean
   /** How long turns that run may go on when the server closes, in milliseconds; 0 by default. */
   grace_ms?: number
+  /** What WebSockets may cost, where it is not the usual. */
+  sockets?: Partial<SocketLimits>
   /** Answers what is asked of `/mcp`; closed with the server. */
   mcp?: Endpoint
 }
@@ -371,6 +375,7 @@ export async function listen(
     key,
     holder: (text) => loci.holder(text),
     cors,
+    upgrades: webSockets(options.sockets),
     ...(key === null ? { refusal: loci.refusal } : {}),
     ...(log ? { around: log.requests } : {}),
   })
