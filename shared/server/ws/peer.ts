@@ -31,6 +31,8 @@ const TOO_SLOW =
 
 /** How long a peer may take to answer a close frame, in milliseconds. */
 const CLOSE_MS = 2_000
+/** The same for one that was behind: the frame is behind all that it has not read. */
+const CLOSE_SLOW_MS = 10_000
 
 /** The other end of an open WebSocket: keeps it alive, bounds what waits for it, and says why it is closed. */
 export class Peer {
@@ -84,7 +86,8 @@ export class Peer {
     if (!this.#socket.destroyed) this.#socket.end(encodeClose(code, reason))
     // What still comes is not looked at, but the answer may be behind it.
     this.#socket.resume()
-    setTimeout(() => this.#socket.destroy(), CLOSE_MS).unref()
+    const patience = code === CLOSE.slow ? CLOSE_SLOW_MS : CLOSE_MS
+    setTimeout(() => this.#socket.destroy(), patience).unref()
     this.#release()
   }
 

@@ -13,6 +13,8 @@ const CARRIED = ['host', 'origin', 'authorization', 'x-bare-password', 'x-api-ke
 const CREDENTIALS = ['authorization', 'x-bare-password', 'x-api-key']
 /** How long frames that say the end of a turn may take to be sent when the server closes, in milliseconds. */
 const LAST_FRAMES_MS = 200
+/** When what is then still connected is cut, in milliseconds. */
+const CUT_MS = 2_000
 
 /**
  * WebSockets on `/v1/ws` and `/v1/agents/{id}/ws`. Closing ends those that follow no turn at once, the others when
@@ -27,6 +29,8 @@ export function webSockets(limits: Partial<SocketLimits> = {}): Upgrades {
 
 function serveSockets(server: Server, api: UpgradedApi, limits: SocketLimits): ReturnType<Upgrades['serve']> {
   const sessions = new Set<Session>()
+  /** Those too that are closed already for their peer, who has not heard it yet. */
+  const connections = new Set<Duplex>()
   let closing = false
   const isLetIn = async (headers: Headers) => (await ask(api, headers)).status === 204
   const open = async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -57,7 +61,8 @@ function serveSockets(server: Server, api: UpgradedApi, limits: SocketLimits): R
     if (closing) session.stop()
   }
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on('error', () => socket.destroy())
+    connections.add(socket)
+    socket.on('error', () => socket.destroy()).once('close', () => connections.delete(socket))
     open(request, socket, head).catch(() => socket.destroy())
   })
   return {
@@ -67,6 +72,9 @@ function serveSockets(server: Server, api: UpgradedApi, limits: SocketLimits): R
       await drained.catch(() => undefined)
       if (sessions.size > 0) await new Promise((resolve) => setTimeout(resolve, LAST_FRAMES_MS))
       for (const session of sessions) session.close()
+      setTimeout(() => {
+        for (const socket of connections) socket.destroy()
+      }, CUT_MS).unref()
     },
   }
 }
