@@ -51,7 +51,7 @@ describe('turns over a WebSocket', () => {
     socket.send({ type: 'send', id: 'b', agent_id: agent.id, input: 'again' })
     const [result] = await socket.ended('b')
     assert.deepEqual([result?.type, result?.status], ['result', 200])
-    assert.equal((result?.body as { messages: { content: string }[] }).messages[0]?.content, 'whole')
+    assert.equal((result!.body as { messages: { content: string }[] }).messages[0]?.content, 'whole')
     await socket.close()
   })
 
