@@ -158,6 +158,8 @@ export interface Commands {
   'code.insert': { text: string }
   /** Another agent in this view. */
   'chat.choose': null
+  /** Where the user says whether they trust this workspace. */
+  'trust.manage': null
 }
 
 /** News from the host. */
@@ -257,6 +259,7 @@ function parseCommand(command: unknown, params: unknown): CommandEnvelope | null
   switch (command) {
     case 'logs.show':
     case 'chat.choose':
+    case 'trust.manage':
       return { kind, command, params: null }
     case 'tool.open':
       return typeof name === 'string' ? { kind, command, params: { name } } : null

@@ -28,6 +28,7 @@ import {
   goneNote,
   header,
   openFailure,
+  untrustedState,
 } from './parts.ts'
 import { renderRow, type RowContext } from './rows.ts'
 import { Scroller } from './scroller.ts'
@@ -48,6 +49,7 @@ export class LociChat extends LitElement {
     agentId: { attribute: 'agent-id' },
     conversationId: { attribute: 'conversation-id' },
     place: {},
+    trusted: {},
     status: { state: true },
     agent: { state: true },
     draft: { state: true },
@@ -57,6 +59,8 @@ export class LociChat extends LitElement {
   declare agentId: string
   declare conversationId: string
   declare place: string
+  /** `false` in a workspace that the user does not trust. */
+  declare trusted: string
   declare private status: Status
   declare private agent: ChatAgent | null
   declare private draft: string
@@ -90,6 +94,7 @@ export class LociChat extends LitElement {
     this.agentId = ''
     this.conversationId = ''
     this.place = 'editor'
+    this.trusted = 'true'
     this.status = 'loading'
     this.agent = null
     this.failure = ''
@@ -115,7 +120,7 @@ export class LociChat extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback()
     window.addEventListener('focus', this.#focusInput)
-    if (this.agentId === '') return
+    if (this.agentId === '' || this.trusted === 'false') return
     this.#remember()
     void this.#open()
   }
@@ -138,6 +143,7 @@ export class LociChat extends LitElement {
   }
 
   protected override render(): TemplateResult {
+    if (this.trusted === 'false') return untrustedState(() => this.#channel.command('trust.manage', null))
     if (this.agentId === '') return chooseState(() => this.#channel.command('chat.choose', null))
     if (this.status === 'failed') return openFailure(this.failure, () => void this.#open(), this.#showLogs)
     const turn = this.#turn
@@ -281,6 +287,7 @@ export class LociChat extends LitElement {
     for (const item of history.messages) if ('id' in item) this.#aside.delete(item.id)
     for (const id of history.aside) this.#aside.add(id)
     this.#setPast([...older, ...history.messages])
+    if (this.status !== 'ready') this.#dropSent()
     this.#giveBack()
     if (pending !== null) this.#announcer.say('The agent waits for your approval.')
     this.requestUpdate()
@@ -293,6 +300,16 @@ export class LociChat extends LitElement {
     const arrived = this.#past.some((item) => 'otid' in item && item.otid === unsent.otid)
     if (!arrived && this.draft === '') this.draft = textOf(unsent.content)
     this.#unsent = null
+    this.#remember()
+  }
+
+  /** VS Code may give back a state from before the draft was sent. */
+  #dropSent(): void {
+    const sent = this.#past.some(
+      (item) => item.message_type === 'user_message' && textOf(item.content) === this.draft,
+    )
+    if (!sent) return
+    this.draft = ''
     this.#remember()
   }
 

@@ -84,6 +84,18 @@ export function chooseState(choose: () => void): TemplateResult {
   </main>`
 }
 
+/** The view in the side bar of a workspace that is not trusted. */
+export function untrustedState(manage: () => void): TemplateResult {
+  return html`<main class="list">
+    <section class="empty">
+      <div class="emblem">${icons.agent}</div>
+      <h1>This workspace is not trusted</h1>
+      <p>Agents and their tools act on your machine, so Loci does nothing here until you trust it.</p>
+      <vscode-button @click=${manage}>Manage Workspace Trust</vscode-button>
+    </section>
+  </main>`
+}
+
 /** The chat could not be read at all. */
 export function openFailure(message: string, retry: () => void, showLogs: () => void): TemplateResult {
   return html`<main class="list">

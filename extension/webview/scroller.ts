@@ -27,6 +27,7 @@ export class Scroller {
   #range: RowRange = { start: 0, end: 0, before: 0, after: 0 }
   #anchor: Anchor | null = null
   #width = 0
+  #height = 0
 
   /** `changed` asks for the list to be drawn again. */
   constructor(root: ParentNode, changed: () => void) {
@@ -57,7 +58,8 @@ export class Scroller {
     if (!list) return
     setHeight(list.querySelector<HTMLElement>('.before'), this.#range.before)
     setHeight(list.querySelector<HTMLElement>('.after'), this.#range.after)
-    const drawn = new Set(list.querySelectorAll('.rows > .row'))
+    // With a panel that opens below, or a long draft, the list itself changes its height.
+    const drawn = new Set([list, ...list.querySelectorAll('.rows > .row')])
     for (const row of this.#observed) {
       if (drawn.has(row)) continue
       this.#sizes.unobserve(row)
@@ -130,6 +132,9 @@ export class Scroller {
     }
     if (this.follow) list.scrollTop = list.scrollHeight
     else if (above !== 0) list.scrollTop += above
+    if (list.clientHeight === this.#height) return
+    this.#height = list.clientHeight
+    this.#changed()
   }
 }
 

@@ -53,6 +53,7 @@ describe('config', () => {
         allow_stdio_mcp: false,
         max_upload_mb: 100,
       },
+      limits: { requests_per_hour: 1000, agents: 100, tools: 1000, file_mb: 100 },
       mcp: {
         connect_timeout_seconds: 30,
         list_timeout_seconds: 30,

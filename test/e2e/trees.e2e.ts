@@ -159,6 +159,8 @@ describe('the views of Loci', () => {
     await toast('Deleted agent Assistant').getByRole('button', { name: 'Undo' }).click()
     await row('Agents', 'Assistant').waitFor()
     await row('Blocks', 'Scout, Assistant').waitFor()
+    // Its chat goes on with it, under its new id.
+    await workbench.webview('loci-chat textarea[aria-label="Message to Assistant"]:enabled')
     // Shared, not copied: the copy that came with the agent goes again.
     await workbench.rows('Blocks').filter({ hasText: 'team' }).nth(1).waitFor({ state: 'detached' })
   })

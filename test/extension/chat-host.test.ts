@@ -74,6 +74,12 @@ describe('a small diff', () => {
     )
   })
 
+  it('leaves a last line without a newline as it is when others follow it', () => {
+    assert.deepEqual(drawn('a\nb', 'a\nb\nc'), ['gap', 'same b', 'added c'])
+    assert.deepEqual(drawn('a\nb\nc', 'a\nb'), ['gap', 'same b', 'removed c'])
+    assert.deepEqual(drawn('a', 'a\n'), ['gap'])
+  })
+
   it('counts what was added and removed', () => {
     const { added, removed } = smallDiff('', 'one\ntwo\n')
     assert.deepEqual([added, removed], [2, 0])

@@ -123,6 +123,28 @@ describe('a chat with an agent', () => {
     assert.equal((await session.open()).turn, null)
   })
 
+  it('finds a turn that failed before it was there, and tries it again in its place', async () => {
+    model.add({ reply: { status: 401, body: { error: { message: 'Incorrect API key' } } } })
+    const { agent_id } = session.target
+    const messages = [{ role: 'user' as const, content: 'Hi' }]
+    await assert.rejects(loci.letta.agents.messages.create(agent_id, { messages }, { maxRetries: 0 }))
+    const { history, turn } = await session.open()
+    assert.deepEqual([rowsOf(history.messages), turn?.content], [[], 'Hi'])
+    assert.match(turn?.end?.outcome === 'failed' ? turn.end.message : '', /401: Incorrect API key/)
+    assert.equal(turn?.end?.outcome === 'failed' && turn.end.fix, 'provider')
+    model.add({ reply: { text: 'Back.' } })
+    await session.retry('otid-2', null)
+    assert.deepEqual(await ended(), { outcome: 'done' })
+    const after = await session.open()
+    assert.equal(after.turn, null)
+    assert.deepEqual(
+      rowsOf(after.history.messages, { aside: new Set(after.history.aside) })
+        .filter((row) => row.kind !== 'aside')
+        .map((row) => 'text' in row && row.text),
+      ['Hi', 'Back.'],
+    )
+  })
+
   it('says that an agent is gone', async () => {
     await loci.letta.agents.delete(session.target.agent_id)
     assert.equal((await session.open()).agent, null)

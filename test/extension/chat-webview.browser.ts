@@ -303,6 +303,35 @@ describe('the chat in a browser', function () {
     )
   })
 
+  it('drops a draft that was sent after its state was kept', async () => {
+    await say('Only once', { text: 'Yes.' })
+    const state = { agentId: agent_id, conversationId: null, draft: 'Only once', unsent: null, editing: null }
+    await chat.close()
+    chat = await browser.open({ agent_id, conversation_id: null }, server, { state })
+    await chat.page.locator('article.assistant', { hasText: 'Yes.' }).waitFor()
+    await chat.page.locator('loci-composer textarea:enabled').waitFor()
+    assert.equal(await chat.page.locator('loci-composer textarea').inputValue(), '')
+  })
+
+  it('keeps its end in view when a panel takes a part of its height', async () => {
+    await say('A long one', { text: Array.from({ length: 60 }, (_, i) => `Line ${i}`).join('\n\n') })
+    const list = chat.page.locator('.list')
+    const toEnd = () => list.evaluate((el) => el.scrollHeight - el.scrollTop - el.clientHeight)
+    await eventually('the end is seen', async () => ((await toEnd()) < 4 ? true : null))
+    await chat.page.setViewportSize({ width: 900, height: 400 })
+    await eventually('the list is lower', () => list.evaluate((el) => (el.clientHeight < 400 ? true : null)))
+    await eventually('the end is seen again', async () => ((await toEnd()) < 4 ? true : null))
+  })
+
+  it('says in a workspace that is not trusted why nothing is there, and leads to where it is trusted', async () => {
+    await chat.close()
+    chat = await browser.open({ agent_id, conversation_id: null }, server, { trusted: false })
+    await chat.page.getByRole('heading', { name: 'This workspace is not trusted' }).waitFor()
+    await chat.page.getByText('Manage Workspace Trust').click()
+    await eventually('it is asked for', () => (chat.commands.length > 0 ? true : null))
+    assert.deepEqual(chat.commands, [{ kind: 'command', command: 'trust.manage', params: null }])
+  })
+
   it('leads from a refused key to the provider, and tries again', async () => {
     const fixes: string[] = []
     await chat.close()

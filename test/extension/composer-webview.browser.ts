@@ -195,6 +195,31 @@ describe('the composer', () => {
     assert.equal(await input.inputValue(), 'And now?')
   })
 
+  it('takes what was written after VS Code kept its state', async () => {
+    await input.fill('And now')
+    await eventually('the older draft', () => (kept.text === 'And now' ? true : null))
+    kept = { text: 'Something else', attachments: [] }
+    await view.reload()
+    await eventually('the newer draft', async () =>
+      (await input.inputValue()) === 'Something else' ? true : null,
+    )
+  })
+
+  it('attaches a long text that is pasted, and refuses what cannot be attached', async () => {
+    const line = 'x'.repeat(79).concat('\n')
+    await input.fill('Read this:')
+    await view.page.keyboard.insertText(line.repeat(3000))
+    await chip('pasted text:1-3000').waitFor()
+    assert.equal(await input.inputValue(), 'Read this:')
+    await view.page.keyboard.insertText(line.repeat(65_000))
+    await notice()
+      .filter({ hasText: 'pasted text:1-65000 has 5 MB; at most 256 KB can be attached.' })
+      .waitFor()
+    await chip('pasted text:1-3000').getByRole('button').click()
+    await chip('pasted text:1-3000').waitFor({ state: 'detached' })
+    assert.equal(await input.inputValue(), 'Read this:')
+  })
+
   it('gets what is added from elsewhere, once', async () => {
     const selection = { kind: 'selection' as const, path: 'src/tea.ts', from: 1, to: 2, text: 'x' }
     tell({ name: 'composer.added', params: { attachments: [{ ...selection, id: 'a' }] } })

@@ -224,9 +224,11 @@ describe('the context of an agent', () => {
       snapshot.conversations.map(({ title }) => title),
       ['Main conversation', 'Tea'],
     )
-    assert.deepEqual([snapshot.messages, snapshot.runs], [1, []])
+    assert.deepEqual([snapshot.messages, snapshot.runs], [0, []])
     await loci.letta.conversations.delete(id)
     await shown('nothing', ({ agent }) => agent === null)
-    assert.ok((await session.open(null)).messages > 1)
+    const main = await session.open(null)
+    assert.equal(main.messages, partOf(main, 'messages')?.items.length)
+    assert.equal(main.messages, 2)
   })
 })

@@ -138,7 +138,7 @@ describe('the Context panel', () => {
     await page.getByRole('tab', { name: 'What the model sees' }).click()
     await page.locator('header vscode-single-select').click()
     await page.getByRole('option', { name: 'Tea' }).click()
-    await page.locator('header', { hasText: '1 message in context' }).waitFor()
+    await page.locator('header', { hasText: '0 messages in context' }).waitFor()
     await loci.letta.agents.delete(agent_id)
     await page.getByText('does not exist any more').waitFor()
     assert.deepEqual(view.problems, [])

@@ -236,6 +236,8 @@ describe('sleep-time companions over the official client', () => {
       }
     }
     await send(agent.id, 'hi')
+    // Between two runs nothing is active either.
+    await eventually('they wake each other', () => (woken > 1 ? true : null))
     await eventually('everything rests', async () => {
       const { body } = await t.http('GET', '/v1/runs/?active=true')
       return (body as unknown[]).length === 0 ? true : null

@@ -42,6 +42,8 @@ export interface OpenOptions {
   /** The state that an earlier page kept. */
   state?: unknown
   light?: boolean
+  /** Whether the workspace is; it is unless said otherwise. */
+  trusted?: boolean
   actions?: Partial<ChatActions>
 }
 
@@ -106,6 +108,7 @@ export async function openChatBrowser(): Promise<ChatBrowser> {
         conversationId: target.conversation_id,
         place: 'editor',
         title: 'Chat',
+        trusted: options.trusted ?? true,
       })
       const theme = options.light ? 'vscode-light' : 'vscode-dark'
       pages.set(path, html.replace('<body>', `<body class="${theme}">`))

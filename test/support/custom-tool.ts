@@ -5,6 +5,7 @@ import type {
   ToolPermissions,
 } from '../../shared/core/ports/custom-tools.ts'
 import type { LanguageTools } from '../../shared/tools/sandbox/language-tools.ts'
+import { DEFAULT_ORGANIZATION_ID } from '../../shared/schema/ids.ts'
 
 /** What a source declares that declares nothing. */
 export const NO_PERMISSIONS: ToolPermissions = {
@@ -29,7 +30,7 @@ export function tryTool(
   const { permissions, signal = new AbortController().signal, ...given } = call
   return tools.run(
     {
-      actor: { user_id: 'user-1', organization_id: 'org-1' },
+      actor: { user_id: 'user-1', organization_id: DEFAULT_ORGANIZATION_ID },
       name: 'attempt',
       source: { source_type, source_code, pip_requirements: [], npm_requirements: [] },
       arguments: {},

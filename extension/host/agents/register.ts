@@ -9,7 +9,7 @@ import { byLabel, type Entry } from '../views/entry.ts'
 import { exportAgentFile, importAgentFile } from './agent-files.ts'
 import { attachPicked, attachToPicked, detach } from './attach.ts'
 import { newBlock } from './new-block.ts'
-import { exportAgent, importAgent, remove, warningFor, type Removal } from './remove.ts'
+import { exportAgent, importAgent, remove, warningFor, type Removal, type Restored } from './remove.ts'
 import { rename } from './rename.ts'
 import { t } from '../l10n.ts'
 
@@ -33,10 +33,13 @@ export function registerAgents(
   const offerUndo = (removals: readonly Removal[]) => {
     const text = t('Deleted {0}.', removals.map(({ what }) => what).join(', '))
     const undos = removals.flatMap((removal) => removal.undo ?? [])
-    const undo = () =>
-      library.during(async () => {
-        for (const each of undos) await each()
+    const undo = async () => {
+      const restored: (Restored | void)[] = []
+      await library.during(async () => {
+        for (const each of undos) restored.push(await each())
       })
+      for (const each of restored) if (each) await commands.executeCommand('loci.followRestored', each)
+    }
     const buttons = undos.length > 0 ? [t('Undo')] : []
     void window.showInformationMessage(text, ...buttons).then((choice) => {
       if (choice === t('Undo')) return told(t('undo that'), server, undo)

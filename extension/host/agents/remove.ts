@@ -7,8 +7,14 @@ import { t } from '../l10n.ts'
 export interface Removal {
   /** `agent Scout` */
   what: string
-  /** Null: it cannot be brought back. */
-  undo: (() => Promise<void>) | null
+  /** Null: it cannot be brought back. Answers the ids of an agent, before and now. */
+  undo: (() => Promise<Restored | void>) | null
+}
+
+/** An agent that was brought back has another id. */
+export interface Restored {
+  agent_id: string
+  now: string
 }
 
 /** What to ask before these rows are deleted; null when nothing is lost that Undo does not bring back. */
@@ -84,6 +90,7 @@ async function removeAgent(letta: Letta, id: string, name: string): Promise<Remo
     async undo() {
       const restored = await importAgent(letta, file, { name })
       await shareAgain(letta, restored, blocks)
+      return { agent_id: id, now: restored }
     },
   }
 }

@@ -40,7 +40,7 @@ export function createBlockFileSystem({ texts, describe, unsaved, write }: Block
     } catch (error) {
       if (error instanceof FileSystemError) throw error
       if (error instanceof BlockGoneError) throw FileSystemError.FileNotFound(error.message)
-      throw FileSystemError.Unavailable(await describe(error))
+      throw notSaved(await describe(error))
     }
   }
   const refuse = () => {
@@ -66,9 +66,12 @@ export function createBlockFileSystem({ texts, describe, unsaved, write }: Block
   }
 }
 
-/** The document cannot be saved, for this reason. */
+/** The document cannot be read or saved, for this reason. */
 export function notSaved(reason: string): FileSystemError {
-  return FileSystemError.Unavailable(reason)
+  const error = FileSystemError.Unavailable(reason)
+  // VS Code puts the name of an error before its message, for the user to read: there is none to read.
+  error.name = ''
+  return error
 }
 
 function decode(content: Uint8Array): string {

@@ -66,6 +66,8 @@ export function createChatCommands(services: Services) {
         return services.showLogs()
       case 'chat.choose':
         return void told(t('open the chat'), services.server, choose)
+      case 'trust.manage':
+        return void commands.executeCommand('workbench.trust.manage')
       case 'code.copy':
         return void env.clipboard.writeText(command.params.text)
       case 'code.insert':

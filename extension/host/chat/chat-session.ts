@@ -15,7 +15,7 @@ import {
   type UserContent,
 } from '../../protocol.ts'
 import { createAsideReader } from './aside.ts'
-import { conversationCalls, type ChatTarget, type TurnInput } from './conversation-calls.ts'
+import { conversationCalls, type ChatTarget, type FailedRun, type TurnInput } from './conversation-calls.ts'
 import { endOf, failureOf, isAnswered, statusOf } from './turn-end.ts'
 import { t } from '../l10n.ts'
 
@@ -66,6 +66,8 @@ export class ChatSession {
   readonly #runs = new Set<string>()
   readonly #aside = createAsideReader()
   #turn: Turn | null = null
+  /** The turn when it failed before this session was there. */
+  #found: Turn | null = null
   #waiting: StreamItem[] = []
   #flushing: NodeJS.Timeout | undefined
   #pending: LettaMessage | null = null
@@ -97,9 +99,15 @@ export class ChatSession {
       return { agent: null, conversation: null, history, turn: null, pending: null }
     }
     if (this.#turn?.end !== null) await this.#join(letta)
-    const turn = this.#turn?.end?.outcome === 'done' ? null : this.#turn
     const messages = await this.#calls.messages(letta, PAGE, undefined)
     const aside = this.#aside.newest(messages, state.in_context_message_ids)
+    if (this.#turn === this.#found) {
+      await this.#findFailed(
+        letta,
+        messages.filter(({ id }) => !aside.includes(id)),
+      )
+    }
+    const turn = this.#turn?.end?.outcome === 'done' ? null : this.#turn
     const pending = state.pending_request_id
     this.#pending = messages.find((one) => one.id === pending && isRequest(one)) ?? null
     // What has been handed over belongs to the copy below, not to the next notification.
@@ -175,7 +183,7 @@ export class ChatSession {
     if (content === null) throw new Error(t('Write a message to go on.'))
     if (fix === 'deny') return this.#denyAndSend(letta, otid, content)
     const stored = (await this.#calls.messages(letta, PAGE, undefined)).find(
-      (message) => message.message_type === 'user_message' && message.otid === failed.otid,
+      (message) => message.message_type === 'user_message' && belongsTo(message, failed),
     )
     if (!stored) return this.send(otid, content)
     const input: TurnInput = { role: 'user', content, otid }
@@ -247,6 +255,14 @@ export class ChatSession {
       ? (client, signal) => this.#calls.follow(client, { run_id: run.id }, 0, signal)
       : (client, signal) => Promise.resolve(untilEnd(client, run.id, signal))
     void this.#run(turn, begin)
+  }
+
+  /** The last turn, when it failed elsewhere or before the window was opened: why, and what helps. */
+  async #findFailed(letta: Letta, messages: readonly LettaMessage[]): Promise<void> {
+    const before = this.#turn
+    const run = await this.#calls.failedRun(letta)
+    if (this.#turn !== before) return
+    this.#turn = this.#found = run && turnOf(run, messages)
   }
 
   async #denyAndSend(letta: Letta, otid: string, content: UserContent): Promise<void> {
@@ -401,6 +417,24 @@ function shownTurn({ otid, content, items, end, replaces, hold }: Turn): ChatTur
 function adoptQuestion(turn: Turn, own: readonly LettaMessage[]): void {
   const asked = own.find((message) => message.message_type === 'user_message')
   if (asked?.message_type === 'user_message') turn.content = asked.content as UserContent
+}
+
+/** A failed run as the turn that it was; null when its question is not there. */
+function turnOf(run: FailedRun, messages: readonly LettaMessage[]): Turn | null {
+  const own = messages.filter(({ run_id }) => run_id === run.id)
+  const asked = own.find(({ message_type }) => message_type === 'user_message')
+  if (!asked) return null
+  const turn = newTurn({ otid: asked.otid ?? run.id, content: null })
+  adoptQuestion(turn, own)
+  const { message, detail, stop_reason } = run
+  const said = failureOf({ error: { message_type: 'error_message', message, detail } })
+  const items = own.filter((one) => one !== asked) as StreamItem[]
+  return {
+    ...turn,
+    run_id: run.id,
+    items,
+    end: said ? { outcome: 'failed', ...said } : endOf(stop_reason, false),
+  }
 }
 
 async function readAgent(letta: Letta, id: string): Promise<ChatAgent> {

@@ -1,4 +1,4 @@
-import { Uri, type Disposable, type ExtensionContext, type Webview } from 'vscode'
+import { Uri, workspace, type Disposable, type ExtensionContext, type Webview } from 'vscode'
 import { isComposerMethod } from '../../composer-protocol.ts'
 import {
   parseToHost,
@@ -61,6 +61,7 @@ export function fillChatView(webview: Webview, chat: OpenChat | null, options: C
     conversationId: chat?.session.target.conversation_id ?? null,
     place: options.place,
     title: options.title,
+    trusted: workspace.isTrusted,
   })
   return {
     notify: post,

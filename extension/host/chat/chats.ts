@@ -4,6 +4,7 @@ import {
   Uri,
   ViewColumn,
   window,
+  workspace,
   type ExtensionContext,
   type WebviewPanel,
   type WebviewView,
@@ -48,6 +49,8 @@ export interface Chats extends Disposable {
   readonly active: OpenChat | null
   /** Adds to what is being written in this conversation; whoever looks sees it. */
   attach(target: ChatTarget, attachments: Attachment[]): Promise<void>
+  /** Chats of the main conversation of an agent go on with another one, with what is being written. */
+  follow(agent_id: string, now: string): Promise<void>
   /** The library changed: titles and models may be others, agents may be gone. */
   refresh(): void
 }
@@ -219,6 +222,14 @@ export function createChats(
       if (state.kind === 'connected') tell(() => true, 'chat.stale', null)
     }),
     server.onDidChangeData((changes) => void changed(changes)),
+    workspace.onDidGrantWorkspaceTrust(() => {
+      for (const { target, view, tab } of tabs.values()) {
+        if (!tab) continue
+        view.dispose()
+        showTab(tab, target, tab.title)
+      }
+      if (sideView) showSide(sideView, readTarget(context))
+    }),
     window.registerWebviewPanelSerializer(CHAT_VIEW_TYPE, {
       async deserializeWebviewPanel(tab, value) {
         const state = parseChatState(value)
@@ -266,6 +277,21 @@ export function createChats(
     async attach(target, attachments) {
       await composer.add(target, attachments)
       tell((each) => keyOf(each) === keyOf(target), 'composer.added', { attachments })
+    },
+    async follow(agent_id, now) {
+      const before: ChatTarget = { agent_id, conversation_id: null }
+      const target: ChatTarget = { agent_id: now, conversation_id: null }
+      const open = tabs.get(keyOf(before))
+      const inSide = readTarget(context)
+      if (open?.tab) {
+        open.view.dispose()
+        tabs.delete(keyOf(before))
+        showTab(open.tab, target, nameOf(target))
+      }
+      if (inSide && keyOf(inSide) === keyOf(before)) {
+        await context.workspaceState.update(SIDE_TARGET, target)
+        if (sideView) showSide(sideView, target)
+      }
     },
     refresh() {
       for (const { target, view, tab } of shown()) {

@@ -22,6 +22,14 @@ export interface ConversationState {
   pending_request_id: string | null
 }
 
+/** A run that failed; `message` and `detail` are as in the error of its stream. */
+export interface FailedRun {
+  id: string
+  stop_reason: string
+  message: unknown
+  detail: unknown
+}
+
 /** What the chat asks of the server about one conversation. Each rejects with what the client throws. */
 export function conversationCalls(target: ChatTarget) {
   const { agent_id } = target
@@ -78,6 +86,14 @@ export function conversationCalls(target: ChatTarget) {
       const page = await letta.runs.list(query)
       const [run] = page.getPaginatedItems()
       return run ? { id: run.id, background: run.background === true } : null
+    },
+    /** The newest run when it has failed: of anyone, also before this window was opened. */
+    async failedRun(letta: Letta): Promise<FailedRun | null> {
+      const query = { agent_id, conversation_id: ref, order: 'desc' as const, limit: 1 }
+      const [run] = (await letta.runs.list(query)).getPaginatedItems()
+      if (run?.status !== 'failed') return null
+      const { message, detail } = (run.metadata?.['error'] ?? {}) as { message?: unknown; detail?: unknown }
+      return { id: run.id, stop_reason: run.stop_reason ?? 'error', message, detail }
     },
     /** Ends the turn of the conversation, or that run. */
     async cancel(letta: Letta, run_id: string | null): Promise<void> {

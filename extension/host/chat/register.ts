@@ -2,6 +2,7 @@ import { commands, Uri, window } from 'vscode'
 import { createComposerHost } from '../composer/composer-host.ts'
 import { attachFile, attachSelection } from '../composer/files.ts'
 import { t } from '../l10n.ts'
+import type { Restored } from '../agents/remove.ts'
 import type { Services } from '../services.ts'
 import { saveChat } from './chat-actions.ts'
 import type { Attachment } from '../../composer-protocol.ts'
@@ -44,6 +45,10 @@ export function registerChat(services: Services): void {
       const target = chats.active?.session.target ?? chats.sideTarget
       return target ? { agentId: target.agent_id, conversationId: target.conversation_id } : null
     }),
+    // For other parts: chats with an agent that was deleted and brought back go on with it.
+    commands.registerCommand('loci.followRestored', ({ agent_id, now }: Restored) =>
+      chats.follow(agent_id, now),
+    ),
     command('loci.addSelection', t('add the selection'), async () => {
       const selection = attachSelection(window.activeTextEditor)
       if (!selection) throw new Error(t('Select something in an editor first.'))

@@ -19,7 +19,7 @@ export function smallDiff(before: string, after: string): SmallDiff {
   const parts =
     before.length + after.length > LONGEST
       ? undefined
-      : diffLines(before, after, { timeout: 200, stripTrailingCr: true, ignoreNewlineAtEof: true })
+      : diffLines(ended(before), ended(after), { timeout: 200, stripTrailingCr: true })
   if (!parts) return { lines: [{ kind: 'gap', parts: [] }], added: countOf(after), removed: countOf(before) }
   const lines: DiffLine[] = []
   let added = 0
@@ -42,6 +42,11 @@ export function smallDiff(before: string, after: string): SmallDiff {
   }
   const shown = lines.length > MOST ? [...lines.slice(0, MOST), gap()] : lines
   return { lines: shown, added, removed }
+}
+
+/** With a newline at its end: a line that others follow now is the same line. */
+function ended(text: string): string {
+  return text === '' || text.endsWith('\n') ? text : `${text}\n`
 }
 
 function linesOf(text: string): string[] {

@@ -14,7 +14,7 @@ export interface Drafts {
 }
 
 /** Keystrokes within this time are written together, in milliseconds. */
-const PAUSE = 400
+const PAUSE = 100
 /** More than this is not written to disk after each pause, in bytes: then the images stay in memory. */
 const LARGE = 4 * 1024 * 1024
 

@@ -72,7 +72,8 @@ export async function readContext(letta: Letta, target: ContextTarget): Promise<
           limit: overview.context_window_size_max,
           model: null,
         },
-        messages: overview.num_messages,
+        // The system message and the summary are parts of their own.
+        messages: parts.find(({ kind }) => kind === 'messages')?.items.length ?? 0,
         parts: parts.map(withoutTexts),
         compactions,
         runs: runs.map((run) => ({ ...run, about: asked.get(run.id) ?? null })),

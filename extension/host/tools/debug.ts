@@ -99,25 +99,34 @@ async function followWithProgress(
   const waits = hasBreakpoint(uri)
     ? t('waiting for an agent to call it.')
     : t('waiting for an agent to call it. No breakpoint is set in its file, so it would not stop.')
-  const ended = await window.withProgress(
+  const attached = Promise.withResolvers<void>()
+  const { following, called } = await window.withProgress(
     { location: ProgressLocation.Notification, cancellable: true, title },
     async (progress, token) => {
       const abort = new AbortController()
       token.onCancellationRequested(() => abort.abort())
       progress.report({ message: `${waits} ${warning}` })
+      let by = ''
       const watcher = {
         called(agent_id: string | null) {
           const agent = agent_id === null ? undefined : services.library.agents.get(agent_id)?.name
-          progress.report({
-            message: t('{0} has called it. The turn waits for you.', agent ?? t('an agent')),
-          })
+          by = t('{0} has called it. The turn waits for you.', agent ?? t('an agent'))
+          progress.report({ message: by })
         },
-        attach: (target: DebugTarget) => attachDebugger(uri, armed, target, services),
+        async attach(target: DebugTarget) {
+          await attachDebugger(uri, armed, target, services)
+          attached.resolve()
+        },
       }
-      return followDebugRun(client, armed, watcher, abort.signal)
+      const run = followDebugRun(client, armed, watcher, abort.signal)
+      await Promise.race([run, attached.promise])
+      // In an object: a promise would be waited for.
+      return { following: { run }, called: by }
     },
   )
-  tellEnd(ended)
+  // From here on the debugger is what is looked at, and where the call is ended: nothing covers it.
+  const quiet = { location: ProgressLocation.Window, title: `${title}: ${called}` }
+  tellEnd(await window.withProgress(quiet, () => following.run))
 }
 
 async function attachDebugger(

@@ -16,6 +16,9 @@ import { composerStyles } from './composer-styles.ts'
 import { readImages } from './images.ts'
 import { completed, LIST_ID, mentionAt, mentionList, optionId, type MentionList } from './mentions.ts'
 
+/** A pasted text that is longer is attached. */
+const LONG = { characters: 20_000, lines: 400 }
+
 /** What a composer tells the chat around it; none of these bubbles. */
 export interface ComposerEvents {
   /** The user sends this. The draft is empty already; `restore` gives it back. */
@@ -130,6 +133,7 @@ export class LociComposer extends LitElement {
           placeholder="Message ${name} (@ mentions files)"
           .value=${live(this.draft)}
           ?disabled=${this.disabled}
+          @beforeinput=${this.#onBeforeInput}
           @input=${this.#onInput}
           @keydown=${this.#onKey}
           @paste=${this.#onPaste}
@@ -214,11 +218,15 @@ export class LociComposer extends LitElement {
   }
 
   async #open(): Promise<void> {
+    const kept = this.draft
     try {
       const { draft, conversation } = await this.channel.request('composer.open', null)
       this.conversation = conversation
       if (this.attachments.length === 0) this.attachments = draft.attachments
-      if (this.draft === '' && draft.text !== '') this.#edit(draft.text)
+      // The webview's state may be as old as VS Code's last save of it. The host has what was written since, but for the
+      // moment before a crash.
+      const newer = draft.text !== '' && !kept.startsWith(draft.text)
+      if (newer && this.draft === kept) this.#edit(draft.text)
     } catch (error) {
       this.refusal = sentence(error)
     }
@@ -236,6 +244,15 @@ export class LociComposer extends LitElement {
     const { value, selectionStart } = event.target as HTMLTextAreaElement
     this.#edit(value)
     void this.#mention(value, selectionStart)
+  }
+
+  /** A long text that is pasted or dropped is attached: as an edit of thousands of lines it would stop the window. */
+  readonly #onBeforeInput = (event: InputEvent) => {
+    const text = event.data ?? event.dataTransfer?.getData('text/plain') ?? ''
+    const lines = text.replace(/\n$/, '').split('\n').length
+    if (text.length < LONG.characters && lines < LONG.lines) return
+    event.preventDefault()
+    this.#add([{ kind: 'selection', id: crypto.randomUUID(), path: 'pasted text', from: 1, to: lines, text }])
   }
 
   async #mention(text: string, cursor: number): Promise<void> {

@@ -22,7 +22,7 @@ export function compactBar(
   }
   return html`<section class="compact" aria-label="Compaction">
     <div class="row">
-      <vscode-button ?disabled=${busy || messages < 2} @click=${start}>Compact Now</vscode-button>
+      <vscode-button ?disabled=${busy || messages === 0} @click=${start}>Compact Now</vscode-button>
       <vscode-single-select label="What is summarised" aria-label="What is summarised" ?disabled=${busy}>
         ${Object.entries(MODES).map(
           ([value, text]) =>
@@ -33,7 +33,7 @@ export function compactBar(
     </div>
     ${busy ? html`<vscode-progress-bar indeterminate aria-label="Compacting"></vscode-progress-bar>` : nothing}
     <div role="status">
-      ${busy ? html`<p class="quiet">Summarising ${counted(messages - 1, 'message')}…</p>` : nothing}
+      ${busy ? html`<p class="quiet">Summarising ${counted(messages, 'message')}…</p>` : nothing}
       ${!busy && news ? newsView(news, compactions[0] ? compacted(compactions[0]) : '') : nothing}
     </div>
   </section>`

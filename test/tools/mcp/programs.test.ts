@@ -153,7 +153,7 @@ describe('MCP servers that are programs', () => {
 
   for (const [tool, why] of [
     ['big', /it sent a message of more than 8 MB/],
-    ['line', /it sent a message of more than 8 MB/],
+    ['line', /it prints text instead of messages/],
     ['deep', /values nested more than 100 deep/],
   ] as const)
     it(`that send what nobody can read (${tool}) are ended, and started anew by the next call`, async () => {

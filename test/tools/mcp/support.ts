@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import type { Actor } from '../../../shared/core/ports/actor.ts'
 import type { McpConnections, McpServer, McpToolReturn } from '../../../shared/core/ports/mcp-servers.ts'
-import { newId } from '../../../shared/schema/ids.ts'
+import { DEFAULT_ORGANIZATION_ID, newId } from '../../../shared/schema/ids.ts'
 import type { McpServerConfig } from '../../../shared/schema/mcp-server.ts'
 import { createMcpConnections, type ConnectionsOptions } from '../../../shared/tools/mcp/connections.ts'
 
 export const PROGRAM = join(import.meta.dirname, '..', 'fixtures', 'mcp-program.ts')
 
-export const actor: Actor = { user_id: 'user', organization_id: 'org' }
+export const actor: Actor = { user_id: 'user', organization_id: DEFAULT_ORGANIZATION_ID }
 
 /** A generous end for everything that a test waits for. */
 export const soon = () => AbortSignal.timeout(30_000)

@@ -14,6 +14,7 @@ import { createPythonTools, type PythonOptions } from '../../../shared/tools/pyt
 import { DEFAULT_LIMITS } from '../../../shared/tools/sandbox/language-tools.ts'
 import type { Wall } from '../../../shared/tools/sandbox/walled-command.ts'
 import { openWall, type WallOptions } from '../../../shared/tools/sandbox/wall.ts'
+import { DEFAULT_ORGANIZATION_ID } from '../../../shared/schema/ids.ts'
 
 export interface PythonRun {
   args?: Record<string, unknown>
@@ -78,7 +79,7 @@ export async function startPython(
   })
   const run: StartedPython['run'] = (source, more = {}) => {
     const call: CustomToolCall = {
-      actor: { organization_id: 'org-test', user_id: 'user-test' },
+      actor: { organization_id: DEFAULT_ORGANIZATION_ID, user_id: 'user-test' },
       name:
         more.name ?? /def (\w+)\([^]*$/.exec(source.slice(source.lastIndexOf('\ndef ') + 1))?.[1] ?? 'tool',
       source: {

@@ -14,6 +14,7 @@ import { aBlock, ADA, anAgent } from '../../contracts/store/samples.ts'
 import { tryTool } from '../../support/custom-tool.ts'
 import { startLoci, type TestLoci } from '../../support/loci.ts'
 import { testWalls } from '../../support/walls.ts'
+import { DEFAULT_ORGANIZATION_ID } from '../../../shared/schema/ids.ts'
 
 const textOf = (response: unknown) => {
   assert.ok(typeof response === 'string')
@@ -211,7 +212,7 @@ export function fail(): Point {
       assert.equal(await returns(source, { agent, run_id: 'run-1' }), 'made by a tool')
       assert.equal((await loci.letta.blocks.list({ label: 'note' })).items[0]?.value, 'made by a tool')
       assert.deepEqual(scopes[0], {
-        actor: { user_id: 'user-1', organization_id: 'org-1' },
+        actor: { user_id: 'user-1', organization_id: DEFAULT_ORGANIZATION_ID },
         agent_id: agent.id,
         run_id: 'run-1',
       })
