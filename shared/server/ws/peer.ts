@@ -107,7 +107,7 @@ export class Peer {
       }
     } catch (error) {
       if (error instanceof ProtocolError) this.close(error.close_code, error.message)
-      else this.close(CLOSE.failure, 'the server failed; its log says why')
+      else this.close(CLOSE.failure, 'the server failed on this frame')
     }
   }
 
