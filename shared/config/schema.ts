@@ -36,6 +36,8 @@ export const configSchema = z.looseObject({
       shutdown_grace_seconds: z.number().min(0).max(3600).default(10),
       /** Go on with background runs whose process has ended or died. */
       resume_background_runs: z.boolean().default(true),
+      /** Requests of batches that run at once, of all processes on this data together. */
+      batch_concurrency: z.number().int().min(1).max(64).default(4),
       /** How long the stream of a background run is stored after its end. */
       stream_retention_hours: z
         .number()

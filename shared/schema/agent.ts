@@ -45,7 +45,7 @@ export const agentName = z
   .regex(/^[\p{L}\p{M}\p{N}_ '-]*$/u, 'letters, digits, spaces, apostrophes, underscores and hyphens only')
 
 /** A name of the IANA time zone database, as `Europe/London` or `UTC`. */
-const timezone = z
+export const agentTimezone = z
   .string()
   .refine(isTimeZone, "expected a time zone of the IANA database such as 'UTC' or 'Europe/London'")
 
@@ -99,7 +99,7 @@ const settings = {
   max_tokens: z.number().int().nullish(),
   message_buffer_autoclear: z.boolean().nullish(),
   enable_sleeptime: z.boolean().nullish(),
-  timezone: timezone.nullish(),
+  timezone: agentTimezone.nullish(),
   max_files_open: z.number().int().min(1).max(1000).nullish(),
   per_file_view_window_char_limit: z.number().int().min(1).max(2_147_483_647).nullish(),
   hidden: z.boolean().nullish(),

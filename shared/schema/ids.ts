@@ -7,6 +7,7 @@ export const ID_PREFIXES = [
   'message',
   'run',
   'job',
+  'batch_item',
   'group',
   'block',
   'file',
@@ -24,6 +25,7 @@ export const ID_PREFIXES = [
   'user',
   'org',
   'api_key',
+  'schedule',
 ] as const
 
 export type IdPrefix = (typeof ID_PREFIXES)[number]

@@ -245,7 +245,8 @@ export const MESSAGE_TYPES = [
 export const messageType = z.enum(MESSAGE_TYPES)
 export type MessageType = z.infer<typeof messageType>
 
-const turnRequest = {
+/** What is asked of a turn, however it is asked. */
+export const turnRequest = {
   messages: z.array(turnMessage).min(1).max(1000).nullish(),
   client_tools: z
     .array(clientTool)
@@ -270,7 +271,8 @@ const turnRequest = {
   top_logprobs: z.number().int().min(0).max(20).nullish(),
 }
 
-const oneInput = {
+/** For `refine`: what goes in is said once. */
+export const oneInput = {
   check: (body: { messages?: unknown; input?: unknown }) => (body.messages == null) !== (body.input == null),
   error: { message: "give exactly one of 'messages' and 'input'", path: ['messages'] },
 }
@@ -289,14 +291,17 @@ export const messageRequest = z
   .refine(oneInput.check, oneInput.error)
 export type MessageRequest = z.infer<typeof messageRequest>
 
+/** Who is told of an end. */
+export const callbackUrl = z
+  .url({ protocol: /^https?$/, error: 'expected a URL that begins with http:// or https://' })
+  .nullish()
+
 /** Body of `POST /v1/agents/{id}/messages/async`. */
 export const asyncRequest = z
   .object({
     ...turnRequest,
     /** Is sent the outcome when the run has ended. */
-    callback_url: z
-      .url({ protocol: /^https?$/, error: 'expected a URL that begins with http:// or https://' })
-      .nullish(),
+    callback_url: callbackUrl,
   })
   .refine(oneInput.check, oneInput.error)
 export type AsyncRequest = z.infer<typeof asyncRequest>

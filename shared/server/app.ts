@@ -115,7 +115,7 @@ function buildNoun(routes: Route[], context: ServerContext): Hono<Env> {
         context,
         request: c.req.raw,
       })
-      return answer instanceof Response ? answer : c.json((answer ?? null) as object)
+      return answer instanceof Response ? answer : c.json((answer ?? null) as object, route.status ?? 200)
     })
   return app
 }

@@ -4,8 +4,10 @@ import { request as requestHttps } from 'node:https'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import type { ActiveRun } from '../core/runs/active-run.ts'
 import type { TurnResult } from '../core/events.ts'
+import type { BatchCallback } from '../core/ports/batch-store.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
 import type { LettaResponse } from '../schema/message.ts'
+import type { Run } from '../schema/run.ts'
 import type { ServerContext } from './context.ts'
 
 /** How long the receiver of a callback may take, in milliseconds; and when the server is about to close. */
@@ -28,9 +30,21 @@ export function callBack(
   url: string,
   answer: (result: TurnResult) => LettaResponse,
 ): void {
-  const task = tell(context, run, url, answer).catch((failure: unknown) =>
-    context.onFailure(`calling back for run ${run.run.id}`, failure),
+  inBackground(context, `calling back for run ${run.run.id}`, tell(context, run, url, answer))
+}
+
+/** Tells `url` that a batch has ended, and keeps how that went, as `callBack` does for a run. */
+export function callBackForBatch(context: ServerContext, callback: BatchCallback): void {
+  const { batch, url } = callback
+  const { id: job_id, status, completed_at } = batch
+  const told = deliver(context, url, JSON.stringify({ job_id, status, completed_at }), (outcome) =>
+    context.deps.store.batches.saveCallback(callback, outcome),
   )
+  inBackground(context, `calling back for batch ${job_id}`, told)
+}
+
+function inBackground(context: ServerContext, where: string, work: Promise<void>): void {
+  const task = work.catch((failure: unknown) => context.onFailure(where, failure))
   context.tasks.add(task)
   void task.finally(() => context.tasks.delete(task))
 }
@@ -53,9 +67,27 @@ async function tell(
       ? { error: { type: error.type, message: error.message, detail: error.detail } }
       : { result: answer(result) },
   })
+  await deliver(context, url, body, (outcome) =>
+    context.deps.store.turns.saveCallback(run.actor, run.run.id, outcome),
+  )
+}
+
+type KeptOutcome = Pick<Run, 'callback_sent_at' | 'callback_status_code' | 'callback_error'>
+
+async function deliver(
+  context: ServerContext,
+  url: string,
+  body: string,
+  keep: (outcome: KeptOutcome) => Promise<void>,
+): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     const outcome = await call(url, body, context.closing)
-    await keep(context, run, outcome)
+    const { callback_sent_at, callback_status_code, callback_error } = outcome
+    try {
+      await keep({ callback_sent_at, callback_status_code, callback_error })
+    } catch (failure) {
+      context.onFailure(`keeping how the callback to ${url} went`, failure)
+    }
     const pause = PAUSES_MS[attempt]
     if (!outcome.again || pause === undefined) return
     if (!(await waited(pause, context.closing))) return
@@ -81,19 +113,6 @@ async function call(url: string, body: string, closing: AbortSignal): Promise<Ou
     const callback_error = `the callback to ${url} failed: ${messageOf(failure)}`
     const again = !(failure instanceof AppError)
     return { callback_sent_at, callback_status_code: null, callback_error, again }
-  }
-}
-
-async function keep(
-  context: ServerContext,
-  run: EndingRun,
-  { callback_sent_at, callback_status_code, callback_error }: Outcome,
-): Promise<void> {
-  const outcome = { callback_sent_at, callback_status_code, callback_error }
-  try {
-    await context.deps.store.turns.saveCallback(run.actor, run.run.id, outcome)
-  } catch (failure) {
-    context.onFailure(`keeping the callback of run ${run.run.id}`, failure)
   }
 }
 

@@ -3,6 +3,7 @@ import type { Actor } from '../core/ports/actor.ts'
 import { AppError } from '../schema/errors.ts'
 import type { Run } from '../schema/run.ts'
 import type { ServerContext } from './context.ts'
+import { notFound } from './errors.ts'
 
 /** How long a turn of another process may take to end once it was asked to, and how often it is looked at. */
 const WAIT_MS = 10_000
@@ -49,7 +50,28 @@ export async function cancelRuns(
   return Object.fromEntries(await Promise.all(results))
 }
 
-async function cancelRun(context: ServerContext, actor: Actor, run: Run): Promise<'cancelled' | 'failed'> {
+/**
+ * Ends what of a batch has not begun, and cancels what runs, wherever it does. Throws `not_found`, and `conflict` when it
+ * has ended.
+ */
+export async function cancelBatch(context: ServerContext, actor: Actor, batch_id: string): Promise<void> {
+  const { batches, turns } = context.deps.store
+  const run_ids = await batches.cancel(actor, batch_id)
+  if (!run_ids) throw notFound('Batch', batch_id)
+  const cancelled = run_ids.map(async (id) => {
+    const run = await turns.getRun(actor, id)
+    if (run) await cancelRun(context, actor, run)
+  })
+  await Promise.all(cancelled)
+  context.batches.wake()
+}
+
+/** Cancels one run, wherever it runs, and waits for its end; one that has ended stays as it is. */
+export async function cancelRun(
+  context: ServerContext,
+  actor: Actor,
+  run: Run,
+): Promise<'cancelled' | 'failed'> {
   if (!isActive(run)) return run.status === 'cancelled' ? 'cancelled' : 'failed'
   const here = context.runs.get(run.id)
   if (here) {

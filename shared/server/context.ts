@@ -3,6 +3,7 @@ import type { Actor } from '../core/ports/actor.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
 import type { Download } from './images.ts'
 import type { OneAtATime } from './one-at-a-time.ts'
+import type { BatchQueue } from './batch-queue.ts'
 import type { RepeatedCalls } from './repeated-calls.ts'
 import type { TurnQueue } from './turn-queue.ts'
 import type { Uploads } from './uploads.ts'
@@ -24,6 +25,8 @@ export interface ServerContext {
   calls: RepeatedCalls
   /** Messages that wait for their conversation. */
   queue: TurnQueue
+  /** What does the requests of batches. */
+  batches: Pick<BatchQueue, 'wake'>
   /** Names of agents that are being given. */
   names: OneAtATime
   /** Files that are uploaded. */

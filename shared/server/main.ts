@@ -26,6 +26,7 @@ import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { type Access, OWNER, toolAccess } from './access.ts'
+import { BatchQueue } from './batch-queue.ts'
 import { createApp, failedAnswer, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { withDocs } from './docs.ts'
@@ -121,6 +122,8 @@ const DEBUG_REFUSED =
 
 /** How often runs of instances that are gone are looked for, in milliseconds. */
 const RECOVER_EVERY_MS = 1_000
+/** How often schedules that are due are looked for, in milliseconds. */
+const FIRE_EVERY_MS = 1_000
 /** How often texts that wait for vectors are looked for, in milliseconds. */
 const EMBED_EVERY_MS = 500
 /** How often streams past their retention are looked for, in milliseconds. */
@@ -246,6 +249,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
           log?.warn('reading files', `${file_id} could not be read; its error_message says why`),
       },
     )
+    const batches = new BatchQueue(() => context, { at_once: server.batch_concurrency })
     const context: ServerContext = {
       deps,
       runs,
@@ -259,6 +263,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       }),
       calls: new RepeatedCalls(),
       queue: new TurnQueue(),
+      batches,
       names: new OneAtATime(),
       uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
       onFailure,
@@ -278,7 +283,11 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       const uncalled = await store.turns.takeUncalled()
       if (uncalled.length > 0) await (await import('./resume-runs.ts')).callBackLate(context, uncalled)
       ingest.wake()
+      batches.wake()
     })
+    const firing = repeat(FIRE_EVERY_MS, unlessClosing, async () =>
+      (await import('./schedules.ts')).fireSchedules(context),
+    )
     const embedding = repeat(EMBED_EVERY_MS, unlessClosing, () =>
       embedWaiting(deps, closing.signal, ({ owner, model, code, wait_ms }) =>
         log?.warn(
@@ -341,8 +350,9 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       async close() {
         clearTimeout(preload)
         closing.abort()
-        await Promise.all([recovery.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
+        await Promise.all([recovery.stop(), firing.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
         await runs.stop()
+        await batches.ended()
         await Promise.allSettled(tasks)
         await Promise.all([follower.close(), mcp.close(), custom.close()])
         await store.close()

@@ -91,7 +91,7 @@ function operationOf(noun: string, route: Route): Json {
       : {}),
     ...(route.form ? { requestBody: { required: true, content: formOf(route.form) } } : {}),
     responses: {
-      [route.answer === 'empty' ? '204' : '200']: answerOf(route),
+      [route.answer === 'empty' ? '204' : String(route.status ?? 200)]: answerOf(route),
       ...(route.params ? { '404': error('There is no such thing') } : {}),
       ...ERRORS,
     },

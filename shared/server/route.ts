@@ -39,7 +39,9 @@ interface RouteSpec<P, Q, B> {
   answer: z.ZodType | 'event-stream' | 'unknown' | 'empty'
   /** Shape of each line, where the answer may also be a stream of lines of JSON. */
   lines?: z.ZodType
-  /** A value becomes a JSON answer with status 200 (undefined: null); a Response is passed on. */
+  /** Of the JSON answer; 200 by default. */
+  status?: 201
+  /** A value becomes a JSON answer with that status (undefined: null); a Response is passed on. */
   handle(input: RouteInput<P, Q, B>): Promise<unknown>
 }
 

@@ -28,6 +28,8 @@ export interface TurnRequest<B = MessageRequest> {
   body: B
   /** The message of a user that is sent again in other words. */
   edit?: { message_id: string }
+  /** Another name of its input: one that has begun a run under it begins no second one. */
+  once?: string
 }
 
 /** Begins the turn and answers with its event stream; that of a background run is stored on the way. */
@@ -137,7 +139,7 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
   const { actor, context, agent_id, conversation_id, body, request } = turn
   const { runs } = context
   const attempt = request.headers.get('x-stainless-retry-count')
-  const otids = otidsOf(body)
+  const otids = turn.once === undefined ? otidsOf(body) : [turn.once]
   const sayable = otids ?? (attempt === null ? null : body)
   const fingerprint =
     sayable === null ? null : fingerprintOf(actor, conversation_id, mode, [sayable, turn.edit])

@@ -46,6 +46,7 @@ describe('config', () => {
         port: 8283,
         allowed_hosts: [],
         shutdown_grace_seconds: 10,
+        batch_concurrency: 4,
         resume_background_runs: true,
         stream_retention_hours: 3,
         stream_max_chunks: 100_000,

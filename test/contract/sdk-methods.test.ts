@@ -8,6 +8,7 @@ import { agentFileMethods, agentFileOperations } from './methods/agent-files.ts'
 import { agentMethods } from './methods/agents.ts'
 import { approvalMethods } from './methods/approvals.ts'
 import { archiveMethods, archiveOperations } from './methods/archives.ts'
+import { batchOperations } from './methods/batches.ts'
 import { blockMethods } from './methods/blocks.ts'
 import { compactionMethods, compactionOperations } from './methods/compactions.ts'
 import { conversationMethods, plainConversationOperations } from './methods/conversations.ts'
@@ -23,6 +24,7 @@ import { plainOperations } from './methods/plain.ts'
 import { providerOperations } from './methods/providers.ts'
 import { restMethods, restOperations } from './methods/rest.ts'
 import { searchMethods, searchOperations } from './methods/search.ts'
+import { scheduleMethods } from './methods/schedules.ts'
 import { runMethods } from './methods/runs.ts'
 import { referenceOperations, simpleOperations } from './methods/simple.ts'
 import { ownToolMethods, ownToolOperations } from './methods/tools.ts'
@@ -41,6 +43,7 @@ const METHODS = [
   ...mcpMethods,
   ...messageMethods,
   ...runMethods,
+  ...scheduleMethods,
   ...searchMethods,
   ...otherMethods,
   ...ownToolMethods,
@@ -48,7 +51,7 @@ const METHODS = [
 ].filter(({ name }) => !TO_COME.includes(name))
 
 /** Methods whose routes only the hosted service has (reference 12): every method of these resources. */
-const HOSTED_ONLY = /^(templates|accessTokens|environments|agents\.schedule)\./
+const HOSTED_ONLY = /^(templates|accessTokens|environments)\./
 
 describe('every method of the official client, called for its effect and held against the contract', () => {
   let t: ContractTest
@@ -107,6 +110,7 @@ describe('every method of the official client, called for its effect and held ag
     ...referenceOperations,
     ...simpleOperations,
     ...openaiOperations,
+    ...batchOperations,
   ])
     it(`${operation.name}: ${operation.shows}`, async () => {
       const from = t.recorder.calls.length

@@ -2,6 +2,7 @@ import type { Store } from '../../shared/core/ports/store.ts'
 import { describeApprovals } from './store/approvals.ts'
 import { describeArchives } from './store/archives.ts'
 import { describeAgents } from './store/agents.ts'
+import { describeBatches } from './store/batches.ts'
 import { describeBlocks, describeTools } from './store/blocks-and-tools.ts'
 import { describeConversationHistory } from './store/conversation-history.ts'
 import { describeConversations } from './store/conversations.ts'
@@ -18,6 +19,7 @@ import { describeFiles } from './store/files.ts'
 import { describePassages } from './store/passages.ts'
 import { describeRuns } from './store/runs.ts'
 import { describeRunStreams } from './store/run-streams.ts'
+import { describeSchedules } from './store/schedules.ts'
 import { describeSecrets } from './store/secrets.ts'
 import { describeOwnTools } from './store/own-tools.ts'
 import { describeTurns } from './store/turns.ts'
@@ -65,6 +67,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeTools(subject)
     describeOwnTools(subject)
     describeMcpServers(subject)
+    describeSchedules(subject)
     describeSecrets(subject)
     describeIdentities(subject)
     describeMessages(subject)
@@ -83,6 +86,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeConversationHistory(subject)
     describeRuns(subject)
     describeRunStreams(subject)
+    describeBatches(subject)
     describeEvents(subject)
     describeOrganizations(subject)
   })

@@ -210,6 +210,7 @@ describe('a memory block as a document', () => {
     await write('\nBe kind')
     await save()
     await saved(id, 'Rules\nBe kind')
+    await workbench.page.locator('.tab.active:not(.dirty)').waitFor()
     await look('block-label')
   })
 
@@ -222,6 +223,8 @@ describe('a memory block as a document', () => {
     await write('The end.')
     await save()
     await until('it is saved', 30_000, async () => (await valueOf(id)).endsWith('boy.\nThe end.'))
+    // The editor hears of it a moment later, and would ask what to do with the text.
+    await workbench.page.locator('.tab.active:not(.dirty)', { hasText: 'big.md' }).waitFor()
     await close()
     await loci.letta.blocks.delete(id)
   })

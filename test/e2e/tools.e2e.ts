@@ -179,7 +179,7 @@ describe('tools in the workbench', () => {
     await tab('greet.json')
     await workbench.page.locator('.view-lines', { hasText: '"person"' }).first().waitFor()
     await look('schema')
-    await workbench.command('View: Close Editor')
+    await workbench.closeTab('greet.json')
     await tab('greet.ts')
   })
 
@@ -208,7 +208,7 @@ describe('tools in the workbench', () => {
     await form.getByRole('button', { name: 'Run' }).click()
     await form.getByRole('button', { name: 'Cancel' }).click()
     await form.locator('.outcome', { hasText: 'Cancelled' }).waitFor()
-    await workbench.command('View: Close Editor')
+    await workbench.closeTab('Run greet')
     await tab('greet.ts')
     await workbench.command('File: Revert File')
     await page.locator('.view-lines', { hasText: 'for (;;)' }).first().waitFor({ state: 'detached' })
@@ -248,7 +248,7 @@ describe('tools in the workbench', () => {
     await until('the server has it', 10_000, async () =>
       ((await toolOnServer('greet'))?.source_code ?? '').includes('And brief.'),
     )
-    await workbench.command('View: Close Editor')
+    await workbench.closeTab('greet: the server')
     await tab('greet.ts')
   })
 

@@ -33,6 +33,8 @@ export interface Workbench {
   openLoci(): Promise<void>
   /** Runs a command by its title in the palette, for example `Loci: New Agent`. */
   command(title: string): Promise<void>
+  /** Closes the tab with this in its title, wherever the focus is; it has no unsaved changes. */
+  closeTab(name: string): Promise<void>
   /** Types into the input box or quick pick that is open, waits for `row` when named, and accepts. */
   answer(text: string, row?: string): Promise<void>
   /** Rows of the view with this name. */
@@ -182,6 +184,11 @@ function workbench(page: Page, profile: Profile, ends: Pick<Workbench, 'close' |
     command,
     answer,
     webview,
+    async closeTab(name) {
+      const tab = page.locator('.tab', { hasText: name }).first()
+      await tab.locator('.tab-actions .action-label').click()
+      await tab.waitFor({ state: 'detached' })
+    },
     async openLoci() {
       await page.locator('.activitybar a.action-label[aria-label^="Loci"]').click()
       await page.locator('.pane-header[aria-label^="Agents"]').waitFor()

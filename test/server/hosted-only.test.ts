@@ -10,9 +10,6 @@ const ROUTES = [
   'GET /v1/agents/search/count',
   `GET /v1/agents/${AGENT}/core-memory/variables`,
   `GET /v1/agents/${AGENT}/memory-files/directory`,
-  `POST /v1/agents/${AGENT}/schedule`,
-  `GET /v1/agents/${AGENT}/schedule`,
-  `DELETE /v1/agents/${AGENT}/schedule/one`,
   'GET /v1/models/embeddings',
   'GET /v1/templates',
   'POST /v1/templates',
@@ -50,6 +47,5 @@ describe('what only the hosted service had', () => {
   it('the client says so as it says it of anything that is missing', async () => {
     await assert.rejects(t.letta.templates.create({ agent_id: AGENT, type: 'agent' }), { status: 404 })
     await assert.rejects(t.letta.accessTokens.list(), { status: 404 })
-    await assert.rejects(t.letta.agents.schedule.list(AGENT), { status: 404 })
   })
 })

@@ -20,11 +20,16 @@ const BODIES: unknown[] = [
   { prompt: 'stolen' },
   { messages: ['stolen'] },
   { passages: [{ text: 'stolen' }] },
+  { requests: [{ agent_id: 'agent-00000000-0000-4000-8000-000000000001', input: 'stolen' }] },
   { requires_approval: true },
   [{ key: 'k', value: 'stolen', type: 'string' }],
   { config: { mcp_server_type: 'streamable_http', server_url: 'http://127.0.0.1:9/stolen' } },
   { mode: 'append', text: 'stolen' },
 
+  {
+    messages: [{ role: 'user', content: 'stolen' }],
+    schedule: { type: 'recurring', cron_expression: '0 0 1 1 *' },
+  },
   { message_id: 'message-00000000-0000-4000-8000-000000000001' },
 ]
 
@@ -108,8 +113,17 @@ describe('every route, asked by a user of another organisation with ids that exi
       server_name: `${MARK}-mcp`,
       config: { mcp_server_type: 'streamable_http', server_url: 'http://127.0.0.1:9/mcp' },
     })
+    const schedule = await owner('POST', `/v1/agents/${agent.id}/schedule`, {
+      messages: [{ role: 'user', content: MARK }],
+      schedule: { type: 'recurring', cron_expression: '0 0 1 1 *' },
+    })
     const user = await owner('POST', '/v1/admin/users', { name: MARK })
     const userKey = await owner('POST', `/v1/admin/users/${user.id}/keys`, { name: MARK })
+    const requests = [{ agent_id: agent.id, input: `${MARK} in a batch` }]
+    const batch = await owner('POST', '/v1/messages/batches', { requests })
+    await eventually('the batch has ended', async () =>
+      (await owner('GET', `/v1/messages/batches/${batch.id}`))['completed_at'] === null ? null : true,
+    )
     const messages = (said['messages'] as { id: string }[]) ?? []
     Object.assign(ids, {
       agent: agent.id,
@@ -118,6 +132,7 @@ describe('every route, asked by a user of another organisation with ids that exi
       block_label: 'human',
       run_id: run?.id ?? '',
       job_id: run?.id ?? '',
+      batch_id: batch.id,
       step_id: step?.id ?? '',
       tool_id: tool.id,
       tool_name: 'zebra77',
@@ -145,6 +160,7 @@ describe('every route, asked by a user of another organisation with ids that exi
       response_id: run?.id ?? '',
       model: agent.id,
       compaction_id: 'x',
+      scheduled_message_id: schedule.id,
     })
     const eve = await owner('POST', '/v1/admin/users', { name: 'Eve' })
     key = (await owner('POST', `/v1/admin/users/${eve.id}/keys`))['key'] as string

@@ -16,11 +16,16 @@ interface Incoming {
   error?: { message: string }
 }
 
+const CLOSED = 'the inspector has gone'
+
 export async function openInspector(url: string): Promise<Inspector> {
   const socket = new WebSocket(url)
   const answers = new Map<number, (message: Incoming) => void>()
   const past: Incoming[] = []
   const watchers = new Set<() => void>()
+  socket.addEventListener('close', () => {
+    for (const answer of answers.values()) answer({ error: { message: CLOSED } })
+  })
   socket.addEventListener('message', ({ data }) => {
     const message = JSON.parse(String(data)) as Incoming
     if (message.id !== undefined) return answers.get(message.id)?.(message)
@@ -39,8 +44,12 @@ export async function openInspector(url: string): Promise<Inspector> {
     async send(method, params = {}) {
       const id = ++sent
       const answer = new Promise<Incoming>((resolve) => answers.set(id, resolve))
+      if (socket.readyState > WebSocket.OPEN) answers.get(id)?.({ error: { message: CLOSED } })
       socket.send(JSON.stringify({ id, method, params }))
       const { result, error } = await withDeadline(answer, `the inspector's answer to ${method}`)
+      answers.delete(id)
+      // A process that goes on to its end may be gone before it has said that it goes on.
+      if (error?.message === CLOSED && method === 'Debugger.resume') return {}
       if (error) throw new Error(`${method}: ${error.message}`)
       return result ?? {}
     },

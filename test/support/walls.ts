@@ -1,3 +1,6 @@
+import { realpathSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname } from 'node:path'
 import { openWall } from '../../shared/tools/sandbox/wall.ts'
 import type { Wall } from '../../shared/tools/sandbox/walled-command.ts'
 
@@ -19,4 +22,12 @@ export async function testWalls(hide: readonly string[] = []): Promise<Wall[]> {
       return wall
     }),
   )
+}
+
+/** Where temporary folders are that another user can reach, too: TMPDIR may lie in somebody's own. Linux. */
+export function sharedTemporary(): string {
+  const wanted = tmpdir()
+  for (let folder = realpathSync(wanted); folder !== '/'; folder = dirname(folder))
+    if ((statSync(folder).mode & 0o001) === 0) return '/tmp'
+  return wanted
 }

@@ -16,42 +16,62 @@ export interface Conflicts {
 
 /** `authorOf` says who changed a block last. */
 export function createConflicts(authorOf: (block_id: string) => Promise<string>): Conflicts {
-  const asked = new Map<string, { saving: boolean; answer: Promise<Choice | null> }>()
+  const asked = new Map<string, Question>()
   return {
     ask(uri, theirs, { saving }) {
       const key = uri.toString()
       const before = asked.get(key)
       if (before && (before.saving || !saving)) return before.answer
-      const question = { saving, answer: Promise.resolve<Choice | null>(null) }
+      const { promise, resolve, reject } = Promise.withResolvers<Choice | null>()
+      const question: Question = {
+        saving,
+        answer: promise,
+        settle(choice) {
+          if (asked.get(key) === question) asked.delete(key)
+          resolve(choice)
+        },
+      }
       asked.set(key, question)
-      const isLast = () => asked.get(key) === question
-      question.answer = ask(uri, theirs, { saving, isLast, authorOf }).finally(() => {
-        if (isLast()) asked.delete(key)
-      })
-      return question.answer
+      before?.settle(null)
+      const settled = async () => {
+        try {
+          const choice = await showQuestion(uri, theirs, { saving, authorOf })
+          // Both look the same on the screen: what is answered to the older one is the answer to the newer one.
+          if (choice !== null) asked.get(key)?.settle(choice)
+          question.settle(choice)
+        } catch (error) {
+          if (asked.get(key) === question) asked.delete(key)
+          reject(error)
+        }
+      }
+      void settled()
+      return promise
     },
   }
 }
 
 interface Question {
   saving: boolean
-  isLast: () => boolean
-  authorOf: (block_id: string) => Promise<string>
+  answer: Promise<Choice | null>
+  settle(choice: Choice | null): void
 }
 
-async function ask(uri: Uri, theirs: BlockText, question: Question): Promise<Choice | null> {
+async function showQuestion(
+  uri: Uri,
+  theirs: BlockText,
+  { saving, authorOf }: { saving: boolean; authorOf: (block_id: string) => Promise<string> },
+): Promise<Choice | null> {
   const text = t(
     '{0} changed the block {1} while you were editing it. Your text is not saved yet, and not lost.',
-    await question.authorOf(theirs.id),
+    await authorOf(theirs.id),
     theirs.label,
   )
   const [compare, mine, others] = [t('Compare'), t('Keep Mine'), t('Take Theirs')]
   // What is wrong stays on the screen; a warning goes to the list of notifications after a while.
   const show = (...buttons: string[]) =>
-    question.saving ? window.showErrorMessage(text, ...buttons) : window.showWarningMessage(text, ...buttons)
+    saving ? window.showErrorMessage(text, ...buttons) : window.showWarningMessage(text, ...buttons)
   for (;;) {
     const choice = await show(compare, mine, others)
-    if (!question.isLast()) return null
     if (choice === mine) return 'mine'
     if (choice === others) return 'theirs'
     if (choice !== compare) return null

@@ -54,6 +54,15 @@ interface Turn extends ChatTurn {
 
 type Begin = (letta: Letta, signal: AbortSignal) => Promise<AsyncIterable<StreamItem>>
 
+/** Of an agent or conversation that does not exist (any more). */
+const GONE: ChatSnapshot = {
+  agent: null,
+  conversation: null,
+  history: { messages: [], earlier: false, aside: [] },
+  turn: null,
+  pending: null,
+}
+
 /**
  * One conversation with an agent, as this window sees it. It outlives what shows it: closing a tab does not stop a turn,
  * and a new one finds the turn where it is. Every method rejects with what the client throws.
@@ -94,12 +103,11 @@ export class ChatSession {
     const { letta } = await this.#server.client()
     const agent = await orNull(() => readAgent(letta, this.target.agent_id))
     const state = agent && (await orNull(() => this.#calls.read(letta)))
-    if (!agent || !state) {
-      const history = { messages: [], earlier: false, aside: [] }
-      return { agent: null, conversation: null, history, turn: null, pending: null }
-    }
+    if (!agent || !state) return GONE
     if (this.#turn?.end !== null) await this.#join(letta)
     const messages = await this.#calls.messages(letta, PAGE, undefined)
+    // Deleted in between: no messages then does not mean that there were none.
+    if (messages.length === 0 && !(await orNull(() => readAgent(letta, this.target.agent_id)))) return GONE
     const aside = this.#aside.newest(messages, state.in_context_message_ids)
     if (this.#turn === this.#found) {
       await this.#findFailed(

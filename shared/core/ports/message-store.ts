@@ -12,6 +12,8 @@ export interface MessageFilter {
   /** Only what the conversation's context holds now; with `conversation_id`. */
   in_context?: boolean | undefined
   run_id?: string | undefined
+  /** Of the runs that a batch has begun. */
+  batch_id?: string | undefined
   step_id?: string | undefined
   roles?: readonly MessageRole[] | undefined
   include_err?: boolean | undefined

@@ -1,5 +1,6 @@
 import type { AgentStore } from './agent-store.ts'
 import type { ArchiveStore } from './archive-store.ts'
+import type { BatchStore } from './batch-store.ts'
 import type { BlockStore } from './block-store.ts'
 import type { CompactionStore } from './compaction-store.ts'
 import type { ConversationStore } from './conversation-store.ts'
@@ -13,6 +14,7 @@ import type { McpServerStore } from './mcp-server-store.ts'
 import type { MessageStore } from './message-store.ts'
 import type { PassageStore } from './passage-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
+import type { ScheduleStore } from './schedule-store.ts'
 import type { SecretStore } from './secret-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TraceStore } from './trace-store.ts'
@@ -38,8 +40,10 @@ export interface Store {
   readonly imports: ImportStore
   readonly messages: MessageStore
   readonly turns: TurnStore
+  readonly batches: BatchStore
   readonly compactions: CompactionStore
   readonly streams: RunStreamStore
+  readonly schedules: ScheduleStore
   readonly traces: TraceStore
   readonly events: EventStore
   readonly users: UserStore

@@ -26,6 +26,7 @@ import { routes as archivalRoutes } from './archival-memory.ts'
 import { agentRoutes as archiveRoutes } from './archives.ts'
 import { agentRoutes as messageSearchRoutes } from './message-search.ts'
 import { agentRoutes as compactionRoutes } from './compactions.ts'
+import { routes as scheduleRoutes } from './schedules.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
 
@@ -233,6 +234,7 @@ export const routes = [
   ),
   ...messageRoutes,
   ...compactionRoutes,
+  ...scheduleRoutes,
   ...blockRoutes,
   ...exportRoutes,
   ...archivalRoutes,

@@ -3,13 +3,17 @@ import type { Actor } from '../../core/ports/actor.ts'
 import { type Job, job } from '../../schema/job.ts'
 import { pageQuery, queryBoolean } from '../../schema/page.ts'
 import type { Run } from '../../schema/run.ts'
-import { cancelRuns } from '../cancel.ts'
+import { cancelBatch, cancelRuns } from '../cancel.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
 import { route } from '../route.ts'
 
 const params = z.object({ job_id: z.string() })
 const ACTIVE = ['created', 'running'] as const
+
+/** Null for what is no batch: each is a job too. */
+const batchOf = ({ deps }: ServerContext, actor: Actor, job_id: string) =>
+  deps.store.batches.get(actor, job_id)
 
 async function existing(context: ServerContext, actor: Actor, job_id: string) {
   const found = await context.deps.store.turns.getRun(actor, job_id)
@@ -87,10 +91,11 @@ export const routes = [
     method: 'GET',
     path: '/v1/jobs/:job_id',
     operation: 'retrieve_job',
-    summary: 'Read a run under its older name',
+    summary: 'Read a run under its older name, or a batch',
     params,
     answer: job,
-    handle: async ({ actor, context, params }) => toJob(actor, await existing(context, actor, params.job_id)),
+    handle: async ({ actor, context, params: { job_id } }) =>
+      (await batchOf(context, actor, job_id)) ?? toJob(actor, await existing(context, actor, job_id)),
   }),
   route({
     method: 'DELETE',
@@ -109,10 +114,14 @@ export const routes = [
     method: 'PATCH',
     path: '/v1/jobs/:job_id/cancel',
     operation: 'cancel_job',
-    summary: 'Cancel a run',
+    summary: 'Cancel a run, or a batch',
     params,
     answer: job,
     async handle({ actor, context, params }) {
+      if (await batchOf(context, actor, params.job_id)) {
+        await cancelBatch(context, actor, params.job_id)
+        return batchOf(context, actor, params.job_id)
+      }
       const { id, agent_id, conversation_id } = await existing(context, actor, params.job_id)
       await cancelRuns(context, actor, {
         agent_id,

@@ -5,10 +5,12 @@ import { listOf, pageQuery } from '../../schema/page.ts'
 import { notFound } from '../errors.ts'
 import { listMessages, listShown } from '../letta-messages.ts'
 import { route } from '../route.ts'
+import { routes as batchRoutes } from './batches.ts'
 import { routes as searchRoutes } from './message-search.ts'
 
 export const routes = [
   ...searchRoutes,
+  ...batchRoutes,
   route({
     method: 'GET',
     path: '/v1/messages',

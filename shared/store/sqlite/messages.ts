@@ -129,6 +129,16 @@ export class SqliteMessages implements MessageStore {
       }
       if (filter.agent_ids) rows = rows.where('agent_id', 'in', filter.agent_ids)
       if (filter.run_id !== undefined) rows = rows.where('run_id', '=', filter.run_id)
+      if (filter.batch_id !== undefined)
+        rows = rows.where(
+          'run_id',
+          'in',
+          sqlite
+            .selectFrom('batch_items')
+            .select('run_id')
+            .where('batch_id', '=', filter.batch_id)
+            .where('run_id', 'is not', null),
+        )
       if (filter.step_id !== undefined) {
         // There is an index by run only, and a run has few messages.
         const run = sqlite.selectFrom('steps').select('run_id').where('id', '=', filter.step_id)

@@ -9,6 +9,8 @@ export interface Sorting {
   table:
     | 'agents'
     | 'archives'
+    | 'batches'
+    | 'batch_items'
     | 'blocks'
     | 'conversations'
     | 'groups'
@@ -20,6 +22,7 @@ export interface Sorting {
     | 'runs'
     | 'steps'
     | 'compactions'
+    | 'schedules'
   column: string
   /** What breaks ties; `id` by default. */
   tie?: 'id' | 'seq'

@@ -4,6 +4,7 @@ import { SecretBox } from '../secret-box.ts'
 import { SqliteSecrets } from './agent-secrets.ts'
 import { SqliteAgents } from './agents.ts'
 import { finishArchiveDeletions, SqliteArchives } from './archives.ts'
+import { SqliteBatches } from './batches.ts'
 import { SqliteBlocks } from './blocks.ts'
 import { SqliteCompactions } from './compactions.ts'
 import { SqliteConversations } from './conversations.ts'
@@ -21,6 +22,7 @@ import { SqliteMcpServers } from './mcp-servers.ts'
 import { SqliteMessages } from './messages.ts'
 import { SqlitePassages } from './passages.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
+import { SqliteSchedules } from './schedules.ts'
 import { SqliteTools } from './tools.ts'
 import { SqliteTraces } from './traces.ts'
 import { SqliteTurns } from './turns.ts'
@@ -83,8 +85,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     files: new SqliteFiles(database, instance, vectorIndex),
     messages,
     turns: new SqliteTurns(database, instance),
+    batches: new SqliteBatches(database, instance),
     compactions: new SqliteCompactions(database, instance),
     streams: new SqliteRunStreams(database, instance),
+    schedules: new SqliteSchedules(database, instance),
     traces: new SqliteTraces(database),
     events,
     users: new SqliteUsers(database),

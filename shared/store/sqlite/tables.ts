@@ -143,11 +143,14 @@ export interface Tables {
   /** System messages and lists of tools that traces name; `hash` is the beginning of a SHA-256. */
   trace_texts: { organization_id: string; hash: Uint8Array; day: number; text: string }
   runs: RunRow
+  batches: BatchRow
+  batch_items: BatchItemRow
   steps: StepRow
   /** The streams of background runs, some chunks a row. */
   run_chunks: { run_id: string; first_seq: number; last_seq: number; text: string }
   /** The newest run whose input had this id of its client. */
   run_otids: { conversation_id: string; otid: string; run_id: string }
+  schedules: ScheduleRow
   events: {
     id: Generated<number>
     organization_id: string
@@ -198,6 +201,27 @@ export interface IdentityRow {
   properties: string
   created_at: string
   updated_at: string
+}
+
+export interface ScheduleRow {
+  id: string
+  organization_id: string
+  /** Who made it: its turns are theirs. */
+  user_id: string
+  agent_id: string
+  created_at: string
+  /** When it fires next; null when it never does again. */
+  next_at: string | null
+  /** When it was due that it fires for now, until its run has begun, and the process that sees to it. */
+  firing_at: string | null
+  instance_id: string | null
+  /** The last firing: when it was due, when it fired, and its run, or why there is none. */
+  last_due_at: string | null
+  last_fired_at: string | null
+  last_run_id: string | null
+  last_error: string | null
+  /** `ScheduleData` of schedules.ts. */
+  data: string
 }
 
 export interface GroupRow {
@@ -391,6 +415,41 @@ export interface MessageRow {
   searchable: number
   created_at: string
   data: string
+}
+
+/** Requests that were sent together; `completed_at` is set once each of them has ended. */
+export interface BatchRow {
+  id: string
+  organization_id: string
+  status: string
+  created_at: string
+  updated_at: string
+  completed_at: string | null
+  created_by_id: string
+  callback_url: string | null
+  callback_sent_at: string | null
+  callback_status_code: number | null
+  callback_error: string | null
+  /** Which process calls back, or has. */
+  callback_instance_id: string | null
+}
+
+/** One request of a batch. `request` and `instance_id` are null once it has ended. */
+export interface BatchItemRow {
+  seq: Generated<number>
+  id: string
+  organization_id: string
+  batch_id: string
+  agent_id: string
+  status: string
+  run_id: string | null
+  error: string | null
+  instance_id: string | null
+  /** Claims that have begun no run. */
+  attempts: number
+  created_at: string
+  completed_at: string | null
+  request: string | null
 }
 
 export interface RunRow {

@@ -231,7 +231,7 @@ export function defineSuite(): void {
 
     it('stops the server when it is told to, and does not start it again by itself', async () => {
       await vscode.commands.executeCommand('loci.stopServer')
-      assert.deepEqual(serversOf(process.pid), [])
+      await eventually('no server runs', () => serversOf(process.pid).length === 0)
       assert.deepEqual([extension().exports.serverUrl(), rows('agents').length], [null, 0])
       await vscode.commands.executeCommand('workbench.view.extension.loci')
       await vscode.commands.executeCommand('loci.agents.focus')

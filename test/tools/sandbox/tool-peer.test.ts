@@ -2,10 +2,10 @@ import { build } from 'esbuild'
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { chmod, copyFile, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { openWall } from '../../../shared/tools/sandbox/wall.ts'
+import { sharedTemporary } from '../../support/walls.ts'
 
 /** Connects from different places to a server of its own, and says of each whether it was taken for a tool. */
 const SCRIPT = `
@@ -63,7 +63,7 @@ describe('who connects to this machine', function () {
   let program: string
   let script: string
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'loci-peer-'))
+    folder = await mkdtemp(join(sharedTemporary(), 'loci-peer-'))
     await chmod(folder, 0o755)
     program = join(folder, 'node')
     script = join(folder, 'peer.mjs')

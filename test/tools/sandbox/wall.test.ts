@@ -5,12 +5,11 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openWall } from '../../../shared/tools/sandbox/wall.ts'
 import type { Wall, WalledCommand } from '../../../shared/tools/sandbox/walled-command.ts'
 import { eventually } from '../../support/loci.ts'
-import { testWalls } from '../../support/walls.ts'
+import { sharedTemporary, testWalls } from '../../support/walls.ts'
 
 const LIMITS = { memory_mb: 1024, cpu_s: 20, processes: 32, file_mb: 2, scratch_mb: 4 }
 
@@ -71,7 +70,7 @@ for (const wall of (await testWalls()).filter(({ kind }) => kind === 'bubblewrap
     let port: string
 
     before(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'loci-wall-'))
+      folder = await mkdtemp(join(sharedTemporary(), 'loci-wall-'))
       await chmod(folder, 0o755)
       server = createServer((socket) => socket.end('hello')).listen(0, '127.0.0.1')
       await once(server, 'listening')

@@ -492,6 +492,43 @@ CREATE INDEX runs_to_call ON runs (completed_at) WHERE completed_at IS NOT NULL
   AND json_extract(data, '$.callback_url') IS NOT NULL AND json_extract(data, '$.callback_sent_at') IS NULL;
 CREATE INDEX runs_streams ON runs (completed_at) WHERE stream IN (1, 3);
 
+CREATE TABLE batches (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  status TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  completed_at TEXT,
+  created_by_id TEXT NOT NULL,
+  callback_url TEXT,
+  callback_sent_at TEXT,
+  callback_status_code INTEGER,
+  callback_error TEXT,
+  callback_instance_id TEXT
+);
+CREATE INDEX batches_by_creation ON batches (organization_id, created_at, id);
+CREATE INDEX batches_to_call ON batches (completed_at) WHERE completed_at IS NOT NULL
+  AND callback_url IS NOT NULL AND callback_sent_at IS NULL;
+
+CREATE TABLE batch_items (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL,
+  batch_id TEXT NOT NULL REFERENCES batches (id) ON DELETE CASCADE,
+  agent_id TEXT NOT NULL,
+  status TEXT NOT NULL,
+  run_id TEXT,
+  error TEXT,
+  instance_id TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  created_at TEXT NOT NULL,
+  completed_at TEXT,
+  request TEXT
+);
+CREATE INDEX batch_items_of_batch ON batch_items (batch_id, status);
+CREATE INDEX batch_items_waiting ON batch_items (seq) WHERE status = 'pending';
+CREATE INDEX batch_items_running ON batch_items (agent_id) WHERE status = 'running';
+
 CREATE TABLE run_chunks (
   run_id TEXT NOT NULL,
   first_seq INTEGER NOT NULL,
@@ -538,6 +575,25 @@ CREATE TABLE trace_texts (
   text TEXT NOT NULL,
   PRIMARY KEY (organization_id, hash)
 );
+
+CREATE TABLE schedules (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  created_at TEXT NOT NULL,
+  next_at TEXT,
+  firing_at TEXT,
+  instance_id TEXT,
+  last_due_at TEXT,
+  last_fired_at TEXT,
+  last_run_id TEXT,
+  last_error TEXT,
+  data TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX schedules_by_agent ON schedules (agent_id, created_at, id);
+CREATE INDEX schedules_due ON schedules (next_at) WHERE next_at IS NOT NULL AND firing_at IS NULL;
+CREATE INDEX schedules_firing ON schedules (instance_id) WHERE firing_at IS NOT NULL;
 
 CREATE TABLE events (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,0 +1,328 @@
+import { sql } from 'kysely'
+import type { Actor } from '../../core/ports/actor.ts'
+import type {
+  BatchCallback,
+  BatchClaim,
+  BatchOutcome,
+  BatchStore,
+  NewBatch,
+} from '../../core/ports/batch-store.ts'
+import type { Batch, BatchItem, BatchItemError } from '../../schema/batch.ts'
+import { AppError } from '../../schema/errors.ts'
+import type { Page } from '../../schema/page.ts'
+import { batchItemOfRow, batchOfRow, endIfDone, readBatchRow } from './batch-rows.ts'
+import type { Database, Transaction } from './database.ts'
+import type { Instance } from './instances.ts'
+import { windowOf } from './page.ts'
+import type { Connection } from './query.ts'
+import { query, sqlite } from './query.ts'
+
+/** Claims after which a request that has begun no run is given up: what is in it ends the process. */
+const MAX_ATTEMPTS = 3
+/** After this time nobody waits for a callback any more, in milliseconds. */
+const TOO_LATE_MS = 24 * 3_600_000
+
+const running = query<object>()(() =>
+  sqlite
+    .selectFrom('batch_items')
+    .selectAll()
+    .where(sql<boolean>`status = 'running'`),
+)
+const waiting = query<{ except: string }>()((p) =>
+  sqlite
+    .selectFrom('batch_items as item')
+    .selectAll()
+    .where(sql<boolean>`item.status = 'pending'`)
+    .where(sql<boolean>`item.agent_id not in (select value from json_each(${p.except}))`)
+    .where(
+      sql<boolean>`not exists (select 1 from batch_items as busy where busy.status = 'running' and busy.agent_id = item.agent_id)`,
+    )
+    .orderBy('item.seq')
+    .limit(1),
+)
+const toCall = query<{ since: string }>()((p) =>
+  sqlite
+    .selectFrom('batches')
+    .selectAll()
+    .where(sql<boolean>`completed_at is not null and callback_url is not null and callback_sent_at is null`)
+    .where('completed_at', '>', p.since)
+    .limit(100),
+)
+
+/** Batches and their queue. */
+export class SqliteBatches implements BatchStore {
+  readonly #database: Database
+  readonly #instance: Instance
+
+  constructor(database: Database, instance: Instance) {
+    this.#database = database
+    this.#instance = instance
+  }
+
+  create(actor: Actor, batch: NewBatch): Promise<Batch> {
+    return this.#database.write((tx) => {
+      const now = new Date().toISOString()
+      const { organization_id } = actor
+      tx.run(
+        sqlite.insertInto('batches').values({
+          id: batch.id,
+          organization_id,
+          status: 'running',
+          created_at: now,
+          updated_at: now,
+          completed_at: null,
+          created_by_id: actor.user_id,
+          callback_url: batch.callback_url,
+          callback_sent_at: null,
+          callback_status_code: null,
+          callback_error: null,
+          callback_instance_id: null,
+        }),
+      )
+      for (const { id, agent_id, request } of batch.items)
+        tx.run(
+          sqlite.insertInto('batch_items').values({
+            id,
+            organization_id,
+            batch_id: batch.id,
+            agent_id,
+            status: 'pending',
+            run_id: null,
+            error: null,
+            instance_id: null,
+            attempts: 0,
+            created_at: now,
+            completed_at: null,
+            request: JSON.stringify(request),
+          }),
+        )
+      return stored(tx, actor, batch.id)
+    })
+  }
+
+  get(actor: Actor, batch_id: string): Promise<Batch | null> {
+    return this.#database.read((c) => {
+      const row = readBatchRow(c, actor, batch_id)
+      return row ? batchOfRow(c, row) : null
+    })
+  }
+
+  list(actor: Actor, page: Page): Promise<Batch[]> {
+    return this.#database.read((c) => {
+      const { organization_id } = actor
+      const window = windowOf(c, organization_id, { table: 'batches', column: 'created_at' }, page)
+      let rows = sqlite.selectFrom('batches').selectAll().where('organization_id', '=', organization_id)
+      for (const condition of window.conditions) rows = rows.where(condition)
+      const found = c.all(rows.orderBy(window.direction).limit(page.limit)).map((row) => batchOfRow(c, row))
+      return window.turned ? found.toReversed() : found
+    })
+  }
+
+  items(actor: Actor, batch_id: string, page: Page): Promise<BatchItem[]> {
+    return this.#database.read((c) => {
+      const sorting = { table: 'batch_items', column: 'seq', tie: 'seq' } as const
+      const window = windowOf(c, actor.organization_id, sorting, page)
+      let rows = itemsOf(actor, batch_id).selectAll()
+      for (const condition of window.conditions) rows = rows.where(condition)
+      const found = c.all(rows.orderBy(window.direction).limit(page.limit)).map(batchItemOfRow)
+      return window.turned ? found.toReversed() : found
+    })
+  }
+
+  itemsOfRuns(actor: Actor, batch_id: string, run_ids: readonly string[]): Promise<Map<string, string>> {
+    const rows = itemsOf(actor, batch_id).select(['id', 'run_id']).where('run_id', 'in', run_ids)
+    return this.#database.read((c) => new Map(c.all(rows).map(({ id, run_id }) => [run_id ?? '', id])))
+  }
+
+  async claim({ at_once, except }: Parameters<BatchStore['claim']>[0]): Promise<BatchClaim | null> {
+    const free = (c: Connection) => {
+      const busy = running.all(c, {})
+      const left = busy.find(({ id, instance_id }) => this.#isFree(c, id, instance_id))
+      if (left) return left
+      return busy.length < at_once ? waiting.get(c, { except: JSON.stringify([...except]) }) : undefined
+    }
+    if (!(await this.#database.read(free))) return null
+    this.#instance.lock()
+    const claimed = await this.#database.write((tx): BatchClaim | 'given up' | null => {
+      const row = free(tx)
+      if (!row) return null
+      const attempt = row.run_id === null ? row.attempts + 1 : row.attempts
+      if (attempt > MAX_ATTEMPTS) {
+        const message = `Beginning it ended the process ${row.attempts} times in a row, so it was given up.`
+        const error = { type: 'internal_error', message, detail: 'interrupted' }
+        endItem(tx, row, { status: 'failed', error })
+        return 'given up'
+      }
+      const batch = tx.get(sqlite.selectFrom('batches').selectAll().where('id', '=', row.batch_id))
+      this.#instance.register(tx)
+      tx.run(
+        sqlite
+          .updateTable('batch_items')
+          .set({ status: 'running', instance_id: this.#instance.id, attempts: attempt })
+          .where('id', '=', row.id),
+      )
+      tx.alongside(
+        () => this.#instance.leaseTaken(row.id),
+        () => this.#instance.leaseReleased(row.id),
+      )
+      return {
+        item_id: row.id,
+        batch_id: row.batch_id,
+        agent_id: row.agent_id,
+        actor: { user_id: batch?.created_by_id ?? '', organization_id: row.organization_id },
+        run_id: row.run_id,
+        request: JSON.parse(row.request ?? '{}') as Record<string, unknown>,
+        attempt,
+      }
+    })
+    return claimed === 'given up' ? this.claim({ at_once, except }) : claimed
+  }
+
+  begun(claim: BatchClaim, run_id: string): Promise<'held' | 'cancelled' | 'lost'> {
+    return this.#database.write((tx) => {
+      if (!this.#held(tx, claim)) return 'lost'
+      tx.run(sqlite.updateTable('batch_items').set({ run_id }).where('id', '=', claim.item_id))
+      const batch = tx.get(sqlite.selectFrom('batches').select('status').where('id', '=', claim.batch_id))
+      return batch?.status === 'running' ? 'held' : 'cancelled'
+    })
+  }
+
+  async release(claim: BatchClaim): Promise<void> {
+    const write = this.#database.write((tx) => {
+      const row = this.#held(tx, claim)
+      if (!row) return
+      const batch = tx.get(sqlite.selectFrom('batches').select('status').where('id', '=', claim.batch_id))
+      if (batch?.status !== 'running') return endItem(tx, row, { status: 'cancelled' })
+      tx.run(
+        sqlite
+          .updateTable('batch_items')
+          .set({ status: 'pending', instance_id: null, attempts: Math.max(0, claim.attempt - 1) })
+          .where('id', '=', claim.item_id),
+      )
+    })
+    await write.finally(() => this.#instance.leaseReleased(claim.item_id))
+  }
+
+  async finish(claim: BatchClaim, outcome: BatchOutcome): Promise<boolean> {
+    const write = this.#database.write((tx) => {
+      const row = this.#held(tx, claim)
+      if (row) endItem(tx, row, outcome)
+      return row !== undefined
+    })
+    // Also when it failed: it is taken up again then.
+    return await write.finally(() => this.#instance.leaseReleased(claim.item_id))
+  }
+
+  cancel(actor: Actor, batch_id: string): Promise<string[] | null> {
+    return this.#database.write((tx) => {
+      const row = readBatchRow(tx, actor, batch_id)
+      if (!row) return null
+      if (row.status === 'completed' || row.status === 'failed')
+        throw new AppError('conflict', `The batch '${batch_id}' has ended: it is ${row.status}.`)
+      if (row.completed_at !== null) return []
+      const now = new Date().toISOString()
+      tx.run(
+        sqlite
+          .updateTable('batch_items')
+          .set({ status: 'cancelled', completed_at: now, request: null })
+          .where('batch_id', '=', batch_id)
+          .where('status', '=', 'pending'),
+      )
+      tx.run(
+        sqlite
+          .updateTable('batches')
+          .set({ status: 'cancelled', updated_at: now })
+          .where('id', '=', batch_id),
+      )
+      endIfDone(tx, batch_id)
+      const runs = itemsOf(actor, batch_id).select('run_id').where('status', '=', 'running')
+      return tx.all(runs).flatMap(({ run_id }) => run_id ?? [])
+    })
+  }
+
+  async takeCallback(): Promise<BatchCallback | null> {
+    const since = new Date(Date.now() - TOO_LATE_MS).toISOString()
+    const free = (c: Connection) =>
+      toCall.all(c, { since }).find((row) => this.#isFree(c, row.id, row.callback_instance_id))
+    if (!(await this.#database.read(free))) return null
+    this.#instance.lock()
+    return await this.#database.write((tx) => {
+      const row = free(tx)
+      if (row?.callback_url == null) return null
+      this.#instance.register(tx)
+      const mine = { callback_instance_id: this.#instance.id }
+      tx.run(sqlite.updateTable('batches').set(mine).where('id', '=', row.id))
+      tx.alongside(
+        () => this.#instance.leaseTaken(row.id),
+        () => this.#instance.leaseReleased(row.id),
+      )
+      const actor = { user_id: row.created_by_id, organization_id: row.organization_id }
+      return { batch: batchOfRow(tx, row), actor, url: row.callback_url }
+    })
+  }
+
+  async saveCallback(
+    { batch, actor }: BatchCallback,
+    outcome: Parameters<BatchStore['saveCallback']>[1],
+  ): Promise<void> {
+    const { callback_sent_at, callback_status_code, callback_error } = outcome
+    const write = this.#database.write((tx) =>
+      tx.run(
+        sqlite
+          .updateTable('batches')
+          .set({ callback_sent_at, callback_status_code, callback_error })
+          .where('id', '=', batch.id)
+          .where('organization_id', '=', actor.organization_id),
+      ),
+    )
+    await write.finally(() => this.#instance.leaseReleased(batch.id))
+  }
+
+  /** Nobody holds it, or who does is gone, or it is this process and no longer at it. */
+  #isFree(connection: Connection, id: string, holder: string | null): boolean {
+    if (holder === null) return true
+    if (holder === this.#instance.id) return !this.#instance.holds(id)
+    return this.#instance.stateOf(connection, holder) !== 'alive'
+  }
+
+  #held(tx: Transaction, claim: BatchClaim) {
+    return tx.get(
+      sqlite
+        .selectFrom('batch_items')
+        .selectAll()
+        .where('id', '=', claim.item_id)
+        .where('instance_id', '=', this.#instance.id)
+        .where('status', '=', 'running'),
+    )
+  }
+}
+
+function itemsOf(actor: Actor, batch_id: string) {
+  return sqlite
+    .selectFrom('batch_items')
+    .where('batch_id', '=', batch_id)
+    .where('organization_id', '=', actor.organization_id)
+}
+
+function stored(connection: Connection, actor: Actor, batch_id: string): Batch {
+  const row = readBatchRow(connection, actor, batch_id)
+  if (!row) throw new AppError('internal', `the batch '${batch_id}' was not stored`)
+  return batchOfRow(connection, row)
+}
+
+function endItem(tx: Transaction, item: { id: string; batch_id: string }, outcome: BatchOutcome): void {
+  const error: BatchItemError | null = outcome.status === 'failed' ? outcome.error : null
+  tx.run(
+    sqlite
+      .updateTable('batch_items')
+      .set({
+        status: outcome.status,
+        error: error && JSON.stringify(error),
+        completed_at: new Date().toISOString(),
+        instance_id: null,
+        request: null,
+      })
+      .where('id', '=', item.id),
+  )
+  endIfDone(tx, item.batch_id)
+}
