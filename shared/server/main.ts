@@ -41,8 +41,7 @@ import { repeat } from './repeat.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
 import { TurnQueue } from './turn-queue.ts'
 import { forUsers, holderOf } from './users.ts'
-import type { SocketLimits } from './ws/peer.ts'
-import { webSockets } from './ws/sockets.ts'
+import { loadSockets, type SocketLimits, webSockets } from './ws/sockets.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -104,6 +103,8 @@ export interface Loci {
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
+  /** Hears of failures that are ours. */
+  onFailure: (where: string, error: unknown) => void
   /** Says where requests come from: what must not be done for others is refused once they can reach this. */
   reachableAt(host: string): void
   /** Why a connection to a server without a key gets no answer; null when everybody who connects does. */
@@ -308,6 +309,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       const loading = [
         app.preload(),
         import('./resume-runs.ts'),
+        loadSockets(),
         import('../core/ports/tool-code.ts'),
         preloadAdapters([...config.value.providers, ...fromEnv]),
         mcpTools.then((count) => (count > 0 ? mcp.preload() : undefined)),
@@ -334,6 +336,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       address: { host: server.host, port: server.port },
       shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
       log,
+      onFailure,
       reachableAt(host) {
         if (isLoopback(host) && config.value.server.allowed_hosts.length === 0) return
         reach.refusal =
@@ -385,7 +388,7 @@ export async function listen(
     key,
     holder: (text) => loci.holder(text),
     cors,
-    upgrades: webSockets(options.sockets),
+    upgrades: webSockets({ limits: options.sockets, onFailure: loci.onFailure }),
     ...(key === null ? { refusal: loci.refusal } : {}),
     ...(log ? { around: log.requests } : {}),
   })

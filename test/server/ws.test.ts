@@ -75,7 +75,7 @@ describe('turns over a WebSocket', () => {
     const open = held()
     first.send({ type: 'stream', id: 'a', agent_id: agent.id, input: 'go' })
     const last = await first.frame('some words', (frame) => field(frame, 'content') === 'w5 ')
-    await first.close()
+    first.ws.terminate()
     const run_id = String(field(last, 'run_id'))
     const seq_id = Number(field(last, 'seq_id'))
     const second = await openSocket(t.url)

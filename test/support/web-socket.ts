@@ -1,6 +1,6 @@
-import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { connect, type Socket } from 'node:net'
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import { WebSocket } from 'ws'
 import { eventually } from './loci.ts'
 
 /** A frame of the server. */
@@ -15,12 +15,15 @@ export interface Frame {
   data?: Record<string, unknown>
 }
 
-/** An open socket of Node's own client, and what came on it. */
+/** An open socket, and what came on it. */
 export interface OpenSocket {
+  ws: WebSocket
+  /** What it is on, for bytes that no client would send. */
+  socket: Socket
   frames: Frame[]
   /** Settles when it is closed, for whatever reason. */
   closed: Promise<{ code: number; reason: string }>
-  send(frame: object | string | Uint8Array<ArrayBuffer>): void
+  send(frame: object | string): void
   /** The first frame like this, which may have come already. */
   frame(label: string, isIt: (frame: Frame) => boolean): Promise<Frame>
   /** All frames of a command, when it has ended. */
@@ -28,30 +31,46 @@ export interface OpenSocket {
   close(): Promise<void>
 }
 
-/** Opens a socket; rejects when the server refuses it. */
+interface OpenOptions {
+  path?: string
+  headers?: Record<string, string>
+  /** Answer pings; true by default. */
+  autoPong?: boolean
+}
+
+/** Opens a socket; rejects with the status and text of the answer when the server refuses it. */
 export async function openSocket(
   url: string,
-  { path = '/v1/ws', headers }: { path?: string; headers?: Record<string, string> } = {},
+  { path = '/v1/ws', headers = {}, autoPong = true }: OpenOptions = {},
 ): Promise<OpenSocket> {
-  // Node's client takes headers, which the types of browsers do not know.
-  const Client = WebSocket as unknown as new (url: string, options?: object) => WebSocket
-  const socket = new Client(url.replace('http', 'ws') + path, headers ? { headers } : undefined)
+  let socket: Socket | undefined
+  const createConnection = (options: NetConnectOpts) => (socket = connect(options))
+  const options = { headers, autoPong, createConnection: createConnection as typeof connect }
+  const ws = new WebSocket(url.replace('http', 'ws') + path, options)
   const frames: Frame[] = []
   const { promise: closed, resolve } = Promise.withResolvers<{ code: number; reason: string }>()
-  socket.addEventListener('close', ({ code, reason }) => resolve({ code, reason }))
-  socket.addEventListener('message', ({ data }) => frames.push(JSON.parse(String(data)) as Frame))
+  ws.on('message', (data: Buffer) => frames.push(JSON.parse(data.toString('utf8')) as Frame))
+  ws.on('close', (code, reason) => resolve({ code, reason: reason.toString('utf8') }))
   await new Promise<void>((open, reject) => {
-    socket.addEventListener('open', () => open(), { once: true })
-    socket.addEventListener('error', () => reject(new Error('the socket was refused')), { once: true })
+    ws.once('open', open)
+    ws.once('unexpected-response', (request, answer) => {
+      answer.setEncoding('utf8').on('data', (text: string) => {
+        reject(new Error(`${answer.statusCode} ${text}`))
+        request.destroy()
+      })
+    })
+    ws.on('error', reject)
   })
+  if (!socket) throw new Error('a socket is open on no connection')
   const frame = (label: string, isIt: (frame: Frame) => boolean) =>
     eventually(label, () => frames.find(isIt) ?? null)
   return {
+    ws,
+    socket,
     frames,
     closed,
     frame,
-    send: (data) =>
-      socket.send(typeof data === 'string' || data instanceof Uint8Array ? data : JSON.stringify(data)),
+    send: (data) => ws.send(typeof data === 'string' ? data : JSON.stringify(data)),
     async ended(id) {
       await frame(
         `the end of command ${id}`,
@@ -60,71 +79,25 @@ export async function openSocket(
       return frames.filter((one) => one.id === id)
     },
     async close() {
-      socket.close()
+      ws.close()
       await closed
     },
   }
 }
 
-/** A socket without a client: the bytes as they are, for what no client would send. */
-export interface RawSocket {
-  socket: Socket
-  /** What has come, the handshake's answer included. */
-  received(): Buffer
-  /** Sends a masked frame; `first` is its first byte (0x81: a whole text). */
-  frame(first: number, payload: string | Buffer): void
-  /** The code and reason of the close frame that came last of all. */
-  closeFrame(): Promise<{ code: number; reason: string }>
-}
-
-/** Sends a handshake with these headers and path, and resolves when the answer's head has come. */
-export async function openRaw(
-  url: string,
-  { path = '/v1/ws', headers = {} }: { path?: string; headers?: Record<string, string> } = {},
-): Promise<RawSocket> {
-  const { hostname, port, host } = new URL(url)
-  const socket = connect(Number(port), hostname)
-  const pieces: Buffer[] = []
-  socket.on('data', (bytes) => pieces.push(bytes)).on('error', () => undefined)
-  const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()))
-  const all = {
-    host,
-    connection: 'Upgrade',
-    upgrade: 'websocket',
-    'sec-websocket-version': '13',
-    'sec-websocket-key': randomBytes(16).toString('base64'),
-    ...headers,
-  }
-  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.write(`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`)
-  const received = () => Buffer.concat(pieces)
-  await eventually('an answer to the handshake', () => (received().includes('\r\n\r\n') ? true : null))
-  return {
-    socket,
-    received,
-    frame: (first, payload) => void socket.write(maskedFrame(first, Buffer.from(payload))),
-    async closeFrame() {
-      await ended
-      const bytes = received()
-      let at = bytes.indexOf('\r\n\r\n') + 4
-      for (;;) {
-        const short = (bytes[at + 1] ?? 0) & 0x7f
-        const [head, length] =
-          short === 126
-            ? [4, bytes.readUInt16BE(at + 2)]
-            : short === 127
-              ? [10, Number(bytes.readBigUInt64BE(at + 2))]
-              : [2, short]
-        const payload = bytes.subarray(at + head, at + head + length)
-        assert.ok(at < bytes.length, 'a close frame came before the end')
-        if (bytes[at] === 0x88) return { code: payload.readUInt16BE(0), reason: payload.toString('utf8', 2) }
-        at += head + length
-      }
-    },
+/** The status with which a handshake is answered, and the words; 101 when the socket opens. */
+export async function handshake(url: string, options: OpenOptions = {}): Promise<string> {
+  try {
+    await (await openSocket(url, options)).close()
+    return '101'
+  } catch (error) {
+    return (error as Error).message
   }
 }
 
-function maskedFrame(first: number, payload: Buffer): Buffer {
+/** A masked frame; `first` is its first byte (0x81: a whole text). */
+export function maskedFrame(first: number, text: string | Buffer): Buffer {
+  const payload = Buffer.from(text)
   const { length } = payload
   const head = Buffer.alloc(length < 126 ? 2 : length < 65_536 ? 4 : 10)
   head[0] = first

@@ -1,178 +1,126 @@
-import type { Duplex } from 'node:stream'
-import { encodeClose, encodeFrame, FrameReader, ProtocolError, type Received } from './frames.ts'
-
-/** What a socket may cost. Times in milliseconds, sizes in bytes. */
-export interface SocketLimits {
-  /** A message of a client. */
-  message_bytes: number
-  /** What waits for a reader; nothing more is made for it beyond that. */
-  buffer_bytes: number
-  /** How long a reader that is behind may read nothing at all. */
-  stall_ms: number
-  /** How often a peer is asked whether it is there. */
-  heartbeat_ms: number
-  /** How long the first frame may take where it has to say who asks. */
-  auth_ms: number
-}
-
-export const SOCKET_LIMITS: SocketLimits = {
-  message_bytes: 4 * 1024 * 1024,
-  buffer_bytes: 1024 * 1024,
-  stall_ms: 30_000,
-  heartbeat_ms: 30_000,
-  auth_ms: 5_000,
-}
+import type { Socket } from 'node:net'
+import { type RawData, WebSocket } from 'ws'
+import type { SocketLimits } from './sockets.ts'
 
 /** Close codes of ours, beside those of RFC 6455. */
-export const CLOSE = { going_away: 1001, failure: 1011, unauthorized: 4401, slow: 4408 } as const
+export const CLOSE = {
+  going_away: 1001,
+  unsupported: 1003,
+  too_big: 1009,
+  failure: 1011,
+  unauthorized: 4401,
+  slow: 4408,
+} as const
 
 const TOO_SLOW =
   'nothing was read for too long; connect again and resume runs by run_id and seq_id, events by cursor'
 
-/** How long a peer may take to answer a close frame, in milliseconds. */
-const CLOSE_MS = 2_000
-/** The same for one that was behind: the frame is behind all that it has not read. */
-const CLOSE_SLOW_MS = 10_000
-
-/** The other end of an open WebSocket: keeps it alive, bounds what waits for it, and says why it is closed. */
+/** The other end of an open WebSocket: sees whether it is there, bounds what waits for it, and says why it is closed. */
 export class Peer {
-  readonly #socket: Duplex
+  readonly #ws: WebSocket
+  readonly #socket: Socket
   readonly #limits: SocketLimits
-  readonly #heartbeat: NodeJS.Timeout
-  readonly #waiting = new Set<() => void>()
-  readonly #gone = new AbortController()
-  #heard = true
-  #closing = false
-  #stall: NodeJS.Timeout | undefined
+  readonly #waiting: (() => void)[] = []
+  /** More waits for the reader than it may; over when all of it was taken. */
+  #isFull = false
+  /** Bytes it had sent at the last heartbeat; null when it was not asked then. */
+  #read: number | null = null
 
-  /** `limit`: bytes that a message may have now. `onText` must not throw. */
+  /** `socket` is what `ws` is on. `onText` and `onGone`, which is called once, must not throw. */
   constructor(
-    socket: Duplex,
-    options: { limits: SocketLimits; limit: () => number; onText: (text: string) => void },
+    ws: WebSocket,
+    socket: Socket,
+    options: { limits: SocketLimits; onText: (text: string) => void; onGone: () => void },
   ) {
+    this.#ws = ws
     this.#socket = socket
     this.#limits = options.limits
-    const reader = new FrameReader(options.limit)
-    socket.on('data', (bytes: Buffer) => this.#read(reader, bytes, options.onText))
+    ws.on('message', (data: RawData, isBinary: boolean) => {
+      if (ws.readyState !== WebSocket.OPEN) return
+      if (isBinary) this.close(CLOSE.unsupported, 'binary frames are not taken; send JSON as text')
+      else options.onText(textOf(data))
+    })
+    // What a peer does wrong; it is closed already with the code for that.
+    ws.on('error', () => undefined)
+    ws.once('close', () => {
+      this.#release()
+      options.onGone()
+    })
     socket.on('drain', () => this.#drained())
-    socket.on('end', () => socket.end())
-    socket.on('error', () => socket.destroy())
-    socket.on('close', () => this.#end())
-    this.#heartbeat = setInterval(() => this.#beat(), this.#limits.heartbeat_ms)
-    this.#heartbeat.unref()
+    // Only while much waits: nothing of it was taken for that long.
+    socket.on('timeout', () => this.close(CLOSE.slow, TOO_SLOW))
   }
 
-  /** Aborts when nothing can be sent any more. */
-  get gone(): AbortSignal {
-    return this.#gone.signal
+  /** Whether anything can be sent. */
+  get isOpen(): boolean {
+    return this.#ws.readyState === WebSocket.OPEN
   }
 
   /** Sends a text, or does nothing when the socket is closed. */
   send(text: string): void {
-    if (this.#closing) return
-    this.#write(encodeFrame('text', Buffer.from(text)))
+    if (!this.isOpen) return
+    this.#ws.send(text)
+    if (this.#isFull || this.#ws.bufferedAmount <= this.#limits.buffer_bytes) return
+    this.#isFull = true
+    this.#socket.setTimeout(this.#limits.stall_ms)
+    // Who does not read is not read either: commands would only pile up.
+    this.#ws.pause()
   }
 
   /** Resolves when there is room for more, or nothing can be sent any more. */
   async room(): Promise<void> {
-    if (!this.#isFull() || this.#gone.signal.aborted) return
-    await new Promise<void>((resolve) => this.#waiting.add(resolve))
+    if (this.#isFull && this.isOpen) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
-  /** Says why, and cuts the connection when the peer does not answer soon. */
+  /** Reads no more than has come. */
+  pause(): void {
+    this.#ws.pause()
+  }
+
+  /** Goes on reading. */
+  resume(): void {
+    if (!this.#isFull) this.#ws.resume()
+  }
+
+  /** Cuts a peer that has sent nothing since it was asked whether it is there, and asks the others. */
+  beat(): void {
+    // The clock of a reader that is behind runs already, and it is not read.
+    if (!this.isOpen || this.#isFull) return
+    const { bytesRead } = this.#socket
+    if (this.#read === bytesRead) return this.#ws.terminate()
+    this.#read = bytesRead
+    this.#ws.ping()
+  }
+
+  /** Says why; the connection is cut when the peer does not answer. `reason` has at most 123 bytes. */
   close(code: number, reason: string): void {
-    if (this.#closing) return
-    this.#closing = true
-    if (!this.#socket.destroyed) this.#socket.end(encodeClose(code, reason))
-    // What still comes is not looked at, but the answer may be behind it.
-    this.#socket.resume()
-    const patience = code === CLOSE.slow ? CLOSE_SLOW_MS : CLOSE_MS
-    setTimeout(() => this.#socket.destroy(), patience).unref()
+    if (!this.isOpen) return
+    this.#ws.close(code, reason)
     this.#release()
-  }
-
-  /** Takes bytes that came along with the handshake. */
-  begin(head: Buffer): void {
-    if (head.length > 0) this.#socket.unshift(head)
-    this.#socket.resume()
-  }
-
-  #read(reader: FrameReader, bytes: Buffer, onText: (text: string) => void): void {
-    this.#heard = true
-    if (this.#closing) return
-    try {
-      for (const received of reader.push(bytes)) {
-        this.#receive(received, onText)
-        if (this.#closing) return
-      }
-    } catch (error) {
-      if (error instanceof ProtocolError) this.close(error.close_code, error.message)
-      else this.close(CLOSE.failure, 'the server failed on this frame')
-    }
-  }
-
-  #receive(received: Received, onText: (text: string) => void): void {
-    switch (received.type) {
-      case 'text':
-        return onText(received.text)
-      case 'ping':
-        return this.#write(encodeFrame('pong', received.payload))
-      case 'pong':
-        return
-      case 'close':
-        return this.close(received.code ?? 1000, '')
-    }
-  }
-
-  #write(bytes: Buffer): void {
-    if (this.#socket.destroyed) return
-    this.#socket.write(bytes)
-    if (!this.#isFull() || this.#stall) return
-    // Who does not read is not read either: commands would only pile up.
-    this.#socket.pause()
-    this.#watch(this.#socket.writableLength)
-  }
-
-  #watch(left: number): void {
-    this.#stall = setTimeout(() => {
-      const now = this.#socket.writableLength
-      if (now < left) return this.#watch(now)
-      this.close(CLOSE.slow, TOO_SLOW)
-    }, this.#limits.stall_ms)
-    this.#stall.unref()
-  }
-
-  #isFull(): boolean {
-    return this.#socket.writableLength > this.#limits.buffer_bytes
+    // The answer may be behind what is not looked at any more.
+    this.#ws.resume()
   }
 
   #drained(): void {
-    clearTimeout(this.#stall)
-    this.#stall = undefined
-    this.#heard = true
-    if (!this.#closing) this.#socket.resume()
-    for (const wake of this.#waiting) wake()
-    this.#waiting.clear()
-  }
-
-  #beat(): void {
-    // The clock of a reader that is behind runs already.
-    if (this.#closing || this.#stall) return
-    if (!this.#heard) return void this.#socket.destroy()
-    this.#heard = false
-    this.#write(encodeFrame('ping', Buffer.alloc(0)))
+    if (!this.#isFull) return
+    this.#isFull = false
+    this.#read = null
+    this.#socket.setTimeout(0)
+    if (this.isOpen) this.#ws.resume()
+    this.#wake()
   }
 
   #release(): void {
-    clearInterval(this.#heartbeat)
-    clearTimeout(this.#stall)
-    this.#gone.abort()
-    for (const wake of this.#waiting) wake()
-    this.#waiting.clear()
+    this.#socket.setTimeout(0)
+    this.#wake()
   }
 
-  #end(): void {
-    this.#closing = true
-    this.#release()
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake()
   }
+}
+
+/** Text comes as one buffer: nobody has asked for fragments. */
+function textOf(data: RawData): string {
+  return Buffer.isBuffer(data) ? data.toString('utf8') : Buffer.from(data as ArrayBuffer).toString('utf8')
 }

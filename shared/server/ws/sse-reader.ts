@@ -1,20 +1,34 @@
 import type { ServerSentEvent } from '../sse.ts'
 
-/** The events of a stream as `encodeEvent` writes them; comments are left out. The caller cancels the reader. */
+/**
+ * The events of a stream as `encodeEvent` writes them; comments are left out. Ends when `signal` aborts, and cancels
+ * the stream when the reader leaves.
+ */
 export async function* readEvents(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
+  body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
 ): AsyncGenerator<ServerSentEvent, void, undefined> {
+  const reader = body.getReader()
+  // A source that waits is woken by nothing but this; one that has failed says so to `read`.
+  const leave = () => void reader.cancel().catch(() => undefined)
+  signal.addEventListener('abort', leave, { once: true })
+  if (signal.aborted) leave()
   const decoder = new TextDecoder()
   let rest = ''
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return
-    const pieces = (rest + decoder.decode(value, { stream: true })).split('\n\n')
-    rest = pieces.pop() ?? ''
-    for (const piece of pieces) {
-      const event = parseEvent(piece)
-      if (event) yield event
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      const pieces = (rest + decoder.decode(value, { stream: true })).split('\n\n')
+      rest = pieces.pop() ?? ''
+      for (const piece of pieces) {
+        const event = parseEvent(piece)
+        if (event) yield event
+      }
     }
+  } finally {
+    signal.removeEventListener('abort', leave)
+    leave()
   }
 }
 
