@@ -10,7 +10,7 @@ import {
   type UsageReport,
   usageReport,
 } from '../../schema/usage.ts'
-import { type Access, demand } from '../access.ts'
+import type { Access } from '../access.ts'
 import { route } from '../route.ts'
 
 const HOUR_MS = 3_600_000
@@ -123,7 +123,8 @@ function timeOf(hour: number): string {
   return new Date(hour * HOUR_MS).toISOString()
 }
 
-function withoutHour({ hour: _, ...rest }: UsageRow) {
+function withoutHour(row: UsageRow) {
+  const { hour: _hour, ...rest } = row
   return rest
 }
 
