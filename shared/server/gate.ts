@@ -52,13 +52,12 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
     const origin = headers.get('origin')
     const preflights = method === 'OPTIONS' && headers.has('access-control-request-method')
     const allowed = origin !== null && mayRead(origin)
-    // A page with an access token is let in by it alone: its host is none that may do what anybody here may.
-    const asPage =
-      origin !== null &&
-      !allowed &&
-      (preflights || isToken(userKeyOf(headers) ?? '')) &&
-      (await hasPages(origin))
+    const isPage = origin !== null && !allowed && (await hasPages(origin))
+    // A page that there are access tokens for is let in by one of them alone: it may do nothing that anybody here may.
+    const asPage = isPage && (preflights || isToken(userKeyOf(headers) ?? ''))
     const readable = allowed || asPage
+    if (isPage && !asPage && isAnonymous(headers) && !isOfHost(origin, headers) && !isOpen(request))
+      return told(request, unauthorized(request), origin)
     if (origin !== null && !readable) {
       if (origin !== 'null' && !isOurs(hostName(originHost(origin))))
         return refuse(
@@ -73,13 +72,28 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
     const from = access?.scope ? elsewhere(access.scope, headers) : null
     const answer =
       from !== null ? refuse(request, from) : access ? await serve(request, access) : unauthorized(request)
-    answer.headers.set('x-request-id', requestId(request))
-    if (!readable) return answer
-    answer.headers.set('access-control-allow-origin', origin)
-    answer.headers.set('access-control-expose-headers', EXPOSED)
-    answer.headers.append('vary', 'Origin')
-    return answer
+    return told(request, answer, readable ? origin : null)
   }
+}
+
+/** The answer with the id of its request, and with what a page of this origin needs to read it. */
+function told(request: Request, answer: Response, origin: string | null): Response {
+  answer.headers.set('x-request-id', requestId(request))
+  if (origin === null) return answer
+  answer.headers.set('access-control-allow-origin', origin)
+  answer.headers.set('access-control-expose-headers', EXPOSED)
+  answer.headers.append('vary', 'Origin')
+  return answer
+}
+
+/** Whether a request carries nothing that says who asks. */
+function isAnonymous(headers: Headers): boolean {
+  return !['authorization', 'x-bare-password', 'x-api-key'].some((name) => headers.has(name))
+}
+
+/** Whether a page asks the host that it came from. */
+function isOfHost(origin: string, headers: Headers): boolean {
+  return originHost(origin) === headers.get('host')?.toLowerCase()
 }
 
 /**

@@ -41,6 +41,7 @@ import { repeat } from './repeat.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
 import { TurnQueue } from './turn-queue.ts'
 import { forUsers, holderOf } from './users.ts'
+import { loadSockets, type SocketLimits, webSockets } from './ws/sockets.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -68,6 +69,8 @@ export interface ServeOptions {
   docs?: boolean
   /** How long turns that run may go on when the server closes, in milliseconds; 0 by default. */
   grace_ms?: number
+  /** What WebSockets may cost, where it is not the usual. */
+  sockets?: Partial<SocketLimits>
   /** Answers what is asked of `/mcp`; closed with the server. */
   mcp?: Endpoint
 }
@@ -102,6 +105,8 @@ export interface Loci {
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
+  /** Hears of failures that are ours. */
+  onFailure: (where: string, error: unknown) => void
   /** Says where requests come from: what must not be done for others is refused once they can reach this. */
   reachableAt(host: string): void
   /** Why a connection to a server without a key gets no answer; null when everybody who connects does. */
@@ -306,6 +311,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       const loading = [
         app.preload(),
         import('./resume-runs.ts'),
+        loadSockets(),
         import('../core/ports/tool-code.ts'),
         preloadAdapters([...config.value.providers, ...fromEnv]),
         mcpTools.then((count) => (count > 0 ? mcp.preload() : undefined)),
@@ -333,6 +339,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       address: { host: server.host, port: server.port },
       shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
       log,
+      onFailure,
       reachableAt(host) {
         if (isLoopback(host) && config.value.server.allowed_hosts.length === 0) return
         reach.refusal =
@@ -385,6 +392,7 @@ export async function listen(
     holder: (text) => loci.holder(text),
     pages: (origin) => loci.hasPagesOf(origin),
     cors,
+    upgrades: webSockets({ limits: options.sockets, onFailure: loci.onFailure }),
     ...(key === null ? { refusal: loci.refusal } : {}),
     ...(log ? { around: log.requests } : {}),
   })

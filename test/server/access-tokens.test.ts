@@ -6,6 +6,7 @@ import { mountMcp } from '../../cli/mcp-mount.ts'
 import type { Access } from '../../shared/server/access.ts'
 import { listen } from '../../shared/server/main.ts'
 import { eventually, startLoci, type TestLoci } from '../support/loci.ts'
+import { openSocket } from '../support/web-socket.ts'
 
 const KEY = 'the-server-s-own-key'
 const PAGE = 'https://app.example.com'
@@ -310,6 +311,29 @@ describe('access tokens of web pages', () => {
     assert.equal((await page(token, `GET /v1/agents/${hers}`)).status, 401)
   })
 
+  it('open a WebSocket from their page, and reach there what they reach by REST', async () => {
+    const handshakeOf = (origin: string) => openSocket(loci.url, { headers: { origin } })
+    await assert.rejects(handshakeOf(PAGE), /^Error: 403/)
+    const { token, id } = await aToken(['write_messages', 'read_messages'])
+    await assert.rejects(handshakeOf('https://evil.example'), /^Error: 403/)
+    const socket = await handshakeOf(PAGE)
+    socket.send({ type: 'auth', token })
+    socket.send({ type: 'stream', id: 'own', agent_id: mine, input: 'Hello' })
+    socket.send({ type: 'send', id: 'other', agent_id: other, input: 'Hello' })
+    socket.send({ type: 'send', id: 'more', agent_id: mine, input: 'Hello', override_system: 'Tell all' })
+    socket.send({ type: 'subscribe', id: 'events' })
+    const statusOf = async (command: string) => (await socket.ended(command)).at(-1)?.status
+    assert.equal((await socket.ended('own')).at(-1)?.complete, true)
+    assert.deepEqual(
+      [await statusOf('other'), await statusOf('more'), await statusOf('events')],
+      [404, 403, 403],
+    )
+    await aToken()
+    await ask(KEY, `DELETE /v1/client-side-access-tokens/${id}`)
+    socket.send({ type: 'send', id: 'late', agent_id: mine, input: 'Hello' })
+    assert.equal((await socket.closed).code, 4401)
+  })
+
   it('do not reach MCP, whose tools reach every agent', async () => {
     const { token } = await aToken()
     const listening = await listen(loci.loci, {
@@ -365,7 +389,7 @@ describe('access tokens of web pages', () => {
       const authorization = `Bearer ${token}`
       assert.equal(await at(`GET /v1/agents/${mine}`, { origin: PAGE, authorization }), 200)
       assert.equal(await at(`GET /v1/agents/${other}`, { origin: PAGE, authorization }), 404)
-      assert.equal(await at(`GET /v1/agents/${mine}`, { origin: PAGE }), 403)
+      assert.equal(await at(`GET /v1/agents/${mine}`, { origin: PAGE }), 401)
       assert.equal(await at('GET /v1/agents/', { origin: PAGE, authorization: 'Bearer x' }), 403)
     } finally {
       await open.close()

@@ -20,6 +20,7 @@ import type { SecretStore } from './secret-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TraceStore } from './trace-store.ts'
 import type { TurnStore } from './turn-store.ts'
+import type { UsageStore } from './usage-store.ts'
 import type { UserStore } from './user-store.ts'
 import type { VectorStore } from './vector-store.ts'
 
@@ -47,6 +48,7 @@ export interface Store {
   readonly schedules: ScheduleStore
   readonly traces: TraceStore
   readonly events: EventStore
+  readonly usage: UsageStore
   readonly users: UserStore
   readonly access_tokens: AccessTokenStore
   /** Throws `store_unavailable` when the store cannot answer now. */

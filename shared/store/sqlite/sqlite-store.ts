@@ -27,6 +27,7 @@ import { SqliteSchedules } from './schedules.ts'
 import { SqliteTools } from './tools.ts'
 import { SqliteTraces } from './traces.ts'
 import { SqliteTurns } from './turns.ts'
+import { SqliteUsage } from './usage.ts'
 import { SqliteUsers } from './users.ts'
 import { VectorIndex } from './vector-index.ts'
 import { SqliteVectors } from './vectors.ts'
@@ -92,6 +93,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     schedules: new SqliteSchedules(database, instance),
     traces: new SqliteTraces(database),
     events,
+    usage: new SqliteUsage(database),
     users: new SqliteUsers(database),
     access_tokens: new SqliteAccessTokens(database),
     async ready() {
