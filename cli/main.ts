@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { VERSION } from '../shared/schema/version.ts'
 import type { ExportOptions, ImportOptions } from './commands/agent-files.ts'
 import type { ServerOptions } from './commands/server.ts'
+import { addApplyCommand } from './apply-command.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
 import { dataOption as data, item, section, table, urlOption as url } from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
@@ -113,6 +114,7 @@ function createProgram(): Command {
     .addHelpText('after', () =>
       section('Examples', ['loci import Ada.af', 'loci import Ada.af --name Eve --model loci/demo']),
     )
+  addApplyCommand(program, onlyOne)
   addMcpCommand(program, onlyOne)
   addToolCommands(program, onlyOne)
   addUserCommands(program, onlyOne)
