@@ -26,6 +26,7 @@ import { SqliteSchedules } from './schedules.ts'
 import { SqliteTools } from './tools.ts'
 import { SqliteTraces } from './traces.ts'
 import { SqliteTurns } from './turns.ts'
+import { SqliteUsage } from './usage.ts'
 import { SqliteUsers } from './users.ts'
 import { VectorIndex } from './vector-index.ts'
 import { SqliteVectors } from './vectors.ts'
@@ -93,6 +94,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     schedules: new SqliteSchedules(database, instance),
     traces: new SqliteTraces(database),
     events,
+    usage: new SqliteUsage(database),
     users: new SqliteUsers(database),
     async ready() {
       await database.check()
