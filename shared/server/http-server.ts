@@ -108,13 +108,21 @@ export function createHttpServer(
     if (isWaitingForUs && socket.writableLength === 0) return
     socket.destroy()
   })
-  let open = 0
+  const connected = new Set<Socket>()
+  /** Those of them that speak HTTP, which behind TLS are others. */
+  const speaking = tls ? new Set<Socket>() : connected
+  const remember = (set: Set<Socket>, socket: Socket) => {
+    set.add(socket)
+    socket.once('close', () => set.delete(socket))
+  }
+  if (tls) server.on('secureConnection', (socket: Socket) => remember(speaking, socket))
   server.on('connection', (socket: Socket) => {
-    open++
-    socket.once('close', () => open--)
-    if (open <= limits.connections) return
+    remember(connected, socket)
+    if (connected.size <= limits.connections) return
     server.closeIdleConnections()
-    if (open <= limits.connections) return
+    // Those that were closed just now are still among them.
+    const gone = [...speaking].filter(({ destroyed }) => destroyed).length
+    if (connected.size - gone <= limits.connections) return
     refused.add(socket)
     if (tls) socket.destroy()
     else

@@ -11,6 +11,8 @@ import type { TlsFiles } from './tls.ts'
 
 /** How long answers that are complete may take to be read when the server closes, in milliseconds. */
 const CLOSE_GRACE_MS = 2000
+/** How long connections without an answer under way may take to end then. */
+const IDLE_GRACE_MS = 250
 
 export type Fetch = (request: Request) => Promise<Response>
 
@@ -101,7 +103,7 @@ export async function listenOn(serve: Serve, options: ListenOptions): Promise<Li
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       // A connection whose answer has just ended is idle only a moment later.
       const idle = setInterval(() => server.closeIdleConnections(), 20)
-      const last = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
+      const last = setTimeout(() => server.closeAllConnections(), IDLE_GRACE_MS)
       await closed
       clearInterval(idle)
       clearTimeout(last)

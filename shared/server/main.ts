@@ -27,7 +27,7 @@ import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/laz
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { type Access, OWNER, toolAccess } from './access.ts'
 import { BatchQueue } from './batch-queue.ts'
-import { MAX_BODY } from './body.ts'
+import { MAX_BODY, MAX_IMPORT } from './body.ts'
 import { createApp, failedAnswer, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { withDocs } from './docs.ts'
@@ -544,7 +544,7 @@ function connectionLimits(server: ConfigData['server']): ConnectionLimits {
     stalled_ms: server.stalled_timeout_seconds * 1000,
     keep_alive_ms: server.keep_alive_seconds * 1000,
     // A file, and what a form puts around it.
-    body_bytes: Math.max(MAX_BODY, (server.max_upload_mb + 1) * 1024 * 1024),
+    body_bytes: Math.max(MAX_BODY, MAX_IMPORT, (server.max_upload_mb + 1) * 1024 * 1024),
   }
 }
 
