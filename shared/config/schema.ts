@@ -51,7 +51,7 @@ export const configSchema = z.looseObject({
         .default([]),
       /** PEM files of a certificate and its key; a relative path begins at the data directory. With them the server speaks HTTPS. */
       tls: z
-        .strictObject({ cert: z.string().min(1), key: z.string().min(1) })
+        .looseObject({ cert: z.string().min(1), key: z.string().min(1) })
         .nullable()
         .default(null),
       /** Connections at once. */

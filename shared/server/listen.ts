@@ -1,5 +1,5 @@
 import { getRequestListener } from '@hono/node-server'
-import { Agent, get, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Agent, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { AppError } from '../schema/errors.ts'
@@ -29,6 +29,26 @@ export interface ListenOptions extends GateOptions {
   /** Hears that a renewed certificate is used now (null), or why it is not. */
   onCertificate?: (failure: unknown) => void
   limits?: Partial<ConnectionLimits>
+  /** Takes connections that become something else than HTTP; without it nobody is offered that. */
+  upgrades?: Upgrades
+}
+
+/** What speaks another protocol over a connection that began as a request. */
+export interface Upgrades {
+  /** Whether a request asks for that; every other is answered as if it had offered no upgrade. */
+  isMeant(request: IncomingMessage): boolean
+  /** Begins to take them; `close` resolves when those there are were told to end, those with a turn after `drained`. */
+  serve(server: Server, api: UpgradedApi): { close(drained: Promise<unknown>): Promise<void> }
+}
+
+/** The API as what was upgraded reaches it. */
+export interface UpgradedApi {
+  /** With its gate, as requests reach it. Never rejects. */
+  fetch: Fetch
+  /** The gate alone, before what it is given. */
+  gate: (serve: Serve) => Fetch
+  /** Why who has connected gets no answer; null: they do. */
+  refusal: (socket: Socket) => Promise<string | null> | undefined
 }
 
 export interface Listening {
@@ -54,13 +74,14 @@ export async function listenOn(serve: Serve, options: ListenOptions): Promise<Li
         'start it with --auth, or listen on 127.0.0.1',
     )
   const drain = createDrain()
-  const gated = gate(drain.admit(serve), { ...options, allowed_hosts: [host, ...options.allowed_hosts] })
-  const listener = getRequestListener(options.around ? options.around(gated) : gated, {
-    errorHandler: invalidRequest,
-  })
+  const gateOf = (serve: Serve) =>
+    gate(drain.admit(serve), { ...options, allowed_hosts: [host, ...options.allowed_hosts] })
+  const fetch = options.around ? options.around(gateOf(serve)) : gateOf(serve)
+  const listener = getRequestListener(fetch, { errorHandler: invalidRequest })
   const tls = options.tls ? await import('./tls.ts') : null
   const pair = tls && options.tls ? await tls.readTls(options.tls) : null
   const refusals = new WeakMap<Socket, Promise<string | null>>()
+  const shouldUpgradeCallback = (request: IncomingMessage) => options.upgrades?.isMeant(request) ?? false
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     const asked = refusals.get(request.socket)
     if (!asked) return void listener(request, response)
@@ -70,7 +91,8 @@ export async function listenOn(serve: Serve, options: ListenOptions): Promise<Li
       return listener(request, response)
     })
   }
-  const server = createHttpServer(answer, { limits: { ...USUAL_LIMITS, ...options.limits }, tls: pair })
+  const limits = { ...USUAL_LIMITS, ...options.limits }
+  const server = createHttpServer(answer, { limits, tls: pair, shouldUpgradeCallback })
   drain.watch(server)
   // Behind TLS a request names the socket that speaks it, not the one below.
   server.on(pair ? 'secureConnection' : 'connection', (socket: Socket) => {
@@ -78,6 +100,8 @@ export async function listenOn(serve: Serve, options: ListenOptions): Promise<Li
     if (asked) refusals.set(socket, asked)
   })
   answerGarbage(server)
+  const refusal = (socket: Socket) => refusals.get(socket)
+  const upgraded = options.upgrades?.serve(server, { fetch, gate: gateOf, refusal })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
@@ -99,7 +123,7 @@ export async function listenOn(serve: Serve, options: ListenOptions): Promise<Li
     url: `${pair ? 'https' : 'http'}://${name}:${address.port}`,
     async close(drained, grace_ms = 0) {
       following?.stop()
-      await drain.end(drained, { grace_ms, cut_ms: CLOSE_GRACE_MS })
+      await Promise.all([drain.end(drained, { grace_ms, cut_ms: CLOSE_GRACE_MS }), upgraded?.close(drained)])
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       // A connection whose answer has just ended is idle only a moment later.
       const idle = setInterval(() => server.closeIdleConnections(), 20)

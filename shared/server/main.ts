@@ -44,6 +44,7 @@ import { RepeatedCalls } from './repeated-calls.ts'
 import { TurnQueue } from './turn-queue.ts'
 import type { TlsFiles } from './tls.ts'
 import { forUsers, holderOf } from './users.ts'
+import { loadSockets, type SocketLimits, webSockets } from './ws/sockets.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -75,6 +76,8 @@ export interface ServeOptions {
   tls?: TlsFiles | null
   /** Where they differ from what config.json says. */
   limits?: Partial<ConnectionLimits>
+  /** What WebSockets may cost, where it is not the usual. */
+  sockets?: Partial<SocketLimits>
   /** Answers what is asked of `/mcp`; closed with the server. */
   mcp?: Endpoint
 }
@@ -112,6 +115,8 @@ export interface Loci {
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
+  /** Hears of failures that are ours. */
+  onFailure: (where: string, error: unknown) => void
   /** Says where requests come from: what must not be done for others is refused once they can reach this. */
   reachableAt(host: string): void
   /** Why a connection to a server without a key gets no answer; null when everybody who connects does. */
@@ -316,6 +321,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       const loading = [
         app.preload(),
         import('./resume-runs.ts'),
+        loadSockets(),
         import('../core/ports/tool-code.ts'),
         preloadAdapters([...config.value.providers, ...fromEnv]),
         mcpTools.then((count) => (count > 0 ? mcp.preload() : undefined)),
@@ -345,6 +351,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       limits: connectionLimits(server),
       shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
       log,
+      onFailure,
       reachableAt(host) {
         if (isLoopback(host) && config.value.server.allowed_hosts.length === 0) return
         reach.refusal =
@@ -401,9 +408,10 @@ export async function listen(
       const text =
         failure === null ? 'renewed; new connections use it' : `the old one stays: ${messageOf(failure)}`
       if (log) log.warn('the certificate', text)
-      else if (failure !== null) reportOnStderr('the certificate', failure)
+      else if (failure !== null) loci.onFailure('reading the certificate', failure)
     },
     limits: { ...loci.limits, ...options.limits },
+    upgrades: webSockets({ limits: options.sockets, onFailure: loci.onFailure }),
     ...(key === null ? { refusal: loci.refusal } : {}),
     ...(log ? { around: log.requests } : {}),
   })
