@@ -38,6 +38,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   tags: () => import('./routes/tags.ts'),
   telemetry: () => import('./routes/telemetry.ts'),
   tools: () => import('./routes/tools.ts'),
+  usage: () => import('./routes/usage.ts'),
 }
 
 /** Routes beside `/v1`, by the first part of their path. */

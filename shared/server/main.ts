@@ -27,12 +27,14 @@ import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/laz
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { type Access, OWNER, toolAccess } from './access.ts'
 import { BatchQueue } from './batch-queue.ts'
+import { MAX_BODY, MAX_IMPORT } from './body.ts'
 import { createApp, failedAnswer, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { withDocs } from './docs.ts'
 import { absentEditorModel, createEditorModel } from './editor-model.ts'
 import { createEditors, type Editors } from './editors.ts'
 import { type Serve } from './gate.ts'
+import type { ConnectionLimits } from './http-server.ts'
 import { isLoopback, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
 import { OneAtATime } from './one-at-a-time.ts'
@@ -40,7 +42,9 @@ import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
 import { TurnQueue } from './turn-queue.ts'
+import type { TlsFiles } from './tls.ts'
 import { forUsers, holderOf } from './users.ts'
+import { loadSockets, type SocketLimits, webSockets } from './ws/sockets.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -68,6 +72,12 @@ export interface ServeOptions {
   docs?: boolean
   /** How long turns that run may go on when the server closes, in milliseconds; 0 by default. */
   grace_ms?: number
+  /** Speak HTTPS with these files, whose renewal is noticed; by default what config.json says, null for HTTP. */
+  tls?: TlsFiles | null
+  /** Where they differ from what config.json says. */
+  limits?: Partial<ConnectionLimits>
+  /** What WebSockets may cost, where it is not the usual. */
+  sockets?: Partial<SocketLimits>
   /** Answers what is asked of `/mcp`; closed with the server. */
   mcp?: Endpoint
 }
@@ -97,9 +107,16 @@ export interface Loci {
   config: { path: string; unknown_keys: readonly string[] }
   /** Where config.json says that `loci server` listens. */
   address: { host: string; port: number }
+  /** The certificate that config.json names, as absolute paths; null: none. */
+  tls: TlsFiles | null
+  /** Web page origins that config.json names; null: none. */
+  cors: readonly string[] | null
+  limits: ConnectionLimits
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
+  /** Hears of failures that are ours. */
+  onFailure: (where: string, error: unknown) => void
   /** Says where requests come from: what must not be done for others is refused once they can reach this. */
   reachableAt(host: string): void
   /** Why a connection to a server without a key gets no answer; null when everybody who connects does. */
@@ -304,6 +321,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       const loading = [
         app.preload(),
         import('./resume-runs.ts'),
+        loadSockets(),
         import('../core/ports/tool-code.ts'),
         preloadAdapters([...config.value.providers, ...fromEnv]),
         mcpTools.then((count) => (count > 0 ? mcp.preload() : undefined)),
@@ -328,8 +346,12 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       allowed_hosts: config.value.server.allowed_hosts,
       config: { path: config.path, unknown_keys: unknownKeys(config.stored) },
       address: { host: server.host, port: server.port },
+      tls: server.tls && { cert: resolve(data, server.tls.cert), key: resolve(data, server.tls.key) },
+      cors: server.cors_origins.length > 0 ? server.cors_origins : null,
+      limits: connectionLimits(server),
       shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
       log,
+      onFailure,
       reachableAt(host) {
         if (isLoopback(host) && config.value.server.allowed_hosts.length === 0) return
         reach.refusal =
@@ -370,7 +392,7 @@ export async function listen(
   options: ServeOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
   const { allowed_hosts, log } = loci
-  const { host, port, key = null, cors = null, grace_ms = 0 } = options
+  const { host, port, key = null, cors = loci.cors, tls = loci.tls, grace_ms = 0 } = options
   loci.reachableAt(host)
   const api: Serve = (request, access) => loci.fetch(request, access)
   const routed = loci.forUsers(options.mcp ? withMcp(options.mcp, api) : api)
@@ -381,6 +403,15 @@ export async function listen(
     key,
     holder: (text) => loci.holder(text),
     cors,
+    tls,
+    onCertificate: (failure) => {
+      const text =
+        failure === null ? 'renewed; new connections use it' : `the old one stays: ${messageOf(failure)}`
+      if (log) log.warn('the certificate', text)
+      else if (failure !== null) loci.onFailure('reading the certificate', failure)
+    },
+    limits: { ...loci.limits, ...options.limits },
+    upgrades: webSockets({ limits: options.sockets, onFailure: loci.onFailure }),
     ...(key === null ? { refusal: loci.refusal } : {}),
     ...(log ? { around: log.requests } : {}),
   })
@@ -388,8 +419,7 @@ export async function listen(
     url: listening.url,
     async close() {
       loci.endStreams()
-      await options.mcp?.close()
-      await listening.close(loci.drain(grace_ms))
+      await listening.close(Promise.all([options.mcp?.close(), loci.drain(grace_ms)]), grace_ms)
     },
   }
 }
@@ -511,6 +541,18 @@ function withEditor(named: ReturnType<typeof providersNow>, editors: Editors) {
     const editor = editors.provider()
     if (!(list instanceof Promise) && !(editor instanceof Promise)) return join(list, editor)
     return Promise.all([list, editor]).then(([list, editor]) => join(list, editor))
+  }
+}
+
+function connectionLimits(server: ConfigData['server']): ConnectionLimits {
+  return {
+    connections: server.max_connections,
+    headers_ms: server.headers_timeout_seconds * 1000,
+    request_ms: server.request_timeout_seconds * 1000,
+    stalled_ms: server.stalled_timeout_seconds * 1000,
+    keep_alive_ms: server.keep_alive_seconds * 1000,
+    // A file, and what a form puts around it.
+    body_bytes: Math.max(MAX_BODY, MAX_IMPORT, (server.max_upload_mb + 1) * 1024 * 1024),
   }
 }
 

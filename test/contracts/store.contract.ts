@@ -23,6 +23,7 @@ import { describeSchedules } from './store/schedules.ts'
 import { describeSecrets } from './store/secrets.ts'
 import { describeOwnTools } from './store/own-tools.ts'
 import { describeTurns } from './store/turns.ts'
+import { describeUsage } from './store/usage.ts'
 import { describeUsers } from './store/users.ts'
 import { describeVectors } from './store/vectors.ts'
 
@@ -76,6 +77,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeArchives(subject)
     describePassages(subject)
     describeFiles(subject)
+    describeUsage(subject)
     describeUsers(subject)
     describeVectors(subject)
     describeFileVectors(subject)

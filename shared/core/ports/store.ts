@@ -19,6 +19,7 @@ import type { SecretStore } from './secret-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TraceStore } from './trace-store.ts'
 import type { TurnStore } from './turn-store.ts'
+import type { UsageStore } from './usage-store.ts'
 import type { UserStore } from './user-store.ts'
 import type { VectorStore } from './vector-store.ts'
 
@@ -46,8 +47,9 @@ export interface Store {
   readonly schedules: ScheduleStore
   readonly traces: TraceStore
   readonly events: EventStore
+  readonly usage: UsageStore
   readonly users: UserStore
-  /** Throws `store_unavailable` when the store cannot answer now. */
+  /** Throws `store_unavailable` when the store cannot answer, or cannot be written, now; within some seconds. */
   ready(): Promise<void>
   /** Releases locks and files. Turns still open are failed by the next instance that looks. */
   close(): Promise<void>

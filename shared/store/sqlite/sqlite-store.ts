@@ -26,9 +26,11 @@ import { SqliteSchedules } from './schedules.ts'
 import { SqliteTools } from './tools.ts'
 import { SqliteTraces } from './traces.ts'
 import { SqliteTurns } from './turns.ts'
+import { SqliteUsage } from './usage.ts'
 import { SqliteUsers } from './users.ts'
 import { VectorIndex } from './vector-index.ts'
 import { SqliteVectors } from './vectors.ts'
+import { WriteProbe } from './write-probe.ts'
 
 /** How long the heartbeat of a process that still holds its lock may stand still. */
 const STALE_AFTER_MS = 30_000
@@ -64,6 +66,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const messages = new SqliteMessages(database, () => indexMessages(database), vectorIndex)
   const events = new SqliteEvents(database)
   const upkeep = new IndexUpkeep(database)
+  const writes = new WriteProbe(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
@@ -91,12 +94,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     schedules: new SqliteSchedules(database, instance),
     traces: new SqliteTraces(database),
     events,
+    usage: new SqliteUsage(database),
     users: new SqliteUsers(database),
     async ready() {
       await database.check()
       instance.check()
       upkeep.check()
       if (pruningFailed !== null) throw pruningFailed
+      await writes.check()
     },
     async close() {
       if (database.closed) return

@@ -557,6 +557,26 @@ CREATE INDEX steps_by_creation ON steps (organization_id, created_at, id);
 CREATE INDEX steps_by_run ON steps (organization_id, run_id, created_at, id);
 CREATE INDEX steps_by_agent ON steps (organization_id, agent_id, created_at, id);
 
+CREATE TABLE usage_hours (
+  organization_id TEXT NOT NULL,
+  hour INTEGER NOT NULL,
+  user_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  runs INTEGER NOT NULL,
+  steps INTEGER NOT NULL,
+  failed_steps INTEGER NOT NULL,
+  uncosted_steps INTEGER NOT NULL,
+  prompt_tokens INTEGER NOT NULL,
+  completion_tokens INTEGER NOT NULL,
+  total_tokens INTEGER NOT NULL,
+  cached_input_tokens INTEGER NOT NULL,
+  cache_write_tokens INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL,
+  cost_usd REAL,
+  PRIMARY KEY (organization_id, hour, user_id, agent_id, model)
+) WITHOUT ROWID;
+
 CREATE TABLE traces (
   step_id TEXT PRIMARY KEY,
   organization_id TEXT NOT NULL,
