@@ -79,7 +79,7 @@ function isOpen(request: Request): boolean {
 }
 
 /** What the clients read of an answer. */
-const EXPOSED = 'etag, x-request-id, x-should-retry, retry-after, mcp-session-id'
+const EXPOSED = 'etag, age, x-loci-cache, x-request-id, x-should-retry, retry-after, mcp-session-id'
 
 function preflight(request: Request, origin: string): Response {
   const { headers } = request

@@ -26,6 +26,7 @@ import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { type Access, OWNER, toolAccess } from './access.ts'
+import { AnswerCache } from './answer-cache.ts'
 import { BatchQueue } from './batch-queue.ts'
 import { MAX_BODY, MAX_IMPORT } from './body.ts'
 import { createApp, failedAnswer, pathOf } from './app.ts'
@@ -275,6 +276,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         models_of: (provider) => createModels({ providers: [provider], discover_local: false }),
       }),
       calls: new RepeatedCalls(),
+      answers: new AnswerCache(),
       queue: new TurnQueue(),
       batches,
       names: new OneAtATime(),
