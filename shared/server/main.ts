@@ -33,8 +33,10 @@ import { withDocs } from './docs.ts'
 import { absentEditorModel, createEditorModel } from './editor-model.ts'
 import { createEditors, type Editors } from './editors.ts'
 import { type Serve } from './gate.ts'
-import { isLoopback, listenOn } from './listen.ts'
+import { type Fetch, isLoopback, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
+import { type Observability, openObservability } from './observability.ts'
+import { observe } from './observe.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
@@ -100,6 +102,8 @@ export interface Loci {
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
+  /** The same answers, with what log, metrics and traces want of them. */
+  seen: (fetch: Fetch) => Fetch
   /** Says where requests come from: what must not be done for others is refused once they can reach this. */
   reachableAt(host: string): void
   /** Why a connection to a server without a key gets no answer; null when everybody who connects does. */
@@ -146,22 +150,25 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const log = options.log_level === undefined ? null : openLog(parseLogLevel(options.log_level))
   const onFailure = options.onFailure ?? (log ? log.failure : reportOnStderr)
   const stale_after_ms = Number(env['LOCI_STALE_AFTER_MS'] ?? 0)
+  let observability: Observability | null = null
   const store = await openSqliteStore({
     directory: data,
     version: VERSION,
     allow_network_fs: env['LOCI_ALLOW_NETWORK_FS'] === '1',
     encryption_key: env['LOCI_ENCRYPTION_KEY'] || null,
     ...(stale_after_ms > 0 ? { stale_after_ms } : {}),
+    onWrite: (timing) => observability?.metrics?.written(timing),
   })
   try {
     const config = await openConfig(data, {
       env,
       onBroken: (error) => onFailure('reading config.json', error),
     })
+    const seen = (observability = await openObservability({ metrics: config.value.server.metrics, log }))
     const fromEnv = providersFromEnv(env)
     const providers = providersNow(config, fromEnv)
     const editors = createEditors(data)
-    const models = createModels({
+    const catalog = createModels({
       providers: withEditor(providers, editors),
       create_model: (provider, model) =>
         provider.headers?.[WINDOW_HEADER] === undefined
@@ -199,25 +206,25 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       api: ({ actor }, request) => app.fetch(request, toolAccess(actor)),
       debugRefused: () => (reach.refusal === null ? null : DEBUG_REFUSED),
     })
+    const tools = createToolRunner({
+      web: {
+        allow_private,
+        exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
+      },
+      custom,
+      mcp: async ({ actor, tool, ...call }, options) => {
+        const { runMcpTool } = await import('../core/tools/mcp-servers.ts')
+        const given = { arguments: call.arguments, secrets: () => call.secrets() }
+        return runMcpTool({ store, mcp }, actor, tool, given, options)
+      },
+    })
     const deps: CoreDeps = {
       store,
-      models,
+      ...observe({ models: catalog, tools }, seen.observers),
       embeddings: createEmbeddings({
         providers,
         default_handle: config.value.defaults.embedding ?? env['LETTA_DEFAULT_EMBEDDING_HANDLE'] ?? null,
         discover_local: options.discover_local ?? config.value.discover_local,
-      }),
-      tools: createToolRunner({
-        web: {
-          allow_private,
-          exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
-        },
-        custom,
-        mcp: async ({ actor, tool, ...call }, options) => {
-          const { runMcpTool } = await import('../core/tools/mcp-servers.ts')
-          const given = { arguments: call.arguments, secrets: () => call.secrets() }
-          return runMcpTool({ store, mcp }, actor, tool, given, options)
-        },
       }),
       custom,
       mcp,
@@ -254,12 +261,13 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         config,
         taken: fromEnv.map(({ name }) => name),
         usual_url: (type) => PRESETS.find(({ provider_type }) => provider_type === type)?.base_url ?? '',
-        models,
+        models: catalog,
         models_of: (provider) => createModels({ providers: [provider], discover_local: false }),
       }),
       calls: new RepeatedCalls(),
       queue: new TurnQueue(),
       batches,
+      metrics: seen.metrics,
       names: new OneAtATime(),
       uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
       onFailure,
@@ -269,6 +277,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       closing: closing.signal,
     }
     const app = createApp(context)
+    seen.metrics?.queues(async () => ({ messages: context.queue.waiting, ...(await store.backlog()) }))
     const unlessClosing = (error: unknown) => {
       if (!closing.signal.aborted) onFailure('looking after runs', error)
     }
@@ -328,6 +337,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       allowed_hosts: config.value.server.allowed_hosts,
       config: { path: config.path, unknown_keys: unknownKeys(config.stored) },
       address: { host: server.host, port: server.port },
+      seen: seen.requests,
       shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
       log,
       reachableAt(host) {
@@ -351,11 +361,13 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         await batches.ended()
         await Promise.allSettled(tasks)
         await Promise.all([follower.close(), mcp.close(), custom.close()])
+        await seen.close()
         await store.close()
         log?.close()
       },
     }
   } catch (error) {
+    await observability?.close()
     await store.close()
     throw error
   }
@@ -369,7 +381,7 @@ export async function listen(
   loci: Loci,
   options: ServeOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const { allowed_hosts, log } = loci
+  const { allowed_hosts } = loci
   const { host, port, key = null, cors = null, grace_ms = 0 } = options
   loci.reachableAt(host)
   const api: Serve = (request, access) => loci.fetch(request, access)
@@ -382,7 +394,7 @@ export async function listen(
     holder: (text) => loci.holder(text),
     cors,
     ...(key === null ? { refusal: loci.refusal } : {}),
-    ...(log ? { around: log.requests } : {}),
+    around: loci.seen,
   })
   return {
     url: listening.url,
