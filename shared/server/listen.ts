@@ -1,5 +1,5 @@
 import { getRequestListener } from '@hono/node-server'
-import { Agent, createServer, get, type ServerResponse } from 'node:http'
+import { Agent, createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { AppError } from '../schema/errors.ts'
 import { gate, type GateOptions, type Serve } from './gate.ts'
@@ -18,6 +18,26 @@ export interface ListenOptions extends GateOptions {
   refusal?: (socket: Socket) => Promise<string | null> | null
   /** What sees every request before anything else, and its answer last. */
   around?: (fetch: Fetch) => Fetch
+  /** Takes connections that become something else than HTTP; without it nobody is offered that. */
+  upgrades?: Upgrades
+}
+
+/** What speaks another protocol over a connection that began as a request. */
+export interface Upgrades {
+  /** Whether a request asks for that; every other is answered as if it had offered no upgrade. */
+  isMeant(request: IncomingMessage): boolean
+  /** Begins to take them; `close` resolves when those there are were told to end, those with a turn after `drained`. */
+  serve(server: Server, api: UpgradedApi): { close(drained: Promise<unknown>): Promise<void> }
+}
+
+/** The API as what was upgraded reaches it. */
+export interface UpgradedApi {
+  /** With its gate, as requests reach it. Never rejects. */
+  fetch: Fetch
+  /** The gate alone, before what it is given. */
+  gate: (serve: Serve) => Fetch
+  /** Why who has connected gets no answer; null: they do. */
+  refusal: (socket: Socket) => Promise<string | null> | undefined
 }
 
 export interface Listening {
@@ -42,13 +62,14 @@ export async function listenOn(serve: Serve, options: ListenOptions): Promise<Li
       `not listening on ${host} without a key: whoever reaches it could use every agent and model here; ` +
         'start it with --auth, or listen on 127.0.0.1',
     )
-  const gated = gate(serve, { ...options, allowed_hosts: [host, ...options.allowed_hosts] })
-  const listener = getRequestListener(options.around ? options.around(gated) : gated, {
-    errorHandler: invalidRequest,
-  })
+  const gateOf = (serve: Serve) =>
+    gate(serve, { ...options, allowed_hosts: [host, ...options.allowed_hosts] })
+  const fetch = options.around ? options.around(gateOf(serve)) : gateOf(serve)
+  const listener = getRequestListener(fetch, { errorHandler: invalidRequest })
   // A request without a Host reaches the listener, which has words for it.
   const refusals = new WeakMap<Socket, Promise<string | null>>()
-  const server = createServer({ requireHostHeader: false }, (request, response) => {
+  const shouldUpgradeCallback = (request: IncomingMessage) => options.upgrades?.isMeant(request) ?? false
+  const server = createServer({ requireHostHeader: false, shouldUpgradeCallback }, (request, response) => {
     const asked = refusals.get(request.socket)
     if (!asked) return void listener(request, response)
     void asked.then((why) => {
@@ -62,6 +83,8 @@ export async function listenOn(serve: Serve, options: ListenOptions): Promise<Li
     if (asked) refusals.set(socket, asked)
   })
   answerGarbage(server)
+  const refusal = (socket: Socket) => refusals.get(socket)
+  const upgraded = options.upgrades?.serve(server, { fetch, gate: gateOf, refusal })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
@@ -85,6 +108,7 @@ export async function listenOn(serve: Serve, options: ListenOptions): Promise<Li
         last = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
       }
       drained.then(cut, cut)
+      await upgraded?.close(drained)
       await closed
       clearInterval(idle)
       await drained.catch(() => undefined)

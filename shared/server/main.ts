@@ -33,7 +33,7 @@ import { withDocs } from './docs.ts'
 import { absentEditorModel, createEditorModel } from './editor-model.ts'
 import { createEditors, type Editors } from './editors.ts'
 import { type Serve } from './gate.ts'
-import { type Fetch, isLoopback, listenOn } from './listen.ts'
+import { isLoopback, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
 import { type Observability, openObservability } from './observability.ts'
 import { observe } from './observe.ts'
@@ -43,6 +43,7 @@ import { repeat } from './repeat.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
 import { TurnQueue } from './turn-queue.ts'
 import { forUsers, holderOf } from './users.ts'
+import { loadSockets, type SocketLimits, webSockets } from './ws/sockets.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -70,6 +71,8 @@ export interface ServeOptions {
   docs?: boolean
   /** How long turns that run may go on when the server closes, in milliseconds; 0 by default. */
   grace_ms?: number
+  /** What WebSockets may cost, where it is not the usual. */
+  sockets?: Partial<SocketLimits>
   /** Answers what is asked of `/mcp`; closed with the server. */
   mcp?: Endpoint
 }
@@ -102,8 +105,10 @@ export interface Loci {
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
-  /** The same answers, with what log, metrics and traces want of them. */
-  seen: (fetch: Fetch) => Fetch
+  /** What log, metrics and traces want of what a server does. */
+  seen: Pick<Observability, 'requests' | 'socket'>
+  /** Hears of failures that are ours. */
+  onFailure: (where: string, error: unknown) => void
   /** Says where requests come from: what must not be done for others is refused once they can reach this. */
   reachableAt(host: string): void
   /** Why a connection to a server without a key gets no answer; null when everybody who connects does. */
@@ -313,6 +318,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       const loading = [
         app.preload(),
         import('./resume-runs.ts'),
+        loadSockets(),
         import('../core/ports/tool-code.ts'),
         preloadAdapters([...config.value.providers, ...fromEnv]),
         mcpTools.then((count) => (count > 0 ? mcp.preload() : undefined)),
@@ -337,9 +343,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       allowed_hosts: config.value.server.allowed_hosts,
       config: { path: config.path, unknown_keys: unknownKeys(config.stored) },
       address: { host: server.host, port: server.port },
-      seen: seen.requests,
+      seen,
       shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
       log,
+      onFailure,
       reachableAt(host) {
         if (isLoopback(host) && config.value.server.allowed_hosts.length === 0) return
         reach.refusal =
@@ -381,7 +388,7 @@ export async function listen(
   loci: Loci,
   options: ServeOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const { allowed_hosts } = loci
+  const { allowed_hosts, seen } = loci
   const { host, port, key = null, cors = null, grace_ms = 0 } = options
   loci.reachableAt(host)
   const api: Serve = (request, access) => loci.fetch(request, access)
@@ -393,8 +400,9 @@ export async function listen(
     key,
     holder: (text) => loci.holder(text),
     cors,
+    upgrades: webSockets({ limits: options.sockets, onFailure: loci.onFailure, onCount: seen.socket }),
     ...(key === null ? { refusal: loci.refusal } : {}),
-    around: loci.seen,
+    around: seen.requests,
   })
   return {
     url: listening.url,

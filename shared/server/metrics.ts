@@ -13,8 +13,8 @@ export interface Metrics {
   written(timing: { commit_ms: number; flush_ms: number }): void
   /** How much waits, by queue, asked for when Prometheus asks. */
   queues(read: () => Promise<Record<string, number>>): void
-  /** A number of this process that is read when Prometheus asks. */
-  gauge(name: string, help: string, read: () => number): void
+  /** A WebSocket opened or closed. */
+  socket(change: 1 | -1): void
   text(): Promise<{ text: string; content_type: string }>
   close(): void
 }
@@ -45,6 +45,7 @@ export async function openMetrics(): Promise<Metrics> {
   const http = counter('http_requests_total', 'Answered requests', ['method', 'route', 'status'])
   const httpTime = histogram('http_request_duration', 'Time until an answer begins', ['method', 'route'])
   const running = new Gauge({ name: 'loci_turns_running', help: 'Turns under way', registers })
+  const sockets = new Gauge({ name: 'loci_websockets_open', help: 'Open WebSockets', registers })
   const turns = counter('turns_total', 'Turns that have ended', ['status'])
   const turnTime = histogram('turn_duration', 'Time of whole turns', ['status'])
   const steps = counter('steps_total', 'Answered model calls of turns that have ended')
@@ -116,16 +117,7 @@ export async function openMetrics(): Promise<Metrics> {
       commit.observe(commit_ms / 1000)
       flush.observe(flush_ms / 1000)
     },
-    gauge(name, help, read) {
-      new Gauge({
-        name: `loci_${name}`,
-        help,
-        registers,
-        collect() {
-          this.set(read())
-        },
-      })
-    },
+    socket: (change) => sockets.inc(change),
     queues(read) {
       new Gauge({
         name: 'loci_queue_depth',

@@ -9,6 +9,8 @@ export interface Observability {
   observers: readonly Observer[]
   /** The same answers, seen by all of them. */
   requests: (fetch: Fetch) => Fetch
+  /** A WebSocket opened or closed. */
+  socket: (change: 1 | -1) => void
   /** Sends what is still to be sent, within a time limit. */
   close(): Promise<void>
 }
@@ -27,6 +29,7 @@ export async function openObservability(options: {
     metrics,
     observers,
     requests: (fetch) => around.reduce((inner, seen) => seen(inner), fetch),
+    socket: (change) => metrics?.socket(change),
     close() {
       metrics?.close()
       return Promise.resolve()

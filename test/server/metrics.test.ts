@@ -112,7 +112,13 @@ describe('GET /metrics', () => {
     await ask(KEY, 'GET', '/v1/agents/agent-00000000-0000-4000-8000-000000000009')
     await ask(KEY, 'GET', '/no/such/path?secret=1')
     await ask(KEY, 'GET', '/v1/none-of-this')
+    const socket = new WebSocket(`${loci.url.replace('http', 'ws')}/v1/ws`)
+    await new Promise((resolve, reject) => {
+      socket.addEventListener('open', resolve)
+      socket.addEventListener('error', () => reject(new Error('the WebSocket did not open')))
+    })
     const { text } = await ask(KEY, 'GET', '/metrics')
+    socket.close()
     const samples = samplesOf(text)
     const of = (name: string) => samples.get(name)
     const route = '/v1/agents/:agent_id'
@@ -121,6 +127,7 @@ describe('GET /metrics', () => {
     assert.equal(of('loci_http_requests_total{method="GET",route="none",status="404"}'), 2)
     assert.equal(of(`loci_http_request_duration_seconds_count{method="POST",route="${route}/messages"}`), 2)
     assert.equal(of('loci_turns_running'), 0)
+    assert.equal(of('loci_websockets_open'), 1)
     assert.equal(of('loci_turns_total{status="completed"}'), 1)
     assert.equal(of('loci_turns_total{status="failed"}'), 1)
     assert.equal(of('loci_steps_total'), 3)
