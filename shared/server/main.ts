@@ -169,7 +169,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       env,
       onBroken: (error) => onFailure('reading config.json', error),
     })
-    const seen = (observability = await openObservability({ metrics: config.value.server.metrics, log }))
+    const seen = (observability = await openObservability({ metrics: config.value.server.metrics, env, log }))
     const fromEnv = providersFromEnv(env)
     const providers = providersNow(config, fromEnv)
     const editors = createEditors(data)

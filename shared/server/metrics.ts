@@ -119,15 +119,16 @@ export async function openMetrics(): Promise<Metrics> {
     },
     socket: (change) => sockets.inc(change),
     queues(read) {
-      new Gauge({
+      const gauge = new Gauge({
         name: 'loci_queue_depth',
         help: 'What waits to be done, of all processes on the data; messages: in this process',
         labelNames: ['queue'],
-        registers,
+        registers: [],
         async collect() {
           for (const [queue, n] of Object.entries(await read())) this.set({ queue }, n)
         },
       })
+      registry.registerMetric(gauge)
     },
     text: async () => ({ text: await registry.metrics(), content_type: registry.contentType }),
     close: () => registry.clear(),

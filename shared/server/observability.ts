@@ -3,6 +3,8 @@ import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Observer } from './observe.ts'
 
+type Environment = Record<string, string | undefined>
+
 /** Those who look at what this process does: none of them is loaded unless it is asked for. */
 export interface Observability {
   metrics: Metrics | null
@@ -19,20 +21,32 @@ export interface Observability {
 export async function openObservability(options: {
   /** Count for `/metrics`. */
   metrics: boolean
+  env: Environment
   log: Log | null
 }): Promise<Observability> {
-  const { log } = options
+  const { env, log } = options
   const metrics = options.metrics ? await (await import('./metrics.ts')).openMetrics() : null
-  const observers = [metrics?.observer].filter((observer) => observer !== undefined)
-  const around = [log?.requests, metrics?.requests].filter((seen) => seen !== undefined)
+  const tracing = wantsTraces(env)
+    ? await (await import('./tracing.ts')).openTracing(env, (reason) => log?.warn('traces', reason))
+    : null
+  const all = [log, metrics, tracing].filter((seen) => seen !== null)
+  const observers = [metrics, tracing].flatMap((seen) => seen?.observer ?? [])
   return {
     metrics,
     observers,
-    requests: (fetch) => around.reduce((inner, seen) => seen(inner), fetch),
+    requests: (fetch) => all.reduce((inner, { requests }) => requests(inner), fetch),
     socket: (change) => metrics?.socket(change),
-    close() {
+    async close() {
+      await tracing?.close()
       metrics?.close()
-      return Promise.resolve()
     },
   }
+}
+
+/** Whether the environment asks for traces: it names a collector, and switches nothing off. */
+function wantsTraces(env: Environment): boolean {
+  if (env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true') return false
+  const exporter = env['OTEL_TRACES_EXPORTER']?.trim()
+  if (exporter && exporter !== 'otlp') return false
+  return Boolean(env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] || env['OTEL_EXPORTER_OTLP_ENDPOINT'])
 }

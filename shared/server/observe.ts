@@ -1,5 +1,12 @@
 import { isAppError } from '../schema/errors.ts'
-import type { ModelEvent, ModelRequest, Models, ModelUsage, ResolvedModel } from '../core/ports/models.ts'
+import type {
+  LanguageModel,
+  ModelEvent,
+  ModelRequest,
+  Models,
+  ModelUsage,
+  ResolvedModel,
+} from '../core/ports/models.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
 import type { ObservedTurn, TurnObserver, TurnOutcome } from '../core/ports/observer.ts'
 import type { ToolCallInput, ToolOutcome, ToolRunner } from '../core/ports/tools.ts'
@@ -121,7 +128,8 @@ function observeTools(tools: ToolRunner, observers: readonly Observer[]): ToolRu
 
 function observedModel(model: ResolvedModel, observers: readonly Observer[]): ResolvedModel {
   const { language_model } = model
-  const { preview } = language_model
+  const preview: LanguageModel['preview'] = (request, options) =>
+    language_model.preview?.(request, options) ?? Promise.resolve({})
   return {
     ...model,
     language_model: {
@@ -131,7 +139,7 @@ function observedModel(model: ResolvedModel, observers: readonly Observer[]): Re
             language_model.generate(request, options),
           ),
       }),
-      ...(preview ? { preview: (request, options) => preview.call(language_model, request, options) } : {}),
+      ...(language_model.preview ? { preview } : {}),
     },
   }
 }
