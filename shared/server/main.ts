@@ -27,12 +27,14 @@ import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/laz
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { type Access, OWNER, toolAccess } from './access.ts'
 import { BatchQueue } from './batch-queue.ts'
+import { MAX_BODY, MAX_IMPORT } from './body.ts'
 import { createApp, failedAnswer, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { withDocs } from './docs.ts'
 import { absentEditorModel, createEditorModel } from './editor-model.ts'
 import { createEditors, type Editors } from './editors.ts'
 import { type Serve } from './gate.ts'
+import type { ConnectionLimits } from './http-server.ts'
 import { isLoopback, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
 import { type Observability, openObservability } from './observability.ts'
@@ -42,6 +44,7 @@ import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
 import { TurnQueue } from './turn-queue.ts'
+import type { TlsFiles } from './tls.ts'
 import { forUsers, holderOf } from './users.ts'
 import { loadSockets, type SocketLimits, webSockets } from './ws/sockets.ts'
 
@@ -71,6 +74,10 @@ export interface ServeOptions {
   docs?: boolean
   /** How long turns that run may go on when the server closes, in milliseconds; 0 by default. */
   grace_ms?: number
+  /** Speak HTTPS with these files, whose renewal is noticed; by default what config.json says, null for HTTP. */
+  tls?: TlsFiles | null
+  /** Where they differ from what config.json says. */
+  limits?: Partial<ConnectionLimits>
   /** What WebSockets may cost, where it is not the usual. */
   sockets?: Partial<SocketLimits>
   /** Answers what is asked of `/mcp`; closed with the server. */
@@ -102,6 +109,11 @@ export interface Loci {
   config: { path: string; unknown_keys: readonly string[] }
   /** Where config.json says that `loci server` listens. */
   address: { host: string; port: number }
+  /** The certificate that config.json names, as absolute paths; null: none. */
+  tls: TlsFiles | null
+  /** Web page origins that config.json names; null: none. */
+  cors: readonly string[] | null
+  limits: ConnectionLimits
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
@@ -344,6 +356,9 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       config: { path: config.path, unknown_keys: unknownKeys(config.stored) },
       address: { host: server.host, port: server.port },
       seen,
+      tls: server.tls && { cert: resolve(data, server.tls.cert), key: resolve(data, server.tls.key) },
+      cors: server.cors_origins.length > 0 ? server.cors_origins : null,
+      limits: connectionLimits(server),
       shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
       log,
       onFailure,
@@ -388,8 +403,8 @@ export async function listen(
   loci: Loci,
   options: ServeOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const { allowed_hosts, seen } = loci
-  const { host, port, key = null, cors = null, grace_ms = 0 } = options
+  const { allowed_hosts, log, seen } = loci
+  const { host, port, key = null, cors = loci.cors, tls = loci.tls, grace_ms = 0 } = options
   loci.reachableAt(host)
   const api: Serve = (request, access) => loci.fetch(request, access)
   const routed = loci.forUsers(options.mcp ? withMcp(options.mcp, api) : api)
@@ -400,6 +415,14 @@ export async function listen(
     key,
     holder: (text) => loci.holder(text),
     cors,
+    tls,
+    onCertificate: (failure) => {
+      const text =
+        failure === null ? 'renewed; new connections use it' : `the old one stays: ${messageOf(failure)}`
+      if (log) log.warn('the certificate', text)
+      else if (failure !== null) loci.onFailure('reading the certificate', failure)
+    },
+    limits: { ...loci.limits, ...options.limits },
     upgrades: webSockets({ limits: options.sockets, onFailure: loci.onFailure, onCount: seen.socket }),
     ...(key === null ? { refusal: loci.refusal } : {}),
     around: seen.requests,
@@ -408,8 +431,7 @@ export async function listen(
     url: listening.url,
     async close() {
       loci.endStreams()
-      await options.mcp?.close()
-      await listening.close(loci.drain(grace_ms))
+      await listening.close(Promise.all([options.mcp?.close(), loci.drain(grace_ms)]), grace_ms)
     },
   }
 }
@@ -531,6 +553,18 @@ function withEditor(named: ReturnType<typeof providersNow>, editors: Editors) {
     const editor = editors.provider()
     if (!(list instanceof Promise) && !(editor instanceof Promise)) return join(list, editor)
     return Promise.all([list, editor]).then(([list, editor]) => join(list, editor))
+  }
+}
+
+function connectionLimits(server: ConfigData['server']): ConnectionLimits {
+  return {
+    connections: server.max_connections,
+    headers_ms: server.headers_timeout_seconds * 1000,
+    request_ms: server.request_timeout_seconds * 1000,
+    stalled_ms: server.stalled_timeout_seconds * 1000,
+    keep_alive_ms: server.keep_alive_seconds * 1000,
+    // A file, and what a form puts around it.
+    body_bytes: Math.max(MAX_BODY, MAX_IMPORT, (server.max_upload_mb + 1) * 1024 * 1024),
   }
 }
 

@@ -60,7 +60,7 @@ export interface Store {
   readonly users: UserStore
   /** What waits to be done, of every organisation. */
   backlog(): Promise<Backlog>
-  /** Throws `store_unavailable` when the store cannot answer now. */
+  /** Throws `store_unavailable` when the store cannot answer, or cannot be written, now; within some seconds. */
   ready(): Promise<void>
   /** Releases locks and files. Turns still open are failed by the next instance that looks. */
   close(): Promise<void>

@@ -31,6 +31,7 @@ import { SqliteUsage } from './usage.ts'
 import { SqliteUsers } from './users.ts'
 import { VectorIndex } from './vector-index.ts'
 import { SqliteVectors } from './vectors.ts'
+import { WriteProbe } from './write-probe.ts'
 
 /** How long the heartbeat of a process that still holds its lock may stand still. */
 const STALE_AFTER_MS = 30_000
@@ -69,6 +70,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const messages = new SqliteMessages(database, () => indexMessages(database), vectorIndex)
   const events = new SqliteEvents(database)
   const upkeep = new IndexUpkeep(database)
+  const writes = new WriteProbe(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
@@ -104,6 +106,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       instance.check()
       upkeep.check()
       if (pruningFailed !== null) throw pruningFailed
+      await writes.check()
     },
     async close() {
       if (database.closed) return
