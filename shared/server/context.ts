@@ -3,6 +3,7 @@ import type { Actor } from '../core/ports/actor.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
 import type { AnswerCache } from './answer-cache.ts'
 import type { Download } from './images.ts'
+import type { Metrics } from './metrics.ts'
 import type { OneAtATime } from './one-at-a-time.ts'
 import type { BatchQueue } from './batch-queue.ts'
 import type { RepeatedCalls } from './repeated-calls.ts'
@@ -30,6 +31,8 @@ export interface ServerContext {
   queue: TurnQueue
   /** What does the requests of batches. */
   batches: Pick<BatchQueue, 'wake'>
+  /** What Prometheus reads; null when it is off. */
+  metrics: Metrics | null
   /** Names of agents that are being given. */
   names: OneAtATime
   /** Files that are uploaded. */
