@@ -43,6 +43,8 @@ const OPTION_SOURCES: Record<string, Source | typeof FILES | readonly string[]> 
   '--data': FILES,
   '--dir': FILES,
   '--output': FILES,
+  '--file': FILES,
+  '--root': FILES,
   '--conversation': ['new', 'default'],
   '--log-level': ['silent', 'error', 'warn', 'info', 'debug'],
   '--role': ['admin', 'member', 'reader'],

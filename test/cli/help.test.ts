@@ -45,6 +45,7 @@ describe('loci', () => {
     ['config', 'check'],
     ['config', 'set'],
     ['connect'],
+    ['apply'],
     ['export'],
     ['import'],
     ['backup'],
