@@ -18,6 +18,8 @@ export interface Probed {
   cpu_ms: number
   rss_mb: number
   longest_stall_ms: number
+  /** Processor time of the longest stretch without a turn of the event loop: a stall on a machine of its own. */
+  longest_work_ms: number
 }
 
 /** A Node process that a benchmark started; disposing of it ends it. */

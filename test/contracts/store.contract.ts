@@ -1,4 +1,5 @@
 import type { Store } from '../../shared/core/ports/store.ts'
+import { describeAccessTokens } from './store/access-tokens.ts'
 import { describeApprovals } from './store/approvals.ts'
 import { describeArchives } from './store/archives.ts'
 import { describeAgents } from './store/agents.ts'
@@ -23,6 +24,7 @@ import { describeSchedules } from './store/schedules.ts'
 import { describeSecrets } from './store/secrets.ts'
 import { describeOwnTools } from './store/own-tools.ts'
 import { describeTurns } from './store/turns.ts'
+import { describeUsage } from './store/usage.ts'
 import { describeUsers } from './store/users.ts'
 import { describeVectors } from './store/vectors.ts'
 
@@ -76,7 +78,9 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeArchives(subject)
     describePassages(subject)
     describeFiles(subject)
+    describeUsage(subject)
     describeUsers(subject)
+    describeAccessTokens(subject)
     describeVectors(subject)
     describeFileVectors(subject)
     describeApprovals(subject)

@@ -16,6 +16,7 @@ describe('@loci in the chat of the editor', () => {
   let client: LociClient
   let shown: { markdown: string; progress: string[]; buttons: string[] }
   let history: ParticipantResult[]
+  let answer: Awaited<ReturnType<typeof respond>>
   const kept = new Map<string, unknown>()
   const choice = createAgentChoice({
     get: <T>(key: string, otherwise?: T) => (kept.get(key) as T | undefined) ?? (otherwise as T),
@@ -50,7 +51,8 @@ describe('@loci in the chat of the editor', () => {
       button: (_title: string, command: string) => void shown.buttons.push(command),
     }
     const request = { prompt, command: undefined, references: [], history, ...more }
-    const result = await respond(client, request, stream, choice, signal)
+    answer = await respond(client, request, stream, choice, signal)
+    const result = answer && 'agent_id' in answer ? answer : null
     if (result) history.push(result)
     return result
   }
@@ -87,6 +89,10 @@ describe('@loci in the chat of the editor', () => {
     await newAgent('Ada Two')
     assert.equal(await say('Hi'), null)
     assert.match(shown.markdown, /With which agent\? .*`\/agent Ada`/)
+    assert.deepEqual(
+      followupsOf(answer).toSorted((a, b) => a.prompt.localeCompare(b.prompt)),
+      ['Ada', 'Ada Two'].map((name) => ({ prompt: `${name} Hi`, command: 'agent', label: name })),
+    )
     await say('Ada', { command: 'agent' })
     assert.match(shown.markdown, /talking with \*\*Ada\*\*/)
     model.add({ reply: { text: 'I am Ada.' } }, { reply: { text: 'I am Two.' } })

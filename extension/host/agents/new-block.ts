@@ -9,7 +9,9 @@ import { t } from '../l10n.ts'
 export async function newBlock(client: LociClient, library: Library): Promise<string | null> {
   const label = await window.showInputBox({
     title: t('New Block (1/3): Label'),
-    prompt: t('What is the memory about? One word, for example team, project or style.'),
+    prompt: t(
+      'What is the memory about? The agent sees this name: short is best, for example team, project or style.',
+    ),
     validateInput: checkLabel,
     ignoreFocusOut: true,
   })

@@ -26,6 +26,13 @@ export interface ParticipantResult {
   waiting: boolean
 }
 
+/** A message that no agent has answered, as the user has to say first which one is meant. Kept as an answer is. */
+export interface UnansweredMessage {
+  message: string
+  /** Names of agents to choose from. */
+  agents: readonly string[]
+}
+
 /** Where an answer is shown. */
 export interface ParticipantStream {
   markdown(text: string): void
@@ -42,7 +49,7 @@ export interface Followup {
 
 /**
  * Answers a message to `@loci`. Each chat is a conversation of the agent that it is with; the agent that was named last
- * answers, in later chats, too. Null when there is no agent to speak of. Throws what the client throws, and sentences.
+ * answers, in later chats, too. Null when there is no agent. Throws what the client throws, and sentences.
  */
 export async function respond(
   client: LociClient,
@@ -50,7 +57,7 @@ export async function respond(
   stream: ParticipantStream,
   choice: AgentChoice,
   signal: AbortSignal,
-): Promise<ParticipantResult | null> {
+): Promise<ParticipantResult | UnansweredMessage | null> {
   const { command, prompt, history } = request
   const last = history.at(-1)
   if (command === 'agents') return showAgents(client, stream, last?.agent_id ?? choice.get(), last)
@@ -64,7 +71,7 @@ export async function respond(
     return resultOf(named.agent, history)
   }
   const agent = await present(client, last, choice)
-  if (!agent) return noAgent(client, stream)
+  if (!agent) return askWhich(client, stream, command === undefined ? prompt : '')
   if (command === 'remember') {
     await remember(client, agent, [prompt, ...request.references].join('\n\n'), signal)
     stream.markdown(t('**{0}** keeps that in its archival memory.', agent.name))
@@ -78,8 +85,12 @@ export async function respond(
 }
 
 /** What to say next, after an answer. */
-export function followupsOf(result: ParticipantResult | null): Followup[] {
+export function followupsOf(result: ParticipantResult | UnansweredMessage | null): Followup[] {
   if (!result) return []
+  if ('message' in result) {
+    const { agents, message } = result
+    return agents.map((name) => ({ prompt: `${name} ${message}`.trim(), command: 'agent', label: name }))
+  }
   if (result.waiting)
     return [
       { prompt: 'approve', label: t('Approve') },
@@ -161,7 +172,7 @@ async function showAgents(
   last: ParticipantResult | undefined,
 ): Promise<ParticipantResult | null> {
   const all = await listAgents(client)
-  if (all.length === 0) return noAgent(client, stream)
+  if (all.length === 0) return offerNewAgent(stream)
   const lines = all.map(({ id, name, model }) => {
     const mark = id === current ? t(' (talking with you)') : ''
     return `- **${name}**${mark}${model === null ? '' : ` · \`${model}\``}`
@@ -170,16 +181,22 @@ async function showAgents(
   return last ?? null
 }
 
-async function noAgent(client: LociClient, stream: ParticipantStream): Promise<null> {
-  const all = await listAgents(client)
-  if (all.length === 0) {
-    stream.markdown(t('There is no agent yet.'))
-    stream.button(t('New Agent'), 'loci.newAgent')
-    return null
-  }
-  const names = all.slice(0, 10).map(({ name }) => `\`/agent ${name}\``)
-  stream.markdown(t('With which agent? {0}', names.join(', ')))
+function offerNewAgent(stream: ParticipantStream): null {
+  stream.markdown(t('There is no agent yet.'))
+  stream.button(t('New Agent'), 'loci.newAgent')
   return null
+}
+
+async function askWhich(
+  client: LociClient,
+  stream: ParticipantStream,
+  message: string,
+): Promise<UnansweredMessage | null> {
+  const all = await listAgents(client)
+  if (all.length === 0) return offerNewAgent(stream)
+  const agents = all.slice(0, 10).map(({ name }) => name)
+  stream.markdown(t('With which agent? {0}', agents.map((name) => `\`/agent ${name}\``).join(', ')))
+  return { message, agents }
 }
 
 function resultOf(agent: ChosenAgent, history: readonly ParticipantResult[]): ParticipantResult {

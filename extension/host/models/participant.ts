@@ -15,7 +15,7 @@ import {
 } from 'vscode'
 import type { Services } from '../services.ts'
 import { createAgentChoice } from './agent-choice.ts'
-import { followupsOf, respond, type ParticipantResult } from './participant-chat.ts'
+import { followupsOf, respond, type ParticipantResult, type UnansweredMessage } from './participant-chat.ts'
 
 const ID = 'loci.chat'
 /** Characters of one attached file, and of all. */
@@ -44,7 +44,10 @@ async function handle(
   token.onCancellationRequested(() => abort.abort())
   const history = context.history
     .filter((turn) => turn instanceof ChatResponseTurn)
-    .flatMap(({ participant, result }) => (participant === ID ? (metadataOf(result) ?? []) : []))
+    .flatMap(({ participant, result }) => {
+      const answer = participant === ID ? metadataOf(result) : null
+      return answer && 'agent_id' in answer ? [answer] : []
+    })
   try {
     const result = await respond(
       await server.client(),
@@ -70,8 +73,8 @@ async function handle(
   }
 }
 
-function metadataOf(result: ChatResult): ParticipantResult | null {
-  return (result.metadata?.['loci'] as ParticipantResult | null | undefined) ?? null
+function metadataOf(result: ChatResult): ParticipantResult | UnansweredMessage | null {
+  return (result.metadata?.['loci'] as ParticipantResult | UnansweredMessage | null | undefined) ?? null
 }
 
 /** What the user attached, each with its name; long ones are cut, and say so. */

@@ -45,10 +45,13 @@ export async function mayEndTurns(doing: string): Promise<boolean> {
 function told(connection: Connection): void {
   const { state } = connection
   if (state.kind !== 'connected') return
+  const { port } = readSettings()
+  const elsewhere = new URL(state.url).port === String(port) ? '' : t(' (port {0} was taken)', port)
   const text = t(
-    'Loci serves its REST API at {0}. It stops when this window closes; “loci server” in a terminal stays. Data: {1}.',
+    'Loci serves its REST API at {0}{2}. It stops when this window closes; “loci server” in a terminal stays. Data: {1}.',
     state.url,
     dataPlace(readSettings()),
+    elsewhere,
   )
   void window
     .showInformationMessage(text, t('Copy URL and Token'), t('Copy curl'), t('Open API Docs'))

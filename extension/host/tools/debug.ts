@@ -1,7 +1,6 @@
 import {
   commands,
   debug,
-  type DebugSession,
   extensions,
   ProgressLocation,
   SourceBreakpoint,
@@ -16,7 +15,7 @@ import type { Services } from '../services.ts'
 import { attachThisTool, nameOfTool } from './attach.ts'
 import type { Checks } from './checks.ts'
 import { armTool, endDebugRun, followDebugRun } from './debug-run.ts'
-import { type AttachConfiguration, attachTo } from './debug-target.ts'
+import { attachTo } from './debug-target.ts'
 import { pushTool, toolNamed, type ServerTool } from './server-tool.ts'
 import { openDocument, readTool } from './tool-document.ts'
 import { t } from '../l10n.ts'
@@ -101,7 +100,6 @@ async function followWithProgress(
     ? t('waiting for an agent to call it.')
     : t('waiting for an agent to call it. No breakpoint is set in its file, so it would not stop.')
   const attached = Promise.withResolvers<void>()
-  let sessions: Sessions | undefined
   const { following, called } = await window.withProgress(
     { location: ProgressLocation.Notification, cancellable: true, title },
     async (progress, token) => {
@@ -116,7 +114,7 @@ async function followWithProgress(
           progress.report({ message: by })
         },
         async attach(target: DebugTarget) {
-          sessions = await attachDebugger(uri, armed, target, services)
+          await attachDebugger(uri, armed, target, services)
           attached.resolve()
         },
       }
@@ -128,11 +126,7 @@ async function followWithProgress(
   )
   // From here on the debugger is what is looked at, and where the call is ended: nothing covers it.
   const quiet = { location: ProgressLocation.Window, title: `${title}: ${called}` }
-  try {
-    tellEnd(await window.withProgress(quiet, () => following.run))
-  } finally {
-    await sessions?.end()
-  }
+  tellEnd(await window.withProgress(quiet, () => following.run))
 }
 
 async function attachDebugger(
@@ -140,34 +134,11 @@ async function attachDebugger(
   run: DebugRun,
   target: DebugTarget,
   { context }: Services,
-): Promise<Sessions> {
+): Promise<void> {
   const configuration = attachTo(run, target, context.asAbsolutePath('dist'))
   const folder = workspace.getWorkspaceFolder(uri)
-  const sessions = sessionsOf(configuration)
-  if (await debug.startDebugging(folder, configuration)) return sessions
-  await sessions.end()
+  if (await debug.startDebugging(folder, configuration)) return
   throw new Error(t('VS Code could not attach to {0}. The call was ended.', `${target.host}:${target.port}`))
-}
-
-/** Sessions of VS Code's debugger with one call. */
-interface Sessions {
-  /** Ends those that VS Code has not ended by itself, though what they debugged is gone. */
-  end(): Promise<void>
-}
-
-function sessionsOf({ name, port }: AttachConfiguration): Sessions {
-  const open = new Set<DebugSession>()
-  const started = debug.onDidStartDebugSession((session) => {
-    if (session.configuration.name === name && session.configuration['port'] === port) open.add(session)
-  })
-  const ended = debug.onDidTerminateDebugSession((session) => open.delete(session))
-  return {
-    async end() {
-      started.dispose()
-      ended.dispose()
-      for (const session of open) await debug.stopDebugging(session)
-    },
-  }
 }
 
 function hasBreakpoint(uri: Uri): boolean {

@@ -43,7 +43,7 @@ export async function newTool(): Promise<Uri | null> {
   const name = await window.showInputBox({
     title: t('New Tool (2/2): Name'),
     prompt: t('What does the agent call it? A verb says best what it does.'),
-    placeHolder: 'get_weather',
+    placeHolder: 'greet',
     ignoreFocusOut: true,
     validateInput: async (value) =>
       refusedName(value.trim()) ?? (await takenIn(place, value.trim(), style.style)),

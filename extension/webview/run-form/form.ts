@@ -120,7 +120,7 @@ export class LociRunForm extends LitElement {
                 </vscode-button>`
               : nothing
           }
-          <span class="quiet">Calls ${form.place} behind the wall, without an agent.</span>
+          <span class="quiet">Calls ${form.place} in the sandbox, without an agent.</span>
         </div>
       </form>
       <section class="outcome" aria-live="polite" aria-busy=${this.running}>${this.#outcome()}</section>

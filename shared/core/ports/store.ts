@@ -1,3 +1,4 @@
+import type { AccessTokenStore } from './access-token-store.ts'
 import type { AgentStore } from './agent-store.ts'
 import type { ArchiveStore } from './archive-store.ts'
 import type { BatchStore } from './batch-store.ts'
@@ -20,8 +21,18 @@ import type { SecretStore } from './secret-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TraceStore } from './trace-store.ts'
 import type { TurnStore } from './turn-store.ts'
+import type { UsageStore } from './usage-store.ts'
 import type { UserStore } from './user-store.ts'
 import type { VectorStore } from './vector-store.ts'
+
+/** How much waits, and whoever may do it. */
+export interface Backlog {
+  batch_requests: number
+  /** Uploaded files that are to be read, those that are being read included. */
+  files: number
+  /** Archives, agents and folders with texts that have no vectors yet. */
+  embeddings: number
+}
 
 /** Coarse commands: each method is one transaction of its adapter. */
 export interface Store {
@@ -48,8 +59,12 @@ export interface Store {
   readonly schedules: ScheduleStore
   readonly traces: TraceStore
   readonly events: EventStore
+  readonly usage: UsageStore
   readonly users: UserStore
-  /** Throws `store_unavailable` when the store cannot answer now. */
+  readonly access_tokens: AccessTokenStore
+  /** What waits to be done, of every organisation. */
+  backlog(): Promise<Backlog>
+  /** Throws `store_unavailable` when the store cannot answer, or cannot be written, now; within some seconds. */
   ready(): Promise<void>
   /** Releases locks and files. Turns still open are failed by the next instance that looks. */
   close(): Promise<void>

@@ -63,6 +63,7 @@ export interface Tables {
   organizations: OrganizationRow
   users: UserRow
   api_keys: ApiKeyRow
+  access_tokens: AccessTokenRow
   request_counts: RequestCountRow
   identities: IdentityRow
   identities_agents: { identity_id: string; agent_id: string; organization_id: string }
@@ -146,6 +147,8 @@ export interface Tables {
   batches: BatchRow
   batch_items: BatchItemRow
   steps: StepRow
+  /** What the steps of an hour used, of each user with each agent and model; it outlives all of them. */
+  usage_hours: UsageHourRow
   /** The streams of background runs, some chunks a row. */
   run_chunks: { run_id: string; first_seq: number; last_seq: number; text: string }
   /** The newest run whose input had this id of its client. */
@@ -548,6 +551,44 @@ export interface ApiKeyRow {
   expires_at: string | null
   last_used_at: string | null
   revoked_at: string | null
+}
+
+export interface AccessTokenRow {
+  id: string
+  organization_id: string
+  user_id: string
+  starts_with: string
+  /** SHA-256 of its text. */
+  hash: Uint8Array
+  /** `AgentAccess[]` as JSON. */
+  policy: string
+  hostname: string
+  origin: string
+  created_at: string
+  expires_at: string
+}
+
+export interface UsageHourRow {
+  organization_id: string
+  /** Hours since 1970. */
+  hour: number
+  user_id: string
+  agent_id: string
+  model: string
+  /** Runs that began in this hour, each with its first step. */
+  runs: number
+  steps: number
+  failed_steps: number
+  /** Steps that may have cost something nobody knows. */
+  uncosted_steps: number
+  prompt_tokens: number
+  completion_tokens: number
+  total_tokens: number
+  cached_input_tokens: number
+  cache_write_tokens: number
+  reasoning_tokens: number
+  /** Of those whose price is known; null when none is. */
+  cost_usd: number | null
 }
 
 export interface RequestCountRow {

@@ -64,6 +64,7 @@ import {
 } from './turn-queries.ts'
 import { toolsOfAgent } from './tools.ts'
 import { TraceWriter } from './traces.ts'
+import { countUsage } from './usage.ts'
 
 /**
  * Turns of conversations, two write transactions for a plain one. The messages of an opened turn's context are shared
@@ -466,7 +467,10 @@ export class SqliteTurns implements TurnStore {
     const system = step.system
       ? rewriteText(tx, actor, conversation.id, step.system.message_id, step.system.text)
       : null
-    if (step.step) insertStep(tx, actor, step.step)
+    if (step.step) {
+      countUsage(tx, actor, step.step)
+      insertStep(tx, actor, step.step)
+    }
     if (step.step && step.trace) this.#traces.add(tx, actor, conversation.id, step.step.id, step.trace)
     if (step.chunks) {
       appendChunks(tx, step.run_id, step.chunks)

@@ -422,8 +422,10 @@ CREATE VIRTUAL TABLE messages_fts USING fts5 (
 
 -- Segments are merged by store/sqlite/index-upkeep.ts; one of which two fifths are deleted is due.
 INSERT INTO messages_fts (messages_fts, rank) VALUES ('automerge', 0);
+INSERT INTO messages_fts (messages_fts, rank) VALUES ('crisismerge', 256);
 INSERT INTO messages_fts (messages_fts, rank) VALUES ('deletemerge', 40);
 INSERT INTO passages_fts (passages_fts, rank) VALUES ('automerge', 0);
+INSERT INTO passages_fts (passages_fts, rank) VALUES ('crisismerge', 256);
 INSERT INTO passages_fts (passages_fts, rank) VALUES ('deletemerge', 40);
 
 CREATE TABLE context_messages (
@@ -557,6 +559,26 @@ CREATE INDEX steps_by_creation ON steps (organization_id, created_at, id);
 CREATE INDEX steps_by_run ON steps (organization_id, run_id, created_at, id);
 CREATE INDEX steps_by_agent ON steps (organization_id, agent_id, created_at, id);
 
+CREATE TABLE usage_hours (
+  organization_id TEXT NOT NULL,
+  hour INTEGER NOT NULL,
+  user_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  runs INTEGER NOT NULL,
+  steps INTEGER NOT NULL,
+  failed_steps INTEGER NOT NULL,
+  uncosted_steps INTEGER NOT NULL,
+  prompt_tokens INTEGER NOT NULL,
+  completion_tokens INTEGER NOT NULL,
+  total_tokens INTEGER NOT NULL,
+  cached_input_tokens INTEGER NOT NULL,
+  cache_write_tokens INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL,
+  cost_usd REAL,
+  PRIMARY KEY (organization_id, hour, user_id, agent_id, model)
+) WITHOUT ROWID;
+
 CREATE TABLE traces (
   step_id TEXT PRIMARY KEY,
   organization_id TEXT NOT NULL,
@@ -635,6 +657,21 @@ CREATE TABLE api_keys (
   revoked_at TEXT
 ) WITHOUT ROWID;
 CREATE INDEX api_keys_by_user ON api_keys (user_id, created_at, id);
+
+CREATE TABLE access_tokens (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  starts_with TEXT NOT NULL,
+  hash BLOB NOT NULL UNIQUE,
+  policy TEXT NOT NULL,
+  hostname TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  expires_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX access_tokens_by_organization ON access_tokens (organization_id, created_at, id);
+CREATE INDEX access_tokens_by_origin ON access_tokens (origin);
 
 CREATE TABLE request_counts (
   user_id TEXT NOT NULL,
