@@ -6,6 +6,8 @@ import { createAgent, startBare, startDouble, startLoci, type Target } from '../
 import { openSocket, within } from '../lib/sockets.ts'
 import { median, percentile } from '../lib/stats.ts'
 
+const BARE = ' of the bare server'
+
 /** Many streams of a model that takes its time: how evenly the tokens of each come to who reads them. */
 export const paced: Scenario = async (context) => {
   const size = context.quick
@@ -19,28 +21,22 @@ export const paced: Scenario = async (context) => {
     agents.push(await createAgent(loci.url, { message_buffer_autoclear: true }))
   })
   const ask = (i: number) => `Story ${i}. TOKENS ${size.tokens} PACE ${size.pace_ms}`
+  /** By what is said of them. What comes over WebSockets are runs in the background. */
   const ways: Record<string, { target: Target; read: (i: number) => Promise<number[]> }> = {
-    bare: {
+    [BARE]: {
       target: bare,
       read: (i) =>
         arrivals(`${bare.url}/messages`, { conversation: null, text: ask(i), streaming: true }, '"delta"'),
     },
-    sse: {
-      target: loci,
-      read: (i) =>
-        arrivals(
-          `${loci.url}/v1/agents/${agents[i]}/messages`,
-          { input: ask(i), streaming: true, stream_tokens: true, include_pings: false },
-          '"assistant_message"',
-        ),
-    },
-    socket: { target: loci, read: (i) => overSocket(loci.url, agents[i]!, ask(i)) },
+    '': { target: loci, read: (i) => overHttp(loci.url, agents[i]!, ask(i), false) },
+    ', in the background': { target: loci, read: (i) => overHttp(loci.url, agents[i]!, ask(i), true) },
+    ', over WebSockets': { target: loci, read: (i) => overSocket(loci.url, agents[i]!, ask(i)) },
   }
   const found: Record<string, Paced[]> = {}
   // The first round warms up.
   for (let round = -1; round < size.rounds; round++) {
     for (const [name, { target, read }] of Object.entries(ways)) {
-      context.progress(`paced: ${size.streams} streams, ${name}, round ${round + 1} of ${size.rounds}`)
+      context.progress(`paced: ${size.streams} streams${name}, round ${round + 1} of ${size.rounds}`)
       const result = await together(target, size, read)
       if (round >= 0) (found[name] ??= []).push(result)
     }
@@ -49,16 +45,18 @@ export const paced: Scenario = async (context) => {
   const of = (name: string, key: keyof Paced) => median((found[name] ?? []).map((one) => one[key]))
   const row = (name: string, what: string, unit: Row['unit'], key: keyof Paced): Row => ({
     scenario: 'paced',
-    what: `${at}${name === 'socket' ? ', over WebSockets, in the background' : ''}: ${what}`,
+    what: `${at}${name}: ${what}`,
     unit,
     value: of(name, key),
-    floor: of('bare', key),
+    floor: of(BARE, key),
   })
-  return ['sse', 'socket'].flatMap((name) => [
-    row(name, 'time between tokens, p50', 'ms', 'p50'),
-    row(name, 'p99', 'ms', 'p99'),
-    row(name, 'CPU of a token', 'µs', 'cpu_us'),
-  ])
+  return Object.keys(ways)
+    .filter((name) => name !== BARE)
+    .flatMap((name) => [
+      row(name, 'time between tokens, p50', 'ms', 'p50'),
+      row(name, 'p99', 'ms', 'p99'),
+      row(name, 'CPU of a token', 'µs', 'cpu_us'),
+    ])
 }
 
 interface Paced {
@@ -84,6 +82,12 @@ async function together(
     p99: percentile(gaps, 0.99),
     cpu_us: (cpu * 1000) / (streams * tokens),
   }
+}
+
+/** When each token of a turn came as a server-sent event. */
+function overHttp(url: string, agent_id: string, input: string, background: boolean): Promise<number[]> {
+  const body = { input, streaming: true, stream_tokens: true, include_pings: false, background }
+  return arrivals(`${url}/v1/agents/${agent_id}/messages`, body, '"assistant_message"')
 }
 
 /** When each token of a turn came on a socket of its own. */
