@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { VERSION } from '../shared/schema/version.ts'
 import type { ExportOptions, ImportOptions } from './commands/agent-files.ts'
 import type { ServerOptions } from './commands/server.ts'
+import { addApplyCommand } from './apply-command.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
 import { dataOption as data, item, section, table, urlOption as url } from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
@@ -39,6 +40,9 @@ function createProgram(): Command {
     .option(...data)
     .option('--auth', 'ask every request for a key: LOCI_API_KEY, or a random one that is printed')
     .option('--cors [origins...]', 'let web pages of these origins (none named: of any) use the API')
+    .option('--tls-cert <file>', 'speak HTTPS with this certificate (PEM); a renewed file is noticed')
+    .option('--tls-key <file>', 'the key of --tls-cert (PEM)')
+    .option('--no-tls', 'speak HTTP, also when config.json names a certificate')
     .option('--docs', 'serve the API documentation on /docs and /openapi.json')
     .option('--log-level <level>', 'silent, error, warn, info (default), debug; also LOCI_LOG_LEVEL')
     .action(async (options: ServerOptions) => {
@@ -49,7 +53,7 @@ function createProgram(): Command {
       section('Examples', [
         'loci server',
         'loci server --port 0 --data ./team',
-        'loci server --auth --host 0.0.0.0',
+        'loci server --auth --host 0.0.0.0 --tls-cert fullchain.pem --tls-key privkey.pem',
         'loci server --docs --cors https://app.example.com',
       ]),
     )
@@ -113,6 +117,7 @@ function createProgram(): Command {
     .addHelpText('after', () =>
       section('Examples', ['loci import Ada.af', 'loci import Ada.af --name Eve --model loci/demo']),
     )
+  addApplyCommand(program, onlyOne)
   addMcpCommand(program, onlyOne)
   addToolCommands(program, onlyOne)
   addUserCommands(program, onlyOne)

@@ -20,6 +20,8 @@ export interface Probed {
   /** What JavaScript and its buffers hold after a collection; null when it was not asked for. */
   held_mb: number | null
   longest_stall_ms: number
+  /** Processor time of the longest stretch without a turn of the event loop: a stall on a machine of its own. */
+  longest_work_ms: number
 }
 
 /** A Node process that a benchmark started; disposing of it ends it. */

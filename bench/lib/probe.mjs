@@ -8,7 +8,17 @@ import { runInNewContext } from 'node:vm'
 const RESOLUTION = 1
 
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION })
-if (process.env.BENCH_STALLS === '1') delay.enable()
+/** The longest that this thread has computed at a stretch, in milliseconds: what of a stall is not the machine's. */
+let longest_work_ms = 0
+if (process.env.BENCH_STALLS === '1') {
+  delay.enable()
+  let before = process.threadCpuUsage()
+  setInterval(() => {
+    const now = process.threadCpuUsage()
+    longest_work_ms = Math.max(longest_work_ms, (now.user + now.system - before.user - before.system) / 1000)
+    before = now
+  }, RESOLUTION).unref()
+}
 
 function held() {
   setFlagsFromString('--expose-gc')
@@ -27,8 +37,10 @@ process.on('message', (message) => {
     // The histogram counts from one tick of its timer to the next.
     held_mb,
     longest_stall_ms: Math.max(0, delay.max / 1e6 - RESOLUTION),
+    longest_work_ms,
   })
   delay.reset()
+  longest_work_ms = 0
 })
 // Listening keeps the process alive; it should end when it would without us.
 process.channel?.unref()

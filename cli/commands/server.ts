@@ -1,4 +1,6 @@
 import { Agent, get } from 'node:http'
+import { Agent as TlsAgent, get as tlsGet } from 'node:https'
+import { resolve } from 'node:path'
 import { type Endpoint, listen, openLoci, type Loci } from '../../shared/server/main.ts'
 import { VERSION } from '../../shared/schema/version.ts'
 import { complain, Failure, logFailure } from '../failure.ts'
@@ -22,6 +24,11 @@ export interface ServerOptions {
   auth?: boolean
   /** True: pages of any origin may use the API. */
   cors?: true | string[]
+  /** PEM files; each needs the other. */
+  tlsCert?: string
+  tlsKey?: string
+  /** False: HTTP, whatever config.json says. */
+  tls?: boolean
   docs?: boolean
   logLevel?: string
 }
@@ -30,6 +37,7 @@ export interface ServerOptions {
 export async function runServer(options: ServerOptions): Promise<void> {
   const stopped = untilStopped()
   const { env } = process
+  const tls = tlsOf(options)
   const key = keyFor(options.auth === true || env['LETTA_SERVER_SECURE']?.toLowerCase() === 'true', env)
   const loci = await openLoci({
     data: options.data,
@@ -42,7 +50,8 @@ export async function runServer(options: ServerOptions): Promise<void> {
       host: options.host ?? loci.address.host,
       port: options.port ?? loci.address.port,
       key: key?.text ?? null,
-      cors: options.cors === true ? '*' : (options.cors?.map(originOf) ?? null),
+      ...(options.cors ? { cors: options.cors === true ? '*' : options.cors.map(originOf) } : {}),
+      ...(tls || options.tls === false ? { tls } : {}),
       docs: options.docs ?? false,
       grace_ms: loci.shutdown_grace_ms,
       mcp: mountMcp<Parameters<Endpoint['fetch']>[1]>({
@@ -72,6 +81,16 @@ export async function runServer(options: ServerOptions): Promise<void> {
   } finally {
     await loci.close()
   }
+}
+
+/** The certificate that the options name; null: none. */
+function tlsOf({ tlsCert: cert, tlsKey: key }: ServerOptions): { cert: string; key: string } | null {
+  if (cert === undefined && key === undefined) return null
+  if (cert === undefined || key === undefined)
+    throw new Failure(
+      `--tls-cert and --tls-key go together; ${cert === undefined ? '--tls-cert' : '--tls-key'} is missing.`,
+    )
+  return { cert: resolve(cert), key: resolve(key) }
 }
 
 /** `https://app.example/path` → `https://app.example`, as browsers send it. */
@@ -113,10 +132,13 @@ function ownName(): string {
 /** The server answers itself before its address is told to anyone. */
 async function untilHealthy(url: string): Promise<void> {
   // An agent of its own: the global one may send even loopback through the user's proxy.
-  const agent = new Agent()
+  const secure = url.startsWith('https:')
+  // The certificate is for the name that others use.
+  const agent = secure ? new TlsAgent({ rejectUnauthorized: false }) : new Agent()
+  const ask = secure ? tlsGet : get
   try {
     const status = await new Promise<number | undefined>((resolve, reject) => {
-      get(`${url}/v1/health/`, { agent, timeout: 10_000 }, (response) => {
+      ask(`${url}/v1/health/`, { agent, timeout: 10_000 }, (response) => {
         response.resume()
         resolve(response.statusCode)
       })
@@ -138,7 +160,7 @@ async function untilHealthy(url: string): Promise<void> {
 function reachable(url: string): string {
   const { protocol, hostname, port } = new URL(url)
   const host = hostname === '0.0.0.0' || hostname === '[::]' ? '127.0.0.1' : hostname
-  return `${protocol}//${host}:${port || '80'}`
+  return `${protocol}//${host}:${port || (protocol === 'https:' ? '443' : '80')}`
 }
 
 function after(ms: number): Promise<null> {

@@ -58,7 +58,7 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   } = options
   const where = dataDirectory === null ? [] : ['--data', dataDirectory]
   const guarded = auth ? ['--auth'] : []
-  const args = [script, 'server', '--port', String(port), ...where, ...guarded, '--docs']
+  const args = [script, 'server', '--port', String(port), ...where, ...guarded, '--no-tls', '--docs']
   const child = spawn(process.execPath, args, {
     // With LOCI_LAUNCHED the command ends when its channel to us closes: however this process ends, it ends, too.
     env: { ...(options.env ?? process.env), ELECTRON_RUN_AS_NODE: '1', LOCI_LAUNCHED: '1' },

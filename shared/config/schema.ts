@@ -30,8 +30,40 @@ export const configSchema = z.looseObject({
     .looseObject({
       host: z.string().min(1).default('127.0.0.1'),
       port: z.number().int().min(0).max(65_535).default(8283),
-      /** Values of the Host header to accept beside loopback's, for proxies and tunnels. */
-      allowed_hosts: z.array(z.string().min(1)).default([]),
+      /** Values of the Host header to accept beside loopback's, for proxies and tunnels; `*.name` for all below it. */
+      allowed_hosts: z
+        .array(
+          z
+            .string()
+            .regex(/^(?:\*\.)?[^\s/*]+$/, "expected a host name like 'loci.example.com' or '*.example.com'"),
+        )
+        .default([]),
+      /** Origins of web pages that may use the API, as `--cors` names them. */
+      cors_origins: z
+        .array(
+          z
+            .string()
+            .refine(
+              (text) => URL.parse(text)?.origin === text,
+              "expected an origin like 'https://app.example.com'",
+            ),
+        )
+        .default([]),
+      /** PEM files of a certificate and its key; a relative path begins at the data directory. With them the server speaks HTTPS. */
+      tls: z
+        .looseObject({ cert: z.string().min(1), key: z.string().min(1) })
+        .nullable()
+        .default(null),
+      /** Connections at once. */
+      max_connections: z.number().int().min(1).max(1_000_000).default(4096),
+      /** How long the head of a request may take to come. */
+      headers_timeout_seconds: z.number().min(0.1).max(3600).default(15),
+      /** How long a request may take to come whole, with its body. */
+      request_timeout_seconds: z.number().min(0.1).max(86_400).default(300),
+      /** How long a client may read nothing of an answer that waits for it, or send nothing of a request. */
+      stalled_timeout_seconds: z.number().min(0.1).max(86_400).default(120),
+      /** How long a connection stays open for its next request. */
+      keep_alive_seconds: z.number().min(0.1).max(3600).default(75),
       /** How long turns that run may go on when the server is told to stop. */
       shutdown_grace_seconds: z.number().min(0).max(3600).default(10),
       /** Go on with background runs whose process has ended or died. */
@@ -50,6 +82,8 @@ export const configSchema = z.looseObject({
       max_upload_mb: z.number().min(1).max(2048).default(100),
       /** Chunks that are stored of one run; the oldest go first. */
       stream_max_chunks: z.number().int().min(1000).default(100_000),
+      /** Answer `/metrics`, for Prometheus. */
+      metrics: z.boolean().default(false),
       /** Start MCP servers that are programs of this machine, also when others can reach the server. */
       allow_stdio_mcp: z.boolean().default(false),
     })

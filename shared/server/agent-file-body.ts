@@ -1,11 +1,9 @@
 import { importOptions, type ImportOptions } from '../schema/agent-file.ts'
 import { AppError, messageOf } from '../schema/errors.ts'
-import { cleanText } from './body.ts'
+import { cleanText, MAX_IMPORT, refuseEncoded } from './body.ts'
 import { validationError } from './errors.ts'
 import { parseJson } from './json-slices.ts'
 
-/** Largest request that imports a file, in bytes. */
-const MAX_FILE = 128 * 1024 * 1024
 /** Bytes, or characters, that are looked at in one go. */
 const SLICE = 1024 * 1024
 
@@ -22,6 +20,7 @@ export interface ImportRequest {
  */
 export async function readImport(request: Request, breathe: () => Promise<void>): Promise<ImportRequest> {
   const type = request.headers.get('content-type') ?? ''
+  refuseEncoded(request)
   const bytes = await readBytes(request)
   if (bytes.length === 0)
     throw new AppError('validation', "body: the request has none; send a form with the agent file in 'file'")
@@ -110,7 +109,7 @@ async function encoded(text: string, breathe: () => Promise<void>): Promise<Buff
 /** All of a body that is not too large; what comes after that is not read. */
 async function readBytes(request: Request): Promise<Buffer> {
   const announced = Number(request.headers.get('content-length') ?? 0)
-  if (announced > MAX_FILE) throw tooLarge()
+  if (announced > MAX_IMPORT) throw tooLarge()
   if (!request.body) return Buffer.alloc(0)
   // Filled as it comes, where its size is known: putting a large one together at the end takes long.
   let bytes = Buffer.allocUnsafe(Math.max(announced, SLICE))
@@ -123,12 +122,12 @@ async function readBytes(request: Request): Promise<Buffer> {
       })
     })
     if (done) return bytes.subarray(0, size)
-    if (size + value.length > MAX_FILE) {
+    if (size + value.length > MAX_IMPORT) {
       reader.cancel().catch(() => undefined)
       throw tooLarge()
     }
     if (size + value.length > bytes.length) {
-      const larger = Buffer.allocUnsafe(Math.min(MAX_FILE, 2 * (size + value.length)))
+      const larger = Buffer.allocUnsafe(Math.min(MAX_IMPORT, 2 * (size + value.length)))
       larger.set(bytes.subarray(0, size))
       bytes = larger
     }
@@ -140,6 +139,6 @@ async function readBytes(request: Request): Promise<Buffer> {
 function tooLarge(): AppError {
   return new AppError(
     'too_large',
-    `the agent file has more than the ${MAX_FILE} bytes this server takes; export the agent with scrub_messages=true`,
+    `the agent file has more than the ${MAX_IMPORT} bytes this server takes; export the agent with scrub_messages=true`,
   )
 }

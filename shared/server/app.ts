@@ -7,6 +7,7 @@ import type { ServerContext } from './context.ts'
 import { errorResponse, validationError } from './errors.ts'
 import { inWordsOf } from './errors-in-words.ts'
 import { requestId } from './request-id.ts'
+import { answeredBy } from './route-of.ts'
 import type { Route } from './route.ts'
 
 /** Routes by the noun after `/v1/`, each loaded when it is first asked for. */
@@ -45,6 +46,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
 export const ROOTS: Record<string, () => Promise<{ routes: Route[] }>> = {
   agents: () => import('./routes/simple/agents.ts'),
   anthropic: () => import('./routes/anthropic/anthropic.ts'),
+  metrics: () => import('./routes/metrics.ts'),
   openai: () => import('./routes/openai/openai.ts'),
 }
 
@@ -104,6 +106,7 @@ function buildNoun(routes: Route[], context: ServerContext): Hono<Env> {
   app.onError((error, c) => failedAnswer(error, c.req.raw, context))
   for (const route of routes)
     app.on(route.method, route.path, async (c) => {
+      answeredBy(c.req.raw, route.path)
       const { access } = c.env
       const usual = route.method === 'GET' ? 'reader' : 'member'
       demand(access, route.demands ?? usual, `${route.method} ${route.path}`)

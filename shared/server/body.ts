@@ -2,6 +2,8 @@ import { AppError, isAppError, messageOf } from '../schema/errors.ts'
 
 /** Largest JSON body, in bytes: room for a few images. */
 export const MAX_BODY = 32 * 1024 * 1024
+/** Largest request that imports an agent file, in bytes. */
+export const MAX_IMPORT = 128 * 1024 * 1024
 /** How deep a body may nest, and how many values it may hold: far beyond any use, far below what hurts. */
 const MAX_DEPTH = 200
 const MAX_VALUES = 100_000
@@ -13,12 +15,7 @@ const MAX_VALUES = 100_000
  * bytes that are no UTF-8, `validation` for what is no JSON and for a NUL.
  */
 export async function readJson(request: Request, verbatim: readonly string[] = []): Promise<unknown> {
-  const encoding = request.headers.get('content-encoding')?.trim() ?? ''
-  if (encoding !== '' && encoding.toLowerCase() !== 'identity')
-    throw new AppError(
-      'unsupported_media_type',
-      `the request body is encoded as ${encoding}, which this server does not read; send it without Content-Encoding`,
-    )
+  refuseEncoded(request)
   const bytes = await readBytes(request).catch((error: unknown) => {
     if (isAppError(error)) throw error
     // The client left; there is nobody to read this.
@@ -45,6 +42,16 @@ export async function readJson(request: Request, verbatim: readonly string[] = [
       )
   }
   return cleaned(value)
+}
+
+/** Throws `unsupported_media_type` for a compressed body: nothing is inflated here, so nothing can blow up. */
+export function refuseEncoded(request: Request): void {
+  const encoding = request.headers.get('content-encoding')?.trim() ?? ''
+  if (encoding === '' || encoding.toLowerCase() === 'identity') return
+  throw new AppError(
+    'unsupported_media_type',
+    `the request body is encoded as ${encoding.slice(0, 100)}, which this server does not read; send it without Content-Encoding`,
+  )
 }
 
 /** Where the first text with a NUL is; null: nowhere. */

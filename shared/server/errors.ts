@@ -75,8 +75,6 @@ export function errorResponse(
     // The official clients wait a minute at most.
     if (seconds <= 60) delete headers['x-should-retry']
   }
-  // What is left of the body is not read.
-  if (status === 413) headers['connection'] = 'close'
   if (error.code === 'validation')
     return json(status, { trace_id: '', detail: error.message, ...error.data }, headers)
   if (error.code.startsWith('llm_'))

@@ -9,7 +9,7 @@ type Fetch = (request: Request) => Promise<Response>
 export type Serve = (request: Request, access: Access) => Promise<Response>
 
 export interface GateOptions {
-  /** Hosts besides loopback that requests may be addressed to; with a key any host may. */
+  /** Hosts besides loopback that requests may be addressed to, `*.name` for all below a name; with a key any host may. */
   allowed_hosts: readonly string[]
   /** What every request but those for health must carry, or a user's key; null lets everybody in. */
   key: string | null
@@ -27,8 +27,11 @@ const OPEN_PATHS = /^\/(?:(?:v1|latest)\/(?:health|ready|tools\/mcp\/oauth\/call
  * allowed one, and the key right. Preflights of allowed origins are answered here.
  */
 export function gate(serve: Serve, options: GateOptions): Fetch {
-  const hosts = new Set(options.allowed_hosts.map((host) => host.toLowerCase()))
-  const isOurs = (host: string) => LOOPBACK.has(host) || hosts.has(host)
+  const names = options.allowed_hosts.map(hostName)
+  const hosts = new Set(names)
+  const above = names.filter((name) => name.startsWith('*.')).map((name) => name.slice(1))
+  const isOurs = (host: string) =>
+    LOOPBACK.has(host) || hosts.has(host) || above.some((name) => host.endsWith(name))
   const hasKey = options.key === null ? () => true : keyCheck(options.key)
   /** A user's key is looked at also where none is needed: who sends it wants to be that user. */
   const accessOf = async (headers: Headers): Promise<Access | null> => {
@@ -76,7 +79,7 @@ function isOpen(request: Request): boolean {
 }
 
 /** What the clients read of an answer. */
-const EXPOSED = 'etag, x-request-id, x-should-retry, retry-after, mcp-session-id'
+const EXPOSED = 'etag, age, x-loci-cache, x-request-id, x-should-retry, retry-after, mcp-session-id'
 
 function preflight(request: Request, origin: string): Response {
   const { headers } = request

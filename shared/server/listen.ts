@@ -1,12 +1,18 @@
 import { getRequestListener } from '@hono/node-server'
-import { Agent, createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { Agent, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { AppError } from '../schema/errors.ts'
+import { createDrain } from './drain.ts'
 import { gate, type GateOptions, type Serve } from './gate.ts'
+import { type ConnectionLimits, createHttpServer, USUAL_LIMITS } from './http-server.ts'
 import { answerGarbage, invalidRequest } from './no-request.ts'
+import type { TlsFiles } from './tls.ts'
 
 /** How long answers that are complete may take to be read when the server closes, in milliseconds. */
 const CLOSE_GRACE_MS = 2000
+/** How long connections without an answer under way may take to end then. */
+const IDLE_GRACE_MS = 250
 
 export type Fetch = (request: Request) => Promise<Response>
 
@@ -18,6 +24,11 @@ export interface ListenOptions extends GateOptions {
   refusal?: (socket: Socket) => Promise<string | null> | null
   /** What sees every request before anything else, and its answer last. */
   around?: (fetch: Fetch) => Fetch
+  /** Speaks HTTPS with these, also when they are renewed while it listens. */
+  tls?: TlsFiles | null
+  /** Hears that a renewed certificate is used now (null), or why it is not. */
+  onCertificate?: (failure: unknown) => void
+  limits?: Partial<ConnectionLimits>
   /** Takes connections that become something else than HTTP; without it nobody is offered that. */
   upgrades?: Upgrades
 }
@@ -44,15 +55,15 @@ export interface Listening {
   /** For example `http://127.0.0.1:8283`. */
   url: string
   /**
-   * Takes no more connections, and resolves when those there are have ended by themselves or, some moments after
-   * `drained`, were cut.
+   * Answers 503 to what is asked from now on, and resolves when every answer under way has ended by itself or, some
+   * moments after both `drained` and `grace_ms`, was cut.
    */
-  close(drained: Promise<unknown>): Promise<void>
+  close(drained: Promise<unknown>, grace_ms?: number): Promise<void>
 }
 
 /**
  * Serves an app on a socket. Throws `invalid_argument` with the way out for a taken or forbidden port, and for an address
- * that others can reach when there is no key.
+ * that others can reach when there is no key, and for a certificate that cannot be used.
  */
 export async function listenOn(serve: Serve, options: ListenOptions): Promise<Listening> {
   const { host, port } = options
@@ -62,14 +73,16 @@ export async function listenOn(serve: Serve, options: ListenOptions): Promise<Li
       `not listening on ${host} without a key: whoever reaches it could use every agent and model here; ` +
         'start it with --auth, or listen on 127.0.0.1',
     )
+  const drain = createDrain()
   const gateOf = (serve: Serve) =>
-    gate(serve, { ...options, allowed_hosts: [host, ...options.allowed_hosts] })
+    gate(drain.admit(serve), { ...options, allowed_hosts: [host, ...options.allowed_hosts] })
   const fetch = options.around ? options.around(gateOf(serve)) : gateOf(serve)
   const listener = getRequestListener(fetch, { errorHandler: invalidRequest })
-  // A request without a Host reaches the listener, which has words for it.
+  const tls = options.tls ? await import('./tls.ts') : null
+  const pair = tls && options.tls ? await tls.readTls(options.tls) : null
   const refusals = new WeakMap<Socket, Promise<string | null>>()
   const shouldUpgradeCallback = (request: IncomingMessage) => options.upgrades?.isMeant(request) ?? false
-  const server = createServer({ requireHostHeader: false, shouldUpgradeCallback }, (request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
     const asked = refusals.get(request.socket)
     if (!asked) return void listener(request, response)
     void asked.then((why) => {
@@ -77,8 +90,12 @@ export async function listenOn(serve: Serve, options: ListenOptions): Promise<Li
       refusals.delete(request.socket)
       return listener(request, response)
     })
-  })
-  server.on('connection', (socket) => {
+  }
+  const limits = { ...USUAL_LIMITS, ...options.limits }
+  const server = createHttpServer(answer, { limits, tls: pair, shouldUpgradeCallback })
+  drain.watch(server)
+  // Behind TLS a request names the socket that speaks it, not the one below.
+  server.on(pair ? 'secureConnection' : 'connection', (socket: Socket) => {
     const asked = options.refusal?.(socket)
     if (asked) refusals.set(socket, asked)
   })
@@ -96,22 +113,23 @@ export async function listenOn(serve: Serve, options: ListenOptions): Promise<Li
     })
   })
   const address = server.address() as AddressInfo
+  const { onCertificate = () => undefined } = options
+  const following =
+    tls && pair && options.tls
+      ? tls.followTls(server as TlsServer, options.tls, { present: pair, onOutcome: onCertificate })
+      : null
   const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
   return {
-    url: `http://${name}:${address.port}`,
-    async close(drained) {
+    url: `${pair ? 'https' : 'http'}://${name}:${address.port}`,
+    async close(drained, grace_ms = 0) {
+      following?.stop()
+      await Promise.all([drain.end(drained, { grace_ms, cut_ms: CLOSE_GRACE_MS }), upgraded?.close(drained)])
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       // A connection whose answer has just ended is idle only a moment later.
       const idle = setInterval(() => server.closeIdleConnections(), 20)
-      let last: NodeJS.Timeout | undefined
-      const cut = () => {
-        last = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
-      }
-      drained.then(cut, cut)
-      await upgraded?.close(drained)
+      const last = setTimeout(() => server.closeAllConnections(), IDLE_GRACE_MS)
       await closed
       clearInterval(idle)
-      await drained.catch(() => undefined)
       clearTimeout(last)
     },
   }

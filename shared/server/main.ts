@@ -26,20 +26,26 @@ import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { type Access, OWNER, toolAccess } from './access.ts'
+import { AnswerCache } from './answer-cache.ts'
 import { BatchQueue } from './batch-queue.ts'
+import { MAX_BODY, MAX_IMPORT } from './body.ts'
 import { createApp, failedAnswer, pathOf } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
 import { withDocs } from './docs.ts'
 import { absentEditorModel, createEditorModel } from './editor-model.ts'
 import { createEditors, type Editors } from './editors.ts'
 import { type Serve } from './gate.ts'
+import type { ConnectionLimits } from './http-server.ts'
 import { isLoopback, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
+import { type Observability, openObservability } from './observability.ts'
+import { observe } from './observe.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
 import { TurnQueue } from './turn-queue.ts'
+import type { TlsFiles } from './tls.ts'
 import { forUsers, holderOf } from './users.ts'
 import { loadSockets, type SocketLimits, webSockets } from './ws/sockets.ts'
 
@@ -69,6 +75,10 @@ export interface ServeOptions {
   docs?: boolean
   /** How long turns that run may go on when the server closes, in milliseconds; 0 by default. */
   grace_ms?: number
+  /** Speak HTTPS with these files, whose renewal is noticed; by default what config.json says, null for HTTP. */
+  tls?: TlsFiles | null
+  /** Where they differ from what config.json says. */
+  limits?: Partial<ConnectionLimits>
   /** What WebSockets may cost, where it is not the usual. */
   sockets?: Partial<SocketLimits>
   /** Answers what is asked of `/mcp`; closed with the server. */
@@ -100,9 +110,16 @@ export interface Loci {
   config: { path: string; unknown_keys: readonly string[] }
   /** Where config.json says that `loci server` listens. */
   address: { host: string; port: number }
+  /** The certificate that config.json names, as absolute paths; null: none. */
+  tls: TlsFiles | null
+  /** Web page origins that config.json names; null: none. */
+  cors: readonly string[] | null
+  limits: ConnectionLimits
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
+  /** What log, metrics and traces want of what a server does. */
+  seen: Pick<Observability, 'requests' | 'socket'>
   /** Hears of failures that are ours. */
   onFailure: (where: string, error: unknown) => void
   /** Says where requests come from: what must not be done for others is refused once they can reach this. */
@@ -151,22 +168,25 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const log = options.log_level === undefined ? null : openLog(parseLogLevel(options.log_level))
   const onFailure = options.onFailure ?? (log ? log.failure : reportOnStderr)
   const stale_after_ms = Number(env['LOCI_STALE_AFTER_MS'] ?? 0)
+  let observability: Observability | null = null
   const store = await openSqliteStore({
     directory: data,
     version: VERSION,
     allow_network_fs: env['LOCI_ALLOW_NETWORK_FS'] === '1',
     encryption_key: env['LOCI_ENCRYPTION_KEY'] || null,
     ...(stale_after_ms > 0 ? { stale_after_ms } : {}),
+    onWrite: (timing) => observability?.metrics?.written(timing),
   })
   try {
     const config = await openConfig(data, {
       env,
       onBroken: (error) => onFailure('reading config.json', error),
     })
+    const seen = (observability = await openObservability({ metrics: config.value.server.metrics, env, log }))
     const fromEnv = providersFromEnv(env)
     const providers = providersNow(config, fromEnv)
     const editors = createEditors(data)
-    const models = createModels({
+    const catalog = createModels({
       providers: withEditor(providers, editors),
       create_model: (provider, model) =>
         provider.headers?.[WINDOW_HEADER] === undefined
@@ -204,25 +224,25 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       api: ({ actor }, request) => app.fetch(request, toolAccess(actor)),
       debugRefused: () => (reach.refusal === null ? null : DEBUG_REFUSED),
     })
+    const tools = createToolRunner({
+      web: {
+        allow_private,
+        exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
+      },
+      custom,
+      mcp: async ({ actor, tool, ...call }, options) => {
+        const { runMcpTool } = await import('../core/tools/mcp-servers.ts')
+        const given = { arguments: call.arguments, secrets: () => call.secrets() }
+        return runMcpTool({ store, mcp }, actor, tool, given, options)
+      },
+    })
     const deps: CoreDeps = {
       store,
-      models,
+      ...observe({ models: catalog, tools }, seen.observers),
       embeddings: createEmbeddings({
         providers,
         default_handle: config.value.defaults.embedding ?? env['LETTA_DEFAULT_EMBEDDING_HANDLE'] ?? null,
         discover_local: options.discover_local ?? config.value.discover_local,
-      }),
-      tools: createToolRunner({
-        web: {
-          allow_private,
-          exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
-        },
-        custom,
-        mcp: async ({ actor, tool, ...call }, options) => {
-          const { runMcpTool } = await import('../core/tools/mcp-servers.ts')
-          const given = { arguments: call.arguments, secrets: () => call.secrets() }
-          return runMcpTool({ store, mcp }, actor, tool, given, options)
-        },
       }),
       custom,
       mcp,
@@ -259,12 +279,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         config,
         taken: fromEnv.map(({ name }) => name),
         usual_url: (type) => PRESETS.find(({ provider_type }) => provider_type === type)?.base_url ?? '',
-        models,
+        models: catalog,
         models_of: (provider) => createModels({ providers: [provider], discover_local: false }),
       }),
       calls: new RepeatedCalls(),
+      answers: new AnswerCache(),
       queue: new TurnQueue(),
       batches,
+      metrics: seen.metrics,
       names: new OneAtATime(),
       uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
       onFailure,
@@ -274,6 +296,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       closing: closing.signal,
     }
     const app = createApp(context)
+    seen.metrics?.queues(async () => ({ messages: context.queue.waiting, ...(await store.backlog()) }))
     const unlessClosing = (error: unknown) => {
       if (!closing.signal.aborted) onFailure('looking after runs', error)
     }
@@ -334,6 +357,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       allowed_hosts: config.value.server.allowed_hosts,
       config: { path: config.path, unknown_keys: unknownKeys(config.stored) },
       address: { host: server.host, port: server.port },
+      seen,
+      tls: server.tls && { cert: resolve(data, server.tls.cert), key: resolve(data, server.tls.key) },
+      cors: server.cors_origins.length > 0 ? server.cors_origins : null,
+      limits: connectionLimits(server),
       shutdown_grace_ms: config.value.server.shutdown_grace_seconds * 1000,
       log,
       onFailure,
@@ -358,11 +385,13 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         await batches.ended()
         await Promise.allSettled(tasks)
         await Promise.all([follower.close(), mcp.close(), custom.close()])
+        await seen.close()
         await store.close()
         log?.close()
       },
     }
   } catch (error) {
+    await observability?.close()
     await store.close()
     throw error
   }
@@ -376,8 +405,8 @@ export async function listen(
   loci: Loci,
   options: ServeOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const { allowed_hosts, log } = loci
-  const { host, port, key = null, cors = null, grace_ms = 0 } = options
+  const { allowed_hosts, log, seen } = loci
+  const { host, port, key = null, cors = loci.cors, tls = loci.tls, grace_ms = 0 } = options
   loci.reachableAt(host)
   const api: Serve = (request, access) => loci.fetch(request, access)
   const routed = loci.forUsers(options.mcp ? withMcp(options.mcp, api) : api)
@@ -388,16 +417,23 @@ export async function listen(
     key,
     holder: (text) => loci.holder(text),
     cors,
-    upgrades: webSockets({ limits: options.sockets, onFailure: loci.onFailure }),
+    tls,
+    onCertificate: (failure) => {
+      const text =
+        failure === null ? 'renewed; new connections use it' : `the old one stays: ${messageOf(failure)}`
+      if (log) log.warn('the certificate', text)
+      else if (failure !== null) loci.onFailure('reading the certificate', failure)
+    },
+    limits: { ...loci.limits, ...options.limits },
+    upgrades: webSockets({ limits: options.sockets, onFailure: loci.onFailure, onCount: seen.socket }),
     ...(key === null ? { refusal: loci.refusal } : {}),
-    ...(log ? { around: log.requests } : {}),
+    around: seen.requests,
   })
   return {
     url: listening.url,
     async close() {
       loci.endStreams()
-      await options.mcp?.close()
-      await listening.close(loci.drain(grace_ms))
+      await listening.close(Promise.all([options.mcp?.close(), loci.drain(grace_ms)]), grace_ms)
     },
   }
 }
@@ -519,6 +555,18 @@ function withEditor(named: ReturnType<typeof providersNow>, editors: Editors) {
     const editor = editors.provider()
     if (!(list instanceof Promise) && !(editor instanceof Promise)) return join(list, editor)
     return Promise.all([list, editor]).then(([list, editor]) => join(list, editor))
+  }
+}
+
+function connectionLimits(server: ConfigData['server']): ConnectionLimits {
+  return {
+    connections: server.max_connections,
+    headers_ms: server.headers_timeout_seconds * 1000,
+    request_ms: server.request_timeout_seconds * 1000,
+    stalled_ms: server.stalled_timeout_seconds * 1000,
+    keep_alive_ms: server.keep_alive_seconds * 1000,
+    // A file, and what a form puts around it.
+    body_bytes: Math.max(MAX_BODY, MAX_IMPORT, (server.max_upload_mb + 1) * 1024 * 1024),
   }
 }
 

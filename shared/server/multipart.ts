@@ -1,4 +1,5 @@
 import { AppError } from '../schema/errors.ts'
+import { refuseEncoded } from './body.ts'
 
 export interface MultipartFile {
   /** As the client named it; anybody's text. */
@@ -25,6 +26,7 @@ export async function readMultipartFile(
     field?(name: string, value: string): void
   },
 ): Promise<void> {
+  refuseEncoded(request)
   const boundary = boundaryOf(request.headers.get('content-type') ?? '')
   const delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1')
   const reader = request.body?.getReader() as ReadableStreamDefaultReader<Uint8Array> | undefined

@@ -42,6 +42,7 @@ describe('loci', () => {
     ['config', 'check'],
     ['config', 'set'],
     ['connect'],
+    ['apply'],
     ['export'],
     ['import'],
     ['backup'],

@@ -45,6 +45,13 @@ describe('config', () => {
         host: '127.0.0.1',
         port: 8283,
         allowed_hosts: [],
+        cors_origins: [],
+        tls: null,
+        max_connections: 4096,
+        headers_timeout_seconds: 15,
+        request_timeout_seconds: 300,
+        stalled_timeout_seconds: 120,
+        keep_alive_seconds: 75,
         shutdown_grace_seconds: 10,
         batch_concurrency: 4,
         resume_background_runs: true,
@@ -53,6 +60,7 @@ describe('config', () => {
         trace_retention_days: 30,
         allow_stdio_mcp: false,
         max_upload_mb: 100,
+        metrics: false,
       },
       limits: { requests_per_hour: 1000, agents: 100, tools: 1000, file_mb: 100 },
       mcp: {
@@ -87,15 +95,15 @@ describe('config', () => {
   })
 
   it('keeps keys it does not know, and what another process wrote in the meantime', async () => {
-    await write('{"future": {"x": 1}, "server": {"tls": true}}')
+    await write('{"future": {"x": 1}, "server": {"quic": true}}')
     const config = await openConfig(directory)
-    await write('{"future": {"x": 2}, "server": {"tls": true, "port": 1}}')
+    await write('{"future": {"x": 2}, "server": {"quic": true, "port": 1}}')
     await config.update((data) => {
       data.defaults.model = 'openai/gpt-4.1'
     })
     assert.deepEqual(JSON.parse(await fs.readFile(path, 'utf8')), {
       future: { x: 2 },
-      server: { tls: true, port: 1 },
+      server: { quic: true, port: 1 },
       defaults: { model: 'openai/gpt-4.1' },
     })
   })

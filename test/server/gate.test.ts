@@ -1,6 +1,10 @@
 import Letta from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { listen } from '../../shared/server/main.ts'
+import { bareClient } from '../support/bare-client.ts'
 import { startLoci, type TestLoci } from '../support/loci.ts'
 
 describe('a server with a key', () => {
@@ -53,7 +57,8 @@ describe('a server with a key', () => {
   })
 
   it('answers to any Host, as a key cannot be guessed by a web page', async () => {
-    assert.equal(await status('/v1/agents/', { host: 'loci.example', authorization: 'Bearer sesame' }), 200)
+    const host = 'loci.example\r\nauthorization: Bearer sesame'
+    assert.equal(await statusFor(t.url, host), 200)
   })
 
   it('answers the preflight of an allowed page for whatever headers the SDK sends, before the key', async () => {
@@ -166,5 +171,52 @@ describe('a server for everybody on this machine', () => {
     const page = await fetch(`${t.url}/docs/`)
     assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'/)
     assert.doesNotMatch(await page.text(), /https?:\/\//)
+  })
+})
+
+/** The status for a Host header, which `fetch` would not send. */
+async function statusFor(url: string, host: string): Promise<number> {
+  const client = await bareClient(
+    url,
+    `GET /v1/agents/ HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`,
+  )
+  return Number(/^HTTP\/1\.1 (\d+)/.exec(await client.ended(host))?.[1])
+}
+
+describe('a server that config.json opens to names and pages', () => {
+  it('answers to those hosts, exact or below a name, and lets those pages read; no others', async () => {
+    const data = await mkdtemp(join(tmpdir(), 'loci-gate-'))
+    const server = {
+      allowed_hosts: ['Loci.example.com', '*.tunnel.example'],
+      cors_origins: ['https://app.example'],
+    }
+    await writeFile(join(data, 'config.json'), JSON.stringify({ server }), { mode: 0o600 })
+    const t = await startLoci({ data })
+    try {
+      const ask = async (headers: Record<string, string>) => {
+        const answer = await fetch(`${t.url}/v1/agents/`, { headers })
+        await answer.text()
+        return answer
+      }
+      for (const [host, status] of [
+        ['loci.example.com', 200],
+        ['LOCI.example.com:8443', 200],
+        ['a.tunnel.example', 200],
+        ['a.b.tunnel.example', 200],
+        ['tunnel.example', 403],
+        ['eviltunnel.example', 403],
+        ['loci.example.com.evil.example', 403],
+        ['a.loci.example.com', 403],
+        ['evil.example', 403],
+      ] as const)
+        assert.equal(await statusFor(t.url, host), status, host)
+      const page = await ask({ origin: 'https://app.example' })
+      assert.equal(page.headers.get('access-control-allow-origin'), 'https://app.example')
+      assert.equal((await ask({ origin: 'https://evil.example' })).status, 403)
+      assert.equal((await ask({ origin: 'https://loci.example.com' })).status, 200, 'its own pages')
+    } finally {
+      await t.close()
+      await rm(data, { recursive: true, force: true })
+    }
   })
 })

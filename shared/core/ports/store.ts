@@ -23,6 +23,15 @@ import type { UsageStore } from './usage-store.ts'
 import type { UserStore } from './user-store.ts'
 import type { VectorStore } from './vector-store.ts'
 
+/** How much waits, and whoever may do it. */
+export interface Backlog {
+  batch_requests: number
+  /** Uploaded files that are to be read, those that are being read included. */
+  files: number
+  /** Archives, agents and folders with texts that have no vectors yet. */
+  embeddings: number
+}
+
 /** Coarse commands: each method is one transaction of its adapter. */
 export interface Store {
   readonly agents: AgentStore
@@ -49,7 +58,9 @@ export interface Store {
   readonly events: EventStore
   readonly usage: UsageStore
   readonly users: UserStore
-  /** Throws `store_unavailable` when the store cannot answer now. */
+  /** What waits to be done, of every organisation. */
+  backlog(): Promise<Backlog>
+  /** Throws `store_unavailable` when the store cannot answer, or cannot be written, now; within some seconds. */
   ready(): Promise<void>
   /** Releases locks and files. Turns still open are failed by the next instance that looks. */
   close(): Promise<void>

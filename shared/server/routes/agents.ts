@@ -187,8 +187,14 @@ export const routes = [
     params,
     body: generateRequest,
     answer: generateResponse,
-    handle: async ({ actor, context, params, body, request }) =>
-      generate(context.deps, actor, params.agent_id, body, { signal: request.signal }),
+    handle: ({ actor, context, params, body, request }) =>
+      context.answers.answer(
+        { actor, context, request, agent_id: params.agent_id, what: ['generate', body] },
+        (verdict) => {
+          verdict(true)
+          return generate(context.deps, actor, params.agent_id, body, { signal: request.signal })
+        },
+      ),
   }),
   route({
     method: 'PATCH',

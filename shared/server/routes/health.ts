@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
+import { AppError } from '../../schema/errors.ts'
 import { health } from '../../schema/event.ts'
 import { listOf } from '../../schema/page.ts'
 import { VERSION } from '../../schema/version.ts'
@@ -28,9 +29,12 @@ export const routes = [
     method: 'GET',
     path: '/v1/ready',
     operation: 'check_readiness',
-    summary: 'Whether the store answers too; 503 when it does not',
+    summary:
+      'Whether this server takes requests; 503 with the reason when it shuts down, or the store cannot be written',
     answer: health,
     async handle({ context }) {
+      if (context.closing.aborted)
+        throw new AppError('store_unavailable', 'this server is shutting down and takes no more requests')
       await context.deps.store.ready()
       return { version: VERSION, status: 'ok' }
     },

@@ -4,11 +4,12 @@ import { SecretBox } from '../secret-box.ts'
 import { SqliteSecrets } from './agent-secrets.ts'
 import { SqliteAgents } from './agents.ts'
 import { finishArchiveDeletions, SqliteArchives } from './archives.ts'
+import { readBacklog } from './backlog.ts'
 import { SqliteBatches } from './batches.ts'
 import { SqliteBlocks } from './blocks.ts'
 import { SqliteCompactions } from './compactions.ts'
 import { SqliteConversations } from './conversations.ts'
-import { openDatabase } from './database.ts'
+import { type DatabaseOptions, openDatabase } from './database.ts'
 import { SqliteEvents } from './events.ts'
 import { SqliteFiles } from './files.ts'
 import { SqliteFolders } from './folders.ts'
@@ -30,6 +31,7 @@ import { SqliteUsage } from './usage.ts'
 import { SqliteUsers } from './users.ts'
 import { VectorIndex } from './vector-index.ts'
 import { SqliteVectors } from './vectors.ts'
+import { WriteProbe } from './write-probe.ts'
 
 /** How long the heartbeat of a process that still holds its lock may stand still. */
 const STALE_AFTER_MS = 30_000
@@ -45,6 +47,8 @@ export interface SqliteStoreOptions {
   encryption_key?: string | null
   /** Open a directory on a network or shared file system, where SQLite's locks do not hold; false by default. */
   allow_network_fs?: boolean
+  /** Hears how long each write took; must not throw. */
+  onWrite?: DatabaseOptions['onWrite']
 }
 
 /**
@@ -55,7 +59,8 @@ export interface SqliteStoreOptions {
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const version = options.version ?? VERSION
   const { directory, allow_network_fs = false } = options
-  const database = await openDatabase({ directory, version, allow_network_fs })
+  const { onWrite } = options
+  const database = await openDatabase({ directory, version, allow_network_fs, onWrite })
   const instance = new Instance(database, {
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
@@ -65,6 +70,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const messages = new SqliteMessages(database, () => indexMessages(database), vectorIndex)
   const events = new SqliteEvents(database)
   const upkeep = new IndexUpkeep(database)
+  const writes = new WriteProbe(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
@@ -94,11 +100,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     events,
     usage: new SqliteUsage(database),
     users: new SqliteUsers(database),
+    backlog: () => database.read(readBacklog),
     async ready() {
       await database.check()
       instance.check()
       upkeep.check()
       if (pruningFailed !== null) throw pruningFailed
+      await writes.check()
     },
     async close() {
       if (database.closed) return

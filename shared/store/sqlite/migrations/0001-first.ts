@@ -422,8 +422,10 @@ CREATE VIRTUAL TABLE messages_fts USING fts5 (
 
 -- Segments are merged by store/sqlite/index-upkeep.ts; one of which two fifths are deleted is due.
 INSERT INTO messages_fts (messages_fts, rank) VALUES ('automerge', 0);
+INSERT INTO messages_fts (messages_fts, rank) VALUES ('crisismerge', 256);
 INSERT INTO messages_fts (messages_fts, rank) VALUES ('deletemerge', 40);
 INSERT INTO passages_fts (passages_fts, rank) VALUES ('automerge', 0);
+INSERT INTO passages_fts (passages_fts, rank) VALUES ('crisismerge', 256);
 INSERT INTO passages_fts (passages_fts, rank) VALUES ('deletemerge', 40);
 
 CREATE TABLE context_messages (
