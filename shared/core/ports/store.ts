@@ -1,3 +1,4 @@
+import type { AccessTokenStore } from './access-token-store.ts'
 import type { AgentStore } from './agent-store.ts'
 import type { ArchiveStore } from './archive-store.ts'
 import type { BatchStore } from './batch-store.ts'
@@ -58,6 +59,7 @@ export interface Store {
   readonly events: EventStore
   readonly usage: UsageStore
   readonly users: UserStore
+  readonly access_tokens: AccessTokenStore
   /** What waits to be done, of every organisation. */
   backlog(): Promise<Backlog>
   /** Throws `store_unavailable` when the store cannot answer, or cannot be written, now; within some seconds. */

@@ -2,6 +2,7 @@ import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
 import { SqliteSecrets } from './agent-secrets.ts'
+import { SqliteAccessTokens } from './access-tokens.ts'
 import { SqliteAgents } from './agents.ts'
 import { finishArchiveDeletions, SqliteArchives } from './archives.ts'
 import { readBacklog } from './backlog.ts'
@@ -100,6 +101,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     events,
     usage: new SqliteUsage(database),
     users: new SqliteUsers(database),
+    access_tokens: new SqliteAccessTokens(database),
     backlog: () => database.read(readBacklog),
     async ready() {
       await database.check()

@@ -63,6 +63,7 @@ export interface Tables {
   organizations: OrganizationRow
   users: UserRow
   api_keys: ApiKeyRow
+  access_tokens: AccessTokenRow
   request_counts: RequestCountRow
   identities: IdentityRow
   identities_agents: { identity_id: string; agent_id: string; organization_id: string }
@@ -533,6 +534,21 @@ export interface ApiKeyRow {
   expires_at: string | null
   last_used_at: string | null
   revoked_at: string | null
+}
+
+export interface AccessTokenRow {
+  id: string
+  organization_id: string
+  user_id: string
+  starts_with: string
+  /** SHA-256 of its text. */
+  hash: Uint8Array
+  /** `AgentAccess[]` as JSON. */
+  policy: string
+  hostname: string
+  origin: string
+  created_at: string
+  expires_at: string
 }
 
 export interface UsageHourRow {

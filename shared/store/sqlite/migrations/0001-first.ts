@@ -658,6 +658,21 @@ CREATE TABLE api_keys (
 ) WITHOUT ROWID;
 CREATE INDEX api_keys_by_user ON api_keys (user_id, created_at, id);
 
+CREATE TABLE access_tokens (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  starts_with TEXT NOT NULL,
+  hash BLOB NOT NULL UNIQUE,
+  policy TEXT NOT NULL,
+  hostname TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  expires_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX access_tokens_by_organization ON access_tokens (organization_id, created_at, id);
+CREATE INDEX access_tokens_by_origin ON access_tokens (origin);
+
 CREATE TABLE request_counts (
   user_id TEXT NOT NULL,
   hour INTEGER NOT NULL,
