@@ -15,7 +15,7 @@ export const sockets: Scenario = async (context) => {
   const changes = context.quick ? 5 : 20
   await using double = await startDouble()
   await using bare = startNode(BARE_SOCKETS, [], { probe: true })
-  await using loci = await startLoci(double, await context.folder())
+  await using loci = await startLoci(double, await context.folder(), 'stalls')
   const [bare_url] = await bare.waitFor(/http:\/\/127\.0\.0\.1:\d+/)
 
   const at_rest: Record<'bare' | 'loci', number> = { bare: 0, loci: 0 }
@@ -36,10 +36,12 @@ export const sockets: Scenario = async (context) => {
   await Promise.all(open.map(subscribe))
   const subscribed = ((await held(loci.child)) - before) / count
   const heard: number[] = []
+  await loci.child.probe()
   for (let i = 0; i < changes; i++) {
     context.progress(`sockets: change ${i + 1} of ${changes}`)
     heard.push(await untilHeard(loci.url, open))
   }
+  const { longest_work_ms } = await loci.child.probe()
   await closeAll(open)
   const row = (what: string, value: number, unit: Row['unit'], floor?: number): Row => ({
     scenario: 'sockets',
@@ -57,6 +59,7 @@ export const sockets: Scenario = async (context) => {
     ),
     row('what a subscription to events adds to each', subscribed * 1024, 'kB'),
     row(`from a request that changes a block until all ${count} have heard of it, p50`, median(heard), 'ms'),
+    row('longest that the server computed at a stretch meanwhile', longest_work_ms, 'ms'),
   ]
 }
 
