@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Child, startNode } from '../lib/child.ts'
 import type { Scenario } from '../lib/context.ts'
 import { inParallel } from '../lib/fill.ts'
@@ -7,6 +8,8 @@ import { startDouble, startLoci } from '../lib/servers.ts'
 import { type BenchSocket, openSocket, within } from '../lib/sockets.ts'
 import { median } from '../lib/stats.ts'
 
+/** In which a server that is at rest does not grow, in milliseconds. */
+const AT_REST_MS = 2_500
 const BARE_SOCKETS = new URL('../bare-sockets.mjs', import.meta.url)
 
 /** What many open WebSockets hold that say nothing, and how soon all of them hear of a change. */
@@ -25,9 +28,9 @@ export const sockets: Scenario = async (context) => {
     ['loci', loci.url, loci.child],
   ] as const) {
     context.progress(`sockets: ${count} of ${name}`)
-    // The first ones load code and grow the heap.
+    // The first ones load code, and a server loads more of it by itself a moment after its start.
     await closeAll(await openMany(url, Math.ceil(count / 10)))
-    const before = await held(child)
+    const before = await heldAtRest(child)
     open = await openMany(url, count)
     at_rest[name] = ((await held(child)) - before) / count
     if (name === 'bare') await closeAll(open)
@@ -66,6 +69,18 @@ export const sockets: Scenario = async (context) => {
 /** In megabytes; what is free for other things is not counted, so that 1,000 sockets can be told from none. */
 async function held(child: Child): Promise<number> {
   return (await child.probe('held')).held_mb ?? NaN
+}
+
+/** The same, once it does not grow by itself any more, or when it has had its time. */
+async function heldAtRest(child: Child): Promise<number> {
+  let before = await held(child)
+  for (let i = 0; i < 5; i++) {
+    await sleep(AT_REST_MS)
+    const now = await held(child)
+    if (Math.abs(now - before) < 0.2) return now
+    before = now
+  }
+  return before
 }
 
 async function openMany(url: string, count: number): Promise<BenchSocket[]> {
