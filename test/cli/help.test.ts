@@ -48,6 +48,7 @@ describe('loci', () => {
     ['apply'],
     ['export'],
     ['import'],
+    ['migrate'],
     ['backup'],
     ['restore'],
     ['doctor'],
