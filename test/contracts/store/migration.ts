@@ -71,8 +71,13 @@ export function describeMigration(subject: Subject): void {
       const folder = aFolder()
       await folders.create(ADA, folder)
       const file = {
-        ...{ id: newId('file'), folder_id: folder.id, name: 'notes.txt', type: 'text/plain', size: 7 },
-        ...{ status: 'completed' as const, error_message: null },
+        id: newId('file'),
+        folder_id: folder.id,
+        name: 'notes.txt',
+        type: 'text/plain',
+        size: 7,
+        status: 'completed' as const,
+        error_message: null,
       }
       const piece = (first_line: number, text: string) => ({
         pieces: [{ first_line, text }],
@@ -191,11 +196,24 @@ export function describeMigration(subject: Subject): void {
       assert.deepEqual(await migration.addRuns(ADA, [run]), [])
       assert.deepEqual(await turns.getRun(ADA, run.id), run)
       const step = {
-        ...{ id: newId('step'), run_id: run.id, agent_id: agent.id, status: 'success' as const },
-        ...{ stop_reason: null, provider_name: null, model: 'm', model_handle: null, model_endpoint: null },
-        ...{ context_window_limit: null, completion_tokens: 1, prompt_tokens: 2, total_tokens: 3 },
-        ...{ cached_input_tokens: null, cache_write_tokens: null, reasoning_tokens: null },
-        ...{ error_type: null, error_data: null },
+        id: newId('step'),
+        run_id: run.id,
+        agent_id: agent.id,
+        status: 'success' as const,
+        stop_reason: null,
+        provider_name: null,
+        model: 'm',
+        model_handle: null,
+        model_endpoint: null,
+        context_window_limit: null,
+        completion_tokens: 1,
+        prompt_tokens: 2,
+        total_tokens: 3,
+        cached_input_tokens: null,
+        cache_write_tokens: null,
+        reasoning_tokens: null,
+        error_type: null,
+        error_data: null,
       }
       assert.deepEqual(await migration.addSteps(ADA, [step]), [step.id])
       assert.deepEqual(await migration.addSteps(ADA, [step]), [])
