@@ -51,6 +51,7 @@ function createProgram(): Command {
     .option('--no-tls', 'speak HTTP, also when config.json names a certificate')
     .option('--docs', 'serve the API documentation on /docs and /openapi.json')
     .option('--log-level <level>', 'silent, error, warn, info (default), debug; also LOCI_LOG_LEVEL')
+    .option('--json', 'print one line of JSON once it answers: url, data, key')
     .action(async (options: ServerOptions) => {
       const { runServer } = await import('./commands/server.ts')
       await runServer(options)

@@ -26,7 +26,7 @@ export interface Column {
 }
 
 /** Columns that are cut keep at least this much. */
-const LEAST = 12
+const LEAST = 10
 const GAP = 2
 
 /**
@@ -80,7 +80,10 @@ function records(titles: readonly Column[], cells: readonly string[][], room: nu
     bold(titles[0]?.flexible ? oneLine(first, room) : first),
     ...rest.flatMap((cell, i) => {
       if (cell === '') return []
-      return [`  ${titles[i + 1]?.flexible ? oneLine(cell, room - 2) : cell}`]
+      const { title = '', flexible } = titles[i + 1] ?? {}
+      // An id says itself what it is, and is long enough.
+      const label = title === 'ID' ? '' : `${title.toLowerCase()} `
+      return [`  ${dim(label)}${flexible ? oneLine(cell, room - 2 - label.length) : cell}`]
     }),
   ])
   return `${lines.join('\n')}\n`
