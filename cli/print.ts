@@ -11,6 +11,21 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, process.stdout.isTTY ? 2 : 0))
 }
 
+/** Bytes on stdout, as fast as they are read; false when the reader has gone away, as `| head` does. */
+export async function writeOut(piece: Uint8Array): Promise<boolean> {
+  const { stdout } = process
+  if (stdout.write(piece)) return true
+  return new Promise((resolve) => {
+    const settle = (isThere: boolean) => {
+      stdout.off('drain', drained).off('error', gone).off('close', gone)
+      resolve(isThere)
+    }
+    const drained = () => settle(true)
+    const gone = () => settle(false)
+    stdout.once('drain', drained).once('error', gone).once('close', gone)
+  })
+}
+
 /** A sentence for people, which is no result: on stderr, broken to the width of the terminal. */
 export function note(text: string): void {
   const { stderr } = process
