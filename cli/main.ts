@@ -19,6 +19,7 @@ import {
 } from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
 import { addMcpCommand } from './mcp-command.ts'
+import { addMigrateCommand } from './migrate-command.ts'
 import { addModelCommand } from './model-command.ts'
 import { parsePort } from './port.ts'
 import { endSoon, guardProcess } from './process-end.ts'
@@ -91,6 +92,7 @@ function createProgram(): Command {
     .addHelpText('after', () =>
       section('Examples', ['loci import Ada.af', 'loci import Ada.af --name Eve --model loci/demo']),
     )
+  addMigrateCommand(program)
   addAgentCommands(program)
   addBlockCommands(program)
   addModelCommand(program)

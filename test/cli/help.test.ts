@@ -51,6 +51,7 @@ describe('loci', () => {
     ['apply'],
     ['export'],
     ['import'],
+    ['migrate'],
     ['backup'],
     ['restore'],
     ['doctor'],
