@@ -23,7 +23,7 @@ import { addMigrateCommand } from './migrate-command.ts'
 import { addModelCommand } from './model-command.ts'
 import { parsePort } from './port.ts'
 import { endSoon, guardProcess } from './process-end.ts'
-import { bold, columns, wrap } from './terminal.ts'
+import { bold, columns, hasColor, wrap } from './terminal.ts'
 import { addToolCommands } from './tool-commands.ts'
 import { addUserCommands } from './user-commands.ts'
 
@@ -44,6 +44,8 @@ function createProgram(): Command {
     .configureOutput({
       getOutHelpWidth: () => columns(process.stdout),
       getErrHelpWidth: () => columns(process.stderr),
+      getOutHasColors: () => hasColor(process.stdout),
+      getErrHasColors: () => hasColor(process.stderr),
       outputError: (text) => complain(sentence(text)),
     })
   program

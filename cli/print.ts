@@ -110,6 +110,11 @@ export function printFields(fields: readonly (readonly [string, string | null | 
   const width = Math.max(0, ...shown.map(([name]) => name.length))
   const room = columns() - width - GAP
   for (const [name, value] of shown) {
+    const longest = Math.max(...plain(value).split(/\s/).map(displayWidth))
+    if (process.stdout.isTTY && longest > room) {
+      process.stdout.write(`${dim(name)}\n${wrap(plain(value), columns(), '  ')}\n`)
+      continue
+    }
     const lines = (process.stdout.isTTY ? wrap(plain(value), Math.max(room, 20)) : plain(value)).split('\n')
     const text = lines.join(`\n${' '.repeat(width + GAP)}`)
     process.stdout.write(`${dim(name.padEnd(width))}  ${text}\n`)
