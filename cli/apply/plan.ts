@@ -126,11 +126,12 @@ export function blockText(
   return 'keep'
 }
 
-/** A unified diff of two texts, without its head. */
+/** A unified diff of two texts, without its head and what it says of the last line's end. */
 export function textDiff(before: string, after: string): string {
-  return createTwoFilesPatch('', '', before, after, undefined, undefined, { context: 2 })
-    .split('\n')
-    .slice(3)
+  const lines = createTwoFilesPatch('', '', before, after, undefined, undefined, { context: 2 }).split('\n')
+  return lines
+    .slice(lines.findIndex((line) => line.startsWith('@@')))
+    .filter((line) => !line.startsWith('\\'))
     .join('\n')
     .trimEnd()
 }

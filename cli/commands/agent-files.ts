@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { describeFailure, type LociClient } from '../../shared/client/http.ts'
 import { messageOf } from '../../shared/schema/errors.ts'
 import { complain, EXIT, Failure } from '../failure.ts'
-import { printJson } from '../print.ts'
+import { printJson, writeOut } from '../print.ts'
 import { bytes, count, progressLine } from '../progress.ts'
 import { plain } from '../terminal.ts'
 import { type Place, withClient } from '../with-client.ts'
@@ -175,8 +175,7 @@ async function write(output: string, body: ReadableStream<Uint8Array>): Promise<
     }
   }
   if (output === '-') {
-    for await (const piece of pieces())
-      if (!process.stdout.write(piece)) await new Promise((resolve) => process.stdout.once('drain', resolve))
+    for await (const piece of pieces()) if (!(await writeOut(piece))) break
     return size
   }
   const temporary = `${output}.${process.pid}.tmp`

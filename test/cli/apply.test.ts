@@ -269,7 +269,8 @@ describe('loci apply', function () {
       'update folder handbook': ['file', 'file'],
       'update agent sam': ['system'],
     })
-    await apply()
+    const { stdout } = await apply()
+    assert.match(stdout, /system:\n {6}@@ -1,1 \+1,2 @@\n {6}-You are Sam\.\n {6}\+You are\n {6}\+Sam\.\n?$/)
     const { items } = await t.letta.folders.list({ name: 'handbook' })
     const files = (await t.letta.folders.files.list(items[0]!.id, { include_content: true })).items
     assert.deepEqual(files.map((file) => file.content).toSorted(), ['# One, changed', '# Two'])
@@ -546,6 +547,11 @@ agents:
       ['list.yml', '- a\n', /list\.yml:1:1: the file: /],
       ['twice.yml', 'agents: []\nagents: []\n', /twice\.yml:2:1: .*unique/],
       ['open.yml', 'agents: ["a\n', /open\.yml:\d+:\d+: /],
+      [
+        'bucket.yml',
+        'agents: [{ name: a, folders: [{ name: b, files: [{ from_bucket: {} }] }] }]',
+        /bucket\.yml:1:\d+: .*files\[0\]: a path is expected; Loci reads no buckets/,
+      ],
       ['latin.yml', Uint8Array.of(0xe4, 0xff), /latin\.yml cannot be read: it is not UTF-8/],
       ['proto.yml', '__proto__: { fleet: x }\n', /proto\.yml:1:1: there is no key '__proto__'/],
       ['two.yml', 'agents: []\n---\nagents: []\n', /two\.yml:\d+:\d+: .*document/],

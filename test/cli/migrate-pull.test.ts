@@ -166,6 +166,10 @@ describe('what loci migrate brings', () => {
     const report = await migrate(v1.url)
     assert.equal(report.whole, true)
     assert.equal(report.messages.added, 730 - 182 + 730)
+    const agent = (await readFrom(loci.url, `/v1/agents/${AGENT}`)) as Json
+    assert.equal((agent['message_ids'] as unknown[]).length, 13)
+    const blocks = (await readFrom(loci.url, `/v1/agents/${AGENT}/core-memory/blocks`)) as Json[]
+    assert.deepEqual(new Set(blocks.map(({ label }) => label)), new Set(['company', 'human']))
     const shown = await loci.letta.agents.messages.list(AGENT, {
       order: 'asc',
       limit: 1000,
@@ -184,6 +188,20 @@ describe('what loci migrate brings', () => {
     assert.equal(((await readFrom(loci.url, '/v1/folders/')) as Json[]).length, 2)
     world.extra = 5
     assert.equal((await migrate(v1.url)).messages.added, 10)
+  })
+
+  it('comes from a server that cannot list the default conversation by itself, where there is no other', async () => {
+    const world = new World(SMALL)
+    const v1 = await serve(world, {
+      answer: (path, query) =>
+        path.endsWith('/messages') && query.get('conversation_id') === 'default' ? [] : undefined,
+    })
+    const report = await migrate(v1.url)
+    assert.equal(report.messages.added, 7 + 30)
+    const lost = report.problems.filter(({ reason }) =>
+      /does not list the messages of its default/.test(reason),
+    )
+    assert.deepEqual([lost.map(({ id }) => id), report.whole], [[AGENT], false])
   })
 
   it('is one agent with what it needs, when only that is asked for', async () => {
