@@ -167,6 +167,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const log = options.log_level === undefined ? null : openLog(parseLogLevel(options.log_level))
   const onFailure = options.onFailure ?? (log ? log.failure : reportOnStderr)
   const stale_after_ms = Number(env['LOCI_STALE_AFTER_MS'] ?? 0)
+  log?.redactor.knowEnvironment(env)
   let observability: Observability | null = null
   const store = await openSqliteStore({
     directory: data,
@@ -183,7 +184,9 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     })
     const seen = (observability = await openObservability({ metrics: config.value.server.metrics, env, log }))
     const fromEnv = providersFromEnv(env)
-    const providers = providersNow(config, fromEnv)
+    const hideKeys = (list: readonly ProviderConfig[]) => log?.redactor.know(list.flatMap(secretsOf))
+    hideKeys(config.value.providers)
+    const providers = providersNow(config, fromEnv, hideKeys)
     const editors = createEditors(data)
     const catalog = createModels({
       providers: withEditor(providers, editors),
@@ -406,6 +409,7 @@ export async function listen(
   const { allowed_hosts, log, seen } = loci
   const { host, port, key = null, cors = loci.cors, tls = loci.tls, grace_ms = 0 } = options
   loci.reachableAt(host)
+  log?.redactor.know([key])
   const api: Serve = (request, access) => loci.fetch(request, access)
   const routed = loci.forUsers(options.mcp ? withMcp(options.mcp, api) : api)
   const listening = await listenOn(options.docs ? withDocs(routed) : routed, {
@@ -521,12 +525,23 @@ export async function loadSettings() {
   }
 }
 
+function secretsOf({ api_key, headers }: ProviderConfig): (string | null | undefined)[] {
+  return [api_key, ...Object.values(headers ?? {})]
+}
+
 /** The providers of config.json as it is at each call, and those of the environment: one array while nothing changes. */
-function providersNow(config: Config, fromEnv: readonly ProviderConfig[]) {
+function providersNow(
+  config: Config,
+  fromEnv: readonly ProviderConfig[],
+  onChange: (providers: readonly ProviderConfig[]) => void,
+) {
   let last: ConfigData | null = null
   let providers: readonly ProviderConfig[] = []
   const all = (data: ConfigData) => {
-    if (last !== data) providers = [...data.providers, ...fromEnv]
+    if (last !== data) {
+      providers = [...data.providers, ...fromEnv]
+      onChange(providers)
+    }
     last = data
     return providers
   }

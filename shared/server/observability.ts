@@ -30,7 +30,7 @@ export async function openObservability(options: {
     ? await (await import('./tracing.ts')).openTracing(env, (reason) => log?.warn('traces', reason))
     : null
   const all = [log, metrics, tracing].filter((seen) => seen !== null)
-  const observers = [metrics, tracing].flatMap((seen) => seen?.observer ?? [])
+  const observers = [log, metrics, tracing].flatMap((seen) => seen?.observer ?? [])
   return {
     metrics,
     observers,
