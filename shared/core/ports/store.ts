@@ -13,6 +13,7 @@ import type { ImportStore } from './import-store.ts'
 import type { McpServerStore } from './mcp-server-store.ts'
 import type { MessageStore } from './message-store.ts'
 import type { PassageStore } from './passage-store.ts'
+import type { RetentionStore } from './retention-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
 import type { ScheduleStore } from './schedule-store.ts'
 import type { SecretStore } from './secret-store.ts'
@@ -56,6 +57,7 @@ export interface Store {
   readonly schedules: ScheduleStore
   readonly traces: TraceStore
   readonly events: EventStore
+  readonly retention: RetentionStore
   readonly usage: UsageStore
   readonly users: UserStore
   /** What waits to be done, of every organisation. */

@@ -22,6 +22,7 @@ import { indexMessages } from './message-index.ts'
 import { SqliteMcpServers } from './mcp-servers.ts'
 import { SqliteMessages } from './messages.ts'
 import { SqlitePassages } from './passages.ts'
+import { SqliteRetention } from './retention.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
 import { SqliteSchedules } from './schedules.ts'
 import { SqliteTools } from './tools.ts'
@@ -98,6 +99,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     schedules: new SqliteSchedules(database, instance),
     traces: new SqliteTraces(database),
     events,
+    retention: new SqliteRetention(database),
     usage: new SqliteUsage(database),
     users: new SqliteUsers(database),
     backlog: () => database.read(readBacklog),
