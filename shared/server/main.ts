@@ -43,6 +43,7 @@ import { OneAtATime } from './one-at-a-time.ts'
 import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
+import { applyRetention, retentionRules } from './retention.ts'
 import { TurnQueue } from './turn-queue.ts'
 import type { TlsFiles } from './tls.ts'
 import { forUsers, holderOf } from './users.ts'
@@ -145,6 +146,9 @@ const FIRE_EVERY_MS = 1_000
 const EMBED_EVERY_MS = 500
 /** How often streams past their retention are looked for, in milliseconds. */
 const PRUNE_EVERY_MS = 10 * 60_000
+
+/** How often what is older than the rules of retention say is deleted, in milliseconds. */
+const RETAIN_EVERY_MS = 60 * 60_000
 
 /** When the routes that nobody has asked for yet are loaded, in milliseconds after the start. */
 const PRELOAD_AFTER_MS = 2_000
@@ -287,6 +291,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       calls: new RepeatedCalls(),
       queue: new TurnQueue(),
       batches,
+      retention: retentionRules(config.value.retention),
       metrics: seen.metrics,
       names: new OneAtATime(),
       uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
@@ -327,8 +332,12 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       await removeUnfinished(data)
       await store.traces.prune(new Date(Date.now() - server.trace_retention_days * 86_400_000))
     })
+    const ageing = repeat(RETAIN_EVERY_MS, unlessClosing, async () => {
+      await applyRetention(store.retention, context.retention, new Date(), { signal: closing.signal })
+    })
     const preload = setTimeout(() => {
       pruning.now()
+      ageing.now()
       const mcpTools = store.tools.count(DEFAULT_ACTOR, { tool_types: ['external_mcp'] })
       const loading = [
         app.preload(),
@@ -381,7 +390,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       async close() {
         clearTimeout(preload)
         closing.abort()
-        await Promise.all([recovery.stop(), firing.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
+        await Promise.all([
+          recovery.stop(),
+          firing.stop(),
+          embedding.stop(),
+          pruning.stop(),
+          ageing.stop(),
+          ingest.stop(),
+        ])
         await runs.stop()
         await batches.ended()
         await Promise.allSettled(tasks)

@@ -74,8 +74,8 @@ export class SqliteRetention implements RetentionStore {
     if (kind === 'messages') return this.#messages.count(before)
     return this.#database.read((c) => {
       if (kind === 'events') return c.get(oldEvents(before).select(COUNT))?.n ?? 0
-      const { table, count } = RULES[kind]
-      return organizationsOf(c, table).reduce((sum, org) => sum + count(c, org, before), 0)
+      const rule = RULES[kind]
+      return organizationsOf(c, rule.table).reduce((sum, org) => sum + rule.count(c, org, before), 0)
     })
   }
 
