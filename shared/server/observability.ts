@@ -25,7 +25,7 @@ export async function openObservability(options: {
   log: Log | null
 }): Promise<Observability> {
   const { env, log } = options
-  const metrics = options.metrics ? await (await import('./metrics.ts')).openMetrics() : null
+  const metrics = options.metrics ? (await import('./metrics.ts')).openMetrics() : null
   const tracing = wantsTraces(env)
     ? await (await import('./tracing.ts')).openTracing(env, (reason) => log?.warn('traces', reason))
     : null
