@@ -1,3 +1,4 @@
+import { Command } from 'commander'
 import { bold, columns, wrap } from './terminal.ts'
 
 /** The option of every command that works on a data directory. */
@@ -33,3 +34,41 @@ export const urlOption = [
   '--url <url>',
   'a running Loci or Letta V1 server instead of the data directory',
 ] as const
+
+/** `--json` of every command that has a result. */
+export const jsonOption = ['--json', 'print JSON'] as const
+
+/** What the commands work on: a server or a data directory; which of them is checked before they run. */
+export function withPlace(command: Command): Command {
+  return command.option(...urlOption).option(...dataOption)
+}
+
+/** For options that may be given several times. */
+export function collect(value: string, before: string[] = []): string[] {
+  return [...before, value]
+}
+
+/** What belongs together in `loci --help`, in its order. */
+const GROUPS: Record<string, readonly string[]> = {
+  Agents: ['chat', 'agents', 'blocks', 'tools', 'models'],
+  Servers: ['server', 'mcp'],
+  'Moving agents': ['import', 'export', 'apply', 'migrate'],
+  Setup: ['connect', 'config', 'users', 'keys', 'completion'],
+  Upkeep: ['doctor', 'backup', 'restore', 'uninstall', 'version', 'help'],
+}
+
+/** Shows the commands of the program in groups; one that is in none comes last. */
+export function groupCommands(program: Command): void {
+  const names = Object.values(GROUPS).flat()
+  const place = (command: Command) => (names.indexOf(command.name()) + names.length + 1) % (names.length + 1)
+  // The help lists them as they stand here.
+  ;(program.commands as Command[]).sort((a, b) => place(a) - place(b))
+  for (const command of program.commands) command.helpGroup(groupOf(command.name()))
+  program.addHelpCommand(
+    new Command('help').argument('[command]').description('show help').helpGroup(groupOf('help')),
+  )
+}
+
+function groupOf(name: string): string {
+  return `${Object.keys(GROUPS).find((group) => GROUPS[group]?.includes(name)) ?? 'More'}:`
+}

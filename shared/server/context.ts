@@ -1,6 +1,7 @@
 import type { ActiveRuns } from '../core/active-runs.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
+import type { AnswerCache } from './answer-cache.ts'
 import type { Download } from './images.ts'
 import type { Metrics } from './metrics.ts'
 import type { OneAtATime } from './one-at-a-time.ts'
@@ -25,6 +26,8 @@ export interface ServerContext {
   onFailure(where: string, error: unknown, request_id?: string): void
   /** Calls of tools that clients may send again. */
   calls: RepeatedCalls
+  /** Answers to questions that leave no trace, for agents that keep them. */
+  answers: AnswerCache
   /** Messages that wait for their conversation. */
   queue: TurnQueue
   /** What does the requests of batches. */

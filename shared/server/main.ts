@@ -26,6 +26,7 @@ import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { type Access, OWNER, toolAccess } from './access.ts'
+import { AnswerCache } from './answer-cache.ts'
 import { BatchQueue } from './batch-queue.ts'
 import { MAX_BODY, MAX_IMPORT } from './body.ts'
 import { createApp, failedAnswer, pathOf } from './app.ts'
@@ -97,8 +98,10 @@ export interface Endpoint {
 export interface Loci {
   /** The REST API, without a socket; for the owner unless it is said for whom. Never rejects. */
   fetch(request: Request, access?: Access): Promise<Response>
-  /** Whom the key of a user stands for; null: it is none, revoked or expired. */
+  /** Whom the key of a user or an access token stands for; null: it is none, revoked or expired. */
   holder(key: string): Promise<Access | null>
+  /** Whether there are access tokens for web pages of this origin. */
+  hasPagesOf(origin: string): Promise<boolean>
   /** The same answers, once the user whom a request names is known and their limits are kept. */
   forUsers(serve: Serve): Serve
   /** Absolute path of the data directory. */
@@ -289,6 +292,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         models_of: (provider) => createModels({ providers: [provider], discover_local: false }),
       }),
       calls: new RepeatedCalls(),
+      answers: new AnswerCache(),
       queue: new TurnQueue(),
       batches,
       retention: retentionRules(config.value.retention),
@@ -355,7 +359,8 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     let hadNetwork = false
     return {
       fetch: (request, access = OWNER) => app.fetch(request, access),
-      holder: (key) => holderOf(store.users, key),
+      holder: (key) => holderOf(store, key),
+      hasPagesOf: (origin) => store.access_tokens.hasOrigin(origin),
       forUsers: (serve) =>
         forUsers(serve, {
           users: store.users,
@@ -434,6 +439,7 @@ export async function listen(
     allowed_hosts,
     key,
     holder: (text) => loci.holder(text),
+    pages: (origin) => loci.hasPagesOf(origin),
     cors,
     tls,
     onCertificate: (failure) => {
@@ -492,8 +498,15 @@ async function refusalOf(socket: Socket): Promise<string | null> {
 
 /** `/mcp` beside everything else. */
 function withMcp(mcp: Endpoint, others: Serve): Serve {
-  return (request, access) =>
-    pathOf(request) === '/mcp' ? mcp.fetch(request, access) : others(request, access)
+  return (request, access) => {
+    if (pathOf(request) !== '/mcp') return others(request, access)
+    // Its tools reach every agent of the organisation.
+    return access.scope ? Promise.resolve(notForTokens()) : mcp.fetch(request, access)
+  }
+}
+
+function notForTokens(): Response {
+  return Response.json({ detail: 'MCP is not for access tokens.' }, { status: 403 })
 }
 
 /** Backup, restore, examination and purge of a data directory. Loaded when asked for: a server needs none of it. */

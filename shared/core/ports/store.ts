@@ -1,3 +1,4 @@
+import type { AccessTokenStore } from './access-token-store.ts'
 import type { AgentStore } from './agent-store.ts'
 import type { ArchiveStore } from './archive-store.ts'
 import type { BatchStore } from './batch-store.ts'
@@ -12,6 +13,7 @@ import type { IdentityStore } from './identity-store.ts'
 import type { ImportStore } from './import-store.ts'
 import type { McpServerStore } from './mcp-server-store.ts'
 import type { MessageStore } from './message-store.ts'
+import type { MigrationStore } from './migration-store.ts'
 import type { PassageStore } from './passage-store.ts'
 import type { RetentionStore } from './retention-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
@@ -49,6 +51,7 @@ export interface Store {
   readonly tools: ToolStore
   readonly mcp_servers: McpServerStore
   readonly imports: ImportStore
+  readonly migration: MigrationStore
   readonly messages: MessageStore
   readonly turns: TurnStore
   readonly batches: BatchStore
@@ -60,6 +63,7 @@ export interface Store {
   readonly retention: RetentionStore
   readonly usage: UsageStore
   readonly users: UserStore
+  readonly access_tokens: AccessTokenStore
   /** What waits to be done, of every organisation. */
   backlog(): Promise<Backlog>
   /** Throws `store_unavailable` when the store cannot answer, or cannot be written, now; within some seconds. */

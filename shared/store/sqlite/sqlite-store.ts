@@ -2,6 +2,7 @@ import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
 import { SqliteSecrets } from './agent-secrets.ts'
+import { SqliteAccessTokens } from './access-tokens.ts'
 import { SqliteAgents } from './agents.ts'
 import { finishArchiveDeletions, SqliteArchives } from './archives.ts'
 import { readBacklog } from './backlog.ts'
@@ -21,6 +22,7 @@ import { Instance } from './instances.ts'
 import { indexMessages } from './message-index.ts'
 import { SqliteMcpServers } from './mcp-servers.ts'
 import { SqliteMessages } from './messages.ts'
+import { SqliteMigration } from './migration.ts'
 import { SqlitePassages } from './passages.ts'
 import { SqliteRetention } from './retention.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
@@ -89,6 +91,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     tools: new SqliteTools(database),
     mcp_servers: new SqliteMcpServers(database, box),
     imports: new SqliteImports(database, instance, box),
+    migration: new SqliteMigration(database, box),
     folders: new SqliteFolders(database),
     files: new SqliteFiles(database, instance, vectorIndex),
     messages,
@@ -102,6 +105,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     retention: new SqliteRetention(database),
     usage: new SqliteUsage(database),
     users: new SqliteUsers(database),
+    access_tokens: new SqliteAccessTokens(database),
     backlog: () => database.read(readBacklog),
     async ready() {
       await database.check()
