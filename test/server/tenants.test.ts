@@ -65,13 +65,14 @@ describe('every route, asked by a user of another organisation with ids that exi
         statuses.push(status)
         const line = `${route.method} ${path} ${JSON.stringify(body) ?? ''} → ${status}`
         // What was asked for may be named in the answer; what is stored of it may not.
-        const shown = [ids['mcp_server_name'], ids['folder_name']]
+        const shown = [ids['mcp_server_name'], ids['folder_name'], ids['template_name']]
           .reduce<string>((rest, name) => rest.replaceAll(name ?? '', ''), text)
           .replaceAll(`"${MARK}"`, '')
         if (shown.includes(MARK)) wrong.push(`${line} shows ${text.slice(0, 300)}`)
         if (status >= 500 && status !== 501) wrong.push(`${line} ${text.slice(0, 300)}`)
         const named = names.filter(
-          (name) => !['block_label', 'tool_name', 'version', 'editor_id', 'model'].includes(name),
+          (name) =>
+            !['block_label', 'tool_name', 'version', 'editor_id', 'model', 'project_id'].includes(name),
         )
         if (named.length > 0 && status < 300) wrong.push(`${line} ${text.slice(0, 300)}`)
       }

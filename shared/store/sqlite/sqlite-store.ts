@@ -25,6 +25,7 @@ import { SqliteMessages } from './messages.ts'
 import { SqlitePassages } from './passages.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
 import { SqliteSchedules } from './schedules.ts'
+import { SqliteTemplates } from './templates.ts'
 import { SqliteTools } from './tools.ts'
 import { SqliteTraces } from './traces.ts'
 import { SqliteTurns } from './turns.ts'
@@ -97,6 +98,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     compactions: new SqliteCompactions(database, instance),
     streams: new SqliteRunStreams(database, instance),
     schedules: new SqliteSchedules(database, instance),
+    templates: new SqliteTemplates(database),
     traces: new SqliteTraces(database),
     events,
     usage: new SqliteUsage(database),
