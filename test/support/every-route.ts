@@ -28,7 +28,7 @@ export function filled(route: Route, ids: Record<string, string>): { names: stri
 }
 
 /** Bodies of which each route that takes one takes at least one, or refuses them all for a reason below. */
-export const bodies = (mark: string): unknown[] => [
+export const bodies = (mark: string, agent_id = ''): unknown[] => [
   {},
   { name: 'stolen' },
   { value: 'stolen' },
@@ -53,6 +53,7 @@ export const bodies = (mark: string): unknown[] => [
   { version: '1' },
   { new_name: 'stolen' },
   { agent_file_json: {} },
+  { type: 'agent', agent_id },
   { message_id: 'message-00000000-0000-4000-8000-000000000001' },
 ]
 
