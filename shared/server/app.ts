@@ -31,6 +31,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   jobs: () => import('./routes/jobs.ts'),
   'mcp-servers': () => import('./routes/mcp-servers.ts'),
   messages: () => import('./routes/messages.ts'),
+  migration: () => import('./routes/migration.ts'),
   models: () => import('./routes/models.ts'),
   passages: () => import('./routes/passages.ts'),
   providers: () => import('./routes/providers.ts'),

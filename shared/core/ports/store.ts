@@ -13,6 +13,7 @@ import type { IdentityStore } from './identity-store.ts'
 import type { ImportStore } from './import-store.ts'
 import type { McpServerStore } from './mcp-server-store.ts'
 import type { MessageStore } from './message-store.ts'
+import type { MigrationStore } from './migration-store.ts'
 import type { PassageStore } from './passage-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
 import type { ScheduleStore } from './schedule-store.ts'
@@ -50,6 +51,7 @@ export interface Store {
   readonly tools: ToolStore
   readonly mcp_servers: McpServerStore
   readonly imports: ImportStore
+  readonly migration: MigrationStore
   readonly messages: MessageStore
   readonly turns: TurnStore
   readonly batches: BatchStore

@@ -67,7 +67,7 @@ export function webSockets(options: {
       return {
         async close(drained) {
           closed = true
-          await (await served)?.close(drained)
+          await (await served?.catch(() => null))?.close(drained)
         },
       }
     },

@@ -22,6 +22,7 @@ import { Instance } from './instances.ts'
 import { indexMessages } from './message-index.ts'
 import { SqliteMcpServers } from './mcp-servers.ts'
 import { SqliteMessages } from './messages.ts'
+import { SqliteMigration } from './migration.ts'
 import { SqlitePassages } from './passages.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
 import { SqliteSchedules } from './schedules.ts'
@@ -90,6 +91,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     tools: new SqliteTools(database),
     mcp_servers: new SqliteMcpServers(database, box),
     imports: new SqliteImports(database, instance, box),
+    migration: new SqliteMigration(database, box),
     folders: new SqliteFolders(database),
     files: new SqliteFiles(database, instance, vectorIndex),
     messages,

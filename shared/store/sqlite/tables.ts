@@ -174,6 +174,23 @@ export interface Tables {
     heartbeat_at: string
   }
   /** Agents whose rows are to go; with an instance, those that it is importing, which go when it dies. */
+  /** What was brought from another server; `linked` is a JSON list of ids. */
+  brought: {
+    organization_id: string
+    kind: string
+    id: string
+    here: string
+    said: string
+    stored: string
+    linked: string
+  }
+  /** How far the messages of conversations at another server have come. */
+  brought_histories: {
+    conversation_id: string
+    organization_id: string
+    agent_id: string
+    last_message_id: string
+  }
   deletions: { agent_id: string; organization_id: string; instance_id: Generated<string | null> }
   /** What the file that an agent was imported from said and Loci has no field for: `Kept` of core/agent-files. */
   agent_files: { agent_id: string; organization_id: string; data: string }

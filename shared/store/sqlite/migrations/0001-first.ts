@@ -731,6 +731,25 @@ CREATE TABLE deletions (
   instance_id TEXT
 ) WITHOUT ROWID;
 
+CREATE TABLE brought (
+  organization_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  here TEXT NOT NULL,
+  said TEXT NOT NULL,
+  stored TEXT NOT NULL,
+  linked TEXT NOT NULL,
+  PRIMARY KEY (organization_id, kind, id)
+) WITHOUT ROWID;
+
+CREATE TABLE brought_histories (
+  conversation_id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  last_message_id TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX brought_histories_by_agent ON brought_histories (agent_id);
+
 CREATE TABLE agent_files (
   agent_id TEXT PRIMARY KEY REFERENCES agents (id) ON DELETE CASCADE,
   organization_id TEXT NOT NULL,
