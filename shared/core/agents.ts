@@ -2,6 +2,7 @@ import type { Agent, CreateAgent, UpdateAgent } from '../schema/agent.ts'
 import type { CreateBlock } from '../schema/block.ts'
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
+import type { TemplateContent } from '../schema/template.ts'
 import type { Tool } from '../schema/tool.ts'
 import { baseToolNames, MULTI_AGENT_TOOLS, rulesOf, wantsBaseRules } from './agent-tools.ts'
 import { defaultBlockDescription, defaultSystemPrompt, randomAgentName } from './default-prompts.ts'
@@ -27,14 +28,15 @@ export const AUTO_MODEL = 'letta/auto'
 
 /**
  * Creates an agent with its blocks, tools and first system message (defaults: reference 2.2), and with
- * `enable_sleeptime` the companion that looks after its memory (2.6). `made`: from a template.
+ * `enable_sleeptime` the companion that looks after its memory (2.6). `made`: from a template, whose settings are
+ * settled: they are taken as they are.
  */
 export async function createAgent(
   deps: CoreDeps,
   actor: Actor,
   body: CreateAgent,
   made?: {
-    agent: Pick<Agent, 'entity_id' | 'compaction_settings'>
+    agent: Omit<TemplateContent['agent'], 'name'>
     deployment: Omit<Deployment, 'agent_id'>
   },
 ): Promise<Agent> {
@@ -45,7 +47,8 @@ export async function createAgent(
   return deps.store.agents.create(actor, {
     ...drafted,
     agent: main,
-    ...(made ? { deployment: { ...made.deployment, agent_id } } : {}),
+    // In the order of the template, too.
+    ...(made ? { tool_ids: body.tool_ids ?? [], deployment: { ...made.deployment, agent_id } } : {}),
     ...(wanted ? { companion: await draftCompanion(deps, actor, main) } : {}),
   })
 }

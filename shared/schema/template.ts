@@ -219,7 +219,6 @@ export const createdFromTemplate = z.object({
   deployment_id: idSchema('deployment'),
   group_id: z.string().nullable(),
 })
-export type CreatedFromTemplate = z.infer<typeof createdFromTemplate>
 
 const snapshotVariables = z
   .object({

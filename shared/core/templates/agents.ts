@@ -19,8 +19,9 @@ export async function createFromTemplate(
   const deployment_id = newId('deployment')
   const memory_variables = asked.memory_variables ?? {}
   const origin = { template_id: version_id, base_template_id: template.id, deployment_id }
-  // They were settled, and may name a model that is not connected now.
-  const { entity_id, compaction_settings, name: _, ...settings } = content.agent
+  const { name: _, ...settled } = content.agent
+  // Settled already; they may name a model that is not connected now.
+  const { entity_id: _entity, compaction_settings: _compaction, ...settings } = settled
   const body = createAgentBody.parse({
     ...settings,
     name: asked.agent_name,
@@ -45,7 +46,7 @@ export async function createFromTemplate(
     actor,
     { ...body, initial_message_sequence },
     {
-      agent: { entity_id, compaction_settings },
+      agent: settled,
       deployment: { id: deployment_id, template_id: template.id, version, memory_variables },
     },
   )
