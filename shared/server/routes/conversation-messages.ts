@@ -62,6 +62,7 @@ export const routes = [
     query: ofAgent,
     body: conversationMessageRequest,
     answer: lettaResponseWithAgent,
+    streams: true,
     async handle(input) {
       const turn = await turnOf(input)
       return input.body.streaming ? streamTurn(turn) : answerTurn(turn)
@@ -88,6 +89,7 @@ export const routes = [
     body: editRequest,
     optional_body: true,
     answer: lettaResponseWithAgent,
+    streams: true,
     async handle(input) {
       const { message_id } = input.params
       const { target } = await conversationOf(

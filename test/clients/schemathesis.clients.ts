@@ -1,0 +1,73 @@
+/**
+ * schemathesis asks a real `loci server` everything that its own OpenAPI document says, and much that it forbids: all
+ * checks, on every operation, seeded. `LOCI_API_TEST_SECONDS` is how long (150), `LOCI_SEED` repeats a run.
+ */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { cleanEnvironment, LOCI, type Running, start, temporaryFolder } from '../support/cli-process.ts'
+import { pythonOf } from './python-client.ts'
+
+const VERSION = '4.32.5'
+const CONFIG = join(import.meta.dirname, 'schemathesis', 'schemathesis.toml')
+const NO_NETWORK = join(import.meta.dirname, '..', 'support', 'no-network.mjs')
+
+const seconds = Number(process.env['LOCI_API_TEST_SECONDS'] ?? 150)
+const seed = Number(process.env['LOCI_SEED'] ?? 271_828)
+/** What part of the time each kind of test has. */
+const PHASES = { coverage: 0.4, fuzzing: 0.4, stateful: 0.2 }
+
+describe('schemathesis', function () {
+  this.timeout((seconds * 2 + 300) * 1000)
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  let server: Running
+  let url: string
+  before(async () => {
+    pythonOf(`schemathesis-${VERSION}`, `schemathesis==${VERSION}`)
+    folder = await temporaryFolder()
+    const env = {
+      ...cleanEnvironment(folder.path),
+      // What a request names elsewhere is not asked: not by the server, and not by what installs packages for tools.
+      NODE_OPTIONS: `--import=${pathToFileURL(NO_NETWORK).href}`,
+      PIP_NO_INDEX: '1',
+      npm_config_registry: 'http://127.0.0.1:1',
+    }
+    server = start(process.execPath, [LOCI, 'server', '--port', '0', '--docs'], env, { cwd: folder.path })
+    url = (await server.waitFor(/http:\/\/127\.0\.0\.1:\d+/))[0]
+  })
+  after(async () => {
+    const { code } = await server.stop()
+    await folder.remove()
+    assert.equal(code, 0)
+  })
+
+  for (const [phase, part] of Object.entries(PHASES))
+    it(`finds nothing in its phase "${phase}"`, async () => {
+      const python = pythonOf(`schemathesis-${VERSION}`, `schemathesis==${VERSION}`)
+      const args = ['-m', 'schemathesis.cli', '--config-file', CONFIG, 'run', `${url}/openapi.json`]
+      const limits = ['--phases', phase, '--seed', String(seed), '--workers', '2', '--no-shrink']
+      const time = String(Math.max(10, Math.round(seconds * part)))
+      // Its caches and replays go where it runs.
+      const program = start(python, [...args, ...limits, '--max-time', time], cleanEnvironment(folder.path), {
+        cwd: folder.path,
+      })
+      const { code } = await program.exited
+      // Long texts are its habit.
+      const said = program.stdout.replaceAll(/^.{1000,}$/gm, (line) => `${line.slice(0, 1000)}…`)
+      assert.equal(code, 0, `${said}\n${program.stderr}\n${failuresOf(server.stderr)}`)
+      const summary = /^ +(\d+ generated.*)$/m.exec(said)?.[1]
+      assert.ok(summary !== undefined, said)
+      console.log(`      ${summary}, seed ${seed}`)
+      assert.equal((await fetch(`${url}/v1/ready/`)).status, 200, 'the server is well afterwards')
+      assert.equal(failuresOf(server.stderr), '', 'no failure was its own')
+    })
+})
+
+/** Lines of the log about failures of ours. */
+function failuresOf(log: string): string {
+  return log
+    .split('\n')
+    .filter((line) => line.includes('"level":50'))
+    .slice(0, 5)
+    .join('\n')
+}
