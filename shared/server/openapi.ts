@@ -81,11 +81,13 @@ const EVENTS = { 'text/event-stream': {} }
 
 function answerOf({ answer, lines, streams }: Route): Json {
   if (answer === 'empty') return { description: 'Done' }
-  if (answer === 'event-stream')
-    return { description: 'Server-sent events', content: EVENTS }
+  if (answer === 'event-stream') return { description: 'Server-sent events', content: EVENTS }
   const schema = answer === 'unknown' ? {} : schemaOf(answer, 'output')
   const streamed = lines ? { 'application/x-ndjson': { schema: schemaOf(lines, 'output') } } : {}
-  return { description: 'Done', content: { 'application/json': { schema }, ...streamed, ...(streams ? EVENTS : {}) } }
+  return {
+    description: 'Done',
+    content: { 'application/json': { schema }, ...streamed, ...(streams ? EVENTS : {}) },
+  }
 }
 
 function parametersOf(place: 'path' | 'query', schema: z.ZodType | undefined): Json[] {

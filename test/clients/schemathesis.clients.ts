@@ -1,6 +1,6 @@
 /**
  * schemathesis asks a real `loci server` everything that its own OpenAPI document says, and much that it forbids: all
- * checks, on every operation, seeded. `LOCI_API_TEST_SECONDS` is how long (150), `LOCI_SEED` repeats a run.
+ * checks, on every operation, seeded. `LOCI_API_TEST_SECONDS` is how long (180), `LOCI_SEED` repeats a run.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -12,19 +12,19 @@ const VERSION = '4.32.5'
 const CONFIG = join(import.meta.dirname, 'schemathesis', 'schemathesis.toml')
 const NO_NETWORK = join(import.meta.dirname, '..', 'support', 'no-network.mjs')
 
-/** Its schemas nest deeper than Python's usual stack. */
+/** With one worker: Python 3.11 compiles in two threads at once only by luck. Its schemas nest deeper than Python's usual stack. */
 const RUN =
   'import sys; sys.setrecursionlimit(20000); from schemathesis.cli import schemathesis; schemathesis()'
 
-const seconds = Number(process.env['LOCI_API_TEST_SECONDS'] ?? 150)
+const seconds = Number(process.env['LOCI_API_TEST_SECONDS'] ?? 180)
 const seed = Number(process.env['LOCI_SEED'] ?? 271_828)
 /** What part of the time each kind of test has, and what it is told beside that. */
 const PHASES: Record<string, { part: number; more?: string[] }> = {
-  coverage: { part: 0.4 },
-  fuzzing: { part: 0.35 },
+  coverage: { part: 0.5 },
+  fuzzing: { part: 0.3 },
   // One after another what is made, read, changed and deleted: links between all operations would be ten thousand.
   stateful: {
-    part: 0.25,
+    part: 0.2,
     more: [
       '--include-path-regex',
       '^/v1/(agents|blocks|tools|archives|identities|groups|folders|providers)/?(\\{\\w+\\}/?)?$',
@@ -60,7 +60,7 @@ describe('schemathesis', function () {
     it(`finds nothing in its phase "${phase}"`, async () => {
       const python = pythonOf(`schemathesis-${VERSION}`, `schemathesis==${VERSION}`)
       const args = ['-c', RUN, '--config-file', CONFIG, 'run', `${url}/openapi.json`]
-      const limits = ['--phases', phase, '--seed', String(seed), '--workers', '2', '--no-shrink', ...more]
+      const limits = ['--phases', phase, '--seed', String(seed), '--workers', '1', '--no-shrink', ...more]
       const time = String(Math.max(10, Math.round(seconds * part)))
       // Its caches and replays go where it runs.
       const program = start(python, [...args, ...limits, '--max-time', time], cleanEnvironment(folder.path), {
