@@ -1,8 +1,9 @@
 // The model of the benchmarks: OpenAI's chat completions, the same answer to the same question, all of it at once.
-// `TOKENS n` in the last user message asks for n tokens, `CALL name` for that tool. `/bench/*` is for the benchmark.
+// `TOKENS n` in the last user message asks for n tokens, `PACE n` for one of them each n ms, `CALL name` for that tool.
+// `/bench/*` is for the benchmark.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { answerOf, type ChatBody } from './lib/double-answers.ts'
+import { answerOf, type ChatBody, pacedAnswerOf } from './lib/double-answers.ts'
 
 /** Milliseconds that each request was here, in the order of their answers. */
 let held: number[] = []
@@ -17,10 +18,27 @@ async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Prom
   bodies?.push(text)
   const body = JSON.parse(text) as ChatBody
   const type = body.stream === true ? 'text/event-stream' : 'application/json'
+  const paced = pacedAnswerOf(body)
+  if (paced) return send(outgoing, paced)
   const bytes = answerOf(body)
   outgoing.writeHead(200, { 'content-type': type, 'content-length': bytes.length })
   outgoing.end(bytes)
   held.push(performance.now() - from)
+}
+
+function send(
+  outgoing: ServerResponse,
+  { pieces, pace_ms }: { pieces: readonly string[]; pace_ms: number },
+): void {
+  outgoing.writeHead(200, { 'content-type': 'text/event-stream' })
+  let next = 0
+  const timer = setInterval(() => {
+    outgoing.write(pieces[next++])
+    if (next < pieces.length) return
+    clearInterval(timer)
+    outgoing.end()
+  }, pace_ms)
+  outgoing.once('close', () => clearInterval(timer))
 }
 
 function serve(incoming: IncomingMessage, outgoing: ServerResponse): void {

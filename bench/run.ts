@@ -14,6 +14,8 @@ const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   turns: async () => (await import('./scenarios/turns.ts')).turns,
   transactions: async () => (await import('./scenarios/transactions.ts')).transactions,
   stream: async () => (await import('./scenarios/stream.ts')).stream,
+  paced: async () => (await import('./scenarios/paced.ts')).paced,
+  sockets: async () => (await import('./scenarios/sockets.ts')).sockets,
   conversations: async () => (await import('./scenarios/conversations.ts')).conversations,
   resume: async () => (await import('./scenarios/resume.ts')).resume,
   compaction: async () => (await import('./scenarios/compaction.ts')).compaction,

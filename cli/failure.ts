@@ -1,8 +1,8 @@
 import { isAppError, messageOf } from '../shared/schema/errors.ts'
 import { plain } from './terminal.ts'
 
-/** 0 is success; 130 is what shells report for Ctrl-C. */
-export const EXIT = { failure: 1, usage: 2, interrupted: 130 } as const
+/** 0 is success; 130 is what shells report for Ctrl-C. `drift` is that of `loci apply --dry-run`, as of `diff` and its kin. */
+export const EXIT = { failure: 1, usage: 2, drift: 2, interrupted: 130 } as const
 
 /** Something went wrong in a way the user can understand: the message is shown as it is. */
 export class Failure extends Error {}

@@ -1,3 +1,4 @@
+import type { Command } from 'commander'
 import { bold, columns, wrap } from './terminal.ts'
 
 /** The option of every command that works on a data directory. */
@@ -33,3 +34,16 @@ export const urlOption = [
   '--url <url>',
   'a running Loci or Letta V1 server instead of the data directory',
 ] as const
+
+/** `--json` of every command that has a result. */
+export const jsonOption = ['--json', 'print JSON'] as const
+
+/** What the commands work on: a server or a data directory; which of them is checked before they run. */
+export function withPlace(command: Command): Command {
+  return command.option(...urlOption).option(...dataOption)
+}
+
+/** For options that may be given several times. */
+export function collect(value: string, before: string[] = []): string[] {
+  return [...before, value]
+}

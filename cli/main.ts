@@ -1,11 +1,18 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../shared/schema/version.ts'
-import type { ExportOptions, ImportOptions } from './commands/agent-files.ts'
+import type { ImportOptions } from './commands/agent-files.ts'
 import type { ServerOptions } from './commands/server.ts'
+import { addAgentCommands, addExportCommand } from './agent-commands.ts'
+import { addBlockCommands } from './block-commands.ts'
+import { addChatCommand } from './chat-command.ts'
+import { addCompletionCommand } from './completion-command.ts'
+import { addApplyCommand } from './apply-command.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
-import { dataOption as data, item, section, table, urlOption as url } from './help.ts'
+import { dataOption as data, item, jsonOption, section, table, urlOption as url } from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
 import { addMcpCommand } from './mcp-command.ts'
+import { addMigrateCommand } from './migrate-command.ts'
+import { addModelCommand } from './model-command.ts'
 import { parsePort } from './port.ts'
 import { endSoon, guardProcess } from './process-end.ts'
 import { bold, columns, wrap } from './terminal.ts'
@@ -21,6 +28,7 @@ function createProgram(): Command {
     .helpCommand('help [command]', 'show help')
     .showSuggestionAfterError()
     .exitOverride()
+    .hook('preAction', (_, command) => onlyOne(command, command.opts()))
     .configureHelp({
       styleTitle: (title) => bold(title),
       styleUsage: (usage) => wrap(usage, columns() - 7).replaceAll('\n', '\n  '),
@@ -56,49 +64,8 @@ function createProgram(): Command {
         'loci server --docs --cors https://app.example.com',
       ]),
     )
-  program
-    .command('chat <agent>')
-    .description('talk to an agent, by its name or id')
-    .option('--create', 'create the agent when there is none of that name')
-    .option('--model <handle>', 'with --create: the model it uses (default: the first one found)')
-    .option('--conversation <id>', "one of its conversations, or 'new' (default: the one it always has)")
-    .option(...url)
-    .option(...data)
-    .action(
-      async (
-        agent: string,
-        options: { create?: boolean; model?: string; conversation?: string; url?: string; data?: string },
-        command: Command,
-      ) => {
-        onlyOne(command, options)
-        const { runChat } = await import('./commands/chat.ts')
-        await runChat(agent, options)
-      },
-    )
-    .addHelpText('after', () =>
-      section('Examples', [
-        'loci chat Ada --create',
-        'loci chat Ada --conversation new',
-        'echo "Who am I?" | loci chat Ada',
-      ]),
-    )
-  program
-    .command('export <agent>')
-    .description('write an agent to an agent file (.af), by its name or id')
-    .option('--output <file>', "where to write it, '-' for stdout (default: its name with .af)")
-    .option('--force', 'replace the file when there is one')
-    .option('--no-messages', 'leave out all messages')
-    .option('--conversation <id>', 'the messages of this conversation instead of the one it always has')
-    .option(...url)
-    .option(...data)
-    .action(async (agent: string, options: ExportOptions, command: Command) => {
-      onlyOne(command, options)
-      const { runExport } = await import('./commands/agent-files.ts')
-      await runExport(agent, options)
-    })
-    .addHelpText('after', () =>
-      section('Examples', ['loci export Ada', 'loci export Ada --no-messages --output - | jq .blocks']),
-    )
+  addChatCommand(program)
+  addExportCommand(program)
   program
     .command('import <file>')
     .description('make the agents of an agent file (.af), and print their ids')
@@ -106,6 +73,7 @@ function createProgram(): Command {
     .option('--model <handle>', 'another model for the agents')
     .option('--no-messages', 'leave out all messages')
     .option('--keep-tools', 'leave tools that are there already as they are')
+    .option(...jsonOption)
     .option(...url)
     .option(...data)
     .action(async (file: string, options: ImportOptions, command: Command) => {
@@ -116,14 +84,25 @@ function createProgram(): Command {
     .addHelpText('after', () =>
       section('Examples', ['loci import Ada.af', 'loci import Ada.af --name Eve --model loci/demo']),
     )
+  addMigrateCommand(program)
+  addAgentCommands(program)
+  addBlockCommands(program)
+  addModelCommand(program)
+  addApplyCommand(program, onlyOne)
   addMcpCommand(program, onlyOne)
   addToolCommands(program, onlyOne)
   addUserCommands(program, onlyOne)
   addLocalCommands(program)
+  addCompletionCommand(program)
   program
     .command('version')
     .description('print the version')
-    .action(() => void process.stdout.write(`${VERSION}\n`))
+    .option('--json', 'print JSON: versions of Loci, Node and SQLite, platform')
+    .action(async (options: { json?: boolean }) => {
+      if (!options.json) return void process.stdout.write(`${VERSION}\n`)
+      const { runVersion } = await import('./commands/version.ts')
+      runVersion()
+    })
   program.addHelpText(
     'after',
     () =>
@@ -169,7 +148,10 @@ async function run(args: string[]): Promise<void> {
   const program = createProgram()
   try {
     if (args.length === 0) program.outputHelp()
-    else await program.parseAsync(args, { from: 'user' })
+    else if (args[0] === '__complete') {
+      const { complete } = await import('./complete.ts')
+      await complete(program, args.slice(1))
+    } else await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage
     else {

@@ -1,16 +1,28 @@
-import { styleText } from 'node:util'
+import { stripVTControlCharacters, styleText } from 'node:util'
 
-/** True when colours make sense on this stream: a terminal, and NO_COLOR not set (https://no-color.org). */
-function hasColor(stream: NodeJS.WriteStream): boolean {
-  return stream.isTTY && !process.env['NO_COLOR'] && process.env['TERM'] !== 'dumb'
+/**
+ * True when colours make sense on this stream: a terminal, and NO_COLOR not set (https://no-color.org). FORCE_COLOR has
+ * the last word: 0 and false are no, anything else is yes, in a pipe as well (https://force-color.org).
+ */
+export function hasColor(stream: NodeJS.WriteStream): boolean {
+  const { FORCE_COLOR, NO_COLOR, TERM } = process.env
+  if (FORCE_COLOR) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false'
+  return stream.isTTY && !NO_COLOR && TERM !== 'dumb'
 }
 
-function style(format: 'dim' | 'bold', text: string, stream: NodeJS.WriteStream): string {
-  return hasColor(stream) ? styleText(format, text, { validateStream: false }) : text
+type Painter = (text: string, stream?: NodeJS.WriteStream) => string
+
+function painter(format: 'dim' | 'bold' | 'red' | 'green' | 'yellow' | 'cyan'): Painter {
+  return (text, stream = process.stdout) =>
+    hasColor(stream) ? styleText(format, text, { validateStream: false }) : text
 }
 
-export const dim = (text: string, stream: NodeJS.WriteStream = process.stdout) => style('dim', text, stream)
-export const bold = (text: string, stream: NodeJS.WriteStream = process.stdout) => style('bold', text, stream)
+export const dim = painter('dim')
+export const bold = painter('bold')
+export const red = painter('red')
+export const green = painter('green')
+export const yellow = painter('yellow')
+export const cyan = painter('cyan')
 
 /** Columns to write in; COLUMNS counts where there is no terminal, 80 where there is nothing. */
 export function columns(stream: NodeJS.WriteStream = process.stdout): number {
@@ -47,10 +59,34 @@ export function plainPieces(): (piece: string) => string {
   }
 }
 
-/** One line of at most `width` characters. */
+const segmenter = new Intl.Segmenter()
+/** What takes two columns: East Asian wide and fullwidth characters, and emoji. */
+const WIDE =
+  /\p{Emoji_Presentation}|\ufe0f|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u
+// oxlint-disable-next-line no-control-regex -- printable ASCII is what it is about
+const NARROW = /^[\x20-\x7e]*$/
+
+/** How many columns of a terminal a text without line breaks takes; what styles it takes none. */
+export function displayWidth(text: string): number {
+  const bare = stripVTControlCharacters(text)
+  if (NARROW.test(bare)) return bare.length
+  let width = 0
+  for (const { segment } of segmenter.segment(bare)) width += WIDE.test(segment) ? 2 : 1
+  return width
+}
+
+/** One line of at most `width` columns. */
 export function oneLine(text: string, width: number): string {
   const flat = plain(text).replace(/\s+/g, ' ').trim()
-  return flat.length > width ? `${flat.slice(0, Math.max(1, width - 1))}…` : flat
+  if (displayWidth(flat) <= width) return flat
+  let shown = ''
+  let left = Math.max(1, width - 1)
+  for (const { segment } of segmenter.segment(flat)) {
+    left -= displayWidth(segment)
+    if (left < 0) break
+    shown += segment
+  }
+  return `${shown}…`
 }
 
 /** Paragraphs broken at spaces so that no line is wider than `width`, unless a single word is. */

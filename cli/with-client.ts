@@ -1,5 +1,6 @@
 import { connect, describeFailure, type LociClient } from '../shared/client/http.ts'
 import { Failure, logFailure } from './failure.ts'
+import { tokenOf } from './token.ts'
 
 /** What a command works on: a server, or a data directory of this machine (neither: the usual one). */
 export interface Place {
@@ -9,7 +10,7 @@ export interface Place {
 
 /** A client of the place; the caller closes it. With a URL nothing was sent yet. */
 export async function openClient({ url, data }: Place): Promise<LociClient> {
-  if (url !== undefined) return connect({ url, token: process.env['LOCI_TOKEN'] })
+  if (url !== undefined) return connect({ url, token: tokenOf(process.env) })
   const { openInProcess } = await import('../shared/client/in-process.ts')
   return openInProcess({ data, onFailure: logFailure })
 }

@@ -17,7 +17,11 @@ process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 export interface Probed {
   cpu_ms: number
   rss_mb: number
+  /** What JavaScript and its buffers hold after a collection; null when it was not asked for. */
+  held_mb: number | null
   longest_stall_ms: number
+  /** Processor time of the longest stretch without a turn of the event loop: a stall on a machine of its own. */
+  longest_work_ms: number
 }
 
 /** A Node process that a benchmark started; disposing of it ends it. */
@@ -25,8 +29,8 @@ export interface Child extends AsyncDisposable {
   readonly process: ChildProcess
   /** First match on stdout. Rejects when the process ends without, or at the deadline. */
   waitFor(pattern: RegExp): Promise<RegExpExecArray>
-  /** Its numbers so far; of a process started with `probe` only. */
-  probe(): Promise<Probed>
+  /** Its numbers so far; of a process started with `probe` only. `held` collects its garbage first. */
+  probe(held?: 'held'): Promise<Probed>
   /** Asks it to end, by force when it does not. */
   stop(): Promise<void>
 }
@@ -99,11 +103,11 @@ export function startNode(file: URL, args: readonly string[], options: ChildOpti
         listeners.delete(listener)
       })
     },
-    async probe() {
+    async probe(held) {
       const answer = Promise.withResolvers<Probed>()
       const gone = () => answer.reject(new Error(`${name} ended while it was measured: …${stderr}`))
       child.once('message', (message) => answer.resolve(message as Probed)).once('close', gone)
-      child.send('loci-bench-probe')
+      child.send(held ? 'loci-bench-held' : 'loci-bench-probe')
       return answer.promise.finally(() => child.off('close', gone))
     },
     stop,

@@ -35,6 +35,19 @@ export function answerOf(body: ChatBody): Buffer {
   return bytes
 }
 
+/** The answer in pieces, one to be sent each `pace_ms`, when a stream asks for that (`PACE n`); null: all of it at once. */
+export function pacedAnswerOf(body: ChatBody): { pieces: string[]; pace_ms: number } | null {
+  const last = body.messages.at(-1)
+  const pace = last?.role === 'user' ? /PACE (\d+)/.exec(textOf(last.content))?.[1] : undefined
+  if (pace === undefined || body.stream !== true) return null
+  return {
+    pieces: answerOf(body)
+      .toString('utf8')
+      .split(/(?<=\n\n)/),
+    pace_ms: Number(pace),
+  }
+}
+
 function textOf(content: ChatBody['messages'][number]['content']): string {
   if (typeof content === 'string') return content
   return (content ?? []).map((part) => part.text ?? '').join('')

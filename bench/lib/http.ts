@@ -1,6 +1,8 @@
 import { Agent, type IncomingMessage, request } from 'node:http'
 
 const agent = new Agent({ keepAlive: true })
+/** A connection for each request: one that was idle too long may be closed already. */
+const fresh = new Agent()
 
 /** In milliseconds; no answer of a benchmark takes as long. */
 const DEADLINE = 300_000
@@ -35,15 +37,35 @@ export async function stream(url: string, body: unknown, token: string): Promise
   return { first_token_ms, text }
 }
 
+/** Posts JSON and reads the event stream that answers; gives when each `token` came, by `performance.now()`. */
+export async function arrivals(url: string, body: unknown, token: string): Promise<number[]> {
+  const incoming = await open('POST', url, body, fresh)
+  const times: number[] = []
+  let rest = ''
+  for await (const piece of incoming as AsyncIterable<Buffer>) {
+    const at = performance.now()
+    const [before = '', ...more] = (rest + piece.toString('latin1')).split(token)
+    for (let i = 0; i < more.length; i++) times.push(at)
+    // A token may be cut in two.
+    rest = (more.at(-1) ?? before).slice(1 - token.length)
+  }
+  return times
+}
+
 /** Resolves with the answer once its headers are there. */
-async function open(method: string, url: string, body: unknown): Promise<IncomingMessage> {
+async function open(
+  method: string,
+  url: string,
+  body: unknown,
+  connections = agent,
+): Promise<IncomingMessage> {
   const text = body === undefined ? undefined : JSON.stringify(body)
   const headers: Record<string, string | number> =
     text === undefined
       ? {}
       : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-  const outgoing = request(url, { method, agent, headers, timeout: DEADLINE }, resolve)
+  const outgoing = request(url, { method, agent: connections, headers, timeout: DEADLINE }, resolve)
   outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${url}: no answer in ${DEADLINE} ms`)))
   outgoing.on('error', reject)
   outgoing.end(text)

@@ -8,6 +8,7 @@ export interface Row {
   unit:
     | 'ms'
     | 'µs'
+    | 'kB'
     | 'MB'
     | 'MB/s'
     | '%'

@@ -32,7 +32,7 @@ export const files: Scenario = async (context) => {
   const { id } = await upload(path, 'large.txt', text)
   await read(path, id)
   const alone = performance.now() - from
-  const stall = (await loci.child.probe()).longest_stall_ms
+  const { longest_stall_ms: stall, longest_work_ms: work } = await loci.child.probe()
   context.progress('files: turns while another is read')
   let took = 0
   const reading = (async () => {
@@ -51,6 +51,7 @@ export const files: Scenario = async (context) => {
   return [
     row(`a text of ${megabytes} MB is uploaded and read`, 'MB/s', (megabytes * 1000) / alone),
     row('longest stall meanwhile', 'ms', stall, '≤ 20 ms'),
+    row('longest work meanwhile, processor time', 'ms', work),
     row('the same while turns go on', 'MB/s', (megabytes * 1000) / took),
     row('p95 of a turn, idle server', 'ms', percentile(idle, 0.95)),
     row('p95 of a turn while a file is read', 'ms', percentile(beside, 0.95)),

@@ -41,8 +41,10 @@ export const imports: Scenario = async (context) => {
   return [
     row(`an agent file with ${messages} messages is imported`, imported.took),
     row('longest stall meanwhile', imported.stall, '≤ 20 ms'),
+    row('longest work meanwhile, processor time', imported.work_ms),
     row('it is exported', exported.took),
     row('longest stall meanwhile', exported.stall, '≤ 20 ms'),
+    row('longest work meanwhile, processor time', exported.work_ms),
     row('p95 of a turn while another is imported', beside),
   ]
 }
@@ -66,12 +68,13 @@ async function besideTurns(loci: Target, file: string): Promise<number> {
 async function timed<T>(
   loci: Target,
   work: () => Promise<T>,
-): Promise<{ value: T; took: number; stall: number }> {
+): Promise<{ value: T; took: number; stall: number; work_ms: number }> {
   await loci.child.probe()
   const from = performance.now()
   const value = await work()
   const took = performance.now() - from
-  return { value, took, stall: (await loci.child.probe()).longest_stall_ms }
+  const { longest_stall_ms: stall, longest_work_ms: work_ms } = await loci.child.probe()
+  return { value, took, stall, work_ms }
 }
 
 /** Imports the file as the official client does; answers the id of the agent. */

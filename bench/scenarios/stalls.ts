@@ -28,6 +28,13 @@ export const stalls: Scenario = async (context) => {
     floor: floor.stall,
     target: '≤ 20 ms',
   })
+  const work = (what: string, value: number): Row => ({
+    scenario: 'stalls',
+    what: `longest work while ${what}, processor time`,
+    unit: 'ms',
+    value,
+    floor: floor.work,
+  })
   return [
     {
       scenario: 'stalls',
@@ -38,7 +45,9 @@ export const stalls: Scenario = async (context) => {
       target: '≥ 0.7×',
     },
     stall(`${AGENTS} agents talk`, own.stall),
+    work(`${AGENTS} agents talk`, own.work),
     stall(`they talk and an agent with ${size.large} messages is deleted`, deleting.stall),
+    work(`they talk and an agent with ${size.large} messages is deleted`, deleting.work),
     {
       scenario: 'stalls',
       what: `deleting that agent meanwhile`,
@@ -51,6 +60,7 @@ export const stalls: Scenario = async (context) => {
 interface Talk {
   rate: number
   stall: number
+  work: number
   /** Milliseconds that what was done beside took; it begins after a quarter of the time. */
   beside: number
 }
@@ -64,6 +74,7 @@ async function alternately(bare: Target, loci: Target, ms: number): Promise<[flo
   const both = rounds.map((talks) => ({
     rate: median(talks.map((one) => one.rate)),
     stall: Math.max(...talks.map((one) => one.stall)),
+    work: Math.max(...talks.map((one) => one.work)),
     beside: 0,
   }))
   return [both[0]!, both[1]!]
@@ -94,7 +105,8 @@ async function talk(target: Target, ms: number, beside?: () => Promise<unknown>)
   }
   await Promise.all([...loops, meanwhile()])
   const rate = messages / ((performance.now() - from) / 1000)
-  return { rate, stall: (await target.child.probe()).longest_stall_ms, beside: took }
+  const { longest_stall_ms: stall, longest_work_ms: work } = await target.child.probe()
+  return { rate, stall, work, beside: took }
 }
 
 async function fillLargeAgent(data: string, messages: number, context: BenchContext): Promise<string> {

@@ -3,6 +3,7 @@ import { access, open, rename, rm } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { messageOf } from '../../shared/schema/errors.ts'
 import { complain, Failure } from '../failure.ts'
+import { printJson } from '../print.ts'
 import { bytes, progressLine } from '../progress.ts'
 import { plain } from '../terminal.ts'
 import { type Place, withClient } from '../with-client.ts'
@@ -13,6 +14,7 @@ export interface ExportOptions extends Place {
   force?: boolean
   messages: boolean
   conversation?: string
+  json?: boolean
 }
 
 export interface ImportOptions extends Place {
@@ -20,6 +22,7 @@ export interface ImportOptions extends Place {
   model?: string
   messages: boolean
   keepTools?: boolean
+  json?: boolean
 }
 
 /** `loci export`: writes an agent file, whole or not at all. */
@@ -38,7 +41,8 @@ export async function runExport(nameOrId: string, options: ExportOptions): Promi
     const response = await client.letta.agents.exportFile(agent.id, query).asResponse()
     if (!response.body) throw new Failure(`What answers at ${client.url} has sent no file.`)
     const size = await write(output, response.body)
-    if (output !== '-')
+    if (options.json) printJson({ file: output, bytes: size, agent_id: agent.id })
+    else if (output !== '-')
       process.stderr.write(`${plain(`Wrote ${agent.name} to ${output} (${bytes(size)}).`)}\n`)
   })
 }
@@ -64,6 +68,7 @@ export async function runImport(file: string, options: ImportOptions): Promise<v
       )
       .finally(() => progress.end())
     const { warnings = [] } = answer as { warnings?: string[] }
+    if (options.json) return printJson({ agent_ids, warnings })
     for (const warning of warnings) complain(warning)
     for (const id of agent_ids) process.stdout.write(`${plain(id)}\n`)
   })

@@ -6,6 +6,7 @@ import { logLine } from '../../mcp-server/process.ts'
 import { logFailure } from '../failure.ts'
 import { keyFor } from '../server-key.ts'
 import { untilStopped } from '../shutdown.ts'
+import { tokenOf } from '../token.ts'
 import { type McpCommand, settingsOf } from './mcp.ts'
 
 /** Options of `loci mcp --http`. */
@@ -29,7 +30,7 @@ export async function runMcpHttp(options: McpHttpCommand): Promise<void> {
     options.url === undefined ? await openLoci({ data: options.data, onFailure: logFailure }) : null
   try {
     loci?.reachableAt(options.host ?? '127.0.0.1')
-    const remote = { url: options.url ?? '', token: process.env['LOCI_TOKEN'] }
+    const remote = { url: options.url ?? '', token: tokenOf(process.env) }
     const client = loci ? clientOf(loci) : connect(remote)
     const mcp = createMcpHttp({ settings, client: () => Promise.resolve(client), log: logLine })
     const server = await listenMcp(mcp, {

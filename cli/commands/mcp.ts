@@ -1,6 +1,7 @@
 import { logFailure } from '../failure.ts'
 import { outliveUpdates } from '../loaded-code.ts'
 import { untilStopped } from '../shutdown.ts'
+import { tokenOf } from '../token.ts'
 import { serveMcpStdio } from '../../mcp-server/main.ts'
 import { preload } from '../../mcp-server/preload.ts'
 import { DEFAULT_SETTINGS, type McpSettings, parseToolsets } from '../../mcp-server/settings.ts'
@@ -34,7 +35,7 @@ export async function runMcp(options: McpCommand): Promise<void> {
   void untilStopped().then(() => stop.abort())
   if (options.url !== undefined) {
     const { connect } = await import('../../shared/client/http.ts')
-    const client = connect({ url: options.url, token: process.env['LOCI_TOKEN'] })
+    const client = connect({ url: options.url, token: tokenOf(process.env) })
     return serveMcpStdio({ settings, client: () => Promise.resolve(client), signal: stop.signal })
   }
   await serveMcpStdio({

@@ -82,6 +82,8 @@ export const configSchema = z.looseObject({
       max_upload_mb: z.number().min(1).max(2048).default(100),
       /** Chunks that are stored of one run; the oldest go first. */
       stream_max_chunks: z.number().int().min(1000).default(100_000),
+      /** Answer `/metrics`, for Prometheus. */
+      metrics: z.boolean().default(false),
       /** Start MCP servers that are programs of this machine, also when others can reach the server. */
       allow_stdio_mcp: z.boolean().default(false),
     })

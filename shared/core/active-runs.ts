@@ -267,7 +267,10 @@ export class ActiveRuns {
     const wake = (result: TurnResult) => this.#companions.wake({ actor, agent, chain, result })
     const turn = agent.enable_sleeptime ? withCompanions(alone, wake) : alone
     const whole = resumed ? (result: TurnResult) => this.#wholeResult(actor, result) : null
-    const done = this.#drive(run, turn, { log, early, recording, whole })
+    const drive = () => this.#drive(run, turn, { log, early, recording, whole })
+    const model = input.override_model ?? agent.model
+    const seenTurn = { actor, run_id: run.id, conversation_id, agent, model }
+    const done = this.#deps.observer?.turn(seenTurn, drive) ?? drive()
     const active: ActiveRun = {
       run,
       actor,

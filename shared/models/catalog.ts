@@ -120,7 +120,8 @@ export function createModels(options: ModelsOptions): Catalog {
       if (!problem || (discovered && problem.absent)) return []
       return [problemOf(provider, problem)]
     })
-    return { models: [...models, DEMO_MODEL], problems }
+    const prices = new Map(lists.flatMap((list) => [...list.prices]))
+    return { models: [...models, DEMO_MODEL], problems, prices }
   }
 
   async function find(handle: string): Promise<ResolvedModel> {

@@ -26,6 +26,11 @@ export const ID_PREFIXES = [
   'org',
   'api_key',
   'schedule',
+  'access_token',
+  'template',
+  'template_version',
+  'deployment',
+  'entity',
 ] as const
 
 export type IdPrefix = (typeof ID_PREFIXES)[number]

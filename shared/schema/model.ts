@@ -214,3 +214,19 @@ export const embeddingModel = embeddingConfig.extend({
   model_type: z.literal('embedding'),
 })
 export type EmbeddingModel = z.infer<typeof embeddingModel>
+
+/** What can be used now and what it costs, as `GET /v1/models/overview` answers it (not of V1). */
+export const modelsOverview = z.object({
+  models: z.array(
+    model.extend({
+      /** In US dollars for a million tokens, as the provider's own list says; null where it does not. */
+      price: z
+        .object({ input: z.number(), output: z.number(), cached_input: z.number().nullable() })
+        .nullable(),
+    }),
+  ),
+  embedding_models: z.array(embeddingModel),
+  /** Providers that list no models, and why. */
+  problems: z.array(z.object({ provider: z.string(), url: z.string(), message: z.string() })),
+})
+export type ModelsOverview = z.infer<typeof modelsOverview>

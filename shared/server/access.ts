@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Actor } from '../core/ports/actor.ts'
+import type { AccessRight } from '../schema/access-token.ts'
 import { AppError } from '../schema/errors.ts'
 import { isId } from '../schema/ids.ts'
 import type { Role, User, UserLimits } from '../schema/user.ts'
@@ -14,6 +15,16 @@ export interface Access {
   key_id: string | null
   /** What differs from the server's limits; null: no limits hold. */
   limits: User['limits'] | null
+  /** Only this much of it, for pages of one host: the request carries an access token. */
+  scope?: TokenScope
+}
+
+/** What an access token reaches. */
+export interface TokenScope {
+  /** Of which pages requests may come: `https://app.example.com`. */
+  origin: string
+  /** By an agent's id: what may be done with it. */
+  agents: ReadonlyMap<string, ReadonlySet<AccessRight>>
 }
 
 /** What a tool's client may do: what a member may, in the organisation of who runs the tool. */
@@ -42,10 +53,33 @@ export function demand(access: Access, wanted: Demand, what: string): void {
 /** How keys of users begin; what begins otherwise is never looked up. */
 const PREFIX = 'loci_'
 
+/** How access tokens of web pages begin. */
+const TOKEN_PREFIX = 'locitoken_'
+
+interface NewText {
+  text: string
+  hash: Uint8Array
+  starts_with: string
+}
+
 /** A key that nobody has: its text, what is stored of it, and what is shown of it later. */
-export function newKey(): { text: string; hash: Uint8Array; starts_with: string } {
-  const text = PREFIX + randomBytes(32).toString('base64url')
-  return { text, hash: hashOfKey(text), starts_with: text.slice(0, PREFIX.length + 6) }
+export function newKey(): NewText {
+  return newText(PREFIX)
+}
+
+/** An access token that nobody has, in the same way. */
+export function newToken(): NewText {
+  return newText(TOKEN_PREFIX)
+}
+
+function newText(prefix: string): NewText {
+  const text = prefix + randomBytes(32).toString('base64url')
+  return { text, hash: hashOfKey(text), starts_with: text.slice(0, prefix.length + 6) }
+}
+
+/** Whether this is the text of an access token, and no key of a user. */
+export function isToken(text: string): boolean {
+  return text.startsWith(TOKEN_PREFIX)
 }
 
 /** 256 random bits need no salt, and no slow hash. */
@@ -53,12 +87,12 @@ export function hashOfKey(text: string): Uint8Array {
   return createHash('sha256').update(text).digest()
 }
 
-/** The key of a user that a request carries: `Authorization: Bearer loci_…` or V1's `X-BARE-PASSWORD: password loci_…`. */
+/** The key of a user or the access token that a request carries: `Authorization: Bearer …` or V1's `X-BARE-PASSWORD: password …`. */
 export function userKeyOf(headers: Headers): string | null {
   const text =
     /^bearer +(\S+)$/i.exec(headers.get('authorization') ?? '')?.[1] ??
     /^password +(\S+)$/.exec(headers.get('x-bare-password') ?? '')?.[1]
-  return text?.startsWith(PREFIX) ? text : null
+  return text !== undefined && (text.startsWith(PREFIX) || isToken(text)) ? text : null
 }
 
 /** The user that V1's `user_id` header names; null without one. Throws `invalid_argument` for what is no id. */

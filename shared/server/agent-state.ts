@@ -2,6 +2,7 @@ import type { Actor } from '../core/ports/actor.ts'
 import type { Agent, AgentRelation, AgentState } from '../schema/agent.ts'
 import { AGENT_RELATIONS } from '../schema/agent.ts'
 import { isAppError } from '../schema/errors.ts'
+import type { Access } from './access.ts'
 import { approvalRequest } from './approval-messages.ts'
 import type { ServerContext } from './context.ts'
 import { notFound } from './errors.ts'
@@ -26,6 +27,13 @@ export function toAgentState(agent: Agent): AgentState {
     managed_group: agent.managed_group ?? null,
     multi_agent_group: agent.managed_group ?? null,
   }
+}
+
+/** An agent as an access token sees it: without its secrets, the source of its tools, and the people it belongs to. */
+export function shownTo(access: Access, agent: Agent): Agent {
+  if (!access.scope) return agent
+  const tools = agent.tools.map((tool) => ({ ...tool, source_code: null }))
+  return { ...agent, tools, secrets: [], identities: [], identity_ids: [] }
 }
 
 /**

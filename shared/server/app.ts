@@ -7,7 +7,9 @@ import type { ServerContext } from './context.ts'
 import { errorResponse, validationError } from './errors.ts'
 import { inWordsOf } from './errors-in-words.ts'
 import { requestId } from './request-id.ts'
+import { answeredBy } from './route-of.ts'
 import type { Route } from './route.ts'
+import { demandScope, demandScoped } from './token-scope.ts'
 
 /** Routes by the noun after `/v1/`, each loaded when it is first asked for. */
 export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
@@ -16,6 +18,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   archives: () => import('./routes/archives.ts'),
   blocks: () => import('./routes/blocks.ts'),
   chat: () => import('./routes/openai/chat.ts'),
+  'client-side-access-tokens': () => import('./routes/access-tokens.ts'),
   conversations: () => import('./routes/conversations.ts'),
   editors: () => import('./routes/editors.ts'),
   embeddings: () => import('./routes/embeddings.ts'),
@@ -28,6 +31,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   jobs: () => import('./routes/jobs.ts'),
   'mcp-servers': () => import('./routes/mcp-servers.ts'),
   messages: () => import('./routes/messages.ts'),
+  migration: () => import('./routes/migration.ts'),
   models: () => import('./routes/models.ts'),
   passages: () => import('./routes/passages.ts'),
   providers: () => import('./routes/providers.ts'),
@@ -45,6 +49,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
 export const ROOTS: Record<string, () => Promise<{ routes: Route[] }>> = {
   agents: () => import('./routes/simple/agents.ts'),
   anthropic: () => import('./routes/anthropic/anthropic.ts'),
+  metrics: () => import('./routes/metrics.ts'),
   openai: () => import('./routes/openai/openai.ts'),
 }
 
@@ -107,14 +112,22 @@ function buildNoun(routes: Route[], context: ServerContext): Hono<Env> {
     app.on(route.method, route.path, async (c) => {
       const wrong = words.some((word) => word.test(pathOf(c.req.raw))) && wrongMethod(routes, c.req.raw)
       if (wrong) return wrong
+      answeredBy(c.req.raw, route.path)
       const { access } = c.env
       const usual = route.method === 'GET' ? 'reader' : 'member'
       demand(access, route.demands ?? usual, `${route.method} ${route.path}`)
+      const scoped = access.scope && demandScoped(route.scoped, `${route.method} ${route.path}`)
+      const params = parse('path', route.params, cleaned(c.req.param()))
+      const query = route.query ? parse('query', route.query, queryOf(c.req.queries())) : undefined
+      const given = route.body ? await bodyOf(c.req.raw, route) : undefined
+      const { actor } = access
+      if (access.scope && scoped)
+        await demandScope(access.scope, scoped, { actor, context, params, query, body: given })
       const answer = await route.handle({
-        params: parse('path', route.params, cleaned(c.req.param())),
-        query: route.query ? parse('query', route.query, queryOf(c.req.queries())) : undefined,
-        body: route.body ? parse('body', route.body, await bodyOf(c.req.raw, route)) : undefined,
-        actor: access.actor,
+        params,
+        query,
+        body: route.body ? parse('body', route.body, given) : undefined,
+        actor,
         access,
         context,
         request: c.req.raw,

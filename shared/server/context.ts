@@ -1,7 +1,9 @@
 import type { ActiveRuns } from '../core/active-runs.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
+import type { AnswerCache } from './answer-cache.ts'
 import type { Download } from './images.ts'
+import type { Metrics } from './metrics.ts'
 import type { OneAtATime } from './one-at-a-time.ts'
 import type { BatchQueue } from './batch-queue.ts'
 import type { RepeatedCalls } from './repeated-calls.ts'
@@ -23,10 +25,14 @@ export interface ServerContext {
   onFailure(where: string, error: unknown, request_id?: string): void
   /** Calls of tools that clients may send again. */
   calls: RepeatedCalls
+  /** Answers to questions that leave no trace, for agents that keep them. */
+  answers: AnswerCache
   /** Messages that wait for their conversation. */
   queue: TurnQueue
   /** What does the requests of batches. */
   batches: Pick<BatchQueue, 'wake'>
+  /** What Prometheus reads; null when it is off. */
+  metrics: Metrics | null
   /** Names of agents that are being given. */
   names: OneAtATime
   /** Files that are uploaded. */

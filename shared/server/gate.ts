@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../schema/errors.ts'
-import { type Access, OWNER, userKeyOf } from './access.ts'
+import { type Access, isToken, OWNER, type TokenScope, userKeyOf } from './access.ts'
 import { errorResponse } from './errors.ts'
 import { requestId } from './request-id.ts'
 
@@ -15,6 +15,8 @@ export interface GateOptions {
   key: string | null
   /** Whom a user's key stands for; null: nobody, or no longer. Without it there are no users. */
   holder?: (key: string) => Promise<Access | null>
+  /** Whether there are access tokens for the pages of an origin: those pages may send, and read what a token is answered. */
+  pages?: (origin: string) => Promise<boolean>
   /** Web page origins that may read answers; `'*'` for any, null for none but loopback pages, which may only send. */
   cors: '*' | readonly string[] | null
 }
@@ -39,6 +41,7 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
     if (key !== null && key !== options.key) return (await options.holder?.(key)) ?? null
     return hasKey(headers) ? OWNER : null
   }
+  const hasPages = async (origin: string) => (await options.pages?.(origin)) ?? false
   const mayRead = (origin: string) => options.cors === '*' || (options.cors?.includes(origin) ?? false)
   return async (request) => {
     const { headers, method } = request
@@ -50,7 +53,14 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
         `the Host header '${host}' is not one this server answers to; add it to server.allowed_hosts`,
       )
     const origin = headers.get('origin')
-    const readable = origin !== null && mayRead(origin)
+    const preflights = method === 'OPTIONS' && headers.has('access-control-request-method')
+    const allowed = origin !== null && mayRead(origin)
+    const isPage = origin !== null && !allowed && (await hasPages(origin))
+    // A page that there are access tokens for is let in by one of them alone: it may do nothing that anybody here may.
+    const asPage = isPage && (preflights || isToken(userKeyOf(headers) ?? ''))
+    const readable = allowed || asPage
+    if (isPage && !asPage && isAnonymous(headers) && !isOfHost(origin, headers) && !isOpen(request))
+      return told(request, unauthorized(request), origin)
     if (origin !== null && !readable) {
       if (origin !== 'null' && !isOurs(hostName(originHost(origin))))
         return refuse(
@@ -60,17 +70,45 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
       if (origin === 'null' && method !== 'GET')
         return refuse(request, 'requests from a web page without an origin are not allowed')
     }
-    if (readable && method === 'OPTIONS' && headers.has('access-control-request-method'))
-      return preflight(request, origin)
+    if (readable && preflights) return preflight(request, origin)
     const access = isOpen(request) ? OWNER : await accessOf(headers)
-    const answer = access ? await serve(request, access) : unauthorized(request)
-    answer.headers.set('x-request-id', requestId(request))
-    if (!readable) return answer
-    answer.headers.set('access-control-allow-origin', origin)
-    answer.headers.set('access-control-expose-headers', EXPOSED)
-    answer.headers.append('vary', 'Origin')
-    return answer
+    const from = access?.scope ? elsewhere(access.scope, headers) : null
+    const answer =
+      from !== null ? refuse(request, from) : access ? await serve(request, access) : unauthorized(request)
+    return told(request, answer, readable ? origin : null)
   }
+}
+
+/** The answer with the id of its request, and with what a page of this origin needs to read it. */
+function told(request: Request, answer: Response, origin: string | null): Response {
+  answer.headers.set('x-request-id', requestId(request))
+  if (origin === null) return answer
+  answer.headers.set('access-control-allow-origin', origin)
+  answer.headers.set('access-control-expose-headers', EXPOSED)
+  answer.headers.append('vary', 'Origin')
+  return answer
+}
+
+/** Whether a request carries nothing that says who asks. */
+function isAnonymous(headers: Headers): boolean {
+  return !['authorization', 'x-bare-password', 'x-api-key'].some((name) => headers.has(name))
+}
+
+/** Whether a page asks the host that it came from. */
+function isOfHost(origin: string, headers: Headers): boolean {
+  return originHost(origin) === headers.get('host')?.toLowerCase()
+}
+
+/**
+ * Why an access token does not count in this request: browsers say of which page it is, but for what a page asks of the
+ * host that it came from itself. Null when it counts.
+ */
+function elsewhere({ origin }: TokenScope, headers: Headers): string | null {
+  const { protocol, host } = new URL(origin)
+  const from = headers.get('origin')
+  const asked = URL.parse(`${protocol}//${headers.get('host') ?? ''}`)?.host ?? ''
+  if (from === null ? asked === host : from === origin) return null
+  return `this access token is for pages of ${origin}, and this request comes from ${from ?? 'no page of it'}`
 }
 
 /** Whether a request is answered without the key: what health includes beyond that is for who has it. */
@@ -79,7 +117,7 @@ function isOpen(request: Request): boolean {
 }
 
 /** What the clients read of an answer. */
-const EXPOSED = 'etag, x-request-id, x-should-retry, retry-after, mcp-session-id'
+const EXPOSED = 'etag, age, x-loci-cache, x-request-id, x-should-retry, retry-after, mcp-session-id'
 
 function preflight(request: Request, origin: string): Response {
   const { headers } = request

@@ -26,6 +26,7 @@ import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { type Access, OWNER, toolAccess } from './access.ts'
+import { AnswerCache } from './answer-cache.ts'
 import { BatchQueue } from './batch-queue.ts'
 import { MAX_BODY, MAX_IMPORT } from './body.ts'
 import { createApp, failedAnswer, pathOf } from './app.ts'
@@ -37,6 +38,8 @@ import { type Serve } from './gate.ts'
 import type { ConnectionLimits } from './http-server.ts'
 import { isLoopback, listenOn } from './listen.ts'
 import { type Log, openLog, parseLogLevel } from './log.ts'
+import { type Observability, openObservability } from './observability.ts'
+import { observe } from './observe.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
@@ -94,8 +97,10 @@ export interface Endpoint {
 export interface Loci {
   /** The REST API, without a socket; for the owner unless it is said for whom. Never rejects. */
   fetch(request: Request, access?: Access): Promise<Response>
-  /** Whom the key of a user stands for; null: it is none, revoked or expired. */
+  /** Whom the key of a user or an access token stands for; null: it is none, revoked or expired. */
   holder(key: string): Promise<Access | null>
+  /** Whether there are access tokens for web pages of this origin. */
+  hasPagesOf(origin: string): Promise<boolean>
   /** The same answers, once the user whom a request names is known and their limits are kept. */
   forUsers(serve: Serve): Serve
   /** Absolute path of the data directory. */
@@ -115,6 +120,8 @@ export interface Loci {
   /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
   shutdown_grace_ms: number
   log: Log | null
+  /** What log, metrics and traces want of what a server does. */
+  seen: Pick<Observability, 'requests' | 'socket'>
   /** Hears of failures that are ours. */
   onFailure: (where: string, error: unknown) => void
   /** Says where requests come from: what must not be done for others is refused once they can reach this. */
@@ -163,22 +170,25 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const log = options.log_level === undefined ? null : openLog(parseLogLevel(options.log_level))
   const onFailure = options.onFailure ?? (log ? log.failure : reportOnStderr)
   const stale_after_ms = Number(env['LOCI_STALE_AFTER_MS'] ?? 0)
+  let observability: Observability | null = null
   const store = await openSqliteStore({
     directory: data,
     version: VERSION,
     allow_network_fs: env['LOCI_ALLOW_NETWORK_FS'] === '1',
     encryption_key: env['LOCI_ENCRYPTION_KEY'] || null,
     ...(stale_after_ms > 0 ? { stale_after_ms } : {}),
+    onWrite: (timing) => observability?.metrics?.written(timing),
   })
   try {
     const config = await openConfig(data, {
       env,
       onBroken: (error) => onFailure('reading config.json', error),
     })
+    const seen = (observability = await openObservability({ metrics: config.value.server.metrics, env, log }))
     const fromEnv = providersFromEnv(env)
     const providers = providersNow(config, fromEnv)
     const editors = createEditors(data)
-    const models = createModels({
+    const catalog = createModels({
       providers: withEditor(providers, editors),
       create_model: (provider, model) =>
         provider.headers?.[WINDOW_HEADER] === undefined
@@ -216,25 +226,25 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       api: ({ actor }, request) => app.fetch(request, toolAccess(actor)),
       debugRefused: () => (reach.refusal === null ? null : DEBUG_REFUSED),
     })
+    const tools = createToolRunner({
+      web: {
+        allow_private,
+        exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
+      },
+      custom,
+      mcp: async ({ actor, tool, ...call }, options) => {
+        const { runMcpTool } = await import('../core/tools/mcp-servers.ts')
+        const given = { arguments: call.arguments, secrets: () => call.secrets() }
+        return runMcpTool({ store, mcp }, actor, tool, given, options)
+      },
+    })
     const deps: CoreDeps = {
       store,
-      models,
+      ...observe({ models: catalog, tools }, seen.observers),
       embeddings: createEmbeddings({
         providers,
         default_handle: config.value.defaults.embedding ?? env['LETTA_DEFAULT_EMBEDDING_HANDLE'] ?? null,
         discover_local: options.discover_local ?? config.value.discover_local,
-      }),
-      tools: createToolRunner({
-        web: {
-          allow_private,
-          exa: { api_key: env['EXA_API_KEY'] || null, base_url: env['EXA_BASE_URL'] || null },
-        },
-        custom,
-        mcp: async ({ actor, tool, ...call }, options) => {
-          const { runMcpTool } = await import('../core/tools/mcp-servers.ts')
-          const given = { arguments: call.arguments, secrets: () => call.secrets() }
-          return runMcpTool({ store, mcp }, actor, tool, given, options)
-        },
       }),
       custom,
       mcp,
@@ -271,12 +281,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         config,
         taken: fromEnv.map(({ name }) => name),
         usual_url: (type) => PRESETS.find(({ provider_type }) => provider_type === type)?.base_url ?? '',
-        models,
+        models: catalog,
         models_of: (provider) => createModels({ providers: [provider], discover_local: false }),
       }),
       calls: new RepeatedCalls(),
+      answers: new AnswerCache(),
       queue: new TurnQueue(),
       batches,
+      metrics: seen.metrics,
       names: new OneAtATime(),
       uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
       onFailure,
@@ -286,6 +298,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       closing: closing.signal,
     }
     const app = createApp(context)
+    seen.metrics?.queues(async () => ({ messages: context.queue.waiting, ...(await store.backlog()) }))
     const unlessClosing = (error: unknown) => {
       if (!closing.signal.aborted) onFailure('looking after runs', error)
     }
@@ -334,7 +347,8 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     let hadNetwork = false
     return {
       fetch: (request, access = OWNER) => app.fetch(request, access),
-      holder: (key) => holderOf(store.users, key),
+      holder: (key) => holderOf(store, key),
+      hasPagesOf: (origin) => store.access_tokens.hasOrigin(origin),
       forUsers: (serve) =>
         forUsers(serve, {
           users: store.users,
@@ -346,6 +360,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       allowed_hosts: config.value.server.allowed_hosts,
       config: { path: config.path, unknown_keys: unknownKeys(config.stored) },
       address: { host: server.host, port: server.port },
+      seen,
       tls: server.tls && { cert: resolve(data, server.tls.cert), key: resolve(data, server.tls.key) },
       cors: server.cors_origins.length > 0 ? server.cors_origins : null,
       limits: connectionLimits(server),
@@ -373,11 +388,13 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         await batches.ended()
         await Promise.allSettled(tasks)
         await Promise.all([follower.close(), mcp.close(), custom.close()])
+        await seen.close()
         await store.close()
         log?.close()
       },
     }
   } catch (error) {
+    await observability?.close()
     await store.close()
     throw error
   }
@@ -391,7 +408,7 @@ export async function listen(
   loci: Loci,
   options: ServeOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const { allowed_hosts, log } = loci
+  const { allowed_hosts, log, seen } = loci
   const { host, port, key = null, cors = loci.cors, tls = loci.tls, grace_ms = 0 } = options
   loci.reachableAt(host)
   const api: Serve = (request, access) => loci.fetch(request, access)
@@ -402,6 +419,7 @@ export async function listen(
     allowed_hosts,
     key,
     holder: (text) => loci.holder(text),
+    pages: (origin) => loci.hasPagesOf(origin),
     cors,
     tls,
     onCertificate: (failure) => {
@@ -411,9 +429,9 @@ export async function listen(
       else if (failure !== null) loci.onFailure('reading the certificate', failure)
     },
     limits: { ...loci.limits, ...options.limits },
-    upgrades: webSockets({ limits: options.sockets, onFailure: loci.onFailure }),
+    upgrades: webSockets({ limits: options.sockets, onFailure: loci.onFailure, onCount: seen.socket }),
     ...(key === null ? { refusal: loci.refusal } : {}),
-    ...(log ? { around: log.requests } : {}),
+    around: seen.requests,
   })
   return {
     url: listening.url,
@@ -460,8 +478,15 @@ async function refusalOf(socket: Socket): Promise<string | null> {
 
 /** `/mcp` beside everything else. */
 function withMcp(mcp: Endpoint, others: Serve): Serve {
-  return (request, access) =>
-    pathOf(request) === '/mcp' ? mcp.fetch(request, access) : others(request, access)
+  return (request, access) => {
+    if (pathOf(request) !== '/mcp') return others(request, access)
+    // Its tools reach every agent of the organisation.
+    return access.scope ? Promise.resolve(notForTokens()) : mcp.fetch(request, access)
+  }
+}
+
+function notForTokens(): Response {
+  return Response.json({ detail: 'MCP is not for access tokens.' }, { status: 403 })
 }
 
 /** Backup, restore, examination and purge of a data directory. Loaded when asked for: a server needs none of it. */

@@ -40,10 +40,13 @@ export async function openApiDocument(): Promise<Json> {
   }
 }
 
+/** Ours, and those of V1's hosted service. */
+const WITHOUT_SLASH = new Set(['/v1/events', '/v1/client-side-access-tokens', '/v1/templates'])
+
 /** V1 writes the roots of its nouns with a slash at the end; both spellings are served. */
 function wirePath(path: string): string {
   const braced = path.replaceAll(/:([a-z_]+)(?:\{[^}]*\})?/g, '{$1}')
-  return /^\/v1\/[a-z-]+$/.test(braced) && braced !== '/v1/events' ? `${braced}/` : braced
+  return /^\/v1\/[a-z-]+$/.test(braced) && !WITHOUT_SLASH.has(braced) ? `${braced}/` : braced
 }
 
 function operationOf(noun: string, route: Route): Json {

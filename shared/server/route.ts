@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { Actor } from '../core/ports/actor.ts'
 import type { Access, Demand } from './access.ts'
 import type { ServerContext } from './context.ts'
+import type { Scoped } from './token-scope.ts'
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
 
@@ -26,6 +27,8 @@ interface RouteSpec<P, Q, B> {
   summary: string
   /** Who may call it; a reader for GET, a member for everything else. */
   demands?: Demand
+  /** What an access token needs for it; without this none reaches it. */
+  scoped?: Scoped
   params?: P
   query?: Q
   /** A JSON body. With `optional_body` an empty one counts as `{}`. */

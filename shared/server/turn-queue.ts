@@ -13,6 +13,12 @@ const POLL_MS = 200
 export class TurnQueue {
   /** By conversation: settles when all that came so far have begun or given up. */
   readonly #last = new Map<string, Promise<void>>()
+  #waiting = 0
+
+  /** Messages that have not begun. */
+  get waiting(): number {
+    return this.#waiting
+  }
 
   /**
    * Does `begin` when it is its turn, again for as long as the conversation is busy with a turn of somebody else. Throws
@@ -29,6 +35,7 @@ export class TurnQueue {
     const { promise, resolve } = Promise.withResolvers<void>()
     const mine = Promise.all([before, promise]).then(() => undefined)
     this.#last.set(conversation_id, mine)
+    this.#waiting++
     try {
       if (before) await within(before, WAIT_MS, request.signal)
       for (;;) {
@@ -44,6 +51,7 @@ export class TurnQueue {
         }
       }
     } finally {
+      this.#waiting--
       resolve()
       if (this.#last.get(conversation_id) === mine) this.#last.delete(conversation_id)
     }

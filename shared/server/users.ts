@@ -1,15 +1,40 @@
+import type { AccessTokenStore } from '../core/ports/access-token-store.ts'
+import type { Store } from '../core/ports/store.ts'
 import type { UserStore } from '../core/ports/user-store.ts'
+import type { AccessRight } from '../schema/access-token.ts'
 import { AppError } from '../schema/errors.ts'
+import { DEFAULT_USER_ID } from '../schema/ids.ts'
 import type { User, UserLimits } from '../schema/user.ts'
-import { type Access, demand, hashOfKey, limitsOf, namedUserOf } from './access.ts'
+import { type Access, demand, hashOfKey, isToken, limitsOf, namedUserOf } from './access.ts'
 import type { Serve } from './gate.ts'
 
 const HOUR_MS = 3_600_000
 
-/** Whom the key of a user stands for; null: it is none, revoked or expired. */
-export async function holderOf(users: UserStore, key: string): Promise<Access | null> {
+/** Whom the key of a user or an access token stands for; null: it is none, revoked or expired. */
+export async function holderOf(
+  { users, access_tokens }: Pick<Store, 'users' | 'access_tokens'>,
+  key: string,
+): Promise<Access | null> {
+  if (isToken(key)) return tokenHolder(access_tokens, key)
   const found = await users.holder(hashOfKey(key))
   return found && accessOf(found.user, found.key.id)
+}
+
+/** A token acts as who made it, who may have lost a role since; it is no admin, and the owner's is a member. */
+async function tokenHolder(tokens: AccessTokenStore, text: string): Promise<Access | null> {
+  const found = await tokens.holder(hashOfKey(text))
+  if (!found || Date.parse(found.token.expires_at) <= Date.now()) return null
+  const { token, user } = found
+  const agents = new Map<string, Set<AccessRight>>()
+  for (const { id, access } of token.policy) agents.set(id, new Set([...(agents.get(id) ?? []), ...access]))
+  const { actor, limits } = accessOf(user, token.id)
+  return {
+    actor,
+    role: user.role === 'reader' ? 'reader' : 'member',
+    key_id: token.id,
+    limits: user.id === DEFAULT_USER_ID ? null : limits,
+    scope: { origin: token.origin, agents },
+  }
 }
 
 /**

@@ -152,4 +152,104 @@ describe('loci chat', () => {
       await model.close()
     }
   })
+
+  it('sends one message that is given, or all of stdin as one', async () => {
+    const model = await startScriptedModel([{ reply: { text: 'first' } }, { reply: { text: 'second' } }])
+    const more = { ...env, OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: model.url }
+    try {
+      const one = await loci(['chat', 'Ada', '--create', '--model', 'openai/test-model', '-m', 'Hi'], {
+        env: more,
+      })
+      assert.deepEqual([one.code, one.stdout], [0, 'first\n'])
+      const all = await loci(['chat', 'Ada', '-m', '-'], { env: more, input: 'line 1\nline 2\n' })
+      assert.deepEqual([all.code, all.stdout], [0, 'second\n'])
+      assert.match(JSON.stringify(model.requests[1]?.body.messages), /line 1\\\\nline 2|line 1\\nline 2/)
+      await model.done()
+    } finally {
+      await model.close()
+    }
+  })
+
+  it('prints what happens as one JSON object a line, the failure of a model too', async () => {
+    const model = await startScriptedModel([
+      { reply: { tool_calls: [{ name: 'memory_insert', arguments: { label: 'human', new_string: 'x' } }] } },
+      { reply: { text: ['Do', 'ne'] } },
+      { reply: { status: 500, body: { error: { message: 'broken' } } } },
+      { reply: { status: 500, body: { error: { message: 'broken' } } } },
+      { reply: { status: 500, body: { error: { message: 'broken' } } } },
+    ])
+    const more = { ...env, OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: model.url }
+    try {
+      const args = ['chat', 'Ada', '--create', '--model', 'openai/test-model', '--json']
+      const done = await loci(args, { env: more, input: 'Hi\n' })
+      assert.equal(done.code, 0, done.stderr)
+      const items = done.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { message_type: string })
+      const types = items.map(({ message_type }) => message_type)
+      assert.ok(types.includes('tool_call_message') && types.includes('tool_return_message'), types.join())
+      assert.deepEqual(types.slice(-2), ['stop_reason', 'usage_statistics'])
+      const failed = await loci(args, { env: more, input: 'Hi\n' })
+      assert.equal(failed.code, 1)
+      assert.match(failed.stdout, /"message_type":"error_message"/)
+      assertReadable(failed.stderr)
+    } finally {
+      await model.close()
+    }
+  })
+
+  it('says what calls that wait are told with --approve, and fails without it', async () => {
+    const insert = (text: string) => ({
+      reply: { tool_calls: [{ name: 'memory_insert', arguments: { label: 'human', new_string: text } }] },
+    })
+    const model = await startScriptedModel([
+      insert('Kai'),
+      { reply: { text: 'noted' } },
+      insert('Bo'),
+      { reply: { text: 'not noted' } },
+    ])
+    const more = { ...env, OPENAI_API_KEY: 'sk-1', OPENAI_BASE_URL: model.url }
+    const run = (...args: string[]) => loci(args, { env: more })
+    const server = start(process.execPath, [LOCI, 'server', '--port', '0'], more)
+    try {
+      const [url] = await server.waitFor(/http:\/\/127\.0\.0\.1:\d+/)
+      const id = (await run('agents', 'create', 'Ada', '--model', 'openai/test-model')).stdout.trim()
+      const path = `${url}/v1/agents/${id}/tools/approval/memory_insert?requires_approval=true`
+      assert.equal((await fetch(path, { method: 'PATCH' })).status, 200)
+      const asked = await run('chat', 'Ada', '-m', 'I am Kai')
+      assert.equal(asked.code, 1)
+      assert.match(asked.stderr, /memory_insert waits for an approval.*--approve yes/)
+      assert.equal((await run('blocks', 'show', 'Ada/human')).stdout, '')
+      const no = await loci(['chat', 'Ada', '--approve', 'yes'], { env: more, input: '' })
+      assert.deepEqual([no.code, no.stdout], [0, ''])
+      const denied = await run('chat', 'Ada', '--approve', 'no', '-m', 'I am Bo')
+      assert.equal(denied.code, 0, denied.stderr)
+      await model.done()
+      assert.doesNotMatch((await run('blocks', 'show', 'Ada/human')).stdout, /Bo/)
+    } finally {
+      await server.stop()
+      await model.close()
+    }
+  })
+
+  it('names the agents there are when none is named', async () => {
+    assert.match(
+      (await loci(['chat'], { env, input: 'Hi\n' })).stderr,
+      /no agents yet.*loci chat Ada --create/,
+    )
+    await loci(['agents', 'create', 'Ada'], { env })
+    const { code, stderr } = await loci(['chat'], { env, input: 'Hi\n' })
+    assert.equal(code, 1)
+    assert.match(stderr, /loci chat AGENT\. There is: Ada/)
+  })
+
+  it('takes a reader that goes away for no error', async () => {
+    const many = ['chat', 'Ada', '--create', '--json', '-m', 'My name is Ada.']
+    const piped = start('sh', ['-c', `"$0" "$@" | head -n 1`, process.execPath, LOCI, ...many], env)
+    const { code } = await withDeadline(piped.exited, 'end of the pipe')
+    assert.equal(code, 0)
+    assert.equal(piped.stdout.split('\n').length, 2)
+    assert.doesNotMatch(piped.stderr, /EPIPE|error/)
+  })
 })

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { assertReadable, cleanEnvironment, loci, temporaryFolder } from '../support/cli-process.ts'
 
+const AGENTS = ['list', 'show', 'create', 'update', 'rename', 'delete', 'reset', 'attach', 'detach', 'export']
+const BLOCKS = ['list', 'show', 'create', 'edit', 'set', 'history', 'restore', 'delete', 'attach', 'detach']
+
 describe('loci', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>
   let env: Record<string, string>
@@ -42,8 +45,10 @@ describe('loci', () => {
     ['config', 'check'],
     ['config', 'set'],
     ['connect'],
+    ['apply'],
     ['export'],
     ['import'],
+    ['migrate'],
     ['backup'],
     ['restore'],
     ['doctor'],
@@ -58,6 +63,13 @@ describe('loci', () => {
     ['tools', 'pull'],
     ['tools', 'list'],
     ['users'],
+    ['agents'],
+    ...AGENTS.map((name) => ['agents', name]),
+    ['blocks'],
+    ...BLOCKS.map((name) => ['blocks', name]),
+    ['models'],
+    ['completion'],
+    ['version'],
     ['users', 'add'],
     ['users', 'list'],
     ['users', 'remove'],
@@ -82,9 +94,7 @@ describe('loci', () => {
       }
     }
     const tested = new Set(commands.map((args) => args.join(' ')))
-    const missing = [...seen].filter(
-      (name) => !tested.has(name) && !/^(config |tools |users |keys )?help$|^version$/.test(name),
-    )
+    const missing = [...seen].filter((name) => !tested.has(name) && !/^(\w+ )?help$/.test(name))
     assert.deepEqual(missing, [])
   })
 
@@ -111,7 +121,12 @@ describe('loci', () => {
     [['doctor', '--timeout', '0'], /'0'.*number of seconds/],
     [['backup', '--fiel', 'x'], /unknown option '--fiel'/],
     [['connect', 'openai', '--key', 'a', '--key-stdin'], /give the key once/],
-    [['chat'], /missing required argument 'agent'/],
+    [['agents', 'shwo'], /unknown command 'shwo'\. Did you mean show\?/],
+    [['agents', 'attach', 'Ada'], /name a '--tool' or a '--block'/],
+    [['blocks', 'show'], /missing required argument 'block'/],
+    [['chat', 'Ada', '--approve', 'maybe'], /'maybe'.*yes, no/],
+    [['completion', 'bsh'], /'bsh'.*Did you mean 'bash'/],
+    [['modles'], /unknown command 'modles'\. Did you mean models\?/],
     [['chat', 'Ada', '--url', 'http://127.0.0.1:1', '--data', '.'], /either '--url' or '--data'/],
   ]
   for (const [args, message] of wrong) {

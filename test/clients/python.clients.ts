@@ -1,10 +1,13 @@
 /** The official Python client, an old one and the newest, against Loci: the examples of V1's reference, and daily work. */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cleanEnvironment, start, temporaryFolder } from '../support/cli-process.ts'
+import { aPdf } from '../support/documents.ts'
 import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+import { docsSnippets } from './tutorial.ts'
 import { PYTHON_CLIENTS, type PythonClient, pythonWith } from './python-client.ts'
 
 /** V1's API reference, as its readers have it; it lies beside the repository. */
@@ -164,6 +167,32 @@ for (const version of PYTHON_CLIENTS)
           .join('; ')}`,
       )
     })
+
+    if (version === '1.12.1')
+      it('runs what the documentation says in the place of what it does not offer', async function () {
+        this.timeout(180_000)
+        const [example, ...more] = docsSnippets('compatibility.md').filter(
+          ({ language }) => language === 'python',
+        )
+        assert.ok(example && more.length === 0, 'docs/compatibility.md has one example in Python')
+        const code = example.code
+          .replaceAll('http://localhost:8283', t.url)
+          .replaceAll('openai/gpt-4o-mini', SCRIPTED)
+        // A document, and the program in a file, where Python finds the source of its function.
+        await writeFile(join(folder.path, 'document.pdf'), aPdf('A parrot called Iago.'))
+        await writeFile(join(folder.path, 'example.py'), code)
+        const env = cleanEnvironment(folder.path)
+        const program = start(python, ['-B', 'example.py'], env, { cwd: folder.path })
+        const { code: exit } = await program.exited
+        assert.equal(exit, 0, program.stderr)
+        const [answer, error, ...lines] = program.stdout.trim().split('\n')
+        assert.match(answer ?? '', /^Hello\. \d+ \S+/)
+        assert.match(error ?? '', /^Error 404: .*not found/i)
+        assert.ok(lines.includes('assistant_message'))
+        assert.match(lines.at(-2) ?? '', /^Status: ok, agents: \d+$/)
+        assert.match(lines.at(-1) ?? '', /^Client 1\.12\.1, server \d/)
+        assert.deepEqual(t.failures, [])
+      })
 
     it('does its daily work', async function () {
       this.timeout(180_000)

@@ -1,11 +1,11 @@
 /** The well-known tutorial of the REST API: its snippets run as they are written, but for host, port and command name. */
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createSocket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { cleanEnvironment, LOCI, start, temporaryFolder } from '../support/cli-process.ts'
 import { eventually, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
@@ -25,8 +25,6 @@ const EXPRESS = 'express@5.1.0'
 const LEFT_OUT: Record<string, string> = {
   'Python Client Library':
     'of the retired package; docs/rest.md says what to write instead, which is run below',
-  'Load Balancing':
-    'of containers; two servers behind such a proxy are tested in test/server/simple-api-balanced.test.ts',
 }
 
 interface Report {
@@ -305,6 +303,72 @@ describe('the tutorial of the REST API', function () {
     }
   })
 
+  it('is spoken to through nginx, which gives two servers turns', async function () {
+    const program = nginxProgram()
+    if (program === null) {
+      const why = 'nginx is not installed: the load balancer of the tutorial was not run'
+      assert.ok(!process.env['CI'], why)
+      ran.add('Load Balancing')
+      console.log(`      not run: ${why}`)
+      this.skip()
+    }
+    const key = 'sesame'
+    const [compose = '', conf = ''] = snippet('Load Balancing').code.split('# nginx.conf\n')
+    assert.match(compose, /LETTA_API_KEY=/, 'the servers of the tutorial have a key')
+    const folder = join(home, 'nginx')
+    mkdirSync(folder)
+    const ports = [await freePort(), await freePort()]
+    // What its containers are here: two processes over one data directory.
+    const servers = ports.map((port) =>
+      spawnGroup(process.execPath, [LOCI, 'server', '--auth', '--port', String(port)], {
+        LETTA_API_KEY: key,
+      }),
+    )
+    const front = await freePort()
+    const here = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+      (name) => `${name}_temp_path ${folder}/${name};`,
+    )
+    const config = conf
+      .replace('letta1:8283', `127.0.0.1:${ports[0]}`)
+      .replace('letta2:8283', `127.0.0.1:${ports[1]}`)
+      .replace('listen 80;', `listen 127.0.0.1:${front};`)
+      // Where it may write, which in its container is set up already.
+      .replace('http {', `http {\n${here.join('\n')}\naccess_log ${folder}/access.log upstream;`)
+      .replace('events {}', 'events {}\n')
+      .replace('access_log', `log_format upstream '$upstream_addr';\naccess_log`)
+    writeFileSync(join(folder, 'nginx.conf'), config)
+    const options = `daemon off; error_log stderr; pid ${folder}/pid;`
+    const nginx = spawnGroup(program, ['-p', folder, '-c', join(folder, 'nginx.conf'), '-g', options])
+    try {
+      const url = `http://127.0.0.1:${front}`
+      for (const port of ports) await answers(`http://127.0.0.1:${port}/v1/health/`)
+      await answers(`${url}/v1/health/`)
+      const ask = async (method: string, path: string, body?: object, token = key) => {
+        const headers = { authorization: `Bearer ${token}` }
+        const answer = await fetch(url + path, {
+          method,
+          headers,
+          ...(body ? { body: JSON.stringify(body) } : {}),
+        })
+        return { status: answer.status, text: await answer.text() }
+      }
+      assert.equal((await ask('GET', '/agents', undefined, 'wrong')).status, 401)
+      const made = await ask('POST', '/agents', { name: 'ada', model: 'loci/demo' })
+      assert.equal(made.status, 200, made.text)
+      for (let i = 0; i < 4; i++) {
+        const { status, text } = await ask('POST', '/agents/ada/messages', { message: 'My name is Ada.' })
+        assert.equal(status, 200, text)
+      }
+      const lines = (await ask('POST', '/agents/ada/messages', { message: 'Who am I?', stream: true })).text
+      assert.match(lines, /"type":"start"[\s\S]*"content":[\s\S]*"type":"end"/)
+      const used = new Set(readFileSync(join(folder, 'access.log'), 'utf8').trim().split('\n'))
+      assert.deepEqual([...used].toSorted(), ports.map((port) => `127.0.0.1:${port}`).toSorted())
+    } finally {
+      await nginx.stop()
+      for (const server of servers) await server.stop()
+    }
+  })
+
   it('has letta-client in the place of the retired package', async () => {
     const [equivalent] = docsSnippets('rest.md').filter(({ code }) => code.includes('letta_client'))
     assert.ok(equivalent, 'docs/rest.md has no example of letta_client')
@@ -436,6 +500,12 @@ async function answers(url: string): Promise<void> {
       () => null,
     )
   await eventually(`an answer from ${url}`, probe, 30_000)
+}
+
+/** Where nginx is; null when it is not installed. Distributions have it where only an administrator looks for programs. */
+function nginxProgram(): string | null {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
+  return folders.map((folder) => join(folder, 'nginx')).find((path) => existsSync(path)) ?? null
 }
 
 /** The folder of packages with Express, installed once outside the repository, from npm. */

@@ -60,6 +60,7 @@ describe('config', () => {
         trace_retention_days: 30,
         allow_stdio_mcp: false,
         max_upload_mb: 100,
+        metrics: false,
       },
       limits: { requests_per_hour: 1000, agents: 100, tools: 1000, file_mb: 100 },
       mcp: {

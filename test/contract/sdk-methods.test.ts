@@ -3,6 +3,7 @@ import { openApiDocument } from '../../shared/server/openapi.ts'
 import { clientMethods, type ContractTest, startContractTest } from '../support/contract.ts'
 import { CONTRACT_FILE, loadContract, withoutSlash } from '../support/openapi.ts'
 import differences from './differences.json' with { type: 'json' }
+import { accessTokenMethods } from './methods/access-tokens.ts'
 import { adminOperations } from './methods/admin.ts'
 import { agentFileMethods, agentFileOperations } from './methods/agent-files.ts'
 import { agentMethods } from './methods/agents.ts'
@@ -31,6 +32,7 @@ import { ownToolMethods, ownToolOperations } from './methods/tools.ts'
 
 const TO_COME = Object.values<string[]>(differences.methods_to_come).flat()
 const METHODS = [
+  ...accessTokenMethods,
   ...agentMethods,
   ...agentFileMethods,
   ...approvalMethods,
@@ -51,7 +53,7 @@ const METHODS = [
 ].filter(({ name }) => !TO_COME.includes(name))
 
 /** Methods whose routes only the hosted service has (reference 12): every method of these resources. */
-const HOSTED_ONLY = /^(templates|accessTokens|environments)\./
+const HOSTED_ONLY = /^(templates|environments)\./
 
 describe('every method of the official client, called for its effect and held against the contract', () => {
   let t: ContractTest

@@ -1,4 +1,5 @@
 import type { Store } from '../../shared/core/ports/store.ts'
+import { describeAccessTokens } from './store/access-tokens.ts'
 import { describeApprovals } from './store/approvals.ts'
 import { describeArchives } from './store/archives.ts'
 import { describeAgents } from './store/agents.ts'
@@ -79,6 +80,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeFiles(subject)
     describeUsage(subject)
     describeUsers(subject)
+    describeAccessTokens(subject)
     describeVectors(subject)
     describeFileVectors(subject)
     describeApprovals(subject)

@@ -3,6 +3,7 @@
  * nothing to run: `npm run check` compiles this file, and a field that drifts fails there.
  */
 import type Letta from '@letta-ai/letta-client'
+import type { AccessToken, accessTokenList, createAccessToken } from '../../shared/schema/access-token.ts'
 import type { AgentState, createAgent, updateAgent } from '../../shared/schema/agent.ts'
 import type { Block, createBlock, updateBlock } from '../../shared/schema/block.ts'
 import type { Conversation } from '../../shared/schema/conversation.ts'
@@ -44,6 +45,8 @@ export type Contract = [
   Assignable<Wire<SettingsOf<'google_ai'>>, Letta.GoogleAIModelSettings>,
   Assignable<Wire<SettingsOf<'groq'>>, Letta.GroqModelSettings>,
   Assignable<Wire<Block>, Letta.BlockResponse>,
+  Assignable<Wire<AccessToken>, Letta.AccessTokenCreateResponse>,
+  Assignable<Wire<z.output<typeof accessTokenList>>, Letta.AccessTokenListResponse>,
   Assignable<Wire<Omit<Conversation, 'model_settings'>>, Omit<Letta.Conversation, 'model_settings'>>,
   Assignable<Wire<Passage>, Letta.Passage>,
   Assignable<Wire<ArchivalMemorySearchResponse>, Letta.Agents.PassageSearchResponse>,
@@ -78,6 +81,7 @@ export type Requests = [
   Assignable<Wire<Settled<Letta.AgentCreateParams>>, z.input<typeof createAgent>>,
   Assignable<Wire<Settled<Letta.AgentUpdateParams>>, z.input<typeof updateAgent>>,
   Assignable<Wire<Letta.BlockCreateParams>, z.input<typeof createBlock>>,
+  Assignable<Wire<Letta.AccessTokenCreateParams>, z.input<typeof createAccessToken>>,
   Assignable<Wire<Letta.BlockUpdateParams>, z.input<typeof updateBlock>>,
   Assignable<Wire<Plain<Letta.Agents.MessageCreateParamsNonStreaming>>, z.input<typeof messageRequest>>,
   Assignable<Wire<Plain<Letta.Agents.MessageCreateParamsStreaming>>, z.input<typeof messageRequest>>,

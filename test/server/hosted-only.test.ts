@@ -14,8 +14,6 @@ const ROUTES = [
   'GET /v1/templates',
   'POST /v1/templates',
   'PATCH /v1/templates/name',
-  'POST /v1/client-side-access-tokens',
-  'GET /v1/client-side-access-tokens',
   'GET /v1/projects',
   'GET /v1/metadata/balance',
   'POST /v1/feeds',
@@ -46,6 +44,5 @@ describe('what only the hosted service had', () => {
 
   it('the client says so as it says it of anything that is missing', async () => {
     await assert.rejects(t.letta.templates.create({ agent_id: AGENT, type: 'agent' }), { status: 404 })
-    await assert.rejects(t.letta.accessTokens.list(), { status: 404 })
   })
 })

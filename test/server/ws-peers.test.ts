@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { WebSocketServer } from 'ws'
 import { Session } from '../../shared/server/ws/session.ts'
+import { createAuthority } from '../support/certificates.ts'
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { startScriptedModel } from '../support/scripted-model.ts'
 import { maskedFrame, openSocket, type OpenSocket } from '../support/web-socket.ts'
@@ -118,6 +122,41 @@ describe('a WebSocket of a peer that behaves badly', () => {
     await eventually('five heartbeats', () => (pings >= 5 ? true : null))
     assert.equal(alive.ws.readyState, alive.ws.OPEN)
     await alive.close()
+  })
+
+  it('is cut when it floods the server with pings whose answers it does not read', async () => {
+    const { ws, socket, closed } = await openSocket(t.url)
+    socket.pause()
+    socket.cork()
+    for (let i = 0; i < 20_000; i++) ws.ping('x'.repeat(100))
+    socket.uncork()
+    socket.on('error', () => undefined).resume()
+    assert.equal((await closed).code, 1006)
+  })
+
+  it('is asked whether it is there over TLS as well', async () => {
+    const authority = createAuthority()
+    const folder = await mkdtemp(join(tmpdir(), 'loci-ws-tls-'))
+    const { cert, key } = authority.issue()
+    const tls = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') }
+    await writeFile(tls.cert, cert)
+    await writeFile(tls.key, key)
+    const loci = await startLoci({ serve: { tls, sockets: limits } })
+    const ca = authority.ca
+    const [silent, alive] = [
+      await openSocket(loci.url, { ca, autoPong: false }),
+      await openSocket(loci.url, { ca }),
+    ]
+    let pings = 0
+    alive.ws.on('ping', () => pings++)
+    assert.equal((await silent.closed).code, 1006)
+    await eventually('five heartbeats', () => (pings >= 5 ? true : null))
+    alive.send({ type: 'ping', id: 'p' })
+    await alive.frame('a pong', ({ id }) => id === 'p')
+    await alive.close()
+    await loci.close()
+    await rm(folder, { recursive: true, force: true })
+    assert.deepEqual(loci.failures, [])
   })
 
   it('that stops reading is closed with how to resume, while its turn goes on', async () => {

@@ -88,6 +88,34 @@ describe('turns over a WebSocket', () => {
     await second.close()
   })
 
+  it('lets a turn of send go on when its socket breaks, and finds it again by its otid', async () => {
+    const agent = await newAgent()
+    const first = await openSocket(t.url)
+    const { promise: hold, resolve: open } = Promise.withResolvers<void>()
+    model.add({ reply: { text: ['a', 'b'], hold, hold_after: 1 } })
+    const messages = [{ role: 'user', content: 'go', otid: 'mine-1' }]
+    first.send({ type: 'send', id: 'a', agent_id: agent.id, messages })
+    await model.request(0)
+    first.ws.terminate()
+    const second = await openSocket(t.url)
+    for (const id of ['while it runs', 'when it has ended']) {
+      if (id === 'when it has ended') {
+        open()
+        await eventually('the end of the turn', async () => {
+          const [run] = (await t.http('GET', `/v1/runs/?agent_id=${agent.id}`)).body as { status: string }[]
+          return run?.status === 'completed' ? true : null
+        })
+      }
+      second.send({ type: 'send', id, agent_id: agent.id, messages })
+    }
+    for (const id of ['while it runs', 'when it has ended']) {
+      const [result] = await second.ended(id)
+      const { messages: said } = result!.body as { messages: { content: string }[] }
+      assert.equal(said[0]?.content, 'ab', id)
+    }
+    await second.close()
+  })
+
   it('cancels the turn of an agent, and says that it ended so', async () => {
     const agent = await newAgent()
     const socket = await openSocket(t.url)

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Store } from '../../shared/core/ports/store.ts'
+import { newId } from '../../shared/schema/ids.ts'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
+import { aFolder } from '../contracts/store/files.ts'
 import {
   aBlock,
   aBuiltin,
@@ -207,6 +209,23 @@ describe('the rows of SqliteStore', () => {
     assert.ok(segments < 30, `${segments} segments`)
     assert.equal(rows("SELECT rowid FROM messages_fts WHERE messages_fts MATCH 'word7'").length, 1)
     store = await openSqliteStore({ directory })
+  })
+
+  it('of a file are few segments of the search index too, however many parts it comes in', async () => {
+    const { folders, files } = store
+    const folder = await folders.create(ADA, aFolder())
+    const id = newId('file')
+    const file = { id, folder_id: folder.id, name: 'long.txt', type: null, size: 1 }
+    await files.create(ADA, file, 'error')
+    const claim = await files.claim({ max_attempts: 3 })
+    assert.ok(claim)
+    for (let line = 0; line < 55; line++) {
+      const text = `line${line} of a long text`
+      const chunk = { text, first_line: line, last_line: line }
+      await files.append(claim, { pieces: [{ first_line: line, text }], chunks: [chunk] })
+    }
+    const segments = rows('SELECT DISTINCT segid FROM passages_fts_idx').length
+    assert.ok(segments < 40, `${segments} segments`)
   })
 
   it('of messages enter the search index after their commits, and are found before', async () => {

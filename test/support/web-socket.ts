@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { WebSocket } from 'ws'
 import { eventually } from './loci.ts'
 
@@ -36,15 +37,18 @@ interface OpenOptions {
   headers?: Record<string, string>
   /** Answer pings; true by default. */
   autoPong?: boolean
+  /** Whom an `https:` address is believed. */
+  ca?: string
 }
 
 /** Opens a socket; rejects with the status and text of the answer when the server refuses it. */
 export async function openSocket(
   url: string,
-  { path = '/v1/ws', headers = {}, autoPong = true }: OpenOptions = {},
+  { path = '/v1/ws', headers = {}, autoPong = true, ca }: OpenOptions = {},
 ): Promise<OpenSocket> {
   let socket: Socket | undefined
-  const createConnection = (options: NetConnectOpts) => (socket = connect(options))
+  const createConnection = (options: NetConnectOpts) =>
+    (socket = ca === undefined ? connect(options) : connectTls({ ...(options as ConnectionOptions), ca }))
   const options = { headers, autoPong, createConnection: createConnection as typeof connect }
   const ws = new WebSocket(url.replace('http', 'ws') + path, options)
   const frames: Frame[] = []

@@ -3,6 +3,7 @@ import type { CustomTools } from './custom-tools.ts'
 import type { Embeddings } from './embedder.ts'
 import type { McpConnections } from './mcp-servers.ts'
 import type { Models } from './models.ts'
+import type { TurnObserver } from './observer.ts'
 import type { Store } from './store.ts'
 import type { ToolRunner } from './tools.ts'
 
@@ -17,5 +18,7 @@ export interface CoreDeps {
   custom?: CustomTools
   /** Connections to MCP servers. Absent: their tools are neither added nor run. */
   mcp?: McpConnections
+  /** Absent: nobody looks at turns. */
+  observer?: TurnObserver
   clock: Clock
 }

@@ -120,7 +120,12 @@ export interface ModelListProblem {
 
 export interface Models {
   /** Every model that can be used now. A provider that does not answer contributes none; see `problems`. */
-  list(actor: Actor): Promise<{ models: Model[]; problems: ModelListProblem[] }>
+  list(actor: Actor): Promise<{
+    models: Model[]
+    problems: ModelListProblem[]
+    /** By handle, where the provider's list tells. */
+    prices?: ReadonlyMap<string, ModelPrice>
+  }>
   /** Throws `model_not_found` naming the handle and what is there. Accepts `letta/auto` for the default model. */
   resolve(actor: Actor, handle: string): Promise<ResolvedModel>
 }

@@ -1,3 +1,4 @@
+import type { AccessTokenStore } from './access-token-store.ts'
 import type { AgentStore } from './agent-store.ts'
 import type { ArchiveStore } from './archive-store.ts'
 import type { BatchStore } from './batch-store.ts'
@@ -12,6 +13,7 @@ import type { IdentityStore } from './identity-store.ts'
 import type { ImportStore } from './import-store.ts'
 import type { McpServerStore } from './mcp-server-store.ts'
 import type { MessageStore } from './message-store.ts'
+import type { MigrationStore } from './migration-store.ts'
 import type { PassageStore } from './passage-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
 import type { ScheduleStore } from './schedule-store.ts'
@@ -22,6 +24,15 @@ import type { TurnStore } from './turn-store.ts'
 import type { UsageStore } from './usage-store.ts'
 import type { UserStore } from './user-store.ts'
 import type { VectorStore } from './vector-store.ts'
+
+/** How much waits, and whoever may do it. */
+export interface Backlog {
+  batch_requests: number
+  /** Uploaded files that are to be read, those that are being read included. */
+  files: number
+  /** Archives, agents and folders with texts that have no vectors yet. */
+  embeddings: number
+}
 
 /** Coarse commands: each method is one transaction of its adapter. */
 export interface Store {
@@ -39,6 +50,7 @@ export interface Store {
   readonly tools: ToolStore
   readonly mcp_servers: McpServerStore
   readonly imports: ImportStore
+  readonly migration: MigrationStore
   readonly messages: MessageStore
   readonly turns: TurnStore
   readonly batches: BatchStore
@@ -49,6 +61,9 @@ export interface Store {
   readonly events: EventStore
   readonly usage: UsageStore
   readonly users: UserStore
+  readonly access_tokens: AccessTokenStore
+  /** What waits to be done, of every organisation. */
+  backlog(): Promise<Backlog>
   /** Throws `store_unavailable` when the store cannot answer, or cannot be written, now; within some seconds. */
   ready(): Promise<void>
   /** Releases locks and files. Turns still open are failed by the next instance that looks. */

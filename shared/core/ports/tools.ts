@@ -75,6 +75,8 @@ export interface ToolCallInput {
   agent: Agent
   /** The run that calls; null outside of one. */
   run_id: string | null
+  /** As the model calls this call; absent where no model made it. */
+  call_id?: string
   memory: TurnMemory
   /** Searches the agent's stored messages; the results are newest first within equal rank. */
   searchMessages(query: MessageSearch): Promise<StoredMessage[]>

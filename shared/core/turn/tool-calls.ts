@@ -183,7 +183,13 @@ async function execute(
       tool,
       { ...ownArguments(tool, parsed), ...prefilled },
       scope,
-      { memory, passages, secrets: secrets.read, onProgress: (text) => scope.onProgress?.(call, text) },
+      {
+        id: call.id,
+        memory,
+        passages,
+        secrets: secrets.read,
+        onProgress: (text) => scope.onProgress?.(call, text),
+      },
     )
     const result = maskResult(returned, secrets.known())
     if (!memory_edits) return { ...stored(result, tool), outcome: 'made' }
@@ -227,7 +233,12 @@ function runTool(
   tool: Tool,
   args: Record<string, unknown>,
   { actor, agent, deps, messaging, run_id, signal }: ToolCallScope,
-  call: { memory: CallMemory; passages: NewPassage[]; secrets: ToolCallInput['secrets'] } & ProgressOptions,
+  call: {
+    id: string
+    memory: CallMemory
+    passages: NewPassage[]
+    secrets: ToolCallInput['secrets']
+  } & ProgressOptions,
 ): Promise<ToolOutcome> {
   const now = deps.clock.now()
   return deps.tools.run(
@@ -237,6 +248,7 @@ function runTool(
       arguments: args,
       agent,
       run_id,
+      call_id: call.id,
       memory: call.memory,
       secrets: call.secrets,
       searchMessages: async (search) => {

@@ -35,6 +35,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/core-memory',
     operation: 'retrieve_agent_memory',
     summary: "Read an agent's core memory",
+    scoped: { right: 'read_agent' },
     params,
     answer: agentState.shape.memory,
     handle: async ({ actor, context, params }) =>
@@ -45,6 +46,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/core-memory/blocks',
     operation: 'list_core_memory_blocks',
     summary: "List an agent's memory blocks",
+    scoped: { right: 'read_agent' },
     params,
     query: z.object({
       order_by: z.literal('created_at').optional(),
@@ -62,6 +64,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/core-memory/blocks/:block_label',
     operation: 'retrieve_core_memory_block',
     summary: "Read an agent's memory block by its label",
+    scoped: { right: 'read_agent' },
     params: labelled,
     answer: block,
     handle: async ({ actor, context, params }) =>
@@ -72,6 +75,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/core-memory/blocks/:block_label',
     operation: 'modify_core_memory_block',
     summary: "Change an agent's memory block by its label",
+    scoped: { right: 'write_agent', fields: ['value', 'description', 'limit', 'metadata'] },
     params: labelled,
     body: updateBlock,
     answer: block,
@@ -88,6 +92,7 @@ export const routes = [
     operation: 'edit_core_memory_block',
     summary:
       "Append to an agent's memory block, replace a part of it or set it, whatever others write meanwhile",
+    scoped: { right: 'write_agent', fields: ['mode', 'text', 'old_text'] },
     params: labelled,
     body: blockEdit,
     answer: block,

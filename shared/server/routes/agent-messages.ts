@@ -12,6 +12,7 @@ import { notFound } from '../errors.ts'
 import { isInGroup } from '../is-in-group.ts'
 import { listShown } from '../letta-messages.ts'
 import { route } from '../route.ts'
+import { MESSAGE_FIELDS } from '../token-scope.ts'
 import { answerTurn, previewTurn, startTurn, streamTurn, type TurnRequest } from '../turn-response.ts'
 
 const params = z.object({ agent_id: idSchema('agent') })
@@ -22,6 +23,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/messages',
     operation: 'list_messages',
     summary: "List an agent's messages; `after` is newer and `before` older, whatever the order",
+    scoped: { right: 'read_messages' },
     params,
     query: z.object({
       ...pageQuery({ limit: 100, order: 'desc' }),
@@ -54,6 +56,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/messages',
     operation: 'send_message',
     summary: 'Send a message; with `streaming` the answer is an event stream',
+    scoped: { right: 'write_messages', fields: MESSAGE_FIELDS },
     params,
     body: messageRequest,
     answer: lettaResponseWithAgent,
@@ -66,6 +69,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/messages/stream',
     operation: 'create_agent_message_stream',
     summary: 'Send a message and stream the answer',
+    scoped: { right: 'write_messages', fields: MESSAGE_FIELDS },
     params,
     body: messageRequest,
     answer: 'event-stream',
@@ -76,6 +80,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/messages/async',
     operation: 'create_agent_message_async',
     summary: 'Send a message and get its run at once; `callback_url` is told of its end',
+    scoped: { right: 'write_messages', fields: MESSAGE_FIELDS },
     params,
     body: asyncRequest,
     answer: run,
@@ -97,6 +102,7 @@ export const routes = [
     operation: 'cancel_message',
     summary:
       "Cancel an agent's turns in all of its conversations, or some of them, in whichever process they run",
+    scoped: { right: 'write_messages', fields: ['run_ids'] },
     params,
     body: z.object({ run_ids: z.array(z.string()).max(100).nullish() }),
     optional_body: true,

@@ -13,7 +13,7 @@ import { group, managerType } from '../../schema/group.ts'
 import { idSchema } from '../../schema/ids.ts'
 import { stopReason } from '../../schema/message.ts'
 import { identityFilter, listOf, pageQuery, queryBoolean } from '../../schema/page.ts'
-import { isModernClient, readRelations, toAgentState } from '../agent-state.ts'
+import { isModernClient, readRelations, shownTo, toAgentState } from '../agent-state.ts'
 import { asAgentNotFound, notFound } from '../errors.ts'
 import { loadImages } from '../images.ts'
 import { route } from '../route.ts'
@@ -45,6 +45,24 @@ const filter = {
   ...identityFilter,
   show_hidden_agents: queryBoolean.optional(),
 }
+
+/** What an access token may change of an agent: nothing that reaches other things, holds secrets or asks for approval. */
+const OPEN_FIELDS = [
+  'name',
+  'description',
+  'system',
+  'metadata',
+  'tags',
+  'timezone',
+  'model',
+  'model_settings',
+  'context_window_limit',
+  'max_tokens',
+  'reasoning',
+  'parallel_tool_calls',
+  'response_format',
+  'message_buffer_autoclear',
+]
 
 const SECRETS = ['secrets', 'tool_exec_environment_variables']
 
@@ -106,15 +124,16 @@ export const routes = [
     path: '/v1/agents/:agent_id',
     operation: 'retrieve_agent',
     summary: 'Read an agent',
+    scoped: { right: 'read_agent' },
     params,
     query: z.object({ include: listOf(z.enum(AGENT_RELATIONS)) }),
     answer: agentState,
-    async handle({ actor, context, params, query, request }) {
+    async handle({ access, actor, context, params, query, request }) {
       const found = await readRelations(request, query.include, (relations) =>
         context.deps.store.agents.get(actor, params.agent_id, relations),
       )
       if (!found) throw notFound('Agent', params.agent_id)
-      return toAgentState(found)
+      return toAgentState(shownTo(access, found))
     },
   }),
   route({
@@ -122,14 +141,15 @@ export const routes = [
     path: '/v1/agents/:agent_id',
     operation: 'modify_agent',
     summary: 'Change an agent',
+    scoped: { right: 'write_agent', fields: OPEN_FIELDS },
     params,
     body: updateAgentBody,
     verbatim: SECRETS,
     answer: agentState,
-    async handle({ actor, context, params, body }) {
+    async handle({ access, actor, context, params, body }) {
       const changed = await updateAgent(context.deps, actor, params.agent_id, body)
       if (!changed) throw notFound('Agent', params.agent_id)
-      return toAgentState(changed)
+      return toAgentState(shownTo(access, changed))
     },
   }),
   route({
@@ -187,8 +207,14 @@ export const routes = [
     params,
     body: generateRequest,
     answer: generateResponse,
-    handle: async ({ actor, context, params, body, request }) =>
-      generate(context.deps, actor, params.agent_id, body, { signal: request.signal }),
+    handle: ({ actor, context, params, body, request }) =>
+      context.answers.answer(
+        { actor, context, request, agent_id: params.agent_id, what: ['generate', body] },
+        (verdict) => {
+          verdict(true)
+          return generate(context.deps, actor, params.agent_id, body, { signal: request.signal })
+        },
+      ),
   }),
   route({
     method: 'PATCH',

@@ -50,6 +50,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/archival-memory',
     operation: 'list_passages',
     summary: "List an agent's archival memory",
+    scoped: { right: 'read_agent' },
     params,
     query: z.object({
       after: z.string().optional(),
@@ -74,6 +75,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/archival-memory',
     operation: 'create_passage',
     summary: "Add to an agent's archival memory",
+    scoped: { right: 'write_agent', fields: ['text', 'tags', 'created_at'] },
     params,
     body: createArchivalMemory,
     answer: z.array(passage),
@@ -95,6 +97,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/archival-memory/search',
     operation: 'search_archival_memory',
     summary: "Search an agent's archival memory",
+    scoped: { right: 'read_agent' },
     params,
     query: z.object({
       query: z.string(),
@@ -130,6 +133,7 @@ export const routes = [
     path: '/v1/agents/:agent_id/archival-memory/:memory_id',
     operation: 'delete_passage',
     summary: "Delete from an agent's archival memory",
+    scoped: { right: 'write_agent' },
     params: params.extend({ memory_id: z.string() }),
     answer: z.object({ message: z.string() }),
     async handle({ actor, context, params }) {

@@ -16,6 +16,7 @@ import { notFound } from '../errors.ts'
 import { listShown } from '../letta-messages.ts'
 import { isInGroup } from '../is-in-group.ts'
 import { route } from '../route.ts'
+import { MESSAGE_FIELDS } from '../token-scope.ts'
 import { answerTurn, previewTurn, streamTurn } from '../turn-response.ts'
 
 const params = z.object({ conversation_id: conversationRef })
@@ -28,6 +29,7 @@ export const routes = [
     path: '/v1/conversations/:conversation_id/messages',
     operation: 'list_conversation_messages',
     summary: 'List the messages of a conversation; `after` is newer and `before` older, whatever the order',
+    scoped: { right: 'read_messages', of: 'conversation' },
     params,
     query: z.object({
       ...pageQuery({ limit: 100, order: 'desc' }),
@@ -58,6 +60,7 @@ export const routes = [
     path: '/v1/conversations/:conversation_id/messages',
     operation: 'send_conversation_message',
     summary: 'Send a message to a conversation; the answer is an event stream unless `streaming` is false',
+    scoped: { right: 'write_messages', of: 'conversation', fields: MESSAGE_FIELDS },
     params,
     query: ofAgent,
     body: conversationMessageRequest,
@@ -84,6 +87,7 @@ export const routes = [
     path: '/v1/conversations/:conversation_id/messages/:message_id/edit-and-resend',
     summary:
       'Send a message of the user in other words, or as it was: the answer takes the place of all that followed it',
+    scoped: { right: 'write_messages', of: 'conversation', fields: MESSAGE_FIELDS },
     params: params.extend({ message_id: idSchema('message') }),
     query: ofAgent,
     body: editRequest,

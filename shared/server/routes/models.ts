@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import { embeddingModel, model, providerType } from '../../schema/model.ts'
+import type { ModelPrice } from '../../core/ports/models.ts'
+import { embeddingModel, model, modelsOverview, providerType } from '../../schema/model.ts'
 import { listOf } from '../../schema/page.ts'
 import { route } from '../route.ts'
 
@@ -34,4 +35,32 @@ export const routes = [
     answer: z.array(embeddingModel),
     handle: async ({ actor, context }) => (await context.deps.embeddings?.list(actor)) ?? [],
   }),
+  route({
+    method: 'GET',
+    path: '/v1/models/overview',
+    summary:
+      'Models and embedding models with their prices, and the providers that do not answer, with the reason',
+    answer: modelsOverview,
+    async handle({ actor, context }) {
+      const [{ models, problems, prices }, embedding_models] = await Promise.all([
+        context.deps.models.list(actor),
+        context.deps.embeddings?.list(actor) ?? [],
+      ])
+      const priced = models.map((model) => ({ ...model, price: perMillion(prices?.get(model.handle ?? '')) }))
+      const shown = problems.map(({ provider, url, message }) => ({ provider, url, message }))
+      return { models: priced, embedding_models, problems: shown }
+    },
+  }),
 ]
+
+function perMillion(price: ModelPrice | undefined) {
+  if (price === undefined) return null
+  // Prices a token are tiny fractions: rounded to where the sums of floats end.
+  const of = (dollars: number) => Number((dollars * 1_000_000).toPrecision(9))
+  const { input, output, cached_input } = price
+  return {
+    input: of(input),
+    output: of(output),
+    cached_input: cached_input === undefined ? null : of(cached_input),
+  }
+}

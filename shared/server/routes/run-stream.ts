@@ -14,12 +14,15 @@ import { BATCH_SIZE, streamRecorded } from '../run-stream.ts'
 const OTID_TRIES = 3
 const OTID_PAUSE_MS = 100
 
+const STREAM_FIELDS = Object.keys(retrieveStream.shape)
+
 export const runStreamRoutes = [
   route({
     method: 'POST',
     path: '/v1/runs/:run_id/stream',
     operation: 'retrieve_stream_for_run',
     summary: 'Resume the stream of a background run from any chunk on, and follow it to its end',
+    scoped: { right: 'read_messages', of: 'run', fields: STREAM_FIELDS },
     params: z.object({ run_id: z.string() }),
     body: retrieveStream,
     optional_body: true,
@@ -36,6 +39,7 @@ export const conversationStreamRoutes = [
     operation: 'retrieve_conversation_stream',
     summary:
       'Resume the stream of a background run of a conversation: the run named, or the newest active one',
+    scoped: { right: 'read_messages', of: 'conversation', fields: STREAM_FIELDS },
     params: z.object({ conversation_id: conversationRef }),
     query: z.object({ agent_id: idSchema('agent').optional() }),
     body: retrieveStream,

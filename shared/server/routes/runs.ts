@@ -105,6 +105,7 @@ export const routes = [
     path: '/v1/runs/:run_id',
     operation: 'retrieve_run',
     summary: 'Read a run',
+    scoped: { right: 'read_messages', of: 'run' },
     params,
     answer: run,
     handle: async ({ actor, context, params }) => existing(context, actor, params.run_id),
@@ -127,6 +128,7 @@ export const routes = [
     path: '/v1/runs/:run_id/messages',
     operation: 'list_messages_for_run',
     summary: 'List the messages of a run',
+    scoped: { right: 'read_messages', of: 'run' },
     params,
     query: z.object({
       order_by: z.literal('created_at').optional(),
@@ -162,6 +164,7 @@ export const routes = [
     path: '/v1/runs/:run_id/usage',
     operation: 'retrieve_usage_for_run',
     summary: 'Tokens that a run used',
+    scoped: { right: 'read_messages', of: 'run' },
     params,
     answer: runUsage,
     async handle({ actor, context, params }) {

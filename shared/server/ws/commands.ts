@@ -74,6 +74,8 @@ export interface Asked {
   method: 'GET' | 'POST'
   path: string
   body?: object
+  /** Whether the same may have been asked before, on a connection that broke: it is one turn then. */
+  may_repeat?: boolean
 }
 
 /** The request that a command stands for; `agent_id` is that of a socket for one agent. Throws `validation`. */
@@ -83,7 +85,10 @@ export function requestOf(
 ): Asked {
   switch (command.type) {
     case 'send':
-      return turnRequest(command, agent_id, { streaming: false, background: false })
+      return {
+        ...turnRequest(command, agent_id, { streaming: false, background: false }),
+        may_repeat: hasOwnIds(command['messages']),
+      }
     case 'stream':
       return turnRequest(command, agent_id, STREAMED)
     case 'approve': {
@@ -106,6 +111,12 @@ export function requestOf(
     case 'cancel':
       return cancelRequest(command, agent_id)
   }
+}
+
+/** Whether a client has named its messages, so that it can say the same again. */
+function hasOwnIds(messages: unknown): boolean {
+  if (!Array.isArray(messages) || messages.length === 0) return false
+  return messages.every((one: { otid?: unknown } | null) => typeof one?.otid === 'string')
 }
 
 interface Target {

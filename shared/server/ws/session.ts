@@ -228,11 +228,14 @@ export class Session {
   }
 
   /** The answer of the API; whoever lost their key meanwhile loses the socket. */
-  async #ask({ method, path, body }: Asked, signal: AbortSignal): Promise<Response> {
+  async #ask({ method, path, body, may_repeat }: Asked, signal: AbortSignal): Promise<Response> {
+    const headers = new Headers(this.#headers)
+    // As the official client says it.
+    if (may_repeat) headers.set('x-stainless-retry-count', '1')
     const answer = await this.#options.fetch(
       new Request(`http://localhost${path}`, {
         method,
-        headers: this.#headers,
+        headers,
         signal,
         ...(body ? { body: JSON.stringify(body) } : {}),
       }),

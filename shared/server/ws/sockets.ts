@@ -38,8 +38,10 @@ export const loadSockets = () => import('./upgrade.ts')
 export function webSockets(options: {
   limits?: Partial<SocketLimits> | undefined
   onFailure: (where: string, error: unknown) => void
+  /** Hears of each that opens or closes. */
+  onCount?: (change: 1 | -1) => void
 }): Upgrades {
-  const { onFailure } = options
+  const { onFailure, onCount = () => undefined } = options
   const limits = { ...LIMITS, ...options.limits }
   return {
     isMeant: ({ headers, url }) => headers.upgrade?.toLowerCase() === 'websocket' && isSocketPath(url),
@@ -47,7 +49,7 @@ export function webSockets(options: {
       let served: Promise<Served> | null = null
       let closed = false
       const load = () => {
-        served ??= loadSockets().then(({ serveSockets }) => serveSockets(api, { limits, onFailure }))
+        served ??= loadSockets().then(({ serveSockets }) => serveSockets(api, { limits, onFailure, onCount }))
         // It may be there the next time.
         served.catch(() => (served = null))
         return served
@@ -65,7 +67,7 @@ export function webSockets(options: {
       return {
         async close(drained) {
           closed = true
-          await (await served)?.close(drained)
+          await (await served?.catch(() => null))?.close(drained)
         },
       }
     },

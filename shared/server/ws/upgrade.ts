@@ -23,9 +23,13 @@ export interface Served {
 /** See `webSockets`. */
 export function serveSockets(
   api: UpgradedApi,
-  options: { limits: SocketLimits; onFailure: (where: string, error: unknown) => void },
+  options: {
+    limits: SocketLimits
+    onFailure: (where: string, error: unknown) => void
+    onCount: (change: 1 | -1) => void
+  },
 ): Served {
-  const { limits, onFailure } = options
+  const { limits, onFailure, onCount } = options
   const settings = {
     noServer: true,
     clientTracking: false,
@@ -73,11 +77,12 @@ export function serveSockets(
         auth: answer.status === 401 ? 'needed' : hasCredentials ? 'given' : 'possible',
         fetch: api.fetch,
         onGone() {
-          sessions.delete(session)
+          if (sessions.delete(session)) onCount(-1)
           if (sessions.size === 0) onLastGone()
         },
       })
       sessions.add(session)
+      onCount(1)
       // Whoever closed while we asked closes this one too.
       if (closing) session.stop()
     })

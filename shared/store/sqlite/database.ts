@@ -124,6 +124,8 @@ export interface DatabaseOptions {
   allow_network_fs?: boolean
   /** Milliseconds that a command waits for the locks of other processes; 10,000 by default. */
   lock_deadline_ms?: number
+  /** Hears how long each write took: its transaction, with the wait for locks, and until it was on disk. */
+  onWrite?: ((timing: { commit_ms: number; flush_ms: number }) => void) | undefined
 }
 
 /** `loci.db` of a data directory: one connection that writes, one that reads, one for the events feed. */
@@ -136,6 +138,7 @@ export class Database {
   readonly #checkpoints: Checkpoints
   readonly #schema: number
   readonly #deadline: number
+  readonly #onWrite: DatabaseOptions['onWrite']
   readonly #listeners = new Set<() => void>()
   readonly #commitListeners = new Set<() => void>()
   #commands: Command[] = []
@@ -147,6 +150,7 @@ export class Database {
     this.path = join(options.directory, 'loci.db')
     this.#schema = (options.migrations ?? MIGRATIONS).length
     this.#deadline = options.lock_deadline_ms ?? LOCK_DEADLINE_MS
+    this.#onWrite = options.onWrite
     this.#writer = new Transaction(writer)
     this.#reader = new Connection(reader)
     this.#log = new DurableLog(this.path)
@@ -208,11 +212,12 @@ export class Database {
       const batch = this.#commands
       this.#commands = []
       try {
-        const waited = performance.now() - (batch[0]?.since ?? 0)
+        const began = performance.now()
+        const waited = began - (batch[0]?.since ?? 0)
         const outcomes = await retryWhileBusy(this.path, this.#deadline, () => this.#commit(batch), waited)
         // What had no time in this transaction comes first in the next.
         this.#commands.unshift(...batch.slice(outcomes.length))
-        void this.#settle(batch, outcomes)
+        void this.#settle(batch, outcomes, performance.now() - began)
       } catch (error) {
         for (const command of batch) command.reject(error)
       }
@@ -222,7 +227,8 @@ export class Database {
   }
 
   /** Tells each command its outcome once the log is on disk, or before it is when it asked for that. */
-  async #settle(batch: readonly Command[], outcomes: readonly Outcome[]): Promise<void> {
+  async #settle(batch: readonly Command[], outcomes: readonly Outcome[], commit_ms: number): Promise<void> {
+    const committed = performance.now()
     let lost: { error: unknown } | null = null
     const flushed = this.#log.flush()
     for (const [i, { value, failure }] of outcomes.entries()) {
@@ -231,6 +237,7 @@ export class Database {
     await flushed.catch((error: unknown) => {
       lost = { error }
     })
+    this.#onWrite?.({ commit_ms, flush_ms: performance.now() - committed })
     for (const [i, outcome] of outcomes.entries()) {
       const failure = lost ?? outcome.failure
       // What was resolved early stays so.

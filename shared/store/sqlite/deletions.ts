@@ -70,6 +70,9 @@ export function unfinishedDeletions(database: Database): Promise<Deletion[]> {
   return database.read((c) => c.all(DELETIONS.where('instance_id', 'is', null)))
 }
 
+/** Stands for the process of an agent that is being brought from another server: whoever goes on with that does. */
+export const BROUGHT = 'brought'
+
 /** Agents that a process was importing when it died; `isGone` tells which have. */
 export function abandonedImports(
   database: Database,
@@ -77,7 +80,11 @@ export function abandonedImports(
 ): Promise<Deletion[]> {
   return database.read((c) =>
     c
-      .all(DELETIONS.select('instance_id').where('instance_id', 'is not', null))
+      .all(
+        DELETIONS.select('instance_id')
+          .where('instance_id', 'is not', null)
+          .where('instance_id', '<>', BROUGHT),
+      )
       .filter(({ instance_id }) => instance_id !== null && isGone(c, instance_id)),
   )
 }

@@ -10,6 +10,8 @@ import { query, sqlite } from './query.ts'
 const POLL_MS = 50
 /** Events read at once; a slow reader holds back only itself. */
 const BATCH = 500
+/** Watchers woken at once: each reads and answers for itself, and everybody else wants a turn between them. */
+const WOKEN_AT_ONCE = 100
 /** Retention: events older than this go, but never the newest thousands. */
 const KEEP_DAYS = 7
 const KEEP_NEWEST = 10_000
@@ -36,6 +38,8 @@ export class SqliteEvents implements EventStore {
   #dataVersion: unknown = null
   #problem: unknown = null
   #closed = false
+  /** Watchers are being woken, and whether something has changed since that began. */
+  #waking: { again: boolean } | null = null
 
   constructor(database: Database) {
     this.#database = database
@@ -170,7 +174,21 @@ export class SqliteEvents implements EventStore {
   }
 
   #wakeAll(): void {
-    for (const changed of this.#watchers) changed()
+    if (this.#waking) this.#waking.again = true
+    else this.#wakeFrom([...this.#watchers], 0)
+  }
+
+  #wakeFrom(watchers: readonly (() => void)[], first: number): void {
+    const next = first + WOKEN_AT_ONCE
+    for (const changed of watchers.slice(first, next)) if (this.#watchers.has(changed)) changed()
+    if (next < watchers.length) {
+      this.#waking ??= { again: false }
+      setImmediate(() => this.#wakeFrom(watchers, next))
+      return
+    }
+    const again = this.#waking?.again ?? false
+    this.#waking = null
+    if (again) this.#wakeAll()
   }
 
   #readDataVersion(connection: Connection): unknown {

@@ -22,6 +22,7 @@ import { metadataOf } from './file-metadata.ts'
 import { insertText } from './file-parts.ts'
 import { fileOfAgent, filesOfAgent, folderOfRow, openFilesOf, readFolderRow, readLines } from './file-rows.ts'
 import { readFilePassages, searchFiles } from './file-search.ts'
+import { mergeIndexes } from './index-upkeep.ts'
 import type { Instance } from './instances.ts'
 import { windowOf } from './page.ts'
 import type { Connection } from './query.ts'
@@ -31,6 +32,9 @@ import type { VectorIndex } from './vector-index.ts'
 /** Characters of a chunk where the folder does not say: about 300 tokens. */
 const CHARS_PER_TOKEN = 4
 const CHUNK_TOKENS = 300
+
+/** Appended parts after which their segments of the index are merged. */
+const MERGE_AFTER = 32
 
 const WAITING = ['pending', 'parsing']
 
@@ -61,6 +65,7 @@ export class SqliteFiles implements FileStore {
   readonly #database: Database
   readonly #instance: Instance
   readonly #index: VectorIndex
+  #unmerged = 0
 
   constructor(database: Database, instance: Instance, index: VectorIndex) {
     this.#database = database
@@ -170,8 +175,8 @@ export class SqliteFiles implements FileStore {
     return 'given_up' in claimed ? this.claim(options) : claimed
   }
 
-  append(claim: FileClaim, batch: FileBatch): Promise<boolean> {
-    return this.#database.write((tx) => {
+  async append(claim: FileClaim, batch: FileBatch): Promise<boolean> {
+    const held = await this.#database.write((tx) => {
       const set = (eb: { chunks: number }) => ({
         chunks: eb.chunks + batch.chunks.length,
         updated_at: new Date().toISOString(),
@@ -182,6 +187,12 @@ export class SqliteFiles implements FileStore {
       insertText(tx, claim, batch)
       return true
     })
+    this.#unmerged++
+    if (this.#unmerged < MERGE_AFTER) return held
+    this.#unmerged = 0
+    // Left to a commit, it would take as long as all of them together.
+    await mergeIndexes(this.#database, { indexes: ['passages_fts'] })
+    return held
   }
 
   note(claim: FileClaim, text: string | null): Promise<boolean> {

@@ -148,7 +148,7 @@ export class SqliteImports implements ImportStore {
       await this.#database.write((tx) => {
         this.#require(tx, actor, file.folder_id)
         insertText(tx, place, batch)
-        addSize.run(tx, { id: file.id, ...sizeOf(batch) })
+        addFileSize(tx, file.id, batch)
       })
       await pause(0)
     }
@@ -241,7 +241,8 @@ function insertWhole(tx: Transaction, actor: Actor, made: ImportedAgent, data: s
   tx.run(sqlite.insertInto('agent_files').values({ agent_id: agent.id, organization_id, data }))
 }
 
-function insertStagedFile(tx: Transaction, actor: Actor, file: StagedFile): void {
+/** Stores the row of a file whose text follows. */
+export function insertStagedFile(tx: Transaction, actor: Actor, file: StagedFile): void {
   const now = new Date().toISOString()
   tx.run(
     sqlite.insertInto('files').values({
@@ -253,6 +254,11 @@ function insertStagedFile(tx: Transaction, actor: Actor, file: StagedFile): void
       created_by_id: actor.user_id,
     }),
   )
+}
+
+/** Counts a part that was added to a file. */
+export function addFileSize(tx: Transaction, file_id: string, batch: FileBatch): void {
+  addSize.run(tx, { id: file_id, ...sizeOf(batch) })
 }
 
 /** What a part adds to a file; the end of its lines stands between it and the next one. */

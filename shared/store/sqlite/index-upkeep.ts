@@ -6,7 +6,7 @@ import { inSlices } from './slices.ts'
 const COMMITS = 32
 const INDEXES = ['messages_fts', 'passages_fts'] as const
 /** Nearly every commit adds to the first index; the second is looked at this much more seldom. */
-const SELDOM = 8
+const SELDOM = 2
 
 /**
  * Indexes messages, and merges the segments of the full-text indexes, outside of anybody's commit (docs/decisions/0009

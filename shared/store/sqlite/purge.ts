@@ -23,7 +23,8 @@ export interface PurgePlan {
 }
 
 /** Files and folders that Loci makes in its data directory. Of a folder, only the files that match. */
-const FILES = /^(?:loci\.db(?:-wal|-shm|-journal)?|config\.json(?:\.lock|\..*\.tmp)?|restore-\d+\.tmp.*)$/
+const FILES =
+  /^(?:loci\.db(?:-wal|-shm|-journal)?|config\.json(?:\.lock|\..*\.tmp)?|restore-\d+\.tmp.*|chat-history(?:\.tmp)?)$/
 const FOLDERS: Record<string, RegExp> = {
   instances: /\.db(?:-journal|-wal|-shm)?$/,
   backups: /\.db(?:-journal|-wal|-shm|\.\d+\.tmp.*)?$/,

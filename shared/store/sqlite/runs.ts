@@ -66,6 +66,18 @@ export function insertRun(
   run: Run,
   place: { conversation_id: string; instance_id: string; stream: number; resume: string | null },
 ): void {
+  addRun.run(tx, { ...rowOfRun(actor, { ...run, status: 'running' }), ...place })
+}
+
+/** Stores a run that has ended elsewhere, with no stream. */
+export function insertEndedRun(tx: Transaction, actor: Actor, run: Run, conversation_id: string): void {
+  addRun.run(tx, { ...rowOfRun(actor, run), conversation_id, instance_id: null, stream: 0, resume: null })
+}
+
+function rowOfRun(
+  actor: Actor,
+  run: Run,
+): Omit<RunRow, 'conversation_id' | 'instance_id' | 'stream' | 'resume'> {
   const data: RunData = {
     request_config: run.request_config,
     base_template_id: run.base_template_id,
@@ -74,13 +86,11 @@ export function insertRun(
     callback_status_code: run.callback_status_code,
     callback_error: run.callback_error,
   }
-  addRun.run(tx, {
+  return {
     id: run.id,
     organization_id: actor.organization_id,
     agent_id: run.agent_id,
-    conversation_id: place.conversation_id,
-    instance_id: place.instance_id,
-    status: 'running',
+    status: run.status,
     stop_reason: run.stop_reason,
     background: Number(run.background),
     created_at: run.created_at,
@@ -88,11 +98,9 @@ export function insertRun(
     ttft_ns: run.ttft_ns,
     total_duration_ns: run.total_duration_ns,
     metadata: json(run.metadata),
-    stream: place.stream,
-    resume: place.resume,
     attempts: 0,
     data: JSON.stringify(data),
-  })
+  }
 }
 
 /** Stores a step. */

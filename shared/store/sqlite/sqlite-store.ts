@@ -2,13 +2,15 @@ import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
 import { SqliteSecrets } from './agent-secrets.ts'
+import { SqliteAccessTokens } from './access-tokens.ts'
 import { SqliteAgents } from './agents.ts'
 import { finishArchiveDeletions, SqliteArchives } from './archives.ts'
+import { readBacklog } from './backlog.ts'
 import { SqliteBatches } from './batches.ts'
 import { SqliteBlocks } from './blocks.ts'
 import { SqliteCompactions } from './compactions.ts'
 import { SqliteConversations } from './conversations.ts'
-import { openDatabase } from './database.ts'
+import { type DatabaseOptions, openDatabase } from './database.ts'
 import { SqliteEvents } from './events.ts'
 import { SqliteFiles } from './files.ts'
 import { SqliteFolders } from './folders.ts'
@@ -20,6 +22,7 @@ import { Instance } from './instances.ts'
 import { indexMessages } from './message-index.ts'
 import { SqliteMcpServers } from './mcp-servers.ts'
 import { SqliteMessages } from './messages.ts'
+import { SqliteMigration } from './migration.ts'
 import { SqlitePassages } from './passages.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
 import { SqliteSchedules } from './schedules.ts'
@@ -46,6 +49,8 @@ export interface SqliteStoreOptions {
   encryption_key?: string | null
   /** Open a directory on a network or shared file system, where SQLite's locks do not hold; false by default. */
   allow_network_fs?: boolean
+  /** Hears how long each write took; must not throw. */
+  onWrite?: DatabaseOptions['onWrite']
 }
 
 /**
@@ -56,7 +61,8 @@ export interface SqliteStoreOptions {
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const version = options.version ?? VERSION
   const { directory, allow_network_fs = false } = options
-  const database = await openDatabase({ directory, version, allow_network_fs })
+  const { onWrite } = options
+  const database = await openDatabase({ directory, version, allow_network_fs, onWrite })
   const instance = new Instance(database, {
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
@@ -84,6 +90,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     tools: new SqliteTools(database),
     mcp_servers: new SqliteMcpServers(database, box),
     imports: new SqliteImports(database, instance, box),
+    migration: new SqliteMigration(database, box),
     folders: new SqliteFolders(database),
     files: new SqliteFiles(database, instance, vectorIndex),
     messages,
@@ -96,6 +103,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     events,
     usage: new SqliteUsage(database),
     users: new SqliteUsers(database),
+    access_tokens: new SqliteAccessTokens(database),
+    backlog: () => database.read(readBacklog),
     async ready() {
       await database.check()
       instance.check()

@@ -63,6 +63,7 @@ export interface Tables {
   organizations: OrganizationRow
   users: UserRow
   api_keys: ApiKeyRow
+  access_tokens: AccessTokenRow
   request_counts: RequestCountRow
   identities: IdentityRow
   identities_agents: { identity_id: string; agent_id: string; organization_id: string }
@@ -170,6 +171,23 @@ export interface Tables {
     heartbeat_at: string
   }
   /** Agents whose rows are to go; with an instance, those that it is importing, which go when it dies. */
+  /** What was brought from another server; `linked` is a JSON list of ids. */
+  brought: {
+    organization_id: string
+    kind: string
+    id: string
+    here: string
+    said: string
+    stored: string
+    linked: string
+  }
+  /** How far the messages of conversations at another server have come. */
+  brought_histories: {
+    conversation_id: string
+    organization_id: string
+    agent_id: string
+    last_message_id: string
+  }
   deletions: { agent_id: string; organization_id: string; instance_id: Generated<string | null> }
   /** What the file that an agent was imported from said and Loci has no field for: `Kept` of core/agent-files. */
   agent_files: { agent_id: string; organization_id: string; data: string }
@@ -533,6 +551,21 @@ export interface ApiKeyRow {
   expires_at: string | null
   last_used_at: string | null
   revoked_at: string | null
+}
+
+export interface AccessTokenRow {
+  id: string
+  organization_id: string
+  user_id: string
+  starts_with: string
+  /** SHA-256 of its text. */
+  hash: Uint8Array
+  /** `AgentAccess[]` as JSON. */
+  policy: string
+  hostname: string
+  origin: string
+  created_at: string
+  expires_at: string
 }
 
 export interface UsageHourRow {

@@ -15,6 +15,8 @@ import type { ApiKeyRow, OrganizationRow, UserRow } from './tables.ts'
 const USE_NOTED_EVERY_MS = 60_000
 /** How long counts of requests are kept, in hours. */
 const KEEP_COUNTS = 2
+/** When the default organisation and user were made. */
+const MADE = new Date(0).toISOString()
 
 const keyByHash = query<{ hash: Uint8Array }>()((p) =>
   sqlite.selectFrom('api_keys').selectAll().where('hash', '=', p.hash).where('revoked_at', 'is', null),
@@ -26,7 +28,6 @@ const userById = query<{ id: string }>()((p) =>
 /** Organisations, users, keys and the requests they make. The default organisation and user have no rows of their own. */
 export class SqliteUsers implements UserStore {
   readonly #database: Database
-  readonly #made = new Date(0).toISOString()
 
   constructor(database: Database) {
     this.#database = database
@@ -95,7 +96,7 @@ export class SqliteUsers implements UserStore {
             `organisation ${organization_id} still has ${what}, for example ${row.id}: delete them first`,
           )
       }
-      for (const table of ['api_keys', 'users', 'tools'] as const)
+      for (const table of ['api_keys', 'access_tokens', 'users', 'tools'] as const)
         tx.run(sqlite.deleteFrom(table).where('organization_id', '=', organization_id))
       tx.run(sqlite.deleteFrom('organizations').where('id', '=', organization_id))
       return true
@@ -118,11 +119,7 @@ export class SqliteUsers implements UserStore {
   }
 
   find(user_id: string): Promise<User | null> {
-    if (user_id === DEFAULT_USER_ID) return Promise.resolve(this.#ownUser())
-    return this.#database.read((c) => {
-      const row = userById.get(c, { id: user_id })
-      return row ? userOf(row) : null
-    })
+    return this.#database.read((c) => livingUser(c, user_id))
   }
 
   async get(actor: Actor, user_id: string): Promise<User | null> {
@@ -133,13 +130,13 @@ export class SqliteUsers implements UserStore {
   list(actor: Actor, page: Page): Promise<User[]> {
     return this.#database.read((c) => {
       const rows = livingUsers(c, actor.organization_id)
-      const own = actor.organization_id === DEFAULT_ORGANIZATION_ID ? [this.#ownUser()] : []
+      const own = actor.organization_id === DEFAULT_ORGANIZATION_ID ? [ownUser()] : []
       return pageOf([...own, ...rows.map(userOf)], page)
     })
   }
 
   listAll(page: Page): Promise<User[]> {
-    return this.#database.read((c) => pageOf([this.#ownUser(), ...livingUsers(c).map(userOf)], page))
+    return this.#database.read((c) => pageOf([ownUser(), ...livingUsers(c).map(userOf)], page))
   }
 
   update(
@@ -250,20 +247,7 @@ export class SqliteUsers implements UserStore {
   }
 
   #ownOrganization(): OrganizationRow {
-    return { id: DEFAULT_ORGANIZATION_ID, name: 'default', created_at: this.#made }
-  }
-
-  #ownUser(): User {
-    return {
-      id: DEFAULT_USER_ID,
-      organization_id: DEFAULT_ORGANIZATION_ID,
-      name: 'default',
-      role: 'admin',
-      limits: {},
-      created_at: this.#made,
-      updated_at: this.#made,
-      is_deleted: false,
-    }
+    return { id: DEFAULT_ORGANIZATION_ID, name: 'default', created_at: MADE }
   }
 
   /** Rows of users refer to their organisation's. */
@@ -274,6 +258,26 @@ export class SqliteUsers implements UserStore {
         .values(this.#ownOrganization())
         .onConflict((on) => on.doNothing()),
     )
+  }
+}
+
+/** A user of any organisation; deleted ones are none. */
+export function livingUser(c: Connection, user_id: string): User | null {
+  if (user_id === DEFAULT_USER_ID) return ownUser()
+  const row = userById.get(c, { id: user_id })
+  return row ? userOf(row) : null
+}
+
+function ownUser(): User {
+  return {
+    id: DEFAULT_USER_ID,
+    organization_id: DEFAULT_ORGANIZATION_ID,
+    name: 'default',
+    role: 'admin',
+    limits: {},
+    created_at: MADE,
+    updated_at: MADE,
+    is_deleted: false,
   }
 }
 

@@ -160,6 +160,14 @@ export function describeEvents(subject: Subject): void {
       assert.equal(new Set(events.map((e) => e.id)).size, 605)
     })
 
+    it('reach everybody of many watchers, those too that come while others are told', async () => {
+      const { store } = subject
+      const heard = Array.from({ length: 350 }, () => take(store, ADA, 0, 3))
+      for (const label of ['one', 'two', 'three']) await store.blocks.create(ADA, aBlock(label, ''))
+      const [first, ...others] = await Promise.all(heard)
+      for (const other of others) assert.deepEqual(other, first)
+    })
+
     it('end at the abort, at once when nothing happens', async () => {
       const abort = new AbortController()
       const watching = subject.store.events.watch(ADA, 0, { signal: abort.signal })[Symbol.asyncIterator]()

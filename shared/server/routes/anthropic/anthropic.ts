@@ -1,5 +1,6 @@
 import type { Actor } from '../../../core/ports/actor.ts'
 import { anthropicAnswer, type MessagesRequest, messagesRequest } from '../../../schema/anthropic.ts'
+import { onlyAnswered, type Verdict } from '../../answer-cache.ts'
 import { agentOf } from '../../agent-of.ts'
 import type { ServerContext } from '../../context.ts'
 import { conversationId } from '../../conversation-id.ts'
@@ -33,10 +34,24 @@ interface Input {
   request: Request
 }
 
-async function answer({ actor, context, body, request }: Input): Promise<unknown> {
+async function answer(input: Input): Promise<unknown> {
+  const { actor, context, body, request } = input
   const { id: agent_id } = await agentOf(context, actor, body.model)
   const user = body.metadata?.user_id
   const sender_id = user == null ? null : await senderOf(context, actor, agent_id, user)
+  if (body.store !== false) return answered(input, agent_id, sender_id)
+  return context.answers.answer(
+    { actor, context, request, agent_id, what: ['message', sender_id, body] },
+    (verdict) => answered(input, agent_id, sender_id, verdict),
+  )
+}
+
+async function answered(
+  { actor, context, body, request }: Input,
+  agent_id: string,
+  sender_id: string | null,
+  verdict?: Verdict,
+): Promise<unknown> {
   const history = toHistory(body.messages)
   const messages = (body.store === false ? allMessages : newMessages)(history, sender_id)
   const tools = body.tools?.map(({ name, description, input_schema: parameters }) => ({
@@ -59,13 +74,15 @@ async function answer({ actor, context, body, request }: Input): Promise<unknown
       return await context.queue.run(turn, conversation_id, () =>
         formatTurn(turn, (run_id, shown) => {
           streams = true
-          const ended = context.runs.get(run_id)?.done ?? Promise.resolve()
+          const ended = context.runs.get(run_id)?.done ?? Promise.resolve(null)
+          verdict?.(ended.then((result) => result !== null && onlyAnswered(result)))
           if (passing) void ended.then(() => passing.forget())
           return new MessageEvents(shapeOf(run_id), shown)
         }),
       )
     }
     const response = await context.queue.run(turn, conversation_id, () => answerTurn(turn))
+    verdict?.(onlyAnswered(response))
     const shape = shapeOf(response.usage.run_ids?.[0] ?? response.messages[0]?.run_id ?? '')
     const content = response.messages.flatMap((message) => blocksOf(message, shape))
     const { usage, stop_reason } = response

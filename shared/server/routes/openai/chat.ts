@@ -1,5 +1,6 @@
 import type { Actor } from '../../../core/ports/actor.ts'
 import { chatCompletion, type ChatRequest, chatRequest } from '../../../schema/openai.ts'
+import { onlyAnswered, type Verdict } from '../../answer-cache.ts'
 import { agentOf } from '../../agent-of.ts'
 import type { ServerContext } from '../../context.ts'
 import { conversationId } from '../../conversation-id.ts'
@@ -33,9 +34,23 @@ interface Input {
   request: Request
 }
 
-async function complete({ actor, context, body, request }: Input): Promise<unknown> {
+async function complete(input: Input): Promise<unknown> {
+  const { actor, context, body, request } = input
   const { id: agent_id } = await agentOf(context, actor, body.model)
   const sender_id = body.user == null ? null : await senderOf(context, actor, agent_id, body.user)
+  if (body.store !== false) return answered(input, agent_id, sender_id)
+  return context.answers.answer(
+    { actor, context, request, agent_id, what: ['chat completion', sender_id, body] },
+    (verdict) => answered(input, agent_id, sender_id, verdict),
+  )
+}
+
+async function answered(
+  { actor, context, body, request }: Input,
+  agent_id: string,
+  sender_id: string | null,
+  verdict?: Verdict,
+): Promise<unknown> {
   const passing =
     body.store === false ? await passingConversation({ actor, context, body, request }, agent_id) : null
   const named = body.conversation_id ?? body.metadata?.['conversation_id']
@@ -57,13 +72,15 @@ async function complete({ actor, context, body, request }: Input): Promise<unkno
       return await context.queue.run(turn, conversation_id, () =>
         formatTurn(turn, (run_id, shown) => {
           streams = true
-          const ended = context.runs.get(run_id)?.done ?? Promise.resolve()
+          const ended = context.runs.get(run_id)?.done ?? Promise.resolve(null)
+          verdict?.(ended.then((result) => result !== null && onlyAnswered(result)))
           if (passing) void ended.then(() => passing.forget())
           return new ChatChunks({ ...shape, run_id, created, include_usage, shape: shown })
         }),
       )
     }
     const response = await context.queue.run(turn, conversation_id, () => answerTurn(turn))
+    verdict?.(onlyAnswered(response))
     const run_id = response.usage.run_ids?.[0] ?? response.messages[0]?.run_id ?? ''
     return toCompletion(response, run_id, created, shape)
   } finally {

@@ -5,6 +5,7 @@ import { AppError } from '../../../schema/errors.ts'
 import { isId } from '../../../schema/ids.ts'
 import { type ResponseRequest, responseObject, responseRequest } from '../../../schema/openai-responses.ts'
 import type { Run } from '../../../schema/run.ts'
+import { onlyAnswered, type Verdict } from '../../answer-cache.ts'
 import { agentOf } from '../../agent-of.ts'
 import type { ServerContext } from '../../context.ts'
 import { conversationId } from '../../conversation-id.ts'
@@ -82,6 +83,20 @@ async function respond(input: Input): Promise<unknown> {
   const { actor, context, body, request } = input
   const { id: agent_id } = await agentOf(context, actor, body.model)
   const sender_id = body.user == null ? null : await senderOf(context, actor, agent_id, body.user)
+  if (body.store !== false) return answered(input, agent_id, sender_id)
+  return context.answers.answer(
+    { actor, context, request, agent_id, what: ['response', sender_id, body] },
+    (verdict) => answered(input, agent_id, sender_id, verdict),
+  )
+}
+
+async function answered(
+  input: Input,
+  agent_id: string,
+  sender_id: string | null,
+  verdict?: Verdict,
+): Promise<unknown> {
+  const { actor, context, body, request } = input
   const history = inputMessages(body.input)
   const tools = body.tools?.map((tool) => ({ function: tool }))
   const continues = body.previous_response_id != null || body.conversation != null
@@ -111,13 +126,15 @@ async function respond(input: Input): Promise<unknown> {
       return await context.queue.run(turn, conversation_id, () =>
         formatTurn(turn, (run_id, shown) => {
           streams = true
-          const ended = context.runs.get(run_id)?.done ?? Promise.resolve()
+          const ended = context.runs.get(run_id)?.done ?? Promise.resolve(null)
+          verdict?.(ended.then((result) => result !== null && onlyAnswered(result)))
           if (passing) void ended.then(() => passing.forget())
           return new ResponseEvents(shapeOf(run_id), shown)
         }),
       )
     }
     const answer = await context.queue.run(turn, conversation_id, () => answerTurn(turn))
+    verdict?.(onlyAnswered(answer))
     const shape = shapeOf(answer.usage.run_ids?.[0] ?? answer.messages[0]?.run_id ?? '')
     const { usage, stop_reason } = answer
     return endedResponse(shape, outputOf(answer.messages, shape), {

@@ -422,8 +422,10 @@ CREATE VIRTUAL TABLE messages_fts USING fts5 (
 
 -- Segments are merged by store/sqlite/index-upkeep.ts; one of which two fifths are deleted is due.
 INSERT INTO messages_fts (messages_fts, rank) VALUES ('automerge', 0);
+INSERT INTO messages_fts (messages_fts, rank) VALUES ('crisismerge', 256);
 INSERT INTO messages_fts (messages_fts, rank) VALUES ('deletemerge', 40);
 INSERT INTO passages_fts (passages_fts, rank) VALUES ('automerge', 0);
+INSERT INTO passages_fts (passages_fts, rank) VALUES ('crisismerge', 256);
 INSERT INTO passages_fts (passages_fts, rank) VALUES ('deletemerge', 40);
 
 CREATE TABLE context_messages (
@@ -656,6 +658,21 @@ CREATE TABLE api_keys (
 ) WITHOUT ROWID;
 CREATE INDEX api_keys_by_user ON api_keys (user_id, created_at, id);
 
+CREATE TABLE access_tokens (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  starts_with TEXT NOT NULL,
+  hash BLOB NOT NULL UNIQUE,
+  policy TEXT NOT NULL,
+  hostname TEXT NOT NULL,
+  origin TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  expires_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX access_tokens_by_organization ON access_tokens (organization_id, created_at, id);
+CREATE INDEX access_tokens_by_origin ON access_tokens (origin);
+
 CREATE TABLE request_counts (
   user_id TEXT NOT NULL,
   hour INTEGER NOT NULL,
@@ -677,6 +694,25 @@ CREATE TABLE deletions (
   organization_id TEXT NOT NULL,
   instance_id TEXT
 ) WITHOUT ROWID;
+
+CREATE TABLE brought (
+  organization_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  id TEXT NOT NULL,
+  here TEXT NOT NULL,
+  said TEXT NOT NULL,
+  stored TEXT NOT NULL,
+  linked TEXT NOT NULL,
+  PRIMARY KEY (organization_id, kind, id)
+) WITHOUT ROWID;
+
+CREATE TABLE brought_histories (
+  conversation_id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  agent_id TEXT NOT NULL,
+  last_message_id TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX brought_histories_by_agent ON brought_histories (agent_id);
 
 CREATE TABLE agent_files (
   agent_id TEXT PRIMARY KEY REFERENCES agents (id) ON DELETE CASCADE,
