@@ -23,11 +23,13 @@ const MAX_TEXT = 10_000_000
 /** Something that should be there, and where a file says so (`agents.yml:12:5`). */
 export type Wanted<T> = T & { at: string }
 
+/** A block with its text. */
 export interface WantedBlock extends Omit<FleetBlock, 'name' | 'label' | 'value' | 'from_file' | 'version'> {
   label: string
   value: string
 }
 
+/** A file to be uploaded. */
 export interface WantedFile {
   /** As it will be called. */
   name: string
@@ -35,10 +37,12 @@ export interface WantedFile {
   sha256: string
 }
 
+/** A folder with all files that its patterns mean. */
 export interface WantedFolder extends Omit<FleetFolder, 'files'> {
   files: WantedFile[]
 }
 
+/** An agent with its texts, and the names of what it shares. */
 export interface WantedAgent extends Omit<
   FleetAgent,
   | 'system'

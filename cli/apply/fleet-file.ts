@@ -61,7 +61,7 @@ export async function findFleetFiles(paths: readonly string[]): Promise<string[]
 }
 
 /**
- * Reads a file of a fleet; `${env:NAME}` in its strings is the value of that variable. `root` is where its paths begin
+ * Reads a file of a fleet; `${env:NAME}` in its strings is the value of that variable (`$${env:NAME}`: is meant as it is). `root` is where its paths begin
  * instead of its own folder. Throws `Mistakes`, or a `Failure` for a file that cannot be read at all.
  */
 export async function readFleetFile(
@@ -123,8 +123,9 @@ function fill(
 ): unknown {
   if (typeof value === 'string')
     return value.replaceAll(
-      /\$\{env:([^}:]*)(?::-([^}]*))?\}/g,
-      (whole, name: string, otherwise?: string) => {
+      /\$(\$\{env:)|\$\{env:([^}:]*)(?::-([^}]*))?\}/g,
+      (whole, escaped: string | undefined, name: string, otherwise?: string) => {
+        if (escaped !== undefined) return escaped
         const found = env[name] ?? otherwise
         if (found === undefined)
           wrong(

@@ -1,5 +1,5 @@
 import { refusalOf } from '../../shared/client/http.ts'
-import type { HaveAgent } from './plan-agents.ts'
+import type { HaveAgent } from './have-agent.ts'
 import type { Change, Plan } from './plan.ts'
 
 type Kind = 'blocks' | 'folders' | 'archives' | 'tools' | 'mcp_servers'

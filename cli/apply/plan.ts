@@ -22,6 +22,14 @@ export interface Field {
   after: string | null
 }
 
+/** One part of what becomes of an agent. */
+export interface Step {
+  fields: Field[]
+  /** Fields of a PATCH of the agent, which is sent before any `run`. */
+  body?: Record<string, unknown>
+  run?: (agent_id: string) => Promise<unknown>
+}
+
 /** What there is to do, and what is known while it is done. */
 export interface Plan {
   readonly client: LociClient
@@ -45,6 +53,7 @@ export interface Plan {
   readonly tool_names: Map<string, string>
 }
 
+/** A plan that does nothing yet. */
 export function newPlan(client: LociClient, desired: Desired, before: FleetState, prune: boolean): Plan {
   return {
     client,
@@ -117,11 +126,23 @@ export function blockText(
   return 'keep'
 }
 
-/** A unified diff of two texts, without its head. */
+/** A unified diff of two texts, without its head and what it says of the last line's end. */
 export function textDiff(before: string, after: string): string {
-  return createTwoFilesPatch('', '', before, after, undefined, undefined, { context: 2 })
-    .split('\n')
-    .slice(3)
+  const lines = createTwoFilesPatch('', '', before, after, undefined, undefined, { context: 2 }).split('\n')
+  return lines
+    .slice(lines.findIndex((line) => line.startsWith('@@')))
+    .filter((line) => !line.startsWith('\\'))
     .join('\n')
     .trimEnd()
+}
+
+/** What comes new, by names. */
+export const namesAdded = (field: string, names: readonly string[] = []): Field[] =>
+  names.map((name) => ({ field, before: null, after: name }))
+
+/** An id that is known by now. */
+export function idOf(plan: Plan, kind: keyof Plan['ids'], name: string): string {
+  const id = plan.ids[kind].get(name)
+  if (id === undefined) throw new Error(`no id of ${name} (${kind})`)
+  return id
 }

@@ -24,12 +24,7 @@ export class StateBlock {
 
   /** Throws a `Failure` for a state that cannot be read. */
   async read(): Promise<FleetState> {
-    const query = { label: LABEL, show_hidden_blocks: true, limit: 1000 }
-    const found = block
-      .partial({ version: true })
-      .array()
-      .parse(await this.#client.letta.get('/v1/blocks/', { query }))
-    const mine = found.find(({ description }) => description === this.#fleet)
+    const [mine] = await this.#blocks()
     if (!mine) return fleetState.parse({})
     this.#id = mine.id
     this.#version = mine.version ?? null
@@ -42,6 +37,35 @@ export class StateBlock {
         { cause },
       )
     }
+  }
+
+  /** Before the first change. Throws a `Failure` when another apply has begun since the state was read. */
+  async begin(state: FleetState): Promise<void> {
+    state.applied_at = new Date().toISOString()
+    const first = this.#id === null
+    await this.save(state)
+    // Of two that begin a fleet at once, the one whose block is older goes on.
+    const [oldest] = first ? await this.#blocks() : []
+    if (!oldest || oldest.id === this.#id) return
+    await this.#client.letta.delete(`/v1/blocks/${this.#id}`)
+    throw this.#busy()
+  }
+
+  /** All blocks of this fleet, the oldest first. */
+  async #blocks() {
+    const query = { label: LABEL, show_hidden_blocks: true, limit: 1000, order: 'asc' }
+    const found = block
+      .partial({ version: true })
+      .array()
+      .parse(await this.#client.letta.get('/v1/blocks/', { query }))
+    return found.filter(({ description }) => description === this.#fleet)
+  }
+
+  #busy(cause?: unknown): Failure {
+    return new Failure(
+      `Another apply of the fleet '${this.#fleet}' is under way, or was since this one compared: try again.`,
+      { cause },
+    )
   }
 
   /** Throws a `Failure` when another apply of the fleet has saved meanwhile. */
@@ -64,12 +88,7 @@ export class StateBlock {
       this.#saved = value
     } catch (error) {
       if (refusalOf(error)?.status !== 409) throw error
-      throw new Failure(
-        `Another apply of the fleet '${this.#fleet}' is under way: try again when it has ended.`,
-        {
-          cause: error,
-        },
-      )
+      throw this.#busy(error)
     }
   }
 }

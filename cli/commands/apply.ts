@@ -1,27 +1,28 @@
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { basename, dirname, extname, resolve } from 'node:path'
 import { describeFailure, type LociClient } from '../../shared/client/http.ts'
 import { desiredOf } from '../apply/desired.ts'
+import { writeFleet } from '../apply/export.ts'
 import { findFleetFiles, Mistakes, readFleetFile } from '../apply/fleet-file.ts'
 import { planAgents } from '../apply/plan-agents.ts'
 import { planPrune } from '../apply/plan-prune.ts'
-import {
-  planArchives,
-  planFolders,
-  planMcpServers,
-  planSharedBlocks,
-  planTools,
-} from '../apply/plan-shared.ts'
+import { planSharedBlocks } from '../apply/plan-blocks.ts'
+import { planArchives, planFolders } from '../apply/plan-folders.ts'
+import { planMcpServers, planTools } from '../apply/plan-tools.ts'
 import { type Change, newPlan, type Plan } from '../apply/plan.ts'
 import { showChange, showStale, summary } from '../apply/show.ts'
 import { StateBlock } from '../apply/state.ts'
 import { ask, isInteractive } from '../ask.ts'
 import { complain, EXIT, Failure } from '../failure.ts'
-import { progressLine } from '../progress.ts'
+import { count, progressLine } from '../progress.ts'
 import { plain } from '../terminal.ts'
 import { type Place, withClient } from '../with-client.ts'
 
+/** Either `file` or `export` is given. */
 export interface ApplyOptions extends Place {
-  file: string[]
+  file?: string[]
+  export?: string
   dryRun?: boolean
   diff?: boolean
   prune?: boolean
@@ -32,11 +33,13 @@ export interface ApplyOptions extends Place {
 
 /** `loci apply`: makes the agents of a server what files say. */
 export async function runApply(options: ApplyOptions): Promise<void> {
-  const paths = await findFleetFiles(options.file)
+  if (options.export !== undefined) return runExport(options.export, options)
+  const given = options.file ?? []
+  const paths = await findFleetFiles(given)
   try {
     const files = []
     for (const path of paths) files.push(await readFleetFile(path, process.env, options.root))
-    const desired = await desiredOf(files, fleetName(options.file[0] ?? ''), process.env)
+    const desired = await desiredOf(files, fleetName(given[0] ?? ''), process.env)
     for (const note of files.flatMap(({ notes }) => notes)) complain(note)
     await withClient(options, async (client) => {
       const block = new StateBlock(client, desired.fleet)
@@ -106,23 +109,25 @@ async function confirm(changes: readonly Change[]): Promise<void> {
 
 /** Makes the changes one after another; what has been made is kept in the state, also when one fails. */
 async function run(plan: Plan, block: StateBlock, quiet: boolean): Promise<void> {
+  if (plan.changes.length > 0) await block.begin(plan.state)
   const progress = progressLine()
   let done = 0
   try {
     for (const change of plan.changes) {
       if (!quiet) progress.show(`${change.kind} ${change.name} …`, done / plan.changes.length)
-      try {
-        await change.run()
-      } catch (error) {
+      await change.run().catch((error: unknown) => {
         throw failed(change, error, plan.client, done)
-      }
+      })
       done++
       if (change.action === 'create') await block.save(plan.state)
     }
+  } catch (error) {
+    await block.save(plan.state).catch((lost: unknown) => complain(describeFailure(lost, plan.client.url)))
+    throw error
   } finally {
     progress.end()
-    await block.save(plan.state)
   }
+  await block.save(plan.state)
 }
 
 function failed({ at, kind, name }: Change, error: unknown, client: LociClient, done: number): Failure {
@@ -142,4 +147,16 @@ function fleetName(path: string): string {
   const whole = resolve(path)
   const name = basename(whole, extname(whole))
   return extname(whole) === '' ? name : `${basename(dirname(whole))}/${name}`
+}
+
+/** `loci apply --export`: a file that is there is kept. */
+async function runExport(file: string, options: ApplyOptions): Promise<void> {
+  if (file !== '-' && existsSync(file)) throw new Failure(`${file} is there already: nothing was written.`)
+  await withClient(options, async (client) => {
+    const { text, agents, notes } = await writeFleet(client, file === '-' ? 'agents' : fleetName(file))
+    if (file === '-') process.stdout.write(text)
+    else await writeFile(file, text, { flag: 'wx' })
+    for (const note of notes) complain(note)
+    if (file !== '-') process.stderr.write(`${plain(`Wrote ${count(agents, 'agent')} to ${file}.`)}\n`)
+  })
 }

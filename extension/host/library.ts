@@ -140,7 +140,11 @@ export function createLibrary(getClient: () => Promise<LociClient>, changed: () 
         blocks,
         stale.blocks,
         () => readBlocks(letta),
-        async (id) => blockInfo(await letta.blocks.retrieve(id)),
+        async (id) => {
+          const block = await letta.blocks.retrieve(id)
+          // Lists leave those out.
+          return block.hidden ? null : blockInfo(block)
+        },
       ),
       refresh(
         tools,
@@ -223,13 +227,15 @@ async function refresh<T>(
   map: Map<string, T>,
   ids: ReadonlySet<string>,
   readList: () => Promise<void>,
-  readOne: (id: string) => Promise<T>,
+  readOne: (id: string) => Promise<T | null>,
 ): Promise<void> {
   if (ids.size > ONE_BY_ONE) return readList()
   await Promise.all(
     [...ids].map(async (id) => {
       try {
-        map.set(id, await readOne(id))
+        const one = await readOne(id)
+        if (one === null) map.delete(id)
+        else map.set(id, one)
       } catch (error) {
         if ((error as { status?: unknown }).status !== 404) throw error
         map.delete(id)

@@ -18,6 +18,8 @@ export type AgentRecord = z.infer<typeof agentRecord>
 
 /** What an apply has made of a fleet: the next one sees by it what was changed elsewhere, and what it may remove. */
 export const fleetState = z.object({
+  /** When the last apply began to change something. */
+  applied_at: z.string().optional(),
   agents: z.record(z.string(), agentRecord).default({}),
   blocks: z.record(z.string(), made.extend({ value: z.string().nullable() })).default({}),
   folders: z

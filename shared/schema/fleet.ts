@@ -59,7 +59,9 @@ const block = z
 export type FleetBlock = z.infer<typeof block>
 
 /** A file, or several: a path or a pattern (`docs/*.md`), from the folder of the fleet. */
-const folderFile = z.string().min(1)
+const folderFile = z
+  .string({ error: 'a path is expected; Loci reads no buckets: download their files, and name them' })
+  .min(1)
 
 const folder = z.strictObject({
   name,

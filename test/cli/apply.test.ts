@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { assertReadable, cleanEnvironment, loci, temporaryFolder } from '../support/cli-process.ts'
 import { startLoci, type TestLoci } from '../support/loci.ts'
@@ -269,7 +269,8 @@ describe('loci apply', function () {
       'update folder handbook': ['file', 'file'],
       'update agent sam': ['system'],
     })
-    await apply()
+    const { stdout } = await apply()
+    assert.match(stdout, /system:\n {6}@@ -1,1 \+1,2 @@\n {6}-You are Sam\.\n {6}\+You are\n {6}\+Sam\.\n?$/)
     const { items } = await t.letta.folders.list({ name: 'handbook' })
     const files = (await t.letta.folders.files.list(items[0]!.id, { include_content: true })).items
     assert.deepEqual(files.map((file) => file.content).toSorted(), ['# One, changed', '# Two'])
@@ -391,6 +392,50 @@ describe('loci apply', function () {
     assert.match(stderr, /wrong\.yml:2:5: MCP server 'sums' has no tool 'ad'\. Did you mean 'add'\?/)
   })
 
+  it('of several at once makes everything once', async () => {
+    const all = await Promise.all([1, 2, 3].map(() => run('-f', 'agents.yml')))
+    assert.ok(
+      all.some(({ code }) => code === 0),
+      all.map(({ stderr }) => stderr).join(),
+    )
+    for (const { code, stderr } of all)
+      if (code !== 0) assert.match(stderr, /Another apply of the fleet '.*' is under way, or was since/)
+    for (const name of ['sam', 'kai']) await agentNamed(name)
+    assert.equal((await everyBlock()).length, 3 + 1, 'one block each, and one state')
+    await apply()
+    assert.deepEqual(await drift(), { code: 0, changes: {} })
+  })
+
+  it('writes down what is there; applied again it changes nothing, elsewhere it makes the same', async () => {
+    await apply()
+    const sam = await agentNamed('sam')
+    const rules = sam.blocks.find(({ label }) => label === 'rules')
+    await t.letta.blocks.update(rules?.id ?? '', { value: 'One:\n - "two"\n\n# ${env:HOME} %\ttab' })
+    const done = await run('--export', 'copy.yml')
+    assert.equal(done.code, 0, done.stderr)
+    assert.match(done.stderr, /loci tools pull greet[\s\S]*Wrote 2 agents to copy\.yml\./)
+    assert.doesNotMatch(await readFile(join(folder.path, 'copy.yml'), 'utf8'), /the-secret-value/)
+    assert.equal((await run('--export', 'copy.yml')).code, 1, 'a file that is there is kept')
+    const same = await run('-f', 'copy.yml', '--dry-run')
+    assert.deepEqual([same.code, same.stdout], [0, ''], same.stderr)
+
+    const other = await startLoci()
+    try {
+      const elsewhere = (...args: string[]) =>
+        loci(['apply', '--url', other.url, ...args], { env, cwd: folder.path })
+      const made = await elsewhere('-f', 'copy.yml')
+      assert.equal(made.code, 0, made.stderr)
+      const { stdout } = await elsewhere('--export', '-')
+      const text = await readFile(join(folder.path, 'copy.yml'), 'utf8')
+      // Secrets are not written, so there are none to be named.
+      const plain = (yaml: string) =>
+        yaml.replace(/^fleet: .*\n/, '').replace(/ {4}secrets:\n(?: {6}.*\n)*/, '')
+      assert.equal(plain(stdout), plain(text))
+    } finally {
+      await other.close()
+    }
+  })
+
   it('takes the files of lettactl, and names what of theirs it has nothing for', async () => {
     await write({
       'agents.yml': `
@@ -502,6 +547,11 @@ agents:
       ['list.yml', '- a\n', /list\.yml:1:1: the file: /],
       ['twice.yml', 'agents: []\nagents: []\n', /twice\.yml:2:1: .*unique/],
       ['open.yml', 'agents: ["a\n', /open\.yml:\d+:\d+: /],
+      [
+        'bucket.yml',
+        'agents: [{ name: a, folders: [{ name: b, files: [{ from_bucket: {} }] }] }]',
+        /bucket\.yml:1:\d+: .*files\[0\]: a path is expected; Loci reads no buckets/,
+      ],
       ['latin.yml', Uint8Array.of(0xe4, 0xff), /latin\.yml cannot be read: it is not UTF-8/],
       ['proto.yml', '__proto__: { fleet: x }\n', /proto\.yml:1:1: there is no key '__proto__'/],
       ['two.yml', 'agents: []\n---\nagents: []\n', /two\.yml:\d+:\d+: .*document/],

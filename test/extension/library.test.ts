@@ -76,6 +76,12 @@ describe('the library of a server', () => {
     assert.equal(library.agents.has(agent.id), false)
   })
 
+  it('leaves out what is hidden, as lists do', async () => {
+    const { id } = await loci.letta.blocks.create({ label: 'inner', value: '', hidden: true })
+    await library.apply([change('block.created', id)])
+    assert.ok(!library.blocks.has(id))
+  })
+
   it('reads a whole list for a large burst', async () => {
     const made = await Promise.all(Array.from({ length: 30 }, (_, n) => create(`Many ${n}`)))
     await library.apply(made.map((agent) => change('agent.created', agent.id)))

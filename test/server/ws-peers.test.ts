@@ -205,6 +205,23 @@ describe('a WebSocket of a peer that behaves badly', () => {
   })
 })
 
+describe('a server that closes', () => {
+  it('does not wait for sockets that answer nothing, nor for those that have said nothing yet', async () => {
+    const t = await startLoci({ serve: { key: 'sesame' } })
+    const headers = { authorization: 'Bearer sesame' }
+    const [deaf, unknown] = [await openSocket(t.url, { headers }), await openSocket(t.url)]
+    deaf.send({ type: 'subscribe', id: 'e' })
+    await deaf.frame('the subscription', ({ type }) => type === 'subscribed')
+    deaf.ws.pause()
+    const closing = t.close()
+    assert.equal((await unknown.closed).code, 1001)
+    await closing
+    deaf.ws.resume()
+    assert.equal((await deaf.closed).code, 1001)
+    assert.deepEqual(t.failures, [])
+  })
+})
+
 describe('a WebSocket when the server fails', () => {
   it('is told by a frame, and the owner by the log; the socket goes on', async () => {
     const failures: string[] = []
