@@ -12,7 +12,9 @@ Socket.prototype.connect = function (...args) {
   const given = Array.isArray(args[0]) ? args[0][0] : args[0]
   const host = typeof given === 'object' && given !== null ? given.host : args[1]
   const isLocal =
-    (typeof given === 'object' && given?.path !== undefined) || typeof host !== 'string' || LOOPBACK.test(host)
+    (typeof given === 'object' && given?.path !== undefined) ||
+    typeof host !== 'string' ||
+    LOOPBACK.test(host)
   if (isLocal) return connect.apply(this, args)
   process.nextTick(() => this.destroy(unreachable(host)))
   return this
