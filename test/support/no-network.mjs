@@ -6,6 +6,7 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/
 const unreachable = (host) =>
   Object.assign(new Error(`connect ENETUNREACH ${host}`), { code: 'ENETUNREACH', syscall: 'connect' })
 
+// oxlint-disable-next-line typescript/unbound-method -- below it is called on the socket that it is of
 const { connect } = Socket.prototype
 Socket.prototype.connect = function (...args) {
   // Node itself passes what it has normalised already.
