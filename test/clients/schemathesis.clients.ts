@@ -4,13 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { cleanEnvironment, LOCI, type Running, start, temporaryFolder } from '../support/cli-process.ts'
 import { pythonOf } from './python-client.ts'
 
 const VERSION = '4.32.5'
 const CONFIG = join(import.meta.dirname, 'schemathesis', 'schemathesis.toml')
-const NO_NETWORK = join(import.meta.dirname, '..', 'support', 'no-network.mjs')
+const NO_NETWORK = import.meta.resolve('../support/no-network.mjs')
 
 /** With one worker: Python 3.11 compiles in two threads at once only by luck. Its schemas nest deeper than Python's usual stack. */
 const RUN =
@@ -43,7 +42,7 @@ describe('schemathesis', function () {
     const env = {
       ...cleanEnvironment(folder.path),
       // What a request names elsewhere is not asked: not by the server, and not by what installs packages for tools.
-      NODE_OPTIONS: `--import=${pathToFileURL(NO_NETWORK).href}`,
+      NODE_OPTIONS: `--import=${NO_NETWORK}`,
       PIP_NO_INDEX: '1',
       npm_config_registry: 'http://127.0.0.1:1',
     }

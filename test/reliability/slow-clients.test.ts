@@ -7,17 +7,17 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { eventually } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 import { request } from './load.ts'
 import { ServerProcess } from './server-process.ts'
 
 const SECONDS = Number(process.env['LOCI_SLOW_SECONDS'] ?? 10)
-const AUTOCANNON = createRequire(import.meta.url).resolve('autocannon')
+const AUTOCANNON = fileURLToPath(import.meta.resolve('autocannon'))
 /** All that the server may keep of what it was sent and has not been able to send. */
 const HEAP_MB = 100
 const LIMITS = { headers_timeout_seconds: 2, request_timeout_seconds: 4, stalled_timeout_seconds: 3 }
