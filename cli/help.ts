@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { Command } from 'commander'
 import { bold, columns, wrap } from './terminal.ts'
 
 /** The option of every command that works on a data directory. */
@@ -46,4 +46,29 @@ export function withPlace(command: Command): Command {
 /** For options that may be given several times. */
 export function collect(value: string, before: string[] = []): string[] {
   return [...before, value]
+}
+
+/** What belongs together in `loci --help`, in its order. */
+const GROUPS: Record<string, readonly string[]> = {
+  Agents: ['chat', 'agents', 'blocks', 'tools', 'models'],
+  Servers: ['server', 'mcp'],
+  'Moving agents': ['import', 'export', 'apply', 'migrate'],
+  Setup: ['connect', 'config', 'users', 'keys', 'completion'],
+  Upkeep: ['doctor', 'backup', 'restore', 'uninstall', 'version', 'help'],
+}
+
+/** Shows the commands of the program in groups; one that is in none comes last. */
+export function groupCommands(program: Command): void {
+  const names = Object.values(GROUPS).flat()
+  const place = (command: Command) => (names.indexOf(command.name()) + names.length + 1) % (names.length + 1)
+  // The help lists them as they stand here.
+  ;(program.commands as Command[]).sort((a, b) => place(a) - place(b))
+  for (const command of program.commands) command.helpGroup(groupOf(command.name()))
+  program.addHelpCommand(
+    new Command('help').argument('[command]').description('show help').helpGroup(groupOf('help')),
+  )
+}
+
+function groupOf(name: string): string {
+  return `${Object.keys(GROUPS).find((group) => GROUPS[group]?.includes(name)) ?? 'More'}:`
 }

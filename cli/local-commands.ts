@@ -1,8 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { dataOption, section } from './help.ts'
+import { dataOption, jsonOption, section } from './help.ts'
 
 interface Data {
   data?: string
+  json?: boolean
 }
 
 /** The commands that work on a data directory themselves: settings, providers, copies, health, removal. */
@@ -13,6 +14,7 @@ export function addLocalCommands(program: Command): void {
     .command('backup')
     .description('copy all agents and their memory into one file, while Loci runs')
     .argument('[file]', 'a new file (default: one in backups/ of the data directory)')
+    .option(...jsonOption)
     .option(...dataOption)
     .action(async (file: string | undefined, options: Data) => {
       const { runBackup } = await import('./commands/backup.ts')
@@ -23,6 +25,7 @@ export function addLocalCommands(program: Command): void {
     .command('restore')
     .description('go back to a backup; what is there now is kept as one, too')
     .argument('<file>', 'a file made by loci backup, or one in backups/')
+    .option(...jsonOption)
     .option(...dataOption)
     .action(async (file: string, options: Data) => {
       const { runRestore } = await import('./commands/backup.ts')
@@ -45,8 +48,9 @@ export function addLocalCommands(program: Command): void {
     .description('say how to remove Loci; with --purge, remove its data')
     .option('--purge', 'remove all agents, memory, settings and backups in the data directory')
     .option('--yes', 'with --purge: do not ask')
+    .option(...jsonOption)
     .option(...dataOption)
-    .action(async (options: { purge?: boolean; yes?: boolean; data?: string }) => {
+    .action(async (options: Data & { purge?: boolean; yes?: boolean }) => {
       const { runUninstall } = await import('./commands/uninstall.ts')
       await runUninstall(options)
     })
@@ -61,6 +65,7 @@ function addConfig(program: Command): void {
   config
     .command('path')
     .description('print where config.json is')
+    .option(...jsonOption)
     .option(...dataOption)
     .action(async (options: Data) => {
       const { runConfigPath } = await import('./commands/config.ts')
@@ -69,6 +74,7 @@ function addConfig(program: Command): void {
   config
     .command('show')
     .description('print every setting as JSON, keys masked')
+    .option(...jsonOption)
     .option(...dataOption)
     .action(async (options: Data) => {
       const { runConfigShow } = await import('./commands/config.ts')
@@ -77,6 +83,7 @@ function addConfig(program: Command): void {
   config
     .command('check')
     .description('say whether the file is right, and the line where it is not')
+    .option(...jsonOption)
     .option(...dataOption)
     .action(async (options: Data) => {
       const { runConfigCheck } = await import('./commands/config.ts')
@@ -87,6 +94,7 @@ function addConfig(program: Command): void {
     .description('change one setting')
     .argument('<key>', 'its dotted name, for example server.port')
     .argument('<value>', 'text, a number, true, false, null, or a list with commas')
+    .option(...jsonOption)
     .option(...dataOption)
     .action(async (key: string, value: string, options: Data) => {
       const { runConfigSet } = await import('./commands/config.ts')
@@ -122,6 +130,7 @@ function addConnect(program: Command): void {
     .option('--preset <name>', 'with a name of your own: the provider it speaks like')
     .option('--api-version <version>', "Azure's api-version")
     .option('--no-check', 'save without asking the provider for its models')
+    .option(...jsonOption)
     .option(...dataOption)
     .action(async (name: string | undefined, options: Connect, command: Command) => {
       const keys = [options.key, options.keyEnv, options.keyStdin].filter((given) => given !== undefined)

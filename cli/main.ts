@@ -8,14 +8,22 @@ import { addChatCommand } from './chat-command.ts'
 import { addCompletionCommand } from './completion-command.ts'
 import { addApplyCommand } from './apply-command.ts'
 import { complain, EXIT, reportFailure } from './failure.ts'
-import { dataOption as data, item, jsonOption, section, table, urlOption as url } from './help.ts'
+import {
+  dataOption as data,
+  groupCommands,
+  item,
+  jsonOption,
+  section,
+  table,
+  urlOption as url,
+} from './help.ts'
 import { addLocalCommands } from './local-commands.ts'
 import { addMcpCommand } from './mcp-command.ts'
 import { addMigrateCommand } from './migrate-command.ts'
 import { addModelCommand } from './model-command.ts'
 import { parsePort } from './port.ts'
 import { endSoon, guardProcess } from './process-end.ts'
-import { bold, columns, wrap } from './terminal.ts'
+import { bold, columns, hasColor, wrap } from './terminal.ts'
 import { addToolCommands } from './tool-commands.ts'
 import { addUserCommands } from './user-commands.ts'
 
@@ -25,7 +33,6 @@ function createProgram(): Command {
     .description('Stateful agents on your own machine: REST server, MCP server and chat.')
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
-    .helpCommand('help [command]', 'show help')
     .showSuggestionAfterError()
     .exitOverride()
     .hook('preAction', (_, command) => onlyOne(command, command.opts()))
@@ -37,6 +44,8 @@ function createProgram(): Command {
     .configureOutput({
       getOutHelpWidth: () => columns(process.stdout),
       getErrHelpWidth: () => columns(process.stderr),
+      getOutHasColors: () => hasColor(process.stdout),
+      getErrHasColors: () => hasColor(process.stderr),
       outputError: (text) => complain(sentence(text)),
     })
   program
@@ -52,6 +61,7 @@ function createProgram(): Command {
     .option('--no-tls', 'speak HTTP, also when config.json names a certificate')
     .option('--docs', 'serve the API documentation on /docs and /openapi.json')
     .option('--log-level <level>', 'silent, error, warn, info (default), debug; also LOCI_LOG_LEVEL')
+    .option('--json', 'print one line of JSON once it answers: url, data, key')
     .action(async (options: ServerOptions) => {
       const { runServer } = await import('./commands/server.ts')
       await runServer(options)
@@ -103,6 +113,7 @@ function createProgram(): Command {
       const { runVersion } = await import('./commands/version.ts')
       runVersion()
     })
+  groupCommands(program)
   program.addHelpText(
     'after',
     () =>
@@ -115,15 +126,18 @@ function createProgram(): Command {
       table('Environment', [
         ['LOCI_HOME', 'data directory instead of ~/.loci'],
         ['LOCI_TOKEN', 'bearer token sent to --url'],
+        ['LOCI_TOKEN_FILE', 'a file with that token in its first line'],
         ['OPENAI_API_KEY', 'connects OpenAI, or what OPENAI_BASE_URL names'],
         ['LOCI_API_KEY', 'key that loci server --auth asks for'],
-        ['NO_COLOR', 'no colours'],
+        ['EDITOR', 'opens memory blocks in loci blocks edit; VISUAL comes first'],
+        ['NO_COLOR', 'no colours; FORCE_COLOR: colours in a pipe, too'],
         ['LOCI_DEBUG=1', 'errors say where they happened'],
       ]) +
       table('Exit codes', [
         ['0', 'done'],
         ['1', 'it failed; stderr says why'],
         ['2', 'the command was not understood'],
+        ['130', 'Ctrl-C stopped it'],
       ]),
   )
   return program
@@ -144,6 +158,13 @@ function sentence(text: string): string {
     .replace(/\n?\(Did you mean (.*)\?\)/, '. Did you mean $1?')
 }
 
+/** `help` of a command that is not there is an unknown command, with its suggestion. */
+function knownHelp(program: Command, args: string[]): string[] {
+  const [help, name] = args
+  if (help !== 'help' || name === undefined) return args
+  return program.commands.some((command) => command.name() === name) ? args : [name]
+}
+
 async function run(args: string[]): Promise<void> {
   const program = createProgram()
   try {
@@ -151,7 +172,7 @@ async function run(args: string[]): Promise<void> {
     else if (args[0] === '__complete') {
       const { complete } = await import('./complete.ts')
       await complete(program, args.slice(1))
-    } else await program.parseAsync(args, { from: 'user' })
+    } else await program.parseAsync(knownHelp(program, args), { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage
     else {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { McpHttpCommand } from './commands/mcp-http.ts'
 import type { McpInstallCommand } from './commands/mcp-install.ts'
-import { dataOption, section, urlOption } from './help.ts'
+import { dataOption, jsonOption, section, urlOption } from './help.ts'
 import { parsePort } from './port.ts'
 
 type OnlyOne = (command: Command, options: { url?: string; data?: string }) => void
@@ -41,6 +41,7 @@ export function addMcpCommand(program: Command, onlyOne: OnlyOne): void {
     .option('--print', 'only print the entry, to paste')
     .option('--dry-run', 'only show what would change')
     .option('--remove', 'take the entry away')
+    .option(...jsonOption)
     .action(async (host: string | undefined, _: object, command: Command) => {
       const options = command.optsWithGlobals<McpInstallCommand & { http?: boolean }>()
       onlyOne(command, options)

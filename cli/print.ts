@@ -11,6 +11,21 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, process.stdout.isTTY ? 2 : 0))
 }
 
+/** Bytes on stdout, as fast as they are read; false when the reader has gone away, as `| head` does. */
+export async function writeOut(piece: Uint8Array): Promise<boolean> {
+  const { stdout } = process
+  if (stdout.write(piece)) return true
+  return new Promise((resolve) => {
+    const settle = (isThere: boolean) => {
+      stdout.off('drain', drained).off('error', gone).off('close', gone)
+      resolve(isThere)
+    }
+    const drained = () => settle(true)
+    const gone = () => settle(false)
+    stdout.once('drain', drained).once('error', gone).once('close', gone)
+  })
+}
+
 /** A sentence for people, which is no result: on stderr, broken to the width of the terminal. */
 export function note(text: string): void {
   const { stderr } = process
@@ -26,7 +41,7 @@ export interface Column {
 }
 
 /** Columns that are cut keep at least this much. */
-const LEAST = 12
+const LEAST = 10
 const GAP = 2
 
 /**
@@ -80,7 +95,10 @@ function records(titles: readonly Column[], cells: readonly string[][], room: nu
     bold(titles[0]?.flexible ? oneLine(first, room) : first),
     ...rest.flatMap((cell, i) => {
       if (cell === '') return []
-      return [`  ${titles[i + 1]?.flexible ? oneLine(cell, room - 2) : cell}`]
+      const { title = '', flexible } = titles[i + 1] ?? {}
+      // An id says itself what it is, and is long enough.
+      const label = title === 'ID' ? '' : `${title.toLowerCase()} `
+      return [`  ${dim(label)}${flexible ? oneLine(cell, room - 2 - label.length) : cell}`]
     }),
   ])
   return `${lines.join('\n')}\n`
@@ -92,6 +110,11 @@ export function printFields(fields: readonly (readonly [string, string | null | 
   const width = Math.max(0, ...shown.map(([name]) => name.length))
   const room = columns() - width - GAP
   for (const [name, value] of shown) {
+    const longest = Math.max(...plain(value).split(/\s/).map(displayWidth))
+    if (process.stdout.isTTY && longest > room) {
+      process.stdout.write(`${dim(name)}\n${wrap(plain(value), columns(), '  ')}\n`)
+      continue
+    }
     const lines = (process.stdout.isTTY ? wrap(plain(value), Math.max(room, 20)) : plain(value)).split('\n')
     const text = lines.join(`\n${' '.repeat(width + GAP)}`)
     process.stdout.write(`${dim(name.padEnd(width))}  ${text}\n`)

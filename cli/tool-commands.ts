@@ -1,6 +1,13 @@
 import type { Command } from 'commander'
-import type { RunOptions } from './commands/tools.ts'
-import { dataOption, section } from './help.ts'
+import type {
+  CheckOptions,
+  ListToolsOptions,
+  NewOptions,
+  PullOptions,
+  PushOptions,
+  RunOptions,
+} from './commands/tools.ts'
+import { dataOption, jsonOption, section } from './help.ts'
 import type { Place } from './with-client.ts'
 
 const url = ['--url <url>', 'a running Loci instead of the data directory'] as const
@@ -23,8 +30,9 @@ export function addToolCommands(program: Command, onlyOne: (command: Command, op
     .description('write a tool that works, and its unit test, for you to change')
     .option('--python', 'in Python (default: TypeScript, one exported function)')
     .option('--zod', 'in TypeScript with a zod schema')
+    .option(...jsonOption)
     .option(...dir)
-    .action(async (name: string, options: { python?: boolean; zod?: boolean; dir?: string }, command) => {
+    .action(async (name: string, options: NewOptions, command) => {
       if (options.python && options.zod) command.error("error: give either '--python' or '--zod', not both")
       const { runNew } = await import('./commands/tools.ts')
       await runNew(name, options)
@@ -32,9 +40,10 @@ export function addToolCommands(program: Command, onlyOne: (command: Command, op
   tools
     .command('check [files...]')
     .description('print the schema that the model gets, or what is wrong and where; runs nothing')
+    .option('--json', 'schemas and what is wrong, of each file, as JSON')
     .option(...url)
     .option(...dataOption)
-    .action(async (files: string[], options: Place, command: Command) => {
+    .action(async (files: string[], options: CheckOptions, command: Command) => {
       onlyOne(command, options)
       const { runCheck } = await import('./commands/tools.ts')
       await runCheck(files, options)
@@ -50,6 +59,7 @@ export function addToolCommands(program: Command, onlyOne: (command: Command, op
       collect,
     )
     .option('--agent <agent>', "as a tool of this agent, with the agent's secrets and memory")
+    .option(...jsonOption)
     .option(...url)
     .option(...dataOption)
     .action(async (tool: string, options: RunOptions, command: Command) => {
@@ -84,9 +94,10 @@ export function addToolCommands(program: Command, onlyOne: (command: Command, op
     .command('push [files...]')
     .description('bring tools to the server, and say what changes')
     .option('--dry-run', 'say it only')
+    .option(...jsonOption)
     .option(...url)
     .option(...dataOption)
-    .action(async (files: string[], options: Place & { dryRun?: boolean }, command: Command) => {
+    .action(async (files: string[], options: PushOptions, command: Command) => {
       onlyOne(command, options)
       const { runPush } = await import('./commands/tools.ts')
       await runPush(files, options)
@@ -95,10 +106,11 @@ export function addToolCommands(program: Command, onlyOne: (command: Command, op
     .command('pull [names...]')
     .description('write tools of the server to files')
     .option('--force', 'replace files that differ')
+    .option(...jsonOption)
     .option(...dir)
     .option(...url)
     .option(...dataOption)
-    .action(async (names: string[], options: Place & { dir?: string; force?: boolean }, command: Command) => {
+    .action(async (names: string[], options: PullOptions, command: Command) => {
       onlyOne(command, options)
       const { runPull } = await import('./commands/tools.ts')
       await runPull(names, options)
@@ -107,9 +119,10 @@ export function addToolCommands(program: Command, onlyOne: (command: Command, op
     .command('list')
     .description('list tools: name, kind and id')
     .option('--all', 'the built-in ones, too')
+    .option(...jsonOption)
     .option(...url)
     .option(...dataOption)
-    .action(async (options: Place & { all?: boolean }, command: Command) => {
+    .action(async (options: ListToolsOptions, command: Command) => {
       onlyOne(command, options)
       const { runList } = await import('./commands/tools.ts')
       await runList(options)

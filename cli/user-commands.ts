@@ -52,9 +52,10 @@ export function addUserCommands(program: Command, onlyOne: (command: Command, op
     .description(
       'delete a user, by name or id, and revoke their keys; their agents stay with the organisation',
     )
+    .option(...json)
     .option(...urlOption)
     .option(...dataOption)
-    .action(async (user: string, options: Place, command: Command) => {
+    .action(async (user: string, options: ListOptions, command: Command) => {
       onlyOne(command, options)
       const { runRemoveUser } = await import('./commands/users.ts')
       await runRemoveUser(user, options)
@@ -98,9 +99,10 @@ export function addUserCommands(program: Command, onlyOne: (command: Command, op
     keys
       .command(`${name} <key-id>`)
       .description(does)
+      .option(...json)
       .option(...urlOption)
       .option(...dataOption)
-      .action(async (key: string, options: Place, command: Command) => {
+      .action(async (key: string, options: ListOptions, command: Command) => {
         onlyOne(command, options)
         const { runEndKey } = await import('./commands/users.ts')
         await runEndKey(name, key, options)

@@ -6,6 +6,9 @@ import { Answer } from './answer.ts'
 import { type Decision, type Talk, type TurnInput, waitingCalls } from './talk.ts'
 import { runTurn } from './turn.ts'
 
+/** One Ctrl-C may arrive twice, this far apart at most, in milliseconds. */
+const SAME_SIGNAL = 500
+
 export interface PipeOptions {
   /** The one message; without it, each line of stdin is one. */
   message: string | undefined
@@ -21,12 +24,20 @@ export interface PipeOptions {
  */
 export async function chatInPipe(talk: Talk, options: PipeOptions): Promise<void> {
   const stop = new AbortController()
+  let first = 0
   const interrupt = () => {
+    const now = performance.now()
+    if (stop.signal.aborted) {
+      // From the terminal and from the launcher comes one and the same; a later one means it.
+      if (now - first > SAME_SIGNAL) process.exit(EXIT.interrupted)
+      return
+    }
+    first = now
     stop.abort()
     process.exitCode = EXIT.interrupted
     process.stdin.destroy()
   }
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
   const say = async (content: string) => {
     await settle(talk, options, stop.signal)
     await take(talk, { role: 'user', content, otid: randomUUID() }, options, stop.signal)

@@ -3,7 +3,7 @@ import { access, open, rename, rm } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { messageOf } from '../../shared/schema/errors.ts'
 import { complain, Failure } from '../failure.ts'
-import { printJson } from '../print.ts'
+import { printJson, writeOut } from '../print.ts'
 import { bytes, progressLine } from '../progress.ts'
 import { plain } from '../terminal.ts'
 import { type Place, withClient } from '../with-client.ts'
@@ -97,8 +97,7 @@ async function write(output: string, body: ReadableStream<Uint8Array>): Promise<
     }
   }
   if (output === '-') {
-    for await (const piece of pieces())
-      if (!process.stdout.write(piece)) await new Promise((resolve) => process.stdout.once('drain', resolve))
+    for await (const piece of pieces()) if (!(await writeOut(piece))) break
     return size
   }
   const temporary = `${output}.${process.pid}.tmp`

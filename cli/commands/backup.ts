@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { loadMaintenance, resolveDataDirectory } from '../../shared/server/main.ts'
 import { EXIT, Failure } from '../failure.ts'
+import { printJson } from '../print.ts'
 import { bytes, count, progressLine, quoted } from '../progress.ts'
 import { plain } from '../terminal.ts'
 
@@ -11,23 +12,28 @@ interface Copy {
 }
 
 /** `loci backup`: the path of the copy on stdout, the rest on stderr. Ctrl-C leaves nothing behind. */
-export async function runBackup(file: string | undefined, options: { data?: string }): Promise<void> {
+export async function runBackup(
+  file: string | undefined,
+  options: { data?: string; json?: boolean },
+): Promise<void> {
   const { backUp } = await loadMaintenance()
   const directory = directoryOf(options)
   const copy = await stoppable((work) => backUp({ directory, file, ...work }), 'No backup was made.')
+  if (options.json) return printJson({ path: copy.path, bytes: copy.bytes, rows: copy.rows })
   process.stdout.write(`${plain(copy.path)}\n`)
   note(`Backed up and verified: ${summary(copy)}. Settings and keys (config.json) are not in it.`)
   note(`To go back to it: loci restore ${quoted(copy.path)}${dataFlag(options)}`)
 }
 
 /** `loci restore`: puts a backup in the place of the present data, which are kept. */
-export async function runRestore(file: string, options: { data?: string }): Promise<void> {
+export async function runRestore(file: string, options: { data?: string; json?: boolean }): Promise<void> {
   const { restore } = await loadMaintenance()
   const directory = directoryOf(options)
   const { restored, previous } = await stoppable(
     (work) => restore({ directory, file, ...work }),
     'Nothing was restored.',
   )
+  if (options.json) return printJson({ restored: restored.path, previous, rows: restored.rows })
   note(`Restored ${restored.path} into ${directory}: ${summary(restored)}.`)
   if (previous !== null) {
     process.stdout.write(`${plain(previous)}\n`)

@@ -2,16 +2,20 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { loadSettings, resolveDataDirectory } from '../../shared/server/main.ts'
 import { complain, EXIT } from '../failure.ts'
+import { print, printJson } from '../print.ts'
 import { plain } from '../terminal.ts'
 import { unknownSettings } from '../unknown-settings.ts'
 
 interface Options {
   data?: string
+  json?: boolean
 }
 
 /** `loci config path`: where the settings are, whether or not the file is there. */
 export function runConfigPath(options: Options): void {
-  process.stdout.write(`${plain(join(directoryOf(options), 'config.json'))}\n`)
+  const path = join(directoryOf(options), 'config.json')
+  if (options.json) printJson({ path, exists: existsSync(path) })
+  else print(path)
 }
 
 /** `loci config show`: the settings as JSON with every default, secrets masked. */
@@ -34,9 +38,11 @@ export async function runConfigCheck(options: Options): Promise<void> {
         : [`provider '${name}' takes its key from ${variable}, which is not set here.`]
     }),
   ]
-  for (const problem of problems) complain(`${config.path}: ${problem}`)
   if (problems.length > 0) process.exitCode = EXIT.failure
-  else if (!existsSync(config.path))
+  if (options.json) return printJson({ path: config.path, ok: problems.length === 0, problems })
+  for (const problem of problems) complain(`${config.path}: ${problem}`)
+  if (problems.length > 0) return
+  if (!existsSync(config.path))
     process.stdout.write(`${plain(`There is no ${config.path}: the defaults hold.`)}\n`)
   else process.stdout.write(`${plain(config.path)} is right.\n`)
 }
@@ -51,6 +57,7 @@ export async function runConfigSet(key: string, value: string, options: Options)
   })
   const unknown = unknownKeys(config.stored)
   if (unknown.length > 0) complain(unknownSettings(config.path, unknown))
+  if (options.json) return printJson({ ...change, path: config.path })
   const same = change.before === change.after ? ' (as before)' : ''
   process.stdout.write(`${plain(`${change.key}: ${change.before} → ${change.after}${same}`)}\n`)
   process.stderr.write(

@@ -3,6 +3,7 @@ import { loadSettings, resolveDataDirectory } from '../../shared/server/main.ts'
 import type { ProviderConfig } from '../../shared/schema/provider.ts'
 import { ask, isInteractive, readSecret } from '../ask.ts'
 import { Failure } from '../failure.ts'
+import { printJson } from '../print.ts'
 import { count, quoted } from '../progress.ts'
 import { columns, oneLine, plain, wrap } from '../terminal.ts'
 
@@ -15,6 +16,7 @@ export interface ConnectOptions {
   apiVersion?: string
   /** False with `--no-check`. */
   check: boolean
+  json?: boolean
   data?: string
 }
 
@@ -43,6 +45,10 @@ export async function runConnect(name: string | undefined, options: ConnectOptio
     if (replaced) data.providers[at] = provider
     else data.providers.push(provider)
   })
+  if (options.json) {
+    const { name, provider_type, base_url } = provider
+    return printJson({ name, provider_type, base_url, replaced, path: config.path })
+  }
   const key = provider.api_key ? `, key ${settings.mask(provider.api_key)}` : ''
   note(
     `${replaced ? 'Replaced' : 'Saved'} provider '${provider.name}' in ${config.path} (readable by you alone${key}).`,

@@ -5,10 +5,12 @@ import type { ProviderConfig } from '../../shared/schema/provider.ts'
 import { VERSION } from '../../shared/schema/version.ts'
 import { EXIT } from '../failure.ts'
 import { count, quoted } from '../progress.ts'
-import { bold, columns, plain, wrap } from '../terminal.ts'
+import { bold, columns, displayWidth, green, plain, red, wrap, yellow } from '../terminal.ts'
 
 type Settings = Awaited<ReturnType<typeof loadSettings>>
 type Finding = Awaited<ReturnType<Awaited<ReturnType<typeof loadMaintenance>>['examineStore']>>[number]
+
+type ConfigValue = Awaited<ReturnType<Settings['openConfig']>>['value']
 
 interface Report {
   /** False when anything is an error. */
@@ -71,7 +73,7 @@ async function examineSettings(
   }))
   const fine: Finding = { check: 'config.json', status: 'ok', message: config.path }
   return {
-    config: findings.length === 0 ? [fine] : findings,
+    config: [...(findings.length === 0 ? [fine] : findings), retentionFinding(config.value)],
     providers: await examineProviders(
       settings,
       config.stored.providers,
@@ -79,6 +81,23 @@ async function examineSettings(
       config.value.defaults.model,
       timeout,
     ),
+  }
+}
+
+/** What is deleted because it is old: nobody should be surprised by it. */
+function retentionFinding({ retention, server }: ConfigValue): Finding {
+  const rules = Object.entries(retention).flatMap(([key, days]) =>
+    key.endsWith('_days') && typeof days === 'number'
+      ? [`${key.slice(0, -'_days'.length)} after ${count(days, 'day')}`]
+      : [],
+  )
+  const traces = `traces of steps after ${count(server.trace_retention_days, 'day')}`
+  const message = rules.length === 0 ? `only ${traces}` : [...rules, traces].join(', ')
+  return {
+    check: 'retention',
+    status: 'ok',
+    message: `goes when it is old: ${message}`,
+    data: { ...retention },
   }
 }
 
@@ -107,15 +126,62 @@ async function examineProviders(
     if (!asked.some(({ provider }) => provider.name === name))
       found.set(name, [...(found.get(name) ?? []), model])
   }
-  const local = [...found].map(([name, models]): Finding => ({
-    check: name,
-    status: 'ok',
-    message: `${models[0]?.model_endpoint ?? name}: ${count(models.length, 'model')} (found on this machine)`,
-    data: { models: models.length },
-  }))
+  const local = await Promise.all(
+    [...found].map(([name, models]) => examineLocal(settings, name, models, timeout)),
+  )
   const models = [...results.flatMap((result) => result.models), ...[...found.values()].flat()]
   const handle = default_model ?? process.env['LETTA_DEFAULT_LLM_HANDLE'] ?? null
   return [...results.map(({ finding }) => finding), ...local, defaultModel(handle, models)]
+}
+
+/** A server that was found on this machine, asked once more to see how long it takes. */
+async function examineLocal(
+  settings: Settings,
+  name: string,
+  found: readonly ListedModel[],
+  timeout: number,
+): Promise<Finding> {
+  const [model] = found
+  const preset = settings.presets.find((one) => one.name === name)
+  const base_url = model?.model_endpoint ?? preset?.base_url ?? ''
+  const provider = settings.parseProvider({
+    name,
+    provider_type: model?.provider_type ?? preset?.provider_type ?? 'openai',
+    base_url,
+  })
+  const { url, latency_ms, models, problem } = await settings.checkProvider(provider, timeout * 1000)
+  const data = { url, latency_ms, models: models.map(sizeOf), from: 'this machine' }
+  if (problem !== null)
+    return {
+      check: name,
+      status: 'error',
+      message: problem,
+      mend: `start ${name} again, or leave it: it is optional`,
+      data,
+    }
+  return {
+    check: name,
+    status: 'ok',
+    message: `${url}: ${count(models.length, 'model')} in ${latency_ms} ms, found on this machine${listed(models)}`,
+    data,
+  }
+}
+
+/** Models that are named. */
+const NAMED = 3
+
+/** `: a with 8,000 tokens of context, b with 32,000`; empty for none. */
+function listed(models: readonly ListedModel[]): string {
+  const names = models.slice(0, NAMED).map(({ name, context_window }, i) => {
+    const tokens = context_window.toLocaleString('en')
+    return `${name} with ${tokens}${i === 0 ? ' tokens of context' : ''}`
+  })
+  const some = names.join(', ') + (models.length > NAMED ? ', …' : '')
+  return some === '' ? '' : `: ${some}`
+}
+
+function sizeOf({ handle, name, context_window }: ListedModel) {
+  return { handle: handle ?? name, context_window }
 }
 
 async function examineProvider(
@@ -128,11 +194,11 @@ async function examineProvider(
   const api_key = variable === null ? stored.api_key : (process.env[variable] ?? null)
   const check = await settings.checkProvider({ ...stored, api_key }, timeout * 1000)
   const { url, latency_ms, models } = check
-  const data = { url, latency_ms, models: models.length, from }
+  const data = { url, latency_ms, models: models.map(sizeOf), from }
   const missing =
     variable !== null && !api_key ? ` (its key is to come from ${variable}, which is not set)` : ''
   if (check.problem === null) {
-    const message = `${url}: ${count(models.length, 'model')} in ${latency_ms} ms, from ${from}${missing}`
+    const message = `${url}: ${count(models.length, 'model')} in ${latency_ms} ms, from ${from}${missing}${listed(models)}`
     const finding: Finding = { check: stored.name, status: missing === '' ? 'ok' : 'warning', message, data }
     return { finding: missing === '' ? finding : { ...finding, mend: `set ${variable}` }, models }
   }
@@ -195,7 +261,8 @@ function defaultModel(handle: string | null, models: readonly ListedModel[]): Fi
   }
 }
 
-const LABEL = { ok: 'ok', warning: 'warning', error: 'WRONG' } as const
+const LABEL = { ok: green, warning: yellow, error: red } as const
+const WORD = { ok: 'ok', warning: 'warning', error: 'WRONG' } as const
 
 function text(report: Report): string {
   const parts = [
@@ -210,7 +277,7 @@ function text(report: Report): string {
 
 function section(title: string, findings: readonly Finding[]): string {
   const lines = findings.flatMap(({ check, status, message, mend }) => [
-    beside(LABEL[status], `${plain(check)}: ${plain(message)}`),
+    beside(LABEL[status](WORD[status]), `${plain(check)}: ${plain(message)}`),
     ...(mend === undefined ? [] : [beside('', `→ ${plain(mend)}`)]),
   ])
   return [bold(wrap(plain(title), columns())), ...lines].join('\n')
@@ -219,7 +286,11 @@ function section(title: string, findings: readonly Finding[]): string {
 /** A label and text beside it, broken so that it fits. */
 function beside(label: string, text: string): string {
   const lines = wrap(text, columns() - 11).split('\n')
-  return lines.map((line, i) => `  ${(i === 0 ? label : '').padEnd(7)}  ${line}`).join('\n')
+  return lines.map((line, i) => `  ${i === 0 ? padded(label) : padded('')}  ${line}`).join('\n')
+}
+
+function padded(label: string): string {
+  return label + ' '.repeat(Math.max(0, 7 - displayWidth(label)))
 }
 
 function verdict(report: Report): string {

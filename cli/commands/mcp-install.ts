@@ -16,6 +16,7 @@ import { Failure } from '../failure.ts'
 import { mergeMember, setMember } from '../json-edit.ts'
 import { type HostEntry, hostFiles, type McpHostFile } from '../mcp-host-files.ts'
 import { writeLauncher } from '../mcp-launcher.ts'
+import { printJson } from '../print.ts'
 import { dim, plain } from '../terminal.ts'
 import { setTable } from '../toml-edit.ts'
 import { type McpCommand, settingsOf } from './mcp.ts'
@@ -30,12 +31,14 @@ export interface McpInstallCommand extends McpCommand {
   dryRun?: boolean
   /** Take the entry away. */
   remove?: boolean
+  json?: boolean
 }
 
 /** `loci mcp install`: writes a host's configuration and shows what changed; without a host, lists those there are. */
 export function runMcpInstall(named: string | undefined, options: McpInstallCommand): void {
   const hosts = hostFiles(process.env)
-  if (named === undefined) return list(hosts)
+  const { json } = options
+  if (named === undefined) return json ? listJson(hosts) : list(hosts)
   const host = Object.hasOwn(hosts, named) ? hosts[named] : undefined
   if (!host) throw new Failure(`There is no host '${named}'. ${didYouMean(named, Object.keys(hosts), '')}`)
   if (!/^[\w-]{1,40}$/.test(options.name) || options.name === '__proto__')
@@ -45,13 +48,17 @@ export function runMcpInstall(named: string | undefined, options: McpInstallComm
   if (options.print) return say(printed(host, options.name, entry))
   const before = present(host.file)
   const after = changed(host, options.name, entry, before)
+  const outcome = { host: named, file: host.file, changed: after !== before }
+  if (after === before && json) return printJson({ ...outcome, backup: null })
   if (after === before) {
     const why = entry ? 'is right already' : `has no entry '${options.name}'`
     return say(`${host.file} ${why}: nothing was written.`)
   }
-  say(difference(before, after))
+  if (!json) say(difference(before, after))
+  if (options.dryRun && json) return printJson({ ...outcome, backup: null })
   if (options.dryRun) return say(dim(`Nothing was written to ${host.file}.`))
   const backup = write(host.file, before, after)
+  if (json) return printJson({ ...outcome, backup })
   const kept = backup === null ? '' : ` What it was is in ${backup}.`
   say(
     `Wrote ${host.file}.${kept} ${entry ? host.next : `${host.title} no longer starts it from its next start on.`}`,
@@ -66,6 +73,12 @@ function present(file: string): string {
     const why = (cause as { code?: unknown }).code === 'EISDIR' ? 'it is a folder' : messageOf(cause)
     throw new Failure(`${file} cannot be read: ${why}.`, { cause })
   }
+}
+
+function listJson(hosts: Record<string, McpHostFile>): void {
+  printJson(
+    Object.entries(hosts).map(([host, { title, file }]) => ({ host, title, file, exists: existsSync(file) })),
+  )
 }
 
 function list(hosts: Record<string, McpHostFile>): void {

@@ -81,18 +81,18 @@ function checkProvider(wanted: string | undefined, { models, embedding_models, p
 function showModels(models: ModelsOverview['models']): void {
   printTable(
     [
-      { title: 'MODEL', flexible: true },
+      { title: 'MODEL' },
       { title: 'CONTEXT', align: 'right' },
       { title: '$ IN', align: 'right' },
       { title: '$ OUT', align: 'right' },
-      { title: 'PROVIDER', flexible: true },
+      { title: 'TYPE', flexible: true },
     ],
-    models.map(({ handle, name, context_window, price, provider_name, provider_type }) => [
+    models.map(({ handle, name, context_window, price, provider_type }) => [
       handle ?? name,
       number(context_window),
       dollars(price?.input),
       dollars(price?.output),
-      provider_name === provider_type ? provider_type : `${provider_name ?? ''} (${provider_type})`,
+      provider_type,
     ]),
   )
   if (process.stdout.isTTY && models.some(({ price }) => price !== null))
@@ -101,11 +101,7 @@ function showModels(models: ModelsOverview['models']): void {
 
 function showEmbeddings(models: ModelsOverview['embedding_models']): void {
   printTable(
-    [
-      { title: 'MODEL', flexible: true },
-      { title: 'DIMENSIONS', align: 'right' },
-      { title: 'PROVIDER', flexible: true },
-    ],
+    [{ title: 'MODEL' }, { title: 'DIMENSIONS', align: 'right' }, { title: 'PROVIDER', flexible: true }],
     models.map(({ handle, embedding_dim, provider_name }) => [handle, number(embedding_dim), provider_name]),
   )
 }

@@ -7,6 +7,7 @@ import { complain, Failure, logFailure } from '../failure.ts'
 import { outliveUpdates } from '../loaded-code.ts'
 import { mountMcp } from '../mcp-mount.ts'
 import { curlLines, DEMO, describeModels, firstModel } from '../models.ts'
+import { printJson } from '../print.ts'
 import { keyFor } from '../server-key.ts'
 import { untilStopped } from '../shutdown.ts'
 import { unknownSettings } from '../unknown-settings.ts'
@@ -31,6 +32,8 @@ export interface ServerOptions {
   tls?: boolean
   docs?: boolean
   logLevel?: string
+  /** One line that says where it is, instead of a greeting. */
+  json?: boolean
 }
 
 /** `loci server`: returns when a signal has stopped it and everything is closed. */
@@ -67,6 +70,19 @@ export async function runServer(options: ServerOptions): Promise<void> {
         () => Promise.resolve(),
         (error) => logFailure('preparing for updates', error),
       )
+      if (options.json) {
+        const made = key?.made ? key.text : null
+        printJson({
+          url,
+          mcp: `${url}/mcp`,
+          data: loci.data,
+          version: VERSION,
+          auth: key !== null,
+          key: made,
+        })
+        await stopped
+        return
+      }
       say(`${bold(`Loci ${VERSION}`)} on ${url}`)
       say(dim(plain(`Data in ${loci.data}`)))
       if (key)

@@ -13,6 +13,7 @@ import {
 import { PACKAGE_JSON, refusedName, scaffold } from '../../shared/client/tool-templates.ts'
 import { isAppError } from '../../shared/schema/errors.ts'
 import { complain, EXIT, Failure } from '../failure.ts'
+import { note, print, printJson, printTable } from '../print.ts'
 import { bytes, count, progressLine, quoted } from '../progress.ts'
 import { dim, plain } from '../terminal.ts'
 import { parseArguments } from '../tools/arguments.ts'
@@ -25,11 +26,29 @@ interface Folder {
   dir?: string
 }
 
+export interface NewOptions extends Folder {
+  python?: boolean
+  zod?: boolean
+  json?: boolean
+}
+export interface CheckOptions extends Place {
+  json?: boolean
+}
+export interface PushOptions extends Place {
+  dryRun?: boolean
+  json?: boolean
+}
+export interface PullOptions extends Place, Folder {
+  force?: boolean
+  json?: boolean
+}
+export interface ListToolsOptions extends Place {
+  all?: boolean
+  json?: boolean
+}
+
 /** `loci tools new`: a tool that works and its unit test; nothing that is there is replaced. */
-export async function runNew(
-  name: string,
-  options: Folder & { python?: boolean; zod?: boolean },
-): Promise<void> {
+export async function runNew(name: string, options: NewOptions): Promise<void> {
   const refusal = refusedName(name)
   if (refusal !== null) throw new Failure(refusal)
   const folder = options.dir ?? TOOLS_FOLDER
@@ -38,42 +57,53 @@ export async function runNew(
   if (taken.length > 0) throw new Failure(`Nothing was written: there is a ${taken.join(' and a ')} already.`)
   const needsPackage = !options.python && !existsSync(join(folder, PACKAGE_JSON.name))
   await mkdir(folder, { recursive: true })
+  const written: string[] = []
   for (const file of [...files, ...(needsPackage ? [PACKAGE_JSON] : [])]) {
     await writeFile(join(folder, file.name), file.text, { flag: 'wx' })
-    process.stdout.write(`${plain(join(folder, file.name))}\n`)
+    written.push(join(folder, file.name))
   }
+  if (options.json) return printJson({ files: written })
+  for (const path of written) print(path)
   const path = quoted(join(folder, files[0]?.name ?? ''))
   note(`Try it with: loci tools run ${path} --arg person=Ada`)
 }
 
 /** `loci tools check`: the schema of each tool on stdout, what is odd on stderr; fails when one cannot be read. */
-export async function runCheck(paths: string[], options: Place): Promise<void> {
+export async function runCheck(paths: string[], options: CheckOptions): Promise<void> {
   const found = await findToolFiles(paths)
   const failed = await withClient(options, async (client) => {
     let failures = 0
-    const schemas: unknown[] = []
+    const checked: { file: string; schema: unknown; problems: string[] }[] = []
     for (const path of found) {
       try {
         const file = await readToolFile(path)
         const { json_schema, warnings } = await check(client, file)
-        for (const { message, line, column } of warnings)
-          complain(`${place(file.path, line, column)}: ${message}`)
-        schemas.push(json_schema)
+        const problems = warnings.map(
+          ({ message, line, column }) => `${place(file.path, line, column)}: ${message}`,
+        )
+        checked.push({ file: path, schema: json_schema, problems })
       } catch (error) {
         if (!(error instanceof Failure || isAppError(error))) throw error
         failures++
-        for (const line of error.message.split('\n')) complain(line)
+        checked.push({ file: path, schema: null, problems: error.message.split('\n') })
       }
     }
+    if (options.json) {
+      printJson(checked)
+      return failures
+    }
+    for (const problem of checked.flatMap(({ problems }) => problems)) complain(problem)
+    const schemas = checked.flatMap(({ schema }) => (schema === null ? [] : [schema]))
     const shown = found.length === 1 ? schemas[0] : schemas
     if (schemas.length > 0) process.stdout.write(`${plain(JSON.stringify(shown, null, 2))}\n`)
     return failures
   })
   if (failed > 0) process.exitCode = EXIT.failure
-  else if (found.length > 1) note(`${count(found.length, 'tool')} checked.`)
+  else if (found.length > 1 && !options.json) note(`${count(found.length, 'tool')} checked.`)
 }
 
 export interface RunOptions extends Place {
+  json?: boolean
   args?: string
   arg?: string[]
   env?: string[]
@@ -92,6 +122,11 @@ export async function runTool(fileOrName: string, options: RunOptions): Promise<
         ? runSource(client, await sourceOf(client, fileOrName, isFile), options, env_vars)
         : runAttached(client, fileOrName, options.agent, options)
     ).finally(() => progress.end())
+    if (options.json) {
+      if (result.status === 'error') process.exitCode = EXIT.failure
+      const { status, text, stdout, stderr } = result
+      return printJson({ status, tool_return: text, stdout: stdout ?? [], stderr: stderr ?? [] })
+    }
     for (const line of [...(result.stdout ?? []), ...(result.stderr ?? [])])
       process.stderr.write(`${dim(plain(line), process.stderr)}\n`)
     if (result.status === 'error') throw new Failure(result.text)
@@ -172,7 +207,7 @@ function ownTool(name: string, tool: ServerTool | undefined) {
 }
 
 /** `loci tools push`: makes the tools of the server what the files say; says what changes, and nothing twice. */
-export async function runPush(paths: string[], options: Place & { dryRun?: boolean }): Promise<void> {
+export async function runPush(paths: string[], options: PushOptions): Promise<void> {
   const files = await Promise.all((await findToolFiles(paths)).map(readToolFile))
   await withClient(options, async (client) => {
     const checked = []
@@ -182,8 +217,17 @@ export async function runPush(paths: string[], options: Place & { dryRun?: boole
     const twice = names.find((name, i) => names.indexOf(name) !== i)
     if (twice !== undefined) throw new Failure(`Two files have the tool '${twice}': nothing was pushed.`)
     const there = await toolsOnServer(client, names)
-    for (const { file, name } of checked) await push(client, file, name, there.get(name), options)
+    const done = []
+    for (const { file, name } of checked) done.push(await push(client, file, name, there.get(name), options))
+    if (options.json) printJson(done)
   })
+}
+
+/** What a push does to one tool of the server. */
+interface Pushed {
+  name: string
+  id: string | null
+  change: 'unchanged' | 'changed' | 'new'
 }
 
 async function push(
@@ -191,28 +235,31 @@ async function push(
   file: ToolFile,
   name: string,
   there: ServerTool | undefined,
-  { dryRun }: { dryRun?: boolean },
-): Promise<void> {
+  { dryRun, json }: PushOptions,
+): Promise<Pushed> {
   const diff = changes(file, there)
   if (there && diff === '') {
-    note(`${name}: unchanged`)
-    return
+    if (!json) note(`${name}: unchanged`)
+    return { name, id: there.id, change: 'unchanged' }
   }
-  if (there) process.stderr.write(`${dim(plain(diff), process.stderr)}\n`)
+  if (there && !json) process.stderr.write(`${dim(plain(diff), process.stderr)}\n`)
   const { source_code, source_type, settings } = file
+  let id = there?.id ?? null
   if (!dryRun) {
     // As an update where there is one: what the file does not say stays as it is.
     const tool = there
       ? await client.letta.tools.update(there.id, { source_code, source_type, ...settings })
       : await client.letta.tools.create({ source_code, source_type, ...settings })
-    process.stdout.write(`${plain(tool.id)}\n`)
+    id = tool.id
+    if (!json) print(id)
   }
   const done = there ? 'changed' : `new (${bytes(Buffer.byteLength(source_code))})`
-  note(`${name}: ${dryRun ? 'would be ' : ''}${done}`)
+  if (!json) note(`${name}: ${dryRun ? 'would be ' : ''}${done}`)
+  return { name, id, change: there ? 'changed' : 'new' }
 }
 
 /** `loci tools pull`: writes the server's tools to files; one that differs is kept unless `--force`. */
-export async function runPull(names: string[], options: Place & Folder & { force?: boolean }): Promise<void> {
+export async function runPull(names: string[], options: PullOptions): Promise<void> {
   const folder = options.dir ?? TOOLS_FOLDER
   await withClient(options, async (client) => {
     const there = await toolsOnServer(client, names.length === 0 ? undefined : names)
@@ -220,12 +267,14 @@ export async function runPull(names: string[], options: Place & Folder & { force
       names.length === 0
         ? [...there.values()].filter((tool) => tool.source_code !== null && tool.source_type !== 'json')
         : names.map((name) => there.get(name) ?? name)
-    if (tools.length === 0) note('There are no tools of your own on the server.')
+    if (tools.length === 0 && !options.json) note('There are no tools of your own on the server.')
+    const done = []
     await mkdir(folder, { recursive: true })
     for (const found of tools) {
       const [name, tool] = typeof found === 'string' ? [found, undefined] : [found.name, found]
-      await pull(client, folder, ownTool(name, tool), options.force === true)
+      done.push(await pull(client, folder, ownTool(name, tool), options))
     }
+    if (options.json) printJson(done)
   })
 }
 
@@ -233,36 +282,44 @@ async function pull(
   client: LociClient,
   folder: string,
   tool: ReturnType<typeof ownTool>,
-  force: boolean,
-): Promise<void> {
+  { force, json }: PullOptions,
+): Promise<{ name: string; file: string; change: 'unchanged' | 'written' }> {
   const path = join(folder, basename(fileName(tool)))
   const here = existsSync(path) ? await readToolFile(path) : null
   const settings = settingsOf(tool, await readSource(client, tool))
   const text = Object.keys(settings).length === 0 ? null : `${JSON.stringify(settings, null, 2)}\n`
   const same = here?.source_code === tool.source_code && jsonText(here.settings) === jsonText(settings)
   if (same) {
-    note(`${path}: unchanged`)
-    return
+    if (!json) note(`${path}: unchanged`)
+    return { name: tool.name, file: path, change: 'unchanged' }
   }
   if (here && !force)
     throw new Failure(`${path} differs from the server's and was kept. Replace it with --force.`)
   await writeFile(path, tool.source_code)
   if (text !== null) await writeFile(settingsName(path), text)
   else await rm(settingsName(path), { force: true })
-  process.stdout.write(`${plain(path)}\n`)
+  if (!json) print(path)
+  return { name: tool.name, file: path, change: 'written' }
 }
 
 /** `loci tools list`: one line a tool that is not built in. */
-export async function runList(options: Place & { all?: boolean }): Promise<void> {
+export async function runList(options: ListToolsOptions): Promise<void> {
   await withClient(options, async (client) => {
     const filter = options.all ? {} : { exclude_letta_tools: true }
-    let found = 0
-    for await (const tool of client.letta.tools.list({ ...filter, limit: 100, order: 'asc' })) {
-      found++
-      const kind = tool.tool_type === 'custom' ? (tool.source_type ?? 'custom') : (tool.tool_type ?? '')
-      process.stdout.write(`${plain(tool.name ?? '')}\t${kind}\t${tool.id}\n`)
-    }
-    if (found === 0) note('There are no tools of your own yet. Make one with: loci tools new get_weather')
+    const tools = []
+    for await (const tool of client.letta.tools.list({ ...filter, limit: 100, order: 'asc' }))
+      tools.push(tool)
+    if (options.json) return printJson(tools)
+    printTable(
+      [{ title: 'NAME', flexible: true }, { title: 'KIND' }, { title: 'ID' }],
+      tools.map(({ id, name, tool_type, source_type }) => [
+        name ?? '',
+        tool_type === 'custom' ? (source_type ?? 'custom') : (tool_type ?? ''),
+        id,
+      ]),
+    )
+    if (tools.length === 0)
+      note('There are no tools of your own yet. Make one with: loci tools new get_weather')
   })
 }
 
@@ -274,9 +331,4 @@ function parsePair(text: string): [string, string] {
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
-}
-
-/** A sentence for people, which is no result. */
-function note(text: string): void {
-  process.stderr.write(`${plain(text)}\n`)
 }

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { loadMaintenance, resolveDataDirectory } from '../../shared/server/main.ts'
 import { ask, isInteractive } from '../ask.ts'
 import { Failure } from '../failure.ts'
+import { printJson } from '../print.ts'
 import { bytes, count, quoted } from '../progress.ts'
 import { columns, plain, wrap } from '../terminal.ts'
 
@@ -13,10 +14,12 @@ const PROGRAM =
 export async function runUninstall(options: {
   purge?: boolean
   yes?: boolean
+  json?: boolean
   data?: string
 }): Promise<void> {
   const directory = options.data === undefined ? resolveDataDirectory(process.env) : resolve(options.data)
   if (!options.purge) {
+    if (options.json) return printJson({ directory, removed: [] })
     say(`Your agents and their memory are in ${directory} and stay there.`)
     say(`To remove them too: loci uninstall --purge${flag(options)}`)
     return say(PROGRAM)
@@ -24,6 +27,11 @@ export async function runUninstall(options: {
   const { planPurge, purge } = await loadMaintenance()
   const plan = planPurge(directory)
   const total = plan.items.reduce((sum, item) => sum + item.bytes, 0)
+  if (options.json) {
+    if (!options.yes) await confirm(options)
+    await purge(plan)
+    return printJson({ directory: plan.directory, removed: plan.items, stays: plan.stays })
+  }
   say(`This removes for good from ${plan.directory}:`)
   const width = Math.max(...plan.items.map((item) => bytes(item.bytes).length))
   for (const item of plan.items) {

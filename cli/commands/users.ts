@@ -10,6 +10,7 @@ import {
   type User,
 } from '../../shared/schema/user.ts'
 import { Failure } from '../failure.ts'
+import { note, print, printJson, printTable } from '../print.ts'
 import { plain } from '../terminal.ts'
 import { type Place, withClient } from '../with-client.ts'
 
@@ -38,9 +39,9 @@ export async function runAddUser(name: string, options: Record<string, string> &
       body: { name, organization_id, role: wanted === undefined ? undefined : parsed.data, limits },
     })
     const user = userSchema.parse(made)
-    if (options.json) return print(JSON.stringify(user))
+    if (options.json) return printJson(user)
     print(`${plain(user.name)}\t${user.role}\t${user.organization_id}\t${user.id}`)
-    note(`Next, make a key: loci keys create ${plain(user.name)}`)
+    note(`Next, make a key: loci keys create ${user.name}`)
   })
 }
 
@@ -48,19 +49,32 @@ export async function runAddUser(name: string, options: Record<string, string> &
 export async function runListUsers(options: ListOptions): Promise<void> {
   await withClient(options, async (client) => {
     const users = await allUsers(client)
-    if (options.json) return print(JSON.stringify(users))
+    if (options.json) return printJson(users)
     const names = new Map((await organizations(client)).map(({ id, name }) => [id, name]))
-    for (const { id, name, role, organization_id } of users)
-      print(`${plain(name)}\t${role}\t${plain(names.get(organization_id) ?? organization_id)}\t${id}`)
+    printTable(
+      [
+        { title: 'NAME', flexible: true },
+        { title: 'ROLE' },
+        { title: 'ORGANISATION', flexible: true },
+        { title: 'ID' },
+      ],
+      users.map(({ id, name, role, organization_id }) => [
+        name,
+        role,
+        names.get(organization_id) ?? organization_id,
+        id,
+      ]),
+    )
     if (users.length === 1) note('Nobody but you uses this server. Let somebody in with: loci users add NAME')
   })
 }
 
 /** `loci users remove`. */
-export async function runRemoveUser(named: string, options: Place): Promise<void> {
+export async function runRemoveUser(named: string, options: ListOptions): Promise<void> {
   await withClient(options, async (client) => {
     const { id, name } = await userOf(client, named)
     await client.letta.delete(`/v1/admin/users/${id}`)
+    if (options.json) return printJson({ deleted: id })
     note(`${name} is deleted; requests with their keys are refused from now on.`)
   })
 }
@@ -80,7 +94,8 @@ export async function runCreateKey(
       body: { name: options.name, expires_at },
     })
     const key = newApiKey.parse(made)
-    print(options.json ? JSON.stringify(key) : key.key)
+    if (options.json) return printJson(key)
+    print(key.key)
     note(`${key.id} of ${name}. It is shown this once: keep it where only ${name} can read it.`)
   })
 }
@@ -90,31 +105,54 @@ export async function runListKeys(named: string, options: ListOptions): Promise<
   await withClient(options, async (client) => {
     const { id, name } = await userOf(client, named)
     const keys = apiKey.array().parse(await client.letta.get(`/v1/admin/users/${id}/keys`))
-    if (options.json) return print(JSON.stringify(keys))
-    for (const key of keys) {
-      const state =
-        key.revoked_at !== null
-          ? `revoked ${key.revoked_at}`
-          : key.last_used_at === null
-            ? 'never used'
-            : `used ${key.last_used_at}`
-      const until = key.expires_at === null ? '' : `\tuntil ${key.expires_at}`
-      print(`${key.starts_with}…\t${plain(key.name)}\t${state}\t${key.id}${until}`)
-    }
+    if (options.json) return printJson(keys)
+    printTable(
+      [
+        { title: 'BEGINS' },
+        { title: 'NAME', flexible: true },
+        { title: 'STATE', flexible: true },
+        { title: 'ID' },
+        { title: 'UNTIL' },
+      ],
+      keys.map((key) => [
+        `${key.starts_with}…`,
+        key.name,
+        stateOf(key),
+        key.id,
+        key.expires_at === null ? '' : `until ${key.expires_at}`,
+      ]),
+    )
     if (keys.length === 0) note(`${name} has no keys. Make one with: loci keys create ${name}`)
   })
 }
 
+function stateOf({
+  revoked_at,
+  last_used_at,
+}: {
+  revoked_at: string | null
+  last_used_at: string | null
+}): string {
+  if (revoked_at !== null) return `revoked ${revoked_at}`
+  return last_used_at === null ? 'never used' : `used ${last_used_at}`
+}
+
 /** `loci keys revoke` and `loci keys rotate`. */
-export async function runEndKey(how: 'revoke' | 'rotate', key_id: string, options: Place): Promise<void> {
+export async function runEndKey(
+  how: 'revoke' | 'rotate',
+  key_id: string,
+  options: ListOptions,
+): Promise<void> {
   if (!isId('api_key', key_id))
     throw new Failure(`'${key_id}' is no id of a key; loci keys list USER shows them (api_key-…).`)
   await withClient(options, async (client) => {
     if (how === 'revoke') {
       await client.letta.delete(`/v1/admin/keys/${key_id}`)
+      if (options.json) return printJson({ revoked: key_id })
       return note(`${key_id} is refused from now on.`)
     }
     const made = newApiKey.parse(await client.letta.post(`/v1/admin/keys/${key_id}/rotate`))
+    if (options.json) return printJson(made)
     print(made.key)
     note(`${made.id} in the place of ${key_id}, which is refused from now on. It is shown this once.`)
   })
@@ -161,13 +199,4 @@ function limitOf(option: string, text: string): number | null {
   const value = Number(text)
   if (Number.isInteger(value) && value >= 1) return value
   throw new Failure(`${option} takes a whole number above 0, or 'none', not '${text}'.`)
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
-}
-
-/** A sentence for people, which is no result. */
-function note(text: string): void {
-  process.stderr.write(`${plain(text)}\n`)
 }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { assertReadable, cleanEnvironment, loci, temporaryFolder } from '../support/cli-process.ts'
+
+/** What the help of each command is at 80 columns. */
+const helpText = (command: readonly string[]) => `test/cli/help/${command.join('-') || 'loci'}.txt`
 
 const AGENTS = ['list', 'show', 'create', 'update', 'rename', 'delete', 'reset', 'attach', 'detach', 'export']
 const BLOCKS = ['list', 'show', 'create', 'edit', 'set', 'history', 'restore', 'delete', 'attach', 'detach']
@@ -83,13 +86,14 @@ describe('loci', () => {
   it('explains every argument, flag and command there is', async () => {
     const seen = new Set<string>()
     for (const args of commands) {
-      const { code, stdout } = await loci([...args, '--help'], { env })
-      assert.equal(code, 0)
-      for (const [, title, rows] of stdout.matchAll(/^(Options|Arguments|Commands):\n((?: {2}.*\n)+)/gm)) {
+      const stdout = await readFile(helpText(args), 'utf8')
+      for (const [, title, rows] of stdout.matchAll(
+        /^(?!Examples|Environment|Exit codes|To keep it)([A-Z][\w ]*):\n((?: {2}.*\n)+)/gm,
+      )) {
         for (const [row] of rows?.matchAll(/^ {2}\S.*$/gm) ?? []) {
           assert.match(row, /^ {2}\S.*? {2,}\S/, `loci ${args.join(' ')} explains ${row}`)
           const [name] = row.trim().split(/[ |]/)
-          if (title === 'Commands') seen.add([...args, name].join(' '))
+          if (title !== 'Options' && title !== 'Arguments') seen.add([...args, name].join(' '))
         }
       }
     }
@@ -100,11 +104,31 @@ describe('loci', () => {
 
   for (const command of commands) {
     const args = [...command, '--help']
+    it(`shows 'loci ${args.join(' ')}' as it is written down`, async () => {
+      const { code, stdout } = await loci(args, { env })
+      assert.equal(code, 0)
+      const file = helpText(command)
+      if (process.env['UPDATE_HELP'] === '1') await writeFile(file, stdout)
+      const hint = 'changed on purpose? UPDATE_HELP=1 mocha --no-config test/cli/help.test.ts'
+      assert.equal(stdout, await readFile(file, 'utf8').catch(() => ''), hint)
+    })
+
     it(`fits 'loci ${args.join(' ')}' into 40 columns`, async () => {
       const { stdout } = await loci(args, { env: { ...env, COLUMNS: '40' } })
       for (const line of stdout.split('\n')) assert.ok(line.length <= 40, line)
     })
   }
+
+  it('takes --json wherever there is a result', async () => {
+    // Groups, what serves on its own stdout, scripts for shells, and what waits for a debugger.
+    const others = new Set(['', 'agents', 'blocks', 'tools', 'users', 'keys', 'config'])
+    for (const name of ['mcp', 'completion', 'tools debug']) others.add(name)
+    for (const command of commands) {
+      if (others.has(command.join(' '))) continue
+      const stdout = await readFile(helpText(command), 'utf8')
+      assert.match(stdout, /^ {2}--json /m, `loci ${command.join(' ')}`)
+    }
+  })
 
   const wrong: [string[], RegExp][] = [
     [['sever'], /unknown command 'sever'\. Did you mean server\?/],
@@ -114,6 +138,7 @@ describe('loci', () => {
     [['server', '--port', '80a'], /'80a'/],
     [['server', '--port', ''], /from 0/],
     [['server', 'now'], /too many arguments/],
+    [['help', 'dokter'], /unknown command 'dokter'\. Did you mean doctor\?/],
     [['dokter'], /unknown command 'dokter'\. Did you mean doctor\?/],
     [['config', 'shwo'], /unknown command 'shwo'\. Did you mean show\?/],
     [['config', 'set', 'server.port'], /missing required argument 'value'/],

@@ -37,7 +37,7 @@ describe('loci models', () => {
     assert.deepEqual(rows, [
       ['openai/big', '200,000', '3.00', '15.00', 'openai'],
       ['openai/small', '8,000', '', '', 'openai'],
-      ['loci/demo', '32,000', '', '', 'loci (letta)'],
+      ['loci/demo', '32,000', '', '', 'letta'],
     ])
   })
 

@@ -18,6 +18,7 @@ import { describeOrganizations } from './store/organizations.ts'
 import { describeFileVectors } from './store/file-vectors.ts'
 import { describeFiles } from './store/files.ts'
 import { describePassages } from './store/passages.ts'
+import { describeRetention } from './store/retention.ts'
 import { describeRuns } from './store/runs.ts'
 import { describeRunStreams } from './store/run-streams.ts'
 import { describeSchedules } from './store/schedules.ts'
@@ -81,6 +82,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describePassages(subject)
     describeFiles(subject)
     describeUsage(subject)
+    describeRetention(subject)
     describeUsers(subject)
     describeAccessTokens(subject)
     describeVectors(subject)

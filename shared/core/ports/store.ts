@@ -15,6 +15,7 @@ import type { McpServerStore } from './mcp-server-store.ts'
 import type { MessageStore } from './message-store.ts'
 import type { MigrationStore } from './migration-store.ts'
 import type { PassageStore } from './passage-store.ts'
+import type { RetentionStore } from './retention-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
 import type { ScheduleStore } from './schedule-store.ts'
 import type { SecretStore } from './secret-store.ts'
@@ -61,6 +62,7 @@ export interface Store {
   readonly templates: TemplateStore
   readonly traces: TraceStore
   readonly events: EventStore
+  readonly retention: RetentionStore
   readonly usage: UsageStore
   readonly users: UserStore
   readonly access_tokens: AccessTokenStore

@@ -24,6 +24,7 @@ import { SqliteMcpServers } from './mcp-servers.ts'
 import { SqliteMessages } from './messages.ts'
 import { SqliteMigration } from './migration.ts'
 import { SqlitePassages } from './passages.ts'
+import { SqliteRetention } from './retention.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
 import { SqliteSchedules } from './schedules.ts'
 import { SqliteTemplates } from './templates.ts'
@@ -103,6 +104,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     templates: new SqliteTemplates(database),
     traces: new SqliteTraces(database),
     events,
+    retention: new SqliteRetention(database),
     usage: new SqliteUsage(database),
     users: new SqliteUsers(database),
     access_tokens: new SqliteAccessTokens(database),
