@@ -95,30 +95,35 @@ describe('a PostgreSQL that fails', function () {
       await assert.rejects(openPostgresStore({ address, directory }), { message })
   })
 
-  it('whose connections are all taken makes requests fail soon, with when to try again', async () => {
-    const address = await database('&pool=1&pool_wait_ms=100')
-    const loci = await startLoci({ env: { LOCI_STORE: address } })
+  it('whose connections are all taken answers 503 soon, and when to try again', async () => {
+    const address = await database()
+    const loci = await startLoci({ env: { LOCI_STORE: `${address}&pool=2&pool_wait_ms=1500` } })
+    const locker = new Client({ connectionString: address })
     try {
-      const store = await openPostgresStore({ address, directory })
-      const block = await store.blocks.create(ADA, aBlock('held', ''))
-      // Holds the one connection of the server: it waits for a row that is locked.
-      const locker = new Client({ connectionString: address.replace(/&pool.*/, '') })
+      const { body } = await loci.http('POST', '/v1/blocks/', { label: 'held', value: '' })
+      const { id } = body as { id: string }
       await locker.connect()
       await locker.query('BEGIN')
-      await locker.query('SELECT * FROM blocks WHERE id = $1 FOR UPDATE', [block.id])
-      const held = store.blocks.update(ADA, block.id, { value: 'x' })
-      held.catch(() => undefined)
-      const agents = await loci.http('GET', '/v1/agents/')
-      assert.equal(agents.status, 200)
-      await assert.rejects(Promise.all(Array.from({ length: 5 }, () => store.blocks.get(ADA, block.id))), {
-        code: 'store_unavailable',
-        message: /None of the 1 connections .* became free in 0\.1 seconds/,
+      await locker.query('SELECT * FROM blocks WHERE id = $1 FOR UPDATE', [id])
+      // Each of them holds a connection while it waits for the row.
+      const held = ['a', 'b'].map((value) => loci.http('PATCH', `/v1/blocks/${id}`, { value }))
+      const refused = await eventually('there is no connection left', async () => {
+        const answer = await loci.http('GET', '/v1/agents/')
+        return answer.status === 200 ? null : answer
       })
+      assert.equal(refused.status, 503)
+      assert.equal(refused.headers.get('retry-after'), '1')
+      assert.match(
+        (refused.body as { detail: string }).detail,
+        /None of the 2 connections to the database .* became free in 1\.5 seconds/,
+      )
       await locker.query('ROLLBACK')
-      await locker.end()
-      await held
-      await store.close()
+      assert.deepEqual(
+        (await Promise.all(held)).map(({ status }) => status),
+        [200, 200],
+      )
     } finally {
+      await locker.end()
       await loci.close()
     }
   })

@@ -49,25 +49,31 @@ export class Session {
   }
 
   #connected(): Promise<Client> {
-    return (this.#client ??= this.#connect().catch((error: unknown) => {
-      this.#client = null
-      throw error
-    }))
+    if (this.#closed) return Promise.reject(new Error('the session is closed'))
+    if (this.#client) return this.#client
+    const connecting = this.#connect()
+    this.#client = connecting
+    connecting.catch(() => {
+      if (this.#client === connecting) this.#client = null
+    })
+    return connecting
   }
 
   async #connect(): Promise<Client> {
     const client = new Client({ ...this.#settings.direct, application_name: 'loci events', keepAlive: true })
     client.on('notification', () => this.#onWake())
-    let ended = false
+    let lives = false
     const lost = () => {
-      if (ended) return
-      ended = true
+      // Of one that never came to be, who asked for it hears.
+      if (!lives) return
+      lives = false
       this.#client = null
       if (!this.#closed && (this.#wanted || this.#lock !== null)) void this.#comeBack()
     }
     client.on('error', lost)
     client.on('end', lost)
     await client.connect()
+    lives = true
     return client
   }
 

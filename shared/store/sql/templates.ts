@@ -233,7 +233,7 @@ async function addVersion(
   const { id: template_id, organization_id, current: content } = row
   const id = newId('template_version')
   const created_at = new Date().toISOString()
-  await tx.send(
+  await tx.run(
     db
       .insertInto('template_versions')
       .values({ id, organization_id, template_id, version, message, created_at, content }),
@@ -242,7 +242,7 @@ async function addVersion(
 
 async function write(tx: Transaction, row: TemplateRow): Promise<Template> {
   const { id, ...columns } = { ...row, updated_at: new Date().toISOString() }
-  await tx.send(db.updateTable('templates').set(columns).where('id', '=', id))
+  await tx.run(db.updateTable('templates').set(columns).where('id', '=', id))
   return templateOfRow({ id, ...columns })
 }
 
