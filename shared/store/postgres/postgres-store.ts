@@ -6,6 +6,7 @@ import { Instance } from '../sql/instances.ts'
 import { sqlStore } from '../sql/store.ts'
 import { AdvisoryLocks } from './advisory-locks.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
+import { hasPgVector, PgVectors } from './pgvector.ts'
 
 /** How long the heartbeat of a process that still has its connection may stand still. */
 const STALE_AFTER_MS = 12_000
@@ -38,7 +39,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
   })
   const box = new SecretBox({ directory: options.directory, passphrase: options.encryption_key ?? null })
-  const { events, ...parts } = sqlStore({ database, instance, box, unindexed: null })
+  const { events, ...parts } = sqlStore({
+    database,
+    instance,
+    box,
+    unindexed: null,
+    ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database) } : {}),
+  })
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error

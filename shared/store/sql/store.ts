@@ -29,7 +29,7 @@ import { SqlTools } from './tools.ts'
 import { SqlTraces } from './traces.ts'
 import { SqlTurns } from './turns.ts'
 import { SqlUsers } from './users.ts'
-import { VectorIndex } from './vector-index.ts'
+import { SignIndex, type VectorIndex } from './vector-index.ts'
 import { SqlVectors } from './vectors.ts'
 
 /** What a store of any engine is made of. */
@@ -38,14 +38,15 @@ export function sqlStore({
   instance,
   box,
   unindexed,
+  vectorIndex = new SignIndex(database),
 }: {
   database: Database
   instance: Instance
   box: SecretBox
   /** Null where messages enter the full-text index in their own commit. */
   unindexed: UnindexedMessages | null
+  vectorIndex?: VectorIndex
 }) {
-  const vectorIndex = new VectorIndex(database)
   return {
     agents: new SqlAgents(database, box),
     secrets: new SqlSecrets(database, box),
@@ -55,7 +56,7 @@ export function sqlStore({
     identities: new SqlIdentities(database),
     archives: new SqlArchives(database),
     passages: new SqlPassages(database, vectorIndex),
-    vectors: new SqlVectors(database, instance, async () => await unindexed?.index()),
+    vectors: new SqlVectors(database, instance, vectorIndex, async () => await unindexed?.index()),
     tools: new SqlTools(database),
     mcp_servers: new SqlMcpServers(database, box),
     imports: new SqlImports(database, instance, box),

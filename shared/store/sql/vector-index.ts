@@ -1,6 +1,6 @@
 import { pause } from '../pause.ts'
-import { differences, dot, signWords, unit, vectorOf, wordsFor } from '../vector-math.ts'
-import type { Database } from './database.ts'
+import { bytesOf, differences, dot, signsOf, signWords, unit, vectorOf, wordsFor } from '../vector-math.ts'
+import type { Database, Transaction } from './database.ts'
 import { query, db } from './query.ts'
 import type { VectorOwner } from './vector-owners.ts'
 
@@ -27,10 +27,39 @@ const signsAfter = query<{ owner: string; generation: number; after: number; lim
 )
 const whole = query<{ id: number }>()((p) => db.selectFrom('vectors').select('vector').where('id', '=', p.id))
 
+const put = query<{
+  owner: string
+  generation: number
+  seq: number
+  bits: Uint8Array
+  vector: Uint8Array
+}>()((p) =>
+  db
+    .insertInto('vectors')
+    .values({ owner: p.owner, generation: p.generation, seq: p.seq, bits: p.bits, vector: p.vector })
+    .onConflict((conflict) => conflict.doNothing()),
+)
+
 /** A text and how near it is: the cosine. */
 export interface Near {
   seq: number
   score: number
+}
+
+/** Vectors, and how the nearest of them are found. */
+export interface VectorIndex {
+  /** Stores the vector of a text; it has the length 1. */
+  put(
+    tx: Transaction,
+    vector: { owner: string; generation: number; seq: number; direction: Float32Array },
+  ): Promise<void>
+  /** The nearest first; only of `among` when it is given. */
+  nearest(
+    target: VectorOwner,
+    direction: Float32Array,
+    limit: number,
+    among: ReadonlySet<number> | null,
+  ): Promise<Near[]>
 }
 
 /** Signs of one owner's vectors, in the order of their ids, which only grow. */
@@ -50,7 +79,7 @@ interface Signs {
  * and ranked exactly. Signs are read once; later searches read what has come since, whoever wrote it. What was deleted
  * is found missing when it is read whole. Works in slices, so that nothing else waits.
  */
-export class VectorIndex {
+export class SignIndex implements VectorIndex {
   readonly #database: Database
   readonly #owners = new Map<string, Signs>()
 
@@ -58,7 +87,13 @@ export class VectorIndex {
     this.#database = database
   }
 
-  /** The nearest first; only of `among` when it is given. */
+  async put(
+    tx: Transaction,
+    { owner, generation, seq, direction }: Parameters<VectorIndex['put']>[1],
+  ): Promise<void> {
+    await put.send(tx, { owner, generation, seq, bits: signsOf(direction), vector: bytesOf(direction) })
+  }
+
   async nearest(
     target: VectorOwner,
     direction: Float32Array,

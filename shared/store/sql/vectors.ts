@@ -9,7 +9,7 @@ import type {
 } from '../../core/ports/vector-store.ts'
 import { AppError } from '../../schema/errors.ts'
 import { isId } from '../../schema/ids.ts'
-import { bytesOf, signsOf, unit } from '../vector-math.ts'
+import { unit } from '../vector-math.ts'
 import type { Database, Transaction } from './database.ts'
 import { embedsMessages, setEmbedsMessages } from './embeddings.ts'
 import type { Instance } from './instances.ts'
@@ -17,6 +17,7 @@ import { MESSAGE_COLUMNS, messageOf, searchText } from './messages.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
 import { inSlices } from './slices.ts'
+import type { VectorIndex } from './vector-index.ts'
 import { ownersOf } from './vector-owners.ts'
 
 /** Vectors are stored as float32. */
@@ -72,29 +73,18 @@ const messageThere = query<{ seq: number }>()((p) =>
 const present = query<{ owner: string }>()((p) =>
   db.selectFrom('embeddings').selectAll().where('owner', '=', p.owner),
 )
-const put = query<{
-  owner: string
-  generation: number
-  seq: number
-  bits: Uint8Array
-  vector: Uint8Array
-}>()((p) =>
-  db
-    .insertInto('vectors')
-    .values({ owner: p.owner, generation: p.generation, seq: p.seq, bits: p.bits, vector: p.vector })
-    .onConflict((conflict) => conflict.doNothing()),
-)
-
 /** Vectors in the database, and which texts still wait for one. */
 export class SqlVectors implements VectorStore {
   readonly #database: Database
   readonly #instance: Instance
+  readonly #vectors: VectorIndex
   readonly #index: () => Promise<void>
 
   /** `index` takes in what is committed: with it an agent learns that it has new messages. */
-  constructor(database: Database, instance: Instance, index: () => Promise<void>) {
+  constructor(database: Database, instance: Instance, vectors: VectorIndex, index: () => Promise<void>) {
     this.#database = database
     this.#instance = instance
+    this.#vectors = vectors
     this.#index = index
   }
 
@@ -144,7 +134,7 @@ export class SqlVectors implements VectorStore {
         if (!(await there.get(tx, { seq }))) continue
         const direction = unit(vector)
         const { owner, generation } = batch
-        await put.send(tx, { owner, generation, seq, bits: signsOf(direction), vector: bytesOf(direction) })
+        await this.#vectors.put(tx, { owner, generation, seq, direction })
       }
       if (row.dim === null && dim !== null) await tellDimension(tx, batch.owner, dim)
       const done = batch.texts.at(-1)?.seq ?? row.done

@@ -1,0 +1,116 @@
+import { sql } from 'kysely'
+import type { Transaction } from '../sql/database.ts'
+import type { Near, VectorIndex } from '../sql/vector-index.ts'
+import type { VectorOwner } from '../sql/vector-owners.ts'
+import { bytesOf, unit } from '../vector-math.ts'
+import type { PostgresDatabase } from './database.ts'
+
+/** Numbers of a vector that pgvector has an index for; longer ones are compared one by one. */
+const MOST_INDEXED = 2_000
+/** How many of the index's candidates a search looks at: more find more of what is nearest, and take longer. */
+const EF_SEARCH = 100
+
+/**
+ * Vectors in pgvector's own type, found through an HNSW index for each length. An owner with few of them is compared one
+ * by one, which PostgreSQL decides; of one among many others the index is read on until there are enough of its own.
+ */
+export class PgVectors implements VectorIndex {
+  readonly #database: PostgresDatabase
+  readonly #indexed = new Map<number, Promise<void>>()
+
+  constructor(database: PostgresDatabase) {
+    this.#database = database
+  }
+
+  async put(
+    tx: Transaction,
+    { owner, generation, seq, direction }: Parameters<VectorIndex['put']>[1],
+  ): Promise<void> {
+    await tx.send(
+      sql`insert into vectors (owner, generation, seq, bits, vector, embedding)
+        values (${owner}, ${generation}, ${seq}, ''::bytea, ${bytesOf(direction)}, ${textOf(direction)}::vector)
+        on conflict do nothing`,
+    )
+  }
+
+  async nearest(
+    target: VectorOwner,
+    direction: Float32Array,
+    limit: number,
+    among: ReadonlySet<number> | null,
+  ): Promise<Near[]> {
+    const { owner, generation, dim } = target
+    await this.#ensureIndex(dim)
+    const type = sql.raw(`vector(${dim})`)
+    const distance = sql`embedding::${type} <=> ${textOf(unit(direction))}::${type}`
+    const chosen = among ? sql`and seq = any(${[...among]}::bigint[])` : sql``
+    return this.#database.read(async (c) => {
+      await c.send(sql`select set_config('hnsw.ef_search', ${String(Math.max(EF_SEARCH, limit))}, true),
+        set_config('hnsw.iterative_scan', 'strict_order', true)`)
+      return await c.all(
+        sql<Near>`select seq, 1 - (${distance}) as score from vectors
+          where owner = ${owner} and generation = ${generation} and vector_dims(embedding) = ${sql.lit(dim)} ${chosen}
+          order by ${distance}, seq desc limit ${limit}`,
+      )
+    })
+  }
+
+  /** Makes the index for vectors of this length, once. */
+  #ensureIndex(dim: number): Promise<void> {
+    let made = this.#indexed.get(dim)
+    if (!made) {
+      made = dim > MOST_INDEXED ? Promise.resolve() : this.#makeIndex(dim)
+      this.#indexed.set(dim, made)
+      made.catch(() => this.#indexed.delete(dim))
+    }
+    return made
+  }
+
+  async #makeIndex(dim: number): Promise<void> {
+    const name = `vectors_hnsw_${dim}`
+    const there = sql<{ there: boolean }>`select to_regclass(${name}) is not null as there`
+    if ((await this.#database.read((c) => c.get(there)))?.there) return
+    await this.#database.write(async (tx) => {
+      // One process makes it; statements of others that come with it wait.
+      await tx.get(sql`select pg_advisory_xact_lock(hashtext('loci'), ${sql.lit(dim)})`)
+      await tx.run(
+        sql`create index if not exists ${sql.ref(name)} on vectors
+          using hnsw ((embedding::${sql.raw(`vector(${dim})`)}) vector_cosine_ops)
+          where vector_dims(embedding) = ${sql.lit(dim)}`,
+      )
+    })
+  }
+}
+
+/**
+ * Whether the database has pgvector; it is switched on where that is allowed. Without it vectors are compared by Loci
+ * itself, which holds their signs in memory.
+ */
+export async function hasPgVector(database: PostgresDatabase): Promise<boolean> {
+  const state = await database.read((c) =>
+    c.get(
+      sql<{ offered: boolean; used: boolean }>`select
+        exists (select 1 from pg_available_extensions where name = 'vector') as offered,
+        exists (select 1 from information_schema.columns
+          where table_name = 'vectors' and column_name = 'embedding') as used`,
+    ),
+  )
+  if (state?.used) return true
+  if (!state?.offered) return false
+  try {
+    await database.write(async (tx) => {
+      await tx.get(sql`select pg_advisory_xact_lock(hashtext('loci'), 0)`)
+      await tx.run(sql`create extension if not exists vector`)
+      await tx.run(sql`alter table vectors add column if not exists embedding vector`)
+    })
+    return true
+  } catch (error) {
+    // Only who may make extensions can: without, it does without.
+    if (error instanceof Error && 'code' in error && error.code === '42501') return false
+    throw error
+  }
+}
+
+function textOf(vector: Float32Array): string {
+  return `[${vector.join(',')}]`
+}
