@@ -2,7 +2,15 @@
 // when one fails, and fails when any did. `.ci/run` installs what is needed.
 import { spawnSync } from 'node:child_process'
 
-const parts = ['test:install', 'test:clients', 'test:walls', 'test:reliability', 'test:postgres', 'test:browser', 'test:e2e']
+const parts = [
+  'test:install',
+  'test:clients',
+  'test:walls',
+  'test:reliability',
+  'test:postgres',
+  'test:browser',
+  'test:e2e',
+]
 const failed = parts.filter((part) => {
   console.log(`\n== npm run ${part}`)
   const [program, ...args] =

@@ -22,6 +22,15 @@ export interface TestServer {
   stop(): Promise<void>
 }
 
+/** The programs of a PostgreSQL that has pgvector, which Debian 12 does not: `.ci/install-pgvector.sh` brings one. */
+export function withPgVector(): string {
+  const given = process.env['LOCI_TEST_PGVECTOR_BIN']
+  if (given) return given
+  throw new Error(
+    'These tests need a PostgreSQL with pgvector: set LOCI_TEST_PGVECTOR_BIN="$(.ci/install-pgvector.sh)".',
+  )
+}
+
 /** The folder of its programs: LOCI_TEST_POSTGRES_BIN, or the newest that Debian's packages have installed. */
 function binaries(): string {
   const given = process.env['LOCI_TEST_POSTGRES_BIN']
@@ -40,9 +49,8 @@ async function nobody(): Promise<{ uid: number; gid: number } | null> {
   return { uid: await id('-u'), gid: await id('-g') }
 }
 
-/** Starts a server; the caller stops it. */
-export async function startServer(): Promise<TestServer> {
-  const bin = binaries()
+/** Starts a server of these programs; the caller stops it. */
+export async function startServer(bin = binaries()): Promise<TestServer> {
   const user = await nobody()
   const folder = await mkdtemp(join(tmpdir(), 'loci-pg-'))
   if (user) await chown(folder, user.uid, user.gid)

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { newId } from '../../shared/schema/ids.ts'
+import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts'
+import { ADA, anAgent } from '../contracts/store/samples.ts'
+import { startServer, withPgVector } from './server.ts'
+import { describeStoreOn } from './store-on.ts'
+
+const DIM = 48
+const COUNT = 2_000
+const MODEL = 'test/random'
+
+/** The same numbers in each run. */
+function* random(seed: number): Generator<number, never> {
+  for (let state = seed; ;) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    yield state / 2 ** 31 - 1
+  }
+}
+
+function cosine(a: Float32Array, b: Float32Array): number {
+  const dot = (x: Float32Array, y: Float32Array) => x.reduce((sum, n, i) => sum + n * (y[i] ?? 0), 0)
+  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
+}
+
+describeStoreOn('with pgvector', withPgVector)
+
+describe('the index of pgvector', function () {
+  this.timeout(120_000)
+
+  it('finds nearly all of the passages that are nearest', async () => {
+    const server = await startServer(withPgVector())
+    const directory = await mkdtemp(join(tmpdir(), 'loci-pg-keys-'))
+    await server.create('vectors')
+    const store = await openPostgresStore({ address: server.address('vectors'), directory })
+    const client = new Client({ connectionString: server.address('vectors') })
+    try {
+      const made = anAgent('ada')
+      const agent = await store.agents.create(ADA, {
+        ...made,
+        agent: { ...made.agent, embedding: MODEL, embedding_config: { embedding_model: MODEL } as never },
+      })
+      const numbers = random(7)
+      const vectorOf = () => Float32Array.from({ length: DIM }, () => numbers.next().value)
+      const vectors = new Map<string, Float32Array>()
+      for (let from = 0; from < COUNT; from += 500) {
+        const passages = Array.from({ length: 500 }, (_, i) => ({
+          id: newId('passage'),
+          text: `text ${from + i}`,
+          tags: [],
+          metadata: {},
+          created_at: new Date(0).toISOString(),
+        }))
+        for (const { text } of passages) vectors.set(text, vectorOf())
+        await store.passages.create(ADA, agent.id, passages)
+      }
+      for (;;) {
+        const batch = await store.vectors.claim({ texts: 500, characters: 1_000_000, claim_ms: 60_000 })
+        if (!batch) break
+        await store.vectors.save(
+          batch,
+          batch.texts.map(({ text }) => vectors.get(text) ?? null),
+        )
+      }
+      let found = 0
+      for (let i = 0; i < 20; i++) {
+        const wanted = vectorOf()
+        const exact = [...vectors]
+          .sort(([, a], [, b]) => cosine(wanted, b) - cosine(wanted, a))
+          .slice(0, 10)
+          .map(([text]) => text)
+        const matches = await store.passages.search(ADA, {
+          agent_id: agent.id,
+          query: 'anything',
+          vectors: new Map([[MODEL, wanted]]),
+          mode: 'vector',
+          limit: 10,
+        })
+        found += matches.filter(({ passage }) => exact.includes(passage.text)).length
+      }
+      assert.ok(found >= 180, `${found} of 200`)
+      await client.connect()
+      const { rows } = await client.query("SELECT 1 FROM pg_indexes WHERE indexname = 'vectors_hnsw_48'")
+      assert.equal(rows.length, 1)
+    } finally {
+      await client.end()
+      await store.close()
+      await server.stop()
+      await rm(directory, { recursive: true })
+    }
+  })
+})
