@@ -1,7 +1,7 @@
 /** A `loci server` of its own process that a test kills, stops and starts again. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { eventually } from '../support/loci.ts'
+import { eventually, otherStore } from '../support/loci.ts'
 
 const LOCI = fileURLToPath(new URL('../../dist/loci.js', import.meta.url))
 
@@ -28,6 +28,7 @@ export class ServerProcess {
   async start(): Promise<number> {
     const from = performance.now()
     this.#output = ''
+    const store = await otherStore.of?.(this.#data)
     const child = spawn(process.execPath, [LOCI, 'server', '--port', '0', '--data', this.#data], {
       env: {
         PATH: process.env['PATH'],
@@ -37,6 +38,7 @@ export class ServerProcess {
         OLLAMA_BASE_URL: 'http://127.0.0.1:1',
         LMSTUDIO_BASE_URL: 'http://127.0.0.1:1',
         LOCI_STALE_AFTER_MS: String(STALE_AFTER_MS),
+        ...(store === undefined ? {} : { LOCI_STORE: store }),
         ...(this.#heap_mb === undefined ? {} : { NODE_OPTIONS: `--max-old-space-size=${this.#heap_mb}` }),
       },
       stdio: ['ignore', 'pipe', 'pipe'],
