@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
-import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
+import { eventually, SCRIPTED, startLoci, type TestLoci, storeBeside } from '../support/loci.ts'
 import { withTwoLoci } from '../support/scripted-loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 
@@ -135,7 +134,7 @@ describe('background runs over the official client', () => {
     assert.equal((await post(`/v1/runs/${foreground}/stream`, { starting_after: -1 })).status, 422)
     model.add({ reply: { text: 'soon gone' } })
     const [first] = await all(await send(agent.id, { include_pings: false }))
-    const store = await openSqliteStore({ directory: t.data })
+    const store = await storeBeside(t.data)
     await store.streams.prune(new Date(Date.now() + 60_000))
     await store.close()
     assert.equal((await post(`/v1/runs/${first?.run_id}/stream`, {})).status, 410)

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
 import { DEFAULT_ACTOR } from '../../shared/server/context.ts'
-import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
+import { eventually, SCRIPTED, startLoci, type TestLoci, storeBeside } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 
 interface Call {
@@ -94,7 +93,7 @@ describe('callbacks of async runs', () => {
     model.add({ reply: { text: 'next' } })
     await t.letta.agents.messages.create(agent_id, { input: 'next' })
     await t.loci.close()
-    const store = await openSqliteStore({ directory: t.data })
+    const store = await storeBeside(t.data)
     try {
       const closed = await store.turns.getRun(DEFAULT_ACTOR, id)
       assert.match(closed?.callback_error ?? '', /no answer in time/)
@@ -120,7 +119,7 @@ describe('callbacks of async runs', () => {
     const { id } = await run()
     await kept(id, 'the call is kept', (code) => code === 200)
     // As a process leaves it that is killed before it calls.
-    const gone = await openSqliteStore({ directory: t.data })
+    const gone = await storeBeside(t.data)
     const agent = await t.letta.agents.create({ model: SCRIPTED })
     const ended = await gone.turns.getRun(DEFAULT_ACTOR, id)
     assert.ok(ended)

@@ -6,9 +6,8 @@ import type { NewSchedule } from '../../shared/core/ports/schedule-store.ts'
 import { newId } from '../../shared/schema/ids.ts'
 import { DEFAULT_ACTOR } from '../../shared/server/context.ts'
 import { firstTime, nextTime } from '../../shared/server/cron.ts'
-import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
 import { asks, READ_FILE, reads } from '../support/approvals.ts'
-import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
+import { eventually, SCRIPTED, startLoci, type TestLoci, storeBeside } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 
 interface Kept {
@@ -83,8 +82,8 @@ describe('schedules', function () {
     return items.flatMap((item) => (item.message_type === 'user_message' ? [item.content] : []))
   }
   /** What another process does on the same data, and then is gone. */
-  async function elsewhere<T>(work: (store: Awaited<ReturnType<typeof openSqliteStore>>) => Promise<T>) {
-    const store = await openSqliteStore({ directory: data })
+  async function elsewhere<T>(work: (store: Awaited<ReturnType<typeof storeBeside>>) => Promise<T>) {
+    const store = await storeBeside(data)
     try {
       return await work(store)
     } finally {

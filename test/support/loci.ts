@@ -2,6 +2,8 @@ import Letta from '@letta-ai/letta-client'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Store } from '../../shared/core/ports/store.ts'
+import { openStore } from '../../shared/store/open-store.ts'
 import { listen, type Loci, openLoci, type ServeOptions } from '../../shared/server/main.ts'
 
 /** A Loci of this process on a free port over a fresh data directory, and the official client for it. */
@@ -23,6 +25,11 @@ export interface TestLoci {
 
 /** Set where suites run over another store than that of the data directory: answers the address for a directory. */
 export const otherStore: { of: ((data: string) => Promise<string>) | null } = { of: null }
+
+/** Opens the store of a data directory as another process would; the caller closes it. */
+export async function storeBeside(directory: string): Promise<Store> {
+  return openStore({ directory, address: (await otherStore.of?.(directory)) ?? null })
+}
 
 /** `model_url` is a scripted model's URL: it becomes the provider `openai`. `data` reuses a directory. */
 export async function startLoci(
