@@ -13,8 +13,13 @@ import { livingUser } from './users.ts'
 const byHash = query<{ hash: Uint8Array }>()((p) =>
   db.selectFrom('access_tokens').selectAll().where('hash', '=', p.hash),
 )
-const withOrigin = query<{ origin: string }>()((p) =>
-  db.selectFrom('access_tokens').select('id').where('origin', '=', p.origin).limit(1),
+const withOrigin = query<{ origin: string; since: string }>()((p) =>
+  db
+    .selectFrom('access_tokens')
+    .select('id')
+    .where('origin', '=', p.origin)
+    .where('expires_at', '>=', p.since)
+    .limit(1),
 )
 
 /** Tokens of web pages. */
@@ -86,8 +91,8 @@ export class SqlAccessTokens implements AccessTokenStore {
     })
   }
 
-  hasOrigin(origin: string): Promise<boolean> {
-    return this.#database.read(async (c) => (await withOrigin.get(c, { origin })) !== undefined)
+  hasOrigin(origin: string, since: string): Promise<boolean> {
+    return this.#database.read(async (c) => (await withOrigin.get(c, { origin, since })) !== undefined)
   }
 }
 

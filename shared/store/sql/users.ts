@@ -85,6 +85,7 @@ export class SqlUsers implements UserStore {
         ['blocks', 'blocks'],
         ['archives', 'archives'],
         ['folders', 'folders'],
+        ['templates', 'templates'],
       ] as const) {
         const living = db.selectFrom(table).select('id').where('organization_id', '=', organization_id)
         const row = await tx.get(

@@ -737,7 +737,7 @@ CREATE TABLE access_tokens (
   expires_at text COLLATE "C" NOT NULL
 );
 CREATE INDEX access_tokens_by_organization ON access_tokens (organization_id, created_at, id);
-CREATE INDEX access_tokens_by_origin ON access_tokens (origin);
+CREATE INDEX access_tokens_by_origin ON access_tokens (origin, expires_at);
 
 CREATE TABLE brought (
   organization_id text COLLATE "C" NOT NULL,
