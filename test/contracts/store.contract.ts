@@ -24,6 +24,7 @@ import { describeRunStreams } from './store/run-streams.ts'
 import { describeSchedules } from './store/schedules.ts'
 import { describeSecrets } from './store/secrets.ts'
 import { describeOwnTools } from './store/own-tools.ts'
+import { describeTemplates } from './store/templates.ts'
 import { describeTurns } from './store/turns.ts'
 import { describeUsage } from './store/usage.ts'
 import { describeUsers } from './store/users.ts'
@@ -71,6 +72,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeOwnTools(subject)
     describeMcpServers(subject)
     describeSchedules(subject)
+    describeTemplates(subject)
     describeSecrets(subject)
     describeIdentities(subject)
     describeMessages(subject)
