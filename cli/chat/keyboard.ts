@@ -146,9 +146,11 @@ class Input extends Readable {
     process.stdin.resume()
     if (isSmart()) process.stdout.write('\x1b[?2004h')
     this.#typing = true
-    if (!early || this.#early === '') return
-    this.push(this.#early)
+    if (!early) return
+    // Enter alone was no message.
+    const text = this.#early.replace(/^⏎+/, '')
     this.#early = ''
+    if (text !== '') this.push(text)
   }
 
   pauseTyping(): void {
