@@ -18,16 +18,22 @@ export interface HaveAgent extends Record<string, unknown> {
   secrets?: { key: string; value: string }[]
 }
 
-const INCLUDE = ['agent.blocks', 'agent.tools', 'agent.tags', 'agent.sources', 'agent.secrets']
+const INCLUDE = ['agent.blocks', 'agent.tools', 'agent.tags', 'agent.sources']
+const SECRETS = 'agent.secrets'
 
 /** Reads one agent with what is compared. */
-export async function readAgent(plan: Plan, id: string): Promise<HaveAgent> {
-  return (await plan.client.letta.get(`/v1/agents/${id}`, { query: { include: INCLUDE } })) as HaveAgent
+export async function readAgent(plan: Plan, id: string, include = INCLUDE): Promise<HaveAgent> {
+  return (await plan.client.letta.get(`/v1/agents/${id}`, { query: { include } })) as HaveAgent
 }
 
 /** The agent of a name, or the one that an earlier apply made or took for it; null when there is none. */
-export async function findAgent(plan: Plan, { name, at }: Wanted<WantedAgent>): Promise<HaveAgent | null> {
-  const query = { name, include: INCLUDE, limit: 100 }
+export async function findAgent(
+  plan: Plan,
+  { name, at, secrets }: Wanted<WantedAgent>,
+): Promise<HaveAgent | null> {
+  // Those of agents that the fleet gives none are nobody's business here.
+  const include = Object.keys(secrets).length > 0 ? [...INCLUDE, SECRETS] : INCLUDE
+  const query = { name, include, limit: 100 }
   const found = (await plan.client.letta.get('/v1/agents/', { query })) as HaveAgent[]
   const known = plan.before.agents[name]?.id
   const mine = found.find(({ id }) => id === known)
@@ -38,7 +44,7 @@ export async function findAgent(plan: Plan, { name, at }: Wanted<WantedAgent>): 
     )
   if (found[0] || known === undefined) return found[0] ?? null
   // Renamed since.
-  return readAgent(plan, known).catch((error: unknown) => {
+  return readAgent(plan, known, include).catch((error: unknown) => {
     if (refusalOf(error)?.status === 404) return null
     throw error
   })

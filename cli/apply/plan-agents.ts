@@ -15,7 +15,7 @@ import type { Wanted, WantedAgent } from './desired.ts'
 import { findAgent, type HaveAgent } from './have-agent.ts'
 import { McpTools } from './mcp-tools.ts'
 import { Models } from './models.ts'
-import { given, idOf, namesAdded, type Plan, type Step } from './plan.ts'
+import { given, idOf, namesAdded, type Plan, type Step, wasMade } from './plan.ts'
 import { newBlock } from './plan-blocks.ts'
 import { hashOf } from './state.ts'
 
@@ -120,24 +120,9 @@ async function planUpdate(
   model: string | undefined,
   servers: McpTools,
 ): Promise<void> {
-  const { client, state, before } = plan
+  const { client, state } = plan
   const { name, at } = wanted
-  const last = before.agents[name]
-  const record: AgentRecord =
-    last?.id === found.id
-      ? structuredClone(last)
-      : {
-          id: found.id,
-          made: false,
-          blocks: {},
-          tools: [],
-          tags: [],
-          shared_blocks: [],
-          folders: [],
-          archives: [],
-          secrets: [],
-          settled: {},
-        }
+  const record = recordOf(plan, wanted, found)
   state.agents[name] = record
   if (wanted.agent_type !== undefined && wanted.agent_type !== found.agent_type)
     plan.mistakes.push(
@@ -189,6 +174,36 @@ async function planUpdate(
     await settle(plan, wanted, model)
   }
   plan.changes.push({ action: 'update', kind: 'agent', name, at, fields, run })
+}
+
+/** What an earlier apply has given to the agent. */
+function recordOf(plan: Plan, wanted: Wanted<WantedAgent>, found: HaveAgent): AgentRecord {
+  const last = plan.before.agents[wanted.name]
+  if (last?.id === found.id) return structuredClone(last)
+  const made = wasMade(plan, 'agent', wanted.name, undefined)
+  // One that was broken off has made the agent with all that belongs to it, but for archives and conversations.
+  const given = <T>(items: readonly T[] = [], there: (item: T) => boolean) =>
+    made ? items.filter(there) : []
+  const own = given(wanted.memory_blocks, ({ label }) => found.blocks.some((block) => block.label === label))
+  return {
+    id: found.id,
+    made,
+    blocks: Object.fromEntries(
+      own.map(({ label, value }) => {
+        const id = found.blocks.find((block) => block.label === label)?.id ?? ''
+        return [label, { id, made, value: hashOf(value) }]
+      }),
+    ),
+    tools: given(toolNames(plan, wanted), (name) => found.tools.some((tool) => tool.name === name)),
+    tags: given(wanted.tags, (tag) => found.tags.includes(tag)),
+    shared_blocks: given(wanted.shared_blocks, (label) =>
+      found.blocks.some((block) => block.label === label),
+    ),
+    folders: given(wanted.folders, (name) => found.sources.some((source) => source.name === name)),
+    archives: [],
+    secrets: given(Object.keys(wanted.secrets), () => true),
+    settled: {},
+  }
 }
 
 /** The agent is there by now: a model that does not answer is no reason to make it again. */

@@ -1,6 +1,6 @@
 import type { Block } from '../../shared/schema/block.ts'
 import type { Wanted, WantedBlock } from './desired.ts'
-import { blockText, differences, type Field, given, type Plan } from './plan.ts'
+import { blockText, differences, type Field, given, type Plan, wasMade } from './plan.ts'
 import { hashOf } from './state.ts'
 
 /** Blocks that agents share. */
@@ -23,7 +23,7 @@ export async function planSharedBlocks(plan: Plan): Promise<void> {
     plan.ids.blocks.set(label, found.id)
     const same = last?.id === found.id ? last : undefined
     const { fields, body, value } = blockChanges(plan, wanted, found, same?.value ?? null, label)
-    const record = { id: found.id, made: same?.made ?? false, value }
+    const record = { id: found.id, made: wasMade(plan, 'block', label, same), value }
     if (fields.length === 0) {
       state.blocks[label] = record
       continue

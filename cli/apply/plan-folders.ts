@@ -1,6 +1,6 @@
 import { openAsBlob } from 'node:fs'
 import type { Wanted, WantedFile, WantedFolder } from './desired.ts'
-import { differences, given, type Plan } from './plan.ts'
+import { differences, given, type Plan, wasMade } from './plan.ts'
 
 /** How long a file may take to be read, once it is uploaded. Ms. */
 const READ_TIME = 10 * 60_000
@@ -34,7 +34,10 @@ export async function planFolders(plan: Plan): Promise<void> {
       continue
     }
     plan.ids.folders.set(name, found.id)
-    const known = last?.id === found.id ? last : { id: found.id, made: false, files: {} }
+    const known =
+      last?.id === found.id
+        ? last
+        : { id: found.id, made: wasMade(plan, 'folder', name, undefined), files: {} }
     state.folders[name] = { ...known, files: { ...known.files } }
     const there: HaveFile[] = []
     for await (const file of client.letta.folders.files.list(found.id, { limit: 500 }))
@@ -122,7 +125,7 @@ export async function planArchives(plan: Plan): Promise<void> {
       continue
     }
     plan.ids.archives.set(name, found.id)
-    state.archives[name] = { id: found.id, made: state.archives[name]?.made ?? false }
+    state.archives[name] = { id: found.id, made: wasMade(plan, 'archive', name, state.archives[name]) }
     const there = { description: found.description, embedding: embeddingOf(found, settings) }
     const fields = differences(there, settings)
     if (fields.length === 0) continue

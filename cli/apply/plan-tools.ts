@@ -3,7 +3,7 @@ import { MASKED } from '../../shared/schema/mcp-server.ts'
 import { Failure } from '../failure.ts'
 import { changes as toolChanges, check, toolsOnServer } from '../tools/server-tools.ts'
 import { readToolFile } from '../tools/tool-file.ts'
-import { differences, type Field, given, has, type Plan, textOf } from './plan.ts'
+import { differences, type Field, given, has, type Plan, textOf, wasMade } from './plan.ts'
 import { hashOf } from './state.ts'
 
 /** MCP servers that agents take tools from. */
@@ -43,12 +43,12 @@ export async function planMcpServers(plan: Plan): Promise<void> {
       return has(there[field], value) || (masked && same) ? [] : [shownSetting(field, there[field], value)]
     })
     if (fields.length === 0) {
-      keep(id, record?.made ?? false)
+      keep(id, wasMade(plan, 'MCP server', name, record))
       continue
     }
     const run = async () => {
       await client.letta.patch(`/v1/mcp-servers/${id}`, { body: { config } })
-      keep(id, record?.made ?? false)
+      keep(id, wasMade(plan, 'MCP server', name, record))
     }
     plan.changes.push({ action: 'update', kind: 'MCP server', name, at, fields, run })
   }
@@ -104,7 +104,7 @@ export async function planTools(plan: Plan): Promise<void> {
       plan.changes.push({ action: 'create', kind: 'tool', name, at, fields, run })
       continue
     }
-    state.tools[name] = { id: found.id, made: record?.made ?? false }
+    state.tools[name] = { id: found.id, made: wasMade(plan, 'tool', name, record) }
     if (toolChanges(file, found) === '') continue
     const fields = differences({ source: found.source_code, ...found }, { source: source_code, ...settings })
     const run = async () => void (await client.letta.tools.update(found.id, body))

@@ -76,6 +76,16 @@ export function newPlan(client: LociClient, desired: Desired, before: FleetState
   }
 }
 
+/** Whether an earlier apply has made something, also one that was broken off. */
+export function wasMade(
+  { before }: Plan,
+  kind: Change['kind'],
+  name: string,
+  record: { made: boolean } | undefined,
+): boolean {
+  return record?.made ?? before.creating.includes(`${kind} ${name}`)
+}
+
 /** A value as text for a field. */
 export function textOf(value: unknown): string | null {
   if (value === undefined || value === null) return null

@@ -109,6 +109,8 @@ async function confirm(changes: readonly Change[]): Promise<void> {
 
 /** Makes the changes one after another; what has been made is kept in the state, also when one fails. */
 async function run(plan: Plan, block: StateBlock, quiet: boolean): Promise<void> {
+  const made = plan.changes.filter(({ action }) => action === 'create')
+  plan.state.creating = made.map(({ kind, name }) => `${kind} ${name}`)
   if (plan.changes.length > 0) await block.begin(plan.state)
   const progress = progressLine()
   let done = 0
@@ -122,11 +124,15 @@ async function run(plan: Plan, block: StateBlock, quiet: boolean): Promise<void>
       if (change.action === 'create') await block.save(plan.state)
     }
   } catch (error) {
+    // Only what failed may be there without a word of it.
+    const at = plan.changes[done]
+    plan.state.creating = at?.action === 'create' ? [`${at.kind} ${at.name}`] : []
     await block.save(plan.state).catch((lost: unknown) => complain(describeFailure(lost, plan.client.url)))
     throw error
   } finally {
     progress.end()
   }
+  plan.state.creating = []
   await block.save(plan.state)
 }
 

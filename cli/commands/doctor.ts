@@ -10,6 +10,8 @@ import { bold, columns, displayWidth, green, plain, red, wrap, yellow } from '..
 type Settings = Awaited<ReturnType<typeof loadSettings>>
 type Finding = Awaited<ReturnType<Awaited<ReturnType<typeof loadMaintenance>>['examineStore']>>[number]
 
+type ConfigValue = Awaited<ReturnType<Settings['openConfig']>>['value']
+
 interface Report {
   /** False when anything is an error. */
   ok: boolean
@@ -71,7 +73,7 @@ async function examineSettings(
   }))
   const fine: Finding = { check: 'config.json', status: 'ok', message: config.path }
   return {
-    config: findings.length === 0 ? [fine] : findings,
+    config: [...(findings.length === 0 ? [fine] : findings), retentionFinding(config.value)],
     providers: await examineProviders(
       settings,
       config.stored.providers,
@@ -79,6 +81,23 @@ async function examineSettings(
       config.value.defaults.model,
       timeout,
     ),
+  }
+}
+
+/** What is deleted because it is old: nobody should be surprised by it. */
+function retentionFinding({ retention, server }: ConfigValue): Finding {
+  const rules = Object.entries(retention).flatMap(([key, days]) =>
+    key.endsWith('_days') && typeof days === 'number'
+      ? [`${key.slice(0, -'_days'.length)} after ${count(days, 'day')}`]
+      : [],
+  )
+  const traces = `traces of steps after ${count(server.trace_retention_days, 'day')}`
+  const message = rules.length === 0 ? `only ${traces}` : [...rules, traces].join(', ')
+  return {
+    check: 'retention',
+    status: 'ok',
+    message: `goes when it is old: ${message}`,
+    data: { ...retention },
   }
 }
 

@@ -16,6 +16,8 @@ const providers = z.array(provider).superRefine((list, context) => {
 
 const handle = z.string().regex(/^[^/]+\/.+$/, "expected a handle like 'openai/gpt-4.1-mini'")
 
+const days = z.number().min(1).max(36_500).nullable().default(null)
+
 /** What config.json may hold. Keys of a newer Loci, or of the user's own, are kept and left alone. */
 export const configSchema = z.looseObject({
   providers: providers.default([]),
@@ -86,6 +88,20 @@ export const configSchema = z.looseObject({
       metrics: z.boolean().default(false),
       /** Start MCP servers that are programs of this machine, also when others can reach the server. */
       allow_stdio_mcp: z.boolean().default(false),
+    })
+    .prefault({}),
+  /** After how many days what is stored is deleted, by kind; null: never. */
+  retention: z
+    .looseObject({
+      /** Messages that are in no context. */
+      messages_days: days,
+      /** Runs that have ended, and their steps. */
+      runs_days: days,
+      batches_days: days,
+      /** Changes that the live feed can go back to; beyond the newest ten thousand they go after a week in any case. */
+      events_days: days,
+      /** What `/v1/usage` adds up. */
+      usage_days: days,
     })
     .prefault({}),
   /** What each user may use, unless the user has limits of their own; null: no limit. The owner has none. */

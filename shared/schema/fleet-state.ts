@@ -20,6 +20,8 @@ export type AgentRecord = z.infer<typeof agentRecord>
 export const fleetState = z.object({
   /** When the last apply began to change something. */
   applied_at: z.string().optional(),
+  /** What it was to make: what is there of it was made, also when the apply was broken off before it could say so. */
+  creating: z.array(z.string()).default([]),
   agents: z.record(z.string(), agentRecord).default({}),
   blocks: z.record(z.string(), made.extend({ value: z.string().nullable() })).default({}),
   folders: z

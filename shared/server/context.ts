@@ -7,6 +7,7 @@ import type { Metrics } from './metrics.ts'
 import type { OneAtATime } from './one-at-a-time.ts'
 import type { BatchQueue } from './batch-queue.ts'
 import type { RepeatedCalls } from './repeated-calls.ts'
+import type { RetentionRules } from './retention.ts'
 import type { TurnQueue } from './turn-queue.ts'
 import type { Uploads } from './uploads.ts'
 import type { Editors } from './editors.ts'
@@ -31,6 +32,8 @@ export interface ServerContext {
   queue: TurnQueue
   /** What does the requests of batches. */
   batches: Pick<BatchQueue, 'wake'>
+  /** After how many days what is stored is deleted. */
+  retention: RetentionRules
   /** What Prometheus reads; null when it is off. */
   metrics: Metrics | null
   /** Names of agents that are being given. */

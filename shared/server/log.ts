@@ -1,7 +1,9 @@
-import { destination, type Level, pino } from 'pino'
-import { AppError } from '../schema/errors.ts'
+import { destination, type Level, type Logger, pino } from 'pino'
+import { AppError, isAppError } from '../schema/errors.ts'
 import { pathOf } from './app.ts'
 import type { Fetch } from './listen.ts'
+import type { ModelOutcome, ObservedModelCall, Observer, Watch } from './observe.ts'
+import { Redactor } from './redact.ts'
 import { requestId } from './request-id.ts'
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
@@ -15,6 +17,10 @@ export interface Log {
   failure: (where: string, error: unknown, request_id?: string) => void
   /** What others do wrong and somebody should know: no text of theirs, which might be anything. */
   warn: (where: string, reason: string) => void
+  /** Lines for turns that fail, and, from level `debug` on, for each model call. */
+  observer: Observer
+  /** Hides what it knows, and what looks like a secret, in every line. */
+  redactor: Redactor
   /** Writes out what is still held back. */
   close(): void
 }
@@ -48,7 +54,22 @@ export function openLog(level: LogLevel): Log {
     { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` },
     file ?? { write: (line: string) => void process.stderr.write(readable(line)) },
   )
+  const redactor = new Redactor()
+  const hide = (text: string) => redactor.hide(text)
   return {
+    redactor,
+    observer: {
+      turn: ({ run_id, agent }) => ({
+        end(outcome) {
+          if (outcome?.status !== 'failed') return
+          const { stop_reason, error } = outcome
+          // Not in the words of a provider, which might be anything.
+          log.warn({ where: 'turn', run_id, agent_id: agent.id, stop_reason, code: error?.type })
+          flushSoon()
+        },
+      }),
+      ...(log.isLevelEnabled('debug') ? { model: (call) => modelLine(call, log, flushSoon) } : {}),
+    },
     requests: (fetch) => async (request) => {
       const began = performance.now()
       const answer = await fetch(request)
@@ -59,18 +80,19 @@ export function openLog(level: LogLevel): Log {
         const { status } = answer
         // The store's state, which only its owner can mend.
         const reason = status === 503 ? await detailOf(answer) : undefined
-        log[at]({ request_id: requestId(request), method: request.method, path, status, ms, reason })
+        const line = { request_id: requestId(request), method: request.method, path: hide(path), status, ms }
+        log[at]({ ...line, reason: reason === undefined ? undefined : hide(reason) })
         flushSoon()
       }
       return answer
     },
     failure(where, error, request_id) {
-      const err = error instanceof Error ? describe(error) : { message: String(error) }
-      log.error({ ...(request_id === undefined ? {} : { request_id }), where, err })
+      const err = error instanceof Error ? describe(error, hide) : { message: hide(String(error)) }
+      log.error({ ...(request_id === undefined ? {} : { request_id }), where: hide(where), err })
       file?.flush()
     },
     warn(where, reason) {
-      log.warn({ where, reason })
+      log.warn({ where, reason: hide(reason) })
       flushSoon()
     },
     close() {
@@ -88,9 +110,50 @@ async function detailOf(answer: Response): Promise<string | undefined> {
 }
 
 /** An error with its causes; not every field of it, which might be anything. */
-function describe(error: Error): Record<string, unknown> {
+function describe(error: Error, hide: (text: string) => string): Record<string, unknown> {
   const { name, message, stack, cause } = error
-  return { type: name, message, stack, ...(cause instanceof Error ? { cause: describe(cause) } : {}) }
+  return {
+    type: name,
+    message: hide(message),
+    stack: stack === undefined ? undefined : hide(stack),
+    ...(cause instanceof Error ? { cause: describe(cause, hide) } : {}),
+  }
+}
+
+/** A line about a call: no word of what was said, nor of what the provider said of a failure. */
+function modelLine(
+  { model, request, stream }: ObservedModelCall,
+  log: Logger,
+  flushSoon: () => void,
+): Watch<ModelOutcome> {
+  return {
+    end({ status, error, usage, finish_reason, first_ms, ms }) {
+      const round = (time: number) => Math.round(time * 10) / 10
+      const failure = isAppError(error) ? { code: error.code, answered: error.data['status'] } : {}
+      log.debug({
+        where: 'model',
+        model: model.handle,
+        provider: model.info.provider_name,
+        status,
+        ...(status === 'failed' ? failure : {}),
+        ms: round(ms),
+        first_ms: first_ms === null ? undefined : round(first_ms),
+        stream,
+        messages: request.messages.length,
+        tools: request.tools.length,
+        ...(usage
+          ? {
+              prompt_tokens: usage.prompt_tokens,
+              completion_tokens: usage.completion_tokens,
+              cached_input_tokens: usage.cached_input_tokens ?? undefined,
+              reasoning_tokens: usage.reasoning_tokens ?? undefined,
+            }
+          : {}),
+        finish_reason: finish_reason ?? undefined,
+      })
+      flushSoon()
+    },
+  }
 }
 
 interface Line {
@@ -98,11 +161,18 @@ interface Line {
   request_id?: string
   method?: string
   path?: string
-  status?: number
+  status?: number | string
   ms?: number
   reason?: string
   where?: string
   err?: { message?: string; stack?: string }
+  run_id?: string
+  code?: string
+  stop_reason?: string
+  model?: string
+  answered?: number
+  prompt_tokens?: number
+  completion_tokens?: number
 }
 
 function readable(json: string): string {
@@ -112,6 +182,17 @@ function readable(json: string): string {
     const reason = line.reason === undefined ? '' : `: ${line.reason}`
     return `${time} ${line.method} ${line.path} ${line.status} ${line.ms} ms${reason}\n`
   }
+  if (line.model !== undefined) {
+    const tokens =
+      line.prompt_tokens === undefined ? '' : ` ${line.prompt_tokens}+${line.completion_tokens} tokens`
+    const code =
+      line.code === undefined
+        ? ''
+        : ` ${line.code}${line.answered === undefined ? '' : ` (${line.answered})`}`
+    return `${time} model ${line.model} ${line.status}${code} ${line.ms} ms${tokens}\n`
+  }
+  if (line.run_id !== undefined)
+    return `${time} turn ${line.run_id} failed: ${line.code ?? line.stop_reason}\n`
   const request = line.request_id === undefined ? '' : ` (request ${line.request_id})`
   return `${time} ${line.where}${request}: ${line.err?.stack ?? line.err?.message ?? line.reason}\n`
 }

@@ -44,6 +44,7 @@ import { OneAtATime } from './one-at-a-time.ts'
 import { createProviders } from './providers.ts'
 import { repeat } from './repeat.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
+import { applyRetention, retentionRules } from './retention.ts'
 import { TurnQueue } from './turn-queue.ts'
 import type { TlsFiles } from './tls.ts'
 import { forUsers, holderOf } from './users.ts'
@@ -149,6 +150,9 @@ const EMBED_EVERY_MS = 500
 /** How often streams past their retention are looked for, in milliseconds. */
 const PRUNE_EVERY_MS = 10 * 60_000
 
+/** How often what is older than the rules of retention say is deleted, in milliseconds. */
+const RETAIN_EVERY_MS = 60 * 60_000
+
 /** When the routes that nobody has asked for yet are loaded, in milliseconds after the start. */
 const PRELOAD_AFTER_MS = 2_000
 
@@ -170,6 +174,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const log = options.log_level === undefined ? null : openLog(parseLogLevel(options.log_level))
   const onFailure = options.onFailure ?? (log ? log.failure : reportOnStderr)
   const stale_after_ms = Number(env['LOCI_STALE_AFTER_MS'] ?? 0)
+  log?.redactor.knowEnvironment(env)
   let observability: Observability | null = null
   const store = await openSqliteStore({
     directory: data,
@@ -186,7 +191,9 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     })
     const seen = (observability = await openObservability({ metrics: config.value.server.metrics, env, log }))
     const fromEnv = providersFromEnv(env)
-    const providers = providersNow(config, fromEnv)
+    const hideKeys = (list: readonly ProviderConfig[]) => log?.redactor.know(list.flatMap(secretsOf))
+    hideKeys(config.value.providers)
+    const providers = providersNow(config, fromEnv, hideKeys)
     const editors = createEditors(data)
     const catalog = createModels({
       providers: withEditor(providers, editors),
@@ -288,6 +295,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       answers: new AnswerCache(),
       queue: new TurnQueue(),
       batches,
+      retention: retentionRules(config.value.retention),
       metrics: seen.metrics,
       names: new OneAtATime(),
       uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
@@ -328,8 +336,12 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       await removeUnfinished(data)
       await store.traces.prune(new Date(Date.now() - server.trace_retention_days * 86_400_000))
     })
+    const ageing = repeat(RETAIN_EVERY_MS, unlessClosing, async () => {
+      await applyRetention(store.retention, context.retention, new Date(), { signal: closing.signal })
+    })
     const preload = setTimeout(() => {
       pruning.now()
+      ageing.now()
       const mcpTools = store.tools.count(DEFAULT_ACTOR, { tool_types: ['external_mcp'] })
       const loading = [
         app.preload(),
@@ -383,7 +395,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       async close() {
         clearTimeout(preload)
         closing.abort()
-        await Promise.all([recovery.stop(), firing.stop(), embedding.stop(), pruning.stop(), ingest.stop()])
+        await Promise.all([
+          recovery.stop(),
+          firing.stop(),
+          embedding.stop(),
+          pruning.stop(),
+          ageing.stop(),
+          ingest.stop(),
+        ])
         await runs.stop()
         await batches.ended()
         await Promise.allSettled(tasks)
@@ -411,6 +430,7 @@ export async function listen(
   const { allowed_hosts, log, seen } = loci
   const { host, port, key = null, cors = loci.cors, tls = loci.tls, grace_ms = 0 } = options
   loci.reachableAt(host)
+  log?.redactor.know([key])
   const api: Serve = (request, access) => loci.fetch(request, access)
   const routed = loci.forUsers(options.mcp ? withMcp(options.mcp, api) : api)
   const listening = await listenOn(options.docs ? withDocs(routed) : routed, {
@@ -534,12 +554,23 @@ export async function loadSettings() {
   }
 }
 
+function secretsOf({ api_key, headers }: ProviderConfig): (string | null | undefined)[] {
+  return [api_key, ...Object.values(headers ?? {})]
+}
+
 /** The providers of config.json as it is at each call, and those of the environment: one array while nothing changes. */
-function providersNow(config: Config, fromEnv: readonly ProviderConfig[]) {
+function providersNow(
+  config: Config,
+  fromEnv: readonly ProviderConfig[],
+  onChange: (providers: readonly ProviderConfig[]) => void,
+) {
   let last: ConfigData | null = null
   let providers: readonly ProviderConfig[] = []
   const all = (data: ConfigData) => {
-    if (last !== data) providers = [...data.providers, ...fromEnv]
+    if (last !== data) {
+      providers = [...data.providers, ...fromEnv]
+      onChange(providers)
+    }
     last = data
     return providers
   }

@@ -1,3 +1,4 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { isAppError } from '../schema/errors.ts'
 import { pathOf } from './app.ts'
 import type { Fetch } from './listen.ts'
@@ -31,9 +32,8 @@ const OWN_TOOLS: Record<string, string> = { custom: 'custom', external_mcp: 'mcp
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 const WRITE_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]
 
-/** Loads prom-client, which takes longer than the rest of a start: for those alone who want metrics. */
-export async function openMetrics(): Promise<Metrics> {
-  const { Registry, Counter, Gauge, Histogram, collectDefaultMetrics } = await import('prom-client')
+/** Begins to count. This module is loaded by those alone who want metrics: prom-client takes long to load. */
+export function openMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })

@@ -25,12 +25,12 @@ export async function openObservability(options: {
   log: Log | null
 }): Promise<Observability> {
   const { env, log } = options
-  const metrics = options.metrics ? await (await import('./metrics.ts')).openMetrics() : null
+  const metrics = options.metrics ? (await import('./metrics.ts')).openMetrics() : null
   const tracing = wantsTraces(env)
     ? await (await import('./tracing.ts')).openTracing(env, (reason) => log?.warn('traces', reason))
     : null
   const all = [log, metrics, tracing].filter((seen) => seen !== null)
-  const observers = [metrics, tracing].flatMap((seen) => seen?.observer ?? [])
+  const observers = [log, metrics, tracing].flatMap((seen) => seen?.observer ?? [])
   return {
     metrics,
     observers,

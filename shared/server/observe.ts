@@ -69,11 +69,14 @@ export function observe(
   deps: Pick<CoreDeps, 'models' | 'tools'>,
   observers: readonly Observer[],
 ): Pick<CoreDeps, 'models' | 'tools' | 'observer'> {
-  if (observers.length === 0) return deps
+  const [ofTurns, ofModels, ofTools] = (['turn', 'model', 'tool'] as const).map((what) =>
+    observers.filter((observer) => observer[what]),
+  )
   return {
-    models: observeModels(deps.models, observers),
-    tools: observeTools(deps.tools, observers),
-    observer: observeTurns(observers),
+    // Each token of a model that is looked at costs a little.
+    models: ofModels?.length ? observeModels(deps.models, ofModels) : deps.models,
+    tools: ofTools?.length ? observeTools(deps.tools, ofTools) : deps.tools,
+    ...(ofTurns?.length ? { observer: observeTurns(ofTurns) } : {}),
   }
 }
 

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { assertReadable, cleanEnvironment, loci, temporaryFolder } from '../support/cli-process.ts'
-import { startLoci, type TestLoci } from '../support/loci.ts'
+import {
+  assertReadable,
+  cleanEnvironment,
+  loci,
+  LOCI,
+  start,
+  temporaryFolder,
+} from '../support/cli-process.ts'
+import { eventually, startLoci, type TestLoci } from '../support/loci.ts'
 
 const PROGRAM = join(import.meta.dirname, '..', 'tools', 'fixtures', 'mcp-program.ts')
 
@@ -336,6 +343,22 @@ describe('loci apply', function () {
       Object.keys((await drift('--prune')).changes).includes('delete agent sam'),
       'it is known to be made',
     )
+  })
+
+  it('that is killed on the way knows afterwards what it has made', async () => {
+    const args = [LOCI, 'apply', '--url', t.url, '-f', 'agents.yml']
+    const killed = start(process.execPath, args, env, { cwd: folder.path })
+    await eventually('agent sam', async () => (await t.letta.agents.list({ name: 'sam' })).items[0] ?? null)
+    killed.child.kill('SIGKILL')
+    await killed.exited
+    await apply()
+    for (const name of ['sam', 'kai']) await agentNamed(name)
+    assert.deepEqual(await drift(), { code: 0, changes: {} })
+    await write({ 'agents.yml': 'agents: []\n' })
+    await apply('--prune', '--yes')
+    assert.deepEqual((await t.letta.agents.list()).items, [])
+    assert.deepEqual((await t.letta.blocks.list()).items, [])
+    assert.deepEqual((await t.letta.folders.list()).items, [])
   })
 
   it('knows agents and blocks that were there, and takes an agent back that was renamed', async () => {

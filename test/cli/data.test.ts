@@ -246,6 +246,17 @@ describe('loci backup, restore, doctor and uninstall', () => {
       if (process.platform === 'linux') assert.ok(of('processes')?.message.includes(String(pid)))
     })
 
+    it('says what goes when it is old', async () => {
+      assert.match((await look()).of('retention')?.message ?? '', /: only traces of steps after 30 days$/)
+      const retention = { messages_days: 365, runs_days: 1 }
+      await writeFile(join(data, 'config.json'), JSON.stringify({ retention }))
+      const { of } = await look()
+      assert.match(
+        of('retention')?.message ?? '',
+        /: messages after 365 days, runs after 1 day, traces of steps after 30 days$/,
+      )
+    })
+
     it('says what is wrong with a hanging provider, a wrong key and one that is not there', async () => {
       const hanging = await startModels({ 'GET /v1/models': 'hang' })
       const strict = await startModels({ 'GET /v1/models': { status: 401, body: `no: ${KEY}` } })

@@ -62,6 +62,13 @@ describe('config', () => {
         max_upload_mb: 100,
         metrics: false,
       },
+      retention: {
+        messages_days: null,
+        runs_days: null,
+        batches_days: null,
+        events_days: null,
+        usage_days: null,
+      },
       limits: { requests_per_hour: 1000, agents: 100, tools: 1000, file_mb: 100 },
       mcp: {
         connect_timeout_seconds: 30,

@@ -18,11 +18,13 @@ import { describeOrganizations } from './store/organizations.ts'
 import { describeFileVectors } from './store/file-vectors.ts'
 import { describeFiles } from './store/files.ts'
 import { describePassages } from './store/passages.ts'
+import { describeRetention } from './store/retention.ts'
 import { describeRuns } from './store/runs.ts'
 import { describeRunStreams } from './store/run-streams.ts'
 import { describeSchedules } from './store/schedules.ts'
 import { describeSecrets } from './store/secrets.ts'
 import { describeOwnTools } from './store/own-tools.ts'
+import { describeTemplates } from './store/templates.ts'
 import { describeTurns } from './store/turns.ts'
 import { describeUsage } from './store/usage.ts'
 import { describeUsers } from './store/users.ts'
@@ -70,6 +72,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeOwnTools(subject)
     describeMcpServers(subject)
     describeSchedules(subject)
+    describeTemplates(subject)
     describeSecrets(subject)
     describeIdentities(subject)
     describeMessages(subject)
@@ -79,6 +82,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describePassages(subject)
     describeFiles(subject)
     describeUsage(subject)
+    describeRetention(subject)
     describeUsers(subject)
     describeAccessTokens(subject)
     describeVectors(subject)

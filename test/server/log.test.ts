@@ -109,6 +109,80 @@ describe('the log', () => {
     assert.doesNotMatch(JSON.stringify(lines), /private-words|top-secret|token-in-query/)
   })
 
+  it('has a line for each model call from debug on, and for turns that fail, without a word of either side', async () => {
+    const work = `
+      const { createServer } = await import('node:http')
+      const provider = createServer((request, response) => {
+        let body = ''
+        request.on('data', (piece) => (body += piece)).on('end', () => {
+          if (request.method === 'GET')
+            return response.end(JSON.stringify({ data: [{ id: 'good', context_length: 9000 }, { id: 'bad', context_length: 9000 }] }))
+          const bad = JSON.parse(body).model === 'bad'
+          response.writeHead(bad ? 401 : 200, { 'content-type': 'application/json' })
+          response.end(JSON.stringify(bad
+            ? { error: { message: 'wrong key sk-private-key and private-words: ' + body } }
+            : { id: 'x', object: 'chat.completion', created: 1, model: 'good',
+                choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'private-answer' } }],
+                usage: { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 } }))
+        })
+      })
+      await new Promise((resolve) => provider.listen(0, '127.0.0.1', resolve))
+      const base_url = 'http://127.0.0.1:' + provider.address().port + '/v1'
+      await call('POST', '/v1/providers/', { name: 'mine', provider_type: 'openai', api_key: 'sk-private-key', base_url })
+      for (const model of ['mine/good', 'mine/bad']) {
+        const agent = await call('POST', '/v1/agents/', { model, include_base_tools: false })
+        await call('POST', '/v1/agents/' + agent.id + '/messages', { input: 'private-words' })
+      }
+      provider.close()
+      provider.closeAllConnections()
+    `
+    const lines = await logOf('debug', work)
+    const [good, bad] = lines.filter((line) => line['where'] === 'model')
+    const { time: _time, ms, first_ms, ...rest } = good ?? {}
+    assert.deepEqual([typeof ms, typeof first_ms], ['number', 'number'])
+    assert.deepEqual(rest, {
+      level: 20,
+      where: 'model',
+      model: 'mine/good',
+      provider: 'mine',
+      status: 'success',
+      stream: false,
+      messages: 2,
+      tools: 0,
+      prompt_tokens: 12,
+      completion_tokens: 3,
+      finish_reason: 'stop',
+    })
+    assert.deepEqual(
+      [bad?.['model'], bad?.['status'], bad?.['code'], bad?.['answered']],
+      ['mine/bad', 'failed', 'llm_authentication', 401],
+    )
+    const turn = lines.find((line) => line['where'] === 'turn')
+    assert.match(String(turn?.['run_id']), /^run-/)
+    assert.deepEqual([turn?.['level'], turn?.['code']], [40, 'llm_authentication'])
+    assert.doesNotMatch(JSON.stringify(lines), /private-/)
+    const fewer = await logOf('info', work)
+    assert.equal(fewer.filter((line) => line['where'] === 'model').length, 0)
+    assert.equal(fewer.filter((line) => line['where'] === 'turn').length, 1)
+  })
+
+  it('hides secrets in paths and in failures of ours, those of headers, queries and bodies too', async () => {
+    const lines = await logOf(
+      'debug',
+      `
+        const key = 'sk-' + 'private-0123456789'
+        await call('GET', '/v1/none/' + key + '?token=private-query')
+        await call('POST', '/v1/blocks/?api_key=private-query', { label: 'a', value: key, password: 'private-body' })
+        await fetch(url + '/v1/blocks/', { headers: { authorization: 'Bearer private-header', 'x-api-key': 'private-header', 'x-request-id': 'private-header ' + key } })
+        loci.log.failure('asking with ' + key, new Error('Bearer private-failure', { cause: new Error('the key was top-secret, password=private-cause') }))
+        loci.log.warn('somewhere', 'https://ada:private-url@example.com')
+      `,
+    )
+    assert.ok(lines.length >= 5)
+    assert.doesNotMatch(JSON.stringify(lines), /private-|top-secret/)
+    assert.match(JSON.stringify(lines), /the key was \*\*\*|\/v1\/none\/sk-\*\*\*/)
+  })
+
   it('names the request of a failure of ours, which is answered 500 with that id and nothing else', async () => {
     const lines = await logOf(
       'error',

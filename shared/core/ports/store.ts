@@ -15,9 +15,11 @@ import type { McpServerStore } from './mcp-server-store.ts'
 import type { MessageStore } from './message-store.ts'
 import type { MigrationStore } from './migration-store.ts'
 import type { PassageStore } from './passage-store.ts'
+import type { RetentionStore } from './retention-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
 import type { ScheduleStore } from './schedule-store.ts'
 import type { SecretStore } from './secret-store.ts'
+import type { TemplateStore } from './template-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TraceStore } from './trace-store.ts'
 import type { TurnStore } from './turn-store.ts'
@@ -57,8 +59,10 @@ export interface Store {
   readonly compactions: CompactionStore
   readonly streams: RunStreamStore
   readonly schedules: ScheduleStore
+  readonly templates: TemplateStore
   readonly traces: TraceStore
   readonly events: EventStore
+  readonly retention: RetentionStore
   readonly usage: UsageStore
   readonly users: UserStore
   readonly access_tokens: AccessTokenStore

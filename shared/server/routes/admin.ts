@@ -3,6 +3,7 @@ import type { Actor } from '../../core/ports/actor.ts'
 import { AppError } from '../../schema/errors.ts'
 import { DEFAULT_USER_ID, idSchema, newId } from '../../schema/ids.ts'
 import { pageQuery } from '../../schema/page.ts'
+import { retentionReport } from '../../schema/retention.ts'
 import {
   apiKey,
   createKey,
@@ -21,6 +22,7 @@ import {
 import { type Access, demand, newKey } from '../access.ts'
 import type { ServerContext } from '../context.ts'
 import { notFound } from '../errors.ts'
+import { applyRetention, planRetention } from '../retention.ts'
 import { route } from '../route.ts'
 
 /** Organisations are for the owner; users and keys also for the admins of their organisation. */
@@ -160,6 +162,9 @@ async function deleteUser(context: ServerContext, access: Access, user_id: strin
   if (!deleted) throw notFound('User', user_id)
   return deleted
 }
+
+/** A rule to try, beside those that are set. */
+const tried = z.coerce.number().min(1).max(36_500).optional()
 
 export const routes = [
   route({
@@ -330,5 +335,43 @@ export const routes = [
       const until = lasts === null ? null : new Date(Date.now() + lasts).toISOString()
       return makeKey(context, access, of, { name, expires_at: until })
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/v1/admin/retention',
+    summary:
+      'What the rules of retention would delete now; rules that are given are tried instead of those that are set',
+    ...OWNER,
+    query: z.object({
+      messages_days: tried,
+      runs_days: tried,
+      batches_days: tried,
+      events_days: tried,
+      usage_days: tried,
+    }),
+    answer: retentionReport,
+    handle({ context, query }) {
+      const { messages_days, runs_days, batches_days, events_days, usage_days } = query
+      const { messages, runs, batches, events, usage } = context.retention
+      const rules = {
+        messages: messages_days ?? messages,
+        runs: runs_days ?? runs,
+        batches: batches_days ?? batches,
+        events: events_days ?? events,
+        usage: usage_days ?? usage,
+      }
+      return planRetention(context.deps.store.retention, rules, context.deps.clock.now())
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/admin/retention',
+    summary: 'Delete now what the rules of retention say, instead of within the hour',
+    ...OWNER,
+    answer: retentionReport,
+    handle: ({ context }) =>
+      applyRetention(context.deps.store.retention, context.retention, context.deps.clock.now(), {
+        signal: context.closing,
+      }),
   }),
 ]
