@@ -23,6 +23,19 @@ export const operatingOperations: PlainOperation[] = [
     },
   },
   {
+    name: 'POST /v1/admin/retention',
+    shows: 'that nothing goes where no rule is set, before and after',
+    async run(t) {
+      for (const method of ['GET', 'POST']) {
+        const { status, body } = await t.http(method, '/v1/admin/retention')
+        assert.equal(status, 200, JSON.stringify(body))
+        const { rules } = body as { rules: { days: number | null; count: number }[] }
+        assert.ok(rules.length > 0)
+        assert.ok(rules.every(({ days, count }) => days === null && count === 0))
+      }
+    },
+  },
+  {
     name: 'GET /metrics',
     shows: 'how it is switched on, as it is off',
     async run(t) {
