@@ -14,6 +14,7 @@ import { describeIdentities } from './store/identities.ts'
 import { describeImports } from './store/imports.ts'
 import { describeMcpServers } from './store/mcp-servers.ts'
 import { describeMessages } from './store/messages.ts'
+import { describeMigration } from './store/migration.ts'
 import { describeOrganizations } from './store/organizations.ts'
 import { describeFileVectors } from './store/file-vectors.ts'
 import { describeFiles } from './store/files.ts'
@@ -77,6 +78,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeIdentities(subject)
     describeMessages(subject)
     describeImports(subject)
+    describeMigration(subject)
     describeGroups(subject)
     describeArchives(subject)
     describePassages(subject)
