@@ -40,6 +40,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   sources: () => import('./routes/folders.ts'),
   steps: () => import('./routes/steps.ts'),
   tags: () => import('./routes/tags.ts'),
+  templates: () => import('./routes/templates.ts'),
   telemetry: () => import('./routes/telemetry.ts'),
   tools: () => import('./routes/tools.ts'),
   usage: () => import('./routes/usage.ts'),
@@ -107,8 +108,11 @@ function buildNoun(routes: Route[], context: ServerContext): Hono<Env> {
   const app = new Hono<Env>({ getPath: pathOf })
   app.notFound((c) => wrongMethod(routes, c.req.raw) ?? noRoute(c.req.raw))
   app.onError((error, c) => failedAnswer(error, c.req.raw, context))
-  for (const route of routes)
+  for (const route of routes) {
+    const words = wordsForIds(route, routes)
     app.on(route.method, route.path, async (c) => {
+      const wrong = words.some((word) => word.test(pathOf(c.req.raw))) && wrongMethod(routes, c.req.raw)
+      if (wrong) return wrong
       answeredBy(c.req.raw, route.path)
       const { access } = c.env
       const usual = route.method === 'GET' ? 'reader' : 'member'
@@ -131,6 +135,7 @@ function buildNoun(routes: Route[], context: ServerContext): Hono<Env> {
       })
       return answer instanceof Response ? answer : c.json((answer ?? null) as object, route.status ?? 200)
     })
+  }
   return app
 }
 
@@ -162,6 +167,7 @@ function wrongMethod(routes: Route[], request: Request): Response | null {
   const path = pathOf(request)
   const matching = routes.filter((route) => {
     const found = patternOf(route.path).exec(path)
+    if (wordsForIds(route, routes).some((word) => word.test(path))) return false
     return found && (!route.params || route.params.safeParse(found.groups ?? {}).success)
   })
   if (matching.length === 0) return null
@@ -172,6 +178,27 @@ function wrongMethod(routes: Route[], request: Request): Response | null {
     { data: { allow } },
   )
   return errorResponse(error, { request_id: requestId(request), onFailure: () => undefined })
+}
+
+/**
+ * Paths of other routes that have a word where this one has an id (`/v1/agents/count` beside `/v1/agents/:agent_id`): what
+ * is asked of them with a method that they do not have is not asked of a thing with that id.
+ */
+function wordsForIds(route: Route, routes: readonly Route[]): RegExp[] {
+  const own = route.path.split('/')
+  const isWordForOurs = (path: string) => {
+    const parts = path.split('/')
+    let words = 0
+    const fits = parts.every((part, i) => {
+      const mine = own[i] ?? ''
+      if (/^:\w+_id$/.test(mine) && !part.startsWith(':')) words++
+      else return part === mine || (part.startsWith(':') && mine.startsWith(':'))
+      return true
+    })
+    return fits && words > 0 && parts.length === own.length
+  }
+  const paths = new Set(routes.map(({ path }) => path).filter(isWordForOurs))
+  return [...paths].map(patternOf)
 }
 
 function patternOf(path: string): RegExp {

@@ -47,7 +47,10 @@ export const PAGE = `<!doctype html>
           if (details.childElementCount > 1) return
           show(details, 'Parameters', operation.parameters)
           show(details, 'Body', Object.values(operation.requestBody?.content ?? {})[0]?.schema)
-          show(details, 'Answers', operation.responses)
+          const errors = api.components.responses
+          const answers = Object.entries(operation.responses).map(([status, answer]) =>
+            [status, answer.$ref ? errors[answer.$ref.split('/').pop()].description : answer])
+          show(details, 'Answers', Object.fromEntries(answers))
         })
         main.append(details)
       }

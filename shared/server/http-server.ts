@@ -76,7 +76,7 @@ export function createHttpServer(
     refuse(
       socket,
       '413 Payload Too Large',
-      `the request body is larger than the ${limits.body_bytes} bytes that this server takes at most`,
+      `the request body is larger than the ${limits.body_bytes} bytes that this server takes at most (of a file as much as server.max_upload_mb in config.json says)`,
     )
   }
   const settings: ServerOptions = {

@@ -7,6 +7,7 @@ import type { ToolExecutionResult } from '../schema/custom-tool.ts'
 import { isAppError, messageOf } from '../schema/errors.ts'
 import type { CreateMcpServer, McpServerConfig } from '../schema/mcp-server.ts'
 import type { ServerContext } from './context.ts'
+import { publicUrl } from './public-url.ts'
 import { encodeEvent, eventStream } from './sse.ts'
 
 const KEEP_ALIVE_MS = 15_000
@@ -85,7 +86,7 @@ async function* steps(
 ): AsyncGenerator<string> {
   const { server_name } = server
   yield event('connection_attempt', { server_name })
-  const redirect_url = new URL(CALLBACK_PATH, request.url).href
+  const redirect_url = publicUrl(CALLBACK_PATH, request)
   for await (const step of connectionsOf(context.deps).authorize(actor, server, { redirect_url, signal })) {
     if (step.step === 'authorization_url') {
       yield event('oauth_required', { message: 'The server wants its user to log in.' })

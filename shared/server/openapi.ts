@@ -1,21 +1,10 @@
 import * as z from 'zod'
 import { VERSION } from '../schema/version.ts'
 import { NOUNS, ROOTS } from './app.ts'
+import { errorAnswers, errorComponents } from './openapi-errors.ts'
 import type { Route } from './route.ts'
 
 type Json = Record<string, unknown>
-
-const error = (description: string) => ({
-  description,
-  content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
-})
-
-/** Errors that any operation may answer. */
-const ERRORS = {
-  '401': error('The key is missing or wrong (only with --auth)'),
-  '422': error('The request does not have the shape that is described here'),
-  '500': error('A failure of the server; its log names the request'),
-}
 
 /** How routes beside `/v1` are headed. */
 const TAGS: Record<string, string> = { agents: 'simple' }
@@ -44,24 +33,7 @@ export async function openApiDocument(): Promise<Json> {
     },
     paths,
     components: {
-      schemas: {
-        Error: {
-          type: 'object',
-          properties: {
-            detail: { type: 'string', description: 'What happened, to what, and what to do next' },
-            run_id: { type: 'string', description: 'The turn that keeps the conversation busy' },
-            error: {
-              type: 'object',
-              properties: {
-                type: { type: 'string' },
-                message: { type: 'string' },
-                detail: { type: 'string' },
-              },
-            },
-          },
-          required: ['detail'],
-        },
-      },
+      ...errorComponents(),
       securitySchemes: { key: { type: 'http', scheme: 'bearer' } },
     },
     security: [{}, { key: [] }],
@@ -95,8 +67,7 @@ function operationOf(noun: string, route: Route): Json {
     ...(route.form ? { requestBody: { required: true, content: formOf(route.form) } } : {}),
     responses: {
       [route.answer === 'empty' ? '204' : String(route.status ?? 200)]: answerOf(route),
-      ...(route.params ? { '404': error('There is no such thing') } : {}),
-      ...ERRORS,
+      ...errorAnswers(route),
     },
   }
 }
@@ -109,16 +80,17 @@ function formOf(form: z.ZodType): Json {
   return { 'multipart/form-data': { schema } }
 }
 
-function answerOf({ answer, lines }: Route): Json {
+const EVENTS = { 'text/event-stream': {} }
+
+function answerOf({ answer, lines, streams }: Route): Json {
   if (answer === 'empty') return { description: 'Done' }
-  if (answer === 'event-stream')
-    return {
-      description: 'Server-sent events',
-      content: { 'text/event-stream': { schema: { type: 'string' } } },
-    }
+  if (answer === 'event-stream') return { description: 'Server-sent events', content: EVENTS }
   const schema = answer === 'unknown' ? {} : schemaOf(answer, 'output')
   const streamed = lines ? { 'application/x-ndjson': { schema: schemaOf(lines, 'output') } } : {}
-  return { description: 'Done', content: { 'application/json': { schema }, ...streamed } }
+  return {
+    description: 'Done',
+    content: { 'application/json': { schema }, ...streamed, ...(streams ? EVENTS : {}) },
+  }
 }
 
 function parametersOf(place: 'path' | 'query', schema: z.ZodType | undefined): Json[] {

@@ -42,6 +42,10 @@ interface RouteSpec<P, Q, B> {
   answer: z.ZodType | 'event-stream' | 'unknown' | 'empty'
   /** Shape of each line, where the answer may also be a stream of lines of JSON. */
   lines?: z.ZodType
+  /** The answer may be server-sent events instead, where the request asks for them. */
+  streams?: boolean
+  /** Statuses that it may answer beside those that any may, for the API document. */
+  also?: readonly number[]
   /** Of the JSON answer; 200 by default. */
   status?: 201
   /** A value becomes a JSON answer with that status (undefined: null); a Response is passed on. */

@@ -60,6 +60,7 @@ export const routes = [
     params,
     body: messageRequest,
     answer: lettaResponseWithAgent,
+    streams: true,
     handle: async (input) =>
       input.body.streaming === true ? streamTurn(turnOf(input)) : answerTurn(turnOf(input)),
   }),
@@ -120,6 +121,7 @@ export const routes = [
     summary: 'Always 405: messages are never changed',
     params: params.extend({ message_id: z.string() }),
     answer: 'unknown',
+    also: [405],
     async handle() {
       throw new AppError('not_allowed', 'messages cannot be changed once they are stored', {
         data: { allow: [] },

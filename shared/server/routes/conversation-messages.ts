@@ -65,6 +65,7 @@ export const routes = [
     query: ofAgent,
     body: conversationMessageRequest,
     answer: lettaResponseWithAgent,
+    streams: true,
     async handle(input) {
       const turn = await turnOf(input)
       return input.body.streaming ? streamTurn(turn) : answerTurn(turn)
@@ -92,6 +93,7 @@ export const routes = [
     body: editRequest,
     optional_body: true,
     answer: lettaResponseWithAgent,
+    streams: true,
     async handle(input) {
       const { message_id } = input.params
       const { target } = await conversationOf(

@@ -7,7 +7,7 @@ import { fileMetadata, type Folder } from '../../schema/folder.ts'
 import { idSchema, newId } from '../../schema/ids.ts'
 import { queryBoolean } from '../../schema/page.ts'
 import type { ServerContext } from '../context.ts'
-import { notFound } from '../errors.ts'
+import { notFound, validationError } from '../errors.ts'
 import { jsonStream } from '../json-stream.ts'
 import { route } from '../route.ts'
 import { receiveUpload } from '../uploads.ts'
@@ -29,7 +29,9 @@ export const routes = [
       const upload = await receiveUpload(request, uploads, { name: query.name, access })
       const { file_id: id, type, size, fields } = upload
       try {
-        const description = query.description ?? fields.get('description') ?? null
+        const form = described.safeParse(Object.fromEntries(fields))
+        if (!form.success) throw validationError('body', form.error, {})
+        const description = query.description ?? form.data.description ?? null
         const folder = await folderFor(context, actor, upload.name, description)
         const file = { id, folder_id: folder.id, name: upload.name, type, size }
         const made = await context.deps.store.files.create(actor, file, 'error')

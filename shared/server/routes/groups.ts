@@ -158,6 +158,7 @@ export const routes = [
     params,
     body: messageRequest,
     answer: lettaResponseWithAgent,
+    streams: true,
     async handle(input) {
       const turn = await turnOf(input)
       return input.body.streaming === true ? streamTurn(turn) : answerTurn(turn)
@@ -180,6 +181,7 @@ export const routes = [
     summary: 'Always 405: messages are never changed',
     params: params.extend({ message_id: z.string() }),
     answer: 'unknown',
+    also: [405],
     async handle() {
       throw new AppError('not_allowed', 'messages cannot be changed once they are stored', {
         data: { allow: [] },

@@ -22,6 +22,7 @@ export const routes: Route[] = [
     summary: 'Send a message to the agent that `model` names, as a message of Anthropic, streamed or not',
     body: messagesRequest,
     answer: anthropicAnswer,
+    streams: true,
     handle: (input) => answer(input),
   }),
 ]

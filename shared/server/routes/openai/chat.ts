@@ -22,6 +22,7 @@ export const routes: Route[] = (['/v1', '/openai/v1'] as const).map((base) =>
       'Send a message to the agent that `model` names, as a chat completion of OpenAI, streamed or not',
     body: chatRequest,
     answer: chatCompletion,
+    streams: true,
     handle: (input) => complete(input),
   }),
 )

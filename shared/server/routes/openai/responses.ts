@@ -30,6 +30,7 @@ export const routes: Route[] = [
       'Send a message to the agent that `model` names; `previous_response_id` goes on with a conversation, without it one begins',
     body: responseRequest,
     answer: responseObject,
+    streams: true,
     handle: (input) => respond(input),
   }),
   route({
