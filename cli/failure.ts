@@ -1,5 +1,5 @@
 import { isAppError, messageOf } from '../shared/schema/errors.ts'
-import { plain } from './terminal.ts'
+import { columns, plain, red, wrap } from './terminal.ts'
 
 /** 0 is success; 130 is what shells report for Ctrl-C. `drift` is that of `loci apply --dry-run`, as of `diff` and its kin. */
 export const EXIT = { failure: 1, usage: 2, drift: 2, interrupted: 130 } as const
@@ -29,7 +29,10 @@ export function logFailure(where: string, error: unknown): void {
   if (process.env['LOCI_DEBUG'] === '1') printStacks(error)
 }
 
-/** `loci: …` as one line on stderr. */
+/** `loci: …` as one line on stderr; broken to its width on a terminal. */
 export function complain(text: string): void {
-  process.stderr.write(`loci: ${plain(text).replace(/\s*\n\s*/g, ' ')}\n`)
+  const { stderr } = process
+  const line = `loci: ${plain(text).replace(/\s*\n\s*/g, ' ')}`
+  const shown = stderr.isTTY ? wrap(line, columns(stderr)) : line
+  stderr.write(`${shown.replace(/^loci:/, red('loci:', stderr))}\n`)
 }

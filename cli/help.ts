@@ -63,7 +63,10 @@ export function groupCommands(program: Command): void {
   const place = (command: Command) => (names.indexOf(command.name()) + names.length + 1) % (names.length + 1)
   // The help lists them as they stand here.
   ;(program.commands as Command[]).sort((a, b) => place(a) - place(b))
-  for (const command of program.commands) command.helpGroup(groupOf(command.name()))
+  for (const command of program.commands) {
+    command.helpGroup(groupOf(command.name()))
+    if (command.commands.length > 0) command.helpCommand('help [command]', 'show help')
+  }
   program.addHelpCommand(
     new Command('help').argument('[command]').description('show help').helpGroup(groupOf('help')),
   )

@@ -77,22 +77,26 @@ function createProgram(): Command {
   addChatCommand(program)
   addExportCommand(program)
   program
-    .command('import <file>')
-    .description('make the agents of an agent file (.af), and print their ids')
-    .option('--name <name>', 'another name for the agent')
+    .command('import <files...>')
+    .description('make the agents of agent files (.af), and print their ids')
+    .option('--name <name>', 'another name for the agent, of a single file')
     .option('--model <handle>', 'another model for the agents')
     .option('--no-messages', 'leave out all messages')
     .option('--keep-tools', 'leave tools that are there already as they are')
     .option(...jsonOption)
     .option(...url)
     .option(...data)
-    .action(async (file: string, options: ImportOptions, command: Command) => {
+    .action(async (files: string[], options: ImportOptions, command: Command) => {
       onlyOne(command, options)
       const { runImport } = await import('./commands/agent-files.ts')
-      await runImport(file, options)
+      await runImport(files, options)
     })
     .addHelpText('after', () =>
-      section('Examples', ['loci import Ada.af', 'loci import Ada.af --name Eve --model loci/demo']),
+      section('Examples', [
+        'loci import Ada.af',
+        'loci import Ada.af --name Eve --model loci/demo',
+        'loci import fleet/ more/*.af',
+      ]),
     )
   addMigrateCommand(program)
   addAgentCommands(program)

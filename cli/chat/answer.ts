@@ -81,7 +81,7 @@ export class Answer {
   /** What is being waited for, while nothing comes: on a terminal alone, and gone with the next word. */
   wait(text = 'thinking'): void {
     const { notes } = this.#options
-    if (!notes.isTTY) return
+    if (!notes.isTTY || process.env['TERM'] === 'dumb') return
     if (this.#waiting) {
       this.#waitingFor = text
       return

@@ -94,9 +94,22 @@ export class Keyboard {
         resolve(result)
       })
       terminal.prompt()
-      this.#input.resumeTyping()
+      this.#input.resumeTyping(complete !== null)
     })
   }
+}
+
+/** Keys that nobody heard, as text to go on with. */
+function asText(keys: string): string {
+  return keys
+    .replace(/^\n/, '')
+    .replace(/[\r\n]+/g, BREAK)
+    .replace(SEQUENCE, '')
+}
+
+/** Whether the terminal knows escape sequences. */
+function isSmart(): boolean {
+  return process.env['TERM'] !== 'dumb'
 }
 
 function folded(text: string): string {
@@ -122,32 +135,37 @@ class Input extends Readable {
 
   override _read(): void {}
 
-  /** What readline asks for; the terminal stays raw from prompt to prompt, so that Ctrl-C is heard between them. */
-  setRawMode(): this {
-    process.stdin.setRawMode(true)
+  /** What readline asks for. Between prompts the terminal is as it was: there Ctrl-C ends the program. */
+  setRawMode(mode: boolean): this {
+    process.stdin.setRawMode(mode)
     return this
   }
 
-  resumeTyping(): void {
-    process.stdin.setRawMode(true)
+  /** `early`: what was typed before the prompt goes into it; not into questions, which it was no answer to. */
+  resumeTyping(early: boolean): void {
     process.stdin.resume()
-    process.stdout.write('\x1b[?2004h')
+    if (isSmart()) process.stdout.write('\x1b[?2004h')
     this.#typing = true
-    const early = this.#early
+    if (!early) return
+    // Enter alone was no message.
+    const text = this.#early.replace(/^⏎+/, '')
     this.#early = ''
-    if (early !== '') this.push(early)
+    if (text !== '') this.push(text)
   }
 
   pauseTyping(): void {
     this.#typing = false
-    process.stdout.write('\x1b[?2004l')
+    if (isSmart()) process.stdout.write('\x1b[?2004l')
   }
 
   listen(interrupt: () => void): () => void {
     process.stdin.setRawMode(true)
     process.stdin.resume()
     this.#interrupt = interrupt
-    return () => (this.#interrupt = null)
+    return () => {
+      this.#interrupt = null
+      process.stdin.setRawMode(false)
+    }
   }
 
   close(): void {
@@ -169,14 +187,14 @@ class Input extends Readable {
       if (text.includes('\x03')) {
         this.#early = ''
         for (const key of text) if (key === '\x03') this.#interrupt?.()
-      } else
-        this.#early += this.#folded(text)
-          .replace(/[\r\n]+/g, BREAK)
-          .replace(SEQUENCE, '')
+      } else this.#early += asText(this.#folded(text))
       return
     }
     const keys = this.#folded(text)
-    if (keys !== '') this.push(keys)
+    // A line ends the prompt: what came with it is for the next one.
+    const end = keys.search(/[\r\n]/) + 1
+    if (end > 0 && end < keys.length) this.#early += asText(keys.slice(end))
+    if (keys !== '') this.push(end > 0 ? keys.slice(0, end) : keys)
   }
 
   /** Pastes as one line; a paste may come in pieces. */

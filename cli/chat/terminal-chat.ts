@@ -29,7 +29,7 @@ export async function chatOnTerminal(talk: Talk, keyboard: Keyboard, typed: Type
       await typed.add(message)
       try {
         if (text.startsWith('/') && !text.startsWith('//')) {
-          if (await runSlash(state, text)) return
+          if (await slash(state, text)) return
         } else await say(state, text.startsWith('//') ? text.slice(1) : text)
       } catch (error) {
         if (error === LEAVE) throw error
@@ -39,6 +39,20 @@ export async function chatOnTerminal(talk: Talk, keyboard: Keyboard, typed: Type
   } catch (error) {
     if (error !== LEAVE) throw error
     process.exitCode = EXIT.interrupted
+  }
+}
+
+/** A command; Ctrl-C goes back to the prompt without waiting for its end. */
+async function slash(state: ChatState, line: string): Promise<boolean> {
+  const stopped = Promise.withResolvers<boolean>()
+  const rest = state.keyboard.work(() => {
+    process.stdout.write(`${dim(wrap('(not waited for; it may still happen)', columns()))}\n`)
+    stopped.resolve(false)
+  })
+  try {
+    return await Promise.race([runSlash(state, line), stopped.promise])
+  } finally {
+    rest()
   }
 }
 

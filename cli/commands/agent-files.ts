@@ -1,10 +1,11 @@
 import { constants, existsSync, openAsBlob } from 'node:fs'
-import { access, open, rename, rm } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { access, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { describeFailure, type LociClient } from '../../shared/client/http.ts'
 import { messageOf } from '../../shared/schema/errors.ts'
-import { complain, Failure } from '../failure.ts'
+import { complain, EXIT, Failure } from '../failure.ts'
 import { printJson, writeOut } from '../print.ts'
-import { bytes, progressLine } from '../progress.ts'
+import { bytes, count, progressLine } from '../progress.ts'
 import { plain } from '../terminal.ts'
 import { type Place, withClient } from '../with-client.ts'
 
@@ -47,31 +48,108 @@ export async function runExport(nameOrId: string, options: ExportOptions): Promi
   })
 }
 
-/** `loci import`: the ids of the new agents on stdout, what is not in use yet on stderr. */
-export async function runImport(file: string, options: ImportOptions): Promise<void> {
+interface Imported {
+  file: string
+  agent_ids: string[]
+  warnings: string[]
+  /** Why nothing of it was imported; null when it was. */
+  error: string | null
+}
+
+/**
+ * `loci import`: the ids of the new agents on stdout, what is not in use yet on stderr. Of several files each is imported
+ * by itself: a bad one stops no other.
+ */
+export async function runImport(named: readonly string[], options: ImportOptions): Promise<void> {
+  const files = await filesIn(named)
+  const [only] = files
+  if (only !== undefined && files.length === 1 && named[0] === only) return importOne(only, options)
+  if (options.name !== undefined)
+    throw new Failure('--name is for a single file: agents of several keep their own names.')
+  const results: Imported[] = []
+  await withClient(options, async (client) => {
+    const progress = progressLine()
+    for (const [i, file] of files.entries()) {
+      progress.show(`Importing ${file} (${i + 1} of ${files.length})`, i / files.length)
+      const result: Imported = { file, agent_ids: [], warnings: [], error: null }
+      results.push(result)
+      try {
+        Object.assign(result, await send(client, file, await read(file), options))
+      } catch (error) {
+        result.error = error instanceof Failure ? error.message : describeFailure(error, client.url)
+      }
+      progress.end()
+      if (options.json) continue
+      for (const warning of result.warnings) complain(`${file}: ${warning}`)
+      if (result.error !== null) complain(`${file} was not imported: ${result.error}`)
+      for (const id of result.agent_ids) process.stdout.write(`${plain(id)}\t${plain(file)}\n`)
+    }
+  })
+  const failed = results.filter(({ error }) => error !== null)
+  if (options.json)
+    printJson({ files: results, imported: results.length - failed.length, failed: failed.length })
+  const agents = results.reduce((sum, { agent_ids }) => sum + agent_ids.length, 0)
+  process.stderr.write(
+    `${count(agents, 'agent')} of ${count(results.length - failed.length, 'file')} imported${failed.length > 0 ? `; ${count(failed.length, 'file')} could not be` : ''}.\n`,
+  )
+  if (failed.length > 0) process.exitCode = EXIT.failure
+}
+
+async function importOne(file: string, options: ImportOptions): Promise<void> {
   const blob = await read(file)
   await withClient(options, async (client) => {
     const progress = progressLine()
     progress.show(`Importing ${bytes(blob.size)} …`)
-    const { agent_ids, ...answer } = await client.letta.agents
-      .importFile(
-        {
-          file: new File([blob], basename(file)),
-          append_copy_suffix: false,
-          strip_messages: !options.messages,
-          override_existing_tools: options.keepTools !== true,
-          ...(options.name === undefined ? {} : { name: options.name }),
-          ...(options.model === undefined ? {} : { model: options.model }),
-        },
-        // A second try would make a second agent.
-        { maxRetries: 0 },
-      )
-      .finally(() => progress.end())
-    const { warnings = [] } = answer as { warnings?: string[] }
+    const { agent_ids, warnings } = await send(client, file, blob, options).finally(() => progress.end())
     if (options.json) return printJson({ agent_ids, warnings })
     for (const warning of warnings) complain(warning)
     for (const id of agent_ids) process.stdout.write(`${plain(id)}\n`)
   })
+}
+
+async function send(
+  client: LociClient,
+  file: string,
+  blob: Blob,
+  options: ImportOptions,
+): Promise<{ agent_ids: string[]; warnings: string[] }> {
+  const { agent_ids, ...answer } = await client.letta.agents.importFile(
+    {
+      file: new File([blob], basename(file)),
+      append_copy_suffix: false,
+      strip_messages: !options.messages,
+      override_existing_tools: options.keepTools !== true,
+      ...(options.name === undefined ? {} : { name: options.name }),
+      ...(options.model === undefined ? {} : { model: options.model }),
+    },
+    // A second try would make a second agent.
+    { maxRetries: 0 },
+  )
+  const { warnings = [] } = answer as { warnings?: string[] }
+  return { agent_ids, warnings }
+}
+
+/** The files that are named, and of each folder its agent files by name, those of folders in it too. */
+async function filesIn(named: readonly string[]): Promise<string[]> {
+  const files: string[] = []
+  for (const path of named) {
+    const isFolder = await stat(path).then(
+      (found) => found.isDirectory(),
+      // Reading it says why it cannot be.
+      () => false,
+    )
+    if (!isFolder) {
+      files.push(path)
+      continue
+    }
+    const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+      throw new Failure(`${path} cannot be read: ${messageOf(error)}`, { cause: error })
+    })
+    const found = entries.filter((entry) => entry.isFile() && /\.af(?:\.json)?$/i.test(entry.name))
+    if (found.length === 0) throw new Failure(`There is no agent file (.af) in ${path}.`)
+    files.push(...found.map((entry) => join(entry.parentPath, entry.name)).sort())
+  }
+  return [...new Set(files)]
 }
 
 /** The file, which is read as it is sent. */

@@ -130,10 +130,9 @@ async function refuseItself(server: V1Server, client: LociClient): Promise<void>
     `${server.url} is the Loci that everything would be brought to. Name the old server with --from, or another place with --data or --to.`,
   )
   if (client.url.replace(/\/+$/, '') === server.url) throw itself
-  const [first] = itemsOf(await server.get('/v1/agents/', { limit: 1 })) ?? []
-  if (!first) return
-  const { state } = await new Target(client, new Report('')).progress(idOf(first))
-  if (state !== 'taken') return
-  const there = await client.letta.agents.retrieve(idOf(first)).catch(() => null)
-  if (there?.created_at === first['created_at'] && there?.updated_at === first['updated_at']) throw itself
+  // Each store numbers the built-in tools anew.
+  const query = { name: 'conversation_search', limit: 1 }
+  const [there] = itemsOf(await server.get('/v1/tools/', query)) ?? []
+  const [here] = itemsOf(await client.letta.get('/v1/tools/', { query })) ?? []
+  if (there && here && there['name'] === here['name'] && idOf(there) === idOf(here)) throw itself
 }

@@ -20,6 +20,8 @@ export interface Wanted {
   page: number
   /** Whether the server has conversations: those that have them also keep to `order`. */
   modern: boolean
+  /** Whether the conversation is named; without it those of all come. */
+  filter?: boolean
 }
 
 /** The messages of a conversation from the oldest on; each page is read when it is needed. */
@@ -43,12 +45,12 @@ export async function* messagesOf(
   if (open) yield open
 }
 
-function queryOf({ conversation_id, modern }: Wanted): Record<string, string | boolean> {
+function queryOf({ conversation_id, modern, filter = true }: Wanted): Record<string, string | boolean> {
   return {
     // Calls and returns as they were stored, not as what they say.
     use_assistant_message: false,
     include_err: true,
-    ...(modern ? { conversation_id: conversation_id ?? 'default' } : {}),
+    ...(modern && filter ? { conversation_id: conversation_id ?? 'default' } : {}),
   }
 }
 

@@ -1,5 +1,5 @@
 import { merged, messagesOf } from './history.ts'
-import { idOf, isRaw, itemsOf, listOf } from './lists.ts'
+import { idOf, isRaw, itemsOf, listOf, textIn } from './lists.ts'
 import type { Part, Pull } from './pull.ts'
 import type { Raw } from './v1-server.ts'
 
@@ -27,8 +27,8 @@ export async function pullAgent(
     report.count('agent', 'refused')
     report.tell({ kind: 'agent', id, name, outcome: 'refused', reason })
   }
-  const agent = await server.get(`/v1/agents/${id}`, INCLUDE)
-  if (!isRaw(agent)) return refuse('It is listed, but the old server does not give it.')
+  const agent = withBlocks(await server.get(`/v1/agents/${id}`, INCLUDE))
+  if (agent === null) return refuse('It is listed, but the old server does not give it.')
   const { state, conversations: known } = await target.progress(id)
   if (state === 'taken')
     return refuse('Its id is that of another agent here, which stays. Delete that one, then run this again.')
@@ -47,11 +47,12 @@ export async function pullAgent(
   const archive_ids = await bringPassages(given, { id, name }, run)
   const listed = [null, ...conversations.map(idOf)]
   const page = Math.max(10, Math.min(100, Math.floor(HELD / listed.length)))
+  const filter = await filterOf(given, agent, conversations, run.modern)
   const streams: ReturnType<typeof messagesOf>[] = []
   for (const conversation_id of listed) {
     const progress = known.find((one) => one.id === conversation_id)
     const after = progress?.last_message_id ?? null
-    const wanted = { agent_id: id, conversation_id, after, page, modern: run.modern }
+    const wanted = { agent_id: id, conversation_id, after, page, modern: run.modern, filter }
     const stream = messagesOf(server, wanted, trouble(given, id, name))
     if (progress?.went_on && state === 'complete')
       await tellOfNew(given, { id, name }, conversation_id, stream)
@@ -81,6 +82,37 @@ const INCLUDE = {
   include: ['blocks', 'identities', 'secrets', 'sources', 'tags', 'tools'].map(
     (relation) => `agent.${relation}`,
   ),
+}
+
+/** Older servers tell an agent's blocks in its memory alone. */
+function withBlocks(agent: unknown): Raw | null {
+  if (!isRaw(agent)) return null
+  const { blocks, memory } = agent
+  return Array.isArray(blocks) || !isRaw(memory) ? agent : { ...agent, blocks: memory['blocks'] }
+}
+
+/**
+ * How the messages of the default conversation are asked for: those of no conversation, where the server can tell them
+ * apart. One that cannot is asked for all of them, which are the same as long as there is no other conversation.
+ */
+async function filterOf(given: Pull, agent: Raw, others: readonly Raw[], modern: boolean): Promise<boolean> {
+  const id = idOf(agent)
+  const context = agent['message_ids']
+  if (!modern || !Array.isArray(context) || context.length === 0) return true
+  const query = { conversation_id: 'default', limit: 1 }
+  const some = itemsOf(await given.server.get(`/v1/agents/${id}/messages`, query))
+  if (some !== null && some.length > 0) return true
+  if (others.length > 0) {
+    trouble(
+      given,
+      id,
+      textIn(agent, 'name', 'id'),
+    )(
+      'The old server does not list the messages of its default conversation by themselves, so they could not come. Update that server (0.16.8 does), then run this again.',
+    )
+    return true
+  }
+  return false
 }
 
 function listIn(raw: Raw, key: string): Raw[] {

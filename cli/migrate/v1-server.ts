@@ -26,6 +26,9 @@ const MAX_PAUSE_MS = 60_000
 /** An answer of this size is not read: ask for less. */
 export class TooLarge extends Error {}
 
+/** Nothing more came of an answer. */
+class Stalled extends Error {}
+
 /** A Letta V1 server, as it is read: with patience, and without trust. */
 export class V1Server {
   readonly url: string
@@ -116,7 +119,7 @@ export class V1Server {
       return { status, headers, text: Buffer.concat(pieces).toString('utf8') }
     } catch (error) {
       if (stalled.signal.aborted && !(error instanceof TooLarge))
-        throw new Error(`nothing came for ${this.#idle / 1000} seconds`, { cause: error })
+        throw new Stalled(`nothing came for ${this.#idle / 1000} seconds`, { cause: error })
       throw error
     } finally {
       clearTimeout(timer)
@@ -176,6 +179,7 @@ function baseOf(text: string): string {
 
 /** Node's fetch hides the reason behind a cause or two. */
 function reasonOf(error: unknown): string {
+  if (error instanceof Stalled) return error.message
   let at = error
   let text = messageOf(error)
   for (let depth = 0; depth < 5 && at instanceof Error; depth++) {

@@ -2,6 +2,7 @@ import type { Agent, CreateAgent, UpdateAgent } from '../schema/agent.ts'
 import type { CreateBlock } from '../schema/block.ts'
 import { AppError } from '../schema/errors.ts'
 import { newId } from '../schema/ids.ts'
+import type { TemplateContent } from '../schema/template.ts'
 import type { Tool } from '../schema/tool.ts'
 import { baseToolNames, MULTI_AGENT_TOOLS, rulesOf, wantsBaseRules } from './agent-tools.ts'
 import { defaultBlockDescription, defaultSystemPrompt, randomAgentName } from './default-prompts.ts'
@@ -17,6 +18,7 @@ import { applySettings, checkFallbacks, llmConfigOf, modelSettingsOf } from './m
 import type { Actor } from './ports/actor.ts'
 import type { AgentPatch, Companion, NewAgent } from './ports/agent-store.ts'
 import type { CoreDeps } from './ports/deps.ts'
+import type { Deployment } from './ports/template-store.ts'
 import { compilePrompt, renderPrompt } from './prompt.ts'
 import { chooseEmbedding } from './search/embedding-choice.ts'
 import { canHaveCompanion, companionBody, companionGroup } from './teams/companion.ts'
@@ -26,14 +28,27 @@ export const AUTO_MODEL = 'letta/auto'
 
 /**
  * Creates an agent with its blocks, tools and first system message (defaults: reference 2.2), and with
- * `enable_sleeptime` the companion that looks after its memory (2.6).
+ * `enable_sleeptime` the companion that looks after its memory (2.6). `made`: from a template, whose settings are
+ * settled: they are taken as they are.
  */
-export async function createAgent(deps: CoreDeps, actor: Actor, body: CreateAgent): Promise<Agent> {
+export async function createAgent(
+  deps: CoreDeps,
+  actor: Actor,
+  body: CreateAgent,
+  made?: {
+    agent: Omit<TemplateContent['agent'], 'name'>
+    deployment: Omit<Deployment, 'agent_id'>
+  },
+): Promise<Agent> {
   const drafted = await draftAgent(deps, actor, body)
-  const main = drafted.agent
+  const { id: agent_id } = drafted.agent
+  const main = made ? { ...drafted.agent, ...made.agent, deployment_id: made.deployment.id } : drafted.agent
   const wanted = main.enable_sleeptime === true && canHaveCompanion(main.agent_type)
   return deps.store.agents.create(actor, {
     ...drafted,
+    agent: main,
+    // In the order of the template, too.
+    ...(made ? { tool_ids: body.tool_ids ?? [], deployment: { ...made.deployment, agent_id } } : {}),
     ...(wanted ? { companion: await draftCompanion(deps, actor, main) } : {}),
   })
 }

@@ -40,6 +40,7 @@ export const NOUNS: Record<string, () => Promise<{ routes: Route[] }>> = {
   sources: () => import('./routes/folders.ts'),
   steps: () => import('./routes/steps.ts'),
   tags: () => import('./routes/tags.ts'),
+  templates: () => import('./routes/templates.ts'),
   telemetry: () => import('./routes/telemetry.ts'),
   tools: () => import('./routes/tools.ts'),
   usage: () => import('./routes/usage.ts'),

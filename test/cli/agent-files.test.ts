@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   assertReadable,
@@ -54,6 +54,46 @@ describe('loci export and loci import', () => {
     } finally {
       await server.stop()
     }
+  })
+
+  it('takes several files and folders of files; a bad one stops no other', async () => {
+    assert.equal((await loci(['export', 'Ada', '--output', file()], { env })).code, 0)
+    const fleet = join(folder.path, 'fleet')
+    await mkdir(join(fleet, 'deep'), { recursive: true })
+    const text = await readFile(file(), 'utf8')
+    await writeFile(join(fleet, 'a.af'), text)
+    await writeFile(join(fleet, 'bad.af'), text.slice(0, -100))
+    await writeFile(join(fleet, 'deep', 'c.af'), text)
+    await writeFile(join(fleet, 'notes.txt'), 'no agent')
+    const elsewhere = { ...env, LOCI_HOME: join(folder.path, 'other') }
+    const { code, stdout, stderr } = await loci(['import', fleet, file(), join(fleet, 'gone.af')], {
+      env: elsewhere,
+    })
+    assert.equal(code, 1)
+    assert.deepEqual(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split('\t')[1]),
+      [join(fleet, 'a.af'), join(fleet, 'deep', 'c.af'), file()],
+    )
+    assert.match(stderr, /bad\.af was not imported: .*JSON/)
+    assert.match(stderr, /gone\.af was not imported: .* cannot be read/)
+    assert.match(stderr, /^3 agents of 3 files imported; 2 files could not be\.$/m)
+    const listed = await loci(['import', fleet, '--json'], { env: elsewhere })
+    const answer = JSON.parse(listed.stdout) as {
+      files: { error: string | null }[]
+      imported: number
+      failed: number
+    }
+    assert.deepEqual(
+      [answer.imported, answer.failed, answer.files.map(({ error }) => error === null)],
+      [2, 1, [true, false, true]],
+    )
+    const named = await loci(['import', fleet, '--name', 'Eve'], { env: elsewhere })
+    assert.match(named.stderr, /--name is for a single file/)
+    const empty = await loci(['import', join(fleet, '..', 'loci')], { env: elsewhere })
+    assert.match(empty.stderr, /no agent file \(\.af\) in/)
   })
 
   it('replaces no file unless it is told to', async () => {

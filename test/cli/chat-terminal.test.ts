@@ -53,6 +53,17 @@ describe('loci chat on a terminal', () => {
     open.push(terminal)
     return terminal
   }
+  async function requireApproval(agent_id: string, tool: string): Promise<void> {
+    const server = start(process.execPath, [LOCI, 'server', '--port', '0', '--json'], env)
+    try {
+      const [line = ''] = await server.waitFor(/^\{.*\}\n/)
+      const { url } = JSON.parse(line) as { url: string }
+      const path = `${url}/v1/agents/${agent_id}/tools/approval/${tool}?requires_approval=true`
+      assert.equal((await fetch(path, { method: 'PATCH' })).status, 200)
+    } finally {
+      await server.stop()
+    }
+  }
   const lastUser = (index: number) => {
     const messages = model.requests[index]?.body.messages ?? []
     return JSON.stringify(messages.findLast(({ role }) => role === 'user')?.content)
@@ -310,6 +321,35 @@ describe('loci chat on a terminal', () => {
     await typo.waitFor(/no agent 'Adda'\. Did you mean 'Ada'[^]*Create 'Adda'\? \[y\/N\] /)
     typo.type('n\r')
     assert.equal(await typo.exited, 1)
+  })
+
+  it('keeps what is typed while it works for the next prompt, and answers no question with it', async () => {
+    const rest = Promise.withResolvers<void>()
+    const insert = { name: 'memory_insert', arguments: { label: 'human', new_string: 'x' } }
+    await agent([
+      { reply: { text: ['Wait', ' done'], hold: rest.promise, hold_after: 2 } },
+      { reply: { tool_calls: [insert] } },
+      { reply: { text: 'not done' } },
+      { reply: { text: 'last' } },
+    ])
+    const terminal = chat()
+    await terminal.waitFor(PROMPT)
+    // All of it in one go: the first line is a message, the others wait.
+    terminal.type('one\rtwo\r')
+    await terminal.waitFor(/Wait/)
+    terminal.type('three')
+    rest.resolve()
+    await terminal.waitFor(/done\n\n> two⏎three/)
+    const ada = JSON.parse((await loci(['agents', 'show', 'Ada', '--json'], { env })).stdout) as {
+      id: string
+    }
+    assert.match(ada.id, /^agent-/)
+    await requireApproval(ada.id, 'memory_insert')
+    terminal.type('\rn')
+    await terminal.waitFor(/or why not: $/)
+    terminal.type('no\r')
+    await terminal.waitFor(/not done\n\n> n/)
+    assert.match(lastUser(1), /two\\\\nthree|two\\nthree/)
   })
 
   it('leaves with Ctrl-C at an empty prompt', async () => {

@@ -14,6 +14,7 @@ import { describeIdentities } from './store/identities.ts'
 import { describeImports } from './store/imports.ts'
 import { describeMcpServers } from './store/mcp-servers.ts'
 import { describeMessages } from './store/messages.ts'
+import { describeMigration } from './store/migration.ts'
 import { describeOrganizations } from './store/organizations.ts'
 import { describeFileVectors } from './store/file-vectors.ts'
 import { describeFiles } from './store/files.ts'
@@ -24,6 +25,7 @@ import { describeRunStreams } from './store/run-streams.ts'
 import { describeSchedules } from './store/schedules.ts'
 import { describeSecrets } from './store/secrets.ts'
 import { describeOwnTools } from './store/own-tools.ts'
+import { describeTemplates } from './store/templates.ts'
 import { describeTurns } from './store/turns.ts'
 import { describeUsage } from './store/usage.ts'
 import { describeUsers } from './store/users.ts'
@@ -71,10 +73,12 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeOwnTools(subject)
     describeMcpServers(subject)
     describeSchedules(subject)
+    describeTemplates(subject)
     describeSecrets(subject)
     describeIdentities(subject)
     describeMessages(subject)
     describeImports(subject)
+    describeMigration(subject)
     describeGroups(subject)
     describeArchives(subject)
     describePassages(subject)

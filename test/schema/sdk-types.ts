@@ -17,6 +17,16 @@ import type {
 import type * as z from 'zod'
 import type { CompactionSettings } from '../../shared/schema/compaction.ts'
 import type { modifyFeedback, Run, runUsage, stepMetrics, StepState } from '../../shared/schema/run.ts'
+import type {
+  createdFromTemplate,
+  createFromTemplate,
+  createTemplate,
+  savedTemplate,
+  saveTemplate,
+  template,
+  templateDone,
+  updateTemplate,
+} from '../../shared/schema/template.ts'
 import type { Tool } from '../../shared/schema/tool.ts'
 
 /** A type as JSON carries it: an optional field is absent, never undefined. */
@@ -46,6 +56,11 @@ export type Contract = [
   Assignable<Wire<SettingsOf<'groq'>>, Letta.GroqModelSettings>,
   Assignable<Wire<Block>, Letta.BlockResponse>,
   Assignable<Wire<AccessToken>, Letta.AccessTokenCreateResponse>,
+  Assignable<Wire<z.output<typeof template>>, Letta.TemplateCreateResponse>,
+  Assignable<Wire<z.output<typeof savedTemplate>>, Letta.TemplateSaveResponse>,
+  Assignable<Wire<z.output<typeof templateDone>>, Letta.TemplateRollbackResponse>,
+  Assignable<Wire<z.output<typeof templateDone>>, Letta.TemplateUpdateResponse>,
+  Assignable<Wire<z.output<typeof createdFromTemplate>>, Letta.Templates.AgentCreateResponse>,
   Assignable<Wire<z.output<typeof accessTokenList>>, Letta.AccessTokenListResponse>,
   Assignable<Wire<Omit<Conversation, 'model_settings'>>, Omit<Letta.Conversation, 'model_settings'>>,
   Assignable<Wire<Passage>, Letta.Passage>,
@@ -82,6 +97,10 @@ export type Requests = [
   Assignable<Wire<Settled<Letta.AgentUpdateParams>>, z.input<typeof updateAgent>>,
   Assignable<Wire<Letta.BlockCreateParams>, z.input<typeof createBlock>>,
   Assignable<Wire<Letta.AccessTokenCreateParams>, z.input<typeof createAccessToken>>,
+  Assignable<Wire<Letta.TemplateCreateParams>, z.input<typeof createTemplate>>,
+  Assignable<Wire<Letta.TemplateUpdateParams>, z.input<typeof updateTemplate>>,
+  Assignable<Wire<Letta.TemplateSaveParams>, z.input<typeof saveTemplate>>,
+  Assignable<Wire<Letta.Templates.AgentCreateParams>, z.input<typeof createFromTemplate>>,
   Assignable<Wire<Letta.BlockUpdateParams>, z.input<typeof updateBlock>>,
   Assignable<Wire<Plain<Letta.Agents.MessageCreateParamsNonStreaming>>, z.input<typeof messageRequest>>,
   Assignable<Wire<Plain<Letta.Agents.MessageCreateParamsStreaming>>, z.input<typeof messageRequest>>,

@@ -116,7 +116,7 @@ describe('every route, asked with an access token', () => {
         if (EVERYBODY.test(line)) continue
         const { path } = filled(route, ids)
         const query = `query=${MARK}&agent_id=${ids['agent_id'] ?? ''}`
-        for (const body of route.body ? bodies(MARK) : [undefined]) {
+        for (const body of route.body ? bodies(MARK, ids['agent_id']) : [undefined]) {
           const answer = await ask(token, route.method, `${path}?${query}`, body)
           asked++
           const wanted = line in OPEN ? status : 403

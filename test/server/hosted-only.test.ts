@@ -8,12 +8,9 @@ const ROUTES = [
   'POST /v1/agents/search',
   'GET /v1/agents/search',
   'GET /v1/agents/search/count',
-  `GET /v1/agents/${AGENT}/core-memory/variables`,
   `GET /v1/agents/${AGENT}/memory-files/directory`,
   'GET /v1/models/embeddings',
-  'GET /v1/templates',
-  'POST /v1/templates',
-  'PATCH /v1/templates/name',
+  'POST /v1/legacy-templates/name/migrates',
   'GET /v1/projects',
   'GET /v1/metadata/balance',
   'POST /v1/feeds',
@@ -43,6 +40,6 @@ describe('what only the hosted service had', () => {
     })
 
   it('the client says so as it says it of anything that is missing', async () => {
-    await assert.rejects(t.letta.templates.create({ agent_id: AGENT, type: 'agent' }), { status: 404 })
+    await assert.rejects(t.letta.environments.list(), { status: 404 })
   })
 })

@@ -28,7 +28,7 @@ export function filled(route: Route, ids: Record<string, string>): { names: stri
 }
 
 /** Bodies of which each route that takes one takes at least one, or refuses them all for a reason below. */
-export const bodies = (mark: string): unknown[] => [
+export const bodies = (mark: string, agent_id = ''): unknown[] => [
   {},
   { name: 'stolen' },
   { value: 'stolen' },
@@ -50,6 +50,10 @@ export const bodies = (mark: string): unknown[] => [
     messages: [{ role: 'user', content: 'stolen' }],
     schedule: { type: 'recurring', cron_expression: '0 0 1 1 *' },
   },
+  { version: '1' },
+  { new_name: 'stolen' },
+  { agent_file_json: {} },
+  { type: 'agent', agent_id },
   { message_id: 'message-00000000-0000-4000-8000-000000000001' },
 ]
 
@@ -122,6 +126,9 @@ export async function populate(
   await eventually('the batch has ended', async () =>
     (await owner('GET', `/v1/messages/batches/${batch.id}`))['completed_at'] === null ? null : true,
   )
+  const template = `${mark}-template`
+  await owner('POST', '/v1/templates', { type: 'agent', agent_id: agent.id, name: template })
+  const deployed = await owner('POST', `/v1/templates/${template}:latest/agents`, { agent_name: mark })
   const token = await owner('POST', '/v1/client-side-access-tokens', {
     policy: [{ type: 'agent', id: agent.id, access: ['read_agent'] }],
     hostname: `https://${mark}.example`,
@@ -165,6 +172,11 @@ export async function populate(
     compaction_id: 'x',
     scheduled_message_id: schedule.id,
     token: token.id,
+    project_id: 'default-project',
+    template_name: template,
+    template_version: `${template}:current`,
+    name: template,
+    deployment_id: String(deployed['deployment_id']),
   }
 }
 
@@ -185,6 +197,9 @@ export async function everything(owner: Owner, ids: Record<string, string>): Pro
   ].map((noun) => `/v1/${noun}/?limit=500`)
   const more = [
     '/v1/client-side-access-tokens?limit=500',
+    '/v1/templates?limit=500',
+    `/v1/templates/default-project/${ids['template_name']}/versions`,
+    `/v1/templates/default-project/${ids['template_version']}/snapshot`,
     `/v1/agents/${ids['agent_id']}/messages?limit=500`,
     `/v1/agents/${ids['agent_id']}/core-memory/blocks`,
     `/v1/agents/${ids['agent_id']}/tools`,

@@ -204,6 +204,9 @@ function forAjv(value: unknown): unknown {
   const out: Record<string, unknown> = {}
   for (const [key, inner] of Object.entries(rest)) {
     if (key === '$ref' && typeof inner === 'string') out[key] = inner.replace(/^#/, 'contract#')
+    // The older dialect of the hosted routes: "or null" beside a list that does not name it.
+    else if (key === 'enum' && (value as Schema & { nullable?: boolean }).nullable === true)
+      out[key] = [...(inner as unknown[]), null]
     else if (key !== 'example' && key !== 'examples') out[key] = forAjv(inner)
   }
   const { properties, required } = rest

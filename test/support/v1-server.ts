@@ -50,7 +50,8 @@ export async function startV1(world: World, options: V1Options = {}): Promise<Fa
     const own = options.answer?.(url.pathname, url.searchParams)
     const answer = own === undefined ? answerOf(world, options, url) : own
     if (answer === NOTHING) return send(response, 404, '{"detail":"Not Found"}')
-    const operation = own === undefined ? contract?.find('GET', url.pathname) : null
+    // The contract is that of 0.16.8.
+    const operation = own === undefined && !options.old ? contract?.find('GET', url.pathname) : null
     const problems = operation ? (contract?.check(operation, 200, answer) ?? []) : []
     if (problems.length > 0 && wrong.length < 20)
       wrong.push(`${url.pathname}: ${problems.slice(0, 3).join('; ')}`)
@@ -132,7 +133,10 @@ function answerOf(world: World, { old = false, version = '0.16.8' }: V1Options, 
   if (noun === 'mcp-servers' && id === '') return world.servers
   if (id === '' && lists[noun]) return page(lists[noun]())
   if (noun === 'agents' && number >= 0 && number < world.size.agents) {
-    if (sub === '') return withIncluded(world.agent(number), query.getAll('include'))
+    if (sub === '') {
+      const { blocks, ...agent } = withIncluded(world.agent(number), query.getAll('include'))
+      return old ? agent : { ...agent, blocks }
+    }
     if (sub === 'messages') return messages(world, number, query, old)
     if (sub === 'archival-memory') {
       const passages = world.passagesOf(number)

@@ -96,10 +96,12 @@ async function bringPlanned(
     }
     const now = await hashOf(present)
     if (now !== said) {
-      if (now !== entry.stored)
+      if (now !== entry.stored) {
+        await planned.link?.(entry.here, entry.linked)
         return told('kept', entry.here, [
           'It was changed both here and at the old server since it was brought; what is here stays. Copy by hand what you want of the other.',
         ])
+      }
       if (planned.change === null)
         return told('kept', entry.here, [
           'It has changed at the old server since it was brought; what is here stays.',

@@ -3,6 +3,7 @@ import type { CreateBlock } from '../../schema/block.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Actor } from './actor.ts'
+import type { Deployment } from './template-store.ts'
 import type { NewGroup } from './group-store.ts'
 import type { BlockConflict, BlockEdit } from './turn-store.ts'
 
@@ -24,6 +25,8 @@ export interface NewAgent {
   first_messages?: StoredMessage[]
   /** An agent that looks after its memory, created with it. */
   companion?: Companion
+  /** The template that it is made from. */
+  deployment?: Deployment
 }
 
 /** A companion before its first save, with the group that it makes with the agent. It gets the agent's blocks too. */

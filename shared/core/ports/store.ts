@@ -19,6 +19,7 @@ import type { RetentionStore } from './retention-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
 import type { ScheduleStore } from './schedule-store.ts'
 import type { SecretStore } from './secret-store.ts'
+import type { TemplateStore } from './template-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TraceStore } from './trace-store.ts'
 import type { TurnStore } from './turn-store.ts'
@@ -58,6 +59,7 @@ export interface Store {
   readonly compactions: CompactionStore
   readonly streams: RunStreamStore
   readonly schedules: ScheduleStore
+  readonly templates: TemplateStore
   readonly traces: TraceStore
   readonly events: EventStore
   readonly retention: RetentionStore

@@ -43,6 +43,19 @@ export const routes = [
   }),
   route({
     method: 'GET',
+    path: '/v1/agents/:agent_id/core-memory/variables',
+    operation: 'agents.getAgentVariables',
+    summary: 'The variables that an agent of a template was made with',
+    params,
+    answer: z.object({ variables: z.record(z.string(), z.string()) }),
+    async handle({ actor, context, params: { agent_id } }) {
+      const { agents, templates } = context.deps.store
+      if (!(await agents.get(actor, agent_id, []))) throw notFound('Agent', agent_id)
+      return { variables: (await templates.deploymentOf(actor, agent_id))?.memory_variables ?? {} }
+    },
+  }),
+  route({
+    method: 'GET',
     path: '/v1/agents/:agent_id/core-memory/blocks',
     operation: 'list_core_memory_blocks',
     summary: "List an agent's memory blocks",

@@ -52,6 +52,7 @@ import { applyEdits } from './step-edits.ts'
 import type { AgentRow } from './tables.ts'
 import { readTags } from './tags.ts'
 import { type SecretBox, SecretKeys } from '../secret-box.ts'
+import { insertDeployment } from './template-rows.ts'
 import { replaceSecrets, secretsOfAgent } from './agent-secrets.ts'
 import { pendingApprovalOf, requireApprovals, setToolApproval } from './tool-approvals.ts'
 import { toolsOfAgent } from './tools.ts'
@@ -287,6 +288,7 @@ function insertWhole(
     folder_ids = [],
     system_message,
     first_messages = [],
+    deployment,
   }: NewAgent,
 ): void {
   insertAgent(tx, actor, agent)
@@ -308,6 +310,7 @@ function insertWhole(
     messages: 1 + first_messages.length,
   })
   appendMessages(tx, actor, agent.id, 0, [system_message, ...first_messages])
+  if (deployment) insertDeployment(tx, actor, deployment)
 }
 
 function insertCompanion(tx: Transaction, actor: Actor, agent_id: string, { agent, group }: Companion): void {

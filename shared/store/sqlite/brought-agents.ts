@@ -12,6 +12,7 @@ import { linkFolder, putState } from './file-links.ts'
 import { linkIdentity } from './identity-rows.ts'
 import { linkBlock, linkTool, replaceAgentTags } from './links.ts'
 import { insertMessage } from './messages.ts'
+import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
 
 const seqOf = query<{ id: string; agent: string }>()((p) =>
@@ -29,19 +30,21 @@ const place = query<{ conversation: string; position: number; seq: number; org: 
     organization_id: p.org,
   }),
 )
-const newestIn = query<{ conversation: string }>()((p) =>
+/** What was said after the last message that was brought; a prompt that was compiled anew says nothing. */
+const saidSince = query<{ conversation: string }>()((p) =>
   sqlite
     .selectFrom('messages')
     .select('id')
     .where('conversation_id', '=', p.conversation)
-    .orderBy('seq', 'desc')
+    .where('role', '<>', 'system')
+    .where('seq', '>', (eb) =>
+      eb
+        .selectFrom('brought_histories')
+        .innerJoin('messages as last', 'last.id', 'brought_histories.last_message_id')
+        .select('last.seq')
+        .where('brought_histories.conversation_id', '=', p.conversation),
+    )
     .limit(1),
-)
-const lastOf = query<{ conversation: string }>()((p) =>
-  sqlite
-    .selectFrom('brought_histories')
-    .select('last_message_id')
-    .where('conversation_id', '=', p.conversation),
 )
 const stored = query<{ conversation: string }>()((p) =>
   sqlite
@@ -62,6 +65,11 @@ export function stageAgent(tx: Transaction, actor: Actor, agent_id: string): voi
   if (!row) tx.run(sqlite.insertInto('deletions').values({ agent_id, organization_id, instance_id: BROUGHT }))
 }
 
+/** Whether somebody went on here with a conversation that was brought. */
+export function wentOn(connection: Connection, conversation: string): boolean {
+  return saidSince.get(connection, { conversation }) !== undefined
+}
+
 /** As `MigrationStore.putConversation`. */
 export function putConversation(
   tx: Transaction,
@@ -76,9 +84,7 @@ export function putConversation(
     throw new AppError('conflict', `The id '${id}' is that of another conversation here.`)
   // Somebody deleted it here, works with it, or has gone on with it.
   if (row && (row.deleted_at !== null || row.instance_id !== null)) return false
-  const newest = newestIn.get(tx, { conversation: id })?.id
-  const last = lastOf.get(tx, { conversation: id })?.last_message_id
-  if (row && last !== undefined && newest !== last) return false
+  if (row && wentOn(tx, id)) return false
   const seqs = contextOf(tx, actor, agent_id, made)
   const before = row ? readContextIds(tx, actor, id) : []
   const there = made.message_ids.filter((message) => seqOf.get(tx, { id: message, agent: agent_id }))

@@ -204,7 +204,8 @@ export function viewOf(connection: Connection, file: AgentFile, max_chars: numbe
   return readLines(connection, file.file_id, { start_line, end_line: file.end_line, max_chars }) ?? none
 }
 
-function fileTools(tx: Transaction, actor: Actor): string[] {
+/** The ids of the tools for files, as far as the organisation has them. */
+export function fileTools(tx: Transaction, actor: Actor): string[] {
   const rows = tx.all(
     sqlite
       .selectFrom('tools')

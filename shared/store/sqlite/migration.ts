@@ -19,7 +19,7 @@ import type { Run, Step } from '../../schema/run.ts'
 import type { Tool } from '../../schema/tool.ts'
 import type { SecretBox } from '../secret-box.ts'
 import { insertBlock } from './block-rows.ts'
-import { completeAgent, putConversation, stageAgent } from './brought-agents.ts'
+import { completeAgent, putConversation, stageAgent, wentOn } from './brought-agents.ts'
 import type { Database, Transaction } from './database.ts'
 import { isConstraint } from './errors.ts'
 import { clearFile } from './file-links.ts'
@@ -68,14 +68,6 @@ const histories = query<{ agent: string; org: string }>()((p) =>
     .select(['conversation_id', 'last_message_id'])
     .where('agent_id', '=', p.agent)
     .where('organization_id', '=', p.org),
-)
-const newestIn = query<{ conversation: string }>()((p) =>
-  sqlite
-    .selectFrom('messages')
-    .select('id')
-    .where('conversation_id', '=', p.conversation)
-    .orderBy('seq', 'desc')
-    .limit(1),
 )
 const agentThere = query<{ id: string }>()((p) =>
   sqlite.selectFrom('agents').select('organization_id').where('id', '=', p.id),
@@ -229,7 +221,7 @@ export class SqliteMigration implements MigrationStore {
       const conversations = histories.all(c, { agent: agent_id, org }).map((history) => ({
         id: history.conversation_id === agent_id ? null : history.conversation_id,
         last_message_id: history.last_message_id,
-        went_on: newestIn.get(c, { conversation: history.conversation_id })?.id !== history.last_message_id,
+        went_on: wentOn(c, history.conversation_id),
       }))
       const state = agent
         ? mine(agent) && known

@@ -27,6 +27,7 @@ import { SqlitePassages } from './passages.ts'
 import { SqliteRetention } from './retention.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
 import { SqliteSchedules } from './schedules.ts'
+import { SqliteTemplates } from './templates.ts'
 import { SqliteTools } from './tools.ts'
 import { SqliteTraces } from './traces.ts'
 import { SqliteTurns } from './turns.ts'
@@ -100,6 +101,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     compactions: new SqliteCompactions(database, instance),
     streams: new SqliteRunStreams(database, instance),
     schedules: new SqliteSchedules(database, instance),
+    templates: new SqliteTemplates(database),
     traces: new SqliteTraces(database),
     events,
     retention: new SqliteRetention(database),

@@ -154,6 +154,9 @@ export interface Tables {
   /** The newest run whose input had this id of its client. */
   run_otids: { conversation_id: string; otid: string; run_id: string }
   schedules: ScheduleRow
+  templates: TemplateRow
+  template_versions: TemplateVersionRow
+  deployments: DeploymentRow
   events: {
     id: Generated<number>
     organization_id: string
@@ -242,6 +245,44 @@ export interface ScheduleRow {
   last_error: string | null
   /** `ScheduleData` of schedules.ts. */
   data: string
+}
+
+export interface TemplateRow {
+  id: string
+  organization_id: string
+  name: string
+  description: string | null
+  created_at: string
+  updated_at: string
+  created_by_id: string
+  latest_version: number
+  /** The saved version that `current` is; null when it has changed since. */
+  base_version: number | null
+  /** `TemplateContent` as JSON. */
+  current: string
+}
+
+export interface TemplateVersionRow {
+  id: string
+  organization_id: string
+  template_id: string
+  version: number
+  message: string | null
+  created_at: string
+  /** `TemplateContent` as JSON. */
+  content: string
+}
+
+/** An agent of a template. */
+export interface DeploymentRow {
+  id: string
+  organization_id: string
+  template_id: string | null
+  agent_id: string
+  version: number | null
+  /** Names and values as JSON. */
+  memory_variables: string
+  created_at: string
 }
 
 export interface GroupRow {

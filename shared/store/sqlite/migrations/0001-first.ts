@@ -617,6 +617,42 @@ CREATE INDEX schedules_by_agent ON schedules (agent_id, created_at, id);
 CREATE INDEX schedules_due ON schedules (next_at) WHERE next_at IS NOT NULL AND firing_at IS NULL;
 CREATE INDEX schedules_firing ON schedules (instance_id) WHERE firing_at IS NOT NULL;
 
+CREATE TABLE templates (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  description TEXT,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  created_by_id TEXT NOT NULL,
+  latest_version INTEGER NOT NULL,
+  base_version INTEGER,
+  current TEXT NOT NULL,
+  UNIQUE (organization_id, name)
+) WITHOUT ROWID;
+
+CREATE TABLE template_versions (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  template_id TEXT NOT NULL REFERENCES templates (id) ON DELETE CASCADE,
+  version INTEGER NOT NULL,
+  message TEXT,
+  created_at TEXT NOT NULL,
+  content TEXT NOT NULL,
+  UNIQUE (template_id, version)
+) WITHOUT ROWID;
+
+CREATE TABLE deployments (
+  id TEXT PRIMARY KEY,
+  organization_id TEXT NOT NULL,
+  template_id TEXT REFERENCES templates (id) ON DELETE SET NULL,
+  agent_id TEXT NOT NULL UNIQUE REFERENCES agents (id) ON DELETE CASCADE,
+  version INTEGER,
+  memory_variables TEXT NOT NULL,
+  created_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX deployments_by_template ON deployments (template_id, created_at, id);
+
 CREATE TABLE events (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   organization_id TEXT NOT NULL,
@@ -671,7 +707,7 @@ CREATE TABLE access_tokens (
   expires_at TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX access_tokens_by_organization ON access_tokens (organization_id, created_at, id);
-CREATE INDEX access_tokens_by_origin ON access_tokens (origin);
+CREATE INDEX access_tokens_by_origin ON access_tokens (origin, expires_at);
 
 CREATE TABLE request_counts (
   user_id TEXT NOT NULL,
