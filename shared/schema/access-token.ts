@@ -17,6 +17,9 @@ export type AgentAccess = z.infer<typeof agentAccess>
 /** How long a token lasts that does not say it, in milliseconds (V1: five minutes). */
 export const DEFAULT_LIFETIME_MS = 5 * 60_000
 
+/** How long after its end a token is kept, in milliseconds: the pages of its host can still read that it has expired. */
+export const KEEP_EXPIRED_MS = 24 * 3_600_000
+
 const MOMENT = 'expected a moment like 2030-01-31T00:00:00Z'
 
 /** Body of `POST /v1/client-side-access-tokens`. */

@@ -15,6 +15,7 @@ import { createModel, preloadAdapters } from '../models/adapters.ts'
 import { createModels } from '../models/catalog.ts'
 import { createEmbeddings } from '../models/embedding-catalog.ts'
 import { PRESETS, providersFromEnv } from '../models/providers.ts'
+import { KEEP_EXPIRED_MS } from '../schema/access-token.ts'
 import { WINDOW_HEADER } from '../schema/editor.ts'
 import { AppError, isAppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
@@ -360,7 +361,8 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     return {
       fetch: (request, access = OWNER) => app.fetch(request, access),
       holder: (key) => holderOf(store, key),
-      hasPagesOf: (origin) => store.access_tokens.hasOrigin(origin),
+      hasPagesOf: (origin) =>
+        store.access_tokens.hasOrigin(origin, new Date(Date.now() - KEEP_EXPIRED_MS).toISOString()),
       forUsers: (serve) =>
         forUsers(serve, {
           users: store.users,

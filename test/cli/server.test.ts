@@ -15,6 +15,7 @@ import {
   type Running,
   withDeadline,
 } from '../support/cli-process.ts'
+import { startOtlpReceiver } from '../support/otlp-receiver.ts'
 import { startScriptedModel } from '../support/scripted-model.ts'
 
 describe('loci server', () => {
@@ -247,6 +248,28 @@ describe('loci server', () => {
       assert.notEqual(url, first)
     } finally {
       await running?.stop()
+    }
+  })
+
+  it('has metrics and sends traces as it is built', async () => {
+    const collector = await startOtlpReceiver()
+    try {
+      const data = join(folder.path, 'observed')
+      await mkdir(data)
+      await writeFile(join(data, 'config.json'), '{ "server": { "metrics": true }, "discover_local": false }')
+      const url = await startServer(['--data', data], { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
+      const post = async (path: string, body: object) =>
+        (await (await fetch(url + path, { method: 'POST', body: JSON.stringify(body) })).json()) as {
+          id: string
+        }
+      const { id } = await post('/v1/agents/', { name: 'built', model: 'loci/demo' })
+      await post(`/v1/agents/${id}/messages`, { input: 'Hello' })
+      const metrics = await (await fetch(`${url}/metrics`)).text()
+      assert.match(metrics, /^loci_turns_total\{status="completed"\} 1$/m)
+      assert.deepEqual(await server?.stop(), { code: 0, signal: null })
+      assert.ok(collector.requests.some(({ bytes }) => bytes.includes('invoke_agent built')))
+    } finally {
+      await collector.close()
     }
   })
 

@@ -20,6 +20,8 @@ import { identityMethods, identityOperations } from './methods/identities.ts'
 import { mcpMethods, mcpOperations } from './methods/mcp-servers.ts'
 import { messageMethods } from './methods/messages.ts'
 import { otherMethods } from './methods/others.ts'
+import { migrationOperations } from './methods/migration.ts'
+import { operatingOperations } from './methods/operating.ts'
 import { openaiOperations } from './methods/openai.ts'
 import { plainOperations } from './methods/plain.ts'
 import { providerOperations } from './methods/providers.ts'
@@ -115,6 +117,8 @@ describe('every method of the official client, called for its effect and held ag
     ...simpleOperations,
     ...openaiOperations,
     ...batchOperations,
+    ...operatingOperations,
+    ...migrationOperations,
     ...templateOperations,
   ])
     it(`${operation.name}: ${operation.shows}`, async () => {

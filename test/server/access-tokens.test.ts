@@ -152,6 +152,7 @@ describe('access tokens of web pages', () => {
       { tool_ids: [] },
       { secrets: {} },
       { tool_rules: [] },
+      { model_settings: { provider_type: 'openai' } },
       { enable_sleeptime: true },
       { identity_ids: [] },
       { description: 'x', hidden: true },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
+import { startHandMcp } from '../support/mcp-http.ts'
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 
@@ -186,6 +187,59 @@ describe('OpenTelemetry traces', () => {
     const spans = await spansAtTheEnd()
     assert.equal(spans.length, 4)
     assert.ok(spans.every(({ trace_id }) => trace_id !== TRACE))
+  })
+
+  it('are told to MCP servers over HTTP with the calls of their tools', async () => {
+    let told: string | undefined
+    const hand = await startHandMcp(({ method }, _, request) => {
+      if (method !== 'tools/call') return null
+      told = request.headers['traceparent'] as string | undefined
+      return { result: { content: [{ type: 'text', text: 'heard' }] } }
+    })
+    try {
+      const t = await start()
+      const config = { mcp_server_type: 'streamable_http' as const, server_url: hand.url }
+      await t.letta.mcpServers.create({ server_name: 'hand', config })
+      const { id } = await t.letta.agents.create({ model: SCRIPTED, tools: ['echo'], memory_blocks: [] })
+      model.add(
+        { reply: { tool_calls: [{ name: 'echo', arguments: {} }] } },
+        { reply: { text: 'private-answer' } },
+      )
+      assert.equal(await say(t, id), 200)
+      const tool = (await spansAtTheEnd()).find(({ name }) => name === 'execute_tool echo')
+      assert.equal(tool?.attributes['gen_ai.tool.type'], 'extension')
+      assert.equal(told, `00-${tool.trace_id}-${tool.id}-01`)
+    } finally {
+      await hand.close()
+    }
+  })
+
+  it('of a turn that another agent asks for stand inside of the call that asked', async () => {
+    const t = await start()
+    const asked = await t.letta.agents.create({ name: 'asked', model: SCRIPTED, memory_blocks: [] })
+    const { id } = await t.letta.agents.create({
+      name: 'asking',
+      model: SCRIPTED,
+      memory_blocks: [],
+      tools: ['send_message_to_agent_and_wait_for_reply'],
+    })
+    const call = {
+      name: 'send_message_to_agent_and_wait_for_reply',
+      arguments: { message: 'private-argument', other_agent_id: asked.id },
+    }
+    model.add(
+      { reply: { tool_calls: [call] } },
+      { reply: { text: 'private-answer' } },
+      { reply: { text: 'Done.' } },
+    )
+    assert.equal(await say(t, id), 200)
+    const spans = await spansAtTheEnd()
+    const inner = spans.find(({ name }) => name === 'invoke_agent asked')
+    const tool = spans.find(({ name }) => name.startsWith('execute_tool'))
+    assert.ok(inner && tool)
+    assert.deepEqual([inner.trace_id, inner.parent], [tool.trace_id, tool.id])
+    const chat = spans.find(({ name, parent }) => name === 'chat test-model' && parent === inner.id)
+    assert.equal(chat?.attributes['gen_ai.conversation.id'], asked.id)
   })
 
   it('tell failures by their kind, not in the words of a provider, which may repeat what it was sent', async () => {

@@ -39,6 +39,6 @@ export interface AccessTokenStore {
   delete(actor: Actor, by: { id: string } | { hash: Uint8Array }): Promise<boolean>
   /** The token with this hash and its maker, in whichever organisation; null when there is none, or its maker is deleted. */
   holder(hash: Uint8Array): Promise<{ token: StoredAccessToken; user: User } | null>
-  /** Whether a token is kept for pages of this origin, expired or not. */
-  hasOrigin(origin: string): Promise<boolean>
+  /** Whether there is a token for pages of this origin that has not expired before `since`. */
+  hasOrigin(origin: string, since: string): Promise<boolean>
 }

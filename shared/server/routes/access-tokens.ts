@@ -6,15 +6,13 @@ import {
   accessTokenList,
   createAccessToken,
   DEFAULT_LIFETIME_MS,
+  KEEP_EXPIRED_MS,
 } from '../../schema/access-token.ts'
 import { AppError } from '../../schema/errors.ts'
 import { isId, newId } from '../../schema/ids.ts'
 import { hashOfKey, newToken } from '../access.ts'
 import { notFound } from '../errors.ts'
 import { route } from '../route.ts'
-
-/** How long after its end a token is kept, in milliseconds: the pages of its host can still read that it has expired. */
-const KEEP_EXPIRED_MS = 24 * 3_600_000
 
 const count = (least: number, usual: number) =>
   z.coerce.number().int().min(least).max(1_000_000).default(usual)

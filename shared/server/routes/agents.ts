@@ -55,7 +55,6 @@ const OPEN_FIELDS = [
   'tags',
   'timezone',
   'model',
-  'model_settings',
   'context_window_limit',
   'max_tokens',
   'reasoning',

@@ -13,8 +13,13 @@ import { livingUser } from './users.ts'
 const byHash = query<{ hash: Uint8Array }>()((p) =>
   sqlite.selectFrom('access_tokens').selectAll().where('hash', '=', p.hash),
 )
-const withOrigin = query<{ origin: string }>()((p) =>
-  sqlite.selectFrom('access_tokens').select('id').where('origin', '=', p.origin).limit(1),
+const withOrigin = query<{ origin: string; since: string }>()((p) =>
+  sqlite
+    .selectFrom('access_tokens')
+    .select('id')
+    .where('origin', '=', p.origin)
+    .where('expires_at', '>=', p.since)
+    .limit(1),
 )
 
 /** Tokens of web pages. */
@@ -83,8 +88,8 @@ export class SqliteAccessTokens implements AccessTokenStore {
     })
   }
 
-  hasOrigin(origin: string): Promise<boolean> {
-    return this.#database.read((c) => withOrigin.get(c, { origin }) !== undefined)
+  hasOrigin(origin: string, since: string): Promise<boolean> {
+    return this.#database.read((c) => withOrigin.get(c, { origin, since }) !== undefined)
   }
 }
 

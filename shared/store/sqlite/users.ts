@@ -85,6 +85,7 @@ export class SqliteUsers implements UserStore {
         ['blocks', 'blocks'],
         ['archives', 'archives'],
         ['folders', 'folders'],
+        ['templates', 'templates'],
       ] as const) {
         const living = sqlite.selectFrom(table).select('id').where('organization_id', '=', organization_id)
         const row = tx.get(

@@ -275,6 +275,19 @@ export function describeTemplates(subject: Subject): void {
       await assert.rejects(deploy(template, []), { code: 'not_found' })
     })
 
+    it('keep their organisation from being deleted', async () => {
+      const { templates, users } = subject.store
+      const org = { id: newId('org'), name: 'team', created_at: at(0), privileged_tools: false }
+      const actor = { user_id: newId('user'), organization_id: (await users.createOrganization(org)).id }
+      const { id } = await make(actor, 'helper', content('One.'))
+      await assert.rejects(users.deleteOrganization(org.id), {
+        code: 'conflict',
+        message: /still has templates/,
+      })
+      await templates.delete(actor, id)
+      assert.equal(await users.deleteOrganization(org.id), true)
+    })
+
     it('are nobody else’s', async () => {
       const { templates } = subject.store
       const { id } = await make(ADA, 'helper', content('One.'))

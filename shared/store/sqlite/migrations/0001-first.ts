@@ -707,7 +707,7 @@ CREATE TABLE access_tokens (
   expires_at TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX access_tokens_by_organization ON access_tokens (organization_id, created_at, id);
-CREATE INDEX access_tokens_by_origin ON access_tokens (origin);
+CREATE INDEX access_tokens_by_origin ON access_tokens (origin, expires_at);
 
 CREATE TABLE request_counts (
   user_id TEXT NOT NULL,
