@@ -49,13 +49,12 @@ export function addUserCommands(program: Command, onlyOne: (command: Command, op
     })
   users
     .command('remove <user>')
-    .description(
-      'delete a user, by name or id, and revoke their keys; their agents stay with the organisation',
-    )
+    .description('delete a user, by name or id, and revoke their keys; their agents stay; asks first')
+    .option('--yes', 'do not ask')
     .option(...json)
     .option(...urlOption)
     .option(...dataOption)
-    .action(async (user: string, options: ListOptions, command: Command) => {
+    .action(async (user: string, options: ListOptions & { yes?: boolean }, command: Command) => {
       onlyOne(command, options)
       const { runRemoveUser } = await import('./commands/users.ts')
       await runRemoveUser(user, options)

@@ -1,4 +1,5 @@
 import { text as textOf } from 'node:stream/consumers'
+import type { LociClient } from '../../shared/client/http.ts'
 import type { Block, BlockVersion } from '../../shared/schema/block.ts'
 import { confirm } from '../confirm.ts'
 import { Failure } from '../failure.ts'
@@ -51,12 +52,11 @@ export async function runListBlocks(agent: string | undefined, options: ListBloc
     }
     const found = blocks.filter(({ label }) => options.label === undefined || label === options.label)
     if (options.json) return printJson(found)
-    const rows: string[][] = []
-    for (const { id, label, value, read_only } of found) {
-      const names = whose ? [whose] : await agentsOfBlock(client, id)
-      const size = `${number(value.length)}${read_only ? ' (read only)' : ''}`
-      rows.push([label ?? '', names.map(({ name }) => name).join(', '), size, id])
-    }
+    const owners = whose || found.length === 0 ? null : await agentsByBlock(client)
+    const rows = found.map(({ id, label, value, read_only }) => {
+      const names = whose ? [whose.name] : (owners?.get(id) ?? [])
+      return [label ?? '', names.join(', '), `${number(value.length)}${read_only ? ' (read only)' : ''}`, id]
+    })
     printTable(
       [
         { title: 'LABEL', flexible: true },
@@ -72,6 +72,14 @@ export async function runListBlocks(agent: string | undefined, options: ListBloc
       note(`${whose.name} has no blocks. Make one: loci blocks create LABEL --agent ${whose.name}`)
     else note('There are no blocks yet. Agents come with two: loci agents create Ada')
   })
+}
+
+/** The names of the agents that have each block, by its id. */
+async function agentsByBlock({ letta }: LociClient): Promise<Map<string, string[]>> {
+  const names = new Map<string, string[]>()
+  for await (const agent of letta.agents.list({ limit: PAGE, order: 'asc', include: ['agent.blocks'] }))
+    for (const { id } of agent.memory.blocks) if (id) names.set(id, [...(names.get(id) ?? []), agent.name])
+  return names
 }
 
 /** `loci blocks show`: the value alone, so that it can be written to a file and set again. */

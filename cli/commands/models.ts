@@ -79,23 +79,28 @@ function checkProvider(wanted: string | undefined, { models, embedding_models, p
 }
 
 function showModels(models: ModelsOverview['models']): void {
+  // In a pipe the fields stand where they always do.
+  const priced = !process.stdout.isTTY || models.some(({ price }) => price !== null)
   printTable(
     [
       { title: 'MODEL' },
-      { title: 'CONTEXT', align: 'right' },
-      { title: '$ IN', align: 'right' },
-      { title: '$ OUT', align: 'right' },
+      { title: 'CONTEXT', align: 'right' as const },
+      ...(priced
+        ? [
+            { title: '$ IN', align: 'right' as const },
+            { title: '$ OUT', align: 'right' as const },
+          ]
+        : []),
       { title: 'TYPE', flexible: true },
     ],
     models.map(({ handle, name, context_window, price, provider_type }) => [
       handle ?? name,
       number(context_window),
-      dollars(price?.input),
-      dollars(price?.output),
+      ...(priced ? [dollars(price?.input), dollars(price?.output)] : []),
       provider_type,
     ]),
   )
-  if (process.stdout.isTTY && models.some(({ price }) => price !== null))
+  if (process.stdout.isTTY && priced)
     note('Prices are US dollars for a million tokens, as the provider says.')
 }
 

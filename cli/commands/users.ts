@@ -9,6 +9,7 @@ import {
   user as userSchema,
   type User,
 } from '../../shared/schema/user.ts'
+import { confirm } from '../confirm.ts'
 import { Failure } from '../failure.ts'
 import { note, print, printJson, printTable } from '../print.ts'
 import { plain } from '../terminal.ts'
@@ -70,9 +71,10 @@ export async function runListUsers(options: ListOptions): Promise<void> {
 }
 
 /** `loci users remove`. */
-export async function runRemoveUser(named: string, options: ListOptions): Promise<void> {
+export async function runRemoveUser(named: string, options: ListOptions & { yes?: boolean }): Promise<void> {
   await withClient(options, async (client) => {
     const { id, name } = await userOf(client, named)
+    await confirm(`Delete the user ${name} (${id}) and revoke their keys? Their agents stay.`, options)
     await client.letta.delete(`/v1/admin/users/${id}`)
     if (options.json) return printJson({ deleted: id })
     note(`${name} is deleted; requests with their keys are refused from now on.`)

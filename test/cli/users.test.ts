@@ -45,7 +45,8 @@ describe('loci users and loci keys', () => {
       const [id = ''] = /api_key-\S+/.exec(listed ?? '') ?? []
       const next = (await run('keys', 'rotate', id)).stdout.trim()
       assert.deepEqual(await Promise.all([ask(key), ask(next)]), [401, 200])
-      assert.equal((await run('users', 'remove', 'ada')).code, 0)
+      assert.match((await run('users', 'remove', 'ada')).stderr, /Delete the user ada .*--yes/)
+      assert.equal((await run('users', 'remove', 'ada', '--yes')).code, 0)
       assert.equal(await ask(next), 401)
     } finally {
       await server.stop()
