@@ -186,7 +186,7 @@ describe('a server for everybody on this machine', () => {
           assert.ok(Object.hasOwn(responses, $ref.split('/').at(-1) ?? ''), `${method} ${path} ${status}`)
         }
         assert.ok(
-          Object.keys(operation.responses).some((status) => /^2/.test(status)),
+          Object.keys(operation.responses).some((status) => status.startsWith('2')),
           `${method} ${path}`,
         )
       }
