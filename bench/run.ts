@@ -23,6 +23,7 @@ const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   import: async () => (await import('./scenarios/import.ts')).imports,
   files: async () => (await import('./scenarios/files.ts')).files,
   mcp: async () => (await import('./scenarios/mcp.ts')).mcp,
+  access: async () => (await import('./scenarios/access.ts')).access,
   prefix: async () => (await import('./scenarios/prefix.ts')).prefix,
   store: async () => (await import('./scenarios/store.ts')).store,
   scale: async () => (await import('./scenarios/scale.ts')).scale,

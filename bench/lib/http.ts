@@ -8,8 +8,13 @@ const fresh = new Agent()
 const DEADLINE = 300_000
 
 /** Sends JSON, or nothing; gives the parsed answer. Throws for every status but 2xx, with the answer's text. */
-export async function call<T>(method: string, url: string, body?: unknown): Promise<T> {
-  const incoming = await open(method, url, body)
+export async function call<T>(
+  method: string,
+  url: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<T> {
+  const incoming = await open(method, url, body, agent, headers)
   const text = await textOf(incoming)
   return (text === '' ? null : JSON.parse(text)) as T
 }
@@ -58,12 +63,13 @@ async function open(
   url: string,
   body: unknown,
   connections = agent,
+  more: Record<string, string> = {},
 ): Promise<IncomingMessage> {
   const text = body === undefined ? undefined : JSON.stringify(body)
   const headers: Record<string, string | number> =
     text === undefined
-      ? {}
-      : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
+      ? more
+      : { ...more, 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const outgoing = request(url, { method, agent: connections, headers, timeout: DEADLINE }, resolve)
   outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${url}: no answer in ${DEADLINE} ms`)))

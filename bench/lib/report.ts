@@ -19,6 +19,7 @@ export interface Row {
     | 'agents/s'
     | 'chunks/s'
     | 'calls/s'
+    | 'requests/s'
     | 'bytes'
     | 'tokens'
   value: number

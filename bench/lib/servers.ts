@@ -89,9 +89,10 @@ export async function startLoci(
   double: Double,
   data: string,
   probe: ChildOptions['probe'] = true,
+  more: { args?: readonly string[]; env?: Record<string, string> } = {},
 ): Promise<Target> {
-  const args = ['server', '--port', '0', '--data', data]
-  const child = startNode(LOCI, args, { env: modelEnvironment(double, data), probe })
+  const args = ['server', '--port', '0', '--data', data, ...(more.args ?? [])]
+  const child = startNode(LOCI, args, { env: { ...modelEnvironment(double, data), ...more.env }, probe })
   const [url] = await child.waitFor(LISTENING)
   return {
     name: 'loci',
@@ -106,8 +107,12 @@ export async function startLoci(
 }
 
 /** A new agent of the double's model with the tools and memory that agents have by default; gives its id. */
-export async function createAgent(url: string, more: Record<string, unknown> = {}): Promise<string> {
-  const { id } = await call<{ id: string }>('POST', `${url}/v1/agents/`, {
+export async function createAgent(
+  url: string,
+  more: Record<string, unknown> = {},
+  headers: Record<string, string> = {},
+): Promise<string> {
+  const body = {
     model: MODEL,
     context_window_limit: 1_000_000,
     memory_blocks: [
@@ -115,8 +120,8 @@ export async function createAgent(url: string, more: Record<string, unknown> = {
       { label: 'human', value: 'Works with numbers.' },
     ],
     ...more,
-  })
-  return id
+  }
+  return (await call<{ id: string }>('POST', `${url}/v1/agents/`, body, headers)).id
 }
 
 /** The agent of this id as a conversation, whose streams are those of background runs if wanted. */

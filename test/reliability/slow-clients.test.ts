@@ -19,11 +19,11 @@ import { ServerProcess } from './server-process.ts'
 const SECONDS = Number(process.env['LOCI_SLOW_SECONDS'] ?? 10)
 const AUTOCANNON = fileURLToPath(import.meta.resolve('autocannon'))
 /** All that the server may keep of what it was sent and has not been able to send. */
-const HEAP_MB = 100
+const HEAP_MB = 256
 const LIMITS = { headers_timeout_seconds: 2, request_timeout_seconds: 4, stalled_timeout_seconds: 3 }
 /** Readers of a stream who stop reading it. */
 const STOPPED = 40
-const STORY = Array.from({ length: 90 }, (_, i) => `${i} `.repeat(24_000))
+const STORY = Array.from({ length: 5_000 }, (_, i) => `${i} `.repeat(250))
 
 /** What autocannon says of a run. */
 interface Result {
@@ -205,7 +205,7 @@ async function residentMb(pid: number | undefined): Promise<number> {
 function refusalsIn(log: string): string {
   return log
     .split('\n')
-    .filter((line) => /"status":[45]|"level":[456]0/.test(line))
+    .filter((line) => /"status":[45]|"level":[456]0|heap|FATAL/.test(line))
     .slice(-5)
     .join('\n')
 }

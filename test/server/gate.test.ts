@@ -145,8 +145,16 @@ describe('a server for everybody on this machine', () => {
       openapi: string
       paths: Record<
         string,
-        Record<string, { operationId: string; parameters?: { name: string; in: string }[] }>
+        Record<
+          string,
+          {
+            operationId: string
+            parameters?: { name: string; in: string }[]
+            responses: Record<string, { $ref?: string }>
+          }
+        >
       >
+      components: { responses: Record<string, unknown> }
     }
     assert.equal(api.openapi, '3.1.0')
     const operations = Object.values(api.paths).flatMap((methods) => Object.values(methods))
@@ -168,6 +176,20 @@ describe('a server for everybody on this machine', () => {
           path.match(/\{[a-z_]+\}/g) ?? [],
           operationId,
         )
+    const { responses } = api.components
+    for (const [path, methods] of Object.entries(api.paths))
+      for (const [method, operation] of Object.entries(methods)) {
+        const always = ['400', '401', '403', '404', '408', '422', '429', '431', '500', '503']
+        const writes = method === 'get' ? [] : ['409', '413', '415']
+        for (const status of [...always, ...writes]) {
+          const { $ref = '' } = operation.responses[status] ?? {}
+          assert.ok(Object.hasOwn(responses, $ref.split('/').at(-1) ?? ''), `${method} ${path} ${status}`)
+        }
+        assert.ok(
+          Object.keys(operation.responses).some((status) => status.startsWith('2')),
+          `${method} ${path}`,
+        )
+      }
     const page = await fetch(`${t.url}/docs/`)
     assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'/)
     assert.doesNotMatch(await page.text(), /https?:\/\//)

@@ -159,6 +159,10 @@ describe('input of every kind', () => {
       ['DELETE', `/v1/agents/${agent_id}/messages`, 'GET, HEAD, POST'],
       ['POST', '/v1/runs/run-1', 'GET, HEAD, DELETE'],
       ['OPTIONS', '/v1/tags/', 'GET, HEAD'],
+      // Words where others have an id.
+      ['PATCH', '/v1/agents/count', 'GET, HEAD'],
+      ['DELETE', '/v1/runs/active', 'GET, HEAD'],
+      ['GET', '/v1/messages/search', 'POST'],
     ] as const) {
       const answer = await fetch(t.url + path, { method })
       assert.equal(answer.status, 405, `${method} ${path}`)
