@@ -37,6 +37,7 @@ export async function runChat(named: string | undefined, options: ChatOptions): 
       talk.conversation = await findConversation(client, agent, options.conversation)
     const { stdin, stdout } = process
     if (message !== undefined || options.json || !stdin.isTTY || !stdout.isTTY) {
+      if (stdin.isTTY && message === undefined) note(`Each line is a message to ${agent.name}; Ctrl-D ends.`)
       const approve = options.approve === undefined ? undefined : options.approve === 'yes'
       return chatInPipe(talk, { message, json: options.json === true, approve })
     }
