@@ -7,6 +7,11 @@ const POOL_SIZE = 10
 const POOL_WAIT_MS = 5_000
 /** No statement of Loci takes so long; one that does is ended by the server, in milliseconds. */
 const STATEMENT_TIMEOUT_MS = 30_000
+/**
+ * A transaction that waits for its process this long is ended, in milliseconds: one that is frozen must not keep its rows
+ * from others. When it wakes it begins the transaction again.
+ */
+const IDLE_TIMEOUT_MS = 3_000
 
 /** How a database is reached. */
 export interface ConnectionSettings {
@@ -41,7 +46,7 @@ export function readAddress(text: string): ConnectionSettings {
   const address = (start: string) => (rest === '' ? start : `${start}?${rest}`)
   const timeouts = {
     statement_timeout: STATEMENT_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_TIMEOUT_MS,
   }
   const [, host = '', database = ''] = /^\w+:\/\/(?:[^@/]*@)?([^/]*)\/?(.*)$/.exec(base) ?? []
   return {

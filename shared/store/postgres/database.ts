@@ -16,7 +16,7 @@ import { typeParsers } from './values.ts'
 /** How long a command is tried again while others are in its way, or the database is away. */
 const DEADLINE_MS = 10_000
 /** How often a duplicate is taken for another transaction that was faster. */
-const DUPLICATES = 2
+const DUPLICATES = 10
 /** Connections that nobody has used for this time are closed. */
 const IDLE_MS = 60_000
 

@@ -20,7 +20,7 @@ export function isDuplicate(error: unknown): boolean {
 /** The connection is gone: what it had not committed never was. */
 export function isLost(error: unknown): boolean {
   const code = codeOf(error)
-  if (code !== null) return /^(?:08|57P0[1-3]|ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(code)
+  if (code !== null) return /^(?:08|25P03|57P0[1-3]|ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(code)
   return (
     error instanceof Error &&
     /connection (?:terminated|error)|not queryable|client was closed/i.test(error.message)
