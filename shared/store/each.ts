@@ -37,8 +37,3 @@ export async function findEach<T>(
   for (const item of items) if (await test(item)) return item
   return undefined
 }
-
-/** `some`: no later one is asked after the first that passes. */
-export async function someEach<T>(items: Iterable<T>, test: (item: T) => Promise<boolean>): Promise<boolean> {
-  return (await findEach(items, test)) !== undefined
-}
