@@ -180,7 +180,7 @@ export class SqlTurns implements TurnStore {
   ): Promise<OpenedTurn> {
     const known = turn.context ?? this.#contexts.get(conversation.id, conversation.context_version)
     const whole = known ?? (await readContext(tx, actor, conversation.id))
-    if (turn.approval !== undefined) checkApproval(whole, turn.approval)
+    if (turn.approval !== undefined) checkApproval(whole, turn.approval, conversation.id)
     const cleared = turn.autoclear && whole.length > 1
     if (cleared) await keepFirst(tx, conversation.id)
     const before = cleared ? whole.slice(0, 1) : whole
@@ -249,7 +249,7 @@ export class SqlTurns implements TurnStore {
     return this.#database.write(async (tx) => {
       const conversation = await this.#existing(tx, actor, agent_id, conversation_id)
       if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
-      checkApproval(await readContext(tx, actor, conversation_id), approval)
+      checkApproval(await readContext(tx, actor, conversation_id), approval, conversation_id)
       await appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
       await updateConversation.send(tx, {
         ...rowOf(conversation),
@@ -570,9 +570,13 @@ function noConversation(turn: { conversation_id: string; run: { agent_id: string
   return new AppError('not_found', `There is no ${of}agent '${turn.run.agent_id}'.`)
 }
 
-function checkApproval(context: readonly StoredMessage[], answered: string | null): void {
+function checkApproval(
+  context: readonly StoredMessage[],
+  answered: string | null,
+  conversation_id: string,
+): void {
   const pending = pendingApproval(context)
-  if (pending && pending.id !== answered) throw approvalPending(pending)
+  if (pending && pending.id !== answered) throw approvalPending(pending, conversation_id)
   if (!pending && answered !== null)
     throw new AppError('conflict', `the request for approval '${answered}' was answered in the meantime`)
 }
