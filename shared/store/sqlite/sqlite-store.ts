@@ -24,6 +24,7 @@ import { SqlMcpServers } from '../sql/mcp-servers.ts'
 import { SqlMessages } from '../sql/messages.ts'
 import { SqlMigration } from '../sql/migration.ts'
 import { SqlPassages } from '../sql/passages.ts'
+import { SqlProviderCalls } from '../sql/provider-calls.ts'
 import { SqlRetention } from '../sql/retention.ts'
 import { SqlRunStreams } from '../sql/run-chunks.ts'
 import { SqlSchedules } from '../sql/schedules.ts'
@@ -98,6 +99,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     messages,
     turns: new SqlTurns(database, instance),
     batches: new SqlBatches(database, instance),
+    provider_calls: new SqlProviderCalls(database),
     compactions: new SqlCompactions(database, instance),
     streams: new SqlRunStreams(database, instance),
     schedules: new SqlSchedules(database, instance),
