@@ -69,6 +69,7 @@ export function errorResponse(
   }
   const headers: Record<string, string> =
     status === 503 ? { 'retry-after': '1' } : { 'x-should-retry': 'false' }
+  if (error.data['ends'] === true) headers['connection'] = 'close'
   if (error.code === 'rate_limited') {
     const seconds = Number(error.data['retry_after_seconds'])
     Object.assign(headers, error.data['headers'], { 'retry-after': String(seconds) })
@@ -77,12 +78,17 @@ export function errorResponse(
   }
   if (error.code === 'validation')
     return json(status, { trace_id: '', detail: error.message, ...error.data }, headers)
-  if (error.code.startsWith('llm_'))
+  if (error.code.startsWith('llm_')) {
+    const seconds = error.data['retry_after_seconds']
+    // Only for who waits by themselves: the provider was asked again already, and more than once.
+    if ((status === 429 || status === 502) && typeof seconds === 'number')
+      headers['retry-after'] = String(seconds)
     return json(
       status,
       { error: { type: error.code, message: error.message, detail: error.message }, detail: error.message },
       headers,
     )
+  }
   // The one error of V1's whose detail is an object (reference 1.7).
   if (error.code === 'pending_approval')
     return json(
@@ -112,6 +118,16 @@ function json(status: number, body: unknown, headers: Record<string, string> = {
     status,
     headers: { 'content-type': 'application/json', ...headers },
   })
+}
+
+/** Of a server that ends and answers nothing more: 503, on a connection that is closed. `what` is to be done. */
+export function shuttingDown(what: string): AppError {
+  return new AppError('store_unavailable', `this server is shutting down${what}`, { data: { ends: true } })
+}
+
+/** Whether a server that ends has sent a request away, which is no failure. */
+export function isSentAway({ status, headers }: Response): boolean {
+  return status === 503 && headers.get('connection') === 'close'
 }
 
 /** Zod's complaint about a part of a request, as one readable sentence that names each place. */
@@ -150,8 +166,18 @@ function meantIssues(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
     .toSorted((a, b) => depth(b) - depth(a) || a.length - b.length)
   const [nearest] = alternatives
   // Alternatives that all fail at once are told apart by none of them.
-  if (!nearest || depth(nearest) === 0) return [issue]
+  if (!nearest || depth(nearest) === 0) return [{ ...issue, message: wantedKinds(issue) ?? issue.message }]
   return nearest.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }))
+}
+
+/** Of a union without words of its own, whose alternatives are of other kinds than the value: what they are. */
+function wantedKinds({ message, errors }: z.core.$ZodIssueInvalidUnion): string | null {
+  const issues = errors.flat()
+  if (message !== 'Invalid input' || issues.length === 0) return null
+  const kinds = issues.map((issue) => (issue.code === 'invalid_type' ? issue.expected : null))
+  const received = /received .*$/.exec(issues[0]?.message ?? '')?.[0]
+  if (kinds.includes(null) || received === undefined) return null
+  return `Invalid input: expected ${[...new Set(kinds)].join(' or ')}, ${received}`
 }
 
 /** For `catch`: whatever the store could not find is the agent, in V1's words. */

@@ -150,6 +150,16 @@ describe('bad input', () => {
     ['POST', '/v1/agents/', '', 422, /no body/],
     ['POST', '/v1/agents/', '[]', 422, /body: .*expected object/],
     ['POST', '/v1/agents/', { name: 5 }, 422, /body\.name/],
+    [
+      'POST',
+      '/v1/agents/',
+      {
+        llm_config: { model: 'm', model_endpoint_type: 'openai', context_window: 0 },
+        enable_sleeptime: true,
+      },
+      422,
+      /body\.llm_config\.context_window/,
+    ],
     ['POST', '/v1/agents/', { name: 'a/b' }, 422, /body\.name: letters/],
     ['POST', '/v1/agents/', { model: 'nowhere/at-all' }, 404, /nowhere\/at-all/],
     ['POST', '/v1/agents/', { model: 'no-slash' }, 400, /no-slash/],
@@ -161,6 +171,8 @@ describe('bad input', () => {
     ['GET', `/v1/agents/agent-${missing}`, undefined, 404, /^Agent not found$/],
     ['GET', `/v1/agents/?after=agent-${missing}`, undefined, 404, /agent-0000/],
     ['GET', '/v1/agents/?limit=many', undefined, 422, /query\.limit: .*expected number, received 'many'/],
+    ['GET', '/v1/agents/?limit=', undefined, 422, /query\.limit: .*expected number/],
+    ['GET', '/v1/blocks/?connected_to_agents_count_lt=', undefined, 422, /connected_to_agents_count_lt/],
     ['GET', '/v1/agents/?last_stop_reason=nope', undefined, 422, /query\.last_stop_reason/],
     ['GET', '/v1/agents/count?last_stop_reason=nope', undefined, 422, /query\.last_stop_reason/],
     [
@@ -224,6 +236,7 @@ describe('bad input', () => {
       })
     assert.equal(await ask({ host: 'evil.example' }), 403)
     assert.equal(await ask({ origin: 'https://evil.example' }), 403)
-    assert.equal(await ask({ origin: 'http://localhost:3000' }), 200)
+    assert.equal(await ask({ origin: 'http://localhost:3000' }), 403)
+    assert.equal(await ask({ origin: t.url }), 200)
   })
 })

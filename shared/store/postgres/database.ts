@@ -60,7 +60,7 @@ interface Mark {
 /**
  * A database of PostgreSQL. Every command is one SERIALIZABLE transaction: the queries that the engines share read what
  * they decide on, and this makes that as good as a single writer; one that PostgreSQL refuses for it runs again
- * (docs/decisions/0016).
+ * (docs/decisions/0017).
  */
 export class PostgresDatabase implements Database {
   readonly engine = 'postgres'

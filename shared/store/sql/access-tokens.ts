@@ -76,10 +76,16 @@ export class SqlAccessTokens implements AccessTokenStore {
     })
   }
 
-  delete(actor: Actor, by: { id: string } | { hash: Uint8Array }): Promise<boolean> {
+  end(actor: Actor, by: { id: string } | { hash: Uint8Array }, now: string): Promise<boolean> {
     return this.#database.write(async (tx) => {
-      const own = db.deleteFrom('access_tokens').where('organization_id', '=', actor.organization_id)
-      return (await tx.run('id' in by ? own.where('id', '=', by.id) : own.where('hash', '=', by.hash))) > 0
+      const living = db
+        .updateTable('access_tokens')
+        .set({ expires_at: now })
+        .where('organization_id', '=', actor.organization_id)
+        .where('expires_at', '>', now)
+      return (
+        (await tx.run('id' in by ? living.where('id', '=', by.id) : living.where('hash', '=', by.hash))) > 0
+      )
     })
   }
 

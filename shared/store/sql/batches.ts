@@ -30,11 +30,12 @@ const running = query<object>()(() =>
     .selectAll()
     .where(sql<boolean>`status = 'running'`),
 )
-const waiting = query<{ except: string }>()((p) =>
+const waiting = query<{ except: string; first: 0 | 1; last: 0 | 1 }>()((p) =>
   db
     .selectFrom('batch_items as item')
     .selectAll()
     .where(sql<boolean>`item.status = 'pending'`)
+    .where(sql<boolean>`item.provider_batch between ${p.first} and ${p.last}`)
     .where(sql<boolean>`item.agent_id not in ${jsonTexts(p.except)}`)
     .where(
       sql<boolean>`not exists (select 1 from batch_items as busy where busy.status = 'running' and busy.agent_id = item.agent_id)`,
@@ -65,6 +66,7 @@ export class SqlBatches implements BatchStore {
     return this.#database.write(async (tx) => {
       const now = new Date().toISOString()
       const { organization_id } = actor
+      const provider_batch = batch.provider_batch ? 1 : 0
       await tx.send(
         db.insertInto('batches').values({
           id: batch.id,
@@ -79,6 +81,7 @@ export class SqlBatches implements BatchStore {
           callback_status_code: null,
           callback_error: null,
           callback_instance_id: null,
+          provider_batch,
         }),
       )
       for (const { id, agent_id, request } of batch.items)
@@ -96,6 +99,8 @@ export class SqlBatches implements BatchStore {
             created_at: now,
             completed_at: null,
             request: JSON.stringify(request),
+            provider_batch,
+            local_reason: null,
           }),
         )
       return await stored(tx, actor, batch.id)
@@ -141,12 +146,17 @@ export class SqlBatches implements BatchStore {
     )
   }
 
-  async claim({ at_once, except }: Parameters<BatchStore['claim']>[0]): Promise<BatchClaim | null> {
+  async claim(options: Parameters<BatchStore['claim']>[0]): Promise<BatchClaim | null> {
+    const { at_once, at_providers, except } = options
     const free = async (c: Connection) => {
       const busy = await running.all(c, {})
       const left = await findEach(busy, async ({ id, instance_id }) => await this.#isFree(c, id, instance_id))
       if (left) return left
-      return busy.length < at_once ? await waiting.get(c, { except: JSON.stringify([...except]) }) : undefined
+      const there = busy.filter((row) => row.provider_batch === 1 && row.local_reason === null).length
+      const first = busy.length - there < at_once ? 0 : 1
+      const last = there < at_providers && busy.length < at_once + at_providers ? 1 : 0
+      if (first > last) return undefined
+      return await waiting.get(c, { except: JSON.stringify([...except]), first, last })
     }
     if (!(await this.#database.read(free))) return null
     await this.#instance.lock()
@@ -179,10 +189,24 @@ export class SqlBatches implements BatchStore {
         actor: { user_id: batch?.created_by_id ?? '', organization_id: row.organization_id },
         run_id: row.run_id,
         request: JSON.parse(row.request ?? '{}') as Record<string, unknown>,
+        provider_batch: row.provider_batch === 1,
         attempt,
       }
     })
-    return claimed === 'given up' ? this.claim({ at_once, except }) : claimed
+    return claimed === 'given up' ? this.claim(options) : claimed
+  }
+
+  async askedLocally(actor: Actor, item_id: string, local_reason: string): Promise<void> {
+    await this.#database.write(
+      async (tx) =>
+        await tx.run(
+          db
+            .updateTable('batch_items')
+            .set({ local_reason })
+            .where('id', '=', item_id)
+            .where('organization_id', '=', actor.organization_id),
+        ),
+    )
   }
 
   begun(claim: BatchClaim, run_id: string): Promise<'held' | 'cancelled' | 'lost'> {

@@ -409,7 +409,7 @@ export async function insertMessage(
     data: JSON.stringify(data),
   }
   await insert.send(tx, row)
-  // PostgreSQL takes in a text without looking at what is there already (docs/decisions/0016).
+  // PostgreSQL takes in a text without looking at what is there already (docs/decisions/0017).
   if (tx.engine === 'postgres' && text !== '') {
     await addTextOf.send(tx, { id: message.id, owner: ownerWord(message.agent_id), text: indexText(text) })
     await wakeMessagesAtOnce(tx, message.agent_id)

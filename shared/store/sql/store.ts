@@ -23,6 +23,7 @@ import { SqlUsage } from './usage.ts'
 import { SqlMcpServers } from './mcp-servers.ts'
 import { SqlMessages, type UnindexedMessages } from './messages.ts'
 import { SqlPassages } from './passages.ts'
+import { SqlProviderCalls } from './provider-calls.ts'
 import { SqlRunStreams } from './run-chunks.ts'
 import { SqlSchedules } from './schedules.ts'
 import { SqlTools } from './tools.ts'
@@ -66,6 +67,7 @@ export function sqlStore({
     messages: new SqlMessages(database, unindexed, vectorIndex),
     turns: new SqlTurns(database, instance),
     batches: new SqlBatches(database, instance),
+    provider_calls: new SqlProviderCalls(database),
     compactions: new SqlCompactions(database, instance),
     streams: new SqlRunStreams(database, instance),
     schedules: new SqlSchedules(database, instance),
