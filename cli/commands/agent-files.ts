@@ -145,11 +145,24 @@ async function filesIn(named: readonly string[]): Promise<string[]> {
     const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
       throw new Failure(`${path} cannot be read: ${messageOf(error)}`, { cause: error })
     })
-    const found = entries.filter((entry) => entry.isFile() && /\.af(?:\.json)?$/i.test(entry.name))
+    const found: string[] = []
+    for (const entry of entries) {
+      if (!/\.af(?:\.json)?$/i.test(entry.name)) continue
+      const file = join(entry.parentPath, entry.name)
+      if (entry.isFile() || (entry.isSymbolicLink() && (await meansFile(file)))) found.push(file)
+    }
     if (found.length === 0) throw new Failure(`There is no agent file (.af) in ${path}.`)
-    files.push(...found.map((entry) => join(entry.parentPath, entry.name)).sort())
+    files.push(...found.sort())
   }
   return [...new Set(files)]
+}
+
+/** Whether a link leads to a file, or nowhere: reading it says so then. */
+function meansFile(link: string): Promise<boolean> {
+  return stat(link).then(
+    (found) => found.isFile(),
+    () => true,
+  )
 }
 
 /** The file, which is read as it is sent. */

@@ -1,5 +1,6 @@
 import type { LociClient } from '../../shared/client/http.ts'
 import { DEFAULT_ORGANIZATION_ID, isId } from '../../shared/schema/ids.ts'
+import { didYouMean } from '../../shared/schema/near-names.ts'
 import {
   apiKey,
   newApiKey,
@@ -177,10 +178,11 @@ async function userOf(client: LociClient, named: string): Promise<User> {
   const found = users.filter(({ id, name }) => id === named || name === named)
   const [user] = found
   if (user && found.length === 1) return user
+  const names = users.map(({ name }) => name)
   throw new Failure(
     user
       ? `${found.length} users have the name '${named}'; give an id: ${found.map(({ id }) => id).join(', ')}`
-      : `There is no user '${named}'. Those there are: ${users.map(({ name }) => name).join(', ')}`,
+      : `There is no user '${named}'. ${didYouMean(named, names, '')}`,
   )
 }
 
