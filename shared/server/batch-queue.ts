@@ -17,16 +17,21 @@ const LOOK_MS = 250
 export class BatchQueue {
   readonly #context: () => ServerContext
   readonly #at_once: number
+  readonly #at_providers: number
   readonly #working = new Set<Promise<void>>()
   /** Agents that somebody else speaks with, and until when they are left alone. */
   readonly #busy = new Map<string, number>()
   #claiming: Promise<void> | null = null
   #again = false
 
-  /** `at_once` holds for all processes on this store together. */
-  constructor(context: () => ServerContext, { at_once }: { at_once: number }) {
+  /** `at_once`, and `at_providers` for those in batches of providers, hold for all processes on this store together. */
+  constructor(
+    context: () => ServerContext,
+    { at_once, at_providers }: { at_once: number; at_providers: number },
+  ) {
     this.#context = context
     this.#at_once = at_once
+    this.#at_providers = at_providers
   }
 
   /** Looks for requests to do. Never throws; a failure of the store is reported, and the next wake tries again. */
@@ -58,7 +63,11 @@ export class BatchQueue {
       this.#again = false
       for (;;) {
         if (context.closing.aborted) return
-        const claim = await batches.claim({ at_once: this.#at_once, except: this.#busyAgents() })
+        const claim = await batches.claim({
+          at_once: this.#at_once,
+          at_providers: this.#at_providers,
+          except: this.#busyAgents(),
+        })
         if (!claim) break
         const work = this.#do(context, claim).finally(() => this.#working.delete(work))
         this.#working.add(work)
@@ -106,12 +115,14 @@ export class BatchQueue {
       if (run) await cancelRun(context, claim.actor, run)
     }
     const outcome = await this.#end(context, claim, run_id)
+    if (outcome && claim.provider_batch) await context.deps.provider_batches?.runEnded(claim.actor, run_id)
     if (outcome) await batches.finish(claim, outcome)
     return 'next'
   }
 
   async #begin(context: ServerContext, claim: BatchClaim): Promise<Begun> {
     const { actor, agent_id, item_id } = claim
+    const batched = claim.provider_batch
     try {
       // Most processes never have a batch, and start without what it takes.
       const [{ batchRequest }, { startTurn }] = await Promise.all([
@@ -121,7 +132,7 @@ export class BatchQueue {
       const body = batchRequest.parse(claim.request)
       const request = new Request('http://batch.invalid/')
       const conversation_id = agent_id
-      const turn = { actor, context, request, agent_id, conversation_id, body, once: item_id }
+      const turn = { actor, context, request, agent_id, conversation_id, body, once: item_id, batched }
       return { status: 'begun', run: await startTurn(turn) }
     } catch (error) {
       if (isAppError(error, 'conversation_busy')) return { status: 'busy' }

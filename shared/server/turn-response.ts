@@ -30,6 +30,8 @@ export interface TurnRequest<B = MessageRequest> {
   edit?: { message_id: string }
   /** Another name of its input: one that has begun a run under it begins no second one. */
   once?: string
+  /** `once` is the request of a batch whose model calls go through batches of the provider. */
+  batched?: boolean
 }
 
 /** Begins the turn and answers with its event stream; that of a background run is stored on the way. */
@@ -177,6 +179,7 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
         : null,
       otids: recorded ? otids : null,
       edit: turn.edit ?? null,
+      batch_item_id: (turn.batched ? turn.once : null) ?? null,
       callback_url: ('callback_url' in body ? body.callback_url : null) ?? null,
       fingerprint,
       request_config: {

@@ -6,13 +6,14 @@ import type { Subject } from '../store.contract.ts'
 import { ADA, EVE } from './samples.ts'
 
 const page = { limit: 50, order: 'asc' } as const
-const queue = { at_once: 4, except: new Set<string>() }
+const queue = { at_once: 4, at_providers: 2, except: new Set<string>() }
 
 export function describeBatches(subject: Subject): void {
-  const create = (agent_ids: string[], callback_url: string | null = null) =>
+  const create = (agent_ids: string[], callback_url: string | null = null, provider_batch = false) =>
     subject.store.batches.create(ADA, {
       id: newId('job'),
       callback_url,
+      provider_batch,
       items: agent_ids.map((agent_id) => ({ id: newId('batch_item'), agent_id, request: { input: 'Hi' } })),
     })
   const claim = async (options = queue): Promise<BatchClaim> => {
