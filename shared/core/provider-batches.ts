@@ -16,7 +16,11 @@ const WITHOUT_MS = 10 * 60_000
 /** Providers end a batch within a day; this long after the first look it is given up, in milliseconds. */
 const PATIENCE_MS = 48 * 3_600_000
 /** Characters of the calls of one batch: what every provider takes. */
-const MAX_CHARS = 64 * 1024 * 1024
+const MAX_CHARS = 32 * 1024 * 1024
+/** How long a provider may take to cancel a batch, in milliseconds. */
+const CANCEL_MS = 10_000
+/** How often results that nobody can read are asked for again. */
+const MAX_UNREADABLE = 5
 /** How much longer each wait for an answer is than the one before. */
 const GROWTH = 1.5
 
@@ -154,7 +158,11 @@ export class ProviderBatches implements ProviderBatching {
         await this.#deps.calls.add(actor, { custom_id: waiter.custom_id, run_id, request_hash, handle })
         this.#collect(calls, Object.assign(waiter, { body }))
       }
-      const answer = await orAbort(promise, signal)
+      const answer = await orAbort(promise, signal).catch(async (error: unknown) => {
+        // An error is an answer too.
+        if (!signal.aborted) await this.#deps.calls.given(waiter.custom_id)
+        throw error
+      })
       if ('events' in answer) {
         taken.add(answer.custom_id)
         await this.#deps.calls.given(answer.custom_id)
@@ -214,7 +222,7 @@ export class ProviderBatches implements ProviderBatching {
         const why = whyWithout(error)
         if (why === null) throw error
         this.#without.set(calls.place, { why, until: performance.now() + WITHOUT_MS })
-        for (const { resolve } of waiting) resolve({ local: why })
+        for (const call of waiting) call.resolve({ local: why })
         return
       }
       for (const call of waiting) call.body = ''
@@ -222,13 +230,13 @@ export class ProviderBatches implements ProviderBatching {
       if (wanted) this.#watch(calls, batch_id, waiting, { now: false })
       else await this.#cancel(calls, batch_id)
     } catch (error) {
-      for (const { reject } of waiting) reject(error)
+      for (const call of waiting) call.reject(error)
     }
   }
 
   async #cancel(calls: BatchCalls, batch_id: string): Promise<void> {
     try {
-      await calls.cancel(batch_id, { signal: this.#closing.signal })
+      await calls.cancel(batch_id, { signal: AbortSignal.timeout(CANCEL_MS) })
     } catch (error) {
       // It has ended already, or its provider knows no cancelling.
       if (!isAppError(error, 'llm_bad_request')) this.#onFailure(`cancelling batch ${batch_id}`, error)
@@ -246,7 +254,7 @@ export class ProviderBatches implements ProviderBatching {
     this.#watched.set(key, watched)
     void this.#follow(watched, key, now ? 0 : this.#options.first_poll_ms).catch((error: unknown) => {
       this.#watched.delete(key)
-      for (const { reject } of watched.waiters.values()) reject(error)
+      for (const waiter of watched.waiters.values()) waiter.reject(error)
     })
   }
 
@@ -256,6 +264,7 @@ export class ProviderBatches implements ProviderBatching {
     const { signal } = this.#closing
     const end = performance.now() + PATIENCE_MS
     let next = this.#options.first_poll_ms
+    let unreadable = 0
     for (let wait = first_ms; ; wait = next) {
       await pause(wait, signal)
       if (signal.aborted) return
@@ -268,8 +277,10 @@ export class ProviderBatches implements ProviderBatching {
       const ended = await calls.poll(id, { signal }).catch((error: unknown) => {
         if (signal.aborted) return null
         const refused = isAppError(error, 'llm_authentication') || isAppError(error, 'llm_bad_request')
+        if (isAppError(error, 'llm_error') && error.data['status'] === undefined) unreadable++
         // Everything else passes; the answers stay where they are.
-        if (refused || !isAppError(error) || performance.now() > end) throw error
+        if (refused || unreadable >= MAX_UNREADABLE || !isAppError(error) || performance.now() > end)
+          throw error
         return null
       })
       if (ended) {

@@ -9,6 +9,8 @@ import type { ServerContext } from './context.ts'
 const BUSY_MS = 300
 /** How often a run of another process is looked at, in milliseconds. */
 const LOOK_MS = 250
+/** The same when it may wait for a provider for hours, and is looked at less and less often. */
+const MAX_LOOK_MS = 5000
 
 /**
  * Does the requests of batches, each as a background run of its agent: those of this process, and those that a dead one
@@ -146,7 +148,7 @@ export class BatchQueue {
 
   /** Null when the process ends before the run does: another one goes on with both. */
   async #end(context: ServerContext, claim: BatchClaim, run_id: string): Promise<BatchOutcome | null> {
-    for (;;) {
+    for (let look = LOOK_MS; ; look = Math.min(claim.provider_batch ? MAX_LOOK_MS : LOOK_MS, look * 1.5)) {
       const active = context.runs.get(run_id)
       if (active) {
         await active.done
@@ -160,7 +162,7 @@ export class BatchQueue {
       const outcome = outcomeOf(run)
       if (outcome) return outcome
       if (context.closing.aborted) return null
-      await new Promise<void>((resolve) => setTimeout(resolve, LOOK_MS))
+      await new Promise<void>((resolve) => setTimeout(resolve, look))
     }
   }
 

@@ -218,14 +218,20 @@ describe('a batch at a provider whose server is killed', function () {
     await server.start()
     let letta = new Letta({ baseURL: server.url, apiKey: null, maxRetries: 0 })
     const agents = []
-    for (let n = 0; n < 3; n++) agents.push(await letta.agents.create({ model: SCRIPTED, memory_blocks: [] }))
-    const requests = agents.map(({ id }, n) => ({ agent_id: id, input: `request ${n}` }))
+    for (let n = 0; n < 3; n++)
+      agents.push(
+        await letta.agents.create({ model: SCRIPTED, tools: ['conversation_search'], memory_blocks: [] }),
+      )
+    const requests = agents.map(({ id }, n) => ({ agent_id: id, input: `look for request ${n}` }))
     const batch = await letta.post<Batch>(BATCHES, { body: { requests, provider_batch: true } })
-    const first: SentBatch = await eventually('it is sent', () => provider.batches[0] ?? null)
-    await eventually('it is waited for', () => (first.polls > 1 ? true : null))
-    await server.kill()
-    provider.end(first)
-    await server.start()
+    // In their first step, and in the one after their tool calls.
+    for (const n of [0, 1]) {
+      const there: SentBatch = await eventually('it is sent', () => provider.batches[n] ?? null, 40_000)
+      await eventually('it is waited for', () => (there.polls > 1 ? true : null))
+      await server.kill()
+      provider.end(there)
+      await server.start()
+    }
     letta = new Letta({ baseURL: server.url, apiKey: null, maxRetries: 0 })
     const end = await eventually(
       'the batch has ended',
@@ -236,7 +242,8 @@ describe('a batch at a provider whose server is killed', function () {
       40_000,
     )
     assert.deepEqual([end.status, end.metadata.requests.completed], ['completed', 3])
-    assert.deepEqual([provider.batches.length, first.calls.length, provider.direct.length], [1, 3, 0])
+    const sizes = provider.batches.map(({ calls }) => calls.length)
+    assert.deepEqual([sizes, provider.direct.length], [[3, 3], 0])
     for (const [n, { id }] of agents.entries()) {
       const { items } = await letta.agents.messages.list(id, { order: 'asc' })
       const said = items.flatMap((m) => (m.message_type === 'assistant_message' ? [m.content] : []))
@@ -250,7 +257,7 @@ describe('a batch at a provider whose server is killed', function () {
     const { id } = await letta.agents.create({ model: SCRIPTED, memory_blocks: [] })
     const requests = [{ agent_id: id, input: 'request 7' }]
     const batch = await letta.post<Batch>(BATCHES, { body: { requests, provider_batch: true } })
-    const there = await eventually('it is sent', () => provider.batches[1] ?? null)
+    const there = await eventually('it is sent', () => provider.batches[2] ?? null)
     await eventually('it is waited for', () => (there.polls > 1 ? true : null))
     const from = Date.now()
     server.signal('SIGTERM')
@@ -264,6 +271,6 @@ describe('a batch at a provider whose server is killed', function () {
       const now = await again.get<Batch>(`${BATCHES}/${batch.id}`)
       return now.completed_at === null ? null : now
     })
-    assert.deepEqual([end.status, provider.batches.length], ['completed', 2])
+    assert.deepEqual([end.status, provider.batches.length], ['completed', 3])
   })
 })

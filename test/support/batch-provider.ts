@@ -112,7 +112,8 @@ export async function startBatchProvider(
       const boundary = /boundary=(\S+)$/.exec(incoming.headers['content-type'] ?? '')?.[1]
       if (boundary === undefined) return refuse(400, 'no multipart form')
       const parts = text.split(`--${boundary}`)
-      if (!/name="purpose"\r\n\r\nbatch\r\n$/.test(parts[1] ?? '')) return refuse(400, 'purpose is missing')
+      if (parts[1]?.endsWith('name="purpose"\r\n\r\nbatch\r\n') !== true)
+        return refuse(400, 'purpose is missing')
       const content = /name="file"; filename="[^"]+\.jsonl"\r\n.*?\r\n\r\n([^]*)\r\n$/.exec(
         parts[2] ?? '',
       )?.[1]
