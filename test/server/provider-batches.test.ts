@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Letta from '@letta-ai/letta-client'
 import type { Batch, BatchItem } from '../../shared/schema/batch.ts'
+import type { UsageCounts } from '../../shared/schema/usage.ts'
 import { ServerProcess } from '../reliability/server-process.ts'
 import {
   type BatchedReply,
@@ -21,7 +22,7 @@ const CONFIG = {
     batch_concurrency: 1,
     provider_batches: {
       max_waiting: 4,
-      collect_seconds: 0.3,
+      collect_seconds: 0.6,
       first_poll_seconds: 0.02,
       max_poll_seconds: 0.1,
     },
@@ -30,7 +31,8 @@ const CONFIG = {
 
 /** Notes something before it answers, if it is asked to; words of the last input decide what else. */
 function reply(body: ChatBody): BatchedReply {
-  const last = body.messages.findLast(
+  const messages = (body.messages ?? body['input']) as ChatBody['messages']
+  const last = messages.findLast(
     ({ role, content }) => role === 'user' && !JSON.stringify(content).includes('tool_result'),
   )
   const words = JSON.stringify(last?.content)
@@ -38,13 +40,13 @@ function reply(body: ChatBody): BatchedReply {
   if (words.includes('refuse')) return { refuse: 'this prompt is not liked' }
   if (words.includes('expire')) return { expire: true }
   if (words.includes('forget')) return { none: true }
-  const returned = JSON.stringify(body.messages.at(-1))
-  if (words.includes('look') && !/"role":"tool"|tool_result/.test(returned))
+  const returned = JSON.stringify(messages.at(-1))
+  if (words.includes('look') && !/"role":"tool"|tool_result|function_call_output/.test(returned))
     return { tool_calls: [{ name: 'conversation_search', arguments: { query: said } }] }
   return { text: `Said: ${said}` }
 }
 
-for (const kind of ['openai', 'anthropic'] as const)
+for (const kind of ['openai', 'responses', 'anthropic'] as const)
   describe(`batches through the batch API of ${kind}`, function () {
     this.timeout(60_000)
     let data: string
@@ -74,12 +76,16 @@ for (const kind of ['openai', 'anthropic'] as const)
 
     beforeEach(async () => {
       data = await mkdtemp(join(tmpdir(), 'loci-provider-batches-'))
-      await writeFile(join(data, 'config.json'), JSON.stringify(CONFIG))
       provider = await startBatchProvider(reply)
+      const { url: base_url } = provider
+      const own = { name: 'responses', provider_type: 'openai', base_url, api_key: 'test', api: 'responses' }
+      const config = { ...CONFIG, providers: kind === 'responses' ? [own] : [] }
+      await writeFile(join(data, 'config.json'), JSON.stringify(config))
       t = await startLoci({
         data,
-        ...(kind === 'openai'
-          ? { model_url: provider.url }
+        ...(kind === 'openai' ? { model_url: provider.url } : {}),
+        ...(kind !== 'anthropic'
+          ? {}
           : { env: { ANTHROPIC_API_KEY: 'test', ANTHROPIC_BASE_URL: provider.url } }),
       })
       agents = []
@@ -122,6 +128,9 @@ for (const kind of ['openai', 'anthropic'] as const)
       const [item] = await items(batch.id)
       const usage = await ok<{ total_tokens: number }>('GET', `/v1/runs/${item?.run_id}/usage`)
       assert.ok(usage.total_tokens > 0)
+      // What a call in a batch costs, the list of prices does not say.
+      const { total } = await ok<{ total: UsageCounts }>('GET', '/v1/usage')
+      assert.deepEqual([total.cost_usd, total.steps_without_cost], [null, 9])
     })
 
     it('fail what the provider refuses, lets expire or forgets, alone and in its words', async () => {

@@ -7,12 +7,18 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { messageOf, refusedByAnthropic } from './anthropic-wire.ts'
 import { type ChatBody, completionOf, type ScriptedAnswer } from './model-wire.ts'
+import { responseOf } from './responses-wire.ts'
 
 /** What becomes of one call; `none`: its line is missing. */
 export type BatchedReply = ScriptedAnswer | { refuse: string } | { expire: true } | { none: true }
 
+/** Of a call outside of batches, in US dollars a token. */
+const PRICING = { prompt: '0.001', completion: '0.002' }
+
 interface BatchCall {
   custom_id: string
+  /** The path it would have gone to by itself. */
+  url: string
   body: ChatBody
 }
 
@@ -58,10 +64,11 @@ export async function startBatchProvider(
     return batch
   }
   const end = (batch: SentBatch): void => {
-    const lines = batch.calls.toReversed().flatMap(({ custom_id, body }) => {
+    const lines = batch.calls.toReversed().flatMap((call) => {
+      const { custom_id, body } = call
       const said = reply(body)
       if ('none' in said) return []
-      const line = batch.kind === 'openai' ? openAiLine(said, body) : anthropicLine(said, body)
+      const line = batch.kind === 'openai' ? openAiLine(said, call) : anthropicLine(said, body)
       return [{ failed: 'refuse' in said || 'expire' in said, text: JSON.stringify({ custom_id, ...line }) }]
     })
     const join = (some: typeof lines) => some.map(({ text }) => `${text}\n`).join('')
@@ -96,7 +103,7 @@ export async function startBatchProvider(
     const path = incoming.url ?? ''
     const route = `${incoming.method} ${path}`
     if (route.startsWith('GET /v1/models'))
-      return ok({ data: [{ id: 'test-model', context_length: 128_000 }], has_more: false })
+      return ok({ data: [{ id: 'test-model', context_length: 128_000, pricing: PRICING }], has_more: false })
     if (route === 'POST /v1/chat/completions') {
       const body = json() as unknown as ChatBody
       direct.push(body)
@@ -140,7 +147,7 @@ export async function startBatchProvider(
           show(
             add(
               'anthropic',
-              requests.map(({ custom_id, params: body }) => ({ custom_id, body })),
+              requests.map(({ custom_id, params: body }) => ({ custom_id, url: '/v1/messages', body })),
             ),
           ),
         )
@@ -150,7 +157,7 @@ export async function startBatchProvider(
       const lines = (files.get(String(asked['input_file_id'])) ?? '')
         .split('\n')
         .filter((line) => line !== '')
-      const calls = lines.map((line) => JSON.parse(line) as BatchCall & { method: string; url: string })
+      const calls = lines.map((line) => JSON.parse(line) as BatchCall & { method: string })
       if (calls.length === 0) return refuse(400, 'the file has no requests')
       if (calls.some(({ method, url }) => method !== 'POST' || url !== asked['endpoint']))
         return refuse(400, 'url and endpoint differ')
@@ -190,12 +197,16 @@ export async function startBatchProvider(
   }
 }
 
-function openAiLine(said: Exclude<BatchedReply, { none: true }>, body: ChatBody): Record<string, unknown> {
+function openAiLine(
+  said: Exclude<BatchedReply, { none: true }>,
+  { body, url }: BatchCall,
+): Record<string, unknown> {
   if ('expire' in said)
     return { response: null, error: { code: 'batch_expired', message: 'This request expired.' } }
   if ('refuse' in said)
     return { response: { status_code: 400, body: { error: { message: said.refuse } } }, error: null }
-  return { response: { status_code: 200, body: completionOf(said, body) }, error: null }
+  const whole = url === '/v1/responses' ? responseOf(said, body) : completionOf(said, body)
+  return { response: { status_code: 200, body: whole }, error: null }
 }
 
 function anthropicLine(said: Exclude<BatchedReply, { none: true }>, body: ChatBody): Record<string, unknown> {
