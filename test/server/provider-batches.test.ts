@@ -31,7 +31,7 @@ const CONFIG = {
 
 /** Notes something before it answers, if it is asked to; words of the last input decide what else. */
 function reply(body: ChatBody): BatchedReply {
-  const messages = (body.messages ?? body['input']) as ChatBody['messages']
+  const messages = (body['input'] ?? body.messages) as ChatBody['messages']
   const last = messages.findLast(
     ({ role, content }) => role === 'user' && !JSON.stringify(content).includes('tool_result'),
   )
