@@ -117,7 +117,9 @@ function isOpen(request: Request): boolean {
 }
 
 /** What the clients read of an answer. */
-const EXPOSED = 'etag, age, x-loci-cache, x-request-id, x-should-retry, retry-after, mcp-session-id'
+const EXPOSED =
+  'etag, age, x-loci-cache, x-request-id, x-should-retry, retry-after, mcp-session-id, ' +
+  'ratelimit-limit, ratelimit-remaining, ratelimit-reset, ratelimit-policy'
 
 function preflight(request: Request, origin: string): Response {
   const { headers } = request
