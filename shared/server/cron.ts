@@ -66,8 +66,7 @@ function whyNot(fields: readonly string[]): string | null {
 
 function isRead(expression: string): boolean {
   try {
-    new Cron(expression, { mode: '5-part', paused: true })
-    return true
+    return new Cron(expression, { mode: '5-part' }).getPattern() !== undefined
   } catch {
     return false
   }
