@@ -11,7 +11,7 @@ export function closedObject<S extends z.core.$ZodLooseShape>(shape: S) {
   return z.strictObject(shape, {
     error(issue) {
       if (issue.code !== 'unrecognized_keys') return undefined
-      const keys = issue.keys as string[]
+      const { keys } = issue
       const wrong = keys.slice(0, MOST_FIELDS).map((key) => {
         const shown = key.slice(0, MOST_CHARACTERS)
         return `there is no '${shown}' here. ${didYouMean(shown, fields, '')}`.trimEnd()

@@ -40,7 +40,7 @@ for (const [where, serve] of [
         headers: { 'content-type': 'application/json', ...headers },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
-      return { status: response.status, body: (await response.json()) as unknown }
+      return { status: response.status, body: await response.json() }
     }
     async function owner<T>(method: string, path: string, body: unknown, more: object = {}): Promise<T> {
       const answer = await ask(path, { ...('key' in serve ? HEADERS[2]?.(KEY) : {}), ...more }, method, body)
