@@ -594,6 +594,8 @@ CREATE TABLE usage_hours (
   cost_usd REAL,
   PRIMARY KEY (organization_id, hour, user_id, agent_id, model)
 ) WITHOUT ROWID;
+-- What all organisations used.
+CREATE INDEX usage_hours_by_hour ON usage_hours (hour);
 
 CREATE TABLE traces (
   step_id TEXT PRIMARY KEY,
