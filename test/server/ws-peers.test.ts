@@ -37,6 +37,12 @@ describe('a WebSocket of a peer that behaves badly', () => {
     assert.equal(errors.length, bad.length + 1)
     assert.ok(errors.every(({ detail }) => (detail ?? '').length > 10))
     assert.equal(errors.find(({ id }) => id === 'n')?.status, 422)
+    const words = errors.map(({ detail }) => detail)
+    assert.ok(words.includes('this is no command: Invalid input: expected object, received array'))
+    assert.deepEqual(
+      words.filter((detail) => detail?.includes(': :')),
+      [],
+    )
     await socket.close()
   })
 

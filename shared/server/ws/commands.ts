@@ -71,7 +71,9 @@ export const authFrame = z.object({
 export function parseCommand(value: unknown): Command {
   const parsed = command.safeParse(value)
   if (parsed.success) return parsed.data
-  const issues = parsed.error.issues.slice(0, 5).map(({ path, message }) => `${path.join('.')}: ${message}`)
+  const issues = parsed.error.issues
+    .slice(0, 5)
+    .map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`))
   throw new AppError('validation', `this is no command: ${issues.join('; ')}`)
 }
 
