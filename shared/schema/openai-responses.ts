@@ -50,6 +50,19 @@ export const responseRequest = z.object({
   store: z.boolean().nullish(),
   tools: z.array(functionTool).max(1000).nullish(),
   user: z.string().min(1).max(1000).nullish(),
+  /** Its `verbosity` is taken, and without effect. */
+  text: z
+    .object({
+      format: z
+        .object({
+          type: z.literal(
+            'text',
+            "the agent's own response_format counts; set it with PATCH /v1/agents/{id}",
+          ),
+        })
+        .nullish(),
+    })
+    .nullish(),
   metadata: z.record(z.string(), z.unknown()).nullish(),
   /** Taken, and without effect: an agent has instructions of its own. */
   instructions: z.string().nullish(),

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../schema/errors.ts'
-import { type Access, isToken, OWNER, type TokenScope, userKeyOf } from './access.ts'
+import { type Access, isToken, KEY_HEADERS, keysOf, OWNER, type TokenScope, userKeyOf } from './access.ts'
 import { errorResponse } from './errors.ts'
 import { requestId } from './request-id.ts'
 
@@ -96,7 +96,7 @@ function told(request: Request, answer: Response, origin: string | null): Respon
 
 /** Whether a request carries nothing that says who asks. */
 function isAnonymous(headers: Headers): boolean {
-  return !['authorization', 'x-bare-password', 'x-api-key'].some((name) => headers.has(name))
+  return !KEY_HEADERS.some(([name]) => headers.has(name))
 }
 
 /** Whether a page asks the host that it came from. */
@@ -122,7 +122,9 @@ function isOpen(request: Request): boolean {
 }
 
 /** What the clients read of an answer. */
-const EXPOSED = 'etag, age, x-loci-cache, x-request-id, x-should-retry, retry-after, mcp-session-id'
+const EXPOSED =
+  'etag, age, x-loci-cache, x-request-id, x-should-retry, retry-after, mcp-session-id, ' +
+  'ratelimit-limit, ratelimit-remaining, ratelimit-reset, ratelimit-policy'
 
 function preflight(request: Request, origin: string): Response {
   const { headers } = request
@@ -143,23 +145,17 @@ function preflight(request: Request, origin: string): Response {
   return answer
 }
 
-/** `Authorization: Bearer <key>` V1's `X-BARE-PASSWORD: password <key>` or `X-API-Key: <key>`; takes the same time for every wrong key. */
+/** Whether a request carries the key in one of `KEY_HEADERS`; takes the same time for every wrong key. */
 function keyCheck(key: string): (headers: Headers) => boolean {
   const digest = (bytes: Buffer) => createHash('sha256').update(bytes).digest()
   const wanted = digest(Buffer.from(key))
   // Headers are bytes: curl sends UTF-8, browsers Latin-1.
-  const fits = (given = '') =>
+  const fits = (given: string) =>
     [Buffer.from(given, 'latin1'), Buffer.from(given)]
       .map((bytes) => timingSafeEqual(digest(bytes), wanted))
       .includes(true)
-  return (headers) => {
-    const bearer = /^bearer +(.+)$/i.exec(headers.get('authorization') ?? '')?.[1]
-    const bare = /^password +(.+)$/.exec(headers.get('x-bare-password') ?? '')?.[1]
-    // All are compared, so that time does not tell which was there.
-    // Anthropic's clients.
-    const results = [fits(bearer), fits(bare), fits(headers.get('x-api-key') ?? '')]
-    return results.includes(true)
-  }
+  // All are compared, so that time does not tell which was there.
+  return (headers) => keysOf(headers).map(fits).includes(true)
 }
 
 function unauthorized(request: Request): Response {

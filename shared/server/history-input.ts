@@ -56,6 +56,16 @@ export function newMessages(
   return returns.length > 0 ? [{ type: 'tool_return', tool_returns: returns }, ...said] : said
 }
 
+/** Whether a call is no more in a client's history: see `TurnRequest.abandons`. */
+export function abandonedIn(messages: readonly HistoryMessage[]): (tool_call_id: string) => boolean {
+  const open = new Set(
+    messages.flatMap((message) =>
+      message.role === 'assistant' ? (message.tool_calls ?? []).map(({ id }) => id) : [],
+    ),
+  )
+  return (id) => !open.has(id)
+}
+
 /** A client's whole history, for an agent that has none. */
 export function allMessages(
   messages: readonly HistoryMessage[],

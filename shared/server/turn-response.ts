@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ActiveRun } from '../core/runs/active-run.ts'
+import type { ActiveRun, StartRun } from '../core/runs/active-run.ts'
 import type { TurnResult } from '../core/events.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import { previewRequest } from '../core/turn/preview.ts'
@@ -10,6 +10,7 @@ import type { Run } from '../schema/run.ts'
 import { wholeAgent } from './agent-state.ts'
 import { callBack } from './callback.ts'
 import type { ServerContext } from './context.ts'
+import { pastAbandonedCalls } from './abandoned-calls.ts'
 import { asAgentNotFound, notFound } from './errors.ts'
 import { type StreamFormat, streamFormatted } from './formatted-stream.ts'
 import { loadImages } from './images.ts'
@@ -30,6 +31,13 @@ export interface TurnRequest<B = MessageRequest> {
   edit?: { message_id: string }
   /** Another name of its input: one that has begun a run under it begins no second one. */
   once?: string
+  /** `once` is the request of a batch whose model calls go through batches of the provider. */
+  batched?: boolean
+  /**
+   * Of clients that send their history with each message and cannot cancel: whether a call of one of their tools is not
+   * in it any more. Plain input then cancels such a call, where other input is refused.
+   */
+  abandons?: (tool_call_id: string) => boolean
 }
 
 /** Begins the turn and answers with its event stream; that of a background run is stored on the way. */
@@ -160,7 +168,7 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
   try {
     // A model that is not there is the caller's mistake, not the end of a run.
     if (body.override_model != null) await context.deps.models.resolve(actor, body.override_model)
-    const active = await runs.start(actor, {
+    const start: StartRun = {
       agent_id,
       conversation_id,
       messages: await loadImages(inputOf(body), context.download),
@@ -177,6 +185,7 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
         : null,
       otids: recorded ? otids : null,
       edit: turn.edit ?? null,
+      batch_item_id: (turn.batched ? turn.once : null) ?? null,
       callback_url: ('callback_url' in body ? body.callback_url : null) ?? null,
       fingerprint,
       request_config: {
@@ -185,8 +194,10 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
         assistant_message_tool_kwarg: body.assistant_message_tool_kwarg,
         include_compaction_messages: body.include_compaction_messages,
         include_return_message_types: body.include_return_message_types ?? null,
+        ...(turn.abandons ? { view_tools: (body.client_tools ?? []).map(({ name }) => name) } : {}),
       },
-    })
+    }
+    const active = await pastAbandonedCalls(turn, () => runs.start(actor, start))
     return { run_id: active.run.id, active, joined: false, delivered }
   } catch (error) {
     if (isAppError(error, 'already_started')) {

@@ -124,6 +124,14 @@ describe('agents as models of Anthropic', () => {
       assert.ok(returned?.message_type === 'tool_return_message' && returned.status === 'error')
     })
 
+  it('go on when the client has dropped the call of its tool', async () => {
+    model.add({ reply: { tool_calls: [{ id: 'call_w', name: 'get_weather', arguments: {} }] } })
+    await anthropic.messages.create({ ...sent, tools })
+    model.add({ reply: { text: 'Hello again.' } })
+    const [said] = (await anthropic.messages.create(sent)).content
+    assert.ok(said?.type === 'text' && said.text === 'Hello again.')
+  })
+
   it('know who speaks, and keep nothing with store: false', async () => {
     model.add({ reply: { text: 'Hello.' } }, { reply: { text: 'Ho.' } })
     await anthropic.messages.create({ ...sent, metadata: { user_id: 'ada' } })

@@ -89,6 +89,16 @@ describe('a server with a key', () => {
     )
   })
 
+  it('lets an allowed page read what is left of the limits', async () => {
+    const headers = { authorization: 'Bearer sesame', origin: 'https://app.example' }
+    const answer = await fetch(`${t.url}/v1/agents/`, { headers })
+    await answer.text()
+    const exposed = (answer.headers.get('access-control-expose-headers') ?? '').split(', ')
+    for (const name of ['limit', 'remaining', 'reset', 'policy'])
+      assert.ok(exposed.includes(`ratelimit-${name}`), name)
+    assert.ok(exposed.includes('retry-after'))
+  })
+
   it('refuses other pages, key or not', async () => {
     const headers = { origin: 'https://evil.example', authorization: 'Bearer sesame' }
     const answer = await fetch(`${t.url}/v1/agents/`, { headers })

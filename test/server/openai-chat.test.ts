@@ -1,6 +1,12 @@
 /** The official client of OpenAI against agents. */
 import assert from 'node:assert/strict'
-import OpenAI, { AuthenticationError, BadRequestError, NotFoundError, UnprocessableEntityError } from 'openai'
+import OpenAI, {
+  AuthenticationError,
+  BadRequestError,
+  ConflictError,
+  NotFoundError,
+  UnprocessableEntityError,
+} from 'openai'
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { withLociEach } from '../support/scripted-loci.ts'
 import type { ScriptedModel } from '../support/scripted-model.ts'
@@ -141,6 +147,7 @@ describe('agents as models of OpenAI', () => {
       },
     },
   ]
+  const WEATHER_CALL = { name: 'get_weather', arguments: '{"city":"Rome"}' }
   const WEATHER = { id: 'call_w', name: 'get_weather', arguments: { city: 'Rome' } }
 
   it('call the tools of the client, which sends what they return', async () => {
@@ -177,6 +184,55 @@ describe('agents as models of OpenAI', () => {
     assert.equal(call.function.name, 'get_weather')
     assert.deepEqual(JSON.parse(call.function.arguments), { city: 'Rome' })
     assert.equal(choices[0]?.finish_reason, 'tool_calls')
+  })
+
+  it('go on when the client has dropped the call of its tool', async () => {
+    model.add({ reply: { tool_calls: [WEATHER] } })
+    await ask('How is Rome?', { tools })
+    await assert.rejects(
+      openai.chat.completions.create({
+        model: 'sam',
+        messages: [
+          { role: 'assistant', tool_calls: [{ id: 'call_w', type: 'function', function: WEATHER_CALL }] },
+          { role: 'user', content: 'And?' },
+        ],
+      }),
+      (error) =>
+        error instanceof ConflictError && error.message.includes(`POST /v1/agents/${sam}/messages/cancel`),
+    )
+    model.add(
+      {
+        expect: (body) => assert.match(JSON.stringify(body.messages.at(-2)), /"call_w".*cancelled/),
+        reply: { text: 'Hello again.' },
+      },
+      { reply: { tool_calls: [WEATHER] } },
+      { reply: { text: ['And ', 'again.'] } },
+    )
+    assert.equal((await ask('Hi')).choices[0]?.message.content, 'Hello again.')
+    await ask('How is Rome?', { tools })
+    const messages = [{ role: 'user' as const, content: 'Hi' }]
+    const stream = openai.chat.completions.stream({ model: 'sam', messages })
+    assert.equal(await stream.finalContent(), 'And again.')
+  })
+
+  it('leave what waits for a person, or for a client of /v1, as it is', async () => {
+    const refused = (error: unknown) => error instanceof ConflictError && /approval/.test(error.message)
+    await t.letta.agents.tools.updateApproval('memory_insert', {
+      agent_id: sam,
+      body_requires_approval: true,
+    })
+    model.add({ reply: { tool_calls: [REMEMBER] } })
+    await ask('I like tea', { tools })
+    await assert.rejects(ask('Hi'), refused)
+    await t.letta.agents.messages.cancel(sam)
+    model.add({ reply: { tool_calls: [REMEMBER, WEATHER] } })
+    await ask('I like tea in Rome', { tools })
+    await assert.rejects(ask('Hi'), refused)
+    await t.letta.agents.messages.cancel(sam)
+    model.add({ reply: { tool_calls: [WEATHER] } })
+    const client_tools = tools.flatMap((tool) => (tool.type === 'function' ? [tool.function] : []))
+    await t.http('POST', `/v1/agents/${sam}/messages`, { input: 'How is Rome?', client_tools })
+    await assert.rejects(ask('Hi'), refused)
   })
 
   it('keep nothing of a request with store: false but what they write into their memory', async () => {

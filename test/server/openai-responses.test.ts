@@ -1,6 +1,6 @@
 /** The official client of OpenAI, with its Responses, against agents. */
 import assert from 'node:assert/strict'
-import OpenAI, { BadRequestError, NotFoundError, UnprocessableEntityError } from 'openai'
+import OpenAI, { BadRequestError, ConflictError, NotFoundError, UnprocessableEntityError } from 'openai'
 import { eventually, SCRIPTED, type TestLoci } from '../support/loci.ts'
 import { withLociEach } from '../support/scripted-loci.ts'
 import type { ChatBody } from '../support/model-wire.ts'
@@ -174,6 +174,25 @@ describe('responses of agents', () => {
       assert.equal(told.output_text, 'It is sunny.')
     })
 
+  it('go on in a conversation where a call of a tool was dropped, not from the response that has it', async () => {
+    model.add({
+      reply: { tool_calls: [{ id: 'call_w', name: 'get_weather', arguments: {} }] },
+    })
+    const asked = await openai.responses.create({
+      model: 'sam',
+      input: 'Rome?',
+      tools,
+      conversation: 'default',
+    })
+    await assert.rejects(
+      openai.responses.create({ model: 'sam', input: 'And?', previous_response_id: asked.id }),
+      ConflictError,
+    )
+    model.add({ reply: { text: 'Hello again.' } })
+    const told = await openai.responses.create({ model: 'sam', input: 'Hi', conversation: 'default' })
+    assert.equal(told.output_text, 'Hello again.')
+  })
+
   it('keep nothing with store: false', async () => {
     model.add({ reply: { text: 'Hello.' } })
     const response = await openai.responses.create({ model: 'sam', input: 'Hi', store: false })
@@ -189,13 +208,18 @@ describe('responses of agents', () => {
     await assert.rejects(ask({ model: 'nobody' }), NotFoundError)
     await assert.rejects(ask({ previous_response_id: 'resp_x' }), NotFoundError)
     await assert.rejects(ask({ input: '' }), UnprocessableEntityError)
+    for (const type of ['json_object', 'json_schema'])
+      await assert.rejects(
+        ask({ text: { format: { type, name: 'a', schema: {} } } }),
+        (error) => error instanceof UnprocessableEntityError && /text\.format\.type/.test(error.message),
+      )
     await assert.rejects(ask({ input: [{ type: 'robot' }] }), UnprocessableEntityError)
     await assert.rejects(
       ask({ input: [{ type: 'function_call_output', call_id: 'a', output: 'b' }] }),
       (error) => error instanceof UnprocessableEntityError && /go on with it/.test(error.message),
     )
     model.add({ reply: { text: 'Hello.' } })
-    const first = await ask({})
+    const first = await ask({ text: { format: { type: 'text' }, verbosity: 'low' } })
     await assert.rejects(
       ask({ previous_response_id: first.id, conversation: 'default' }),
       UnprocessableEntityError,

@@ -9,13 +9,20 @@ export function pendingApproval(context: readonly StoredMessage[]): StoredMessag
   return last?.role === 'approval' && last.tool_calls.length > 0 ? last : null
 }
 
-/** What a store throws for plain input while an approval is pending (reference 3.6). */
-export function approvalPending(pending: StoredMessage): AppError {
+/**
+ * What a store throws for plain input while an approval is pending in a conversation (reference 3.6); the agent's id
+ * stands for its default one.
+ */
+export function approvalPending(pending: StoredMessage, conversation_id: string): AppError {
   const names = pending.tool_calls.map((call) => call.function.name).join(', ')
+  const place =
+    conversation_id === pending.agent_id
+      ? `/v1/agents/${pending.agent_id}/messages`
+      : `/v1/conversations/${conversation_id}`
   return new AppError(
     'pending_approval',
     `The agent is waiting for approval on a tool call (${names}). Send an approval, a denial or the tool's return for ` +
-      'it first, or cancel it.',
+      `it first, or cancel it with POST ${place}/cancel.`,
     { data: { pending_request_id: pending.id } },
   )
 }

@@ -177,7 +177,7 @@ export class SqliteTurns implements TurnStore {
   ): OpenedTurn {
     const known = turn.context ?? this.#contexts.get(conversation.id, conversation.context_version)
     const whole = known ?? readContext(tx, actor, conversation.id)
-    if (turn.approval !== undefined) checkApproval(whole, turn.approval)
+    if (turn.approval !== undefined) checkApproval(whole, turn.approval, conversation.id)
     const cleared = turn.autoclear && whole.length > 1
     if (cleared) keepFirst(tx, conversation.id)
     const before = cleared ? whole.slice(0, 1) : whole
@@ -252,7 +252,7 @@ export class SqliteTurns implements TurnStore {
     return this.#database.write((tx) => {
       const conversation = this.#existing(tx, actor, agent_id, conversation_id)
       if (conversation.run_id !== null) this.#takeOver(tx, conversation, conversation.run_id)
-      checkApproval(readContext(tx, actor, conversation_id), approval)
+      checkApproval(readContext(tx, actor, conversation_id), approval, conversation_id)
       appendMessages(tx, actor, conversation_id, conversation.context_end, messages)
       updateConversation.run(tx, {
         ...rowOf(conversation),
@@ -561,9 +561,13 @@ function noConversation(turn: { conversation_id: string; run: { agent_id: string
   return new AppError('not_found', `There is no ${of}agent '${turn.run.agent_id}'.`)
 }
 
-function checkApproval(context: readonly StoredMessage[], answered: string | null): void {
+function checkApproval(
+  context: readonly StoredMessage[],
+  answered: string | null,
+  conversation_id: string,
+): void {
   const pending = pendingApproval(context)
-  if (pending && pending.id !== answered) throw approvalPending(pending)
+  if (pending && pending.id !== answered) throw approvalPending(pending, conversation_id)
   if (!pending && answered !== null)
     throw new AppError('conflict', `the request for approval '${answered}' was answered in the meantime`)
 }

@@ -4,7 +4,7 @@ import { onlyAnswered, type Verdict } from '../../answer-cache.ts'
 import { agentOf } from '../../agent-of.ts'
 import type { ServerContext } from '../../context.ts'
 import { conversationId } from '../../conversation-id.ts'
-import { allMessages, newMessages, turnBody } from '../../history-input.ts'
+import { abandonedIn, allMessages, newMessages, turnBody } from '../../history-input.ts'
 import { passingConversation } from '../../passing-conversation.ts'
 import { route, type Route } from '../../route.ts'
 import { senderOf } from '../../sender.ts'
@@ -63,7 +63,15 @@ async function answered(
   try {
     const conversation_id =
       passing?.id ?? (await conversationId(context, actor, agent_id, body.conversation_id))
-    const turn = { actor, context, request, agent_id, conversation_id, body: turnBody({ tools }, messages) }
+    const turn = {
+      actor,
+      context,
+      request,
+      agent_id,
+      conversation_id,
+      body: turnBody({ tools }, messages),
+      abandons: abandonedIn(history),
+    }
     const shapeOf = (run_id: string): AnswerShape => ({
       run_id,
       model: body.model,

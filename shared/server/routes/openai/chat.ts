@@ -10,7 +10,7 @@ import { senderOf } from '../../sender.ts'
 import { answerTurn, formatTurn } from '../../turn-response.ts'
 import { type ChatShape, toCompletion } from './answer.ts'
 import { ChatChunks } from './chunks.ts'
-import { allMessages, newMessages, turnBody } from '../../history-input.ts'
+import { abandonedIn, allMessages, newMessages, turnBody } from '../../history-input.ts'
 
 /** Chat completions of OpenAI, under V1's path too: the model is an agent. */
 export const routes: Route[] = (['/v1', '/openai/v1'] as const).map((base) =>
@@ -66,7 +66,15 @@ async function answered(
   let streams = false
   try {
     const messages = passing ? allMessages(body.messages, sender_id) : newMessages(body.messages, sender_id)
-    const turn = { actor, context, request, agent_id, conversation_id, body: turnBody(body, messages) }
+    const turn = {
+      actor,
+      context,
+      request,
+      agent_id,
+      conversation_id,
+      body: turnBody(body, messages),
+      abandons: abandonedIn(body.messages),
+    }
     if (body.stream) {
       const include_usage = body.stream_options?.include_usage ?? false
       return await context.queue.run(turn, conversation_id, () =>

@@ -15,7 +15,7 @@ import { passingConversation } from '../../passing-conversation.ts'
 import { route, type Route } from '../../route.ts'
 import { senderOf } from '../../sender.ts'
 import { answerTurn, formatTurn } from '../../turn-response.ts'
-import { allMessages, newMessages, turnBody } from '../../history-input.ts'
+import { abandonedIn, allMessages, newMessages, turnBody } from '../../history-input.ts'
 import { ResponseEvents } from './response-events.ts'
 import { inputMessages } from './response-input.ts'
 import { endedResponse, outputOf, type ResponseShape, runOfResponse } from './response-object.ts'
@@ -113,6 +113,8 @@ async function answered(
       agent_id,
       conversation_id,
       body: turnBody({ tools }, messages),
+      // Whoever goes on from a response has its calls in the history, too.
+      abandons: body.previous_response_id == null ? abandonedIn(history) : () => false,
     }
     const shapeOf = (run_id: string): ResponseShape => ({
       run_id,
