@@ -26,6 +26,7 @@ import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/laz
 import { createToolRunner } from '../tools/tool-runner.ts'
 import { OWNER, toolAccess } from './access.ts'
 import { AnswerCache } from './answer-cache.ts'
+import { ProviderBatches } from '../core/provider-batches.ts'
 import { BatchQueue } from './batch-queue.ts'
 import { MAX_BODY, MAX_IMPORT } from './body.ts'
 import { createApp, failedAnswer } from './app.ts'
@@ -159,9 +160,21 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         return runMcpTool({ store, mcp }, actor, tool, given, options)
       },
     })
+    const { server } = config.value
+    const observed = observe({ models: catalog, tools }, seen.observers)
     const deps: CoreDeps = {
       store,
-      ...observe({ models: catalog, tools }, seen.observers),
+      ...observed,
+      provider_batches: new ProviderBatches(
+        { calls: store.provider_calls, batches: store.batches, models: observed.models },
+        {
+          collect_ms: server.provider_batches.collect_seconds * 1000,
+          first_poll_ms: server.provider_batches.first_poll_seconds * 1000,
+          max_poll_ms: server.provider_batches.max_poll_seconds * 1000,
+          local_at_once: server.batch_concurrency,
+        },
+        onFailure,
+      ),
       embeddings: createEmbeddings({
         providers,
         default_handle: config.value.defaults.embedding ?? env['LETTA_DEFAULT_EMBEDDING_HANDLE'] ?? null,
@@ -175,7 +188,6 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     await store.vectors.embedMessages(config.value.embed_messages)
     await store.turns.recover()
     const tasks = new Set<Promise<void>>()
-    const { server } = config.value
     const busy_ms = Number(env['LOCI_AGENT_BUSY_MS'] ?? 0)
     const runs = new ActiveRuns(deps, onFailure, {
       resume: server.resume_background_runs,
@@ -193,7 +205,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
           log?.warn('reading files', `${file_id} could not be read; its error_message says why`),
       },
     )
-    const batches = new BatchQueue(() => context, { at_once: server.batch_concurrency })
+    const batches = new BatchQueue(() => context, {
+      at_once: server.batch_concurrency,
+      at_providers: server.provider_batches.max_waiting,
+    })
     const context: ServerContext = {
       deps,
       runs,
