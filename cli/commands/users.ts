@@ -42,8 +42,9 @@ export async function runAddUser(name: string, options: Record<string, string> &
     })
     const user = userSchema.parse(made)
     if (options.json) return printJson(user)
+    const users = await allUsers(client)
     print(`${plain(user.name)}\t${user.role}\t${user.organization_id}\t${user.id}`)
-    note(`Next, make a key: loci keys create ${user.name}`)
+    note(`Next, make a key: loci keys create ${argumentOf(user, users)}`)
   })
 }
 
@@ -125,7 +126,7 @@ export async function runListKeys(named: string, options: ListOptions): Promise<
         key.expires_at === null ? '' : `until ${key.expires_at}`,
       ]),
     )
-    if (keys.length === 0) note(`${name} has no keys. Make one with: loci keys create ${name}`)
+    if (keys.length === 0) note(`${name} has no keys. Make one with: loci keys create ${named}`)
   })
 }
 
@@ -172,16 +173,23 @@ async function allUsers(client: LociClient): Promise<User[]> {
   }
 }
 
+/** How a command names a user: the name where only one has it and a shell takes it as it is, else the id. */
+function argumentOf({ id, name }: User, users: readonly User[]): string {
+  const isPlain = /^\w[\w.@-]*$/.test(name)
+  return isPlain && users.filter((user) => user.name === name).length === 1 ? name : id
+}
+
 /** By id, or by a name that only one has. */
 async function userOf(client: LociClient, named: string): Promise<User> {
   const users = await allUsers(client)
-  const found = users.filter(({ id, name }) => id === named || name === named)
+  const byId = users.filter(({ id }) => id === named)
+  const found = byId.length > 0 ? byId : users.filter(({ name }) => name === named)
   const [user] = found
   if (user && found.length === 1) return user
   const names = users.map(({ name }) => name)
   throw new Failure(
     user
-      ? `${found.length} users have the name '${named}'; give an id: ${found.map(({ id }) => id).join(', ')}`
+      ? `${found.length} users have the name '${named}'; give an id: ${found.map(({ id, organization_id }) => `${id} (of ${organization_id})`).join(', ')}`
       : `There is no user '${named}'. ${didYouMean(named, names, '')}`,
   )
 }
@@ -192,8 +200,14 @@ async function organizations(client: LociClient) {
 
 async function organizationOf(client: LociClient, named: string): Promise<string> {
   if (named === 'default') return DEFAULT_ORGANIZATION_ID
-  const found = (await organizations(client)).find(({ id, name }) => id === named || name === named)
-  if (found) return found.id
+  const all = await organizations(client)
+  const byId = all.filter(({ id }) => id === named)
+  const found = byId.length > 0 ? byId : all.filter(({ name }) => name === named)
+  if (found.length > 1)
+    throw new Failure(
+      `${found.length} organisations have the name '${named}'; give an id: ${found.map(({ id }) => id).join(', ')}`,
+    )
+  if (found[0]) return found[0].id
   if (isId('org', named)) throw new Failure(`There is no organisation ${named}.`)
   return organization.parse(await client.letta.post('/v1/admin/orgs', { body: { name: named } })).id
 }

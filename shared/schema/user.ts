@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { closedObject } from './closed.ts'
 import { idSchema } from './ids.ts'
 
 /** What a user may do in their organisation; the server's owner, who is no user of it, may do all of it everywhere. */
@@ -7,11 +8,15 @@ export const role = z.enum(ROLES)
 /** `admin`: also users and keys of the organisation. `member`: agents and all they have. `reader`: looks, changes nothing. */
 export type Role = z.infer<typeof role>
 
+/** Breaks of lines, other control characters and those that turn the direction of text: lists and hints show names. */
+const NOT_IN_NAMES = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u
+
 const name = z
   .string()
   .trim()
   .min(1, 'a name has at least one character')
   .max(200, 'a name has at most 200 characters')
+  .refine((text) => !NOT_IN_NAMES.test(text), 'a name has no line breaks or other control characters')
 const date = z.string()
 
 /** An organisation: whose rows nobody else sees (V1 `Organization`). */
@@ -24,10 +29,13 @@ export const organization = z.object({
 })
 export type Organization = z.infer<typeof organization>
 
+/** V1's; taken and ignored. */
+const privileged_tools = z.boolean().nullish()
+
 /** Body of `POST /v1/admin/orgs`. */
-export const createOrganization = z.object({ name: name.nullish() })
+export const createOrganization = closedObject({ name: name.nullish(), privileged_tools })
 /** Body of `PATCH /v1/admin/orgs`. */
-export const updateOrganization = z.object({ name: name.nullish() })
+export const updateOrganization = closedObject({ name: name.nullish(), privileged_tools })
 
 /** What a user may use, each null for no limit. */
 export const userLimits = z.object({
@@ -56,21 +64,27 @@ export const user = z.object({
 })
 export type User = z.infer<typeof user>
 
+/** Limits as they are given; those that are absent are the server's, or stay as they are. */
+const limits = closedObject(userLimits.partial().shape).nullish()
+
 /** Body of `POST /v1/admin/users`. */
-export const createUser = z.object({
+export const createUser = closedObject({
   name,
   /** Without one the user gets an organisation of their own, with their name. */
   organization_id: idSchema('org').nullish(),
   role: role.nullish(),
-  limits: userLimits.partial().nullish(),
+  limits,
 })
 
-/** Body of `PATCH /v1/admin/users/{id}`, and of V1's `PUT /v1/admin/users` with the `id` in it. */
-export const updateUser = z.object({
+/** Body of `PATCH /v1/admin/users/{id}`. */
+export const updateUser = closedObject({
   name: name.nullish(),
   role: role.nullish(),
-  limits: userLimits.partial().nullish(),
+  limits,
 })
+
+/** Body of V1's `PUT /v1/admin/users`. */
+export const updateNamedUser = closedObject({ ...updateUser.shape, id: idSchema('user') })
 
 /** A key of a user, without its text, which is shown once and kept nowhere. */
 export const apiKey = z.object({
@@ -96,7 +110,7 @@ export const newApiKey = apiKey.extend({
 })
 
 /** Body of `POST /v1/admin/users/{id}/keys`. */
-export const createKey = z.object({
+export const createKey = closedObject({
   name: name.nullish(),
   /** Moment, with a time zone; absent: the key does not expire. */
   expires_at: z.iso

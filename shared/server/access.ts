@@ -87,12 +87,24 @@ export function hashOfKey(text: string): Uint8Array {
   return createHash('sha256').update(text).digest()
 }
 
-/** The key of a user or the access token that a request carries: `Authorization: Bearer …` or V1's `X-BARE-PASSWORD: password …`. */
+/** The headers that may carry a key, each in the form that its clients send; they count the same. */
+export const KEY_HEADERS = [
+  ['authorization', /^bearer +(.+)$/i],
+  ['x-bare-password', /^password +(.+)$/],
+  // The official TypeScript client of Anthropic's API.
+  ['x-api-key', /^(.+)$/],
+] as const
+
+/** Every key that a request carries, of whichever kind. */
+export function keysOf(headers: Headers): string[] {
+  return KEY_HEADERS.flatMap(([name, form]) => form.exec(headers.get(name) ?? '')?.[1] ?? [])
+}
+
+/** The key of a user or the access token that a request carries, in any of `KEY_HEADERS`. */
 export function userKeyOf(headers: Headers): string | null {
-  const text =
-    /^bearer +(\S+)$/i.exec(headers.get('authorization') ?? '')?.[1] ??
-    /^password +(\S+)$/.exec(headers.get('x-bare-password') ?? '')?.[1]
-  return text !== undefined && (text.startsWith(PREFIX) || isToken(text)) ? text : null
+  return (
+    keysOf(headers).find((text) => /^\S+$/.test(text) && (text.startsWith(PREFIX) || isToken(text))) ?? null
+  )
 }
 
 /** The user that V1's `user_id` header names; null without one. Throws `invalid_argument` for what is no id. */

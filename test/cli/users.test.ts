@@ -53,6 +53,31 @@ describe('loci users and loci keys', () => {
     }
   })
 
+  it('tell users of one name apart by their ids, and refuse a second of the same', async () => {
+    const add = async (...args: string[]) => await run('users', 'add', ...args)
+    const idIn = (text: string) => /user-[\w-]+/.exec(text)?.[0] ?? 'none'
+    const first = await add('ada')
+    assert.match(first.stderr, /loci keys create ada\n/)
+    const again = await add('ada')
+    assert.equal(again.code, 1)
+    assert.match(again.stderr, /an organisation 'ada' is there already \(org-.*--organization org-/)
+    const second = await add('ada', '--organization', 'team')
+    assert.equal(second.code, 0, second.stderr)
+    assert.match(second.stderr, new RegExp(`loci keys create ${idIn(second.stdout)}\n`))
+    const ambiguous = await run('keys', 'create', 'ada')
+    assert.equal(ambiguous.code, 1)
+    assert.match(
+      ambiguous.stderr,
+      new RegExp(`2 users.*${idIn(first.stdout)} \\(of org-.*${idIn(second.stdout)}`),
+    )
+    assert.match((await run('keys', 'create', idIn(second.stdout))).stdout, /^loci_/)
+    const spaced = await add('Ada L', '--organization', 'team')
+    assert.match(spaced.stderr, new RegExp(`loci keys create ${idIn(spaced.stdout)}\n`))
+    const broken = await add('bad\nname')
+    assert.equal(broken.code, 1)
+    assert.match(broken.stderr, /line breaks/)
+  })
+
   it('say what is wrong and what to do', async () => {
     for (const [args, expected] of [
       [['keys', 'create', 'nobody'], /There is no user 'nobody'. There is: 'default'/],

@@ -125,6 +125,36 @@ describe('GET /v1/usage', () => {
     assert.match(String(refused.body['detail']), /shown to admins/)
     assert.equal(await steps(eve.key), 0)
     assert.equal(await steps(eve.key, `?agent_id=${agent}&user_id=${member.id}`), 0)
+    assert.equal(await steps(eve.key, `?user_id=${DEFAULT_USER_ID}`), 0)
+  })
+
+  it('shows the owner what all organisations used, by user, and one of them by id', async () => {
+    const [ada, kai] = [await aUser('Ada'), await aUser('Kai')]
+    const [before, hers, his] = [
+      (await usage(KEY)).total.steps,
+      await anAgent(ada.key, PRICED),
+      await anAgent(kai.key, FREE),
+    ]
+    await say(ada.key, hers, 2)
+    await say(kai.key, his, 1)
+    const report = await usage(KEY, '?group_by=user,agent,model&interval=hour')
+    assert.equal(report.total.steps, before + 3)
+    const rows = report.groups.map((group) => [group.user_id, group.agent_id, group.model, group.runs])
+    for (const row of [
+      [ada.id, hers, PRICED, 2],
+      [kai.id, his, FREE, 1],
+    ])
+      assert.ok(
+        rows.some((one) => JSON.stringify(one) === JSON.stringify(row)),
+        JSON.stringify(rows),
+      )
+    assert.equal(
+      report.series.reduce((sum, { steps }) => sum + steps, 0),
+      report.total.steps,
+    )
+    assert.equal((await usage(KEY, `?user_id=${ada.id}`)).total.steps, 2)
+    assert.equal((await usage(ada.key)).total.steps, 2, 'an admin sees their organisation alone')
+    assert.equal((await usage(ada.key, `?user_id=${kai.id}`)).total.steps, 0)
   })
 
   it('refuses what it cannot answer with a reason', async () => {

@@ -117,6 +117,91 @@ describe('users and their keys', () => {
     }
   })
 
+  it('are refused with a field that is not there, and told which they may have meant', async () => {
+    const { user } = await aUser('Ada')
+    const wrong: [[string, string], object, RegExp][] = [
+      [
+        ['POST', '/v1/admin/users'],
+        { name: 'q', limits: { request_per_hour: 1 } },
+        /body\.limits: there is no 'request_per_hour' here\. Did you mean 'requests_per_hour'\?/,
+      ],
+      [['POST', '/v1/admin/users'], { name: 'q', limits: { foo: 1 } }, /There are: 'requests_per_hour', 'ag/],
+      [['POST', '/v1/admin/users'], { name: 'q', limit: {} }, /body: there is no 'limit'.*'limits'/],
+      [['PATCH', `/v1/admin/users/${user.id}`], { limits: { agent: 1 } }, /'agents'/],
+      [['PUT', '/v1/admin/users'], { id: user.id, roles: 'reader' }, /Did you mean 'role'/],
+      [['POST', `/v1/admin/users/${user.id}/keys`], { expires: '2030-01-01T00:00:00Z' }, /'expires_at'/],
+      [['POST', '/v1/admin/orgs'], { names: 'x' }, /Did you mean 'name'/],
+      [['PATCH', `/v1/admin/orgs?org_id=${user.organization_id}`], { nam: 'x' }, /Did you mean 'name'/],
+      [['POST', '/v1/admin/orgs'], Object.fromEntries('abcdefgh'.split('').map((x) => [x, 1])), /and 3 more/],
+    ]
+    for (const [line, body, expected] of wrong) {
+      const answer = await owner(line, body)
+      assert.equal(answer.status, 422, line.join(' '))
+      assert.match((answer.body as { detail: string }).detail, expected)
+    }
+    const report = await owner(['GET', '/v1/admin/retention?message_days=1'])
+    assert.equal(report.status, 422)
+    assert.match(JSON.stringify(report.body), /Did you mean 'messages_days'/)
+    const found = await owner(['GET', '/v1/admin/users'])
+    assert.deepEqual(
+      (found.body as User[]).map(({ name, limits }) => [name, limits]),
+      [
+        ['default', {}],
+        ['Ada', {}],
+      ],
+    )
+  })
+
+  it('have names of one line that nobody else has, and are told what to do about others', async () => {
+    const { user } = await aUser('Ada')
+    for (const name of ['bad\nname', 'a\tb', 'red\u001b[31m', 'a\u2028b', 'x\u202egnp'])
+      for (const [line, body] of [
+        [['POST', '/v1/admin/users'], { name }],
+        [['PATCH', `/v1/admin/users/${user.id}`], { name }],
+        [['POST', '/v1/admin/orgs'], { name }],
+        [['POST', `/v1/admin/users/${user.id}/keys`], { name }],
+      ] as const) {
+        const { status, body: said } = await owner([...line], body)
+        assert.equal(status, 422, `${line.join(' ')} ${JSON.stringify(name)}`)
+        assert.match(
+          JSON.stringify(said),
+          /body\.name: a name has no line breaks or other control characters/,
+        )
+      }
+    const org = user.organization_id
+    for (const [line, body, expected] of [
+      [['POST', '/v1/admin/users'], { name: 'Ada' }, `--organization ${org}`],
+      [['POST', '/v1/admin/users'], { name: 'Ada', organization_id: org }, user.id],
+      [['POST', '/v1/admin/orgs'], { name: 'Ada' }, org],
+      [['POST', '/v1/admin/orgs'], { name: 'default' }, 'org-00000000'],
+    ] as const) {
+      const { status, body: said } = await owner([...line], body)
+      assert.equal(status, 409, JSON.stringify(said))
+      assert.ok(JSON.stringify(said).includes(expected), JSON.stringify(said))
+      assert.match(JSON.stringify(said), /choose another name/)
+    }
+    assert.equal(((await owner(['GET', '/v1/admin/orgs'])).body as unknown[]).length, 2)
+    await owner(['DELETE', `/v1/admin/users/${user.id}`])
+    assert.equal(
+      (await owner(['POST', '/v1/admin/users'], { name: 'Ada', organization_id: org })).status,
+      200,
+    )
+  })
+
+  it('do not come back to life by the rotation of a key that was revoked', async () => {
+    const { user, key_id, key } = await aUser('Ada')
+    const rotate = () => owner(['POST', `/v1/admin/keys/${key_id}/rotate`])
+    const both = await Promise.all([rotate(), rotate()])
+    assert.deepEqual(both.map(({ status }) => status).toSorted(), [200, 409])
+    const again = await rotate()
+    assert.equal(again.status, 409)
+    assert.match(JSON.stringify(again.body), new RegExp(`was revoked at .*make a new key of user ${user.id}`))
+    const keys = (await owner(['GET', `/v1/admin/users/${user.id}/keys`])).body as { revoked_at: unknown }[]
+    assert.equal(keys.filter(({ revoked_at }) => revoked_at === null).length, 1)
+    assert.equal((await ask(loci.url, key, ['GET', '/v1/agents/'])).status, 401)
+    assert.equal((await owner(['DELETE', `/v1/admin/keys/${key_id}`])).status, 200, 'revoked it stays')
+  })
+
   it('do what their role lets them, and are told what it would need', async () => {
     const boss = await aUser('Boss')
     const of = (key: string) => (line: [string, string], body?: unknown) => ask(loci.url, key, line, body)

@@ -3,6 +3,8 @@ import type { Actor } from './actor.ts'
 
 /** Which usage is read, and how it is added up. */
 export interface UsageQuery {
+  /** Of every organisation, for the owner of the server. */
+  anywhere?: boolean
   /** Hours since 1970, UTC: from the first, up to the second without it. */
   hours: { from: number; to: number }
   agent_id?: string | undefined
@@ -22,7 +24,7 @@ export interface UsageRow extends UsageKey, UsageCounts {
 }
 
 /**
- * What the steps of an organisation used: counted with each step's commit, by the hour, user, agent and model. What is
+ * What the steps of an organisation used, or, where `anywhere` says so, of all: counted with each step's commit, by the hour, user, agent and model. What is
  * counted stays when its steps, runs, agents and users are deleted.
  */
 export interface UsageStore {

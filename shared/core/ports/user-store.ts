@@ -13,16 +13,17 @@ export interface KeyHolder {
  * concerns organisations is for the owner of the server, who alone may act in any.
  */
 export interface UserStore {
-  /** The default organisation and its user are always there. */
+  /** The default organisation and its user are always there. Throws `conflict` for a name that another has. */
   createOrganization(organization: Organization): Promise<Organization>
   /** Oldest first. Throws `not_found` for a cursor that is none. */
   listOrganizations(page: Page): Promise<Organization[]>
   organization(organization_id: string): Promise<Organization | null>
+  /** Throws `conflict` for a name that another has. */
   renameOrganization(organization_id: string, name: string): Promise<Organization | null>
   /** Throws `conflict` for one that has users or agents, and for the default one. */
   deleteOrganization(organization_id: string): Promise<boolean>
 
-  /** Throws `not_found` for an organisation that is not there. */
+  /** Throws `not_found` for an organisation that is not there, `conflict` for a name that another of its users has. */
   create(actor: Actor, user: User): Promise<User>
   /** A user of any organisation, for the owner of the server; deleted ones are none. */
   find(user_id: string): Promise<User | null>
@@ -30,6 +31,7 @@ export interface UserStore {
   list(actor: Actor, page: Page): Promise<User[]>
   /** Users of all organisations, for the owner of the server. */
   listAll(page: Page): Promise<User[]>
+  /** Throws `conflict` for a name that another user of the organisation has. */
   update(
     actor: Actor,
     user_id: string,
@@ -43,10 +45,14 @@ export interface UserStore {
   /** Newest last, revoked ones too. */
   listKeys(actor: Actor, user_id: string): Promise<ApiKey[]>
   /**
-   * Null for a key that is not there; one that is revoked already stays so. `anywhere`: of whichever organisation, for
-   * the owner of the server.
+   * Null for a key that is not there; one that is revoked already stays so, and with `once` throws `conflict`.
+   * `anywhere`: of whichever organisation, for the owner of the server.
    */
-  revokeKey(actor: Actor, key_id: string, anywhere?: boolean): Promise<ApiKey | null>
+  revokeKey(
+    actor: Actor,
+    key_id: string,
+    how?: { anywhere?: boolean; once?: boolean },
+  ): Promise<ApiKey | null>
   /**
    * Who holds the key with this hash; null when there is none, it is revoked or expired, or its user is deleted. That it
    * was used is noted to the minute.

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
 import { AppError } from '../../schema/errors.ts'
 import { DEFAULT_USER_ID, idSchema, newId } from '../../schema/ids.ts'
+import { closedObject } from '../../schema/closed.ts'
 import { pageQuery } from '../../schema/page.ts'
 import { retentionReport } from '../../schema/retention.ts'
 import {
@@ -11,6 +12,7 @@ import {
   createUser,
   newApiKey,
   organization,
+  updateNamedUser,
   updateOrganization,
   updateUser,
   user,
@@ -90,7 +92,7 @@ async function makeOrganization(
   const id = newId('org')
   const made = await context.deps.store.users.createOrganization({
     id,
-    name: name ?? id.slice(0, 12),
+    name: name ?? id,
     created_at: new Date().toISOString(),
     privileged_tools: false,
   })
@@ -130,8 +132,14 @@ async function makeKey(context: ServerContext, access: Access, of: User, body: C
   return { ...(await context.deps.store.users.createKey(actorFor(access, of), key, hash)), key: text }
 }
 
-async function revokeKey(context: ServerContext, access: Access, key_id: string): Promise<ApiKey> {
-  const revoked = await context.deps.store.users.revokeKey(access.actor, key_id, access.role === 'owner')
+async function revokeKey(
+  context: ServerContext,
+  access: Access,
+  key_id: string,
+  how: { once?: boolean } = {},
+): Promise<ApiKey> {
+  const anywhere = access.role === 'owner'
+  const revoked = await context.deps.store.users.revokeKey(access.actor, key_id, { ...how, anywhere })
   if (!revoked) throw notFound('API key', key_id)
   return revoked
 }
@@ -244,7 +252,7 @@ export const routes = [
     method: 'PUT',
     path: '/v1/admin/users',
     summary: 'Change a user (as V1 spells it)',
-    body: updateUser.extend({ id: idSchema('user') }),
+    body: updateNamedUser,
     answer: user,
     handle: ({ access, context, body: { id, ...body } }) => changeUser(context, access, id, body),
   }),
@@ -327,7 +335,7 @@ export const routes = [
     params: oneKey,
     answer: newApiKey,
     async handle({ access, context, params }) {
-      const old = await revokeKey(context, access, params.key_id)
+      const old = await revokeKey(context, access, params.key_id, { once: true })
       const of = await userOf(context, access, old.user_id)
       // The new one lasts as long as the old one was to last.
       const { name, expires_at, created_at } = old
@@ -342,7 +350,7 @@ export const routes = [
     summary:
       'What the rules of retention would delete now; rules that are given are tried instead of those that are set',
     ...OWNER,
-    query: z.object({
+    query: closedObject({
       messages_days: tried,
       runs_days: tried,
       batches_days: tried,

@@ -25,10 +25,10 @@ export const routes = [
     path: '/v1/usage',
     operation: 'retrieve_usage',
     summary:
-      'What agents used: runs, steps, tokens and cost, in all, by agent, user and model, and over time',
+      'What agents used: runs, steps, tokens and cost, in all, by agent, user and model, and over time. The owner sees all organisations',
     query: z.object({
       agent_id: idSchema('agent').optional(),
-      /** Of others than oneself for admins. */
+      /** Of others than oneself for the owner, and for admins in their organisation. */
       user_id: idSchema('user').optional(),
       /** A handle, `provider/model`. */
       model: z.string().optional(),
@@ -51,7 +51,8 @@ export const routes = [
       const user_id = userOf(access, query.user_id)
       const group_by = [...new Set(query.group_by ?? [])]
       const hours = hoursOf(query, context.deps.clock.now())
-      const wanted = { agent_id, user_id, model, hours, group_by }
+      const anywhere = access.role === 'owner'
+      const wanted = { anywhere, agent_id, user_id, model, hours, group_by }
       const { usage } = context.deps.store
       const all = await usage.read(actor, { ...wanted, interval: null })
       const largest =
@@ -87,7 +88,7 @@ export const routes = [
   }),
 ]
 
-/** Whose usage is meant: everybody's for admins, one's own for everybody else. */
+/** Whose usage is meant: everybody's for the owner and admins, one's own for everybody else. */
 function userOf({ role, actor }: Access, named: string | undefined): string | undefined {
   if (role === 'owner' || role === 'admin') return named
   if (named === undefined || named === actor.user_id) return actor.user_id

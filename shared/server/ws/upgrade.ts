@@ -1,13 +1,14 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
+import { KEY_HEADERS } from '../access.ts'
 import type { UpgradedApi } from '../listen.ts'
 import { Session } from './session.ts'
 import { SOCKET_PATH, type SocketLimits } from './sockets.ts'
 
 /** Of the handshake what says whose the requests of the socket are. */
-const CARRIED = ['host', 'origin', 'authorization', 'x-bare-password', 'x-api-key', 'user_id']
-const CREDENTIALS = ['authorization', 'x-bare-password', 'x-api-key']
+const CREDENTIALS = KEY_HEADERS.map(([name]) => name)
+const CARRIED = ['host', 'origin', 'user_id', ...CREDENTIALS]
 /** How long a close frame may wait for its answer, in milliseconds: it is behind all that a peer has not read. */
 const CLOSE_MS = 10_000
 /** How long sockets may take to tell how turns ended when the server closes, and then to close, in milliseconds. */
@@ -73,7 +74,7 @@ export function serveSockets(
         headers,
         isLetIn,
         onFailure,
-        agent_id: SOCKET_PATH.exec(pathOf(request.url))?.[1] ?? null,
+        agent: agentIn(request.url),
         auth: answer.status === 401 ? 'needed' : hasCredentials ? 'given' : 'possible',
         fetch: api.fetch,
         onGone() {
@@ -157,6 +158,17 @@ function refuse(socket: Duplex, status: number, detail: string): void {
 async function detailOf(answer: Response): Promise<string> {
   const { detail } = (await answer.json()) as { detail: unknown }
   return typeof detail === 'string' ? detail : JSON.stringify(detail)
+}
+
+/** The id or name of the agent that an address names, as it is written where that is no percent-encoding. */
+function agentIn(url: string | undefined): string | null {
+  const written = SOCKET_PATH.exec(pathOf(url))?.[1]
+  if (written === undefined) return null
+  try {
+    return decodeURIComponent(written)
+  } catch {
+    return written
+  }
 }
 
 function pathOf(url = ''): string {

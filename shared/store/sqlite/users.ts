@@ -35,6 +35,7 @@ export class SqliteUsers implements UserStore {
 
   createOrganization({ id, name, created_at }: Organization): Promise<Organization> {
     return this.#database.write((tx) => {
+      this.#refuseOrganization(tx, name)
       tx.run(sqlite.insertInto('organizations').values({ id, name, created_at }))
       return organizationOf({ id, name, created_at })
     })
@@ -65,6 +66,7 @@ export class SqliteUsers implements UserStore {
           'invalid_argument',
           'the default organisation keeps its name: it is that of the server itself',
         )
+      this.#refuseOrganization(tx, name, organization_id)
       tx.run(sqlite.updateTable('organizations').set({ name }).where('id', '=', organization_id))
       const row = this.#organization(tx, organization_id)
       return row ? organizationOf(row) : null
@@ -110,6 +112,7 @@ export class SqliteUsers implements UserStore {
         throw new AppError('not_found', `Organization ${actor.organization_id} not found`)
       const { id, name, role, created_at, updated_at } = user
       const { organization_id } = actor
+      refuseName(tx, organization_id, name)
       // A default user of this organisation is none: keys and counts hang on rows.
       if (organization_id === DEFAULT_ORGANIZATION_ID) this.#keepDefault(tx)
       const limits = JSON.stringify(user.limits)
@@ -149,6 +152,7 @@ export class SqliteUsers implements UserStore {
       const row = rowOfUser(tx, actor, user_id)
       if (!row) return null
       const { name = row.name, role = row.role, limits } = patch
+      if (name !== row.name) refuseName(tx, actor.organization_id, name)
       const kept = { ...(JSON.parse(row.limits) as User['limits']), ...limits }
       const next = { name, role, limits: JSON.stringify(kept), updated_at: new Date().toISOString() }
       tx.run(sqlite.updateTable('users').set(next).where('id', '=', user_id))
@@ -197,10 +201,15 @@ export class SqliteUsers implements UserStore {
     )
   }
 
-  revokeKey(actor: Actor, key_id: string, anywhere = false): Promise<ApiKey | null> {
+  revokeKey(actor: Actor, key_id: string, { anywhere = false, once = false } = {}): Promise<ApiKey | null> {
     return this.#database.write((tx) => {
       const row = tx.get(sqlite.selectFrom('api_keys').selectAll().where('id', '=', key_id))
       if (!row || (!anywhere && row.organization_id !== actor.organization_id)) return null
+      if (once && row.revoked_at !== null)
+        throw new AppError(
+          'conflict',
+          `key ${key_id} was revoked at ${row.revoked_at} and stays so: make a new key of user ${row.user_id} instead`,
+        )
       const revoked_at = row.revoked_at ?? new Date().toISOString()
       tx.run(sqlite.updateTable('api_keys').set({ revoked_at }).where('id', '=', key_id))
       return keyOf({ ...row, revoked_at })
@@ -247,6 +256,20 @@ export class SqliteUsers implements UserStore {
     return c.get(sqlite.selectFrom('organizations').selectAll().where('id', '=', id))
   }
 
+  /** Throws `conflict` for the name of another organisation. */
+  #refuseOrganization(c: Connection, name: string, but?: string): void {
+    const named = sqlite.selectFrom('organizations').select('id').where('name', '=', name)
+    const others = [
+      ...(name === this.#ownOrganization().name ? [DEFAULT_ORGANIZATION_ID] : []),
+      ...c.all(named).map(({ id }) => id),
+    ].filter((id) => id !== but)
+    if (others.length > 0)
+      throw new AppError(
+        'conflict',
+        `an organisation '${name}' is there already (${others.join(', ')}), and a user without one gets one of their name: choose another name, or name that one as the user's organization_id (\`loci users add NAME --organization ${others[0]}\`)`,
+      )
+  }
+
   #ownOrganization(): OrganizationRow {
     return { id: DEFAULT_ORGANIZATION_ID, name: 'default', created_at: MADE }
   }
@@ -280,6 +303,17 @@ function ownUser(): User {
     updated_at: MADE,
     is_deleted: false,
   }
+}
+
+/** Throws `conflict` for the name of a user of this organisation. */
+function refuseName(c: Connection, organization_id: string, name: string): void {
+  const own = organization_id === DEFAULT_ORGANIZATION_ID ? [ownUser()] : []
+  const other = [...own, ...livingUsers(c, organization_id)].find((user) => user.name === name)
+  if (other)
+    throw new AppError(
+      'conflict',
+      `this organisation has a user '${name}' already (${other.id}): choose another name, or use that one`,
+    )
 }
 
 function livingUsers(c: Connection, org?: string): UserRow[] {

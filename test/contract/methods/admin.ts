@@ -14,7 +14,7 @@ interface Named {
 }
 
 const aUser = (t: ContractTest) =>
-  ask<Named & { organization_id: string }>(t, 'POST', '/v1/admin/users', { name: 'Ada' })
+  ask<Named & { organization_id: string }>(t, 'POST', '/v1/admin/users', { name: crypto.randomUUID() })
 
 /** Organisations, users and keys. */
 export const adminOperations: PlainOperation[] = [

@@ -71,6 +71,7 @@ export function describeUsage(subject: Subject): void {
         },
       ])
       assert.deepEqual(await store.usage.read(EVE, asked()), [])
+      assert.deepEqual(await store.usage.read(EVE, asked({ anywhere: true })), rows)
     })
 
     it('without any price has no cost, which is not a cost of 0', async () => {

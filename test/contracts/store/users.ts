@@ -83,6 +83,29 @@ export function describeUsers(subject: Subject): void {
       await assert.rejects(user(team.id, 'Late'), { code: 'not_found' })
     })
 
+    it('have names of their own: organisations on the server, users in their organisation', async () => {
+      const { users } = subject.store
+      const [one, two] = [await organization('one'), await organization('two')]
+      const taken = { code: 'conflict', message: new RegExp(`'one'.*${one.id}`) }
+      await assert.rejects(organization('one'), taken)
+      await assert.rejects(users.renameOrganization(two.id, 'one'), taken)
+      await assert.rejects(organization('default'), { code: 'conflict' })
+      assert.equal((await users.renameOrganization(one.id, 'one'))?.name, 'one')
+      assert.equal((await users.listOrganizations(page)).length, 3)
+      const ada = await user(one.id, 'Ada')
+      const same = { code: 'conflict', message: new RegExp(`'Ada'.*${ada.id}`) }
+      await assert.rejects(user(one.id, 'Ada'), same)
+      const kai = await user(one.id, 'Kai')
+      await assert.rejects(users.update(actorOf(one.id), kai.id, { name: 'Ada' }), same)
+      assert.equal((await users.update(actorOf(one.id), ada.id, { name: 'Ada' }))?.name, 'Ada')
+      await user(two.id, 'Ada')
+      await assert.rejects(user(DEFAULT_ORGANIZATION_ID, 'default'), { code: 'conflict' })
+      await users.delete(actorOf(one.id), ada.id)
+      await user(one.id, 'Ada')
+      const made = await Promise.allSettled(Array.from({ length: 5 }, () => user(two.id, 'Eve')))
+      assert.equal(made.filter(({ status }) => status === 'fulfilled').length, 1)
+    })
+
     it("are nobody else's", async () => {
       const { users } = subject.store
       const [one, two] = [await organization('one'), await organization('two')]
@@ -117,6 +140,8 @@ export function describeUsers(subject: Subject): void {
       assert.equal(await users.holder(hash('loci_other')), null)
       assert.ok((await users.revokeKey(actorOf(id), first.id))?.revoked_at)
       assert.equal(await users.holder(hash('loci_first')), null)
+      assert.ok(await users.revokeKey(actorOf(id), first.id))
+      await assert.rejects(users.revokeKey(actorOf(id), first.id, { once: true }), { code: 'conflict' })
       assert.equal((await users.holder(hash('loci_second')))?.key.id, second.id)
       await users.delete(actorOf(id), ada.id)
       assert.equal(await users.holder(hash('loci_second')), null)
