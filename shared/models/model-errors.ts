@@ -46,17 +46,24 @@ export function statusFailure(
   )
   const asked = headers['x-should-retry']
   const quota = /insufficient_quota|billing/i.test(`${detail.code} ${detail.type}`)
+  const after = retryAfter(headers)
   const retry =
     asked === 'true' ||
     (asked !== 'false' && !quota && [408, 409, 429].includes(status)) ||
     (asked !== 'false' && status >= 500 && status !== 501)
   return {
     error: new AppError(code, `${text} ${advice(code, place.provider, status)}`.trim(), {
-      data: { provider: place.provider.name, url: place.url, status, ...windowIn(code, detail) },
+      data: {
+        provider: place.provider.name,
+        url: place.url,
+        status,
+        ...windowIn(code, detail),
+        ...askedWait(after),
+      },
     }),
     retry,
     overload: retry && (status === 429 || status === 503 || status === 529),
-    retry_after_ms: retryAfter(headers),
+    retry_after_ms: after,
   }
 }
 
@@ -289,6 +296,11 @@ function advice(code: ErrorCode, provider: ProviderConfig, status: number): stri
   if (status >= 500) return 'Try again later.'
   if (status >= 300 && status < 400) return `Set base_url of ${named} to where it is now.`
   return ''
+}
+
+/** For who asked us: whole seconds, as HTTP has it. */
+function askedWait(ms: number | null): { retry_after_seconds?: number } {
+  return ms === null ? {} : { retry_after_seconds: Math.ceil(ms / 1000) }
 }
 
 /** Milliseconds of `retry-after-ms` or `retry-after` (seconds or a date). */

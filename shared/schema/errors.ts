@@ -38,6 +38,7 @@ export const ERROR_CODES = [
   'llm_authentication',
   /** The provider wants to be paid first. */
   'llm_insufficient_credits',
+  /** `data.retry_after_seconds`: how long to wait, where the provider says it; so too for others of a provider's. */
   'llm_rate_limit',
   'llm_bad_request',
   /** `data.context_window`: the window in tokens, where the provider says it. */

@@ -77,12 +77,17 @@ export function errorResponse(
   }
   if (error.code === 'validation')
     return json(status, { trace_id: '', detail: error.message, ...error.data }, headers)
-  if (error.code.startsWith('llm_'))
+  if (error.code.startsWith('llm_')) {
+    const seconds = error.data['retry_after_seconds']
+    // Only for who waits by themselves: the provider was asked again already, and more than once.
+    if ((status === 429 || status === 502) && typeof seconds === 'number')
+      headers['retry-after'] = String(seconds)
     return json(
       status,
       { error: { type: error.code, message: error.message, detail: error.message }, detail: error.message },
       headers,
     )
+  }
   // The one error of V1's whose detail is an object (reference 1.7).
   if (error.code === 'pending_approval')
     return json(
@@ -150,8 +155,18 @@ function meantIssues(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
     .toSorted((a, b) => depth(b) - depth(a) || a.length - b.length)
   const [nearest] = alternatives
   // Alternatives that all fail at once are told apart by none of them.
-  if (!nearest || depth(nearest) === 0) return [issue]
+  if (!nearest || depth(nearest) === 0) return [{ ...issue, message: wantedKinds(issue) ?? issue.message }]
   return nearest.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }))
+}
+
+/** Of a union without words of its own, whose alternatives are of other kinds than the value: what they are. */
+function wantedKinds({ message, errors }: z.core.$ZodIssueInvalidUnion): string | null {
+  const issues = errors.flat()
+  if (message !== 'Invalid input' || issues.length === 0) return null
+  const kinds = issues.map((issue) => (issue.code === 'invalid_type' ? issue.expected : null))
+  const received = /received .*$/.exec(issues[0]?.message ?? '')?.[0]
+  if (kinds.includes(null) || received === undefined) return null
+  return `Invalid input: expected ${[...new Set(kinds)].join(' or ')}, ${received}`
 }
 
 /** For `catch`: whatever the store could not find is the agent, in V1's words. */

@@ -9,10 +9,11 @@ import {
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
+import { keepToLimit, linger } from './connections.ts'
 
 /** What a client may cost before it has said anything worth it. Times in milliseconds. */
 export interface ConnectionLimits {
-  /** Connections at once; of idle ones those that are in the way of a new one are closed, then it is refused. */
+  /** Connections at once: those that ask nothing make room for a new one; when there are none of them, it is refused. */
   connections: number
   /** Until the head of a request has come. */
   headers_ms: number
@@ -47,9 +48,6 @@ const HEADERS = {
   'cache-control': 'no-store',
 }
 
-/** How long what is refused may still send, so that it reads why. */
-const LINGER_MS = 2_000
-
 /**
  * A server of HTTP, or HTTPS with `tls`, that keeps its limits against clients that are slow, silent, too many or too
  * loud. Listens to nothing yet; the caller closes it.
@@ -61,7 +59,7 @@ export function createHttpServer(
     'shouldUpgradeCallback'
   >,
 ): Server {
-  const { limits, tls, ...rest } = options
+  const { limits, tls, shouldUpgradeCallback } = options
   const refused = new WeakSet<Socket>()
   const answering = new WeakMap<Socket, ServerResponse>()
   const isTooLarge = ({ headers }: IncomingMessage) =>
@@ -69,6 +67,7 @@ export function createHttpServer(
   const listener = (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
     if (refused.has(socket)) return
+    if (!answering.has(socket)) crowd.asked(socket)
     answering.set(socket, response)
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
     if (!isTooLarge(request)) return answer(request, response)
@@ -80,7 +79,13 @@ export function createHttpServer(
     )
   }
   const settings: ServerOptions = {
-    ...rest,
+    ...(shouldUpgradeCallback && {
+      shouldUpgradeCallback(request: IncomingMessage) {
+        const upgrades = shouldUpgradeCallback(request)
+        if (upgrades) crowd.asked(request.socket)
+        return upgrades
+      },
+    }),
     // One without a Host reaches the listener, which has words for it.
     requireHostHeader: false,
     headersTimeout: Math.min(limits.headers_ms, limits.request_ms),
@@ -108,35 +113,22 @@ export function createHttpServer(
     if (isWaitingForUs && socket.writableLength === 0) return
     socket.destroy()
   })
-  const connected = new Set<Socket>()
-  /** Those of them that speak HTTP, which behind TLS are others. */
-  const speaking = tls ? new Set<Socket>() : connected
-  const remember = (set: Set<Socket>, socket: Socket) => {
-    set.add(socket)
-    socket.once('close', () => set.delete(socket))
-  }
-  if (tls) server.on('secureConnection', (socket: Socket) => remember(speaking, socket))
-  server.on('connection', (socket: Socket) => {
-    remember(connected, socket)
-    if (connected.size <= limits.connections) return
-    server.closeIdleConnections()
-    // Those that were closed just now are still among them.
-    const gone = [...speaking].filter(({ destroyed }) => destroyed).length
-    if (connected.size - gone <= limits.connections) return
+  const refuseTooMany = (socket: Socket) => {
     refused.add(socket)
-    if (tls) socket.destroy()
-    else
-      refuse(
-        socket,
-        '503 Service Unavailable',
-        'too many connections to this server; try again in a moment',
-        ['retry-after: 1'],
-      )
+    if (tls) return void socket.destroy()
+    const detail = 'too many connections to this server; try again in a moment'
+    refuse(socket, '503 Service Unavailable', detail, ['retry-after: 1'])
+  }
+  const crowd = keepToLimit(server, {
+    limit: limits.connections,
+    tls: tls !== null,
+    answerOf: (socket) => answering.get(socket),
+    refuse: refuseTooMany,
   })
   return server
 }
 
-/** Answers on the bare connection, and reads on for a moment: one that is closed at once loses what it was told. */
+/** Answers on the bare connection, and ends it. */
 function refuse(
   socket: Socket,
   status: string,
@@ -151,9 +143,6 @@ function refuse(
     'connection: close',
     ...headers,
   ]
-  socket.on('error', () => socket.destroy())
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
-  socket.resume()
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
-  socket.once('close', () => clearTimeout(timer))
+  linger(socket)
 }

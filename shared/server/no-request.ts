@@ -1,5 +1,6 @@
 import { maxHeaderSize, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { linger } from './connections.ts'
 
 /** Answers with a sentence, as every error here has one, what never became a request. Without this Node answers nothing. */
 export function answerGarbage(server: Server): void {
@@ -15,6 +16,8 @@ export function answerGarbage(server: Server): void {
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json\r\nx-should-retry: false\r\n` +
         `connection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     )
+    // Whoever says nothing may not close either.
+    linger(socket)
   })
 }
 

@@ -4,7 +4,7 @@ import type { AccessToken } from '../../shared/schema/access-token.ts'
 import { get } from 'node:http'
 import { mountMcp } from '../../cli/mcp-mount.ts'
 import type { Access } from '../../shared/server/access.ts'
-import { listen } from '../../shared/server/main.ts'
+import { listen } from '../../shared/server/serve.ts'
 import { eventually, startLoci, type TestLoci } from '../support/loci.ts'
 import { openSocket } from '../support/web-socket.ts'
 

@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { createHttpServer, USUAL_LIMITS } from '../../shared/server/http-server.ts'
+import { answerGarbage } from '../../shared/server/no-request.ts'
 import { type BareClient, bareClient } from '../support/bare-client.ts'
 import { eventually, startLoci, type TestLoci } from '../support/loci.ts'
+import { openSocket } from '../support/web-socket.ts'
 
 const HOST = 'host: 127.0.0.1\r\n'
 
@@ -184,6 +186,85 @@ describe('a crowd', () => {
       await crowded.close()
     }
     assert.deepEqual(crowded.failures, [])
+  })
+})
+
+describe('connections that ask nothing', () => {
+  /** Clients who never close by themselves: they keep their side open when the server has closed its own. */
+  async function stubborn(url: string, count: number, first = ''): Promise<Socket[]> {
+    const { hostname, port } = new URL(url)
+    const sockets = Array.from({ length: count }, () => {
+      const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true })
+      socket.on('error', () => undefined).resume()
+      if (first !== '') socket.write(first)
+      return socket
+    })
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+    return sockets
+  }
+  // On a connection of its own: one that is kept would be closed for the crowd.
+  const health = async (url: string) => {
+    const asked = await bareClient(url, `GET /v1/health/ HTTP/1.1\r\n${HOST}connection: close\r\n\r\n`)
+    return Number((await asked.ended('health')).split(' ', 2)[1])
+  }
+
+  for (const [what, first] of [
+    ['that never sent a byte', ''],
+    ['with half a head', `GET /v1/health HTTP/1.1\r\n${HOST}`],
+    [
+      'that owe the rest of a request which is answered',
+      `POST /v1/agents/ HTTP/1.1\r\n${HOST}content-length: 9\r\n\r\n{`,
+    ],
+  ] as const)
+    it(`${what} lock nobody out, and cut off nobody who asks`, async () => {
+      // Its answers come before the body has.
+      const t = await startLoci({ serve: { key: 'sesame', limits: { connections: 20 } } })
+      const owner = `authorization: Bearer sesame\r\n`
+      const sockets: Socket[] = []
+      const busy = await bareClient(t.url, `GET /v1/events HTTP/1.1\r\n${HOST}${owner}\r\n`)
+      try {
+        await eventually('the stream', () => (busy.text.includes('event: ready') ? true : null))
+        for (let i = 0; i < 3; i++) {
+          sockets.push(...(await stubborn(t.url, 20, first)))
+          assert.equal(await health(t.url), 200)
+        }
+        assert.equal(busy.socket.closed, false)
+        const socket = await openSocket(t.url, { headers: { authorization: 'Bearer sesame' } })
+        sockets.push(...(await stubborn(t.url, 60, first)))
+        assert.equal(await health(t.url), 200)
+        socket.send({ type: 'ping', id: 'p' })
+        await socket.frame('the pong of a WebSocket beside them', ({ type }) => type === 'pong')
+        await socket.close()
+      } finally {
+        busy.socket.destroy()
+        for (const socket of sockets) socket.destroy()
+        await t.close()
+      }
+      assert.deepEqual(t.failures, [])
+    })
+
+  it('are gone soon after their 408, whether or not they close too', async () => {
+    const server: Server = createHttpServer((_request, response) => void response.end('fine'), {
+      limits: { ...USUAL_LIMITS, headers_ms: 200 },
+      tls: null,
+    })
+    answerGarbage(server)
+    let open = 0
+    server.on('connection', (socket) => {
+      open++
+      socket.once('close', () => open--)
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const sockets = await stubborn(url, 5)
+    try {
+      await Promise.all(sockets.map((socket) => once(socket, 'end')))
+      await eventually('none is left', () => (open === 0 ? true : null))
+    } finally {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    }
   })
 })
 

@@ -367,9 +367,10 @@ describe('the simple API', () => {
       await sam()
       const wrong: [unknown, RegExp][] = [
         [undefined, /^body: /],
-        [{}, /^body\.message: /],
+        [{}, /^body\.message: Invalid input: expected string or array, received undefined$/],
+        [{ msg: 'Hi' }, /^body\.message: .*received undefined/],
         [{ message: ' ' }, /^body\.message: a message is more than spaces/],
-        [{ message: 7 }, /^body\.message: /],
+        [{ message: 7 }, /^body\.message: .*string or array, received number/],
         [{ message: 'Hi', stream: 'yes' }, /^body\.stream: /],
         [{ message: 'Hi', max_steps: 0 }, /^body\.max_steps: /],
         [{ message: 'Hi', maxSteps: 'x' }, /^body\.max_steps: /],
@@ -383,6 +384,23 @@ describe('the simple API', () => {
       await sam()
       model.add({ reply: { status: 401, body: { error: { message: 'Wrong key' } } } })
       assert.match(await refused(401, 'POST', '/agents/sam/messages', { message: 'Hi' }), /Wrong key/)
+    })
+  })
+
+  describe('limits of a model', () => {
+    it('are told with the time to wait, where the provider says it', async () => {
+      await sam()
+      for (const [headers, told] of [
+        [{ 'retry-after': '3600' }, '3600'],
+        [{ 'retry-after-ms': '90500' }, '91'],
+        [{ 'x-should-retry': 'false' }, null],
+      ] as const) {
+        model.add({ reply: { status: 429, body: { error: { message: 'Slow down' } }, headers } })
+        const answer = await t.http('POST', '/agents/sam/messages', { message: 'Hi' })
+        assert.equal(answer.status, 429)
+        assert.equal(answer.headers.get('retry-after'), told)
+        assert.equal(answer.headers.get('x-should-retry'), 'false', 'Loci has tried again by itself')
+      }
     })
   })
 

@@ -1,8 +1,10 @@
 /** HTTPS with certificates of a test's own authority. */
 import Letta from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { Agent, get, type Server as TlsServer } from 'node:https'
+import { connect as plain, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, type PeerCertificate, type TLSSocket } from 'node:tls'
@@ -80,6 +82,29 @@ describe('HTTPS', () => {
       assert.deepEqual(await ask(), { status: 200, reused: true })
       agent.destroy()
     } finally {
+      await t.close()
+    }
+    assert.deepEqual(t.failures, [])
+  })
+
+  it('is not shut out by connections that never greet, nor by those that greet and ask nothing', async () => {
+    await write(authority.issue())
+    const t = await startLoci({ serve: { tls: files(), limits: { connections: 10 } } })
+    const silent: Socket[] = []
+    const health = () =>
+      new Promise<number | undefined>((resolve, reject) => {
+        get(`${t.url}/v1/health/`, { ca: authority.ca, agent: false }, (answer) => {
+          answer.resume().once('end', () => resolve(answer.statusCode))
+        }).once('error', reject)
+      })
+    try {
+      for (let i = 0; i < 25; i++) silent.push(plain(Number(new URL(t.url).port), '127.0.0.1'))
+      await Promise.all(silent.map((socket) => once(socket, 'connect')))
+      assert.equal(await health(), 200)
+      for (let i = 0; i < 25; i++) silent.push(await greet(t.url))
+      assert.equal(await health(), 200)
+    } finally {
+      for (const socket of silent) socket.destroy()
       await t.close()
     }
     assert.deepEqual(t.failures, [])

@@ -37,6 +37,12 @@ describe('a WebSocket of a peer that behaves badly', () => {
     assert.equal(errors.length, bad.length + 1)
     assert.ok(errors.every(({ detail }) => (detail ?? '').length > 10))
     assert.equal(errors.find(({ id }) => id === 'n')?.status, 422)
+    const words = errors.map(({ detail }) => detail)
+    assert.ok(words.includes('this is no command: Invalid input: expected object, received array'))
+    assert.deepEqual(
+      words.filter((detail) => detail?.includes(': :')),
+      [],
+    )
     await socket.close()
   })
 
@@ -230,7 +236,7 @@ describe('a WebSocket when the server fails', () => {
     server.on('connection', (ws, request) => {
       const session = new Session(ws, request.socket, {
         limits: { ...limits, message_bytes: 1000, auth_ms: 1000 },
-        agent_id: null,
+        agent: null,
         headers: new Headers(),
         auth: 'possible',
         isLetIn: () => Promise.reject(new Error('the store is gone')),
