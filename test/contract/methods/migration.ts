@@ -65,7 +65,8 @@ export const migrationOperations: PlainOperation[] = [
       const sent = { agent_id, messages: [{ conversation_id: null, parts: [part] }] }
       assert.deepEqual(await post(t, 'messages', sent), { added: 1, known: 0, problems: [] })
       assert.deepEqual(await post(t, 'messages', sent), { added: 0, known: 1, problems: [] })
-      assert.equal((await post<{ state: string }>(t, 'progress', { agent_id })).state, 'started')
+      const conversations = [{ id: null, last_message_id: id, messages: 1, went_on: false }]
+      assert.deepEqual(await post(t, 'progress', { agent_id }), { state: 'started', conversations })
     },
   },
 ]
