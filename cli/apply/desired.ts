@@ -72,6 +72,8 @@ export interface Desired {
   folders: Wanted<WantedFolder>[]
   archives: Wanted<FleetArchive>[]
   agents: Wanted<WantedAgent>[]
+  /** Whether a file has a list of agents, be it an empty one. */
+  lists_agents: boolean
 }
 
 /**
@@ -94,6 +96,7 @@ export async function desiredOf(
     folders: [],
     archives: [],
     agents: [],
+    lists_agents: files.some((file) => file.fleet.agents !== undefined),
   }
   const shared = { blocks: new Set<string>(), folders: new Set<string>() }
   for (const file of files) {
