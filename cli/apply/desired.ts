@@ -72,6 +72,8 @@ export interface Desired {
   folders: Wanted<WantedFolder>[]
   archives: Wanted<FleetArchive>[]
   agents: Wanted<WantedAgent>[]
+  /** Whether a file has a list of agents, be it an empty one. */
+  lists_agents: boolean
 }
 
 /**
@@ -94,6 +96,7 @@ export async function desiredOf(
     folders: [],
     archives: [],
     agents: [],
+    lists_agents: files.some((file) => file.fleet.agents !== undefined),
   }
   const shared = { blocks: new Set<string>(), folders: new Set<string>() }
   for (const file of files) {
@@ -139,7 +142,10 @@ function twice(kind: string, list: readonly Wanted<{ name: string }>[]): string[
     const before = first.get(name)
     if (before === undefined) first.set(name, at)
     const hint = kind === 'folder' ? " Agents share a folder of 'shared_folders'." : ''
-    return before === undefined ? [] : [`${at}: there is a ${kind} '${name}' already, at ${before}.${hint}`]
+    const article = /^(a|MCP)/.test(kind) ? 'an' : 'a'
+    return before === undefined
+      ? []
+      : [`${at}: there is ${article} ${kind} '${name}' already, at ${before}.${hint}`]
   })
 }
 

@@ -73,11 +73,16 @@ export async function readFleetFile(
   const text = await readText(path)
   const lines = new LineCounter()
   const { value, place } = parse(file, text, lines)
+  // What is cut off or not yet filled in is not a fleet of which everything is gone.
+  if (value === null || value === undefined)
+    throw new Mistakes([
+      `${file}:1:1: the file says nothing; a fleet without agents is written \`agents: []\`.`,
+    ])
   const mistakes: string[] = []
   const filled = fill(value, env, [], (at, message) =>
     mistakes.push(`${place(at)}: ${pathText(at)}: ${message}`),
   )
-  const parsed = fleet.safeParse(filled ?? {})
+  const parsed = fleet.safeParse(filled)
   if (!parsed.success) mistakes.push(...parsed.error.issues.flatMap((issue) => explain(issue, filled, place)))
   if (mistakes.length > 0 || !parsed.success) throw new Mistakes(inOrder(mistakes, file))
   const { root_path } = parsed.data
@@ -105,13 +110,41 @@ function parse(file: string, text: string, lines: LineCounter): { value: unknown
       const why = deep ? TOO_DEEP : (error.message.split('\n')[0] ?? '')
       throw new Mistakes([`${file}:${Math.max(line, 1)}:${Math.max(col, 1)}: ${why}`])
     }
-    return { value: document.toJS({ maxAliasCount: MAX_ALIASES }) as unknown, place }
+    const unknown = document.warnings.filter(({ code }) => code === 'TAG_RESOLVE_FAILED')
+    if (unknown.length > 0)
+      throw new Mistakes(
+        unknown.map(({ pos }) => {
+          const { line, col } = lines.linePos(pos[0])
+          const tag = text.slice(...pos)
+          return `${file}:${line}:${col}: the tag '${tag}' is none that Loci reads; write the value without it`
+        }),
+      )
+    const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES })
+    const circle = circleIn(value)
+    if (circle) throw new Mistakes([`${place(circle)}: ${pathText(circle, value)}: it refers to itself`])
+    return { value, place }
   } catch (error) {
     if (error instanceof Failure) throw error
     // Aliases without end, and values nested deeper than the stack.
     const why = error instanceof RangeError ? TOO_DEEP : messageOf(error)
     throw new Mistakes([`${file}: ${why}`])
   }
+}
+
+/** Where a value contains itself, as aliases may say; null: nowhere. */
+function circleIn(
+  value: unknown,
+  path: readonly PropertyKey[] = [],
+  around: readonly object[] = [],
+): readonly PropertyKey[] | null {
+  if (typeof value !== 'object' || value === null) return null
+  if (around.includes(value)) return path
+  for (const [key, inner] of Object.entries(value)) {
+    const step = Array.isArray(value) ? Number(key) : key
+    const circle = circleIn(inner, [...path, step], [...around, value])
+    if (circle) return circle
+  }
+  return null
 }
 
 /** The value with the variables of the environment filled in. */

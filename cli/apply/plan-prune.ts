@@ -18,6 +18,13 @@ export async function planPrune(plan: Plan): Promise<void> {
   const names = new Set(desired.agents.map(({ name }) => name))
   const gone = Object.entries(before.agents).filter(([name]) => !names.has(name))
   const going = new Set(gone.flatMap(([, { id, made }]) => (made ? [id] : [])))
+  if (prune && going.size > 0 && !desired.lists_agents) {
+    const made = gone.flatMap(([name, record]) => (record.made ? [name] : []))
+    plan.mistakes.push(
+      `No file of the fleet has 'agents', and --prune would remove ${made.join(', ')}. If none is to stay, write \`agents: []\`.`,
+    )
+    return
+  }
   for (const [name, record] of gone) {
     if (!record.made || !(await isThere(plan, `/v1/agents/${record.id}`))) delete state.agents[name]
     else if (!prune) plan.stale.push(`agent ${name}`)

@@ -61,8 +61,11 @@ interface Imported {
  * by itself: a bad one stops no other.
  */
 export async function runImport(named: readonly string[], options: ImportOptions): Promise<void> {
-  const files = await filesIn(named)
+  const found = await filesIn(named)
+  const files = [...found.keys()]
   const [only] = files
+  const nothing = only === undefined ? null : found.get(only)
+  if (nothing && files.length === 1) throw new Failure(nothing)
   if (only !== undefined && files.length === 1 && named[0] === only) return importOne(only, options)
   if (options.name !== undefined)
     throw new Failure('--name is for a single file: agents of several keep their own names.')
@@ -74,6 +77,8 @@ export async function runImport(named: readonly string[], options: ImportOptions
       const result: Imported = { file, agent_ids: [], warnings: [], error: null }
       results.push(result)
       try {
+        const missing = found.get(file)
+        if (missing) throw new Failure(missing)
         Object.assign(result, await send(client, file, await read(file), options))
       } catch (error) {
         result.error = error instanceof Failure ? error.message : describeFailure(error, client.url)
@@ -129,9 +134,12 @@ async function send(
   return { agent_ids, warnings }
 }
 
-/** The files that are named, and of each folder its agent files by name, those of folders in it too. */
-async function filesIn(named: readonly string[]): Promise<string[]> {
-  const files: string[] = []
+/**
+ * The files that are named, and of each folder its agent files by name, those of folders in it too. A folder without any
+ * stands for itself, with the reason; of a file it is null.
+ */
+async function filesIn(named: readonly string[]): Promise<Map<string, string | null>> {
+  const files = new Map<string, string | null>()
   for (const path of named) {
     const isFolder = await stat(path).then(
       (found) => found.isDirectory(),
@@ -139,17 +147,32 @@ async function filesIn(named: readonly string[]): Promise<string[]> {
       () => false,
     )
     if (!isFolder) {
-      files.push(path)
+      files.set(path, null)
       continue
     }
-    const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
-      throw new Failure(`${path} cannot be read: ${messageOf(error)}`, { cause: error })
-    })
-    const found = entries.filter((entry) => entry.isFile() && /\.af(?:\.json)?$/i.test(entry.name))
-    if (found.length === 0) throw new Failure(`There is no agent file (.af) in ${path}.`)
-    files.push(...found.map((entry) => join(entry.parentPath, entry.name)).sort())
+    try {
+      const entries = await readdir(path, { recursive: true, withFileTypes: true })
+      const found: string[] = []
+      for (const entry of entries) {
+        if (!/\.af(?:\.json)?$/i.test(entry.name)) continue
+        const file = join(entry.parentPath, entry.name)
+        if (entry.isFile() || (entry.isSymbolicLink() && (await meansFile(file)))) found.push(file)
+      }
+      if (found.length === 0) files.set(path, `There is no agent file (.af) in ${path}.`)
+      for (const file of found.sort()) files.set(file, null)
+    } catch (error) {
+      files.set(path, `${path} cannot be read: ${messageOf(error)}`)
+    }
   }
-  return [...new Set(files)]
+  return files
+}
+
+/** Whether a link leads to a file, or nowhere: reading it says so then. */
+function meansFile(link: string): Promise<boolean> {
+  return stat(link).then(
+    (found) => found.isFile(),
+    () => true,
+  )
 }
 
 /** The file, which is read as it is sent. */

@@ -72,6 +72,18 @@ export const configSchema = z.looseObject({
       resume_background_runs: z.boolean().default(true),
       /** Requests of batches that run at once, of all processes on this data together. */
       batch_concurrency: z.number().int().min(1).max(64).default(4),
+      /** Requests of batches whose model calls go through batches of the providers. */
+      provider_batches: z
+        .looseObject({
+          /** How many of them are under way at once, of all processes on this data together. */
+          max_waiting: z.number().int().min(1).max(1000).default(100),
+          /** How long a call waits for others that are sent with it. */
+          collect_seconds: z.number().min(0).max(600).default(2),
+          /** How long until the first look at a batch; the waits grow from there. */
+          first_poll_seconds: z.number().min(0.01).max(3600).default(10),
+          max_poll_seconds: z.number().min(0.01).max(3600).default(300),
+        })
+        .prefault({}),
       /** How long the stream of a background run is stored after its end. */
       stream_retention_hours: z
         .number()

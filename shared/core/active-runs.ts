@@ -355,6 +355,11 @@ export class ActiveRuns {
   async stop(grace_ms = 0): Promise<void> {
     this.#stopping = true
     await Promise.allSettled(this.#starting)
+    // What waits for an answer of another day is not waited for here.
+    const { provider_batches } = this.#deps
+    await provider_batches?.close()
+    for (const active of this.#runs.values())
+      if (provider_batches?.waits(active.run.id)) await this.#leave(active)
     const ended = () => Promise.allSettled([...this.#runs.values()].map((active) => active.done))
     if (grace_ms > 0 && this.#runs.size > 0) {
       let timer: ReturnType<typeof setTimeout> | undefined
@@ -364,12 +369,14 @@ export class ActiveRuns {
       await Promise.race([ended(), grace])
       clearTimeout(timer)
     }
-    for (const active of this.#runs.values()) {
-      // The next process goes on with it: nothing of it is lost but the step under way.
-      if (this.#options.resume) await active.recording?.handOver()
-      active.cancel()
-    }
+    for (const active of this.#runs.values()) await this.#leave(active)
     await ended()
+  }
+
+  /** The next process goes on with it: nothing of it is lost but the step under way. */
+  async #leave(active: ActiveRun): Promise<void> {
+    if (this.#options.resume) await active.recording?.handOver()
+    active.cancel()
   }
 
   /** Cancels the turns that other processes on this store were asked to cancel. */

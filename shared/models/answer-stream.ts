@@ -83,6 +83,16 @@ async function* readWhole(
   yield* events
 }
 
+/** The events of an answer that is there already, `finish` last. Throws `AppError`. */
+export function eventsOf(place: Place, body: Json, decoder: AnswerDecoder): ModelEvent[] {
+  const error = decoder.errorOf(body)
+  if (error) throw streamedFailure(place, error).error
+  const events: ModelEvent[] = []
+  if (!decoder.readWhole(body, events))
+    throw garbageError(place, `JSON that is no ${decoder.name}`, JSON.stringify(body))
+  return [...events, decoder.finish()]
+}
+
 async function* readStream(
   place: Place,
   incoming: IncomingMessage,

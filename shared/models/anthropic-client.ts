@@ -9,6 +9,8 @@ interface MessagesClient {
   url: string
   /** Posts a request for a message; resolves with the headers, whatever the status. */
   post(body: Anthropic.MessageCreateParams, signal: AbortSignal): Promise<IncomingMessage>
+  /** Asks for something else under `/v1/messages`; `json` is sent as it is, by POST. */
+  ask(path: string, json: string | null, signal: AbortSignal): Promise<IncomingMessage>
 }
 
 const clients = new WeakMap<ProviderConfig, MessagesClient>()
@@ -53,6 +55,14 @@ function createClient(provider: ProviderConfig, connect_ms: number): MessagesCli
     async post(body, signal) {
       const client = await (sdk ??= load())
       const asked = client.post('/v1/messages', { body, signal, stream: body.stream === true })
+      return transport.incoming(asked.asResponse())
+    },
+    async ask(path, json, signal) {
+      const client = await (sdk ??= load())
+      const headers = { 'content-type': 'application/json' }
+      const url = `/v1/messages${path}`
+      const asked =
+        json === null ? client.get(url, { signal }) : client.post(url, { body: json, headers, signal })
       return transport.incoming(asked.asResponse())
     },
   }

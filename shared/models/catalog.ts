@@ -11,6 +11,7 @@ import { AppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { createModel } from './adapters.ts'
+import { createBatchCalls } from './batch-calls.ts'
 import { createDemoModel } from './demo.ts'
 import { describeModel } from './describe.ts'
 import { fetchModels, ListError } from './model-lists.ts'
@@ -140,7 +141,8 @@ export function createModels(options: ModelsOptions): Catalog {
       // Nobody can say that the model is not there: let the provider itself answer. Not kept, its size is a guess.
       if (problem && !(entry.discovered && problem.absent)) {
         const guess = describeModel(entry.provider, { id: handle.slice(slash + 1) })
-        return { handle, info: guess, language_model: create(entry.provider, guess) }
+        const batch_calls = createBatchCalls(entry.provider, guess)
+        return { handle, info: guess, language_model: create(entry.provider, guess), batch_calls }
       }
     }
     throw await notFound(handle)
@@ -149,7 +151,8 @@ export function createModels(options: ModelsOptions): Catalog {
   function keep(provider: ProviderConfig, info: Model, prices: ModelList['prices']): ResolvedModel {
     const handle = info.handle ?? `${provider.name}/${info.name}`
     const price = prices.get(handle)
-    const model: ResolvedModel = { handle, info, language_model: create(provider, info), price }
+    const batch_calls = createBatchCalls(provider, info)
+    const model: ResolvedModel = { handle, info, language_model: create(provider, info), batch_calls, price }
     resolved.set(handle, model)
     return model
   }

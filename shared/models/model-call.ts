@@ -112,11 +112,38 @@ export async function* askModel(
  * Asks for one JSON value, with the limits of the provider; repeated while the failure is one that passes. Throws as
  * `Embedder.embed` promises.
  */
-export async function askForJson(
+export function askForJson(
   place: Place,
   post: Dialect['post'],
   options: { signal: AbortSignal; retry?: Partial<RetryPolicy> },
 ): Promise<unknown> {
+  return askFor(place, post, options, (text) => {
+    try {
+      return JSON.parse(text) as unknown
+    } catch {
+      throw garbageError(place, 'something that is not JSON', text)
+    }
+  })
+}
+
+/** The same for text; one of more than `max_bytes` is refused. */
+export function askForText(
+  place: Place,
+  post: Dialect['post'],
+  options: { signal: AbortSignal; max_bytes: number },
+): Promise<string> {
+  return askFor(place, post, options, (text) => {
+    if (text.length >= options.max_bytes) throw tooLongError(place, options.max_bytes)
+    return text
+  })
+}
+
+async function askFor<T>(
+  place: Place,
+  post: Dialect['post'],
+  options: { signal: AbortSignal; retry?: Partial<RetryPolicy>; max_bytes?: number },
+  read: (text: string) => T,
+): Promise<T> {
   const { signal } = options
   const retry = { ...RETRY, ...options.retry }
   let waited = 0
@@ -125,14 +152,11 @@ export async function askForJson(
     const call = new Call(place, limitsOf(place.provider), signal)
     try {
       const incoming = await call.open(post(call.signal))
-      if (incoming.statusCode !== 200) throw await refusal(place, incoming)
-      const text = await readText(incoming)
+      const { statusCode = 0 } = incoming
+      if (statusCode < 200 || statusCode > 299) throw await refusal(place, incoming)
+      const text = await readText(incoming, options.max_bytes)
       call.said_all = true
-      try {
-        return JSON.parse(text) as unknown
-      } catch {
-        throw garbageError(place, 'something that is not JSON', text)
-      }
+      return read(text)
     } catch (thrown) {
       const failure = call.failure(thrown)
       const tries = failure.overload ? retry.overload_tries : retry.tries

@@ -15,6 +15,9 @@ interface ApiClient {
     json: string,
     options: { stream: boolean; signal: AbortSignal },
   ): Promise<IncomingMessage>
+  /** The same for text of another media type. */
+  postAs(path: string, type: string, text: string, signal: AbortSignal): Promise<IncomingMessage>
+  get(path: string, signal: AbortSignal): Promise<IncomingMessage>
 }
 
 /** With it the package sends text as it is. */
@@ -86,6 +89,15 @@ function createClient(provider: ProviderConfig, base: string, connect_ms: number
       return transport.incoming(
         client.post(path, { body: json, headers: JSON_BODY, ...options }).asResponse(),
       )
+    },
+    async postAs(path, type, text, signal) {
+      const client = await (sdk ??= load())
+      const headers = { 'content-type': type }
+      return transport.incoming(client.post(path, { body: text, headers, signal }).asResponse())
+    },
+    async get(path, signal) {
+      const client = await (sdk ??= load())
+      return transport.incoming(client.get(path, { signal }).asResponse())
     },
   }
 }

@@ -16,6 +16,8 @@ export const batchRequest = z
 export const createBatch = z.object({
   requests: z.array(batchRequest).min(1).max(MAX_REQUESTS),
   callback_url: callbackUrl,
+  /** Send the model calls in batches of the providers, which take up to a day and cost less: not of V1. */
+  provider_batch: z.boolean().default(false),
 })
 
 /** How many requests of a batch are in which state. */
@@ -29,11 +31,20 @@ const batchCounts = z.object({
 })
 export type BatchCounts = z.infer<typeof batchCounts>
 
-/** A batch (V1 `BatchJob`); `metadata.requests` is ours. */
+/** What of a batch for the providers' batches did not go there. */
+const providerBatchState = z.object({
+  /** Requests whose models were asked themselves. */
+  local_requests: z.number().int(),
+  /** Why the first of them was. */
+  local_reason: z.string().nullable(),
+})
+export type ProviderBatchState = z.infer<typeof providerBatchState>
+
+/** A batch (V1 `BatchJob`); what is in `metadata` is ours. */
 export const batch = job.extend({
   job_type: z.literal('batch'),
   status: z.enum(['running', 'completed', 'failed', 'cancelled']),
-  metadata: z.object({ requests: batchCounts }),
+  metadata: z.object({ requests: batchCounts, provider_batch: providerBatchState.optional() }),
 })
 export type Batch = z.infer<typeof batch>
 

@@ -9,6 +9,8 @@ import type { ServerContext } from './context.ts'
 const BUSY_MS = 300
 /** How often a run of another process is looked at, in milliseconds. */
 const LOOK_MS = 250
+/** The same when it may wait for a provider for hours, and is looked at less and less often. */
+const MAX_LOOK_MS = 5000
 
 /**
  * Does the requests of batches, each as a background run of its agent: those of this process, and those that a dead one
@@ -17,16 +19,21 @@ const LOOK_MS = 250
 export class BatchQueue {
   readonly #context: () => ServerContext
   readonly #at_once: number
+  readonly #at_providers: number
   readonly #working = new Set<Promise<void>>()
   /** Agents that somebody else speaks with, and until when they are left alone. */
   readonly #busy = new Map<string, number>()
   #claiming: Promise<void> | null = null
   #again = false
 
-  /** `at_once` holds for all processes on this store together. */
-  constructor(context: () => ServerContext, { at_once }: { at_once: number }) {
+  /** `at_once`, and `at_providers` for those in batches of providers, hold for all processes on this store together. */
+  constructor(
+    context: () => ServerContext,
+    { at_once, at_providers }: { at_once: number; at_providers: number },
+  ) {
     this.#context = context
     this.#at_once = at_once
+    this.#at_providers = at_providers
   }
 
   /** Looks for requests to do. Never throws; a failure of the store is reported, and the next wake tries again. */
@@ -58,7 +65,11 @@ export class BatchQueue {
       this.#again = false
       for (;;) {
         if (context.closing.aborted) return
-        const claim = await batches.claim({ at_once: this.#at_once, except: this.#busyAgents() })
+        const claim = await batches.claim({
+          at_once: this.#at_once,
+          at_providers: this.#at_providers,
+          except: this.#busyAgents(),
+        })
         if (!claim) break
         const work = this.#do(context, claim).finally(() => this.#working.delete(work))
         this.#working.add(work)
@@ -106,12 +117,14 @@ export class BatchQueue {
       if (run) await cancelRun(context, claim.actor, run)
     }
     const outcome = await this.#end(context, claim, run_id)
+    if (outcome && claim.provider_batch) await context.deps.provider_batches?.runEnded(claim.actor, run_id)
     if (outcome) await batches.finish(claim, outcome)
     return 'next'
   }
 
   async #begin(context: ServerContext, claim: BatchClaim): Promise<Begun> {
     const { actor, agent_id, item_id } = claim
+    const batched = claim.provider_batch
     try {
       // Most processes never have a batch, and start without what it takes.
       const [{ batchRequest }, { startTurn }] = await Promise.all([
@@ -121,7 +134,7 @@ export class BatchQueue {
       const body = batchRequest.parse(claim.request)
       const request = new Request('http://batch.invalid/')
       const conversation_id = agent_id
-      const turn = { actor, context, request, agent_id, conversation_id, body, once: item_id }
+      const turn = { actor, context, request, agent_id, conversation_id, body, once: item_id, batched }
       return { status: 'begun', run: await startTurn(turn) }
     } catch (error) {
       if (isAppError(error, 'conversation_busy')) return { status: 'busy' }
@@ -135,7 +148,7 @@ export class BatchQueue {
 
   /** Null when the process ends before the run does: another one goes on with both. */
   async #end(context: ServerContext, claim: BatchClaim, run_id: string): Promise<BatchOutcome | null> {
-    for (;;) {
+    for (let look = LOOK_MS; ; look = Math.min(claim.provider_batch ? MAX_LOOK_MS : LOOK_MS, look * 1.5)) {
       const active = context.runs.get(run_id)
       if (active) {
         await active.done
@@ -149,7 +162,7 @@ export class BatchQueue {
       const outcome = outcomeOf(run)
       if (outcome) return outcome
       if (context.closing.aborted) return null
-      await new Promise<void>((resolve) => setTimeout(resolve, LOOK_MS))
+      await new Promise<void>((resolve) => setTimeout(resolve, look))
     }
   }
 

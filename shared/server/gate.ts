@@ -18,7 +18,7 @@ export interface GateOptions {
   holder?: (key: string) => Promise<Access | null>
   /** Whether there are access tokens for the pages of an origin: those pages may send, and read what a token is answered. */
   pages?: (origin: string) => Promise<boolean>
-  /** Web page origins that may read answers; `'*'` for any, null for none but loopback pages, which may only send. */
+  /** Web page origins that may use the API besides this server's own; `'*'` for any, null for none. */
   cors: '*' | readonly string[] | null
   /** How often it is looked whether who reads a stream is still let in, in milliseconds; 30,000 by default. */
   recheck_ms?: number | undefined
@@ -28,19 +28,24 @@ export interface GateOptions {
 
 const RECHECK_MS = 30_000
 
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 const OPEN_PATHS = /^\/(?:(?:v1|latest)\/(?:health|ready|tools\/mcp\/oauth\/callback)|docs|openapi\.json)\/?$/
 
 /**
- * What a request passes before it is answered: the Host must be ours (DNS rebinding), the Origin loopback's or an
+ * What a request passes before it is answered: the Host must be ours (DNS rebinding), the Origin our own or an
  * allowed one, and the key right. Preflights of allowed origins are answered here.
  */
 export function gate(serve: Serve, options: GateOptions): Fetch {
   const names = options.allowed_hosts.map(hostName)
   const hosts = new Set(names)
   const above = names.filter((name) => name.startsWith('*.')).map((name) => name.slice(1))
-  const isOurs = (host: string) =>
-    LOOPBACK.has(host) || hosts.has(host) || above.some((name) => host.endsWith(name))
+  const isNamed = (host: string) => hosts.has(host) || above.some((name) => host.endsWith(name))
+  const isOurs = (host: string) => isLoopbackName(host) || isNamed(host)
+  /** On loopback any program may serve pages, each on its port: ours are those that the asked host or a browser says are. */
+  const isOurPage = (origin: string, headers: Headers) => {
+    const host = hostName(originHost(origin))
+    if (!isLoopbackName(host)) return isNamed(host)
+    return isOfHost(origin, headers) || headers.get('sec-fetch-site') === 'same-origin'
+  }
   const hasKey = options.key === null ? () => true : keyCheck(options.key)
   /** A user's key is looked at also where none is needed: who sends it wants to be that user. */
   const accessOf = async (headers: Headers): Promise<Access | null> => {
@@ -82,7 +87,7 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
     if (isPage && !asPage && isAnonymous(headers) && !isOfHost(origin, headers) && !isOpen(request))
       return told(request, unauthorized(request), origin)
     if (origin !== null && !readable) {
-      if (origin !== 'null' && !isOurs(hostName(originHost(origin))))
+      if (origin !== 'null' && !isOurPage(origin, headers))
         return refuse(
           request,
           `requests from the web page origin '${origin}' are not allowed; \`loci server --cors ORIGIN\` lets a page that you trust use it`,
@@ -199,6 +204,10 @@ function pathOf(request: Request): string {
 /** `example.com:8283` → `example.com`, lower case; IPv6 keeps its brackets. */
 function hostName(host: string): string {
   return host.toLowerCase().replace(/:\d+$/, '')
+}
+
+function isLoopbackName(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
 }
 
 function originHost(origin: string): string {

@@ -31,6 +31,8 @@ export interface TurnRequest<B = MessageRequest> {
   edit?: { message_id: string }
   /** Another name of its input: one that has begun a run under it begins no second one. */
   once?: string
+  /** `once` is the request of a batch whose model calls go through batches of the provider. */
+  batched?: boolean
   /**
    * Of clients that send their history with each message and cannot cancel: whether a call of one of their tools is not
    * in it any more. Plain input then cancels such a call, where other input is refused.
@@ -183,6 +185,7 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
         : null,
       otids: recorded ? otids : null,
       edit: turn.edit ?? null,
+      batch_item_id: (turn.batched ? turn.once : null) ?? null,
       callback_url: ('callback_url' in body ? body.callback_url : null) ?? null,
       fingerprint,
       request_config: {

@@ -323,6 +323,20 @@ describe('loci apply', function () {
     assert.deepEqual(await drift('--prune'), { code: 0, changes: {} })
   })
 
+  it('removes nothing because a file is empty or cut off', async () => {
+    await apply()
+    for (const text of ['', '# agents:\n', '---\n', 'shared_folders: []\n', 'agents:\n']) {
+      await write({ 'agents.yml': text })
+      for (const more of [['--yes'], ['--dry-run']]) {
+        const { code, stderr } = await run('-f', 'agents.yml', '--prune', ...more)
+        assert.equal(code, 1, `${JSON.stringify(text)} ${more.join(' ')}: ${stderr}`)
+        assert.match(stderr, /says nothing|No file of the fleet has 'agents'.*sam|agents: .*null/)
+        assertReadable(stderr)
+      }
+      assert.equal((await agentNamed('sam')).name, 'sam')
+    }
+  })
+
   it('goes on where it was broken off, and makes nothing twice', async () => {
     const broken = FLEET.replace('model: loci/demo', 'model: loci/none')
     await write({ 'agents.yml': broken })
@@ -544,7 +558,7 @@ agents:
     assert.match(second.stderr, /agents\.yml:5:15: nowhere\.md cannot be read: ENOENT/)
     assert.match(second.stderr, /agents\.yml:6:21: 'guide' is none of 'shared_blocks'/)
     assert.match(second.stderr, /agents\.yml:7:36: there is no file tools\/none\.py/)
-    assert.match(second.stderr, /agents\.yml:8:5: there is a agent 'sam' already|an agent 'sam' already/)
+    assert.match(second.stderr, /agents\.yml:8:5: there is an agent 'sam' already/)
     await write({
       'agents.yml':
         'agents:\n  - { name: sam, model: dem, tools: [archival_memory_inser, tools/greet.ts] }\n',
@@ -568,7 +582,21 @@ agents:
       ['bomb.yml', bomb, /bomb\.yml: .*alias/i],
       ['deep.yml', '['.repeat(200_000), /deep\.yml(:\d+:\d+)?: /],
       ['list.yml', '- a\n', /list\.yml:1:1: the file: /],
+      ['empty.yml', '', /empty\.yml:1:1: the file says nothing/],
+      ['null.yml', '~\n', /null\.yml:1:1: the file says nothing/],
+      ['circle.yml', 'agents: &a\n  - *a\n', /circle\.yml:2:5: agents\[0\]: it refers to itself/],
+      [
+        'loop.yml',
+        'agents:\n  - &x\n    name: x\n    metadata: { a: *x }\n',
+        /loop\.yml:4:17: agents\[0\] \(x\)\.metadata\.a: it refers to itself/,
+      ],
+      ['merge.yml', 'agents:\n  - &x { name: x, <<: *x }\n', /merge\.yml(:\d+:\d+)?: /],
       ['twice.yml', 'agents: []\nagents: []\n', /twice\.yml:2:1: .*unique/],
+      [
+        'tag.yml',
+        'agents:\n  - name: a\n    model: !!js/function "x"\n',
+        /tag\.yml:3:12: the tag '!!js\/function' is none that Loci reads/,
+      ],
       ['open.yml', 'agents: ["a\n', /open\.yml:\d+:\d+: /],
       [
         'bucket.yml',
@@ -592,8 +620,6 @@ agents:
       assert.equal(code, 1, path)
       assertReadable(stderr)
     }
-    await write({ 'empty.yml': '' })
-    assert.equal((await run('-f', 'empty.yml')).code, 0)
     assert.equal((await run()).code, 2, 'no file is named')
   })
 })

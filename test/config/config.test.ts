@@ -54,6 +54,12 @@ describe('config', () => {
         keep_alive_seconds: 75,
         shutdown_grace_seconds: 10,
         batch_concurrency: 4,
+        provider_batches: {
+          max_waiting: 100,
+          collect_seconds: 2,
+          first_poll_seconds: 10,
+          max_poll_seconds: 300,
+        },
         resume_background_runs: true,
         stream_retention_hours: 3,
         stream_max_chunks: 100_000,

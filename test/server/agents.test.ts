@@ -224,6 +224,7 @@ describe('bad input', () => {
       })
     assert.equal(await ask({ host: 'evil.example' }), 403)
     assert.equal(await ask({ origin: 'https://evil.example' }), 403)
-    assert.equal(await ask({ origin: 'http://localhost:3000' }), 200)
+    assert.equal(await ask({ origin: 'http://localhost:3000' }), 403)
+    assert.equal(await ask({ origin: t.url }), 200)
   })
 })

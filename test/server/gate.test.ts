@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { listen } from '../../shared/server/main.ts'
+import { listen } from '../../shared/server/serve.ts'
 import { bareClient } from '../support/bare-client.ts'
 import { startLoci, type TestLoci } from '../support/loci.ts'
 
@@ -214,6 +214,59 @@ async function statusFor(url: string, host: string): Promise<number> {
   )
   return Number(/^HTTP\/1\.1 (\d+)/.exec(await client.ended(host))?.[1])
 }
+
+describe('a server without a key', () => {
+  let t: TestLoci
+  before(async () => {
+    t = await startLoci({ serve: { cors: ['http://localhost:3000'], docs: true } })
+  })
+  after(async () => {
+    await t.close()
+    assert.deepEqual(t.failures, [])
+  })
+  /** What a page may send without asking first. */
+  const send = async (headers: Record<string, string>, method = 'POST') => {
+    const answer = await fetch(`${t.url}/v1/agents/`, {
+      method,
+      headers: { 'content-type': 'text/plain', ...headers },
+      ...(method === 'POST' ? { body: JSON.stringify({ name: 'planted', model: 'loci/demo' }) } : {}),
+    })
+    return { status: answer.status, text: await answer.text() }
+  }
+  const agents = async () => (await t.letta.agents.list()).items.length
+
+  it('takes nothing from the pages of other programs on this machine, unless they are allowed', async () => {
+    const { port } = new URL(t.url)
+    const others = ['http://localhost:3001', 'http://127.0.0.1:5500', 'http://[::1]:1', 'http://127.0.0.2:1']
+    for (const origin of [...others, `http://localhost:${port}`, 'http://localhost'])
+      for (const more of [{}, { 'sec-fetch-site': 'same-site' }, { 'sec-fetch-site': 'cross-site' }]) {
+        const { status, text } = await send({ origin, ...more })
+        assert.equal(status, 403, origin)
+        assert.match(text, /web page origin .*--cors ORIGIN/)
+        assert.equal((await send({ origin, ...more }, 'GET')).status, 403, origin)
+        assert.equal((await send({ origin, ...more }, 'OPTIONS')).status, 403, origin)
+      }
+    assert.equal(await agents(), 0, 'nothing was made')
+    assert.equal(
+      (await send({ origin: 'http://localhost:3000', 'sec-fetch-site': 'cross-site' })).status,
+      200,
+    )
+    assert.equal(await agents(), 1)
+  })
+
+  it('takes what its own pages send, also by a proxy that names another host, and what is of no page', async () => {
+    for (const headers of [
+      { origin: t.url },
+      { origin: t.url, 'sec-fetch-site': 'same-origin' },
+      { origin: 'http://localhost:5173', 'sec-fetch-site': 'same-origin' },
+      {},
+    ] as Record<string, string>[])
+      assert.equal((await send(headers)).status, 200, JSON.stringify(headers))
+    const page = await fetch(`${t.url}/openapi.json`, { headers: { 'sec-fetch-site': 'same-origin' } })
+    assert.equal(page.status, 200)
+    await page.text()
+  })
+})
 
 describe('a server that config.json opens to names and pages', () => {
   it('answers to those hosts, exact or below a name, and lets those pages read; no others', async () => {

@@ -119,11 +119,15 @@ describe('who may open a WebSocket', () => {
 
   it("keeps to the user's organisation and limits: what is another's is not found, requests are counted", async () => {
     const theirs = await owner<{ id: string }>('POST', '/v1/agents/', { model: SCRIPTED })
-    const { key } = await newUser({ requests_per_hour: 5 })
-    const socket = await openSocket(t.url, { path: `/v1/agents/${theirs.id}/ws` })
+    const { key } = await newUser({ requests_per_hour: 6 })
+    const theirSocket = await openSocket(t.url, { path: `/v1/agents/${theirs.id}/ws` })
+    theirSocket.send({ type: 'auth', token: key })
+    await theirSocket.frame('not found', ({ type, status }) => type === 'error' && status === 404)
+    assert.equal((await theirSocket.closed).code, 4404)
+    const socket = await openSocket(t.url)
     socket.send({ type: 'auth', token: key })
     const status = async (id: string, frame: object) => {
-      socket.send({ id, ...frame })
+      socket.send({ id, agent_id: theirs.id, ...frame })
       const [answer] = await socket.ended(id)
       return answer?.status
     }

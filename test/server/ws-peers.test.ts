@@ -236,7 +236,7 @@ describe('a WebSocket when the server fails', () => {
     server.on('connection', (ws, request) => {
       const session = new Session(ws, request.socket, {
         limits: { ...limits, message_bytes: 1000, auth_ms: 1000 },
-        agent_id: null,
+        agent: null,
         headers: new Headers(),
         auth: 'possible',
         isLetIn: () => Promise.reject(new Error('the store is gone')),

@@ -175,9 +175,53 @@ describe('turns over a WebSocket', () => {
     model.add({ reply: { text: 'hi' } })
     socket.send({ type: 'stream', id: 'a', input: 'go' })
     assert.equal(textOf(await socket.ended('a')), 'hi')
-    socket.send({ type: 'stream', id: 'b', agent_id: 'agent-other', input: 'go' })
+    socket.send({ type: 'stream', id: 'b', agent_id: `agent-${crypto.randomUUID()}`, input: 'go' })
     assert.match((await socket.ended('b'))[0]?.detail ?? '', /this socket is for agent-/)
     await socket.close()
+  })
+
+  it('says at once that there is no such agent, and closes when nobody else can ask', async () => {
+    const nobody = `agent-${crypto.randomUUID()}`
+    for (const [path, detail] of [
+      [nobody, /[Nn]o agent|not found/i],
+      ['nope', /There is no agent 'nope'/],
+      ['%ff', /There is no agent '%ff'/],
+    ] as const) {
+      const socket = await openSocket(t.url, { path: `/v1/agents/${path}/ws` })
+      const told = await socket.frame('an error', ({ type }) => type === 'error')
+      assert.deepEqual([told.id, told.status], [null, 404])
+      assert.match(told.detail ?? '', detail)
+      socket.send({ type: 'stream', id: 'a', input: 'go' })
+      assert.equal((await socket.ended('a'))[0]?.status, 404)
+      assert.ok(!socket.frames.some(({ type }) => type === 'ready'))
+      await socket.close()
+    }
+    const locked = await startLoci({ model_url: model.url, serve: { key: 'sesame' } })
+    const headers = { authorization: 'Bearer sesame' }
+    const socket = await openSocket(locked.url, { path: '/v1/agents/nope/ws', headers })
+    await socket.frame('an error', ({ type, status }) => type === 'error' && status === 404)
+    assert.equal((await socket.closed).code, 4404)
+    await locked.close()
+  })
+
+  it('knows agents by their names, too', async () => {
+    const { id } = await newAgent({ name: "Ada O'Neil" })
+    model.add({ reply: { text: 'one' } }, { reply: { text: 'two' } })
+    const all = await openSocket(t.url)
+    all.send({ type: 'stream', id: 'a', agent_id: "Ada O'Neil", input: 'go' })
+    assert.equal(textOf(await all.ended('a')), 'one')
+    all.send({ type: 'stream', id: 'b', agent_id: 'Ida', input: 'go' })
+    assert.equal((await all.ended('b'))[0]?.status, 404)
+    await all.close()
+    const own = await openSocket(t.url, { path: `/v1/agents/${encodeURIComponent("Ada O'Neil")}/ws` })
+    const ready = (await own.frame('ready', ({ type }) => type === 'ready')) as { agent_id?: string }
+    assert.equal(ready.agent_id, id)
+    own.send({ type: 'stream', id: 'a', input: 'go' })
+    assert.equal(textOf(await own.ended('a')), 'two')
+    await newAgent({ name: 'Bob' })
+    own.send({ type: 'stream', id: 'b', agent_id: 'Bob', input: 'go' })
+    assert.match((await own.ended('b'))[0]?.detail ?? '', /this socket is for agent-/)
+    await own.close()
   })
 
   it('tells of what changes, of the wanted kinds, and goes on from a cursor', async () => {

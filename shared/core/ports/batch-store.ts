@@ -5,6 +5,8 @@ import type { Actor } from './actor.ts'
 export interface NewBatch {
   id: string
   callback_url: string | null
+  /** Model calls go through batches of the providers. */
+  provider_batch: boolean
   /** In the order in which they are to begin. `request` is kept until the item has ended. */
   items: { id: string; agent_id: string; request: Record<string, unknown> }[]
 }
@@ -18,6 +20,8 @@ export interface BatchClaim {
   /** The run that it has begun already, maybe in another process. */
   run_id: string | null
   request: Record<string, unknown>
+  /** Its model calls go through batches of the provider. */
+  provider_batch: boolean
   attempt: number
 }
 
@@ -42,10 +46,16 @@ export interface BatchStore {
   itemsOfRuns(actor: Actor, batch_id: string, run_ids: readonly string[]): Promise<Map<string, string>>
   /**
    * Takes what a process that is gone has left, else the first waiting request of an agent that has none running and is
-   * not in `except`. Null when there is none, or `at_once` of all processes together are running. Crosses
-   * organisations: the queue is one.
+   * not in `except`. Null when there is none, or `at_once` of all processes together are running; of those whose calls
+   * go through batches of providers, `at_providers`. Crosses organisations: the queue is one.
    */
-  claim(options: { at_once: number; except: ReadonlySet<string> }): Promise<BatchClaim | null>
+  claim(options: {
+    at_once: number
+    at_providers: number
+    except: ReadonlySet<string>
+  }): Promise<BatchClaim | null>
+  /** Keeps why the model of this request is asked itself; it counts as others do from then on. */
+  askedLocally(actor: Actor, item_id: string, reason: string): Promise<void>
   /** Keeps which run it has begun. `cancelled`: the run is to stop; `lost`: the item is another process's. */
   begun(claim: BatchClaim, run_id: string): Promise<'held' | 'cancelled' | 'lost'>
   /** Lets it wait again, as if it had not been claimed; nothing when it is another process's. */

@@ -4,6 +4,7 @@ import type { Embeddings } from './embedder.ts'
 import type { McpConnections } from './mcp-servers.ts'
 import type { Models } from './models.ts'
 import type { TurnObserver } from './observer.ts'
+import type { ProviderBatching } from './provider-batches.ts'
 import type { Store } from './store.ts'
 import type { ToolRunner } from './tools.ts'
 
@@ -11,6 +12,8 @@ import type { ToolRunner } from './tools.ts'
 export interface CoreDeps {
   store: Store
   models: Models
+  /** Absent: model calls of batches are calls as any others. */
+  provider_batches?: ProviderBatching
   /** Absent: search is by words alone. */
   embeddings?: Embeddings
   tools: ToolRunner

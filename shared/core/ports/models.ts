@@ -2,6 +2,7 @@ import type { ContentPart, Logprobs } from '../../schema/message.ts'
 import type { LlmConfig, Model, ModelSettings } from '../../schema/model.ts'
 import type { ToolSchema } from '../../schema/tool.ts'
 import type { Actor } from './actor.ts'
+import type { BatchCalls } from './provider-batches.ts'
 
 /** One message of a model request, in no vendor's shape. */
 export type ModelMessage =
@@ -97,6 +98,8 @@ export interface ResolvedModel {
   /** As `GET /v1/models/` lists it; `context_window` is the model's own maximum. */
   readonly info: Model
   language_model: LanguageModel
+  /** The provider's batch API; absent where it is known that there is none. */
+  readonly batch_calls?: BatchCalls | undefined
   /** Absent where the provider does not tell. */
   readonly price?: ModelPrice | undefined
   /** Models that were to be asked before this one, and could not answer. */

@@ -15,6 +15,7 @@ import type { McpServerStore } from './mcp-server-store.ts'
 import type { MessageStore } from './message-store.ts'
 import type { MigrationStore } from './migration-store.ts'
 import type { PassageStore } from './passage-store.ts'
+import type { ProviderCallStore } from './provider-batches.ts'
 import type { RetentionStore } from './retention-store.ts'
 import type { RunStreamStore } from './run-stream-store.ts'
 import type { ScheduleStore } from './schedule-store.ts'
@@ -56,6 +57,7 @@ export interface Store {
   readonly messages: MessageStore
   readonly turns: TurnStore
   readonly batches: BatchStore
+  readonly provider_calls: ProviderCallStore
   readonly compactions: CompactionStore
   readonly streams: RunStreamStore
   readonly schedules: ScheduleStore

@@ -28,6 +28,8 @@ export interface StartRun {
   otids?: string[] | null
   /** `messages` stand in the place of this one of a user, and of all that came after it. */
   edit?: { message_id: string } | null
+  /** As `TurnInput` has it. */
+  batch_item_id?: string | null
   callback_url: string | null
   /** What tells this request from all others but its own repetitions; null when it cannot be repeated. */
   fingerprint: string | null

@@ -27,6 +27,8 @@ export interface TurnInput {
   client_skills: readonly ClientSkill[]
   /** Input that follows the calls which the turn was allowed to run; stored with their returns. */
   follow_ups: readonly StoredMessage[]
+  /** The request of a batch that began it, when its model calls go through batches of the provider. */
+  batch_item_id?: string | null
   /** How its agent speaks to others. */
   messaging: AgentMessaging
 }

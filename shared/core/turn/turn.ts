@@ -95,7 +95,11 @@ class Turn {
     const { models } = this.#deps
     const { actor } = this.#input
     const chosen = await this.#orAbort(models.resolve(actor, handle))
-    const model = withFallbacks(chosen, this.#agent.model_settings?.fallback_models ?? [], models, actor)
+    const asked = withFallbacks(chosen, this.#agent.model_settings?.fallback_models ?? [], models, actor)
+    const { batch_item_id: item_id = null, run } = this.#input
+    const batched = item_id === null ? null : { actor, run_id: run.id, item_id }
+    const model =
+      (batched && this.#deps.provider_batches?.modelFor(asked, chosen.batch_calls, batched)) ?? asked
     this.#model = model
     this.#buildContext(model)
     if (this.#decided) {

@@ -2,12 +2,7 @@ import * as z from 'zod'
 import { createAgent, updateAgent } from '../../core/agents.ts'
 import { generate } from '../../core/generate.ts'
 import { recompilePrompt, resetMessages } from '../../core/recompile.ts'
-import {
-  AGENT_RELATIONS,
-  agentState,
-  createAgent as createAgentBody,
-  updateAgent as updateAgentBody,
-} from '../../schema/agent.ts'
+import { AGENT_RELATIONS, agentState, createAgentBody, updateAgentBody } from '../../schema/agent.ts'
 import { generateRequest, generateResponse } from '../../schema/generate.ts'
 import { group, managerType } from '../../schema/group.ts'
 import { idSchema } from '../../schema/ids.ts'

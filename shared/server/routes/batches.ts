@@ -42,6 +42,7 @@ export const routes: Route[] = [
       const created = await batches.create(actor, {
         id: newId('job'),
         callback_url: body.callback_url ?? null,
+        provider_batch: body.provider_batch,
         items,
       })
       context.batches.wake()

@@ -1,10 +1,16 @@
 import * as z from 'zod'
 import { AppError } from '../../schema/errors.ts'
+import { isId } from '../../schema/ids.ts'
+import { MAX_NAME } from '../../schema/names.ts'
 
 /** In a path: an id, and nothing that would lead elsewhere. */
 const inPath = z.string().regex(/^[\w.-]{0,127}[\w-]$/, 'is no id')
 const common = { id: z.string().min(1).max(128) }
-const target = { agent_id: inPath.optional(), conversation_id: inPath.optional() }
+const target = {
+  /** Its id or name. */
+  agent_id: z.string().min(1).max(MAX_NAME).optional(),
+  conversation_id: inPath.optional(),
+}
 
 const turn = { ...common, ...target }
 /** Kinds of events, as they begin: `agent.updated` is of `agents`. */
@@ -69,6 +75,12 @@ export function parseCommand(value: unknown): Command {
     .slice(0, 5)
     .map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`))
   throw new AppError('validation', `this is no command: ${issues.join('; ')}`)
+}
+
+/** The agent that a command calls by its name; null when it has an id, or none. */
+export function agentNamed(command: Command): string | null {
+  const named = 'agent_id' in command ? command.agent_id : undefined
+  return named === undefined || isId('agent', named) ? null : named
 }
 
 /** A request to the REST API. */

@@ -9,6 +9,7 @@ export const CLOSE = {
   too_big: 1009,
   failure: 1011,
   unauthorized: 4401,
+  not_found: 4404,
   slow: 4408,
 } as const
 

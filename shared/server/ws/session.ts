@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { isAppError } from '../../schema/errors.ts'
-import { type Asked, authFrame, type Command, parseCommand, requestOf } from './commands.ts'
+import { isId } from '../../schema/ids.ts'
+import { agentNamed, type Asked, authFrame, type Command, parseCommand, requestOf } from './commands.ts'
 import { isOlderFrame, OlderFrames } from './older-frames.ts'
 import { CLOSE, Peer } from './peer.ts'
 import type { SocketLimits } from './sockets.ts'
@@ -11,13 +12,15 @@ import { readEvents } from './sse-reader.ts'
 const MAX_COMMANDS = 64
 /** Bytes that may come from somebody who has not said yet who asks. */
 const UNKNOWN_BYTES = 64 * 1024
+/** How long the agent of a socket may be looked for, in milliseconds. */
+const FIND_MS = 30_000
 
 const KEY_GONE = 'the key of this socket is not known any more; connect again with another'
 
 export interface SessionOptions {
   limits: SocketLimits
-  /** The agent of a socket for one agent. */
-  agent_id: string | null
+  /** The agent of a socket for one agent: its id or name. */
+  agent: string | null
   /** What every request of this socket carries: of the handshake its Host, Origin, and who asks. */
   headers: Headers
   /** `needed`: the first frame has to say who asks; `possible`: it may; `given`: the handshake said it. */
@@ -54,6 +57,9 @@ export class Session {
   #waiting: string[] | null = null
   #older: OlderFrames | null = null
   #stopping = false
+  /** The id of the agent of this socket; and why there is none where it was asked for one. */
+  #own: string | null = null
+  #missing: string | null = null
 
   /** `socket` is what `ws` is on. */
   constructor(ws: WebSocket, socket: Socket, options: SessionOptions) {
@@ -73,7 +79,7 @@ export class Session {
     this.#heartbeat = setInterval(() => this.#beat(), limits.heartbeat_ms)
     this.#heartbeat.unref()
     if (auth === 'needed') this.#expectAuth(socket)
-    else this.#ready()
+    else void this.#hold(() => this.#greet())
   }
 
   /** Takes no more commands, and closes when no turn is followed any more. */
@@ -91,9 +97,33 @@ export class Session {
     if (this.#stopping && ![...this.#commands.values()].some(({ is_turn }) => is_turn)) this.close()
   }
 
-  #ready(): void {
-    const { agent_id, limits } = this.#options
-    this.#send({ type: 'ready', agent_id, heartbeat_seconds: limits.heartbeat_ms / 1000 })
+  /** Says that commands are taken, or that the agent of this socket is not there. Never rejects; false: it is closed. */
+  async #greet(): Promise<boolean> {
+    const { agent, limits } = this.#options
+    const refused = agent === null ? null : await this.#findOwn(agent)
+    this.#missing = refused
+    if (refused === null) {
+      this.#send({ type: 'ready', agent_id: this.#own, heartbeat_seconds: limits.heartbeat_ms / 1000 })
+      return true
+    }
+    // Where a token may still come, that may be the one of whoever has this agent.
+    if (this.#auth === 'possible') return true
+    this.#peer.close(CLOSE.not_found, 'this socket is for an agent that is not there')
+    return false
+  }
+
+  /** Looks for the agent of this socket. What it tells of one that is not there is told to the client, too. */
+  async #findOwn(agent: string): Promise<string | null> {
+    try {
+      const answer = await this.#ask(byName(agent), AbortSignal.timeout(FIND_MS))
+      this.#own = answer.ok ? ((await answer.json()) as { id: string }).id : agent
+      // Some may speak to an agent that they may not look up.
+      if (answer.ok || (isId('agent', agent) && answer.status !== 404)) return null
+      return await this.#tell(null, answer)
+    } catch (error) {
+      this.#broke(null, error)
+      return 'the agent of this socket could not be looked up; connect again'
+    }
   }
 
   /** Little time and few bytes for somebody unknown. */
@@ -146,25 +176,33 @@ export class Session {
       )
     const frame = authFrame.safeParse(value)
     const headers = frame.success ? withToken(this.#headers, frame.data) : null
-    void this.#lookUp(headers)
+    void this.#hold(() => this.#lookUp(headers))
   }
 
-  /** Nothing more is read meanwhile; what has come already waits. */
-  async #lookUp(headers: Headers | null): Promise<void> {
+  /** Nothing more is read meanwhile; what has come already waits. `work` answers whether the socket goes on. */
+  async #hold(work: () => Promise<boolean>): Promise<void> {
     const waiting: string[] = []
     this.#waiting = waiting
     this.#peer.pause()
-    const isLetIn = await this.#isLetIn(headers)
+    const goesOn = await work()
     this.#waiting = null
-    if (!headers || !isLetIn)
-      return this.#peer.close(CLOSE.unauthorized, 'this token is not known, or is no longer')
+    if (!goesOn) return
+    for (const text of waiting) this.#receive(text)
+    // One of them may have been a token, which is looked up now.
+    if (this.#waiting === null) this.#peer.resume()
+  }
+
+  async #lookUp(headers: Headers | null): Promise<boolean> {
+    const isLetIn = await this.#isLetIn(headers)
+    if (!headers || !isLetIn) {
+      this.#peer.close(CLOSE.unauthorized, 'this token is not known, or is no longer')
+      return false
+    }
     clearTimeout(this.#deadline)
     this.#headers = headers
     this.#auth = 'given'
     this.#hasKey = true
-    this.#ready()
-    for (const text of waiting) this.#receive(text)
-    this.#peer.resume()
+    return this.#greet()
   }
 
   /** Never rejects: who cannot be looked up is not let in, and told that it is our fault. */
@@ -197,14 +235,16 @@ export class Session {
     if (this.#stopping) return this.#fail(id, 503, 'the server stops and takes no more commands')
     if (this.#commands.size >= MAX_COMMANDS)
       return this.#fail(id, 429, `${MAX_COMMANDS} commands are under way, which is all that a socket takes`)
-    const asked = requestOf(command, this.#options.agent_id)
+    if (this.#missing !== null) return this.#fail(id, 404, this.#missing)
+    const name = agentNamed(command)
+    const asked = name === null ? requestOf(command, this.#own) : null
     const signal = this.#begin(id, command.type !== 'subscribe')
-    void this.#run(command, asked, signal)
+    void this.#run(command, asked ?? this.#askedByName(command, name ?? '', signal), signal)
   }
 
   #takeOlder(value: Record<string, unknown>): void {
     const older: OlderFrames = (this.#older ??= new OlderFrames({
-      agent_id: this.#options.agent_id,
+      agent_id: this.#options.agent,
       ask: (asked, signal) => this.#ask(asked, signal),
       send: (frame) => this.#send(frame),
       room: () => this.#peer.room(),
@@ -246,26 +286,41 @@ export class Session {
   }
 
   /** The answer to a command, to its end. Never rejects. */
-  async #run(command: Job, asked: Asked, signal: AbortSignal): Promise<void> {
+  async #run(command: Job, asked: Asked | Promise<Asked | Response>, signal: AbortSignal): Promise<void> {
     const { id } = command
     try {
-      const answer = await this.#ask(asked, signal)
+      // What needs no lookup is asked at once, in the order of the commands.
+      const known = asked instanceof Promise ? await asked : asked
+      const answer = known instanceof Response ? known : await this.#ask(known, signal)
       if (answer.ok && answer.body && answer.headers.get('content-type')?.startsWith('text/event-stream'))
         await this.#follow(command, answer.body, signal)
       else await this.#tell(id, answer)
     } catch (error) {
+      if (isAppError(error, 'validation')) this.#fail(id, 422, error.message)
       // A command whose socket is gone is cut off in the middle.
-      if (!signal.aborted) this.#broke(id, error)
+      else if (!signal.aborted) this.#broke(id, error)
     } finally {
       this.#done(id)
     }
   }
 
-  async #tell(id: string, answer: Response): Promise<void> {
+  /** The request of a command that names its agent, or the answer that there is none. */
+  async #askedByName(command: Job, name: string, signal: AbortSignal): Promise<Asked | Response> {
+    const answer = await this.#ask(byName(name), signal)
+    if (!answer.ok) return answer
+    const { id: agent_id } = (await answer.json()) as { id: string }
+    return requestOf({ ...command, agent_id } as Job, this.#own)
+  }
+
+  /** Passes an answer on; answers why where it is a refusal. */
+  async #tell(id: string | null, answer: Response): Promise<string | null> {
     const text = await answer.text()
     await this.#peer.room()
     const body: unknown = text === '' ? null : JSON.parse(text)
-    if (answer.ok) return this.#send({ type: 'result', id, status: answer.status, body })
+    if (answer.ok) {
+      this.#send({ type: 'result', id, status: answer.status, body })
+      return null
+    }
     const detail = isObject(body) && typeof body['detail'] === 'string' ? body['detail'] : 'refused; see body'
     const wait = Number(answer.headers.get('retry-after') ?? 0)
     this.#send({
@@ -276,6 +331,7 @@ export class Session {
       body,
       ...(wait > 0 ? { retry_after_seconds: wait } : {}),
     })
+    return detail
   }
 
   async #follow(command: Job, body: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
@@ -323,6 +379,11 @@ export class Session {
   #send(frame: object): void {
     this.#peer.send(JSON.stringify(frame))
   }
+}
+
+/** Asks for an agent by its id or name. */
+function byName(agent: string): Asked {
+  return { method: 'GET', path: `/agents/${encodeURIComponent(agent)}` }
 }
 
 /** Null for a token that no header could carry: it is nobody's. */

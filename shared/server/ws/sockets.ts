@@ -25,8 +25,8 @@ const LIMITS: SocketLimits = {
   auth_ms: 5_000,
 }
 
-/** Where sockets are: for all agents, or, with its id in the first group, for one. */
-export const SOCKET_PATH = /^\/(?:v1|latest)(?:\/agents\/([\w-]{1,128}))?\/ws\/?$/
+/** Where sockets are: for all agents, or, with its id or name (percent-encoded) in the first group, for one. */
+export const SOCKET_PATH = /^\/(?:v1|latest)(?:\/agents\/([^/?]{1,3000}))?\/ws\/?$/
 
 /** Loads what serves sockets, as the first of them does. */
 export const loadSockets = () => import('./upgrade.ts')

@@ -74,7 +74,7 @@ export function serveSockets(
         headers,
         isLetIn,
         onFailure,
-        agent_id: SOCKET_PATH.exec(pathOf(request.url))?.[1] ?? null,
+        agent: agentIn(request.url),
         auth: answer.status === 401 ? 'needed' : hasCredentials ? 'given' : 'possible',
         fetch: api.fetch,
         onGone() {
@@ -158,6 +158,17 @@ function refuse(socket: Duplex, status: number, detail: string): void {
 async function detailOf(answer: Response): Promise<string> {
   const { detail } = (await answer.json()) as { detail: unknown }
   return typeof detail === 'string' ? detail : JSON.stringify(detail)
+}
+
+/** The id or name of the agent that an address names, as it is written where that is no percent-encoding. */
+function agentIn(url: string | undefined): string | null {
+  const written = SOCKET_PATH.exec(pathOf(url))?.[1]
+  if (written === undefined) return null
+  try {
+    return decodeURIComponent(written)
+  } catch {
+    return written
+  }
 }
 
 function pathOf(url = ''): string {

@@ -1,5 +1,5 @@
 import type { Actor } from '../../core/ports/actor.ts'
-import type { Batch, BatchCounts, BatchItem, BatchItemError } from '../../schema/batch.ts'
+import type { Batch, BatchCounts, BatchItem, BatchItemError, ProviderBatchState } from '../../schema/batch.ts'
 import type { Transaction } from './database.ts'
 import type { Connection } from './query.ts'
 import { query, sqlite } from './query.ts'
@@ -48,7 +48,10 @@ export function batchOfRow(connection: Connection, row: BatchRow): Batch {
     stop_reason: stop_reasons[status],
     background: true,
     agent_id: null,
-    metadata: { requests: readCounts(connection, row.id) },
+    metadata: {
+      requests: readCounts(connection, row.id),
+      ...(row.provider_batch === 1 ? { provider_batch: readLocal(connection, row.id) } : {}),
+    },
     created_at: row.created_at,
     updated_at: row.updated_at,
     completed_at: row.completed_at,
@@ -94,6 +97,19 @@ export function endIfDone(tx: Transaction, batch_id: string): void {
       .set({ status: row.status === 'running' ? outcome : row.status, completed_at: now, updated_at: now })
       .where('id', '=', batch_id),
   )
+}
+
+/** How many requests of a provider's batch ask their model itself, and why the first one does. */
+function readLocal(connection: Connection, batch: string): ProviderBatchState {
+  const [first, ...more] = connection.all(
+    sqlite
+      .selectFrom('batch_items')
+      .select('local_reason')
+      .where('batch_id', '=', batch)
+      .where('local_reason', 'is not', null)
+      .orderBy('seq'),
+  )
+  return { local_requests: first ? more.length + 1 : 0, local_reason: first?.local_reason ?? null }
 }
 
 function readCounts(connection: Connection, batch: string): BatchCounts {

@@ -28,11 +28,12 @@ const running = query<object>()(() =>
     .selectAll()
     .where(sql<boolean>`status = 'running'`),
 )
-const waiting = query<{ except: string }>()((p) =>
+const waiting = query<{ except: string; lanes: string }>()((p) =>
   sqlite
     .selectFrom('batch_items as item')
     .selectAll()
     .where(sql<boolean>`item.status = 'pending'`)
+    .where(sql<boolean>`item.provider_batch in (select value from json_each(${p.lanes}))`)
     .where(sql<boolean>`item.agent_id not in (select value from json_each(${p.except}))`)
     .where(
       sql<boolean>`not exists (select 1 from batch_items as busy where busy.status = 'running' and busy.agent_id = item.agent_id)`,
@@ -63,6 +64,7 @@ export class SqliteBatches implements BatchStore {
     return this.#database.write((tx) => {
       const now = new Date().toISOString()
       const { organization_id } = actor
+      const provider_batch = batch.provider_batch ? 1 : 0
       tx.run(
         sqlite.insertInto('batches').values({
           id: batch.id,
@@ -77,6 +79,7 @@ export class SqliteBatches implements BatchStore {
           callback_status_code: null,
           callback_error: null,
           callback_instance_id: null,
+          provider_batch,
         }),
       )
       for (const { id, agent_id, request } of batch.items)
@@ -94,6 +97,8 @@ export class SqliteBatches implements BatchStore {
             created_at: now,
             completed_at: null,
             request: JSON.stringify(request),
+            provider_batch,
+            local_reason: null,
           }),
         )
       return stored(tx, actor, batch.id)
@@ -134,12 +139,19 @@ export class SqliteBatches implements BatchStore {
     return this.#database.read((c) => new Map(c.all(rows).map(({ id, run_id }) => [run_id ?? '', id])))
   }
 
-  async claim({ at_once, except }: Parameters<BatchStore['claim']>[0]): Promise<BatchClaim | null> {
+  async claim(options: Parameters<BatchStore['claim']>[0]): Promise<BatchClaim | null> {
+    const { at_once, at_providers, except } = options
     const free = (c: Connection) => {
       const busy = running.all(c, {})
       const left = busy.find(({ id, instance_id }) => this.#isFree(c, id, instance_id))
       if (left) return left
-      return busy.length < at_once ? waiting.get(c, { except: JSON.stringify([...except]) }) : undefined
+      const there = busy.filter((row) => row.provider_batch === 1 && row.local_reason === null).length
+      const lanes = [
+        ...(busy.length - there < at_once ? [0] : []),
+        ...(there < at_providers && busy.length < at_once + at_providers ? [1] : []),
+      ]
+      if (lanes.length === 0) return undefined
+      return waiting.get(c, { except: JSON.stringify([...except]), lanes: JSON.stringify(lanes) })
     }
     if (!(await this.#database.read(free))) return null
     this.#instance.lock()
@@ -172,10 +184,23 @@ export class SqliteBatches implements BatchStore {
         actor: { user_id: batch?.created_by_id ?? '', organization_id: row.organization_id },
         run_id: row.run_id,
         request: JSON.parse(row.request ?? '{}') as Record<string, unknown>,
+        provider_batch: row.provider_batch === 1,
         attempt,
       }
     })
-    return claimed === 'given up' ? this.claim({ at_once, except }) : claimed
+    return claimed === 'given up' ? this.claim(options) : claimed
+  }
+
+  async askedLocally(actor: Actor, item_id: string, local_reason: string): Promise<void> {
+    await this.#database.write((tx) =>
+      tx.run(
+        sqlite
+          .updateTable('batch_items')
+          .set({ local_reason })
+          .where('id', '=', item_id)
+          .where('organization_id', '=', actor.organization_id),
+      ),
+    )
   }
 
   begun(claim: BatchClaim, run_id: string): Promise<'held' | 'cancelled' | 'lost'> {

@@ -24,6 +24,7 @@ import { SqliteMcpServers } from './mcp-servers.ts'
 import { SqliteMessages } from './messages.ts'
 import { SqliteMigration } from './migration.ts'
 import { SqlitePassages } from './passages.ts'
+import { SqliteProviderCalls } from './provider-calls.ts'
 import { SqliteRetention } from './retention.ts'
 import { SqliteRunStreams } from './run-chunks.ts'
 import { SqliteSchedules } from './schedules.ts'
@@ -98,6 +99,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     messages,
     turns: new SqliteTurns(database, instance),
     batches: new SqliteBatches(database, instance),
+    provider_calls: new SqliteProviderCalls(database),
     compactions: new SqliteCompactions(database, instance),
     streams: new SqliteRunStreams(database, instance),
     schedules: new SqliteSchedules(database, instance),

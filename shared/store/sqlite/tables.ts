@@ -146,6 +146,7 @@ export interface Tables {
   runs: RunRow
   batches: BatchRow
   batch_items: BatchItemRow
+  provider_calls: ProviderCallRow
   steps: StepRow
   /** What the steps of an hour used, of each user with each agent and model; it outlives all of them. */
   usage_hours: UsageHourRow
@@ -493,6 +494,8 @@ export interface BatchRow {
   callback_error: string | null
   /** Which process calls back, or has. */
   callback_instance_id: string | null
+  /** 1: model calls go through batches of the providers. */
+  provider_batch: number
 }
 
 /** One request of a batch. `request` and `instance_id` are null once it has ended. */
@@ -511,6 +514,24 @@ export interface BatchItemRow {
   created_at: string
   completed_at: string | null
   request: string | null
+  /** As its batch has it. */
+  provider_batch: number
+  /** Why its model is asked itself after all. */
+  local_reason: string | null
+}
+
+/** A model call of a run that is, or is being, sent in a batch of its provider. */
+export interface ProviderCallRow {
+  seq: Generated<number>
+  custom_id: string
+  organization_id: string
+  run_id: string
+  request_hash: string
+  handle: string
+  /** Null until the provider has taken it. */
+  provider_batch_id: string | null
+  /** 1: its turn has the answer. */
+  given: number
 }
 
 export interface RunRow {

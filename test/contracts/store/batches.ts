@@ -6,13 +6,14 @@ import type { Subject } from '../store.contract.ts'
 import { ADA, EVE } from './samples.ts'
 
 const page = { limit: 50, order: 'asc' } as const
-const queue = { at_once: 4, except: new Set<string>() }
+const queue = { at_once: 4, at_providers: 2, except: new Set<string>() }
 
 export function describeBatches(subject: Subject): void {
-  const create = (agent_ids: string[], callback_url: string | null = null) =>
+  const create = (agent_ids: string[], callback_url: string | null = null, provider_batch = false) =>
     subject.store.batches.create(ADA, {
       id: newId('job'),
       callback_url,
+      provider_batch,
       items: agent_ids.map((agent_id) => ({ id: newId('batch_item'), agent_id, request: { input: 'Hi' } })),
     })
   const claim = async (options = queue): Promise<BatchClaim> => {
@@ -24,6 +25,67 @@ export function describeBatches(subject: Subject): void {
     (await subject.store.batches.items(ADA, batch_id, page)).map(({ status }) => status)
 
   describe('batches', () => {
+    it('go by their own limit when their calls go through batches of providers, until one is asked locally', async () => {
+      const { batches } = subject.store
+      const batch = await create(
+        [1, 2, 3].map(() => newId('agent')),
+        null,
+        true,
+      )
+      assert.deepEqual(batch.metadata.provider_batch, { local_requests: 0, local_reason: null })
+      const first = await claim({ ...queue, at_once: 1 })
+      assert.equal(first.provider_batch, true)
+      await claim({ ...queue, at_once: 1 })
+      assert.equal(await batches.claim({ ...queue, at_once: 1 }), null)
+      const usual = await create([newId('agent')])
+      assert.equal(usual.metadata.provider_batch, undefined)
+      await batches.askedLocally(EVE, first.item_id, 'not hers')
+      assert.equal(await batches.claim({ ...queue, at_once: 0 }), null)
+      await batches.askedLocally(ADA, first.item_id, 'it has none')
+      const state = (await batches.get(ADA, batch.id))?.metadata.provider_batch
+      assert.deepEqual(state, { local_requests: 1, local_reason: 'it has none' })
+      // It counts as a usual one now, so that the third one may begin and the usual one may not.
+      assert.equal((await claim({ ...queue, at_once: 1 })).batch_id, batch.id)
+      assert.equal(await batches.claim({ ...queue, at_once: 1 }), null)
+      assert.equal((await claim({ ...queue, at_once: 2 })).batch_id, usual.id)
+    })
+
+    it('know which calls wait in which batch of a provider, and when nobody waits there any more', async () => {
+      const { provider_calls } = subject.store
+      const call = (n: number, run_id: string) => ({
+        custom_id: `call-${newId('job')}`,
+        run_id,
+        request_hash: `hash ${n}`,
+        handle: 'openai/test-model',
+      })
+      const [one, two] = [newId('run'), newId('run')]
+      const calls = [call(1, one), call(2, two)]
+      const ids = calls.map(({ custom_id }) => custom_id)
+      for (const item of calls) await provider_calls.add(ADA, item)
+      assert.equal(await provider_calls.find(ADA, one, 'hash 1'), null, 'it has not been sent')
+      assert.equal(await provider_calls.sent(ids, 'batch_1'), true)
+      const found = await provider_calls.find(ADA, one, 'hash 1')
+      assert.deepEqual(found, { custom_id: ids[0], provider_batch_id: 'batch_1' })
+      assert.equal(await provider_calls.find(ADA, one, 'hash 2'), null)
+      assert.equal(await provider_calls.find(EVE, one, 'hash 1'), null)
+      assert.deepEqual(await provider_calls.runEnded(EVE, one), [])
+      assert.deepEqual(await provider_calls.runEnded(ADA, one), [], 'the other one waits')
+      assert.equal(await provider_calls.find(ADA, one, 'hash 1'), null)
+      const left = { provider_batch_id: 'batch_1', handle: 'openai/test-model' }
+      assert.deepEqual(await provider_calls.runEnded(ADA, two), [left])
+      assert.equal(await provider_calls.sent(ids, 'batch_2'), false, 'nobody wants them any more')
+      const answered = call(3, one)
+      await provider_calls.add(ADA, answered)
+      await provider_calls.sent([answered.custom_id], 'batch_3')
+      await provider_calls.given(answered.custom_id)
+      assert.notEqual(await provider_calls.find(ADA, one, 'hash 3'), null)
+      assert.deepEqual(await provider_calls.runEnded(ADA, one), [])
+      const refused = call(4, one)
+      await provider_calls.add(ADA, refused)
+      await provider_calls.unsent([refused.custom_id])
+      assert.equal(await provider_calls.sent([refused.custom_id], 'batch_4'), false)
+    })
+
     it('are stored and listed, each in its organisation alone', async () => {
       const { batches } = subject.store
       const agents = [newId('agent'), newId('agent')]

@@ -140,7 +140,12 @@ export function describeRetention(subject: Subject): void {
       const { store } = subject
       const item = () => ({ id: newId('batch_item'), agent_id: newId('agent'), request: { input: 'Hi' } })
       const make = (actor: typeof ADA) =>
-        store.batches.create(actor, { id: newId('job'), callback_url: null, items: [item(), item()] })
+        store.batches.create(actor, {
+          id: newId('job'),
+          callback_url: null,
+          provider_batch: false,
+          items: [item(), item()],
+        })
       const [ended, running] = [await make(EVE), await make(ADA)]
       await store.batches.cancel(EVE, ended.id)
       assert.equal(await prune('batches', OLD), 0)

@@ -506,7 +506,8 @@ CREATE TABLE batches (
   callback_sent_at TEXT,
   callback_status_code INTEGER,
   callback_error TEXT,
-  callback_instance_id TEXT
+  callback_instance_id TEXT,
+  provider_batch INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX batches_by_creation ON batches (organization_id, created_at, id);
 CREATE INDEX batches_to_call ON batches (completed_at) WHERE completed_at IS NOT NULL
@@ -525,11 +526,26 @@ CREATE TABLE batch_items (
   attempts INTEGER NOT NULL DEFAULT 0,
   created_at TEXT NOT NULL,
   completed_at TEXT,
-  request TEXT
+  request TEXT,
+  provider_batch INTEGER NOT NULL DEFAULT 0,
+  local_reason TEXT
 );
 CREATE INDEX batch_items_of_batch ON batch_items (batch_id, status);
 CREATE INDEX batch_items_waiting ON batch_items (seq) WHERE status = 'pending';
 CREATE INDEX batch_items_running ON batch_items (agent_id) WHERE status = 'running';
+
+CREATE TABLE provider_calls (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  custom_id TEXT NOT NULL UNIQUE,
+  organization_id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  request_hash TEXT NOT NULL,
+  handle TEXT NOT NULL,
+  provider_batch_id TEXT,
+  given INTEGER NOT NULL
+);
+CREATE INDEX provider_calls_by_run ON provider_calls (run_id);
+CREATE INDEX provider_calls_by_batch ON provider_calls (provider_batch_id);
 
 CREATE TABLE run_chunks (
   run_id TEXT NOT NULL,
