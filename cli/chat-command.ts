@@ -24,7 +24,9 @@ export function addChatCommand(program: Command): void {
         ).choices(['yes', 'no']),
       ),
   )
-    .action(async (agent: string | undefined, options: ChatOptions) => {
+    .action(async (agent: string | undefined, options: ChatOptions, command: Command) => {
+      if (options.message?.trim() === '')
+        command.error("error: '--message' is empty; give it a text, or leave it out for a chat")
       const { runChat } = await import('./commands/chat.ts')
       await runChat(agent, options)
     })

@@ -181,7 +181,7 @@ async function run(args: string[]): Promise<void> {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage
     else {
       reportFailure(error)
-      process.exitCode = EXIT.failure
+      if (process.exitCode !== EXIT.interrupted) process.exitCode = EXIT.failure
     }
   }
   endSoon()

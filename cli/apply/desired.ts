@@ -142,7 +142,10 @@ function twice(kind: string, list: readonly Wanted<{ name: string }>[]): string[
     const before = first.get(name)
     if (before === undefined) first.set(name, at)
     const hint = kind === 'folder' ? " Agents share a folder of 'shared_folders'." : ''
-    return before === undefined ? [] : [`${at}: there is a ${kind} '${name}' already, at ${before}.${hint}`]
+    const article = /^(a|MCP)/.test(kind) ? 'an' : 'a'
+    return before === undefined
+      ? []
+      : [`${at}: there is ${article} ${kind} '${name}' already, at ${before}.${hint}`]
   })
 }
 

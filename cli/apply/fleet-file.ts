@@ -110,6 +110,15 @@ function parse(file: string, text: string, lines: LineCounter): { value: unknown
       const why = deep ? TOO_DEEP : (error.message.split('\n')[0] ?? '')
       throw new Mistakes([`${file}:${Math.max(line, 1)}:${Math.max(col, 1)}: ${why}`])
     }
+    const unknown = document.warnings.filter(({ code }) => code === 'TAG_RESOLVE_FAILED')
+    if (unknown.length > 0)
+      throw new Mistakes(
+        unknown.map(({ pos }) => {
+          const { line, col } = lines.linePos(pos[0])
+          const tag = text.slice(...pos)
+          return `${file}:${line}:${col}: the tag '${tag}' is none that Loci reads; write the value without it`
+        }),
+      )
     const value: unknown = document.toJS({ maxAliasCount: MAX_ALIASES })
     const circle = circleIn(value)
     if (circle) throw new Mistakes([`${place(circle)}: ${pathText(circle, value)}: it refers to itself`])

@@ -152,15 +152,27 @@ async function filesIn(named: readonly string[]): Promise<Map<string, string | n
     }
     try {
       const entries = await readdir(path, { recursive: true, withFileTypes: true })
-      const found = entries.filter((entry) => entry.isFile() && /\.af(?:\.json)?$/i.test(entry.name))
+      const found: string[] = []
+      for (const entry of entries) {
+        if (!/\.af(?:\.json)?$/i.test(entry.name)) continue
+        const file = join(entry.parentPath, entry.name)
+        if (entry.isFile() || (entry.isSymbolicLink() && (await meansFile(file)))) found.push(file)
+      }
       if (found.length === 0) files.set(path, `There is no agent file (.af) in ${path}.`)
-      for (const file of found.map((entry) => join(entry.parentPath, entry.name)).sort())
-        files.set(file, null)
+      for (const file of found.sort()) files.set(file, null)
     } catch (error) {
       files.set(path, `${path} cannot be read: ${messageOf(error)}`)
     }
   }
   return files
+}
+
+/** Whether a link leads to a file, or nowhere: reading it says so then. */
+function meansFile(link: string): Promise<boolean> {
+  return stat(link).then(
+    (found) => found.isFile(),
+    () => true,
+  )
 }
 
 /** The file, which is read as it is sent. */

@@ -1,6 +1,6 @@
 import type { LociClient } from '../../shared/client/http.ts'
 import { confirm } from '../confirm.ts'
-import { Failure } from '../failure.ts'
+import { complain, Failure } from '../failure.ts'
 import { findBlock, findTool } from '../find.ts'
 import { firstModel } from '../models.ts'
 import { ago, note, number, print, printFields, printJson, printTable } from '../print.ts'
@@ -139,6 +139,7 @@ export async function runCreateAgent(name: string, options: CreateOptions): Prom
       block_ids: blocks.map(({ id }) => id),
       include_base_tools: options.baseTools,
     })
+    await warnOfNamesakes(client, agent)
     if (options.json) return printJson(agent)
     print(agent.id)
     note(`Created ${agent.name} on ${modelOf(agent)}. Talk to it: loci chat ${quoted(agent.name)}`)
@@ -158,6 +159,7 @@ export async function runUpdateAgent(named: string, options: UpdateOptions): Pro
   await withClient(options, async (client) => {
     const before = await client.findAgent(named)
     const agent = await client.letta.agents.update(before.id, settings)
+    if (before.name !== agent.name) await warnOfNamesakes(client, agent)
     if (options.json) return printJson(agent)
     print(agent.id)
     if (before.name !== agent.name) note(`${before.name} is called ${agent.name} now.`)
@@ -220,6 +222,16 @@ export async function runAttach(
     const what = [...tools.map(({ name }) => name), ...blocks.map(({ label }) => label ?? '')].join(', ')
     note(change === 'attach' ? `${agent} has ${what} now.` : `${agent} has no ${what} any more.`)
   })
+}
+
+/** Names need not be unique, but commands find an agent by one that is. */
+async function warnOfNamesakes(client: LociClient, { id, name }: AgentState): Promise<void> {
+  const { items } = await client.letta.agents.list({ name, limit: 2, include: [] })
+  const other = items.find((agent) => agent.id !== id)
+  if (!other) return
+  complain(
+    `Another agent is named '${name}', too (${other.id}): commands take the id of one of them now, not the name. To give this one another name: loci agents rename ${id} NAME`,
+  )
 }
 
 async function settingsOf(options: Settings) {

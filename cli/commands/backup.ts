@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { loadMaintenance, resolveDataDirectory } from '../../shared/server/main.ts'
 import { EXIT, Failure } from '../failure.ts'
-import { printJson } from '../print.ts'
+import { note, printJson } from '../print.ts'
 import { bytes, count, progressLine, quoted } from '../progress.ts'
 import { plain } from '../terminal.ts'
 
@@ -76,8 +76,4 @@ function dataFlag(options: { data?: string }): string {
 function summary(copy: Copy): string {
   const rows = (table: string, noun: string) => count(copy.rows[table] ?? 0, noun)
   return `${bytes(copy.bytes)}, ${rows('agents', 'agent')}, ${rows('blocks', 'block')}, ${rows('messages', 'message')}`
-}
-
-function note(text: string): void {
-  process.stderr.write(`${plain(text)}\n`)
 }

@@ -4,6 +4,7 @@ import { Keyboard } from '../chat/keyboard.ts'
 import { chatInPipe } from '../chat/pipe-chat.ts'
 import { findOrCreate } from '../chat/start.ts'
 import { findConversation, type Talk } from '../chat/talk.ts'
+import { Failure } from '../failure.ts'
 import { note } from '../print.ts'
 import { textArgument } from '../text-argument.ts'
 import { withClient } from '../with-client.ts'
@@ -27,6 +28,10 @@ export interface ChatOptions {
  */
 export async function runChat(named: string | undefined, options: ChatOptions): Promise<void> {
   const message = options.message === undefined ? undefined : await textArgument(options.message)
+  if (message?.trim() === '')
+    throw new Failure(
+      `${options.message === '-' ? 'stdin' : (options.message ?? '').slice(1)} is empty: nothing was sent.`,
+    )
   await withClient(options, async (client) => {
     const agent = await findOrCreate(client, named, options)
     const talk: Talk = { client, agent, conversation: null, remote: options.url !== undefined }

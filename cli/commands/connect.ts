@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { loadSettings, resolveDataDirectory } from '../../shared/server/main.ts'
 import type { ProviderConfig } from '../../shared/schema/provider.ts'
 import { ask, isInteractive, readSecret } from '../ask.ts'
+import { didYouMean, nearNames } from '../../shared/schema/near-names.ts'
 import { Failure } from '../failure.ts'
 import { printJson } from '../print.ts'
 import { count, quoted } from '../progress.ts'
@@ -65,11 +66,13 @@ async function choosePreset(
   if (wanted !== undefined) {
     const found = presets.find((preset) => preset.name === wanted.toLowerCase())
     if (found) return found
-    const there = presets.map((preset) => preset.name).join(', ')
-    if (options.preset !== undefined) throw new Failure(`There is no preset '${wanted}'. There is: ${there}.`)
+    const names = presets.map((preset) => preset.name)
+    const near = nearNames(wanted, names).length > 0
+    const hint = near ? didYouMean(wanted, names, '') : `There are: ${names.join(', ')}.`
+    if (options.preset !== undefined) throw new Failure(`There is no preset '${wanted}'. ${hint}`)
     if (options.url !== undefined || isInteractive()) return null
     throw new Failure(
-      `'${wanted}' is none of the providers that Loci knows by name (${there}). For another one, give its address: loci connect ${quoted(wanted)} --url https://…/v1`,
+      `'${wanted}' is none of the providers that Loci knows by name. ${hint} For another one, give its address: loci connect ${quoted(wanted)} --url https://…/v1`,
     )
   }
   if (!isInteractive()) {

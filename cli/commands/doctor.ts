@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { loadMaintenance, loadSettings, resolveDataDirectory } from '../../shared/server/main.ts'
 import { isAppError } from '../../shared/schema/errors.ts'
@@ -71,6 +72,7 @@ async function examineSettings(
     message: `${config.path}: '${key}' is not a setting this Loci knows`,
     mend: 'correct the name, or remove it',
   }))
+  findings.push(...(await keysFinding(settings, config)))
   const fine: Finding = { check: 'config.json', status: 'ok', message: config.path }
   return {
     config: [...(findings.length === 0 ? [fine] : findings), retentionFinding(config.value)],
@@ -82,6 +84,26 @@ async function examineSettings(
       timeout,
     ),
   }
+}
+
+/** Keys in a file that others may read. */
+async function keysFinding(
+  { masked }: Settings,
+  { path, stored }: Awaited<ReturnType<Settings['openConfig']>>,
+): Promise<Finding[]> {
+  if (process.platform === 'win32') return []
+  if (JSON.stringify(masked(stored)) === JSON.stringify(stored)) return []
+  const { mode } = await stat(path)
+  if ((mode & 0o077) === 0) return []
+  const octal = (mode & 0o777).toString(8).padStart(4, '0')
+  return [
+    {
+      check: 'config.json',
+      status: 'warning',
+      message: `${path} has keys in it, and others of this machine may read or change it (mode ${octal})`,
+      mend: `chmod 600 ${quoted(path)}`,
+    },
+  ]
 }
 
 /** What is deleted because it is old: nobody should be surprised by it. */

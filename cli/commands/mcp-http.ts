@@ -1,4 +1,5 @@
-import { listenMcp, openLoci } from '../../shared/server/main.ts'
+import { openLoci } from '../../shared/server/main.ts'
+import { listenMcp } from '../../shared/server/serve.ts'
 import { connect } from '../../shared/client/http.ts'
 import { clientOf } from '../../shared/client/in-process.ts'
 import { createMcpHttp } from '../../mcp-server/http.ts'

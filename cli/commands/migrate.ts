@@ -9,6 +9,7 @@ import { Report } from '../migrate/report.ts'
 import { Target } from '../migrate/target.ts'
 import { V1Server } from '../migrate/v1-server.ts'
 import { progressLine } from '../progress.ts'
+import { untilStopped } from '../shutdown.ts'
 import { plain } from '../terminal.ts'
 import { withClient } from '../with-client.ts'
 
@@ -34,9 +35,15 @@ export async function runMigrate(options: MigrateOptions): Promise<void> {
   const env = (name: string) => (process.env[name] === undefined ? {} : { value: Number(process.env[name]) })
   const wait = env('LOCI_MIGRATE_PAUSE_MS').value
   const idle = env('LOCI_MIGRATE_IDLE_MS').value
+  const stop = new AbortController()
+  const kept = options.dryRun
+    ? 'Nothing was brought.'
+    : 'What has come is kept: run the same command again to go on.'
+  void untilStopped().then(() => stop.abort(new Failure(`Stopped. ${kept}`)))
   const server = new V1Server({
     url: options.from,
     token,
+    signal: stop.signal,
     ...(wait === undefined ? {} : { pause_ms: wait }),
     ...(idle === undefined ? {} : { idle_ms: idle }),
   })
@@ -74,6 +81,7 @@ export async function runMigrate(options: MigrateOptions): Promise<void> {
     })
   } catch (error) {
     progress.end()
+    if (stop.signal.aborted) process.exitCode = EXIT.interrupted
     // What has come is told also when the rest could not.
     if (Object.keys(report.counts).length > 0) {
       report.stopped = error instanceof Error ? error.message : String(error)

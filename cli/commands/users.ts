@@ -1,5 +1,6 @@
 import type { LociClient } from '../../shared/client/http.ts'
 import { DEFAULT_ORGANIZATION_ID, isId } from '../../shared/schema/ids.ts'
+import { didYouMean } from '../../shared/schema/near-names.ts'
 import {
   apiKey,
   newApiKey,
@@ -185,10 +186,11 @@ async function userOf(client: LociClient, named: string): Promise<User> {
   const found = byId.length > 0 ? byId : users.filter(({ name }) => name === named)
   const [user] = found
   if (user && found.length === 1) return user
+  const names = users.map(({ name }) => name)
   throw new Failure(
     user
       ? `${found.length} users have the name '${named}'; give an id: ${found.map(({ id, organization_id }) => `${id} (of ${organization_id})`).join(', ')}`
-      : `There is no user '${named}'. Those there are: ${users.map(({ name }) => plain(name)).join(', ')}`,
+      : `There is no user '${named}'. ${didYouMean(named, names, '')}`,
   )
 }
 

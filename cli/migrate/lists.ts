@@ -29,7 +29,9 @@ export async function* listOf(
     } catch (error) {
       if (!(error instanceof TooLarge)) throw error
       if (size === 1)
-        return trouble(`${error.message}: what follows '${last ?? 'the beginning'}' could not be read.`)
+        return trouble(
+          `${error.message}: ${last === undefined ? 'nothing of it' : `what follows '${last}'`} could not be read.`,
+        )
       size = Math.max(1, Math.floor(size / 4))
       continue
     }

@@ -42,6 +42,7 @@ export async function pullAgent(
       reason: 'It was brought before and deleted here since; it stays deleted.',
     })
   }
+  for (const { messages } of known) report.messages.known += messages
   const conversations = run.modern ? await conversationsOf(given, id, name) : []
   await bringParts(given, agent, conversations, run)
   const archive_ids = await bringPassages(given, { id, name }, run)

@@ -86,7 +86,7 @@ function listIn(raw: Raw, key: string): unknown[] {
 
 const trouble = (report: Report, kind: string) => (reason: string) => {
   report.count(kind, 'refused')
-  report.tell({ kind, id: '', name: '(list)', outcome: 'refused', reason })
+  report.tell({ kind, id: '', name: 'list', outcome: 'refused', reason })
 }
 
 async function agentsOf({ server, report, agents }: Pull): Promise<{ id: string; name: string }[]> {

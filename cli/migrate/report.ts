@@ -23,6 +23,7 @@ export class Report {
   more_problems = 0
   /** Why it ended early; null when it did not. */
   stopped: string | null = null
+  /** `known`: those of earlier runs, which are not asked for again. */
   messages = { added: 0, known: 0, refused: 0 }
 
   constructor(from: string) {
@@ -89,9 +90,18 @@ export class Report {
     else if (this.problems.length === 0) lines.push('', 'Everything is here as it was.')
     if (this.problems.length === 0) return `${lines.join('\n')}\n`
     lines.push('', bold(`${count(this.problems.length + this.more_problems, 'note')}:`))
-    for (const { kind, id, name, outcome, reason } of this.problems)
-      lines.push(plain(`- ${outcome === 'note' ? '' : `${outcome}: `}${kind} ${name} (${id}): ${reason}`))
+    for (const problem of this.problems) {
+      const { outcome, reason } = problem
+      lines.push(plain(`- ${outcome === 'note' ? '' : `${outcome}: `}${whatOf(problem)}: ${reason}`))
+    }
     if (this.more_problems > 0) lines.push(`… and ${this.more_problems} more.`)
     return `${lines.join('\n')}\n`
   }
+}
+
+/** `agent Ada (agent-…)`, as far as the other server names it. */
+function whatOf({ kind, id, name }: Problem): string {
+  const noun = kind.replaceAll('_', ' ')
+  if (id === '') return name === '' ? `${noun} without an id` : `${noun} ${name}`
+  return name === '' || name === id ? `${noun} ${id}` : `${noun} ${name} (${id})`
 }

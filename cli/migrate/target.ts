@@ -78,9 +78,8 @@ export class Target {
       some = []
       size = 0
       const sent = await this.#client.letta.post('/v1/migration/messages', { body })
-      const { added, known, problems } = migratedMessages.parse(sent)
+      const { added, problems } = migratedMessages.parse(sent)
       this.#report.messages.added += added
-      this.#report.messages.known += known
       for (const { id, reason } of problems) this.#refuse(agent, id, reason)
       this.onStep()
     }

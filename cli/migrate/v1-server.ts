@@ -16,6 +16,8 @@ export interface V1Options {
   pause_ms?: number
   /** How long nothing may come of an answer, in milliseconds. */
   idle_ms?: number
+  /** Ends it: what is asked for then throws its reason, a `Failure`. */
+  signal?: AbortSignal
 }
 
 /** Bytes of one answer: a page of a hundred long messages is far below it. */
@@ -36,15 +38,17 @@ export class V1Server {
   readonly #tries: number
   readonly #pause: number
   readonly #idle: number
+  readonly #signal: AbortSignal | undefined
   /** Said once, when the server lets us wait for the first time. */
   onWait: (why: string) => void = () => undefined
 
-  constructor({ url, token, tries = 8, pause_ms = 500, idle_ms = 60_000 }: V1Options) {
+  constructor({ url, token, tries = 8, pause_ms = 500, idle_ms = 60_000, signal }: V1Options) {
     this.url = baseOf(url)
     this.#token = token
     this.#tries = tries
     this.#pause = pause_ms
     this.#idle = idle_ms
+    this.#signal = signal
   }
 
   /**
@@ -57,6 +61,7 @@ export class V1Server {
       for (const one of Array.isArray(value) ? value : [value]) address.searchParams.append(key, String(one))
     let why = ''
     for (let attempt = 0; attempt < this.#tries; attempt++) {
+      this.#signal?.throwIfAborted()
       if (attempt > 0) this.onWait(why)
       try {
         const { status, headers, text } = await this.#fetch(address)
@@ -67,18 +72,20 @@ export class V1Server {
           if (value !== undefined) return value
           if (/^\s*</.test(text)) throw this.#noServer('a web page')
           why = `its answer to ${path} breaks off, or is no JSON`
-          await pause(this.#waitFor(attempt, null))
+          await this.#pauseFor(this.#waitFor(attempt, null))
           continue
         }
         if (status < 500 && status !== 408 && status !== 409 && status !== 429)
           throw new Failure(`${this.url} answers ${status} to GET ${path}: ${text.slice(0, 300)}`)
         why = `it answers ${status} to ${path}`
-        await pause(this.#waitFor(attempt, headers.get('retry-after')))
+        await this.#pauseFor(this.#waitFor(attempt, headers.get('retry-after')))
       } catch (error) {
         if (error instanceof Failure || error instanceof TooLarge) throw error
+        this.#signal?.throwIfAborted()
         why = reasonOf(error)
+        if (why === 'bad port') throw this.#blocked(address.port)
         // The last try was the last.
-        if (attempt + 1 < this.#tries) await pause(this.#waitFor(attempt, null))
+        if (attempt + 1 < this.#tries) await this.#pauseFor(this.#waitFor(attempt, null))
       }
     }
     throw new Failure(
@@ -95,7 +102,7 @@ export class V1Server {
     }
     try {
       const response = await fetch(address, {
-        signal: stalled.signal,
+        signal: this.#signal ? AbortSignal.any([stalled.signal, this.#signal]) : stalled.signal,
         headers: {
           accept: 'application/json',
           // V1 takes a request of its own client for one of version 1.0 (reference 1.3).
@@ -126,6 +133,14 @@ export class V1Server {
     }
   }
 
+  /** Throws the reason of the signal when it is told to stop. */
+  async #pauseFor(ms: number): Promise<void> {
+    await pause(ms, undefined, this.#signal ? { signal: this.#signal } : {}).catch((error: unknown) => {
+      this.#signal?.throwIfAborted()
+      throw error
+    })
+  }
+
   #waitFor(attempt: number, retry_after: string | null): number {
     const own = this.#pause * 2 ** attempt * (0.75 + Math.random() / 2)
     const asked = retry_after === null ? Number.NaN : Number(retry_after) * 1000
@@ -137,6 +152,13 @@ export class V1Server {
       this.#token === null
         ? `${this.url} wants a token (${status}). Set LETTA_API_KEY to it, or let it be asked for with --ask-token.`
         : `${this.url} refuses the token (${status}). It is the server's password, LETTA_SERVER_PASSWORD there.`,
+    )
+  }
+
+  /** Ports of other protocols (https://fetch.spec.whatwg.org/#port-blocking). */
+  #blocked(port: string): Failure {
+    return new Failure(
+      `${this.url} cannot be read: no program that follows the web's rules connects to port ${port}, which belongs to another protocol. Let the old server listen on another one, such as 8283.`,
     )
   }
 

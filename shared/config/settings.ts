@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { AppError } from '../schema/errors.ts'
+import { didYouMean, nearNames } from '../schema/near-names.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { referenceIn } from './config.ts'
 import { type ConfigData, configSchema, provider } from './schema.ts'
@@ -102,10 +103,11 @@ function read(schema: z.ZodType, key: string, text: string): unknown {
 function unknown(key: string, path: string): AppError {
   const known = knownKeys()
   const where = key === path ? '' : ` ('${path}' is not one)`
-  return new AppError(
-    'invalid_argument',
-    `There is no setting '${key}'${where}. There are: ${known.join(', ')}, and providers.NAME.FIELD.`,
-  )
+  const hint =
+    nearNames(key, known).length > 0
+      ? didYouMean(key, known, '')
+      : `There are: ${known.join(', ')}, and providers.NAME.FIELD.`
+  return new AppError('invalid_argument', `There is no setting '${key}'${where}. ${hint}`)
 }
 
 /** Every key outside of `providers` that can be set, dotted. */

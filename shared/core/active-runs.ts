@@ -357,7 +357,7 @@ export class ActiveRuns {
     await Promise.allSettled(this.#starting)
     // What waits for an answer of another day is not waited for here.
     const { provider_batches } = this.#deps
-    provider_batches?.close()
+    await provider_batches?.close()
     for (const active of this.#runs.values())
       if (provider_batches?.waits(active.run.id)) await this.#leave(active)
     const ended = () => Promise.allSettled([...this.#runs.values()].map((active) => active.done))

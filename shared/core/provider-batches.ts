@@ -17,6 +17,8 @@ const WITHOUT_MS = 10 * 60_000
 const PATIENCE_MS = 48 * 3_600_000
 /** Characters of the calls of one batch: what every provider takes. */
 const MAX_CHARS = 32 * 1024 * 1024
+/** How long what is being sent is waited for at the end, in milliseconds. */
+const SENDING_MS = 5000
 /** How long a provider may take to cancel a batch, in milliseconds. */
 const CANCEL_MS = 10_000
 /** How often results that nobody can read are asked for again. */
@@ -83,6 +85,8 @@ export class ProviderBatches implements ProviderBatching {
   readonly #waiting = new Set<string>()
   /** Places without batches, why, and until when that is believed (`performance.now()`). */
   readonly #without = new Map<string, { why: string; until: number }>()
+  readonly #sending = new Set<Promise<void>>()
+  #closed = false
   readonly #closing = new AbortController()
   readonly #local: Slots
 
@@ -122,8 +126,13 @@ export class ProviderBatches implements ProviderBatching {
     }
   }
 
-  close(): void {
+  async close(): Promise<void> {
     for (const { timer } of this.#collections.values()) clearTimeout(timer)
+    this.#closed = true
+    // What is on its way would be sent, and paid for, again if nobody heard that it has arrived.
+    const over = new AbortController()
+    const sent = Promise.all(this.#sending).then(() => over.abort())
+    await Promise.race([sent, pause(SENDING_MS, over.signal)])
     this.#closing.abort(new AppError('cancelled', 'this server is shutting down'))
   }
 
@@ -177,7 +186,7 @@ export class ProviderBatches implements ProviderBatching {
   // ---- sending -----------------------------------------------------------------------------------------------
 
   #collect(calls: BatchCalls, call: Unsent): void {
-    if (this.#closing.signal.aborted) return
+    if (this.#closed) return
     const { collect_ms } = this.#options
     const now = performance.now()
     const known = this.#collections.get(calls.place)
@@ -186,7 +195,8 @@ export class ProviderBatches implements ProviderBatching {
     const wait = Math.max(0, Math.min(collect_ms, since + 5 * collect_ms - now))
     const timer = setTimeout(() => {
       this.#collections.delete(calls.place)
-      void this.#sendAll(collection)
+      const sending = this.#sendAll(collection).finally(() => this.#sending.delete(sending))
+      this.#sending.add(sending)
     }, wait)
     const collection = { calls, waiting: [...(known?.waiting ?? []), call], since, timer }
     this.#collections.set(calls.place, collection)

@@ -17,10 +17,18 @@ export type AgentAccess = z.infer<typeof agentAccess>
 /** How long a token lasts that does not say it, in milliseconds (V1: five minutes). */
 export const DEFAULT_LIFETIME_MS = 5 * 60_000
 
-/** How long after its end a token is kept, in milliseconds: the pages of its host can still read that it has expired. */
+/** How long after its end a token is kept, in milliseconds: the pages of its host can still read that it is refused. */
 export const KEEP_EXPIRED_MS = 24 * 3_600_000
 
 const MOMENT = 'expected a moment like 2030-01-31T00:00:00Z'
+
+/** Whether an address says no more than what a browser tells of a page: no path, nobody's name, and no pattern of hosts. */
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text)
+  if (!url || !/^https?:\/\//i.test(text) || /[\s\\]/.test(text)) return false
+  const says = url.pathname === '/' && !/[?#@]/.test(text)
+  return says && /^(\[[\da-f:.]+\]|[\w-]+(\.[\w-]+)*\.?)$/.test(url.hostname)
+}
 
 /** Body of `POST /v1/client-side-access-tokens`. */
 export const createAccessToken = z.object({
@@ -31,7 +39,11 @@ export const createAccessToken = z.object({
       protocol: /^https?$/,
       error: 'expected the address of the pages that use it, with http:// or https://',
     })
-    .max(1000),
+    .max(1000)
+    .refine(
+      isOrigin,
+      'expected scheme, host and port alone, such as https://app.example.com: pages are told apart by nothing else, and one token is for one host',
+    ),
   expires_at: z.iso.datetime({ offset: true, error: MOMENT }).nullish(),
 })
 

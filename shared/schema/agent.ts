@@ -131,12 +131,31 @@ export const createAgent = z.object({
   max_reasoning_tokens: z.number().int().min(0).nullish(),
   include_base_tool_rules: z.boolean().nullish(),
   initial_message_sequence: z.array(messageCreate).nullish(),
+  /** Deprecated in V1 for `POST /v1/templates/{name}/agents`: the version of a template, as there. */
+  from_template: z.string().nullish(),
+  /** With `from_template`: what fills the variables of its blocks. */
+  memory_variables: z.record(z.string().max(200), z.string()).nullish(),
 })
 export type CreateAgent = z.infer<typeof createAgent>
 
 /** Body of `PATCH /v1/agents/{id}`: null or absent leaves a field as it is (reference 2.5). */
 export const updateAgent = z.object(settings)
 export type UpdateAgent = z.infer<typeof updateAgent>
+
+/** The field of an agent's metadata that says for how many seconds its answers are kept; 0: not at all. */
+export const CACHE_SECONDS = 'answer_cache_seconds'
+
+/** Metadata as a request gives it: the server interprets one of its keys, where a mistake would be taken for "off". */
+const metadata = jsonObject.superRefine((given, context) => {
+  const seconds = given[CACHE_SECONDS]
+  if (seconds === undefined || (typeof seconds === 'number' && seconds >= 0)) return
+  const message = 'expected a number of seconds, 0 or more, for how long answers are kept; 0 keeps none'
+  context.addIssue({ code: 'custom', path: [CACHE_SECONDS], message })
+})
+
+/** Bodies of `POST /v1/agents/` and `PATCH /v1/agents/{agent_id}`; what is stored, or comes in files, is not asked so much. */
+export const createAgentBody = createAgent.extend({ metadata: metadata.nullish() })
+export const updateAgentBody = updateAgent.extend({ metadata: metadata.nullish() })
 
 /** A secret of an agent as it is answered, in clear (V1 `AgentEnvironmentVariable`). */
 export const agentSecret = z.object({

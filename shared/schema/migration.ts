@@ -86,6 +86,8 @@ export const migratedProgress = z.object({
       id: z.string().nullable(),
       /** The last message that was brought. */
       last_message_id: z.string(),
+      /** How many came before it and are still here, it among them. */
+      messages: z.number().int(),
       /** Whether somebody went on with it here: nothing more is brought into it. */
       went_on: z.boolean(),
     }),

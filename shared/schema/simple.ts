@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { agentName, agentState, createAgent, updateAgent } from './agent.ts'
+import { agentName, agentState, createAgentBody, updateAgentBody } from './agent.ts'
 import { createBlock } from './block.ts'
 import { idSchema } from './ids.ts'
 import { lettaMessage, messageCreate, stopReason, usageStatistics } from './message.ts'
@@ -32,7 +32,7 @@ const memory = { persona: z.string().nullish(), human: z.string().nullish() }
 
 /** Body of `POST /agents`: that of `/v1/agents` too, with `persona` and `human` for the memory blocks of these labels. */
 export const createSimpleAgent = eitherSpelling(
-  createAgent.extend({
+  createAgentBody.extend({
     ...memory,
     name: agentName,
     memory_blocks: z.array(eitherSpelling(createBlock)).nullish(),
@@ -41,7 +41,7 @@ export const createSimpleAgent = eitherSpelling(
 
 /** Body of `PATCH /agents/{agent}`: null or absent leaves a field as it is; `tools` (names) replaces all of them. */
 export const updateSimpleAgent = eitherSpelling(
-  updateAgent.extend({ ...memory, tools: z.array(z.string()).nullish() }),
+  updateAgentBody.extend({ ...memory, tools: z.array(z.string()).nullish() }),
 )
 
 /** What is said to an agent: text, or parts with images. */

@@ -2,13 +2,11 @@ import { createHash } from 'node:crypto'
 import { compilePrompt } from '../core/prompt.ts'
 import type { TurnResult } from '../core/events.ts'
 import type { Actor } from '../core/ports/actor.ts'
-import type { Agent } from '../schema/agent.ts'
+import { type Agent, CACHE_SECONDS } from '../schema/agent.ts'
 import type { LettaResponse } from '../schema/message.ts'
 import type { ServerContext } from './context.ts'
 import { KeptAnswers } from './kept-answers.ts'
 
-/** The field of an agent's metadata that turns the cache on: for how many seconds an answer is kept. */
-const CACHE_SECONDS = 'answer_cache_seconds'
 /** Longest time an answer is kept, whatever the agent says. Seconds. */
 const MAX_SECONDS = 7 * 86_400
 /** Answers that are kept, and their bytes together. */

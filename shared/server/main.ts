@@ -2,15 +2,13 @@
 import type { Socket } from 'node:net'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Config, openConfig } from '../config/config.ts'
+import { openConfig } from '../config/config.ts'
 import type { ConfigData } from '../config/schema.ts'
 import { unknownKeys } from '../config/settings.ts'
 import { ActiveRuns } from '../core/active-runs.ts'
 import { FileIngest } from '../core/files/ingest.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
-import { embedWaiting } from '../core/search/embed.ts'
 import { McpFollower } from '../core/tools/mcp-follow.ts'
-import type { Models } from '../core/ports/models.ts'
 import { createModel, preloadAdapters } from '../models/adapters.ts'
 import { createModels } from '../models/catalog.ts'
 import { createEmbeddings } from '../models/embedding-catalog.ts'
@@ -26,31 +24,30 @@ import { lazyFileParser } from '../tools/files/lazy-parser.ts'
 import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
 import { createToolRunner } from '../tools/tool-runner.ts'
-import { type Access, OWNER, toolAccess } from './access.ts'
+import { OWNER, toolAccess } from './access.ts'
 import { AnswerCache } from './answer-cache.ts'
 import { ProviderBatches } from '../core/provider-batches.ts'
 import { BatchQueue } from './batch-queue.ts'
 import { MAX_BODY, MAX_IMPORT } from './body.ts'
-import { createApp, failedAnswer, pathOf } from './app.ts'
+import { createApp, failedAnswer } from './app.ts'
 import { DEFAULT_ACTOR, type ServerContext } from './context.ts'
-import { withDocs } from './docs.ts'
 import { absentEditorModel, createEditorModel } from './editor-model.ts'
-import { createEditors, type Editors } from './editors.ts'
-import { type Serve } from './gate.ts'
+import { createEditors } from './editors.ts'
 import type { ConnectionLimits } from './http-server.ts'
-import { isLoopback, listenOn } from './listen.ts'
-import { type Log, openLog, parseLogLevel } from './log.ts'
+import { isLoopback } from './listen.ts'
+import type { Loci } from './loci.ts'
+import { openLog, parseLogLevel } from './log.ts'
 import { type Observability, openObservability } from './observability.ts'
 import { observe } from './observe.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 import { createProviders } from './providers.ts'
-import { repeat } from './repeat.ts'
+import { providersNow, secretsOf, withEditor } from './provider-sources.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
-import { applyRetention, retentionRules } from './retention.ts'
+import { retentionRules } from './retention.ts'
 import { TurnQueue } from './turn-queue.ts'
-import type { TlsFiles } from './tls.ts'
+import { keepUp } from './upkeep.ts'
 import { forUsers, holderOf } from './users.ts'
-import { loadSockets, type SocketLimits, webSockets } from './ws/sockets.ts'
+import { loadSockets } from './ws/sockets.ts'
 
 type Environment = Record<string, string | undefined>
 
@@ -67,93 +64,9 @@ export interface LociOptions {
   log_level?: string | undefined
 }
 
-export interface ServeOptions {
-  host: string
-  port: number
-  /** What every request must carry as a bearer token; null (the default) lets everybody in who reaches loopback. */
-  key?: string | null
-  /** Web page origins that may use the API; `'*'` for any. */
-  cors?: '*' | readonly string[] | null
-  /** Serve `/docs` and `/openapi.json`. */
-  docs?: boolean
-  /** How long turns that run may go on when the server closes, in milliseconds; 0 by default. */
-  grace_ms?: number
-  /** Speak HTTPS with these files, whose renewal is noticed; by default what config.json says, null for HTTP. */
-  tls?: TlsFiles | null
-  /** Where they differ from what config.json says. */
-  limits?: Partial<ConnectionLimits>
-  /** What WebSockets may cost, where it is not the usual. */
-  sockets?: Partial<SocketLimits>
-  /** Answers what is asked of `/mcp`; closed with the server. */
-  mcp?: Endpoint
-}
-
-/** A part of a server that is none of the API's routes. */
-export interface Endpoint {
-  /** Never rejects. */
-  fetch: Serve
-  /** Ends its streams. */
-  close(): Promise<void>
-}
-
-/** One Loci instance over its data directory; several may share one. */
-export interface Loci {
-  /** The REST API, without a socket; for the owner unless it is said for whom. Never rejects. */
-  fetch(request: Request, access?: Access): Promise<Response>
-  /** Whom the key of a user or an access token stands for; null: it is none, revoked or expired. */
-  holder(key: string): Promise<Access | null>
-  /** Whether there are access tokens for web pages of this origin. */
-  hasPagesOf(origin: string): Promise<boolean>
-  /** The same answers, once the user whom a request names is known and their limits are kept. */
-  forUsers(serve: Serve): Serve
-  /** Absolute path of the data directory. */
-  data: string
-  models(): ReturnType<Models['list']>
-  /** Hosts besides loopback that requests may be addressed to, from config.json. */
-  allowed_hosts: readonly string[]
-  /** config.json, and what it holds that this Loci does not know: mistyped, or of a newer one. */
-  config: { path: string; unknown_keys: readonly string[] }
-  /** Where config.json says that `loci server` listens. */
-  address: { host: string; port: number }
-  /** The certificate that config.json names, as absolute paths; null: none. */
-  tls: TlsFiles | null
-  /** Web page origins that config.json names; null: none. */
-  cors: readonly string[] | null
-  limits: ConnectionLimits
-  /** What `server.shutdown_grace_seconds` in config.json says, in milliseconds. */
-  shutdown_grace_ms: number
-  log: Log | null
-  /** What log, metrics and traces want of what a server does. */
-  seen: Pick<Observability, 'requests' | 'socket'>
-  /** Hears of failures that are ours. */
-  onFailure: (where: string, error: unknown) => void
-  /** Says where requests come from: what must not be done for others is refused once they can reach this. */
-  reachableAt(host: string): void
-  /** Why a connection to a server without a key gets no answer; null when everybody who connects does. */
-  refusal: (socket: Socket) => Promise<string | null> | null
-  /** Ends the streams that never end by themselves; turns go on, and so do theirs. */
-  endStreams(): void
-  /** Begins no more turns, waits this long for those that run, and cancels the rest. */
-  drain(grace_ms: number): Promise<void>
-  /** Ends streams, cancels turns, closes the store. */
-  close(): Promise<void>
-}
-
 const DEBUG_REFUSED =
   'Tools are not debugged while others can reach this server: whoever reaches it could run any file of this machine. ' +
   'Debug on a server that listens on loopback alone.'
-
-/** How often runs of instances that are gone are looked for, in milliseconds. */
-const RECOVER_EVERY_MS = 1_000
-/** How often schedules that are due are looked for, in milliseconds. */
-const FIRE_EVERY_MS = 1_000
-/** How often texts that wait for vectors are looked for, in milliseconds. */
-const EMBED_EVERY_MS = 500
-/** How often streams past their retention are looked for, in milliseconds. */
-const PRUNE_EVERY_MS = 10 * 60_000
-
-/** How often what is older than the rules of retention say is deleted, in milliseconds. */
-const RETAIN_EVERY_MS = 60 * 60_000
 
 /** When the routes that nobody has asked for yet are loaded, in milliseconds after the start. */
 const PRELOAD_AFTER_MS = 2_000
@@ -323,41 +236,18 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     }
     const app = createApp(context)
     seen.metrics?.queues(async () => ({ messages: context.queue.waiting, ...(await store.backlog()) }))
-    const unlessClosing = (error: unknown) => {
-      if (!closing.signal.aborted) onFailure('looking after runs', error)
-    }
-    const recovery = repeat(RECOVER_EVERY_MS, unlessClosing, async () => {
-      await store.turns.recover()
-      const left = await store.turns.interrupted()
-      if (left.length > 0) await (await import('./resume-runs.ts')).resumeRuns(context, left)
-      const uncalled = await store.turns.takeUncalled()
-      if (uncalled.length > 0) await (await import('./resume-runs.ts')).callBackLate(context, uncalled)
-      ingest.wake()
-      batches.wake()
-    })
-    const firing = repeat(FIRE_EVERY_MS, unlessClosing, async () =>
-      (await import('./schedules.ts')).fireSchedules(context),
-    )
-    const embedding = repeat(EMBED_EVERY_MS, unlessClosing, () =>
-      embedWaiting(deps, closing.signal, ({ owner, model, code, wait_ms }) =>
+    const upkeep = keepUp(context, {
+      server,
+      ingest,
+      removeUnfinished: () => removeUnfinished(data),
+      onEmbeddingFailure: ({ owner, model, code, wait_ms }) =>
         log?.warn(
           'embedding',
           `${model} failed for ${owner} (${code}); it is asked again in ${wait_ms / 1000} s`,
         ),
-      ),
-    )
-    const pruning = repeat(PRUNE_EVERY_MS, unlessClosing, async () => {
-      await store.streams.prune(new Date(Date.now() - server.stream_retention_hours * 3_600_000))
-      await ingest.tidy()
-      await removeUnfinished(data)
-      await store.traces.prune(new Date(Date.now() - server.trace_retention_days * 86_400_000))
-    })
-    const ageing = repeat(RETAIN_EVERY_MS, unlessClosing, async () => {
-      await applyRetention(store.retention, context.retention, new Date(), { signal: closing.signal })
     })
     const preload = setTimeout(() => {
-      pruning.now()
-      ageing.now()
+      upkeep.tidy()
       const mcpTools = store.tools.count(DEFAULT_ACTOR, { tool_types: ['external_mcp'] })
       const loading = [
         app.preload(),
@@ -412,14 +302,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       async close() {
         clearTimeout(preload)
         closing.abort()
-        await Promise.all([
-          recovery.stop(),
-          firing.stop(),
-          embedding.stop(),
-          pruning.stop(),
-          ageing.stop(),
-          ingest.stop(),
-        ])
+        await Promise.all([upkeep.stop(), ingest.stop()])
         await runs.stop()
         await batches.ended()
         await Promise.allSettled(tasks)
@@ -436,74 +319,6 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   }
 }
 
-/**
- * Serves Loci on a socket. Closing lets turns end within their grace, then cancels them; close Loci afterwards. Throws
- * `invalid_argument` for an address that cannot be had, or that others can reach when there is no key.
- */
-export async function listen(
-  loci: Loci,
-  options: ServeOptions,
-): Promise<{ url: string; close(): Promise<void> }> {
-  const { allowed_hosts, log, seen } = loci
-  const { host, port, key = null, cors = loci.cors, tls = loci.tls, grace_ms = 0 } = options
-  loci.reachableAt(host)
-  log?.redactor.know([key])
-  const api: Serve = (request, access) => loci.fetch(request, access)
-  const routed = loci.forUsers(options.mcp ? withMcp(options.mcp, api) : api)
-  const listening = await listenOn(options.docs ? withDocs(routed) : routed, {
-    host,
-    port,
-    allowed_hosts,
-    key,
-    holder: (text) => loci.holder(text),
-    pages: (origin) => loci.hasPagesOf(origin),
-    cors,
-    tls,
-    onCertificate: (failure) => {
-      const text =
-        failure === null ? 'renewed; new connections use it' : `the old one stays: ${messageOf(failure)}`
-      if (log) log.warn('the certificate', text)
-      else if (failure !== null) loci.onFailure('reading the certificate', failure)
-    },
-    limits: { ...loci.limits, ...options.limits },
-    upgrades: webSockets({ limits: options.sockets, onFailure: loci.onFailure, onCount: seen.socket }),
-    ...(key === null ? { refusal: loci.refusal } : {}),
-    around: seen.requests,
-  })
-  return {
-    url: listening.url,
-    async close() {
-      loci.endStreams()
-      await listening.close(Promise.all([options.mcp?.close(), loci.drain(grace_ms)]), grace_ms)
-    },
-  }
-}
-
-/** Serves MCP alone on a socket, as `listen` does. Closing closes `mcp` too. */
-export async function listenMcp(
-  mcp: Endpoint,
-  options: {
-    host: string
-    port: number
-    key: string | null
-    allowed_hosts: readonly string[]
-    refusal?: Loci['refusal']
-  },
-): Promise<{ url: string; close(): Promise<void> }> {
-  const elsewhere: Serve = () =>
-    Promise.resolve(Response.json({ detail: 'This is an MCP server; it answers on /mcp.' }, { status: 404 }))
-  const { refusal, ...address } = options
-  const listening = await listenOn(withMcp(mcp, elsewhere), {
-    ...address,
-    cors: null,
-    ...(refusal && options.key === null ? { refusal } : {}),
-  })
-  return {
-    url: listening.url,
-    close: () => listening.close(mcp.close()),
-  }
-}
-
 const TOOL_REFUSED =
   'A tool does not reach Loci over the network: `client` in a tool asks as its agent. If this is no tool, Loci cannot ' +
   'tell it from one: start the server with --auth, and send its key.'
@@ -511,19 +326,6 @@ const TOOL_REFUSED =
 async function refusalOf(socket: Socket): Promise<string | null> {
   const { isToolPeer } = await import('../tools/sandbox/tool-peer.ts')
   return (await isToolPeer(socket)) ? TOOL_REFUSED : null
-}
-
-/** `/mcp` beside everything else. */
-function withMcp(mcp: Endpoint, others: Serve): Serve {
-  return (request, access) => {
-    if (pathOf(request) !== '/mcp') return others(request, access)
-    // Its tools reach every agent of the organisation.
-    return access.scope ? Promise.resolve(notForTokens()) : mcp.fetch(request, access)
-  }
-}
-
-function notForTokens(): Response {
-  return Response.json({ detail: 'MCP is not for access tokens.' }, { status: 403 })
 }
 
 /** Backup, restore, examination and purge of a data directory. Loaded when asked for: a server needs none of it. */
@@ -568,52 +370,6 @@ export async function loadSettings() {
       const { models } = await createModels({ providers: [], discover_local: true }).list(DEFAULT_ACTOR)
       return models.filter(({ provider_name }) => provider_name !== 'loci')
     },
-  }
-}
-
-function secretsOf({ api_key, headers }: ProviderConfig): (string | null | undefined)[] {
-  return [api_key, ...Object.values(headers ?? {})]
-}
-
-/** The providers of config.json as it is at each call, and those of the environment: one array while nothing changes. */
-function providersNow(
-  config: Config,
-  fromEnv: readonly ProviderConfig[],
-  onChange: (providers: readonly ProviderConfig[]) => void,
-) {
-  let last: ConfigData | null = null
-  let providers: readonly ProviderConfig[] = []
-  const all = (data: ConfigData) => {
-    if (last !== data) {
-      providers = [...data.providers, ...fromEnv]
-      onChange(providers)
-    }
-    last = data
-    return providers
-  }
-  return () => {
-    const data = config.current()
-    return data instanceof Promise ? data.then(all) : all(data)
-  }
-}
-
-/** The models of an editor's window beside those of the providers: one array while nothing changes. */
-function withEditor(named: ReturnType<typeof providersNow>, editors: Editors) {
-  let before: {
-    list: readonly ProviderConfig[]
-    editor: ProviderConfig
-    all: readonly ProviderConfig[]
-  } | null = null
-  const join = (list: readonly ProviderConfig[], editor: ProviderConfig | null) => {
-    if (!editor) return list
-    if (before?.list !== list || before.editor !== editor) before = { list, editor, all: [...list, editor] }
-    return before.all
-  }
-  return () => {
-    const list = named()
-    const editor = editors.provider()
-    if (!(list instanceof Promise) && !(editor instanceof Promise)) return join(list, editor)
-    return Promise.all([list, editor]).then(([list, editor]) => join(list, editor))
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   assertReadable,
@@ -65,6 +65,9 @@ describe('loci export and loci import', () => {
     await writeFile(join(fleet, 'bad.af'), text.slice(0, -100))
     await writeFile(join(fleet, 'deep', 'c.af'), text)
     await writeFile(join(fleet, 'notes.txt'), 'no agent')
+    await symlink(join(fleet, 'nowhere'), join(fleet, 'dangling.af'))
+    await symlink(file(), join(fleet, 'link.af'))
+    await symlink(join(fleet, 'deep'), join(fleet, 'folder.af'))
     const elsewhere = { ...env, LOCI_HOME: join(folder.path, 'other') }
     const { code, stdout, stderr } = await loci(['import', fleet, file(), join(fleet, 'gone.af')], {
       env: elsewhere,
@@ -75,11 +78,12 @@ describe('loci export and loci import', () => {
         .trimEnd()
         .split('\n')
         .map((line) => line.split('\t')[1]),
-      [join(fleet, 'a.af'), join(fleet, 'deep', 'c.af'), file()],
+      [join(fleet, 'a.af'), join(fleet, 'deep', 'c.af'), join(fleet, 'link.af'), file()],
     )
     assert.match(stderr, /bad\.af was not imported: .*JSON/)
     assert.match(stderr, /gone\.af was not imported: .* cannot be read/)
-    assert.match(stderr, /^3 agents of 3 files imported; 2 files could not be\.$/m)
+    assert.match(stderr, /dangling\.af was not imported: .* cannot be read/)
+    assert.match(stderr, /^4 agents of 4 files imported; 3 files could not be\.$/m)
     const listed = await loci(['import', fleet, '--json'], { env: elsewhere })
     const answer = JSON.parse(listed.stdout) as {
       files: { error: string | null }[]
@@ -88,7 +92,7 @@ describe('loci export and loci import', () => {
     }
     assert.deepEqual(
       [answer.imported, answer.failed, answer.files.map(({ error }) => error === null)],
-      [2, 1, [true, false, true]],
+      [3, 2, [true, false, false, true, true]],
     )
     const named = await loci(['import', fleet, '--name', 'Eve'], { env: elsewhere })
     assert.match(named.stderr, /--name is for a single file/)

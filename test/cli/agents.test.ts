@@ -99,10 +99,17 @@ describe('loci agents', () => {
     assert.match(typo.stderr, /no agent 'Adda'\. Did you mean 'Ada'/)
     assertReadable(typo.stderr)
     assert.deepEqual(await names(), ['Ada'])
-    const second = (await run('agents', 'create', 'Ada')).stdout.trim()
+    const again = await run('agents', 'create', 'Ada')
+    assert.equal(again.code, 0)
+    assertReadable(again.stderr.split('\n')[0] ?? '')
+    assert.ok(again.stderr.includes(`Another agent is named 'Ada', too (${first})`), again.stderr)
+    const second = again.stdout.trim()
     const both = await run('agents', 'show', 'Ada')
     assert.equal(both.code, 1)
     assert.ok(both.stderr.includes(first) && both.stderr.includes(second), both.stderr)
+    const apart = await run('agents', 'rename', second, 'Eve')
+    assert.doesNotMatch(apart.stderr, /Another/)
+    assert.match((await run('agents', 'rename', second, 'Ada')).stderr, /Another agent is named 'Ada'/)
   })
 
   it('attaches and detaches tools and blocks, all or none', async () => {

@@ -558,7 +558,7 @@ agents:
     assert.match(second.stderr, /agents\.yml:5:15: nowhere\.md cannot be read: ENOENT/)
     assert.match(second.stderr, /agents\.yml:6:21: 'guide' is none of 'shared_blocks'/)
     assert.match(second.stderr, /agents\.yml:7:36: there is no file tools\/none\.py/)
-    assert.match(second.stderr, /agents\.yml:8:5: there is a agent 'sam' already|an agent 'sam' already/)
+    assert.match(second.stderr, /agents\.yml:8:5: there is an agent 'sam' already/)
     await write({
       'agents.yml':
         'agents:\n  - { name: sam, model: dem, tools: [archival_memory_inser, tools/greet.ts] }\n',
@@ -592,6 +592,11 @@ agents:
       ],
       ['merge.yml', 'agents:\n  - &x { name: x, <<: *x }\n', /merge\.yml(:\d+:\d+)?: /],
       ['twice.yml', 'agents: []\nagents: []\n', /twice\.yml:2:1: .*unique/],
+      [
+        'tag.yml',
+        'agents:\n  - name: a\n    model: !!js/function "x"\n',
+        /tag\.yml:3:12: the tag '!!js\/function' is none that Loci reads/,
+      ],
       ['open.yml', 'agents: ["a\n', /open\.yml:\d+:\d+: /],
       [
         'bucket.yml',

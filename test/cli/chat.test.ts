@@ -170,6 +170,21 @@ describe('loci chat', () => {
     }
   })
 
+  it('sends no empty message', async () => {
+    await loci(['agents', 'create', 'Ada'], { env })
+    for (const [text, code, message] of [
+      ['', 2, /'--message' is empty/],
+      [' ', 2, /'--message' is empty/],
+      ['-', 1, /stdin is empty: nothing was sent/],
+      ['@/dev/null', 1, /\/dev\/null is empty: nothing was sent/],
+    ] as const) {
+      const sent = await loci(['chat', 'Ada', '-m', text], { env })
+      assert.deepEqual([sent.code, sent.stdout], [code, ''], text)
+      assert.match(sent.stderr, message)
+      assertReadable(sent.stderr)
+    }
+  })
+
   it('prints what happens as one JSON object a line, the failure of a model too', async () => {
     const model = await startScriptedModel([
       { reply: { tool_calls: [{ name: 'memory_insert', arguments: { label: 'human', new_string: 'x' } }] } },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { assertReadable, cleanEnvironment, loci, LOCI, run, temporaryFolder } from '../support/cli-process.ts'
@@ -132,6 +133,11 @@ describe('loci config and loci connect', () => {
       const tries: [string, string, RegExp][] = [
         ['server.prot', '1', /no setting 'server\.prot'.*server\.port/],
         ['port', '1', /no setting 'port'.*server\.port/],
+        [
+          'retention.mesages_days',
+          '5',
+          /'retention\.mesages_days'\. Did you mean 'retention\.messages_days'/,
+        ],
         ['server', '{}', /group of settings: set one of server\.host/],
         ['server.port', '70000', /server\.port cannot be set/],
         ['server.port', KEY, /server\.port cannot be set/],
@@ -149,6 +155,14 @@ describe('loci config and loci connect', () => {
         assertReadable(stderr)
       }
       assert.equal(await readFile(path, 'utf8'), '{ "server": { "port": 1 } }')
+    })
+
+    it('says why it cannot write its result', async function () {
+      if (!existsSync('/dev/full')) this.skip()
+      const script = `"${process.execPath}" "${LOCI}" config show > /dev/full`
+      const { code, stderr } = await run('bash', ['-c', script], { env })
+      assert.equal(code, 1)
+      assert.equal(stderr, 'loci: stdout cannot be written: there is no space left on its device.\n')
     })
 
     it('ends quietly when its reader goes away', async () => {
@@ -242,6 +256,8 @@ describe('loci config and loci connect', () => {
         [['openai'], /OpenAI needs a key: set OPENAI_API_KEY/],
         [['azure', '--key', KEY], /Azure OpenAI needs an address: add --url/],
         [['nobody'], /'nobody' is none of the providers.*--url/],
+        [['opnai'], /'opnai' is none of the providers.* Did you mean 'openai'\? For another/],
+        [['work', '--preset', 'opnai', '--url', url], /no preset 'opnai'\. Did you mean 'openai'/],
         [['work', '--preset', 'nobody', '--url', url], /no preset 'nobody'/],
         [[], /Name a provider: loci connect NAME/],
       ]

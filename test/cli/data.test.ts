@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import {
@@ -255,6 +255,25 @@ describe('loci backup, restore, doctor and uninstall', () => {
         of('retention')?.message ?? '',
         /: messages after 365 days, runs after 1 day, traces of steps after 30 days$/,
       )
+    })
+
+    it('warns of keys that others may read', async function () {
+      if (process.platform === 'win32') this.skip()
+      const url = await startModels({ 'GET /v1/models': { json: { data: [{ id: 'm' }] } } })
+      const provider = { name: 'work', provider_type: 'openai', base_url: `${url}/v1` }
+      const path = join(data, 'config.json')
+      const write = (api_key: string, mode: number) =>
+        writeFile(path, JSON.stringify({ providers: [{ ...provider, api_key }] })).then(() =>
+          chmod(path, mode),
+        )
+      await write(KEY, 0o644)
+      const { of } = await look()
+      assert.equal(of('config.json')?.status, 'warning')
+      assert.match(of('config.json')?.message ?? '', /has keys in it, and others .*\(mode 0644\)$/)
+      await write(KEY, 0o600)
+      assert.equal((await look()).of('config.json')?.status, 'ok')
+      await write('${env:WORK_KEY}', 0o644)
+      assert.equal((await look([], { WORK_KEY: KEY })).of('config.json')?.status, 'ok')
     })
 
     it('says what is wrong with a hanging provider, a wrong key and one that is not there', async () => {

@@ -8,6 +8,7 @@ import {
   LOCI,
   start,
   temporaryFolder,
+  withDeadline,
 } from '../support/cli-process.ts'
 import { readFrom } from '../support/v1-compare.ts'
 import { type FakeV1, startV1, type V1Options } from '../support/v1-server.ts'
@@ -54,7 +55,8 @@ describe('loci migrate', () => {
       counts: Record<string, Json>
       problems: Json[]
     }
-    assert.deepEqual(second.messages, { added: 0, known: 0, refused: 0 })
+    assert.deepEqual(second.messages, { added: 0, known: 8, refused: 0 })
+    assert.match((await migrate(v1)).stdout, /^messages +0 +0 +8 +0 +0$/m)
     assert.equal(second.counts['agent']?.['same'], 1)
     const [problem] = second.problems.filter(({ outcome }) => outcome === 'refused')
     assert.deepEqual(Object.keys(problem ?? {}), ['kind', 'id', 'name', 'outcome', 'reason'])
@@ -146,9 +148,15 @@ describe('loci migrate', () => {
       assertReadable(stderr)
       assert.match(stderr, pattern)
     }
-    const nobody = await migrate({ url: 'http://127.0.0.1:9' })
+    const gone = await startV1(new World({ agents: 1, messages: 1, passages: 0 }))
+    await gone.close()
+    const nobody = await migrate(gone)
     assertReadable(nobody.stderr)
     assert.match(nobody.stderr, /cannot be read .*run the same command again/)
+    const blocked = await migrate({ url: 'http://127.0.0.1:6000' })
+    assertReadable(blocked.stderr)
+    assert.match(blocked.stderr, /connects to port 6000, which belongs to another protocol/)
+    assert.doesNotMatch(blocked.stderr, /tries/)
     for (const url of ['old-host:8283', 'http://me:secret@127.0.0.1'])
       assert.match((await migrate({ url })).stderr, /no address of a server|password in it/)
   })
@@ -168,6 +176,49 @@ describe('loci migrate', () => {
       [null, 8, 1],
       stderr,
     )
+  })
+
+  it('names lists and things without an id in words', async () => {
+    const next: Record<string, string> = {
+      '': 'identity-1',
+      'identity-1': 'identity-2',
+      'identity-2': 'identity-1',
+    }
+    const v1 = await serve({
+      answer: (path, query) => {
+        if (path === '/v1/identities/') return [{ id: next[query.get('after') ?? ''] }]
+        return path === '/v1/blocks/' && !query.has('after') ? [{ label: 7 }] : undefined
+      },
+    })
+    const { stdout } = await migrate(v1)
+    assert.match(stdout, /^- refused: identity list: .* turns in circles/m)
+    assert.match(stdout, /^- refused: block without an id: /m)
+    assert.doesNotMatch(stdout, /\(\)/)
+  })
+
+  it('ends at Ctrl-C with what has come, and goes on with it', async () => {
+    const waits = Promise.withResolvers<void>()
+    let hangs = true
+    const v1 = await serve({
+      fault: (_n, path) => {
+        if (!hangs || !path.includes('archival')) return null
+        waits.resolve()
+        return 'hang'
+      },
+    })
+    const patient = { ...env, LOCI_MIGRATE_IDLE_MS: '60000' }
+    const args = [LOCI, 'migrate', '--from', v1.url, '--json']
+    const program = start(process.execPath, args, patient)
+    await withDeadline(waits.promise, 'a request that hangs')
+    program.child.kill('SIGINT')
+    assert.deepEqual(await withDeadline(program.exited, 'end on SIGINT'), { code: 130, signal: null })
+    assert.equal(
+      program.stderr,
+      'loci: Stopped. What has come is kept: run the same command again to go on.\n',
+    )
+    assert.match((JSON.parse(program.stdout) as { stopped: string }).stopped, /^Stopped\./)
+    hangs = false
+    assert.match((await migrate(v1, ['--json'])).stdout, /"added": 8/)
   })
 
   it('tells what has come when the server fails for good, and goes on later', async () => {

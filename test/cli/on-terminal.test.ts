@@ -73,6 +73,7 @@ describe('loci on a terminal', () => {
     ['tools', 'list', '--all'],
     ['tools', 'list'],
     ['users', 'list'],
+    ['backup'],
     ['doctor'],
     ['--help'],
   ]

@@ -80,7 +80,8 @@ describe('loci users and loci keys', () => {
 
   it('say what is wrong and what to do', async () => {
     for (const [args, expected] of [
-      [['keys', 'create', 'nobody'], /There is no user 'nobody'. Those there are: default/],
+      [['keys', 'create', 'nobody'], /There is no user 'nobody'. There is: 'default'/],
+      [['users', 'remove', 'defualt', '--yes'], /There is no user 'defualt'. Did you mean 'default'/],
       [['keys', 'create', 'default'], /server's own key/],
       [['keys', 'revoke', 'x'], /no id of a key/],
       [['users', 'add', 'x', '--role', 'king'], /no role 'king'.*admin, member, reader/],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { fileURLToPath } from 'node:url'
 import { createTransport } from '../../mcp-server/http.ts'
-import { listenMcp } from '../../shared/server/main.ts'
+import { listenMcp } from '../../shared/server/serve.ts'
 import { cleanEnvironment, type Running, start, temporaryFolder } from '../support/cli-process.ts'
 import { startMcpHttp } from '../support/mcp-hosts.ts'
 import { everything } from './mcp/everything.ts'

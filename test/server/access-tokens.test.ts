@@ -4,7 +4,7 @@ import type { AccessToken } from '../../shared/schema/access-token.ts'
 import { get } from 'node:http'
 import { mountMcp } from '../../cli/mcp-mount.ts'
 import type { Access } from '../../shared/server/access.ts'
-import { listen } from '../../shared/server/main.ts'
+import { listen } from '../../shared/server/serve.ts'
 import { eventually, startLoci, type TestLoci } from '../support/loci.ts'
 import { openSocket } from '../support/web-socket.ts'
 
@@ -217,7 +217,14 @@ describe('access tokens of web pages', () => {
     const wrong = await page(`${token}x`, `GET /v1/agents/${mine}`)
     assert.deepEqual([wrong.status, wrong.headers.get('access-control-allow-origin')], [401, PAGE])
     assert.equal((await ask(KEY, `DELETE /v1/client-side-access-tokens/${id}`)).status, 204)
-    assert.equal((await preflight(PAGE)).status, 403)
+    // The last token of this host is gone, and its page learns that: it needs a new one.
+    assert.equal((await preflight(PAGE)).status, 204)
+    const gone = await page(token, `GET /v1/agents/${mine}`)
+    assert.deepEqual(
+      [gone.status, gone.body, gone.headers.get('access-control-allow-origin')],
+      [401, { detail: 'Unauthorized' }, PAGE],
+    )
+    assert.equal((await preflight('https://evil.example')).status, 403)
   })
 
   it('end at their moment, five minutes on unless they say it, and at once when they are deleted', async () => {
@@ -282,6 +289,22 @@ describe('access tokens of web pages', () => {
       /Agent/,
     )
     await refuse({ hostname: 'app.example.com' }, 422, /http/)
+    for (const more of ['/path', '/?q', '/#part', '?', '@evil.example', '/..%2f'])
+      await refuse({ hostname: PAGE + more }, 422, /body\.hostname: expected scheme, host and port alone/)
+    for (const hostname of [
+      'https://*.example.com',
+      'https:app.example.com',
+      'https://a,b.example',
+      'https://a..b',
+    ])
+      await refuse({ hostname }, 422, /body\.hostname: expected/)
+    for (const hostname of [
+      `${PAGE}/`,
+      'http://localhost:3000',
+      'http://[::1]:3000',
+      'https://bücher.example',
+    ])
+      assert.equal((await aToken(ALL, { hostname })).hostname, hostname)
     await refuse({ expires_at: new Date(Date.now() - 1).toISOString() }, 400, /has passed already/)
     await refuse({ expires_at: 'tomorrow' }, 422, /expected a moment/)
   })

@@ -58,8 +58,8 @@ describe('answers to questions that leave no trace', () => {
     replies('One.', 'Two.', 'Three.', 'Four.')
     assert.equal((await ask({ store: true })).cache, null)
     assert.equal((await ask({ store: true })).text, 'Two.')
-    for (const answer_cache_seconds of [0, '600'] as unknown[]) {
-      await t.letta.agents.update(id, { metadata: { answer_cache_seconds } })
+    for (const metadata of [{ answer_cache_seconds: 0 }, {}]) {
+      await t.letta.agents.update(id, { metadata })
       assert.equal((await ask()).cache, null)
     }
   })
@@ -174,6 +174,28 @@ describe('answers to questions that leave no trace', () => {
         const [text, { headers }] = await one()
         assert.deepEqual([text, headers.get('x-loci-cache')], [`Of ${name}.`, expected])
       }
+    }
+  })
+
+  it('are turned on by a number of seconds alone: what would be off without a word is refused', async () => {
+    for (const seconds of [-1, 'x', '600', {}, true, null, []])
+      for (const [method, path] of [
+        ['POST', '/v1/agents/'],
+        ['PATCH', `/v1/agents/${id}`],
+        ['POST', '/agents'],
+        ['PATCH', `/agents/${id}`],
+      ] as const) {
+        const body = { name: 'other', metadata: { answer_cache_seconds: seconds } }
+        const { status, body: said } = await t.http(method, path, body)
+        assert.equal(status, 422, `${method} ${path} ${JSON.stringify(seconds)}`)
+        assert.match(
+          JSON.stringify(said),
+          /body\.metadata\.answer_cache_seconds: expected a number of seconds/,
+        )
+      }
+    for (const seconds of [0, 0.5, 600]) {
+      const metadata = { answer_cache_seconds: seconds, other: null }
+      assert.deepEqual((await t.letta.agents.update(id, { metadata })).metadata, metadata)
     }
   })
 

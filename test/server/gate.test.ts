@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { listen } from '../../shared/server/main.ts'
+import { listen } from '../../shared/server/serve.ts'
 import { bareClient } from '../support/bare-client.ts'
 import { startLoci, type TestLoci } from '../support/loci.ts'
 

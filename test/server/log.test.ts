@@ -11,8 +11,10 @@ const run = promisify(execFile)
 async function logOf(level: string, work: string): Promise<Record<string, unknown>[]> {
   const data = await mkdtemp(join(tmpdir(), 'loci-log-'))
   const main = new URL('../../shared/server/main.ts', import.meta.url).href
+  const serve = new URL('../../shared/server/serve.ts', import.meta.url).href
   const code = `
-    import { listen, openLoci } from ${JSON.stringify(main)}
+    import { openLoci } from ${JSON.stringify(main)}
+    import { listen } from ${JSON.stringify(serve)}
     const loci = await openLoci({ data: ${JSON.stringify(data)}, env: {}, discover_local: false, log_level: ${JSON.stringify(level)} })
     const { url, close } = await listen(loci, { host: '127.0.0.1', port: 0, key: 'top-secret', grace_ms: 20_000 })
     const call = async (method, path, body) => {

@@ -282,4 +282,30 @@ describe('a batch at a provider whose server is killed', function () {
     })
     assert.deepEqual([end.status, provider.batches.length], ['completed', 3])
   })
+
+  it('is not sent again when the server ends while it is on its way', async () => {
+    const letta = new Letta({ baseURL: server.url, apiKey: null, maxRetries: 0 })
+    const { id } = await letta.agents.create({ model: SCRIPTED, memory_blocks: [] })
+    const requests = [{ agent_id: id, input: 'request 8' }]
+    const arrived = Promise.withResolvers<void>()
+    provider.hold = arrived.promise
+    const batch = await letta.post<Batch>(BATCHES, { body: { requests, provider_batch: true } })
+    const there = await eventually('it is sent', () => provider.batches[3] ?? null)
+    server.signal('SIGTERM')
+    await eventually('the server is ending', async () => {
+      const ready = await fetch(`${server.url}/v1/ready/`).catch(() => null)
+      return ready?.status === 200 ? null : true
+    })
+    arrived.resolve()
+    provider.hold = null
+    await eventually('the server has ended', () => (server.isRunning ? null : true))
+    provider.end(there)
+    await server.start()
+    const again = new Letta({ baseURL: server.url, apiKey: null, maxRetries: 0 })
+    const end = await eventually('the batch has ended', async () => {
+      const now = await again.get<Batch>(`${BATCHES}/${batch.id}`)
+      return now.completed_at === null ? null : now
+    })
+    assert.deepEqual([end.status, provider.batches.length], ['completed', 4])
+  })
 })

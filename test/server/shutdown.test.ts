@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { listen } from '../../shared/server/main.ts'
+import { listen } from '../../shared/server/serve.ts'
 import { bareClient } from '../support/bare-client.ts'
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'

@@ -33,10 +33,12 @@ export interface SentBatch {
 
 export interface BatchProvider {
   /** Base URL that ends in `/v1`. */
-  readonly url: string
+  url: string
   readonly batches: readonly SentBatch[]
   /** Calls that came without a batch. */
   readonly direct: readonly ChatBody[]
+  /** What the answer to a new batch of OpenAI's waits for. */
+  hold: Promise<void> | null
   /** Ends a batch: its calls are answered now. */
   end(batch: SentBatch): void
   close(): Promise<void>
@@ -173,21 +175,11 @@ export async function startBatchProvider(
     return ok(show(batch))
   }
 
-  const server = createServer((incoming, response) => {
-    const pieces: Buffer[] = []
-    incoming.on('data', (piece: Buffer) => pieces.push(piece))
-    incoming.on('end', () => {
-      const { status, body } = answer(incoming, Buffer.concat(pieces).toString('utf8'))
-      const is_text = typeof body === 'string'
-      response.writeHead(status, { 'content-type': is_text ? 'application/jsonl' : 'application/json' })
-      response.end(is_text ? body : JSON.stringify(body))
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+  const provider: BatchProvider = {
+    url: '',
     batches,
     direct,
+    hold: null,
     end,
     close: () =>
       new Promise((resolve, reject) => {
@@ -195,6 +187,24 @@ export async function startBatchProvider(
         server.closeAllConnections()
       }),
   }
+  const server = createServer((incoming, response) => {
+    const pieces: Buffer[] = []
+    incoming.on('data', (piece: Buffer) => pieces.push(piece))
+    incoming.on('end', () => {
+      const { status, body } = answer(incoming, Buffer.concat(pieces).toString('utf8'))
+      const is_text = typeof body === 'string'
+      const send = () => {
+        response.writeHead(status, { 'content-type': is_text ? 'application/jsonl' : 'application/json' })
+        response.end(is_text ? body : JSON.stringify(body))
+      }
+      if (provider.hold && incoming.method === 'POST' && incoming.url === '/v1/batches')
+        void provider.hold.then(send)
+      else send()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  provider.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
+  return provider
 }
 
 function openAiLine(

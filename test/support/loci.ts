@@ -2,7 +2,9 @@ import Letta from '@letta-ai/letta-client'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { listen, type Loci, openLoci, type ServeOptions } from '../../shared/server/main.ts'
+import type { Loci } from '../../shared/server/loci.ts'
+import { openLoci } from '../../shared/server/main.ts'
+import { listen, type ServeOptions } from '../../shared/server/serve.ts'
 
 /** A Loci of this process on a free port over a fresh data directory, and the official client for it. */
 export interface TestLoci {

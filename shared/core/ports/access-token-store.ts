@@ -35,8 +35,11 @@ export interface AccessTokenStore {
     filter: { agent_id?: string | undefined; now: string },
     page: { offset: number; limit: number },
   ): Promise<StoredAccessToken[]>
-  /** By its id or the hash of its text. False when there is none. */
-  delete(actor: Actor, by: { id: string } | { hash: Uint8Array }): Promise<boolean>
+  /**
+   * Ends the token with this id or hash of its text at `now`: as one that has expired it is kept for a while, so that
+   * its page can still read that it is refused. False when there is none that has not expired.
+   */
+  end(actor: Actor, by: { id: string } | { hash: Uint8Array }, now: string): Promise<boolean>
   /** The token with this hash and its maker, in whichever organisation; null when there is none, or its maker is deleted. */
   holder(hash: Uint8Array): Promise<{ token: StoredAccessToken; user: User } | null>
   /** Whether there is a token for pages of this origin that has not expired before `since`. */

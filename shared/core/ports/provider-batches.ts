@@ -78,6 +78,6 @@ export interface ProviderBatching {
   waits(run_id: string): boolean
   /** Nothing of it is wanted any more; a batch in which nobody else waits is cancelled. Never rejects. */
   runEnded(actor: Actor, run_id: string): Promise<void>
-  /** Sends nothing any more; what was sent stays with the providers. */
-  close(): void
+  /** Sends nothing any more; what was sent stays with the providers. Never rejects; takes some seconds at the most. */
+  close(): Promise<void>
 }

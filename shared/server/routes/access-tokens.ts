@@ -79,7 +79,9 @@ export const routes = [
     answer: 'empty',
     async handle({ actor, context, params: { token } }) {
       const by = isId('access_token', token) ? { id: token } : { hash: hashOfKey(token) }
-      if (await context.deps.store.access_tokens.delete(actor, by)) return new Response(null, { status: 204 })
+      const now = new Date().toISOString()
+      if (await context.deps.store.access_tokens.end(actor, by, now))
+        return new Response(null, { status: 204 })
       // It may be the text of one.
       throw notFound('Access token', token.slice(0, 16))
     },

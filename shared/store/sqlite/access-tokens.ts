@@ -73,10 +73,14 @@ export class SqliteAccessTokens implements AccessTokenStore {
     })
   }
 
-  delete(actor: Actor, by: { id: string } | { hash: Uint8Array }): Promise<boolean> {
+  end(actor: Actor, by: { id: string } | { hash: Uint8Array }, now: string): Promise<boolean> {
     return this.#database.write((tx) => {
-      const own = sqlite.deleteFrom('access_tokens').where('organization_id', '=', actor.organization_id)
-      return tx.run('id' in by ? own.where('id', '=', by.id) : own.where('hash', '=', by.hash)) > 0
+      const living = sqlite
+        .updateTable('access_tokens')
+        .set({ expires_at: now })
+        .where('organization_id', '=', actor.organization_id)
+        .where('expires_at', '>', now)
+      return tx.run('id' in by ? living.where('id', '=', by.id) : living.where('hash', '=', by.hash)) > 0
     })
   }
 

@@ -69,6 +69,19 @@ const histories = query<{ agent: string; org: string }>()((p) =>
     .where('agent_id', '=', p.agent)
     .where('organization_id', '=', p.org),
 )
+const cameFor = query<{ conversation: string }>()((p) =>
+  sqlite
+    .selectFrom('messages')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where('conversation_id', '=', p.conversation)
+    .where('seq', '<=', (eb) =>
+      eb
+        .selectFrom('brought_histories')
+        .innerJoin('messages as last', 'last.id', 'brought_histories.last_message_id')
+        .select('last.seq')
+        .where('brought_histories.conversation_id', '=', p.conversation),
+    ),
+)
 const agentThere = query<{ id: string }>()((p) =>
   sqlite.selectFrom('agents').select('organization_id').where('id', '=', p.id),
 )
@@ -221,6 +234,7 @@ export class SqliteMigration implements MigrationStore {
       const conversations = histories.all(c, { agent: agent_id, org }).map((history) => ({
         id: history.conversation_id === agent_id ? null : history.conversation_id,
         last_message_id: history.last_message_id,
+        messages: cameFor.get(c, { conversation: history.conversation_id })?.n ?? 0,
         went_on: wentOn(c, history.conversation_id),
       }))
       const state = agent

@@ -45,7 +45,7 @@ export function describeAccessTokens(subject: Subject): void {
     subject.store.access_tokens.create(actor, token, { hash: hash(text), forget })
 
   describe('access tokens', () => {
-    it('are found by the hash of their text, with who made them, until they are deleted', async () => {
+    it('are found by the hash of their text, with who made them, and end when they are ended', async () => {
       const { agents, access_tokens, users } = subject.store
       const ada = await someone('Ada')
       const { id } = await agents.create(ada, anAgent('hers'))
@@ -62,12 +62,15 @@ export function describeAccessTokens(subject: Subject): void {
         ],
         [true, false, false],
       )
-      assert.equal(await access_tokens.delete(ada, { id: made.id }), true)
-      assert.equal(await access_tokens.delete(ada, { id: made.id }), false)
-      assert.equal(await access_tokens.holder(hash('one')), null)
-      assert.equal(await access_tokens.hasOrigin('https://app.example', at(0)), false)
-      await make(ada, 'again', aToken(id))
-      assert.equal(await access_tokens.delete(ada, { hash: hash('again') }), true)
+      assert.equal(await access_tokens.end(ada, { id: made.id }, at(2)), true)
+      assert.equal(await access_tokens.end(ada, { id: made.id }, at(2)), false)
+      assert.equal((await access_tokens.holder(hash('one')))?.token.expires_at, at(2))
+      assert.deepEqual(await access_tokens.list(ada, { now: at(2) }, page), [])
+      assert.equal(await access_tokens.hasOrigin('https://app.example', at(2)), true, 'its page can read why')
+      assert.equal(await access_tokens.hasOrigin('https://app.example', at(3)), false)
+      await make(ada, 'again', aToken(id), at(3))
+      assert.equal(await access_tokens.holder(hash('one')), null, 'long ended: removed')
+      assert.equal(await access_tokens.end(ada, { hash: hash('again') }, at(3)), true)
     })
 
     it('are listed newest first by the agents that they reach, as long as they last', async () => {
@@ -97,8 +100,8 @@ export function describeAccessTokens(subject: Subject): void {
       await assert.rejects(make(eve, 'x', aToken(id)), { code: 'not_found' })
       const made = await make(ada, 'one', aToken(id))
       assert.deepEqual(await access_tokens.list(eve, { now: at(1) }, page), [])
-      assert.equal(await access_tokens.delete(eve, { id: made.id }), false)
-      assert.equal(await access_tokens.delete(eve, { hash: hash('one') }), false)
+      assert.equal(await access_tokens.end(eve, { id: made.id }, at(1)), false)
+      assert.equal(await access_tokens.end(eve, { hash: hash('one') }, at(1)), false)
       await users.delete(ada, ada.user_id)
       assert.equal(await access_tokens.holder(hash('one')), null)
     })

@@ -120,7 +120,7 @@ export function describeMigration(subject: Subject): void {
       const progress = await migration.progress(ADA, agent.id)
       assert.deepEqual(progress, {
         state: 'started',
-        conversations: [{ id: null, last_message_id: messages[59]?.id, went_on: false }],
+        conversations: [{ id: null, last_message_id: messages[59]?.id, messages: 60, went_on: false }],
       })
       assert.equal((await migration.progress(EVE, agent.id)).state, 'taken')
       await assert.rejects(migration.addMessages(EVE, agent.id, []), { code: 'conflict' })
