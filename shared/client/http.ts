@@ -144,6 +144,8 @@ export function describeFailure(error: unknown, url: string): string {
   if (error instanceof Letta.APIUserAbortError) return 'The request was cancelled.'
   if (error instanceof Letta.APIConnectionTimeoutError) return `The server at ${url} did not answer in time.`
   if (error instanceof Letta.APIConnectionError) {
+    const certificate = certificateFault(error)
+    if (certificate !== null) return `The certificate of the server at ${url} ${certificate}`
     return `No server answers at ${url}: ${rootCause(error)}. Start one with \`loci server\`, or check the URL.`
   }
   if (error.status === 401) return `The server at ${url} wants another token (401): ${detailOf(error)}`
@@ -157,6 +159,29 @@ function detailOf(error: InstanceType<typeof Letta.APIError>): string {
   const { detail, message, message_type } = body as Record<string, unknown>
   const sentences = message_type === 'error_message' ? [message, detail] : [detail, message]
   return sentences.find((text): text is string => typeof text === 'string' && text !== '') ?? error.message
+}
+
+/** Codes of Node for certificates of an authority that it does not know. */
+const UNKNOWN_AUTHORITY = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
+
+/** What is wrong with the certificate of a server that does answer, and what to do; null when it is something else. */
+function certificateFault(error: unknown): string | null {
+  let at: unknown = error
+  for (let depth = 0; depth < 5 && at instanceof Error; depth++) {
+    const { code = '' } = at as NodeJS.ErrnoException
+    const [reason = ''] = at.message.split(';')
+    if (UNKNOWN_AUTHORITY.has(code))
+      return `is not trusted here: ${reason}. Set NODE_EXTRA_CA_CERTS to a file (PEM) with the certificate of its authority, or with itself when it is self-signed.`
+    if (/^(?:CERT_|ERR_TLS_CERT_)/.test(code)) return `cannot be used: ${at.message.replace(/\.$/, '')}.`
+    at = at.cause
+  }
+  return null
 }
 
 /** Node's fetch hides the reason ("fetch failed") behind one or two causes, or in an AggregateError. */

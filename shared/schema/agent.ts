@@ -131,6 +131,10 @@ export const createAgent = z.object({
   max_reasoning_tokens: z.number().int().min(0).nullish(),
   include_base_tool_rules: z.boolean().nullish(),
   initial_message_sequence: z.array(messageCreate).nullish(),
+  /** Deprecated in V1 for `POST /v1/templates/{name}/agents`: the version of a template, as there. */
+  from_template: z.string().nullish(),
+  /** With `from_template`: what fills the variables of its blocks. */
+  memory_variables: z.record(z.string().max(200), z.string()).nullish(),
 })
 export type CreateAgent = z.infer<typeof createAgent>
 

@@ -146,3 +146,10 @@ export const responseObject = z.object({
   tools: z.array(z.unknown()),
 })
 export type ResponseObject = z.infer<typeof responseObject>
+
+/** Answer to the deletion of a response. */
+export const deletedResponse = z.object({
+  id: z.string(),
+  object: z.literal('response'),
+  deleted: z.literal(true),
+})

@@ -1,6 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { AppError } from '../schema/errors.ts'
-import { errorResponse } from './errors.ts'
+import { errorResponse, shuttingDown } from './errors.ts'
 import type { Serve } from './gate.ts'
 import { requestId } from './request-id.ts'
 
@@ -62,11 +61,8 @@ export function createDrain(): Drain {
 }
 
 function sentAway(request: Request): Response {
-  const error = new AppError(
-    'store_unavailable',
-    'this server is shutting down; send the request again in a moment, it may be there again or another one may answer',
+  const error = shuttingDown(
+    '; send the request again in a moment, it may be there again or another one may answer',
   )
-  const answer = errorResponse(error, { request_id: requestId(request), onFailure: () => undefined })
-  answer.headers.set('connection', 'close')
-  return answer
+  return errorResponse(error, { request_id: requestId(request), onFailure: () => undefined })
 }

@@ -69,6 +69,7 @@ export function errorResponse(
   }
   const headers: Record<string, string> =
     status === 503 ? { 'retry-after': '1' } : { 'x-should-retry': 'false' }
+  if (error.data['ends'] === true) headers['connection'] = 'close'
   if (error.code === 'rate_limited') {
     const seconds = Number(error.data['retry_after_seconds'])
     Object.assign(headers, error.data['headers'], { 'retry-after': String(seconds) })
@@ -117,6 +118,16 @@ function json(status: number, body: unknown, headers: Record<string, string> = {
     status,
     headers: { 'content-type': 'application/json', ...headers },
   })
+}
+
+/** Of a server that ends and answers nothing more: 503, on a connection that is closed. `what` is to be done. */
+export function shuttingDown(what: string): AppError {
+  return new AppError('store_unavailable', `this server is shutting down${what}`, { data: { ends: true } })
+}
+
+/** Whether a server that ends has sent a request away, which is no failure. */
+export function isSentAway({ status, headers }: Response): boolean {
+  return status === 503 && headers.get('connection') === 'close'
 }
 
 /** Zod's complaint about a part of a request, as one readable sentence that names each place. */

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { AppError } from '../schema/errors.ts'
 import { type Access, isToken, KEY_HEADERS, keysOf, OWNER, type TokenScope, userKeyOf } from './access.ts'
 import { errorResponse } from './errors.ts'
+import { isStream, whileLetIn } from './recheck.ts'
 import { requestId } from './request-id.ts'
 
 type Fetch = (request: Request) => Promise<Response>
@@ -19,7 +20,13 @@ export interface GateOptions {
   pages?: (origin: string) => Promise<boolean>
   /** Web page origins that may use the API besides this server's own; `'*'` for any, null for none. */
   cors: '*' | readonly string[] | null
+  /** How often it is looked whether who reads a stream is still let in, in milliseconds; 30,000 by default. */
+  recheck_ms?: number | undefined
+  /** Hears of what is our fault. */
+  onFailure?: ((where: string, error: unknown) => void) | undefined
 }
+
+const RECHECK_MS = 30_000
 
 const OPEN_PATHS = /^\/(?:(?:v1|latest)\/(?:health|ready|tools\/mcp\/oauth\/callback)|docs|openapi\.json)\/?$/
 
@@ -45,6 +52,19 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
     const key = options.holder ? userKeyOf(headers) : null
     if (key !== null && key !== options.key) return (await options.holder?.(key)) ?? null
     return hasKey(headers) ? OWNER : null
+  }
+  /** The server's own key is the same for as long as it runs. */
+  const served: Serve = async (request, access) => {
+    const answer = await serve(request, access)
+    if (access.key_id === null || !isStream(answer)) return answer
+    const { recheck_ms: every_ms = RECHECK_MS, onFailure = () => undefined } = options
+    // The request is not kept for as long as its answer takes.
+    const headers = new Headers(request.headers)
+    return whileLetIn(answer, {
+      isLetIn: async () => (await accessOf(headers)) !== null,
+      every_ms,
+      onFailure,
+    })
   }
   const hasPages = async (origin: string) => (await options.pages?.(origin)) ?? false
   const mayRead = (origin: string) => options.cors === '*' || (options.cors?.includes(origin) ?? false)
@@ -79,7 +99,7 @@ export function gate(serve: Serve, options: GateOptions): Fetch {
     const access = isOpen(request) ? OWNER : await accessOf(headers)
     const from = access?.scope ? elsewhere(access.scope, headers) : null
     const answer =
-      from !== null ? refuse(request, from) : access ? await serve(request, access) : unauthorized(request)
+      from !== null ? refuse(request, from) : access ? await served(request, access) : unauthorized(request)
     return told(request, answer, readable ? origin : null)
   }
 }

@@ -1,6 +1,7 @@
 import { destination, type Level, type Logger, pino } from 'pino'
 import { AppError, isAppError } from '../schema/errors.ts'
 import { pathOf } from './app.ts'
+import { isSentAway } from './errors.ts'
 import type { Fetch } from './listen.ts'
 import type { ModelOutcome, ObservedModelCall, Observer, Watch } from './observe.ts'
 import { Redactor } from './redact.ts'
@@ -74,7 +75,7 @@ export function openLog(level: LogLevel): Log {
       const began = performance.now()
       const answer = await fetch(request)
       const path = pathOf(request)
-      const at: Level = answer.status >= 500 ? 'error' : MONITORED.test(path) ? 'debug' : 'info'
+      const at: Level = levelOf(answer, path)
       if (log.isLevelEnabled(at)) {
         const ms = Math.round((performance.now() - began) * 10) / 10
         const { status } = answer
@@ -101,6 +102,14 @@ export function openLog(level: LogLevel): Log {
       file?.flushSync()
     },
   }
+}
+
+/** Failures that are ours are errors; those of providers and MCP servers, which were asked, are somebody else's. */
+function levelOf(answer: Response, path: string): Level {
+  const { status } = answer
+  if (status === 502 || status === 504) return 'warn'
+  if (status >= 500 && status !== 501 && !isSentAway(answer)) return 'error'
+  return MONITORED.test(path) ? 'debug' : 'info'
 }
 
 /** What an error answer says. */

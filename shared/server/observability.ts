@@ -26,9 +26,8 @@ export async function openObservability(options: {
 }): Promise<Observability> {
   const { env, log } = options
   const metrics = options.metrics ? (await import('./metrics.ts')).openMetrics() : null
-  const tracing = wantsTraces(env)
-    ? await (await import('./tracing.ts')).openTracing(env, (reason) => log?.warn('traces', reason))
-    : null
+  const warn = (reason: string) => log?.warn('traces', reason)
+  const tracing = wantsTraces(env, warn) ? await (await import('./tracing.ts')).openTracing(env, warn) : null
   const all = [log, metrics, tracing].filter((seen) => seen !== null)
   const observers = [log, metrics, tracing].flatMap((seen) => seen?.observer ?? [])
   return {
@@ -43,10 +42,18 @@ export async function openObservability(options: {
   }
 }
 
-/** Whether the environment asks for traces: it names a collector, and switches nothing off. */
-function wantsTraces(env: Environment): boolean {
+/** Whether the environment asks for traces: it names a collector that can be, and switches nothing off. */
+function wantsTraces(env: Environment, warn: (reason: string) => void): boolean {
   if (env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true') return false
   const exporter = env['OTEL_TRACES_EXPORTER']?.trim()
   if (exporter && exporter !== 'otlp') return false
-  return Boolean(env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] || env['OTEL_EXPORTER_OTLP_ENDPOINT'])
+  const names = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT']
+  const name = names.find((name) => env[name])
+  if (name === undefined) return false
+  const given = env[name] ?? ''
+  if (['http:', 'https:'].includes(URL.parse(given)?.protocol ?? '')) return true
+  warn(
+    `${name} '${given}' is no address of a collector; write it like http://localhost:4318. No traces are sent`,
+  )
+  return false
 }

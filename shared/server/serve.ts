@@ -25,6 +25,8 @@ export interface ServeOptions {
   limits?: Partial<ConnectionLimits>
   /** What WebSockets may cost, where it is not the usual. */
   sockets?: Partial<SocketLimits>
+  /** How often it is looked whether who reads a stream is still let in, in milliseconds; 30,000 by default. */
+  recheck_ms?: number
   /** Answers what is asked of `/mcp`; closed with the server. */
   mcp?: Endpoint
 }
@@ -59,6 +61,8 @@ export async function listen(
     holder: (text) => loci.holder(text),
     pages: (origin) => loci.hasPagesOf(origin),
     cors,
+    recheck_ms: options.recheck_ms,
+    onFailure: loci.onFailure,
     tls,
     onCertificate: (failure) => {
       const text =

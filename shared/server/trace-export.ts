@@ -28,7 +28,7 @@ export async function createProvider(
     const given = Number(env[name])
     return env[name]?.trim() && Number.isFinite(given) && given > 0 ? given : fallback
   }
-  const exporter = new TellingExporter(await exporterOf(env, number), warn)
+  const exporter = new TellingExporter(await exporterOf(env, number, warn), warn)
   return new TracerProvider({
     resource: resourceOf(env),
     sampler: samplerOf(env, warn),
@@ -49,10 +49,17 @@ export async function createProvider(
 async function exporterOf(
   env: Environment,
   number: (name: string, fallback: number) => number,
+  warn: (reason: string) => void,
 ): Promise<SpanExporter> {
   const own = env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']
   const general = env['OTEL_EXPORTER_OTLP_ENDPOINT']?.replace(/\/$/, '')
-  const protocol = env['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'] || env['OTEL_EXPORTER_OTLP_PROTOCOL']
+  const names = ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL']
+  const name = names.find((name) => env[name])
+  const protocol = name === undefined ? 'http/protobuf' : env[name]
+  if (protocol !== 'http/protobuf' && protocol !== 'http/json')
+    warn(
+      `${name} '${protocol}' is not spoken here: traces go out as http/protobuf, which collectors usually take on port 4318`,
+    )
   const timeout = number('OTEL_EXPORTER_OTLP_TIMEOUT', 10_000)
   const headers = env['OTEL_EXPORTER_OTLP_TRACES_HEADERS'] || env['OTEL_EXPORTER_OTLP_HEADERS']
   const config = {

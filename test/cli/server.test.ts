@@ -273,6 +273,30 @@ describe('loci server', () => {
     }
   })
 
+  it('runs when the environment says of traces what cannot be, and names the variable', async () => {
+    const ENDPOINT = 'OTEL_EXPORTER_OTLP_ENDPOINT'
+    for (const [more, expected] of [
+      [{ [ENDPOINT]: 'nonsense' }, /OTEL_EXPORTER_OTLP_ENDPOINT 'nonsense' is no address.*localhost:4318/],
+      [{ [ENDPOINT]: 'localhost:4318' }, /OTEL_EXPORTER_OTLP_ENDPOINT 'localhost:4318' is no address/],
+      [
+        { [ENDPOINT]: 'http://127.0.0.1:1', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://' },
+        /OTEL_EXPORTER_OTLP_TRACES_ENDPOINT 'http:\/\/' is no address/,
+      ],
+      [
+        { [ENDPOINT]: 'http://127.0.0.1:1', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
+        /OTEL_EXPORTER_OTLP_PROTOCOL 'grpc' is not spoken here.*4318/,
+      ],
+    ] as [Record<string, string>, RegExp][]) {
+      const url = await startServer([], more)
+      assert.equal((await fetch(`${url}/v1/agents/`)).status, 200)
+      assert.deepEqual(await server?.stop(), { code: 0, signal: null })
+      const warnings = (server?.stderr ?? '').split('\n').filter((line) => line.includes('"where":"traces"'))
+      assert.equal(warnings.length, 1, server?.stderr)
+      assert.match(warnings[0] ?? '', expected)
+      assert.match(warnings[0] ?? '', /"level":40/)
+    }
+  })
+
   it('warns of settings that it does not know, in one line', async () => {
     const data = join(folder.path, 'loci')
     await mkdir(data)

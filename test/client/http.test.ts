@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { createServer as createSecureServer } from 'node:https'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { connect, describeFailure, type FeedItem, type LociClient } from '../../shared/client/http.ts'
+import { createAuthority } from '../support/certificates.ts'
 
 /** A small real server for one test; `requests` are those it got. */
 async function serve(answer: (request: IncomingMessage, response: ServerResponse) => void) {
@@ -124,6 +126,36 @@ describe('connect', () => {
     const failure = await client.health().catch((error: unknown) => error)
     const text = describeFailure(failure, client.url)
     assert.match(text, /^No server answers at http:\/\/127\.0\.0\.1:\d+: connect ECONNREFUSED .*loci server/)
+    await start((_, response) => response.end())
+  })
+
+  it('says what to do about a certificate that is not trusted, of a server that does answer', async () => {
+    const authority = createAuthority()
+    const chained = authority.issue()
+    for (const [cert, key] of [
+      [chained.cert, chained.key],
+      [chained.cert + authority.ca, chained.key],
+    ]) {
+      const secure = createSecureServer({ cert, key }, (_, response) => response.end('[]'))
+      secure.listen(0, '127.0.0.1')
+      await once(secure, 'listening')
+      const url = `https://127.0.0.1:${(secure.address() as AddressInfo).port}`
+      const own = connect({ url })
+      try {
+        const failure = await own.health().catch((error: unknown) => error)
+        const text = describeFailure(failure, own.url)
+        assert.match(
+          text,
+          /^The certificate of the server at https:.* is not trusted here: [^;]*\. Set NODE_EXTRA/,
+        )
+        assert.doesNotMatch(text, /No server answers/)
+      } finally {
+        await own.close()
+        secure.closeAllConnections()
+        secure.close()
+        await once(secure, 'close')
+      }
+    }
     await start((_, response) => response.end())
   })
 

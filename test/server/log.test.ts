@@ -16,7 +16,7 @@ async function logOf(level: string, work: string): Promise<Record<string, unknow
     import { openLoci } from ${JSON.stringify(main)}
     import { listen } from ${JSON.stringify(serve)}
     const loci = await openLoci({ data: ${JSON.stringify(data)}, env: {}, discover_local: false, log_level: ${JSON.stringify(level)} })
-    const { url, close } = await listen(loci, { host: '127.0.0.1', port: 0, key: 'top-secret' })
+    const { url, close } = await listen(loci, { host: '127.0.0.1', port: 0, key: 'top-secret', grace_ms: 20_000 })
     const call = async (method, path, body) => {
       const headers = { authorization: 'Bearer top-secret', 'content-type': 'application/json', 'x-request-id': method + '-1' }
       const answer = await fetch(url + path, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) })
@@ -209,6 +209,47 @@ describe('the log', () => {
     assert.deepEqual([request?.['status'], request?.['request_id']], [500, 'GET-1'])
   })
 
+  it('has failures that are ours alone as errors: not those of others, nor what is sent away at the end', async () => {
+    const lines = await logOf(
+      'debug',
+      `
+        const http = await import('node:http')
+        const provider = http.createServer((request, response) => {
+          if (request.method === 'GET') return response.end(JSON.stringify({ data: [{ id: 'bad', context_length: 9000 }] }))
+          request.resume().on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'))
+        })
+        await new Promise((resolve) => provider.listen(0, '127.0.0.1', resolve))
+        const base_url = 'http://127.0.0.1:' + provider.address().port + '/v1'
+        await call('POST', '/v1/providers/', { name: 'mine', provider_type: 'openai', api_key: 'x', base_url })
+        const agent = await call('POST', '/v1/agents/', { model: 'mine/bad', include_base_tools: false })
+        await call('POST', '/v1/agents/' + agent.id + '/messages', { input: 'hi' })
+        provider.close()
+        provider.closeAllConnections()
+        // The end waits for a request that has begun.
+        const slow = http.request(url + '/v1/blocks/', { method: 'POST', headers: { authorization: 'Bearer top-secret', 'content-length': 9, expect: '100-continue' } })
+        slow.on('error', () => undefined).flushHeaders()
+        await new Promise((resolve) => slow.once('continue', resolve))
+        const closed = close()
+        await call('GET', '/v1/tags/')
+        await call('GET', '/v1/ready/')
+        slow.destroy()
+        await closed
+      `,
+    )
+    const levels = lines.flatMap(({ method, path, status, level, reason }) =>
+      Number(status) >= 500
+        ? [[method, String(path).replace(/agent-[^/]+/, '…'), status, level, reason]]
+        : [],
+    )
+    const away = lines.find(({ path }) => path === '/v1/tags')?.['reason']
+    assert.match(String(away), /shutting down/)
+    assert.deepEqual(levels, [
+      ['POST', '/v1/agents/…/messages', 502, 40, undefined],
+      ['GET', '/v1/tags', 503, 30, away],
+      ['GET', '/v1/ready', 503, 20, 'this server is shutting down and takes no more requests'],
+    ])
+  })
+
   it('says why the store cannot be used', async () => {
     const lines = await logOf(
       'info',
@@ -223,6 +264,7 @@ describe('the log', () => {
     )
     const refused = lines.find((line) => line['status'] === 503)
     assert.match(String(refused?.['reason']), /was updated by Loci/)
+    assert.equal(refused?.['level'], 50)
     assert.doesNotMatch(JSON.stringify(lines), /private-words/)
   })
 

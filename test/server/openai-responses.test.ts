@@ -193,6 +193,20 @@ describe('responses of agents', () => {
     assert.equal(told.output_text, 'Hello again.')
   })
 
+  it('are deleted by the client that made them, while their conversation goes on', async () => {
+    model.add({ reply: { text: 'Hello.' } }, { reply: { text: 'Still here.' } })
+    const made = await openai.responses.create({ model: 'sam', input: 'Hi', conversation: 'default' })
+    await openai.responses.delete(made.id)
+    await assert.rejects(openai.responses.retrieve(made.id), NotFoundError)
+    await assert.rejects(openai.responses.delete(made.id), NotFoundError)
+    await assert.rejects(
+      openai.responses.create({ model: 'sam', input: 'And?', previous_response_id: made.id }),
+      NotFoundError,
+    )
+    await openai.responses.create({ model: 'sam', input: 'Again', conversation: 'default' })
+    assert.deepEqual(contents(model.requests[1]!.body), ['Hi', 'Hello.', 'Again'])
+  })
+
   it('keep nothing with store: false', async () => {
     model.add({ reply: { text: 'Hello.' } })
     const response = await openai.responses.create({ model: 'sam', input: 'Hi', store: false })

@@ -137,6 +137,40 @@ describe('templates', () => {
     assert.deepEqual(missing.body, { detail: 'Agent not found' })
   })
 
+  it('are named in V1 by the older from_template too, with what they leave open', async () => {
+    const name = await aTemplate()
+    const made = await t.letta.agents.create({
+      from_template: `${name}:latest`,
+      name: 'older',
+      memory_variables: { name: 'Ada' },
+      tags: ['new'],
+      secrets: { KEY: 'v' },
+    })
+    const { blocks, tags, secrets, deployment_id, ...agent } = await whole(made.id)
+    const human = blocks.find(({ label }) => label === 'human')
+    assert.deepEqual(
+      [agent.name, agent.model, human?.value, tags, secrets?.map(({ key }) => key)],
+      ['older', SCRIPTED, 'Her name is Ada, from {{ city }}.', ['new'], ['KEY']],
+    )
+    assert.match(deployment_id ?? '', /^deployment-/)
+    for (const [status, body, words] of [
+      [422, { from_template: name, system: 'Mine', model: SCRIPTED }, /body\.system, body\.model: .*PATCH/],
+      [404, { from_template: 'nothing' }, /nothing/],
+      [404, { from_template: `${name}:7` }, /no version 7/],
+      [
+        422,
+        { model: SCRIPTED, memory_variables: { name: 'Ada' } },
+        /body\.memory_variables: .*from_template/,
+      ],
+    ] as const) {
+      const answer = await t.http('POST', '/v1/agents/', body)
+      assert.equal(answer.status, status)
+      assert.match(JSON.stringify(answer.body), words)
+    }
+    const plain = await t.letta.agents.create({ model: SCRIPTED, memory_variables: {} })
+    assert.equal(plain.deployment_id, null)
+  })
+
   it('bring all of their agents to a saved version, and say of each what was done', async () => {
     const name = await aTemplate({ tags: ['old'] })
     const [one, two] = [

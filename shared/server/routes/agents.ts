@@ -3,6 +3,7 @@ import { createAgent, updateAgent } from '../../core/agents.ts'
 import { generate } from '../../core/generate.ts'
 import { recompilePrompt, resetMessages } from '../../core/recompile.ts'
 import { AGENT_RELATIONS, agentState, createAgentBody, updateAgentBody } from '../../schema/agent.ts'
+import { AppError } from '../../schema/errors.ts'
 import { generateRequest, generateResponse } from '../../schema/generate.ts'
 import { group, managerType } from '../../schema/group.ts'
 import { idSchema } from '../../schema/ids.ts'
@@ -98,6 +99,15 @@ export const routes = [
     verbatim: SECRETS,
     answer: agentState,
     async handle({ actor, context, body }) {
+      if (body.from_template != null) {
+        const { agentFromTemplate } = await import('./agent-from-template.ts')
+        return toAgentState(await agentFromTemplate(context, actor, body.from_template, body))
+      }
+      if (Object.keys(body.memory_variables ?? {}).length > 0)
+        throw new AppError(
+          'validation',
+          "body.memory_variables: they fill the blocks of a template; name it as 'from_template', or write the values into memory_blocks",
+        )
       const sequence = body.initial_message_sequence
       const initial_message_sequence = sequence && (await loadImages(sequence, context.download))
       return toAgentState(await createAgent(context.deps, actor, { ...body, initial_message_sequence }))

@@ -1,10 +1,10 @@
 import * as z from 'zod'
 import type { Actor } from '../../core/ports/actor.ts'
-import { AppError } from '../../schema/errors.ts'
 import { health } from '../../schema/event.ts'
 import { listOf } from '../../schema/page.ts'
 import { VERSION } from '../../schema/version.ts'
 import type { ServerContext } from '../context.ts'
+import { shuttingDown } from '../errors.ts'
 import { route } from '../route.ts'
 
 /** With a key, only who has it may include anything: see `gate`. */
@@ -33,8 +33,7 @@ export const routes = [
       'Whether this server takes requests; 503 with the reason when it shuts down, or the store cannot be written',
     answer: health,
     async handle({ context }) {
-      if (context.closing.aborted)
-        throw new AppError('store_unavailable', 'this server is shutting down and takes no more requests')
+      if (context.closing.aborted) throw shuttingDown(' and takes no more requests')
       await context.deps.store.ready()
       return { version: VERSION, status: 'ok' }
     },

@@ -406,7 +406,8 @@ async function templateOf(context: ServerContext, actor: Actor, text: string): P
   return found
 }
 
-async function versionOf(
+/** A version of a template: `name`, `name:latest`, `name:3` or `name:current`. Throws `not_found`. */
+export async function versionOf(
   context: ServerContext,
   actor: Actor,
   text: string,

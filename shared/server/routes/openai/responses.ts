@@ -3,7 +3,12 @@ import { createConversation, forkConversation } from '../../../core/conversation
 import type { Actor } from '../../../core/ports/actor.ts'
 import { AppError } from '../../../schema/errors.ts'
 import { isId } from '../../../schema/ids.ts'
-import { type ResponseRequest, responseObject, responseRequest } from '../../../schema/openai-responses.ts'
+import {
+  deletedResponse,
+  type ResponseRequest,
+  responseObject,
+  responseRequest,
+} from '../../../schema/openai-responses.ts'
 import type { Run } from '../../../schema/run.ts'
 import { onlyAnswered, type Verdict } from '../../answer-cache.ts'
 import { agentOf } from '../../agent-of.ts'
@@ -68,6 +73,19 @@ export const routes: Route[] = [
         shows_tools: true,
       }
       return endedResponse(shape, outputOf(messages, shape), { ...result, error: result.error ?? null })
+    },
+  }),
+  route({
+    method: 'DELETE',
+    path: '/openai/v1/responses/:response_id',
+    operation: 'openai_delete_response',
+    summary: 'Delete a response that has ended; what was said stays in its conversation',
+    params: z.object({ response_id: z.string() }),
+    answer: deletedResponse,
+    async handle({ actor, context, params: { response_id } }) {
+      const run = await runOf(context, actor, response_id)
+      if (!(await context.deps.store.turns.deleteRun(actor, run.id))) throw notFound('Response', response_id)
+      return { id: response_id, object: 'response', deleted: true }
     },
   }),
 ]
