@@ -77,7 +77,7 @@ const reasoningEffort = z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhi
 export const llmConfig = z.object({
   model: z.string(),
   model_endpoint_type: endpointType,
-  context_window: z.number().int(),
+  context_window: z.number().int().min(1),
   display_name: z.string().nullish(),
   model_endpoint: z.string().nullish(),
   provider_name: z.string().nullish(),

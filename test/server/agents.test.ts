@@ -150,6 +150,16 @@ describe('bad input', () => {
     ['POST', '/v1/agents/', '', 422, /no body/],
     ['POST', '/v1/agents/', '[]', 422, /body: .*expected object/],
     ['POST', '/v1/agents/', { name: 5 }, 422, /body\.name/],
+    [
+      'POST',
+      '/v1/agents/',
+      {
+        llm_config: { model: 'm', model_endpoint_type: 'openai', context_window: 0 },
+        enable_sleeptime: true,
+      },
+      422,
+      /body\.llm_config\.context_window/,
+    ],
     ['POST', '/v1/agents/', { name: 'a/b' }, 422, /body\.name: letters/],
     ['POST', '/v1/agents/', { model: 'nowhere/at-all' }, 404, /nowhere\/at-all/],
     ['POST', '/v1/agents/', { model: 'no-slash' }, 400, /no-slash/],
