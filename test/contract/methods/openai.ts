@@ -18,14 +18,18 @@ export const openaiOperations: PlainOperation[] = [
   })),
   {
     name: 'POST /openai/v1/responses',
-    shows: 'a response, which is read again',
+    shows: 'a response, which is read again and deleted',
     async run(t) {
       const { id } = await t.newAgent()
       t.model.add({ reply: { text: 'Hello.', reasoning: 'Hm.' } })
       const made = await t.http('POST', '/openai/v1/responses', { model: id, input: 'Hi' })
       assert.equal(made.status, 200, JSON.stringify(made.body))
-      const read = await t.http('GET', `/openai/v1/responses/${(made.body as { id: string }).id}`)
+      const path = `/openai/v1/responses/${(made.body as { id: string }).id}`
+      const read = await t.http('GET', path)
       assert.equal(read.status, 200, JSON.stringify(read.body))
+      const deleted = await t.http('DELETE', path)
+      assert.equal(deleted.status, 200, JSON.stringify(deleted.body))
+      assert.equal((await t.http('GET', path)).status, 404)
     },
   },
   {
