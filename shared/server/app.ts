@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import type { z } from 'zod'
+import * as z from 'zod'
 import { AppError } from '../schema/errors.ts'
 import { cleanText, readJson } from './body.ts'
 import { type Access, demand, OWNER } from './access.ts'
@@ -119,7 +119,9 @@ function buildNoun(routes: Route[], context: ServerContext): Hono<Env> {
       demand(access, route.demands ?? usual, `${route.method} ${route.path}`)
       const scoped = access.scope && demandScoped(route.scoped, `${route.method} ${route.path}`)
       const params = parse('path', route.params, cleaned(c.req.param()))
-      const query = route.query ? parse('query', route.query, queryOf(c.req.queries())) : undefined
+      const query = route.query
+        ? parse('query', route.query, queryOf(c.req.queries(), route.query))
+        : undefined
       const given = route.body ? await bodyOf(c.req.raw, route) : undefined
       const { actor } = access
       if (access.scope && scoped)
@@ -216,13 +218,22 @@ function cleaned(params: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(params).map(([key, value]) => [key, cleanText(value)]))
 }
 
-function queryOf(queries: Record<string, string[]>): Record<string, string | string[]> {
+function queryOf(queries: Record<string, string[]>, schema: z.ZodType): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(queries).map(([key, values]) => {
       const clean = values.map(cleanText)
-      return [key, clean.length === 1 ? (clean[0] ?? '') : clean]
+      const value = clean.length === 1 ? (clean[0] ?? '') : clean
+      // JavaScript takes empty text for the number 0.
+      return [key, value === '' && isNumber(schema, key) ? NaN : value]
     }),
   )
+}
+
+function isNumber(schema: z.ZodType, key: string): boolean {
+  let field: unknown = schema instanceof z.ZodObject ? schema.shape[key] : undefined
+  while (field instanceof z.ZodOptional || field instanceof z.ZodDefault || field instanceof z.ZodNullable)
+    field = field.unwrap()
+  return field instanceof z.ZodNumber
 }
 
 async function bodyOf(request: Request, route: Route): Promise<unknown> {

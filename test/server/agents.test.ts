@@ -171,6 +171,8 @@ describe('bad input', () => {
     ['GET', `/v1/agents/agent-${missing}`, undefined, 404, /^Agent not found$/],
     ['GET', `/v1/agents/?after=agent-${missing}`, undefined, 404, /agent-0000/],
     ['GET', '/v1/agents/?limit=many', undefined, 422, /query\.limit: .*expected number, received 'many'/],
+    ['GET', '/v1/agents/?limit=', undefined, 422, /query\.limit: .*expected number/],
+    ['GET', '/v1/blocks/?connected_to_agents_count_lt=', undefined, 422, /connected_to_agents_count_lt/],
     ['GET', '/v1/agents/?last_stop_reason=nope', undefined, 422, /query\.last_stop_reason/],
     ['GET', '/v1/agents/count?last_stop_reason=nope', undefined, 422, /query\.last_stop_reason/],
     [
