@@ -26,6 +26,8 @@ export class Scroller {
   #planned = 0
   #range: RowRange = { start: 0, end: 0, before: 0, after: 0 }
   #anchor: Anchor | null = null
+  /** Where the list stood when it was scrolled last, by whomever. */
+  #top = 0
   #width = 0
   #height = 0
 
@@ -76,7 +78,11 @@ export class Scroller {
   readonly onScroll = () => {
     const list = this.list
     if (!list) return
-    this.follow = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END
+    const { scrollTop } = list
+    if (list.scrollHeight - scrollTop - list.clientHeight < NEAR_END) this.follow = true
+    // What grows and a list that gets lower take the end away without a reader who went up.
+    else if (scrollTop < this.#top) this.follow = false
+    this.#top = scrollTop
     if (Math.abs(list.scrollTop - this.#planned) > STEP) this.#changed()
   }
 
@@ -91,7 +97,7 @@ export class Scroller {
 
   #hold(list: HTMLElement): void {
     if (this.follow) {
-      list.scrollTop = list.scrollHeight
+      this.#toEnd(list)
       this.#planned = list.scrollTop
       return
     }
@@ -101,6 +107,11 @@ export class Scroller {
       (one) => one.dataset['key'] === key,
     )
     if (row) list.scrollTop += row.getBoundingClientRect().top - list.getBoundingClientRect().top - top
+  }
+
+  #toEnd(list: HTMLElement): void {
+    list.scrollTop = list.scrollHeight
+    this.#top = list.scrollTop
   }
 
   #firstSeen(list: HTMLElement): Anchor | null {
@@ -130,7 +141,7 @@ export class Scroller {
       // What was drawn already and grows out of sight pushes what is seen.
       if (seen && top + height - grown <= edge) above += grown
     }
-    if (this.follow) list.scrollTop = list.scrollHeight
+    if (this.follow) this.#toEnd(list)
     else if (above !== 0) list.scrollTop += above
     if (list.clientHeight === this.#height) return
     this.#height = list.clientHeight
