@@ -133,7 +133,7 @@ describe('a PostgreSQL that fails', function () {
     const store = await openPostgresStore({ address, directory, version: '9.9.9' })
     const client = new Client({ connectionString: address })
     await client.connect()
-    await client.query("UPDATE meta SET value = '999' WHERE key = 'schema_version'")
+    await client.query("UPDATE meta SET value = '999' WHERE key IN ('schema_version', 'oldest_writer')")
     await assert.rejects(store.blocks.create(ADA, aBlock('x', '')), {
       code: 'store_newer',
       message: /was updated by Loci 9\.9\.9; restart this process/,

@@ -9,7 +9,7 @@ import { type ConnectionSettings, readAddress } from './address.ts'
 import { PostgresConnection, PostgresTransaction } from './connection.ts'
 import { asStoreError, isConflict, isDuplicate, isLost, poolExhausted } from './errors.ts'
 import { EventFeed } from './event-feed.ts'
-import { migrate, MIGRATIONS, newerStore } from './migrate.ts'
+import { migrate, type Migration, MIGRATIONS, newerStore } from './migrate.ts'
 import { Session } from './session.ts'
 import { typeParsers } from './values.ts'
 
@@ -20,7 +20,7 @@ const DUPLICATES = 10
 /** Connections that nobody has used for this time are closed. */
 const IDLE_MS = 60_000
 
-/** The schema's version, and the number by which the fate of a transaction can be asked for later. */
+/** The oldest schema that may write, and the number by which the fate of a transaction can be asked for later. */
 const beginning = query<object>()(() =>
   db
     .selectFrom('meta')
@@ -29,22 +29,22 @@ const beginning = query<object>()(() =>
       sql<string>`pg_current_xact_id()::text`.as('xid'),
       sql<string>`pg_postmaster_start_time()::text`.as('started'),
     ])
-    .where('key', '=', 'schema_version'),
+    .where('key', '=', 'oldest_writer'),
 )
 const fateOf = query<{ xid: string }>()(
   (p) => sql<{ status: string | null; started: string }>`select pg_postmaster_start_time()::text as started,
     case when ${p.xid}::xid8 < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status(${p.xid}::xid8)
       else 'unknown' end as status`,
 )
-const schemaVersion = query<object>()(() =>
-  db.selectFrom('meta').select('value').where('key', '=', 'schema_version'),
+const oldestWriter = query<object>()(() =>
+  db.selectFrom('meta').select('value').where('key', '=', 'oldest_writer'),
 )
 
 export interface DatabaseOptions {
   address: string
   /** Version written beside the schema, for the message that an older process shows. */
   version: string
-  migrations?: readonly string[]
+  migrations?: readonly Migration[]
   /** Milliseconds that a command is tried again; 10,000 by default. */
   deadline_ms?: number
   onWrite?: ((timing: { commit_ms: number; flush_ms: number }) => void) | undefined
@@ -68,7 +68,7 @@ export class PostgresDatabase implements Database {
   readonly session: Session
   readonly #pool: Pool
   readonly #settings: ConnectionSettings
-  readonly #schema: string
+  readonly #schema: number
   readonly #deadline: number
   readonly #onWrite: DatabaseOptions['onWrite']
   readonly #feed: EventFeed
@@ -77,7 +77,7 @@ export class PostgresDatabase implements Database {
   constructor(settings: ConnectionSettings, options: DatabaseOptions) {
     this.place = settings.place
     this.#settings = settings
-    this.#schema = String((options.migrations ?? MIGRATIONS).length)
+    this.#schema = (options.migrations ?? MIGRATIONS).length
     this.#deadline = options.deadline_ms ?? DEADLINE_MS
     this.#onWrite = options.onWrite
     this.#pool = new Pool({
@@ -136,7 +136,7 @@ export class PostgresDatabase implements Database {
         begun.catch(() => undefined)
         const value = await work(tx)
         const mark = await begun
-        if (mark?.value !== this.#schema) throw await this.#otherSchema()
+        if (!mark || Number(mark.value) > this.#schema) throw await this.#otherSchema()
         tx.takeEffect()
         tx.control('COMMIT')
         tx.end()
@@ -145,10 +145,17 @@ export class PostgresDatabase implements Database {
         client.release()
       } catch (error) {
         tx.end()
-        if (!sent || !isLost(error) || !(await this.#isCommitted(sent.mark, error))) {
+        let failure: unknown = error
+        let committed = false
+        try {
+          committed = sent !== null && isLost(error) && (await this.#isCommitted(sent.mark, error))
+        } catch (unknown) {
+          failure = unknown
+        }
+        if (!sent || !committed) {
           tx.undo()
           await this.#rollBack(client)
-          throw error
+          throw failure
         }
         client.release(true)
       }
@@ -196,8 +203,8 @@ export class PostgresDatabase implements Database {
 
   /** Throws `store_unavailable` or `store_newer` when a command would. */
   async check(): Promise<void> {
-    const row = await this.read((c) => schemaVersion.get(c, {}))
-    if (row?.value !== this.#schema) throw await this.#otherSchema()
+    const row = await this.read((c) => oldestWriter.get(c, {}))
+    if (!row || Number(row.value) > this.#schema) throw await this.#otherSchema()
   }
 
   async close(): Promise<void> {

@@ -2,8 +2,18 @@ import type { ClientBase } from 'pg'
 import { AppError } from '../../schema/errors.ts'
 import { first } from './migrations/0001-first.ts'
 
+/** A step of the schema. */
+export interface Migration {
+  sql: string
+  /**
+   * Whether a Loci that does not know it can go on writing, so that servers are replaced one after the other: it adds, or
+   * moves what the queries do not see. One that changes or removes what older queries name is not.
+   */
+  compatible: boolean
+}
+
 /** The migrations in order; `meta` counts those that a database has. Released ones are never changed. */
-export const MIGRATIONS: readonly string[] = [first]
+export const MIGRATIONS: readonly Migration[] = [{ sql: first, compatible: false }]
 
 /** The advisory lock of whoever migrates: 'loci' in ASCII. */
 const LOCK = 0x6c6f6369
@@ -20,8 +30,8 @@ export async function newerStore(client: ClientBase, place: string): Promise<App
 }
 
 /**
- * Brings the database to the newest schema, in one transaction that other processes wait for. Throws `store_newer`, and
- * what PostgreSQL says.
+ * Brings the database to the newest schema, in one transaction that other processes wait for. A newer one that can be
+ * written by this process is left as it is. Throws `store_newer`, and what PostgreSQL says.
  */
 export async function migrate(
   client: ClientBase,
@@ -29,23 +39,22 @@ export async function migrate(
     place,
     version,
     migrations = MIGRATIONS,
-  }: { place: string; version: string; migrations?: readonly string[] },
+  }: { place: string; version: string; migrations?: readonly Migration[] },
 ): Promise<void> {
-  if ((await versionOf(client)) === migrations.length) return
+  if ((await versionOf(client)).now === migrations.length) return
   await client.query('BEGIN')
   try {
     await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
     const from = await versionOf(client)
-    if (from > migrations.length) throw await newerStore(client, place)
-    for (const migration of migrations.slice(from)) await client.query(migration)
-    for (const [key, value] of [
-      ['schema_version', String(migrations.length)],
-      ['loci_version', version],
-    ])
-      await client.query(
-        'INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-        [key, value],
-      )
+    if (from.oldest > migrations.length) throw await newerStore(client, place)
+    if (from.now < migrations.length) {
+      for (const { sql } of migrations.slice(from.now)) await client.query(sql)
+      await setMeta(client, {
+        schema_version: String(migrations.length),
+        oldest_writer: String(oldestWriter(migrations)),
+        loci_version: version,
+      })
+    }
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK')
@@ -53,10 +62,28 @@ export async function migrate(
   }
 }
 
-/** How far a database is migrated; 0 for a new one. */
-async function versionOf(client: ClientBase): Promise<number> {
+/** The oldest schema whose processes can write to a database that has all of these. */
+function oldestWriter(migrations: readonly Migration[]): number {
+  return migrations.findLastIndex(({ compatible }) => !compatible) + 1
+}
+
+async function setMeta(client: ClientBase, values: Record<string, string>): Promise<void> {
+  for (const [key, value] of Object.entries(values))
+    await client.query(
+      'INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+      [key, value],
+    )
+}
+
+/** How far a database is migrated, and which schema a process must know to write to it; 0 for a new one. */
+async function versionOf(client: ClientBase): Promise<{ now: number; oldest: number }> {
   const { rows: tables } = await client.query("SELECT to_regclass('meta') IS NOT NULL AS there")
-  if (!(tables as { there: boolean }[])[0]?.there) return 0
-  const { rows } = await client.query("SELECT value FROM meta WHERE key = 'schema_version'")
-  return Number((rows as { value: string }[])[0]?.value ?? 0)
+  if (!(tables as { there: boolean }[])[0]?.there) return { now: 0, oldest: 0 }
+  const { rows } = await client.query(
+    "SELECT key, value FROM meta WHERE key IN ('schema_version', 'oldest_writer')",
+  )
+  const values = new Map(
+    (rows as { key: string; value: string }[]).map(({ key, value }) => [key, Number(value)]),
+  )
+  return { now: values.get('schema_version') ?? 0, oldest: values.get('oldest_writer') ?? 0 }
 }
