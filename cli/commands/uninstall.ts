@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { loadMaintenance, resolveDataDirectory } from '../../shared/server/main.ts'
+import { placeOfStore } from './store-place.ts'
 import { ask, isInteractive } from '../ask.ts'
 import { Failure } from '../failure.ts'
 import { printJson } from '../print.ts'
@@ -18,9 +19,20 @@ export async function runUninstall(options: {
   data?: string
 }): Promise<void> {
   const directory = options.data === undefined ? resolveDataDirectory(process.env) : resolve(options.data)
+  const { address } = await placeOfStore(options)
+  if (address !== null && !options.json) {
+    const { readAddress } = await loadMaintenance()
+    const { place, tools } = readAddress(address)
+    say(
+      `Agents are in PostgreSQL (${place}) and stay there, also with --purge. To remove them, drop that database.`,
+    )
+    say(`With PostgreSQL's own programs: psql '${tools}'`)
+  }
   if (!options.purge) {
     if (options.json) return printJson({ directory, removed: [] })
-    say(`Your agents and their memory are in ${directory} and stay there.`)
+    say(
+      `${address === null ? 'Your agents and their memory' : 'Settings'} are in ${directory} and stay there.`,
+    )
     say(`To remove them too: loci uninstall --purge${flag(options)}`)
     return say(PROGRAM)
   }

@@ -7,7 +7,7 @@ import { unavailable } from '../sql/errors.ts'
 import { query, db } from '../sql/query.ts'
 import { type ConnectionSettings, readAddress } from './address.ts'
 import { PostgresConnection, PostgresTransaction } from './connection.ts'
-import { asStoreError, isConflict, isDuplicate, isLost, poolExhausted } from './errors.ts'
+import { asStoreError, isConflict, isDuplicate, isFull, isLost, poolExhausted } from './errors.ts'
 import { EventFeed } from './event-feed.ts'
 import { migrate, type Migration, MIGRATIONS, newerStore } from './migrate.ts'
 import { Session } from './session.ts'
@@ -72,6 +72,10 @@ export class PostgresDatabase implements Database {
   readonly #deadline: number
   readonly #onWrite: DatabaseOptions['onWrite']
   readonly #feed: EventFeed
+  /** The last write that failed found no room; see `WriteProbe`. */
+  full = false
+  /** What keeps commands waiting now; null once one has succeeded. */
+  problem: unknown = null
   #closed = false
 
   constructor(settings: ConnectionSettings, options: DatabaseOptions) {
@@ -117,7 +121,7 @@ export class PostgresDatabase implements Database {
         return value
       } catch (error) {
         connection.end()
-        await this.#rollBack(client)
+        await this.#rollBack(client, error)
         throw error
       }
     })
@@ -154,7 +158,7 @@ export class PostgresDatabase implements Database {
         }
         if (!sent || !committed) {
           tx.undo()
-          await this.#rollBack(client)
+          await this.#rollBack(client, failure)
           throw failure
         }
         client.release(true)
@@ -227,8 +231,9 @@ export class PostgresDatabase implements Database {
     }
   }
 
-  /** Gives a connection back that is in no transaction, or closes it. */
-  async #rollBack(client: PoolClient): Promise<void> {
+  /** Gives a connection back that is in no transaction, or closes it: one of no use is not met again. */
+  async #rollBack(client: PoolClient, error: unknown): Promise<void> {
+    if (isLost(error)) return client.release(true)
     try {
       await client.query('ROLLBACK')
       client.release()
@@ -242,11 +247,15 @@ export class PostgresDatabase implements Database {
     const began = performance.now()
     for (let tries = 0; ; tries++) {
       try {
-        return await attempt()
+        const value = await attempt()
+        this.problem = null
+        return value
       } catch (error) {
         const again = isConflict(error) || isLost(error) || (isDuplicate(error) && tries < DUPLICATES)
+        if (isFull(error)) this.full = true
         if (!again || this.#closed || performance.now() - began > this.#deadline)
           throw asStoreError(error, this.place)
+        if (!isConflict(error)) this.problem = asStoreError(error, this.place)
       }
       await pause(1 + Math.random() * Math.min(2 ** tries, 100))
     }

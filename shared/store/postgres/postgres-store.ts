@@ -1,4 +1,5 @@
 import type { Store } from '../../core/ports/store.ts'
+import { isAppError } from '../../schema/errors.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
 import { finishArchiveDeletions } from '../sql/archives.ts'
@@ -7,6 +8,8 @@ import { sqlStore } from '../sql/store.ts'
 import { AdvisoryLocks } from './advisory-locks.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { hasPgVector, PgVectors } from './pgvector.ts'
+import { SharedKey } from './shared-key.ts'
+import { WriteProbe } from './write-probe.ts'
 
 /** How long the heartbeat of a process that still has its connection may stand still. */
 const STALE_AFTER_MS = 12_000
@@ -22,13 +25,16 @@ export interface PostgresStoreOptions {
   stale_after_ms?: number
   /** What secrets are encrypted with. Instances on several machines need one that all of them have. */
   encryption_key?: string | null
+  /** Hears what the operator should know, and what does not keep the store from being used. Must not throw. */
+  onNotice?: ((text: string) => void) | undefined
   /** Hears how long each write took: its statements, and its commit. Must not throw. */
   onWrite?: DatabaseOptions['onWrite']
 }
 
 /**
  * Opens a store in a database of PostgreSQL 13 or newer, which any number of processes may have open at once. The caller
- * closes it. Throws `store_unavailable` when the database cannot be used, `store_newer` when a newer Loci has updated it.
+ * closes it. Throws `store_unavailable` when the database cannot be used, `store_newer` when a newer Loci has updated it, and
+ * `secrets_unreadable` when `encryption_key` is not the one that the store's secrets are encrypted with.
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const version = options.version ?? VERSION
@@ -38,7 +44,20 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
   })
-  const box = new SecretBox({ directory: options.directory, passphrase: options.encryption_key ?? null })
+  const box = new SecretBox({
+    directory: options.directory,
+    passphrase: options.encryption_key ?? null,
+    agreement: new SharedKey(database),
+  })
+  try {
+    await box.checkAgreement()
+  } catch (error) {
+    if (!isAppError(error, 'secrets_unreadable') || options.encryption_key) {
+      await database.close()
+      throw error
+    }
+    options.onNotice?.(`${error.message} Until then it can neither read nor keep secrets.`)
+  }
   const { events, ...parts } = sqlStore({
     database,
     instance,
@@ -46,6 +65,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     unindexed: null,
     ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database) } : {}),
   })
+  const writes = new WriteProbe(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
@@ -54,9 +74,9 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     ...parts,
     events,
     async ready() {
-      await database.check()
       instance.check()
       if (pruningFailed !== null) throw pruningFailed
+      await writes.check()
     },
     async close() {
       if (database.closed) return
