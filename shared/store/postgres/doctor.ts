@@ -51,7 +51,7 @@ export async function examineDatabase(
   } catch (error) {
     const said = asStoreError(error, settings.place)
     findings.push({
-      check: 'database',
+      check: findings.length === 0 ? 'database' : 'store',
       status: 'error',
       message: messageOf(said),
       // What was refused says itself what to do.
