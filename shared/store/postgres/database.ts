@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { Pool, type PoolClient } from 'pg'
 import { type AppError, isAppError } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
-import type { Committed, Connection, Database, Transaction } from '../sql/database.ts'
+import type { Committed, Connection, Database, Transaction, WriteOptions } from '../sql/database.ts'
 import { unavailable } from '../sql/errors.ts'
 import { query, db } from '../sql/query.ts'
 import { type ConnectionSettings, readAddress } from './address.ts'
@@ -59,8 +59,8 @@ interface Mark {
 
 /**
  * A database of PostgreSQL. Every command is one SERIALIZABLE transaction: the queries that the engines share read what
- * they decide on, and this makes that as good as a single writer; one that PostgreSQL refuses for it runs again
- * (docs/decisions/0017).
+ * they decide on, and this makes that as good as a single writer; one that PostgreSQL refuses for it runs again. A
+ * guarded one is REPEATABLE READ: it writes the row it decides on, which is enough (docs/decisions/0017).
  */
 export class PostgresDatabase implements Database {
   readonly engine = 'postgres'
@@ -123,14 +123,17 @@ export class PostgresDatabase implements Database {
     })
   }
 
-  async write<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T> {
+  async write<T>(
+    work: (transaction: Transaction) => T | Promise<T>,
+    { guarded = false }: WriteOptions = {},
+  ): Promise<T> {
     return await this.#trying(async () => {
       const client = await this.#client()
       const tx = new PostgresTransaction(client)
       const began = performance.now()
       let sent: { value: T; mark: Mark; at: number } | null = null
       try {
-        tx.control('BEGIN ISOLATION LEVEL SERIALIZABLE')
+        tx.control(`BEGIN ISOLATION LEVEL ${guarded ? 'REPEATABLE READ' : 'SERIALIZABLE'}`)
         const begun = beginning.get(tx, {})
         // Waited for below, and not at all when the work has failed before.
         begun.catch(() => undefined)
@@ -190,8 +193,11 @@ export class PostgresDatabase implements Database {
   }
 
   /** A commit of PostgreSQL is on disk when it is acknowledged. */
-  async writeEarly<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<Committed<T>> {
-    return { value: await this.write(work), durable: Promise.resolve() }
+  async writeEarly<T>(
+    work: (transaction: Transaction) => T | Promise<T>,
+    options?: WriteOptions,
+  ): Promise<Committed<T>> {
+    return { value: await this.write(work, options), durable: Promise.resolve() }
   }
 
   follow(listener: (problem: unknown) => void): () => void {
