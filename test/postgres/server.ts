@@ -12,6 +12,8 @@ const READY_WITHIN_MS = 60_000
 
 /** A PostgreSQL of its own for some tests, in a temporary folder and on a Unix socket. */
 export interface TestServer {
+  /** Where its socket is, and may be those of others. */
+  folder: string
   /** The address of one of its databases. */
   address(database: string): string
   /** Makes a database, a copy of another when one is named. */
@@ -43,7 +45,7 @@ function binaries(): string {
 }
 
 /** Whom the server runs as: it refuses to be root. */
-async function nobody(): Promise<{ uid: number; gid: number } | null> {
+export async function nobody(): Promise<{ uid: number; gid: number } | null> {
   if (process.getuid?.() !== 0) return null
   const id = async (flag: string) => Number((await promisify(execFile)('id', [flag, 'nobody'])).stdout)
   return { uid: await id('-u'), gid: await id('-g') }
@@ -97,6 +99,7 @@ export async function startServer(bin = binaries()): Promise<TestServer> {
     if (server.exitCode === null && server.kill(signal)) await ended
   }
   return {
+    folder,
     address,
     create: (database, template = 'template0') => ask(`CREATE DATABASE ${database} TEMPLATE ${template}`),
     drop: (database) => ask(`DROP DATABASE ${database} WITH (FORCE)`),
