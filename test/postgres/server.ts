@@ -14,6 +14,8 @@ const READY_WITHIN_MS = 60_000
 export interface TestServer {
   /** Its main process. */
   pid(): number | undefined
+  /** Where its socket is, and may be those of others. */
+  folder: string
   /** The address of one of its databases. */
   address(database: string): string
   /** Makes a database, a copy of another when one is named. */
@@ -45,7 +47,7 @@ function binaries(): string {
 }
 
 /** Whom the server runs as: it refuses to be root. */
-async function nobody(): Promise<{ uid: number; gid: number } | null> {
+export async function nobody(): Promise<{ uid: number; gid: number } | null> {
   if (process.getuid?.() !== 0) return null
   const id = async (flag: string) => Number((await promisify(execFile)('id', [flag, 'nobody'])).stdout)
   return { uid: await id('-u'), gid: await id('-g') }
@@ -104,6 +106,7 @@ export async function startServer(
   }
   return {
     pid: () => server.pid,
+    folder,
     address,
     create: (database, template = 'template0') => ask(`CREATE DATABASE ${database} TEMPLATE ${template}`),
     drop: (database) => ask(`DROP DATABASE ${database} WITH (FORCE)`),

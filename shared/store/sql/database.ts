@@ -67,9 +67,19 @@ export interface Database {
 
 /** How the processes of one store see which of them are there. */
 export interface InstanceLocks {
+  /** An id for this process's instance, of a form that tells how others see that it is there. */
+  newId(): string
+  /**
+   * Whether `take` keeps the row of the instance and its heartbeat, all the time. Else the lock shows that the process is
+   * there, and the heartbeat, while it holds something, that it works.
+   */
+  readonly beats: boolean
   /** Takes the lock of this process's instance, which ends with the process however it dies; again is the same as once. */
   take(id: string): Promise<void>
-  isHeld(connection: Connection, id: string): Promise<boolean>
+  /** `held` is a process that is there and may stand still; `beating` is one that works. */
+  look(connection: Connection, id: string): Promise<'free' | 'held' | 'beating'>
+  /** Throws what keeps the heart from beating. */
+  check(): void
   /** Removes what a dead instance has left. */
   remove(id: string): void
   /** Removes what instances have left that died before they registered. */
