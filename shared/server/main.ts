@@ -110,7 +110,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     encryption_key: env['LOCI_ENCRYPTION_KEY'] || null,
     ...(stale_after_ms > 0 ? { stale_after_ms } : {}),
     onWrite: (timing) => observability?.metrics?.written(timing),
-    onNotice: (text) => (log ? log.warn('store', text) : process.stderr.write(`loci: ${text}\n`)),
+    onNotice: (sentence) => log?.warn('store', sentence),
   })
   try {
     const seen = (observability = await openObservability({ metrics: config.value.server.metrics, env, log }))

@@ -13,8 +13,8 @@ export async function openStore({
   ...options
 }: SqliteStoreOptions & {
   address: string | null
-  /** Hears what the operator should know. Must not throw. */
-  onNotice?: (text: string) => void
+  /** Hears in a sentence what of a database the operator may want to set up in another way; must not throw. */
+  onNotice?: (sentence: string) => void
 }): Promise<Store> {
   if (address === null) return openSqliteStore(options)
   await mkdir(options.directory, { recursive: true, mode: 0o700 })
