@@ -1,4 +1,4 @@
-import type { PoolClient } from 'pg'
+import type { ClientBase } from 'pg'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { EventType } from '../../schema/event.ts'
 import type { Transaction } from '../sql/database.ts'
@@ -27,12 +27,12 @@ interface Sent {
  */
 export class PostgresConnection implements Connection {
   readonly engine = 'postgres'
-  readonly #client: PoolClient
+  readonly #client: ClientBase
   #failure: { error: unknown } | null = null
   #last: Promise<unknown> = Promise.resolve()
   #ended = false
 
-  constructor(client: PoolClient) {
+  constructor(client: ClientBase) {
     this.#client = client
   }
 
