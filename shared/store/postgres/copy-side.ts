@@ -13,6 +13,7 @@ import { openDatabase } from './database.ts'
 import { asStoreError } from './errors.ts'
 import { MIGRATIONS, newerStore } from './migrate.ts'
 import { hasPgVector, indexVectors, MOST_INDEXED } from './pgvector.ts'
+import { isThroughPooler } from './pooler.ts'
 import { outgoing, typeParsers } from './values.ts'
 
 /** What copies call themselves; servers are 'loci' and 'loci events'. */
@@ -91,6 +92,11 @@ async function connect(address: string): Promise<{ client: Client; place: string
     // Whoever asks it something hears that it is lost.
     client.on('error', () => undefined)
     await client.connect()
+    if (await isThroughPooler(client))
+      throw unavailable(
+        `The database ${place} is reached through a pooler, and a copy needs a connection that stays: add direct=host:port ` +
+          'of the database itself to its address.',
+      )
     // A table may take long, and the other side too.
     await client.query('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0')
     return { client, place }
@@ -140,14 +146,16 @@ async function refuseUsed(client: Client, place: string): Promise<void> {
   for (const end = performance.now() + WAIT_MS; ; await pause(50)) {
     const { rows } = await client.query(
       `SELECT coalesce(client_addr::text, 'this machine') AS host, count(*) AS n FROM pg_stat_activity
-       WHERE datname = current_database() AND application_name IN ('loci', 'loci events') GROUP BY 1 ORDER BY 1`,
+       WHERE datname = current_database() AND (application_name = 'loci events' OR application_name = 'loci'
+         -- Servers close what they have not used for a minute; a pooler keeps it.
+         AND (state <> 'idle' OR state_change > now() - interval '65 seconds')) GROUP BY 1 ORDER BY 1`,
     )
     if (rows.length === 0) return
     if (performance.now() < end) continue
-    const hosts = (rows as { host: string; n: number }[]).map(({ host, n }) => `${host} (${n} connections)`)
+    const hosts = (rows as { host: string; n: number }[]).map(({ host, n }) => `${host} (connections: ${n})`)
     throw new AppError(
       'conflict',
-      `The database ${place} is in use by Loci servers on ${hosts.join(', ')}. Stop them, then copy again.`,
+      `The database ${place} is in use by Loci servers on ${hosts.join(', ')}. Stop them, then copy again (behind a pooler, a minute later).`,
     )
   }
 }
@@ -167,7 +175,7 @@ class PostgresSide implements CopyTarget {
     this.place = place
     this.identity = identity
     this.pgvector = pgvector
-    this.connection = new PostgresConnection(client)
+    this.connection = new PostgresConnection(client, true)
   }
 
   async numbers(tables: readonly CopiedTable[]): Promise<Record<string, number>> {
