@@ -42,7 +42,7 @@ export async function runContainer(options: ContainerOptions): Promise<Container
   // As a container's, also for who is not the user that opened it.
   await file.chmod(0o666)
   const start = (command: string[]): ChildProcess =>
-    spawn('bwrap', [...argumentsOf(options), ...command], {
+    spawn('/usr/bin/bwrap', [...argumentsOf(options), ...command], {
       stdio: ['ignore', file.fd, file.fd, 'pipe'],
     })
   const child = start(options.command)
@@ -88,18 +88,31 @@ function argumentsOf(options: ContainerOptions): string[] {
   const links = ['/bin', '/sbin', '/lib', '/lib64'].flatMap((path) =>
     existsSync(path) && lstatSync(path).isSymbolicLink() ? ['--symlink', readlinkSync(path), path] : [],
   )
+  // Those that bubblewrap makes by itself are its own user's alone.
+  const parents = Object.keys({ ...options.writable, ...options.read_only })
+    .filter((path) => !path.startsWith('/etc/'))
+    .flatMap((path) =>
+      path
+        .split('/')
+        .slice(1, -1)
+        .map((_, i, all) => `/${all.slice(0, i + 1).join('/')}`),
+    )
   const bind = (kind: string, places: Record<string, string> = {}) =>
     Object.entries(places).flatMap(([inside, outside]) => [kind, outside, inside])
+  const system = ['--ro-bind', '/usr', '/usr', '--ro-bind', '/etc', '/etc', ...links]
+  const own = ['--proc', '/proc', '--dev', '/dev', '--perms', '1777', '--tmpfs', '/tmp']
+  const settled = ['--remount-ro', '/', '--chdir', options.cwd ?? '/', '--clearenv']
   return [
     '--info-fd',
     '3',
     ...namespaces,
     ...(isRoot ? [] : ['--unshare-user', '--uid', String(uid), '--gid', String(gid)]),
-    ...['--ro-bind', '/usr', '/usr', '--ro-bind', '/etc', '/etc', ...links],
-    ...['--proc', '/proc', '--dev', '/dev', '--perms', '1777', '--tmpfs', '/tmp'],
+    ...system,
+    ...own,
+    ...parents.flatMap((path) => ['--perms', '0755', '--dir', path]),
     ...bind('--bind', options.writable),
     ...bind('--ro-bind', options.read_only),
-    ...['--remount-ro', '/', '--chdir', options.cwd ?? '/', '--clearenv'],
+    ...settled,
     ...Object.entries(options.env).flatMap(([name, value]) => ['--setenv', name, value]),
     '--',
     ...(isRoot ? asUser(uid, gid) : []),

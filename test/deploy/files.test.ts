@@ -8,7 +8,7 @@ import { parse } from 'yaml'
 import { configSchema } from '../../shared/config/schema.ts'
 import { DEPLOY, milliseconds, readCompose } from './compose.ts'
 import { buildContext, readDockerfile } from './dockerfile.ts'
-import { type Deployment, readManifests } from './manifests.ts'
+import { readManifests } from './manifests.ts'
 
 const SECRETS = { LOCI_API_KEY: 'key', LOCI_ENCRYPTION_KEY: 'other', POSTGRES_PASSWORD: 'password' }
 /** How much longer than the grace of turns an orderly end may take, in milliseconds. */
@@ -51,10 +51,9 @@ describe('deploy/Dockerfile', () => {
 
 describe('deploy/compose.yaml', () => {
   it('is what the Compose specification says', async () => {
-    const lines = [
-      'import sys; from compose_spec import PyCompose',
-      'PyCompose.from_json(sys.argv[1])',
-    ].join('\n')
+    const lines = ['import sys; from compose_spec import PyCompose', 'PyCompose.from_json(sys.argv[1])'].join(
+      '\n',
+    )
     const read = (file: unknown) => run(check('python'), ['-c', lines, JSON.stringify(file)])
     const file = await readCompose(SECRETS)
     await read(file)
@@ -176,7 +175,7 @@ describe('deploy/kubernetes', () => {
 })
 
 async function deployment() {
-  const { spec } = (await readManifests()).deployment as Deployment
+  const { spec } = (await readManifests()).deployment
   const [container] = spec.template.spec.containers
   assert.ok(container)
   return { spec, pod: spec.template.spec, container }

@@ -22,7 +22,7 @@ interface PodContainer {
   volumeMounts: { name: string; mountPath: string; subPath?: string; readOnly?: boolean }[]
 }
 
-export interface Deployment {
+interface Deployment {
   spec: {
     replicas: number
     strategy: { rollingUpdate: { maxUnavailable: number } }

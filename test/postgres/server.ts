@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -49,17 +49,29 @@ async function nobody(): Promise<{ uid: number; gid: number } | null> {
   return { uid: await id('-u'), gid: await id('-g') }
 }
 
-/** Starts a server of these programs; the caller stops it. */
-export async function startServer(bin = binaries()): Promise<TestServer> {
+/** How a server is reached over TCP, on 127.0.0.1. */
+interface OverTcp {
+  port: number
+  password: string
+}
+
+/** Starts a server of these programs; the caller stops it. With `tcp` it also asks there for the password of `loci`. */
+export async function startServer(bin = binaries(), { tcp }: { tcp?: OverTcp } = {}): Promise<TestServer> {
   const user = await nobody()
   const folder = await mkdtemp(join(tmpdir(), 'loci-pg-'))
   if (user) await chown(folder, user.uid, user.gid)
   const as = { ...user, cwd: folder, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }
   const data = join(folder, 'data')
   const made = ['-D', data, '-U', 'loci', '-A', 'trust', '-E', 'UTF8', '--locale', 'C', '--no-sync']
+  if (tcp) {
+    const file = join(folder, 'password')
+    await writeFile(file, tcp.password)
+    made.push('--auth-host', 'scram-sha-256', '--pwfile', file)
+  }
   await promisify(execFile)(join(bin, 'initdb'), made, as)
   const settings = {
-    listen_addresses: '',
+    listen_addresses: tcp ? '127.0.0.1' : '',
+    port: String(tcp?.port ?? 5432),
     unix_socket_directories: folder,
     // What these tests hold against it is not the loss of power.
     fsync: 'off',
@@ -68,7 +80,7 @@ export async function startServer(bin = binaries()): Promise<TestServer> {
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   let said = ''
   const address = (database: string) =>
-    `postgres://loci@localhost/${database}?host=${encodeURIComponent(folder)}`
+    `postgres://loci@localhost:${settings.port}/${database}?host=${encodeURIComponent(folder)}`
   const ask = async (sql: string) => {
     const client = new Client({ connectionString: address('postgres') })
     await client.connect()
