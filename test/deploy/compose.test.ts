@@ -70,8 +70,10 @@ describe('what compose.yaml starts', function () {
   afterEach(() => model.done())
 
   const headers = { authorization: `Bearer ${KEY}` }
-  const ask = (path: string, init: RequestInit & { headers?: Record<string, string> } = {}) =>
-    fetch(url + path, { ...init, headers: { ...headers, ...init.headers } })
+  const ask = (
+    path: string,
+    init: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {},
+  ) => fetch(url + path, { ...init, headers: { ...headers, ...init.headers } })
   /** Who has answered the request of this id, by their logs. */
   const answerer = (id: string) =>
     eventually(`the log has request ${id}`, async () => {
