@@ -69,8 +69,8 @@ export async function startMachine(): Promise<Machine> {
   await chmod(folder, 0o755)
   const built = await buildPackage(image)
   const port = await freePort()
-  const tcp = { port, password: SECRETS.POSTGRES_PASSWORD }
-  const database = await startServer(withPgVector(), { tcp })
+  const place = { listen_addresses: '127.0.0.1', port: String(port) }
+  const database = await startServer(withPgVector(), place, SECRETS.POSTGRES_PASSWORD)
   await database.create('loci')
   return {
     image,
