@@ -2,7 +2,7 @@ import { loadMaintenance } from '../../shared/server/main.ts'
 import { EXIT, Failure } from '../failure.ts'
 import { note, printJson } from '../print.ts'
 import { bytes, count, progressLine, quoted } from '../progress.ts'
-import { ownDirectory, type StorePlace } from './store-place.ts'
+import { ownDirectory, type StorePlace } from '../store-place.ts'
 import { plain } from '../terminal.ts'
 
 interface Copy {
@@ -16,12 +16,12 @@ export async function runBackup(
   file: string | undefined,
   options: StorePlace & { json?: boolean },
 ): Promise<void> {
-  const directory = await ownDirectory(
-    options,
+  const { backUp, storeOf } = await loadMaintenance()
+  const directory = ownDirectory(
+    await storeOf(options, process.env),
     'save them',
     (address) => `pg_dump --format=custom --file=${quoted(file ?? 'loci.dump')} ${address}`,
   )
-  const { backUp } = await loadMaintenance()
   const copy = await stoppable((work) => backUp({ directory, file, ...work }), 'No backup was made.')
   if (options.json) return printJson({ path: copy.path, bytes: copy.bytes, rows: copy.rows })
   process.stdout.write(`${plain(copy.path)}\n`)
@@ -31,12 +31,12 @@ export async function runBackup(
 
 /** `loci restore`: puts a backup in the place of the present data, which are kept. */
 export async function runRestore(file: string, options: StorePlace & { json?: boolean }): Promise<void> {
-  const directory = await ownDirectory(
-    options,
+  const { restore, storeOf } = await loadMaintenance()
+  const directory = ownDirectory(
+    await storeOf(options, process.env),
     'stop every server, and restore a dump into an empty database',
     (address) => `pg_restore --no-owner --exit-on-error --dbname=${address} ${quoted(file)}`,
   )
-  const { restore } = await loadMaintenance()
   const { restored, previous } = await stoppable(
     (work) => restore({ directory, file, ...work }),
     'Nothing was restored.',

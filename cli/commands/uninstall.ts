@@ -1,6 +1,4 @@
-import { resolve } from 'node:path'
-import { loadMaintenance, resolveDataDirectory } from '../../shared/server/main.ts'
-import { placeOfStore } from './store-place.ts'
+import { loadMaintenance } from '../../shared/server/main.ts'
 import { ask, isInteractive } from '../ask.ts'
 import { Failure } from '../failure.ts'
 import { printJson } from '../print.ts'
@@ -18,11 +16,10 @@ export async function runUninstall(options: {
   json?: boolean
   data?: string
 }): Promise<void> {
-  const directory = options.data === undefined ? resolveDataDirectory(process.env) : resolve(options.data)
-  const { address } = await placeOfStore(options)
-  if (address !== null && !options.json) {
-    const { readAddress } = await loadMaintenance()
-    const { place, tools } = readAddress(address)
+  const { planPurge, purge, storeOf } = await loadMaintenance()
+  const { directory, database } = await storeOf(options, process.env)
+  if (database !== null && !options.json) {
+    const { place, tools } = database
     say(
       `Agents are in PostgreSQL (${place}) and stay there, also with --purge. To remove them, drop that database.`,
     )
@@ -31,12 +28,11 @@ export async function runUninstall(options: {
   if (!options.purge) {
     if (options.json) return printJson({ directory, removed: [] })
     say(
-      `${address === null ? 'Your agents and their memory' : 'Settings'} are in ${directory} and stay there.`,
+      `${database === null ? 'Your agents and their memory' : 'Settings'} are in ${directory} and stay there.`,
     )
     say(`To remove them too: loci uninstall --purge${flag(options)}`)
     return say(PROGRAM)
   }
-  const { planPurge, purge } = await loadMaintenance()
   const plan = planPurge(directory)
   const total = plan.items.reduce((sum, item) => sum + item.bytes, 0)
   if (options.json) {

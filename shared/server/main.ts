@@ -355,7 +355,21 @@ export async function loadMaintenance() {
     import('../store/postgres/address.ts'),
     import('../store/postgres/doctor.ts'),
   ])
-  return { backUp, restore, examineStore, planPurge, purge, readAddress, examineDatabase }
+  return {
+    backUp,
+    restore,
+    examineStore,
+    planPurge,
+    purge,
+    examineDatabase,
+    readAddress,
+    /** The data directory that is meant, and the database in whose place it would be; null: none. */
+    async storeOf({ data, store }: { data?: string; store?: string }, env: Environment) {
+      const directory = data === undefined ? resolveDataDirectory(env) : resolve(data)
+      const address = storeAddress(store, env, await openConfig(directory))
+      return { directory, database: address === null ? null : readAddress(address) }
+    },
+  }
 }
 
 /** The copy of a whole store to another engine. Loaded when asked for. */
