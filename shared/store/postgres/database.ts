@@ -118,7 +118,7 @@ export class PostgresDatabase implements Database {
     // A connection that is lost: whoever uses it hears of it from its statement, and the pool makes another.
     this.#pool.on('error', () => undefined)
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
-    this.session = new Session(settings, route, () => this.#feed.wake())
+    this.session = new Session(settings, route, () => this.#feed.heard())
     this.#feed = new EventFeed(this, route.stays ? this.session : null)
   }
 
