@@ -1,17 +1,17 @@
 /** Clients of a cluster in which everything dies: what each was told stands in a ledger, to be looked up in the end. */
-import Letta, { APIConnectionError, APIError } from '@letta-ai/letta-client'
+import { APIConnectionError, APIError, type Letta } from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
 import { SCRIPTED } from '../support/loci.ts'
 import { answerTo, pause } from './chaos-model.ts'
 import type { Cluster } from './cluster.ts'
 
 /** How long a client waits for the head of an answer, and for the next chunk of a stream, in milliseconds. */
-const HEAD_MS = 25_000
+const HEAD_MS = 12_000
 const CHUNK_MS = 8_000
 /** How long a client goes on with a background run before that is a failure, in milliseconds. */
 const PATIENCE_MS = 150_000
 /** Agents that are made while it goes on, at the most. */
-const MOST_AGENTS = 40
+const MOST_AGENTS = 60
 
 /** `done`: acknowledged; `begun`: its beginning was; `unknown`: there is no answer, so it may be there; `refused`: not there. */
 type Fate = 'done' | 'begun' | 'unknown' | 'refused'
@@ -84,10 +84,10 @@ export function startClients(
     },
     unexpected: [],
   }
-  let over = false
+  const over = new AbortController()
   const working = Array.from({ length: clients }, async (_, i) => {
     const client = new Client(cluster, ledger, { name: `c${i}`, agent_ids, random })
-    while (!over) {
+    while (!over.signal.aborted) {
       await client.act()
       await pause(50 + random() * 450)
     }
@@ -97,7 +97,7 @@ export function startClients(
   return {
     ledger,
     async stop() {
-      over = true
+      over.abort()
       await Promise.all(working)
     },
   }

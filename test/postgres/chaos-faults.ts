@@ -59,10 +59,10 @@ export async function strike(
       counts.all_killed++
       for (const instance of instances) struck(instance, () => killed(instance, ms * 1_000))
     } else if (up.length < 2 || !victim) continue
-    else if (dice < 0.55) {
+    else if (dice < 0.62) {
       counts.killed++
       struck(victim, () => killed(victim, ms * 3_000))
-    } else if (dice < 0.66) {
+    } else if (dice < 0.74) {
       counts.ended++
       struck(victim, async () => {
         const code = await victim.end('SIGTERM')

@@ -16,8 +16,8 @@ import { type Cluster, startCluster } from './cluster.ts'
 
 const SECONDS = Number(process.env['LOCI_CHAOS_SECONDS'] ?? 60)
 const SEED = Number(process.env['LOCI_CHAOS_SEED'] ?? Date.now() % 1_000_000)
-const CLIENTS = 8
-const AGENTS = 16
+const CLIENTS = 20
+const AGENTS = 40
 /** Passages that one page may have. */
 const MOST_PASSAGES = 1000
 /** The longest freeze, in seconds: a heart that stands still for 12 counts as stopped. */
@@ -53,7 +53,7 @@ describe(`three instances while everything dies (seed ${SEED}, ${SECONDS} s)`, f
     const agent_ids: string[] = []
     for (let i = 0; i < AGENTS; i++) agent_ids.push(await createAgent(cluster.letta(), `agent${i}`))
     const feed = followFeed(cluster.url)
-    const { ledger, stop } = startClients(cluster, {
+    const load = startClients(cluster, {
       clients: CLIENTS,
       agent_ids,
       random: randomOf(SEED + 2),
@@ -62,8 +62,9 @@ describe(`three instances while everything dies (seed ${SEED}, ${SECONDS} s)`, f
     try {
       faults = await strike(cluster, { seconds: SECONDS, random: randomOf(SEED), most_frozen: MOST_FROZEN })
     } finally {
-      await stop()
+      await load.stop()
     }
+    const { ledger } = load
     const settled = await settle()
     report(ledger, faults, feed, settled)
     const failures = cluster.instances.flatMap(({ output }) => output.match(/^loci: .*$/gm) ?? [])

@@ -7,6 +7,7 @@ import { unavailable } from '../sql/errors.ts'
 import { query, db } from '../sql/query.ts'
 import { type ConnectionSettings, readAddress } from './address.ts'
 import { PostgresConnection, PostgresTransaction } from './connection.ts'
+import { DatabaseClock } from './clock.ts'
 import { asStoreError, isConflict, isDuplicate, isLost, poolExhausted } from './errors.ts'
 import { EventFeed } from './event-feed.ts'
 import { migrate, type Migration, MIGRATIONS, newerStore } from './migrate.ts'
@@ -20,7 +21,9 @@ const DUPLICATES = 10
 /** Connections that nobody has used for this time are closed. */
 const IDLE_MS = 60_000
 
-/** The oldest schema that may write, and the number by which the fate of a transaction can be asked for later. */
+const theirNow = sql<number>`(extract(epoch from clock_timestamp()) * 1000)::float8`
+
+/** The oldest schema that may write, the time, and the number by which the fate of a transaction can be asked for later. */
 const beginning = query<object>()(() =>
   db
     .selectFrom('meta')
@@ -28,6 +31,7 @@ const beginning = query<object>()(() =>
       'value',
       sql<string>`pg_current_xact_id()::text`.as('xid'),
       sql<string>`pg_postmaster_start_time()::text`.as('started'),
+      theirNow.as('now'),
     ])
     .where('key', '=', 'oldest_writer'),
 )
@@ -37,7 +41,10 @@ const fateOf = query<{ xid: string }>()(
       else 'unknown' end as status`,
 )
 const oldestWriter = query<object>()(() =>
-  db.selectFrom('meta').select('value').where('key', '=', 'oldest_writer'),
+  db
+    .selectFrom('meta')
+    .select(['value', theirNow.as('now')])
+    .where('key', '=', 'oldest_writer'),
 )
 
 export interface DatabaseOptions {
@@ -72,6 +79,7 @@ export class PostgresDatabase implements Database {
   readonly #deadline: number
   readonly #onWrite: DatabaseOptions['onWrite']
   readonly #feed: EventFeed
+  readonly #clock = new DatabaseClock()
   #closed = false
 
   constructor(settings: ConnectionSettings, options: DatabaseOptions) {
@@ -131,9 +139,13 @@ export class PostgresDatabase implements Database {
       let sent: { value: T; mark: Mark; at: number } | null = null
       try {
         tx.control('BEGIN ISOLATION LEVEL SERIALIZABLE')
+        const asked = performance.now()
         const begun = beginning.get(tx, {})
         // Waited for below, and not at all when the work has failed before.
-        begun.catch(() => undefined)
+        begun.then(
+          (mark) => mark && this.#clock.heard(mark.now, performance.now() - asked),
+          () => undefined,
+        )
         const value = await work(tx)
         const mark = await begun
         if (!mark || Number(mark.value) > this.#schema) throw await this.#otherSchema()
@@ -201,9 +213,15 @@ export class PostgresDatabase implements Database {
   /** Its indexes keep themselves. */
   async mergeIndexes(): Promise<void> {}
 
+  now(): Date {
+    return this.#clock.now()
+  }
+
   /** Throws `store_unavailable` or `store_newer` when a command would. */
   async check(): Promise<void> {
+    const asked = performance.now()
     const row = await this.read((c) => oldestWriter.get(c, {}))
+    if (row) this.#clock.heard(row.now, performance.now() - asked)
     if (!row || Number(row.value) > this.#schema) throw await this.#otherSchema()
   }
 

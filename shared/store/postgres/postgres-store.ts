@@ -34,6 +34,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const version = options.version ?? VERSION
   const { address, onWrite } = options
   const database = await openDatabase({ address, version, onWrite })
+  // What time it is there.
+  await database.check()
   const instance = new Instance(database, new AdvisoryLocks(database), {
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
@@ -53,6 +55,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   return {
     ...parts,
     events,
+    now: () => database.now(),
     async ready() {
       await database.check()
       instance.check()

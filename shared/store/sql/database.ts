@@ -34,6 +34,8 @@ export interface Transaction extends Connection {
 export interface Database {
   readonly engine: Connection['engine']
   readonly closed: boolean
+  /** The time by the clock that all processes of the store have in common. */
+  now(): Date
   /** Several reads of one moment. */
   read<T>(work: (connection: Connection) => T | Promise<T>): Promise<T>
   /**
