@@ -4,8 +4,11 @@ import { SecretBox } from '../secret-box.ts'
 import { finishArchiveDeletions } from '../sql/archives.ts'
 import { Instance } from '../sql/instances.ts'
 import { sqlStore } from '../sql/store.ts'
+import { refuseUnfinishedCopy } from '../sql/unfinished-copy.ts'
 import { AdvisoryLocks } from './advisory-locks.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
+import { HeartbeatLocks } from './heartbeat-locks.ts'
+import { Heartbeats } from './heartbeats.ts'
 import { hasPgVector, PgVectors } from './pgvector.ts'
 
 /** How long the heartbeat of a process that still has its connection may stand still. */
@@ -24,6 +27,8 @@ export interface PostgresStoreOptions {
   encryption_key?: string | null
   /** Hears how long each write took: its statements, and its commit. Must not throw. */
   onWrite?: DatabaseOptions['onWrite']
+  /** Hears in a sentence what the operator may want to set up in another way. Must not throw. */
+  onNotice?: DatabaseOptions['onNotice']
 }
 
 /**
@@ -32,14 +37,22 @@ export interface PostgresStoreOptions {
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const version = options.version ?? VERSION
-  const { address, onWrite } = options
-  const database = await openDatabase({ address, version, onWrite })
+  const { address, onWrite, onNotice } = options
+  const database = await openDatabase({ address, version, onWrite, onNotice })
   // What time it is there.
-  await database.check()
-  const instance = new Instance(database, new AdvisoryLocks(database), {
-    version,
-    stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
-  })
+  await database
+    .check()
+    .then(() => database.read((c) => refuseUnfinishedCopy(c, `The database ${database.place}`)))
+    .catch(async (error: unknown) => {
+      await database.close()
+      throw error
+    })
+  const stale_after_ms = options.stale_after_ms ?? STALE_AFTER_MS
+  const heartbeats = new Heartbeats(database, stale_after_ms)
+  const locks = database.session.stays
+    ? new AdvisoryLocks(database, heartbeats)
+    : new HeartbeatLocks(database, heartbeats, version)
+  const instance = new Instance(database, locks, { version, stale_after_ms })
   const box = new SecretBox({ directory: options.directory, passphrase: options.encryption_key ?? null })
   const { events, ...parts } = sqlStore({
     database,
