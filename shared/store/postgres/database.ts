@@ -2,11 +2,12 @@ import { sql } from 'kysely'
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg'
 import { type AppError, isAppError } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
-import type { Committed, Connection, Database, Transaction } from '../sql/database.ts'
+import type { Committed, Connection, Database, Transaction, WriteOptions } from '../sql/database.ts'
 import { unavailable } from '../sql/errors.ts'
 import { query, db } from '../sql/query.ts'
 import { type ConnectionSettings, readAddress } from './address.ts'
 import { PostgresConnection, PostgresTransaction } from './connection.ts'
+import { DatabaseClock } from './clock.ts'
 import {
   asStoreError,
   isConflict,
@@ -30,7 +31,9 @@ const DUPLICATES = 10
 /** Connections that nobody has used for this time are closed. */
 const IDLE_MS = 60_000
 
-/** The oldest schema that may write, and the number by which the fate of a transaction can be asked for later. */
+const theirNow = sql<number>`(extract(epoch from clock_timestamp()) * 1000)::float8`
+
+/** The oldest schema that may write, the time, and the number by which the fate of a transaction can be asked for later. */
 const beginning = query<object>()(() =>
   db
     .selectFrom('meta')
@@ -38,6 +41,7 @@ const beginning = query<object>()(() =>
       'value',
       sql<string>`pg_current_xact_id()::text`.as('xid'),
       sql<string>`pg_postmaster_start_time()::text`.as('started'),
+      theirNow.as('now'),
     ])
     .where('key', '=', 'oldest_writer'),
 )
@@ -47,7 +51,10 @@ const fateOf = query<{ xid: string }>()(
       else 'unknown' end as status`,
 )
 const oldestWriter = query<object>()(() =>
-  db.selectFrom('meta').select('value').where('key', '=', 'oldest_writer'),
+  db
+    .selectFrom('meta')
+    .select(['value', theirNow.as('now')])
+    .where('key', '=', 'oldest_writer'),
 )
 
 export interface DatabaseOptions {
@@ -71,8 +78,8 @@ interface Mark {
 
 /**
  * A database of PostgreSQL. Every command is one SERIALIZABLE transaction: the queries that the engines share read what
- * they decide on, and this makes that as good as a single writer; one that PostgreSQL refuses for it runs again
- * (docs/decisions/0017).
+ * they decide on, and this makes that as good as a single writer; one that PostgreSQL refuses for it runs again. A
+ * guarded one is REPEATABLE READ: it writes the row it decides on, which is enough (docs/decisions/0017).
  */
 export class PostgresDatabase implements Database {
   readonly engine = 'postgres'
@@ -85,6 +92,7 @@ export class PostgresDatabase implements Database {
   readonly #onWrite: DatabaseOptions['onWrite']
   readonly #onNotice: DatabaseOptions['onNotice']
   readonly #feed: EventFeed
+  readonly #clock = new DatabaseClock()
   /** What each transaction begins with besides, where a connection cannot be told for good. */
   readonly #limits: string
   /** Where a transaction may have to wait for a connection of the server. */
@@ -149,17 +157,25 @@ export class PostgresDatabase implements Database {
     })
   }
 
-  async write<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T> {
+  async write<T>(
+    work: (transaction: Transaction) => T | Promise<T>,
+    { guarded = false }: WriteOptions = {},
+  ): Promise<T> {
     return await this.#trying(async () => {
       const client = await this.#client()
       const tx = new PostgresTransaction(client, this.#prepares)
       const began = performance.now()
       let sent: { value: T; mark: Mark; at: number } | null = null
       try {
-        tx.control(`BEGIN ISOLATION LEVEL SERIALIZABLE${this.#limits}`, this.#begin_ms)
+        const level = guarded ? 'REPEATABLE READ' : 'SERIALIZABLE'
+        tx.control(`BEGIN ISOLATION LEVEL ${level}${this.#limits}`, this.#begin_ms)
+        const asked = performance.now()
         const begun = beginning.get(tx, {})
         // Waited for below, and not at all when the work has failed before.
-        begun.catch(() => undefined)
+        begun.then(
+          (mark) => mark && this.#clock.heard(mark.now, performance.now() - asked),
+          () => undefined,
+        )
         const value = await work(tx)
         const mark = await begun
         if (!mark || Number(mark.value) > this.#schema) throw await this.#otherSchema()
@@ -216,8 +232,11 @@ export class PostgresDatabase implements Database {
   }
 
   /** A commit of PostgreSQL is on disk when it is acknowledged. */
-  async writeEarly<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<Committed<T>> {
-    return { value: await this.write(work), durable: Promise.resolve() }
+  async writeEarly<T>(
+    work: (transaction: Transaction) => T | Promise<T>,
+    options?: WriteOptions,
+  ): Promise<Committed<T>> {
+    return { value: await this.write(work, options), durable: Promise.resolve() }
   }
 
   follow(listener: (problem: unknown) => void): () => void {
@@ -227,9 +246,15 @@ export class PostgresDatabase implements Database {
   /** Its indexes keep themselves. */
   async mergeIndexes(): Promise<void> {}
 
+  now(): Date {
+    return this.#clock.now()
+  }
+
   /** Throws `store_unavailable` or `store_newer` when a command would. */
   async check(): Promise<void> {
+    const asked = performance.now()
     const row = await this.read((c) => oldestWriter.get(c, {}))
+    if (row) this.#clock.heard(row.now, performance.now() - asked)
     if (!row || Number(row.value) > this.#schema) throw await this.#otherSchema()
   }
 

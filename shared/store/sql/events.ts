@@ -121,7 +121,7 @@ export class SqlEvents implements EventStore {
 
   /** Drops events past their retention, a few at a time, until there are none or the store is closed. */
   async prune(): Promise<void> {
-    const before = new Date(Date.now() - KEEP_DAYS * 86_400_000).toISOString()
+    const before = new Date(this.#database.now().getTime() - KEEP_DAYS * 86_400_000).toISOString()
     while (!this.#closed) {
       // Looked at first without the lock: at nearly every start there is nothing to do.
       const [ids, limit] = await this.#database.read(async (c) => {
