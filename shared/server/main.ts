@@ -191,7 +191,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       }),
       custom,
       mcp,
-      clock: { now: () => new Date(), monotonic: () => performance.now() },
+      clock: { now: () => store.now(), monotonic: () => performance.now() },
     }
     await store.tools.seed(DEFAULT_ACTOR, deps.tools.builtins)
     await store.vectors.embedMessages(config.value.embed_messages)
@@ -276,10 +276,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       fetch: (request, access = OWNER) => app.fetch(request, access),
       holder: (key) => holderOf(store, key),
       hasPagesOf: (origin) =>
-        store.access_tokens.hasOrigin(origin, new Date(Date.now() - KEEP_EXPIRED_MS).toISOString()),
+        store.access_tokens.hasOrigin(
+          origin,
+          new Date(store.now().getTime() - KEEP_EXPIRED_MS).toISOString(),
+        ),
       forUsers: (serve) =>
         forUsers(serve, {
           users: store.users,
+          now: () => store.now(),
           limits: () => config.value.limits,
           refuse: (request, error) => failedAnswer(error, request, context),
         }),

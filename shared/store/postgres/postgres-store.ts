@@ -43,8 +43,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const version = options.version ?? VERSION
   const { address, onWrite, onNotice } = options
   const database = await openDatabase({ address, version, onWrite, onNotice })
+  // What time it is there.
   await database
-    .read((c) => refuseUnfinishedCopy(c, `The database ${database.place}`))
+    .check()
+    .then(() => database.read((c) => refuseUnfinishedCopy(c, `The database ${database.place}`)))
     .catch(async (error: unknown) => {
       await database.close()
       throw error
@@ -84,6 +86,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   return {
     ...parts,
     events,
+    now: () => database.now(),
     async ready() {
       instance.check()
       if (pruningFailed !== null) throw pruningFailed
