@@ -368,7 +368,7 @@ export async function loadMaintenance() {
     examineDatabase,
     readAddress,
     /** The data directory that is meant, and the database in whose place it would be; null: none. */
-    async storeOf({ data, store }: { data?: string; store?: string }, env: Environment) {
+    storeOf: async ({ data, store }: { data?: string; store?: string }, env: Environment) => {
       const directory = data === undefined ? resolveDataDirectory(env) : resolve(data)
       const address = storeAddress(store, env, await openConfig(directory))
       return { directory, database: address === null ? null : readAddress(address) }
