@@ -80,16 +80,24 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   })
   const writes = new WriteProbe(database)
   let pruningFailed: unknown = null
-  const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
-    pruningFailed = error
-  })
+  const prune = () =>
+    Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
+      pruningFailed = error
+    })
+  let pruning = prune()
   return {
     ...parts,
     events,
     now: () => database.now(),
     async ready() {
       instance.check()
-      if (pruningFailed !== null) throw pruningFailed
+      if (pruningFailed !== null) {
+        const failed = pruningFailed
+        pruningFailed = null
+        // Who asks again hears how it went this time.
+        pruning = prune()
+        throw failed
+      }
       await writes.check()
     },
     async close() {
