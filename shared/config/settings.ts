@@ -143,7 +143,17 @@ export function masked(data: ConfigData): ConfigData {
       ? { headers: Object.fromEntries(Object.entries(provider.headers).map(([k, v]) => [k, mask(v)])) }
       : {}),
   }))
-  return { ...data, providers }
+  const { s3 } = data.storage
+  const hidden = (text: string | null) => text && mask(text)
+  const storage = {
+    ...data.storage,
+    s3: {
+      ...s3,
+      secret_access_key: hidden(s3.secret_access_key),
+      session_token: hidden(s3.session_token),
+    },
+  }
+  return { ...data, providers, storage }
 }
 
 /** A secret's last four characters at most; a reference is none. */
@@ -155,7 +165,8 @@ export function mask(secret: string): string {
 function shown(key: string, value: unknown): string {
   if (value === undefined) return 'not set'
   if (typeof value !== 'string') return JSON.stringify(value)
-  if (/^providers\..*\.(api_key$|headers\.)/.test(key)) return mask(value)
+  if (/^providers\..*\.(api_key$|headers\.)|^storage\.s3\.(secret_access_key|session_token)$/.test(key))
+    return mask(value)
   return key.endsWith('.base_url') ? withoutPassword(value) : value
 }
 

@@ -1,12 +1,16 @@
+import { join } from 'node:path'
 import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
 import { finishArchiveDeletions } from '../sql/archives.ts'
 import { Instance } from '../sql/instances.ts'
+import { storeId } from '../sql/store-id.ts'
 import { sqlStore } from '../sql/store.ts'
+import { LocalCopies } from '../uploads/local-copies.ts'
 import { AdvisoryLocks } from './advisory-locks.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { hasPgVector, PgVectors } from './pgvector.ts'
+import { PostgresUploads } from './uploads.ts'
 
 /** How long the heartbeat of a process that still has its connection may stand still. */
 const STALE_AFTER_MS = 12_000
@@ -14,7 +18,10 @@ const STALE_AFTER_MS = 12_000
 export interface PostgresStoreOptions {
   /** `postgres://user:password@host:port/database`; see `readAddress`. */
   address: string
-  /** Where the key is kept that secrets are encrypted with, when none is given. */
+  /**
+   * Where the key is kept that secrets are encrypted with, when none is given; and copies of uploads while they are read,
+   * in `files`.
+   */
   directory: string
   /** Version of this Loci, shown to an older one that meets a schema this one has updated. */
   version?: string
@@ -53,6 +60,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   return {
     ...parts,
     events,
+    uploads: new PostgresUploads(database, new LocalCopies(join(options.directory, 'files'))),
+    id: () => storeId(database),
     async ready() {
       await database.check()
       instance.check()
