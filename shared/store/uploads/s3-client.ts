@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto'
+import { type IncomingMessage, request as overHttp } from 'node:http'
+import { request as overHttps } from 'node:https'
+import { text } from 'node:stream/consumers'
 import { AwsV4Signer } from 'aws4fetch'
 import { isAppError } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
@@ -30,7 +33,7 @@ export interface S3Request {
 /** An answer that was read to its end. */
 export interface S3Answer {
   status: number
-  headers: Headers
+  headers: IncomingMessage['headers']
   body: string
 }
 
@@ -49,11 +52,10 @@ export class S3Client {
   /** A request whose answer is some lines. */
   async send(request: S3Request): Promise<S3Answer> {
     return await this.#trying(request, async (timer) => {
-      const response = await this.#fetch(request, timer)
-      const { status, headers } = response
-      const body = await response.text()
+      const answer = await this.#ask(request, timer)
+      const body = await text(answer)
       timer.stop()
-      return { status, headers, body }
+      return { status: answer.statusCode ?? 0, headers: answer.headers, body }
     })
   }
 
@@ -62,25 +64,25 @@ export class S3Client {
    * each brings something.
    */
   async read(key: string, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array> | null> {
-    const open = async (headers: Record<string, string>) => {
+    const open = (headers: Record<string, string>): Promise<Opened> => {
       const request: S3Request = { method: 'GET', key, headers, allow: [404], signal }
-      return await this.#trying(request, async (timer) => ({
-        response: await this.#fetch(request, timer),
-        timer,
-      }))
+      return this.#trying(request, async (timer) => ({ answer: await this.#ask(request, timer), timer }))
     }
     const opened = await open({})
-    if (opened.response.status === 404) {
-      await opened.response.body?.cancel()
+    if (opened.answer.statusCode === 404) {
+      // Of the object; that there is no bucket is another matter.
+      const body = await text(opened.answer)
       opened.timer.stop()
+      if (field(body, 'Code') === 'NoSuchBucket') throw refusedBy(this.#place(key), { status: 404, body })
       return null
     }
-    const etag = opened.response.headers.get('etag')
+    const { etag } = opened.answer.headers
+    const same: Record<string, string> = etag === undefined ? {} : { 'if-match': etag }
     return this.#stream({
       key,
       signal,
       opened,
-      again: (have) => open({ range: `bytes=${have}-`, ...(etag === null ? {} : { 'if-match': etag }) }),
+      again: (have) => open({ range: `bytes=${have}-`, ...same }),
     })
   }
 
@@ -100,31 +102,32 @@ export class S3Client {
     let failures = 0
     let at: Opened = opened
     for (;;) {
-      const reader = (at.response.body as ReadableStream<Uint8Array> | null)?.getReader()
       try {
-        for (;;) {
-          at.timer.restart()
-          const next = await reader?.read()
+        at.timer.restart()
+        for await (const some of at.answer as AsyncIterable<Buffer>) {
           at.timer.stop()
-          if (!next || next.done) return
-          have += next.value.length
+          have += some.length
           failures = 0
-          yield next.value
+          yield some
+          at.timer.restart()
         }
+        return
       } catch (error) {
         signal.throwIfAborted()
-        const why = at.timer.reason ?? error
-        if (++failures >= this.settings.attempts) throw unreachable(place, why, this.settings.timeout_ms)
+        if (++failures >= this.settings.attempts)
+          throw unreachable(place, at.timer.reason ?? error, this.settings.timeout_ms)
         await pause(waitBefore(failures))
       } finally {
         at.timer.stop()
         // Whoever wants no more of it, or has lost it.
-        await reader?.cancel().catch(() => undefined)
+        at.answer.destroy()
       }
       at = await again(have)
-      if (at.response.status !== 206) {
+      if (at.answer.statusCode !== 206) {
+        const status = at.answer.statusCode ?? 0
+        const body = await text(at.answer)
         at.timer.stop()
-        throw refusedBy(place, at.response, await at.response.text())
+        throw refusedBy(place, { status, body })
       }
     }
   }
@@ -152,8 +155,9 @@ export class S3Client {
     }
   }
 
-  async #fetch(request: S3Request, timer: Timer): Promise<Response> {
-    const { method, key, query = {}, headers = {}, body, allow = [] } = request
+  /** An answer that is one, whose body is still to come. */
+  async #ask(request: S3Request, timer: Timer): Promise<IncomingMessage> {
+    const { method, key, query = {}, headers = {}, body = '', allow = [] } = request
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
     const url = this.#url(key)
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
@@ -163,9 +167,7 @@ export class S3Client {
       url: url.href,
       headers: {
         ...headers,
-        'x-amz-content-sha256': createHash('sha256')
-          .update(bytes ?? '')
-          .digest('hex'),
+        'x-amz-content-sha256': createHash('sha256').update(bytes).digest('hex'),
       },
       accessKeyId: access_key_id,
       secretAccessKey: secret_access_key,
@@ -174,17 +176,22 @@ export class S3Client {
       region,
       cache: this.#keys,
     }).sign()
-    const response = await fetch(signed.url, {
-      method,
-      headers: signed.headers,
-      redirect: 'manual',
-      signal: timer.signal,
-      ...(bytes === undefined ? {} : { body: bytes as Uint8Array<ArrayBuffer> }),
-    })
-    if (response.ok || allow.includes(response.status)) return response
-    const text = (await response.text()).slice(0, MOST_OF_ERROR)
-    const again = AGAIN.has(response.status) || AGAIN_CODES.has(field(text, 'Code') ?? '')
-    throw new Refused(refusedBy(this.#place(key), response, text), again)
+    const answer = await exchange(
+      signed.url,
+      {
+        method,
+        headers: { ...Object.fromEntries(signed.headers), 'content-length': String(bytes.length) },
+        signal: timer.signal,
+      },
+      bytes,
+    )
+    const status = answer.statusCode ?? 0
+    if ((status >= 200 && status < 300) || allow.includes(status)) return answer
+    const said = (await text(answer)).slice(0, MOST_OF_ERROR)
+    const again = AGAIN.has(status) || AGAIN_CODES.has(field(said, 'Code') ?? '')
+    const elsewhere = answer.headers['x-amz-bucket-region']
+    const refusal = { status, body: said, ...(typeof elsewhere === 'string' ? { region: elsewhere } : {}) }
+    throw new Refused(refusedBy(this.#place(key), refusal), again)
   }
 
   #url(key: string): URL {
@@ -201,8 +208,21 @@ export class S3Client {
   }
 }
 
+/** Not `fetch`: its parser throws past everybody when a server closes a connection that is not read to its end yet. */
+function exchange(
+  url: URL,
+  options: { method: string; headers: Record<string, string>; signal: AbortSignal },
+  body: Uint8Array,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = (url.protocol === 'https:' ? overHttps : overHttp)(url, options, resolve)
+    request.on('error', reject)
+    request.end(body)
+  })
+}
+
 interface Opened {
-  response: Response
+  answer: IncomingMessage
   timer: Timer
 }
 

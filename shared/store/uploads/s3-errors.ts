@@ -31,17 +31,28 @@ const ADVICE: Readonly<Record<string, string>> = {
     's3:AbortMultipartUpload there.',
 }
 
-/** The error for an answer that is none of those expected; `body` is its XML. */
-export function refusedBy(place: S3Place, response: Response, body: string): AppError {
+/** An answer that is none of those expected. */
+export interface Refusal {
+  status: number
+  /** XML, or anything. */
+  body: string
+  /** Where the bucket is, if it is said. */
+  region?: string | undefined
+}
+
+/** The error for such an answer. */
+export function refusedBy(
+  place: S3Place,
+  { status, body, region = field(body, 'Region') ?? undefined }: Refusal,
+): AppError {
   const code = field(body, 'Code') ?? ''
-  const said = `${response.status}${code === '' ? '' : ` ${code}`}`
-  const region = response.headers.get('x-amz-bucket-region') ?? field(body, 'Region')
-  const elsewhere = [301, 307].includes(response.status) || code === 'AuthorizationHeaderMalformed'
+  const said = `${status}${code === '' ? '' : ` ${code}`}`
+  const elsewhere = [301, 307].includes(status) || code === 'AuthorizationHeaderMalformed'
   const advice =
     ADVICE[code] ??
     (elsewhere
-      ? `the bucket is elsewhere. Set storage.s3.region${region === null ? ' or storage.s3.endpoint' : ` to '${region}'`}.`
-      : response.status === 403
+      ? `the bucket is elsewhere. Set storage.s3.region${region === undefined ? ' or storage.s3.endpoint' : ` to '${region}'`}.`
+      : status === 403
         ? ADVICE['AccessDenied']
         : `it answers ${said}${field(body, 'Message') === null ? '' : ` (${field(body, 'Message')?.slice(0, 200)})`}.`)
   return unavailable(`Object storage, ${placeOf(place)}: ${advice} (HTTP ${said})`)

@@ -1,6 +1,6 @@
 import type { IncomingUpload, LyingUpload, UploadStore } from '../../core/ports/upload-store.ts'
 import type { LocalCopies } from './local-copies.ts'
-import { S3Client } from './s3-client.ts'
+import { type S3Answer, S3Client } from './s3-client.ts'
 import { refusedBy } from './s3-errors.ts'
 import type { S3Settings } from './s3-settings.ts'
 import { elements, escaped, field } from './s3-xml.ts'
@@ -51,7 +51,7 @@ export class S3Uploads implements UploadStore {
       upload_id ??= await this.#create(key)
       const query = { partNumber: String(parts.length + 1), uploadId: upload_id }
       const { headers } = await client.send({ method: 'PUT', key, query, body: take() })
-      parts.push(headers.get('etag') ?? '')
+      parts.push(headers.etag ?? '')
     }
     return {
       async write(bytes) {
@@ -157,9 +157,9 @@ export class S3Uploads implements UploadStore {
     return (await this.#client.send({ method: 'HEAD', key, allow: [404] })).status !== 404
   }
 
-  #refuse(key: string, { status, headers, body }: { status: number; headers: Headers; body: string }): never {
+  #refuse(key: string, answer: S3Answer): never {
     const place = { settings: this.#client.settings, key: this.#client.settings.prefix + key }
-    throw refusedBy(place, new Response(null, { status, headers }), body)
+    throw refusedBy(place, answer)
   }
 
   async #key(name: string): Promise<string> {
@@ -178,7 +178,7 @@ export class S3Uploads implements UploadStore {
 }
 
 /** By the service's own clock. */
-function quiet(headers: Headers, since: string | null): number {
-  const now = Date.parse(headers.get('date') ?? '') || Date.now()
+function quiet({ date }: S3Answer['headers'], since: string | null): number {
+  const now = Date.parse(date ?? '') || Date.now()
   return since === null ? 0 : now - Date.parse(since)
 }
