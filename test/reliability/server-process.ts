@@ -12,13 +12,19 @@ export class ServerProcess {
   readonly #data: string
   readonly #model_url: string
   readonly #heap_mb: number | undefined
+  readonly #env: Readonly<Record<string, string>>
   #child: ChildProcess | null = null
   #output = ''
   url = ''
   starts = 0
 
   /** `heap_mb` bounds the heap of JavaScript: a server that keeps what it should not dies of it. */
-  constructor(data: string, model_url: string, { heap_mb }: { heap_mb?: number } = {}) {
+  constructor(
+    data: string,
+    model_url: string,
+    { heap_mb, env = {} }: { heap_mb?: number; env?: Readonly<Record<string, string>> } = {},
+  ) {
+    this.#env = env
     this.#data = data
     this.#model_url = model_url
     this.#heap_mb = heap_mb
@@ -39,6 +45,7 @@ export class ServerProcess {
         LMSTUDIO_BASE_URL: 'http://127.0.0.1:1',
         LOCI_STALE_AFTER_MS: String(STALE_AFTER_MS),
         ...(store === undefined ? {} : { LOCI_STORE: store }),
+        ...this.#env,
         ...(this.#heap_mb === undefined ? {} : { NODE_OPTIONS: `--max-old-space-size=${this.#heap_mb}` }),
       },
       stdio: ['ignore', 'pipe', 'pipe'],
