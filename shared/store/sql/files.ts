@@ -66,6 +66,7 @@ export class SqlFiles implements FileStore {
   readonly #instance: Instance
   readonly #index: VectorIndex
   #unmerged = 0
+  #claiming: Promise<unknown> = Promise.resolve()
 
   constructor(database: Database, instance: Instance, index: VectorIndex) {
     this.#database = database
@@ -119,7 +120,14 @@ export class SqlFiles implements FileStore {
     return this.#database.read(async (c) => await readFilePassages(c, actor, folder_id, page))
   }
 
-  async claim(options: Parameters<FileStore['claim']>[0]): Promise<FileClaim | null> {
+  /** One at a time: of two that take the same lease the one that fails would give it back for both. */
+  claim(options: Parameters<FileStore['claim']>[0]): Promise<FileClaim | null> {
+    const mine = this.#claiming.then(() => this.#claim(options))
+    this.#claiming = mine.catch(() => undefined)
+    return mine
+  }
+
+  async #claim(options: Parameters<FileStore['claim']>[0]): Promise<FileClaim | null> {
     const { max_attempts, quick } = options
     const free = async (c: Connection) =>
       await findEach(
@@ -178,7 +186,7 @@ export class SqlFiles implements FileStore {
     if (claimed === null) return null
     // What an earlier reading has left.
     await clearFile(this.#database, 'given_up' in claimed ? claimed.given_up : idsOf(claimed))
-    return 'given_up' in claimed ? this.claim(options) : claimed
+    return 'given_up' in claimed ? this.#claim(options) : claimed
   }
 
   async append(claim: FileClaim, batch: FileBatch): Promise<boolean> {
