@@ -9,6 +9,7 @@ const parts = [
   'test:reliability',
   'test:postgres',
   'test:object-storage',
+  'test:deploy',
   'test:browser',
   'test:e2e',
 ]

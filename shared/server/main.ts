@@ -102,6 +102,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     encryption_key: env['LOCI_ENCRYPTION_KEY'] || null,
     ...(stale_after_ms > 0 ? { stale_after_ms } : {}),
     onWrite: (timing) => observability?.metrics?.written(timing),
+    onNotice: (sentence) => log?.warn('database', sentence),
   })
   try {
     const config = await openConfig(data, {
@@ -347,6 +348,12 @@ export async function loadMaintenance() {
     import('../store/sqlite/purge.ts'),
   ])
   return { backUp, restore, examineStore, planPurge, purge }
+}
+
+/** The copy of a whole store to another engine. Loaded when asked for. */
+export async function loadStoreCopy() {
+  const { copyStore, discardCopy, verifyCopy } = await import('../store/copy-store.ts')
+  return { copyStore, discardCopy, verifyCopy }
 }
 
 /** config.json and the providers as the local commands work on them. Loaded when asked for. */

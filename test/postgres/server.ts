@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -12,6 +12,10 @@ const READY_WITHIN_MS = 60_000
 
 /** A PostgreSQL of its own for some tests, in a temporary folder and on a Unix socket. */
 export interface TestServer {
+  /** Its main process. */
+  pid(): number | undefined
+  /** Where its socket is, and may be those of others. */
+  folder: string
   /** The address of one of its databases. */
   address(database: string): string
   /** Makes a database, a copy of another when one is named. */
@@ -43,32 +47,46 @@ function binaries(): string {
 }
 
 /** Whom the server runs as: it refuses to be root. */
-async function nobody(): Promise<{ uid: number; gid: number } | null> {
+export async function nobody(): Promise<{ uid: number; gid: number } | null> {
   if (process.getuid?.() !== 0) return null
   const id = async (flag: string) => Number((await promisify(execFile)('id', [flag, 'nobody'])).stdout)
   return { uid: await id('-u'), gid: await id('-g') }
 }
 
-/** Starts a server of these programs; the caller stops it. */
-export async function startServer(bin = binaries()): Promise<TestServer> {
+/**
+ * Starts a server of these programs, with `more` settings; the caller stops it. Where it listens on TCP it asks for the
+ * `password` of `loci`.
+ */
+export async function startServer(
+  bin = binaries(),
+  more: Readonly<Record<string, string>> = {},
+  password: string | null = null,
+): Promise<TestServer> {
   const user = await nobody()
   const folder = await mkdtemp(join(tmpdir(), 'loci-pg-'))
   if (user) await chown(folder, user.uid, user.gid)
   const as = { ...user, cwd: folder, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }
   const data = join(folder, 'data')
   const made = ['-D', data, '-U', 'loci', '-A', 'trust', '-E', 'UTF8', '--locale', 'C', '--no-sync']
+  if (password !== null) {
+    const file = join(folder, 'password')
+    await writeFile(file, password)
+    made.push('--auth-host', 'scram-sha-256', '--pwfile', file)
+  }
   await promisify(execFile)(join(bin, 'initdb'), made, as)
   const settings = {
     listen_addresses: '',
+    port: '5432',
     unix_socket_directories: folder,
     // What these tests hold against it is not the loss of power.
     fsync: 'off',
     max_connections: '60',
+    ...more,
   }
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   let said = ''
   const address = (database: string) =>
-    `postgres://loci@localhost/${database}?host=${encodeURIComponent(folder)}`
+    `postgres://loci@localhost:${settings.port}/${database}?host=${encodeURIComponent(folder)}`
   const ask = async (sql: string) => {
     const client = new Client({ connectionString: address('postgres') })
     await client.connect()
@@ -97,6 +115,8 @@ export async function startServer(bin = binaries()): Promise<TestServer> {
     if (server.exitCode === null && server.kill(signal)) await ended
   }
   return {
+    pid: () => server.pid,
+    folder,
     address,
     create: (database, template = 'template0') => ask(`CREATE DATABASE ${database} TEMPLATE ${template}`),
     drop: (database) => ask(`DROP DATABASE ${database} WITH (FORCE)`),

@@ -19,7 +19,7 @@ describe('the settings of object storage', () => {
   it('are none without a bucket', () => assert.equal(set({ endpoint: 'https://s3.example.com' }), null))
 
   it('are Amazon’s of the region where only a bucket is named', () => {
-    const found = set({ bucket: 'b' }, { ...KEYS, AWS_REGION: 'eu-west-1', AWS_SESSION_TOKEN: 't' })
+    const found = set({ bucket: 'uploads' }, { ...KEYS, AWS_REGION: 'eu-west-1', AWS_SESSION_TOKEN: 't' })
     assert.deepEqual(
       [found?.endpoint.href, found?.region, found?.path_style, found?.prefix, found?.session_token],
       ['https://s3.eu-west-1.amazonaws.com/', 'eu-west-1', false, '', 't'],
@@ -47,17 +47,17 @@ describe('the settings of object storage', () => {
 
   it('that cannot be used are refused with what to do, and no secret', () => {
     const wrong: [Partial<S3Config>, Record<string, string>, RegExp][] = [
-      [{ bucket: 'b' }, {}, /has no credentials: set storage\.s3\.access_key_id/],
+      [{ bucket: 'uploads' }, {}, /has no credentials: set storage\.s3\.access_key_id/],
       [{ bucket: 'a/b' }, KEYS, /'a\/b' is no name of a bucket/],
-      [{ bucket: 'b', prefix: 'a/../b' }, KEYS, /the prefix 'a\/\.\.\/b'/],
-      [{ bucket: 'b', prefix: 'über' }, KEYS, /the prefix/],
-      [{ bucket: 'b', endpoint: 's3.example.com' }, KEYS, /write it like https/],
+      [{ bucket: 'uploads', prefix: 'a/../b' }, KEYS, /the prefix 'a\/\.\.\/b'/],
+      [{ bucket: 'uploads', prefix: 'über' }, KEYS, /the prefix/],
+      [{ bucket: 'uploads', endpoint: 's3.example.com' }, KEYS, /write it like https/],
       [
-        { bucket: 'b', endpoint: 'https://me:very%20secret@s3.example.com' },
+        { bucket: 'uploads', endpoint: 'https://me:very%20secret@s3.example.com' },
         KEYS,
         /credentials do not belong/,
       ],
-      [{ bucket: 'b' }, { ...KEYS, LOCI_S3_PATH_STYLE: 'perhaps' }, /neither 1 nor 0/],
+      [{ bucket: 'uploads' }, { ...KEYS, LOCI_S3_PATH_STYLE: 'perhaps' }, /neither 1 nor 0/],
     ]
     for (const [config, env, why] of wrong)
       assert.throws(

@@ -7,8 +7,11 @@ import { Instance } from '../sql/instances.ts'
 import { storeId } from '../sql/store-id.ts'
 import { sqlStore } from '../sql/store.ts'
 import { LocalCopies } from '../uploads/local-copies.ts'
+import { refuseUnfinishedCopy } from '../sql/unfinished-copy.ts'
 import { AdvisoryLocks } from './advisory-locks.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
+import { HeartbeatLocks } from './heartbeat-locks.ts'
+import { Heartbeats } from './heartbeats.ts'
 import { hasPgVector, PgVectors } from './pgvector.ts'
 import { PostgresUploads } from './uploads.ts'
 
@@ -31,6 +34,8 @@ export interface PostgresStoreOptions {
   encryption_key?: string | null
   /** Hears how long each write took: its statements, and its commit. Must not throw. */
   onWrite?: DatabaseOptions['onWrite']
+  /** Hears in a sentence what the operator may want to set up in another way. Must not throw. */
+  onNotice?: DatabaseOptions['onNotice']
 }
 
 /**
@@ -39,12 +44,20 @@ export interface PostgresStoreOptions {
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const version = options.version ?? VERSION
-  const { address, onWrite } = options
-  const database = await openDatabase({ address, version, onWrite })
-  const instance = new Instance(database, new AdvisoryLocks(database), {
-    version,
-    stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
-  })
+  const { address, onWrite, onNotice } = options
+  const database = await openDatabase({ address, version, onWrite, onNotice })
+  await database
+    .read((c) => refuseUnfinishedCopy(c, `The database ${database.place}`))
+    .catch(async (error: unknown) => {
+      await database.close()
+      throw error
+    })
+  const stale_after_ms = options.stale_after_ms ?? STALE_AFTER_MS
+  const heartbeats = new Heartbeats(database, stale_after_ms)
+  const locks = database.session.stays
+    ? new AdvisoryLocks(database, heartbeats)
+    : new HeartbeatLocks(database, heartbeats, version)
+  const instance = new Instance(database, locks, { version, stale_after_ms })
   const box = new SecretBox({ directory: options.directory, passphrase: options.encryption_key ?? null })
   const { events, ...parts } = sqlStore({
     database,
