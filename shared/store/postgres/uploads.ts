@@ -1,7 +1,8 @@
+import { join } from 'node:path'
 import { sql } from 'kysely'
 import type { IncomingUpload, LyingUpload, UploadStore } from '../../core/ports/upload-store.ts'
-import type { LocalCopies } from '../uploads/local-copies.ts'
-import type { PostgresDatabase } from './database.ts'
+import { LocalCopies } from '../uploads/local-copies.ts'
+import { openDatabase, type PostgresDatabase } from './database.ts'
 
 /** Bytes of a row: what of an upload is in memory, twice that while it is read (PostgreSQL sends it as text). */
 const CHUNK = 1024 * 1024
@@ -89,5 +90,18 @@ export class PostgresUploads implements UploadStore {
 
   check(): Promise<void> {
     return this.#database.check()
+  }
+}
+
+/** The uploads in a database whose store is not open. `directory`: the data directory of this machine. */
+export async function withUploads<T>(
+  { directory, ...options }: { address: string; version: string; directory: string },
+  work: (uploads: UploadStore) => Promise<T>,
+): Promise<T> {
+  const database = await openDatabase(options)
+  try {
+    return await work(new PostgresUploads(database, new LocalCopies(join(directory, 'files'))))
+  } finally {
+    await database.close()
   }
 }

@@ -16,7 +16,7 @@ export class FolderUploads implements UploadStore {
   async begin(file_id: string): Promise<IncomingUpload> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 })
     const path = join(this.#directory, file_id)
-    const handle = await open(`${path}.part`, 'wx', 0o600)
+    const handle = await open(`${path}.part`, 'w', 0o600)
     return {
       write: (bytes) => handle.writeFile(bytes),
       async finish() {
