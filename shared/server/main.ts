@@ -358,13 +358,19 @@ export async function loadStoreCopy() {
 
 /** config.json and the providers as the local commands work on them. Loaded when asked for. */
 export async function loadSettings() {
-  const [{ referenceIn }, { mask, masked, parseProvider, setValue }, { PRESETS }, { checkProvider }] =
-    await Promise.all([
-      import('../config/config.ts'),
-      import('../config/settings.ts'),
-      import('../models/providers.ts'),
-      import('./provider-check.ts'),
-    ])
+  const [
+    { referenceIn },
+    { mask, masked, parseProvider, setValue },
+    { PRESETS },
+    { checkProvider },
+    { examineObjectStorage },
+  ] = await Promise.all([
+    import('../config/config.ts'),
+    import('../config/settings.ts'),
+    import('../models/providers.ts'),
+    import('./provider-check.ts'),
+    import('../store/open-uploads.ts'),
+  ])
   return {
     mask,
     masked,
@@ -375,6 +381,7 @@ export async function loadSettings() {
     referenceIn,
     presets: PRESETS,
     providersFromEnv,
+    examineObjectStorage,
     /** Asks a provider for its models now, within `timeout_ms`. Never rejects. */
     checkProvider: (provider: ProviderConfig, timeout_ms: number) =>
       checkProvider(
