@@ -4,6 +4,7 @@ import { didYouMean, nearNames } from '../schema/near-names.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { referenceIn } from './config.ts'
 import { type ConfigData, configSchema, provider } from './schema.ts'
+import { withoutSecrets } from './store-address.ts'
 
 /** One setting that was changed, for people: secrets are masked. */
 export interface Change {
@@ -153,7 +154,13 @@ export function masked(data: ConfigData): ConfigData {
       session_token: hidden(s3.session_token),
     },
   }
-  return { ...data, providers, storage }
+  const { address } = data.store
+  return {
+    ...data,
+    providers,
+    storage,
+    store: { ...data.store, address: address === null ? null : withoutSecrets(address) },
+  }
 }
 
 /** A secret's last four characters at most; a reference is none. */
@@ -167,6 +174,7 @@ function shown(key: string, value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value)
   if (/^providers\..*\.(api_key$|headers\.)|^storage\.s3\.(secret_access_key|session_token)$/.test(key))
     return mask(value)
+  if (key === 'store.address') return withoutSecrets(value)
   return key.endsWith('.base_url') ? withoutPassword(value) : value
 }
 

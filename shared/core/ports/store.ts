@@ -73,6 +73,8 @@ export interface Store {
   readonly uploads: UploadStore
   /** What tells it from all other stores. */
   id(): Promise<string>
+  /** The time by the clock that all processes of this store have in common, whatever that of this machine says. */
+  now(): Date
   /** What waits to be done, of every organisation. */
   backlog(): Promise<Backlog>
   /** Throws `store_unavailable` when the store cannot answer, or cannot be written, now; within some seconds. */

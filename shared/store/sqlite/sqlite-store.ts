@@ -71,6 +71,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     events,
     uploads: new FolderUploads(join(directory, 'files')),
     id: () => storeId(database),
+    now: () => database.now(),
     async ready() {
       await database.check()
       instance.check()
