@@ -343,6 +343,12 @@ export async function loadMaintenance() {
   return { backUp, restore, examineStore, planPurge, purge }
 }
 
+/** The copy of a whole store to another engine. Loaded when asked for. */
+export async function loadStoreCopy() {
+  const { copyStore, discardCopy, verifyCopy } = await import('../store/copy-store.ts')
+  return { copyStore, discardCopy, verifyCopy }
+}
+
 /** config.json and the providers as the local commands work on them. Loaded when asked for. */
 export async function loadSettings() {
   const [{ referenceIn }, { mask, masked, parseProvider, setValue }, { PRESETS }, { checkProvider }] =
