@@ -155,7 +155,7 @@ describe('object storage in trouble', function () {
     assert.ok(content.equals(await got(open(), 'file-1')))
     const from = proxy.requests.flatMap((line) => /bytes=(\d+)-/.exec(line)?.[1] ?? []).map(Number)
     assert.equal(from.length, 2)
-    assert.ok(from[0]! > 0 && from[0]! < from[1]! && from[1]! < LARGE, `${from.join()}`)
+    assert.ok(from[0]! > 0 && from[0]! < from[1]! && from[1]! < LARGE, from.join())
     assert.deepEqual(await readdir(directory), [])
   })
 
