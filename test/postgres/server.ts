@@ -23,6 +23,8 @@ export interface TestServer {
   drop(database: string): Promise<void>
   /** Ends it as a crash does, and starts it again. */
   crash(): Promise<void>
+  /** Ends it in good order, cutting whoever is connected off, and starts it again. */
+  restart(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -123,6 +125,10 @@ export async function startServer(
     async crash() {
       // PostgreSQL's "immediate shutdown": nobody is waited for, and the log is played again at the start.
       await end('SIGQUIT')
+      server = await start()
+    },
+    async restart() {
+      await end('SIGINT')
       server = await start()
     },
     async stop() {

@@ -4,6 +4,7 @@ import type { Near, VectorIndex } from '../sql/vector-index.ts'
 import type { VectorOwner } from '../sql/vector-owners.ts'
 import { bytesOf, unit } from '../vector-math.ts'
 import type { PostgresDatabase } from './database.ts'
+import { isForbidden } from './errors.ts'
 
 /** Numbers of a vector that pgvector has an index for; longer ones are compared one by one. */
 export const MOST_INDEXED = 2_000
@@ -114,7 +115,7 @@ export async function hasPgVector(database: PostgresDatabase): Promise<boolean> 
     return true
   } catch (error) {
     // Only who may make extensions can: without, it does without.
-    if (error instanceof Error && 'code' in error && error.code === '42501') return false
+    if (isForbidden(error)) return false
     throw error
   }
 }

@@ -1,4 +1,5 @@
 import type { Store } from '../../core/ports/store.ts'
+import { isAppError } from '../../schema/errors.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
 import { finishArchiveDeletions } from '../sql/archives.ts'
@@ -10,6 +11,8 @@ import { type DatabaseOptions, openDatabase } from './database.ts'
 import { HeartbeatLocks } from './heartbeat-locks.ts'
 import { Heartbeats } from './heartbeats.ts'
 import { hasPgVector, PgVectors } from './pgvector.ts'
+import { SharedKey } from './shared-key.ts'
+import { WriteProbe } from './write-probe.ts'
 
 /** How long the heartbeat of a process that still has its connection may stand still. */
 const STALE_AFTER_MS = 12_000
@@ -33,14 +36,17 @@ export interface PostgresStoreOptions {
 
 /**
  * Opens a store in a database of PostgreSQL 13 or newer, which any number of processes may have open at once. The caller
- * closes it. Throws `store_unavailable` when the database cannot be used, `store_newer` when a newer Loci has updated it.
+ * closes it. Throws `store_unavailable` when the database cannot be used, `store_newer` when a newer Loci has updated it, and
+ * `secrets_unreadable` when `encryption_key` is not the one that the store's secrets are encrypted with.
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const version = options.version ?? VERSION
   const { address, onWrite, onNotice } = options
   const database = await openDatabase({ address, version, onWrite, onNotice })
+  // What time it is there.
   await database
-    .read((c) => refuseUnfinishedCopy(c, `The database ${database.place}`))
+    .check()
+    .then(() => database.read((c) => refuseUnfinishedCopy(c, `The database ${database.place}`)))
     .catch(async (error: unknown) => {
       await database.close()
       throw error
@@ -51,7 +57,20 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     ? new AdvisoryLocks(database, heartbeats)
     : new HeartbeatLocks(database, heartbeats, version)
   const instance = new Instance(database, locks, { version, stale_after_ms })
-  const box = new SecretBox({ directory: options.directory, passphrase: options.encryption_key ?? null })
+  const box = new SecretBox({
+    directory: options.directory,
+    passphrase: options.encryption_key ?? null,
+    agreement: new SharedKey(database),
+  })
+  try {
+    await box.checkAgreement()
+  } catch (error) {
+    if (!isAppError(error, 'secrets_unreadable') || options.encryption_key) {
+      await database.close()
+      throw error
+    }
+    options.onNotice?.(`${error.message} Until then it can neither read nor keep secrets.`)
+  }
   const { events, ...parts } = sqlStore({
     database,
     instance,
@@ -59,6 +78,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     unindexed: null,
     ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database) } : {}),
   })
+  const writes = new WriteProbe(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
@@ -66,10 +86,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   return {
     ...parts,
     events,
+    now: () => database.now(),
     async ready() {
-      await database.check()
       instance.check()
       if (pruningFailed !== null) throw pruningFailed
+      await writes.check()
     },
     async close() {
       if (database.closed) return

@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, readdirSync, type Stats, statSync } 
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { isAppError, messageOf } from '../../schema/errors.ts'
+import type { Finding } from '../finding.ts'
 import { KEY_FILE, SecretBox } from '../secret-box.ts'
 import { asStoreError, isBusy } from './errors.ts'
 import { openedBy } from './exclusive.ts'
@@ -9,17 +10,6 @@ import { fileSystemOf } from './file-system.ts'
 import { lockedInstances } from './lock-files.ts'
 import { MIGRATIONS, schemaVersion } from './migrate.ts'
 import { refuseEmptied, refuseForeign } from './present-file.ts'
-
-/** One thing that was looked at. `error`: Loci cannot work so, or will lose something. */
-export interface Finding {
-  check: string
-  status: 'ok' | 'warning' | 'error'
-  message: string
-  /** What to do; with every finding that is not ok. */
-  mend?: string
-  /** The figures behind the message. */
-  data?: Record<string, unknown>
-}
 
 const MB = 1024 * 1024
 const LOW_DISK = 1024 * MB

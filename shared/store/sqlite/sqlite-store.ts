@@ -66,6 +66,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   return {
     ...parts,
     events,
+    now: () => database.now(),
     async ready() {
       await database.check()
       instance.check()
