@@ -130,7 +130,9 @@ export const sizes: Scenario = async (context) => {
     // The first search by meaning makes the index.
     const vectors = new Map([[EMBEDDER, madeUpVector(1, 0.3)]])
     await store.passages.search(ACTOR, { agent_id, query: 'any', mode: 'vector', limit: 10, vectors })
-    tell(`a vector of ${DIM} numbers`, done, unembedded, await asking(address, measure))
+    const vector = `a vector of ${DIM} numbers`
+    tell(vector, done, unembedded, await asking(address, measure))
+    for (const [what, bytes] of await asking(address, partsOfVectors)) row(`${vector}: ${what}`, bytes / done)
   } finally {
     await store.close()
   }
@@ -145,4 +147,17 @@ async function measure(client: Client): Promise<Sizes> {
       WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`,
   )
   return new Map((rows as { name: string; bytes: string }[]).map(({ name, bytes }) => [name, Number(bytes)]))
+}
+
+/** What the rows of vectors, what is kept outside of them, and each of their indexes take. */
+async function partsOfVectors(client: Client): Promise<[string, number][]> {
+  const { rows } = await client.query(
+    `SELECT relname AS name, pg_relation_size(oid) AS bytes FROM pg_class WHERE oid = 'vectors'::regclass
+        OR oid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'vectors'::regclass)
+        OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'vectors'::regclass)`,
+  )
+  return (rows as { name: string; bytes: string }[]).map(({ name, bytes }) => [
+    name.startsWith('pg_toast') ? 'outside of the rows' : name === 'vectors' ? 'rows' : `index ${name}`,
+    Number(bytes),
+  ])
 }
