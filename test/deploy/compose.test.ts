@@ -149,6 +149,15 @@ describe('what compose.yaml starts', function () {
     }
     const fits = await send(100 * MB)
     assert.equal(fits.status, 200, await fits.text())
+    const file = await letta.folders.files.upload(id, { file: new File(['Hello.'], 'small.txt') })
+    await eventually(
+      'a text is read',
+      async () => {
+        const { items } = await letta.folders.files.list(id)
+        return items.find((one) => one.id === file.id)?.processing_status === 'completed' ? true : null
+      },
+      60_000,
+    )
     const tooLarge = await send(100 * MB + 1)
     assert.equal(tooLarge.status, 413)
     assert.match(((await tooLarge.json()) as { detail: string }).detail, /100 MB|max_upload_mb/)
