@@ -251,6 +251,23 @@ export class PostgresDatabase implements Database {
   /** Its indexes keep themselves. */
   async mergeIndexes(): Promise<void> {}
 
+  /**
+   * One statement on a connection of its own, in no transaction and without limits, for what takes minutes. It keeps no
+   * process alive.
+   */
+  async alone(text: string): Promise<void> {
+    // Its types do not know of `unref`.
+    const client: Client & { unref?(): void } = new Client(this.#settings.direct)
+    client.on('error', () => undefined)
+    await client.connect()
+    client.unref?.()
+    try {
+      await client.query(text)
+    } finally {
+      await client.end()
+    }
+  }
+
   now(): Date {
     return this.#clock.now()
   }
