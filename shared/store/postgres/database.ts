@@ -275,6 +275,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<PostgresDa
 
 async function migrateWith(settings: ConnectionSettings, options: DatabaseOptions): Promise<void> {
   const pool = new Pool({ ...settings.direct, max: 1 })
+  // A connection that is lost: its statement says so.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   try {
     const client = await pool.connect()
     try {

@@ -6,6 +6,7 @@ import { Instance } from '../sql/instances.ts'
 import { sqlStore } from '../sql/store.ts'
 import { AdvisoryLocks } from './advisory-locks.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
+import { PartitionUpkeep } from './partitions.ts'
 import { hasPgVector, PgVectors } from './pgvector.ts'
 
 /** How long the heartbeat of a process that still has its connection may stand still. */
@@ -46,6 +47,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     unindexed: null,
     ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database) } : {}),
   })
+  const partitions = new PartitionUpkeep(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
@@ -62,6 +64,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       if (database.closed) return
       events.close()
       await pruning
+      await partitions.close()
       await instance.close()
       await database.close()
     },
