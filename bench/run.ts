@@ -4,8 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Scenario } from './lib/context.ts'
-import { describeMachine, machineLine, type Row, tableOf } from './lib/report.ts'
+import type { Engine, Scenario } from './lib/context.ts'
+import type { BenchPostgres } from './lib/postgres.ts'
+import { besideEachOther, describeMachine, machineLine, type Row, tableOf } from './lib/report.ts'
 
 /** Each loaded when it is asked for. */
 const SCENARIOS: Record<string, () => Promise<Scenario>> = {
@@ -29,17 +30,32 @@ const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   scale: async () => (await import('./scenarios/scale.ts')).scale,
   search: async () => (await import('./scenarios/search.ts')).search,
   tools: async () => (await import('./scenarios/tools.ts')).tools,
+  operations: async () => (await import('./scenarios/operations.ts')).operations,
+  'round-trips': async () => (await import('./scenarios/round-trips.ts')).roundTrips,
+  events: async () => (await import('./scenarios/events.ts')).events,
+  instances: async () => (await import('./scenarios/instances.ts')).instances,
+  'million-passages': async () => (await import('./scenarios/million-passages.ts')).millionPassages,
 }
 
-const USAGE = `npm run bench [-- --quick] [--only NAME,NAME] [--json FILE]
+/** Those that measure whatever engine the store is kept in. */
+const ANY_ENGINE = 'create turns conversations import store search operations million-messages'.split(' ')
+/** Those that start a PostgreSQL whatever the engine is; they run when they are named, or with `--store postgres`. */
+const POSTGRES = 'round-trips events instances million-messages million-passages'.split(' ')
+
+const USAGE = `npm run bench [-- --quick] [--only NAME,NAME] [--store ENGINES] [--rows N] [--json FILE]
   --quick   small sizes: half a minute, for a look; the full run takes about ten
   --only    some of: ${Object.keys(SCENARIOS).join(', ')}
+  --store   sqlite (the default), postgres, or sqlite,postgres: both in one run, side by side
+            (${ANY_ENGINE.join(', ')}; in PostgreSQL alone: ${POSTGRES.join(', ')})
+  --rows    messages or passages of million-messages and million-passages
   --json    also write the numbers to FILE`
 
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
+    store: { type: 'string', default: 'sqlite' },
+    rows: { type: 'string' },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -48,16 +64,22 @@ if (values.help) {
   console.log(USAGE)
   process.exit(0)
 }
-const names = values.only?.split(',') ?? Object.keys(SCENARIOS)
+const engines = values.store.split(',').filter((name) => name === 'sqlite' || name === 'postgres')
+const inPostgres = engines.includes('postgres')
+const all = Object.keys(SCENARIOS).filter((name) =>
+  inPostgres ? ANY_ENGINE.includes(name) || POSTGRES.includes(name) : !POSTGRES.includes(name),
+)
+const names = values.only?.split(',') ?? all
 const unknown = names.filter((name) => !Object.hasOwn(SCENARIOS, name))
-if (unknown.length > 0) {
-  console.error(`no scenario ${unknown.join(', ')}\n${USAGE}`)
+if (unknown.length > 0 || engines.length === 0) {
+  const what = engines.length === 0 ? `no engine ${values.store}` : `no scenario ${unknown.join(', ')}`
+  console.error(`${what}\n${USAGE}`)
   process.exit(2)
 }
 
 const machine = describeMachine()
 console.log(`${machineLine(machine)}${values.quick ? ', --quick' : ''}\n`)
-const rows: Row[] = []
+const rows: (Row & { store: Engine })[] = []
 const failed: string[] = []
 /** What the present scenario has on disk. */
 const folders = new Set<string>()
@@ -69,18 +91,31 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.exit(signal === 'SIGINT' ? 130 : 143)
   })
 }
+/** Started when a scenario first asks for it. */
+let server: BenchPostgres | undefined
 let quietUntil = performance.now() + 30_000
-for (const name of names) {
-  try {
-    const found = await measure(await SCENARIOS[name]!())
-    rows.push(...found)
-    progress('')
-    console.log(`${tableOf(found)}\n`)
-  } catch (error) {
-    progress('')
-    failed.push(name)
-    console.error(`${name} failed:`, error)
+try {
+  for (const name of names) {
+    try {
+      const scenario = await SCENARIOS[name]!()
+      const wanted: Engine[] = ANY_ENGINE.includes(name) ? engines : engines.slice(0, 1)
+      const found: Row[][] = []
+      for (const engine of wanted) found.push(await measure(scenario, engine))
+      rows.push(...found.flatMap((some, i) => some.map((row) => ({ ...row, store: wanted[i]! }))))
+      progress('')
+      const [first = [], second] = found
+      console.log(
+        second ? tableOf(besideEachOther(first, second), [wanted[1]!, wanted[0]!]) : tableOf(first),
+        '\n',
+      )
+    } catch (error) {
+      progress('')
+      failed.push(name)
+      console.error(`${name} failed:`, error)
+    }
   }
+} finally {
+  await server?.[Symbol.asyncDispose]()
 }
 console.log(`load at the end ${describeMachine().load}`)
 if (values.json !== undefined) {
@@ -89,21 +124,38 @@ if (values.json !== undefined) {
 }
 process.exitCode = failed.length > 0 ? 1 : 0
 
-async function measure(scenario: Scenario): Promise<Row[]> {
+async function measure(scenario: Scenario, engine: Engine): Promise<Row[]> {
   try {
     return await scenario({
       quick: values.quick,
+      rows: values.rows === undefined ? null : Number(values.rows),
+      engine,
       progress,
-      async folder() {
-        const path = await mkdtemp(join(tmpdir(), 'loci-bench-'))
-        folders.add(path)
-        return path
+      folder,
+      postgres,
+      async place() {
+        const directory = await folder()
+        return { directory, address: engine === 'postgres' ? await (await postgres()).database() : null }
       },
     })
   } finally {
     for (const path of folders) await rm(path, { recursive: true, force: true, maxRetries: 5 })
     folders.clear()
   }
+}
+
+async function folder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'loci-bench-'))
+  folders.add(path)
+  return path
+}
+
+async function postgres(): Promise<BenchPostgres> {
+  if (!server) {
+    server = await (await import('./lib/postgres.ts')).startPostgres()
+    console.log(`${server.description}\n`)
+  }
+  return server
 }
 
 /** One line on stderr that the next replaces; on anything but a terminal, a line now and then. */

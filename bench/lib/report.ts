@@ -20,6 +20,14 @@ export interface Row {
     | 'chunks/s'
     | 'calls/s'
     | 'requests/s'
+    | 'searches/s'
+    | 'rows/s'
+    | 'turns/s'
+    | 'events/s'
+    | 'round trips'
+    | 's'
+    | 'cores'
+    | '×'
     | 'bytes'
     | 'tokens'
   value: number
@@ -57,8 +65,20 @@ export function machineLine(machine: Machine): string {
   return `Loci ${loci}, Node ${node}, ${platform}, ${cores} cores (${cpu}), ${memory_gb} GB, load ${load}`
 }
 
+/** What one engine takes next to another: the rows that both have, with the first one's as what they stand next to. */
+export function besideEachOther(one: readonly Row[], other: readonly Row[]): Row[] {
+  const values = new Map(one.map((row) => [row.what, row.value]))
+  return other.flatMap(({ scenario, what, unit, value }) => {
+    const floor = values.get(what)
+    return floor === undefined ? [] : [{ scenario, what, unit, value, floor }]
+  })
+}
+
 /** The rows as a table in Markdown, columns aligned. */
-export function tableOf(rows: readonly Row[]): string {
+export function tableOf(
+  rows: readonly Row[],
+  sides: readonly [string, string] = ['Loci', 'next to'],
+): string {
   const cells = rows.map((row) => [
     row.scenario,
     row.what,
@@ -67,7 +87,7 @@ export function tableOf(rows: readonly Row[]): string {
     row.floor === undefined ? '' : `${(row.value / row.floor).toFixed(2)}×`,
     row.target ?? '',
   ])
-  const head = ['scenario', 'what', 'Loci', 'next to', 'ratio', 'target']
+  const head = ['scenario', 'what', ...sides, 'ratio', 'target']
   const widths = head.map((title, i) => Math.max(title.length, ...cells.map((line) => line[i]!.length)))
   const line = (texts: readonly string[]) =>
     `| ${texts.map((text, i) => text.padEnd(widths[i]!)).join(' | ')} |`

@@ -1,4 +1,5 @@
 import { type Child, type ChildOptions, startNode } from './child.ts'
+import type { Place } from './context.ts'
 import { call, type Streamed, stream } from './http.ts'
 
 /** The built command: what users run. */
@@ -30,6 +31,7 @@ export interface Conversation {
 /** The model of a benchmark, in a process of its own. */
 export interface Double extends AsyncDisposable {
   readonly url: string
+  readonly child: Child
   /** Milliseconds it had each request since it was last asked, in order. */
   held(): Promise<number[]>
   /** Raw bodies since it was last asked; kept from the first time on. */
@@ -41,6 +43,7 @@ export async function startDouble(): Promise<Double> {
   const [url] = await child.waitFor(LISTENING)
   return {
     url,
+    child,
     held: () => call('GET', `${url}/bench/held`),
     bodies: () => call('GET', `${url}/bench/bodies`),
     [Symbol.asyncDispose]: () => child.stop(),
@@ -84,15 +87,18 @@ export async function startBare(double: Double, probe: ChildOptions['probe'] = t
   }
 }
 
-/** `loci server` over this data directory. */
+/** `loci server` over this data directory, or this database. */
 export async function startLoci(
   double: Double,
-  data: string,
+  place: string | Place,
   probe: ChildOptions['probe'] = true,
   more: { args?: readonly string[]; env?: Record<string, string> } = {},
 ): Promise<Target> {
-  const args = ['server', '--port', '0', '--data', data, ...(more.args ?? [])]
-  const child = startNode(LOCI, args, { env: { ...modelEnvironment(double, data), ...more.env }, probe })
+  const { directory, address } = typeof place === 'string' ? { directory: place, address: null } : place
+  const args = ['server', '--port', '0', '--data', directory, ...(more.args ?? [])]
+  const store = address === null ? {} : { LOCI_STORE: address }
+  const env = { ...modelEnvironment(double, directory), ...store, ...more.env }
+  const child = startNode(LOCI, args, { env, probe })
   const [url] = await child.waitFor(LISTENING)
   return {
     name: 'loci',

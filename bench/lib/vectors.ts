@@ -1,3 +1,5 @@
+import { unit } from '../../shared/store/vector-math.ts'
+
 /** Numbers in a vector, as those of the commonest hosted model. */
 export const DIM = 1536
 /** Subjects that the made-up texts are about: vectors of one subject are near each other, as in real text. */
@@ -11,10 +13,7 @@ export function madeUpVector(index: number, more = 0): Float32Array {
   const vector = noise(1_000_003 + (index % SUBJECTS))
   add(vector, noise(index), 1)
   if (more > 0) add(vector, noise(7_000_003 + index), more)
-  let sum = 0
-  for (const x of vector) sum += x * x
-  const length = Math.sqrt(sum)
-  return vector.map((x) => x / length)
+  return unit(vector)
 }
 
 /** Keeps the `count` numbers with the highest scores. */
@@ -43,12 +42,34 @@ function add(to: Float32Array, other: Float32Array, share: number): void {
 }
 
 /** Evenly distributed from -1 to 1. */
-function noise(seed: number): Float32Array {
+function noise(seed: number, dim = DIM): Float32Array {
   let state = Math.imul(seed + 1, 0x9e3779b1) | 1
-  return new Float32Array(DIM).map(() => {
+  return new Float32Array(dim).map(() => {
     state ^= state << 13
     state ^= state >>> 17
     state ^= state << 5
     return state / 2 ** 31
   })
+}
+
+/** Directions in which the texts of one subject differ: embeddings of real text have some tens of them, too. */
+const INNER = 24
+
+/**
+ * Vectors of any length for very many texts: of 400 subjects, whose texts differ in 24 directions and by a little noise.
+ * The same number gives the same vector; a question about a text is nearer to it the smaller `away` is. In evenly spread
+ * noise all texts of a subject would be as good as equally far, which no index has to deal with in real text.
+ */
+export function subjectVectors(dim: number): (index: number, away?: number) => Float32Array {
+  const subjects = Array.from({ length: SUBJECTS }, (_, i) => noise(1_000_003 + i, dim))
+  const inner = Array.from({ length: 8 * INNER }, (_, i) => noise(3_000_017 + i, dim))
+  return (index, away = 0) => {
+    const subject = index % SUBJECTS
+    const place = noise(index, INNER)
+    if (away > 0) add(place, noise(7_000_003 + index, INNER), away)
+    const vector = noise(5_000_011 + index, dim).map((x) => x * 0.1)
+    add(vector, subjects[subject]!, 1)
+    for (let k = 0; k < INNER; k++) add(vector, inner[(subject % 8) * INNER + k]!, 0.4 * place[k]!)
+    return unit(vector)
+  }
 }

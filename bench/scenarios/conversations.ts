@@ -10,7 +10,7 @@ const COUNT = 50
 export const conversations: Scenario = async (context) => {
   const rounds = context.quick ? 6 : 40
   await using double = await startDouble()
-  await using loci = await startLoci(double, await context.folder(), false)
+  await using loci = await startLoci(double, await context.place(), false)
   const { url } = loci
   const agent = await createAgent(url)
   context.progress('conversations: fifty of one agent, and fifty agents')

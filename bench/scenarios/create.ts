@@ -8,7 +8,7 @@ export const create: Scenario = async (context) => {
   const count = context.quick ? 200 : 2000
   await using double = await startDouble()
   await using bare = await startBare(double, false)
-  await using loci = await startLoci(double, await context.folder(), false)
+  await using loci = await startLoci(double, await context.place(), false)
   context.progress('create: agents one after another')
   const sides = [bare, loci].map((target) => (some: string[]) => sample(some.length, () => target.create()))
   await alternate(50, 50, sides)

@@ -16,7 +16,7 @@ export const imports: Scenario = async (context) => {
   await using double = await startDouble()
   const file = join(await context.folder(), 'large.af')
   await pipeline(Readable.from(pieces(messages)), createWriteStream(file))
-  await using loci = await startLoci(double, await context.folder(), 'stalls')
+  await using loci = await startLoci(double, await context.place(), 'stalls')
   // What is loaded at the first import is not what is asked here.
   const small = join(await context.folder(), 'small.af')
   await pipeline(Readable.from(pieces(200)), createWriteStream(small))

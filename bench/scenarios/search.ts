@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { SearchMode } from '../../shared/core/ports/passage-store.ts'
 import type { Store } from '../../shared/core/ports/store.ts'
 import { newId } from '../../shared/schema/ids.ts'
-import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
+import { openStore } from '../../shared/store/open-store.ts'
 import { dot } from '../../shared/store/vector-math.ts'
 import type { BenchContext, Scenario } from '../lib/context.ts'
 import { ACTOR, sentence } from '../lib/fill.ts'
@@ -21,7 +21,7 @@ export const search: Scenario = async (context) => {
   const size = context.quick
     ? { passages: 5_000, searches: 40, exact: 20 }
     : { passages: 100_000, searches: 200, exact: 40 }
-  const store = await openSqliteStore({ directory: await context.folder() })
+  const store = await openStore({ ...(await context.place()) })
   try {
     const { archive_id, exact } = await fill(store, size, context)
     context.progress('search: measuring')

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Store } from '../../shared/core/ports/store.ts'
 import { newId } from '../../shared/schema/ids.ts'
-import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
+import { openStore } from '../../shared/store/open-store.ts'
 import { aCommit, aMessage, aRun, aStep, DONE } from '../../test/contracts/store/samples.ts'
 import type { BenchContext, Scenario } from '../lib/context.ts'
 import { ACTOR, fillAgent, sentence } from '../lib/fill.ts'
@@ -15,7 +15,7 @@ export const store: Scenario = async (context) => {
     ? { turns: 200, passages: 5_000, searches: 50 }
     : { turns: 2_000, passages: 100_000, searches: 500 }
   const flush = await flushes(await context.folder(), size.turns)
-  const opened = await openSqliteStore({ directory: await context.folder() })
+  const opened = await openStore({ ...(await context.place()) })
   try {
     return [
       flush,

@@ -11,7 +11,7 @@ export const turns: Scenario = async (context) => {
     : { warm: 1500, plain: 1000, growth: 5000, history: 500 }
   await using double = await startDouble()
   await using bare = await startBare(double)
-  await using loci = await startLoci(double, await context.folder())
+  await using loci = await startLoci(double, await context.place())
   context.progress('turns: warming up')
   for (const target of [bare, loci]) {
     const conversation = await target.converse(false)

@@ -101,6 +101,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     encryption_key: env['LOCI_ENCRYPTION_KEY'] || null,
     ...(stale_after_ms > 0 ? { stale_after_ms } : {}),
     onWrite: (timing) => observability?.metrics?.written(timing),
+    onNotice: (sentence) => log?.warn('database', sentence),
   })
   try {
     const config = await openConfig(data, {

@@ -8,10 +8,15 @@ import { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.
  */
 export async function openStore({
   address,
+  onNotice,
   ...options
-}: SqliteStoreOptions & { address: string | null }): Promise<Store> {
+}: SqliteStoreOptions & {
+  address: string | null
+  /** Hears in a sentence what of a database the operator may want to set up in another way; must not throw. */
+  onNotice?: (sentence: string) => void
+}): Promise<Store> {
   if (address === null) return openSqliteStore(options)
   await mkdir(options.directory, { recursive: true, mode: 0o700 })
   const { openPostgresStore } = await import('./postgres/postgres-store.ts')
-  return openPostgresStore({ ...options, address })
+  return openPostgresStore({ ...options, address, onNotice })
 }

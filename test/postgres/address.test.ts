@@ -9,7 +9,9 @@ describe('the address of a database', () => {
     assert.equal(read.place, 'db:6432/loci')
     assert.equal(read.pooled.connectionString, 'postgres://ada:s%40cret@db:6432/loci?sslmode=require')
     assert.equal(read.direct.connectionString, 'postgres://ada:s%40cret@db:5432/loci?sslmode=require')
-    assert.deepEqual([read.pool_size, read.pool_wait_ms, read.listens], [3, 5000, false])
+    assert.deepEqual([read.pool_size, read.pool_wait_ms, read.stays], [3, 5000, false])
+    assert.equal(read.prepares, null)
+    assert.equal(readAddress('postgres://db/loci?prepare=off').prepares, false)
   })
 
   it('on a socket is called by its folder, and never by its password', () => {
@@ -20,7 +22,12 @@ describe('the address of a database', () => {
   })
 
   it('is refused with a sentence that has no password in it', () => {
-    for (const address of ['mysql://ada:secret@db/loci', 'postgres://ada:secret@db/loci?pool=0', 'loci.db'])
+    for (const address of [
+      'mysql://ada:secret@db/loci',
+      'postgres://ada:secret@db/loci?pool=0',
+      'postgres://ada:secret@db/loci?prepare=maybe',
+      'loci.db',
+    ])
       assert.throws(
         () => readAddress(address),
         (error: Error) => {

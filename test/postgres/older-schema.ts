@@ -2,6 +2,7 @@ import { Client } from 'pg'
 import { openDatabase, type PostgresDatabase } from '../../shared/store/postgres/database.ts'
 import { MIGRATIONS } from '../../shared/store/postgres/migrate.ts'
 import { AdvisoryLocks } from '../../shared/store/postgres/advisory-locks.ts'
+import { Heartbeats } from '../../shared/store/postgres/heartbeats.ts'
 import { SecretBox } from '../../shared/store/secret-box.ts'
 import { Instance } from '../../shared/store/sql/instances.ts'
 import { sqlStore } from '../../shared/store/sql/store.ts'
@@ -13,7 +14,7 @@ export function openOlder(address: string): Promise<PostgresDatabase> {
 
 /** The parts of a store in a database that the caller closes. */
 export function storeIn(database: PostgresDatabase, directory: string) {
-  const locks = new AdvisoryLocks(database)
+  const locks = new AdvisoryLocks(database, new Heartbeats(database, 12_000))
   const instance = new Instance(database, locks, { version: '0.9.0', stale_after_ms: 12_000 })
   const store = sqlStore({
     database,

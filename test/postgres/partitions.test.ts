@@ -48,8 +48,11 @@ describe('partitions', function () {
       await database.close()
     }
   }
-  async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
-    const store = await openPostgresStore({ address, directory })
+  async function withStore(
+    work: (store: Store) => Promise<void>,
+    onNotice: (text: string) => void = () => undefined,
+  ): Promise<void> {
+    const store = await openPostgresStore({ address, directory, onNotice })
     try {
       await work(store)
     } finally {
@@ -162,7 +165,8 @@ describe('partitions', function () {
     await client.query(`GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO guest${made}`)
     await client.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC')
     address = address.replace('loci@', `guest${made}@`)
-    await withStore(async (store) => {
+    const notices: string[] = []
+    const work = async (store: Store) => {
       const { id } = await store.agents.create(ADA, anAgent('ada'))
       const ids: string[] = []
       for (let n = 0; n < 2 * SIZE; n++) {
@@ -179,7 +183,11 @@ describe('partitions', function () {
         messages.map((message) => message.id),
         ids,
       )
-      assert.equal((await counts('messages'))['messages_default'], 2)
-    })
+      assert.equal((await counts('messages'))['messages_default'], 32)
+    }
+    // What is still to be written is enough reason to make the next one.
+    await fill(client, 2 * SIZE - 10)
+    await withStore(work, (text) => notices.push(text))
+    assert.match(notices.join(), /The next partition .* permission denied for schema public/)
   })
 })

@@ -12,6 +12,10 @@ const READY_WITHIN_MS = 60_000
 
 /** A PostgreSQL of its own for some tests, in a temporary folder and on a Unix socket. */
 export interface TestServer {
+  /** Its main process. */
+  pid(): number | undefined
+  /** Where its socket is, and may be those of others. */
+  folder: string
   /** The address of one of its databases. */
   address(database: string): string
   /** Makes a database, a copy of another when one is named. */
@@ -43,14 +47,17 @@ function binaries(): string {
 }
 
 /** Whom the server runs as: it refuses to be root. */
-async function nobody(): Promise<{ uid: number; gid: number } | null> {
+export async function nobody(): Promise<{ uid: number; gid: number } | null> {
   if (process.getuid?.() !== 0) return null
   const id = async (flag: string) => Number((await promisify(execFile)('id', [flag, 'nobody'])).stdout)
   return { uid: await id('-u'), gid: await id('-g') }
 }
 
-/** Starts a server of these programs; the caller stops it. */
-export async function startServer(bin = binaries()): Promise<TestServer> {
+/** Starts a server of these programs, with `more` settings; the caller stops it. */
+export async function startServer(
+  bin = binaries(),
+  more: Readonly<Record<string, string>> = {},
+): Promise<TestServer> {
   const user = await nobody()
   const folder = await mkdtemp(join(tmpdir(), 'loci-pg-'))
   if (user) await chown(folder, user.uid, user.gid)
@@ -64,6 +71,7 @@ export async function startServer(bin = binaries()): Promise<TestServer> {
     // What these tests hold against it is not the loss of power.
     fsync: 'off',
     max_connections: '60',
+    ...more,
   }
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   let said = ''
@@ -97,6 +105,8 @@ export async function startServer(bin = binaries()): Promise<TestServer> {
     if (server.exitCode === null && server.kill(signal)) await ended
   }
   return {
+    pid: () => server.pid,
+    folder,
     address,
     create: (database, template = 'template0') => ask(`CREATE DATABASE ${database} TEMPLATE ${template}`),
     drop: (database) => ask(`DROP DATABASE ${database} WITH (FORCE)`),

@@ -20,16 +20,20 @@ export interface ConnectionSettings {
   pooled: ClientConfig
   /** For what needs a connection that stays its own. */
   direct: ClientConfig
+  /** What the server ends by itself: parameters of a session, in milliseconds. */
+  limits: Record<string, number>
   pool_size: number
   pool_wait_ms: number
-  /** Whether changes are listened for; else they are looked for. */
-  listens: boolean
+  /** Whether there may be a connection that stays: for hearing of changes, and for the lock of this process. */
+  stays: boolean
+  /** Whether statements are prepared by name; null when that is to be found out. */
+  prepares: boolean | null
 }
 
 /**
  * Reads `postgres://user:password@host:port/database?…`. Besides what libpq knows (`sslmode`, `host` for the folder of a
- * socket): `pool`, connections of this instance; `pool_wait_ms`; `listen=off` where no direct connection can be had; and
- * `direct`, another host:port of the same database, past PgBouncer. Throws `invalid_argument`.
+ * socket): `pool`, connections of this instance; `pool_wait_ms`; `listen=off` where no connection can stay; `direct`,
+ * another host:port of the same database, past PgBouncer; and `prepare=on` or `off`. Throws `invalid_argument`.
  */
 export function readAddress(text: string): ConnectionSettings {
   if (!/^postgres(?:ql)?:\/\//i.test(text))
@@ -41,26 +45,28 @@ export function readAddress(text: string): ConnectionSettings {
     wait: take('pool_wait_ms'),
     listen: take('listen'),
     direct: take('direct'),
+    prepare: take('prepare'),
   }
   const rest = options.toString()
   const address = (start: string) => (rest === '' ? start : `${start}?${rest}`)
-  const timeouts = {
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_TIMEOUT_MS,
-  }
   const [, host = '', database = ''] = /^\w+:\/\/(?:[^@/]*@)?([^/]*)\/?(.*)$/.exec(base) ?? []
   return {
     place: `${host === '' ? (options.get('host') ?? 'localhost') : host}/${database}`,
-    pooled: { connectionString: address(base), ...timeouts, pipeline: true },
+    pooled: { connectionString: address(base), pipeline: true },
     direct: {
       pipeline: true,
       connectionString: address(
         own.direct === null ? base : base.replace(/^(\w+:\/\/(?:[^@/]*@)?)[^/]*/, `$1${own.direct}`),
       ),
     },
+    limits: {
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_TIMEOUT_MS,
+    },
     pool_size: number('pool', own.pool, POOL_SIZE),
     pool_wait_ms: number('pool_wait_ms', own.wait, POOL_WAIT_MS),
-    listens: own.listen !== 'off',
+    stays: isOn('listen', own.listen) ?? true,
+    prepares: isOn('prepare', own.prepare),
   }
 
   function take(name: string): string | null {
@@ -68,6 +74,12 @@ export function readAddress(text: string): ConnectionSettings {
     options.delete(name)
     return value
   }
+}
+
+function isOn(name: string, text: string | null): boolean | null {
+  if (text === null) return null
+  if (text === 'on' || text === 'off') return text === 'on'
+  throw new AppError('invalid_argument', `${name}=${text} in the store's address is neither on nor off.`)
 }
 
 function number(name: string, text: string | null, otherwise: number): number {

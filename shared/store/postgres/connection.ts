@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { PoolClient } from 'pg'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { EventType } from '../../schema/event.ts'
@@ -9,9 +10,13 @@ import { outgoing } from './values.ts'
 /** Names of prepared statements; the server keeps a plan of each for every connection that has used it. */
 const names = new Map<string, string>()
 
+/** Made of the statement: behind a pooler one of this name may have been prepared by another process. */
 function nameOf(sql: string): string {
   let name = names.get(sql)
-  if (name === undefined) names.set(sql, (name = `loci_${names.size}`))
+  if (name === undefined) {
+    name = `loci_${createHash('sha256').update(sql).digest('base64url').slice(0, 22)}`
+    names.set(sql, name)
+  }
   return name
 }
 
@@ -19,6 +24,7 @@ interface Sent {
   name?: string
   text: string
   values?: unknown[]
+  query_timeout?: number
 }
 
 /**
@@ -28,12 +34,15 @@ interface Sent {
 export class PostgresConnection implements Connection {
   readonly engine = 'postgres'
   readonly #client: PoolClient
+  readonly #prepares: boolean
   #failure: { error: unknown } | null = null
   #last: Promise<unknown> = Promise.resolve()
   #ended = false
 
-  constructor(client: PoolClient) {
+  /** Without `prepares` the server reads each statement anew. */
+  constructor(client: PoolClient, prepares: boolean) {
     this.#client = client
+    this.#prepares = prepares
   }
 
   async all<Row>(query: Compilable<Row>): Promise<Row[]> {
@@ -63,13 +72,13 @@ export class PostgresConnection implements Connection {
     this.#forget({ text: sql, values: parameters.map(outgoing) })
   }
 
-  async post({ sql, parameters }: Statement): Promise<void> {
-    this.#forget({ name: nameOf(sql), text: sql, values: parameters.map(outgoing) })
+  async post(statement: Statement): Promise<void> {
+    this.#forget(this.#kept(statement))
   }
 
-  /** Begins, commits or ends. */
-  control(text: string): void {
-    this.#forget({ text })
+  /** Begins, commits or ends; the connection is closed when there is no answer in `within_ms`. */
+  control(text: string, within_ms?: number): void {
+    this.#forget({ text, ...(within_ms === undefined ? {} : { query_timeout: within_ms }) })
   }
 
   /** Whoever has this connection next is not to be met by what is left of the work. */
@@ -88,8 +97,13 @@ export class PostgresConnection implements Connection {
     if (this.#failure) throw this.#failure.error
   }
 
-  #prepared({ sql, parameters }: Statement) {
-    return this.#send({ name: nameOf(sql), text: sql, values: parameters.map(outgoing) })
+  #prepared(statement: Statement) {
+    return this.#send(this.#kept(statement))
+  }
+
+  #kept({ sql, parameters }: Statement): Sent {
+    const sent = { text: sql, values: parameters.map(outgoing) }
+    return this.#prepares ? { ...sent, name: nameOf(sql) } : sent
   }
 
   async #send(query: Sent) {

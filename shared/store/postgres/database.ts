@@ -1,15 +1,25 @@
 import { sql } from 'kysely'
-import { Pool, type PoolClient } from 'pg'
+import { Client, type ClientConfig, Pool, type PoolClient } from 'pg'
 import { type AppError, isAppError } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
-import type { Committed, Connection, Database, Transaction } from '../sql/database.ts'
+import type { Committed, Connection, Database, Transaction, WriteOptions } from '../sql/database.ts'
 import { unavailable } from '../sql/errors.ts'
 import { query, db } from '../sql/query.ts'
 import { type ConnectionSettings, readAddress } from './address.ts'
 import { PostgresConnection, PostgresTransaction } from './connection.ts'
-import { asStoreError, isConflict, isDuplicate, isLost, poolExhausted } from './errors.ts'
+import {
+  asStoreError,
+  isConflict,
+  isDuplicate,
+  isLost,
+  isMisplaced,
+  isUnanswered,
+  poolerExhausted,
+  poolExhausted,
+} from './errors.ts'
 import { EventFeed } from './event-feed.ts'
 import { migrate, type Migration, MIGRATIONS, newerStore } from './migrate.ts'
+import { adviceAbout, isThroughPooler, type Route } from './pooler.ts'
 import { Session } from './session.ts'
 import { typeParsers } from './values.ts'
 
@@ -48,6 +58,8 @@ export interface DatabaseOptions {
   /** Milliseconds that a command is tried again; 10,000 by default. */
   deadline_ms?: number
   onWrite?: ((timing: { commit_ms: number; flush_ms: number }) => void) | undefined
+  /** Hears in a sentence what the operator may want to set up in another way. */
+  onNotice?: ((sentence: string) => void) | undefined
 }
 
 /** What a transaction is known by when its connection is lost. */
@@ -59,8 +71,8 @@ interface Mark {
 
 /**
  * A database of PostgreSQL. Every command is one SERIALIZABLE transaction: the queries that the engines share read what
- * they decide on, and this makes that as good as a single writer; one that PostgreSQL refuses for it runs again
- * (docs/decisions/0017).
+ * they decide on, and this makes that as good as a single writer; one that PostgreSQL refuses for it runs again. A
+ * guarded one is REPEATABLE READ: it writes the row it decides on, which is enough (docs/decisions/0017).
  */
 export class PostgresDatabase implements Database {
   readonly engine = 'postgres'
@@ -71,17 +83,31 @@ export class PostgresDatabase implements Database {
   readonly #schema: number
   readonly #deadline: number
   readonly #onWrite: DatabaseOptions['onWrite']
+  readonly #onNotice: DatabaseOptions['onNotice']
   readonly #feed: EventFeed
+  /** What each transaction begins with besides, where a connection cannot be told for good. */
+  readonly #limits: string
+  /** Where a transaction may have to wait for a connection of the server. */
+  readonly #begin_ms: number | undefined
+  #prepares: boolean
   #closed = false
 
-  constructor(settings: ConnectionSettings, options: DatabaseOptions) {
+  /** `route` is how its connections get there. */
+  constructor(settings: ConnectionSettings, options: DatabaseOptions, route: Route) {
     this.place = settings.place
     this.#settings = settings
     this.#schema = (options.migrations ?? MIGRATIONS).length
     this.#deadline = options.deadline_ms ?? DEADLINE_MS
     this.#onWrite = options.onWrite
+    this.#onNotice = options.onNotice
+    this.#prepares = settings.prepares ?? !route.pooler
+    this.#begin_ms = route.pooler ? settings.pool_wait_ms : undefined
+    const limits = Object.entries(settings.limits)
+    this.#limits = route.pooler ? limits.map(([name, ms]) => `; SET LOCAL ${name} = ${ms}`).join('') : ''
     this.#pool = new Pool({
       ...settings.pooled,
+      // A pooler refuses what it cannot keep for a client.
+      ...(route.pooler ? {} : settings.limits),
       types: typeParsers,
       max: settings.pool_size,
       connectionTimeoutMillis: settings.pool_wait_ms,
@@ -92,8 +118,8 @@ export class PostgresDatabase implements Database {
     // A connection that is lost: whoever uses it hears of it from its statement, and the pool makes another.
     this.#pool.on('error', () => undefined)
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
-    this.session = new Session(settings, () => this.#feed.wake())
-    this.#feed = new EventFeed(this, settings.listens ? this.session : null)
+    this.session = new Session(settings, route, () => this.#feed.wake())
+    this.#feed = new EventFeed(this, route.stays ? this.session : null)
   }
 
   get closed(): boolean {
@@ -103,9 +129,9 @@ export class PostgresDatabase implements Database {
   read<T>(work: (connection: Connection) => T | Promise<T>): Promise<T> {
     return this.#trying(async () => {
       const client = await this.#client()
-      const connection = new PostgresConnection(client)
+      const connection = new PostgresConnection(client, this.#prepares)
       try {
-        connection.control('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+        connection.control(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY${this.#limits}`, this.#begin_ms)
         const value = await work(connection)
         connection.control('COMMIT')
         connection.end()
@@ -123,14 +149,18 @@ export class PostgresDatabase implements Database {
     })
   }
 
-  async write<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T> {
+  async write<T>(
+    work: (transaction: Transaction) => T | Promise<T>,
+    { guarded = false }: WriteOptions = {},
+  ): Promise<T> {
     return await this.#trying(async () => {
       const client = await this.#client()
-      const tx = new PostgresTransaction(client)
+      const tx = new PostgresTransaction(client, this.#prepares)
       const began = performance.now()
       let sent: { value: T; mark: Mark; at: number } | null = null
       try {
-        tx.control('BEGIN ISOLATION LEVEL SERIALIZABLE')
+        const level = guarded ? 'REPEATABLE READ' : 'SERIALIZABLE'
+        tx.control(`BEGIN ISOLATION LEVEL ${level}${this.#limits}`, this.#begin_ms)
         const begun = beginning.get(tx, {})
         // Waited for below, and not at all when the work has failed before.
         begun.catch(() => undefined)
@@ -190,8 +220,11 @@ export class PostgresDatabase implements Database {
   }
 
   /** A commit of PostgreSQL is on disk when it is acknowledged. */
-  async writeEarly<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<Committed<T>> {
-    return { value: await this.write(work), durable: Promise.resolve() }
+  async writeEarly<T>(
+    work: (transaction: Transaction) => T | Promise<T>,
+    options?: WriteOptions,
+  ): Promise<Committed<T>> {
+    return { value: await this.write(work, options), durable: Promise.resolve() }
   }
 
   follow(listener: (problem: unknown) => void): () => void {
@@ -244,12 +277,29 @@ export class PostgresDatabase implements Database {
       try {
         return await attempt()
       } catch (error) {
-        const again = isConflict(error) || isLost(error) || (isDuplicate(error) && tries < DUPLICATES)
+        if (isUnanswered(error)) throw poolerExhausted(this.place, this.#settings.pool_wait_ms, error)
+        const again =
+          isConflict(error) ||
+          isLost(error) ||
+          this.#isMisplaced(error) ||
+          (isDuplicate(error) && tries < DUPLICATES)
         if (!again || this.#closed || performance.now() - began > this.#deadline)
           throw asStoreError(error, this.place)
       }
       await pause(1 + Math.random() * Math.min(2 ** tries, 100))
     }
+  }
+
+  /** The pooler does not follow what is prepared by name: from now on nothing is. */
+  #isMisplaced(error: unknown): boolean {
+    if (!isMisplaced(error)) return false
+    if (this.#prepares)
+      this.#onNotice?.(
+        `The pooler before the database ${this.place} does not follow prepared statements, so none are used: set its ` +
+          'max_prepared_statements (PgBouncer 1.21 or newer), or prepare=off in the address.',
+      )
+    this.#prepares = false
+    return true
   }
 
   async #otherSchema(): Promise<AppError> {
@@ -266,25 +316,31 @@ export class PostgresDatabase implements Database {
 export async function openDatabase(options: DatabaseOptions): Promise<PostgresDatabase> {
   const settings = readAddress(options.address)
   try {
-    await migrateWith(settings, options)
+    const direct = await on(settings.direct, async (client) => {
+      await migrate(client, { ...options, place: settings.place })
+      return { pooler: await isThroughPooler(client) }
+    })
+    const same = settings.direct.connectionString === settings.pooled.connectionString
+    const pooled = same
+      ? direct
+      : await on(settings.pooled, async (client) => ({ pooler: await isThroughPooler(client) }))
+    const route = { pooler: pooled.pooler, stays: settings.stays && !direct.pooler }
+    const advice = adviceAbout(settings, { direct: direct.pooler, same })
+    if (advice !== null) options.onNotice?.(advice)
+    return new PostgresDatabase(settings, options, route)
   } catch (error) {
     throw asStoreError(error, settings.place)
   }
-  return new PostgresDatabase(settings, options)
 }
 
-async function migrateWith(settings: ConnectionSettings, options: DatabaseOptions): Promise<void> {
-  const pool = new Pool({ ...settings.direct, max: 1 })
-  // A connection that is lost: its statement says so.
-  pool.on('connect', (client) => client.on('error', () => undefined))
+async function on<T>(config: ClientConfig, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client(config)
+  // Who waits for an answer hears of it.
+  client.on('error', () => undefined)
+  await client.connect()
   try {
-    const client = await pool.connect()
-    try {
-      await migrate(client, { ...options, place: settings.place })
-    } finally {
-      client.release()
-    }
+    return await work(client)
   } finally {
-    await pool.end()
+    await client.end()
   }
 }

@@ -6,6 +6,11 @@ function codeOf(error: unknown): string | null {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null
 }
 
+/** Nobody answered in the time that `query_timeout` gives; the connection is closed then. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof Error && /query read timeout/i.test(error.message)
+}
+
 /** Serialization failure and deadlock: the same transaction succeeds when it is tried again. */
 export function isConflict(error: unknown): boolean {
   const code = codeOf(error)
@@ -20,6 +25,12 @@ export function isLockTimeout(error: unknown): boolean {
 /** A rule was broken that the transaction had looked at before: another one was faster, which it sees when it runs again. */
 export function isDuplicate(error: unknown): boolean {
   return codeOf(error) === '23505'
+}
+
+/** A statement was prepared on another connection of the server than the one it came to, as poolers do it. */
+export function isMisplaced(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === '26000' || code === '42P05'
 }
 
 /** The connection is gone: what it had not committed never was. */
@@ -70,6 +81,8 @@ function adviceFor(code: string, text: string): string | null {
       return `it is starting or stopping (${text}). Try again.`
     case '25006':
       return 'it is a read-only replica. Point Loci to the primary.'
+    case '08P01':
+      return `the pooler before it says: ${text}.`
     case '40001':
     case '40P01':
       return 'too many changed the same thing at once, and nothing was written. Try again.'
@@ -83,6 +96,15 @@ export function poolExhausted(place: string, size: number, waited_ms: number, ca
   return unavailable(
     `None of the ${size} connections to the database ${place} became free in ${waited_ms / 1000} seconds. Try again in a ` +
       'moment; if it stays so, start another instance, or give this one a larger pool (?pool=20 in the address).',
+    cause,
+  )
+}
+
+/** PgBouncer had no connection free in time: 503, to be tried again. */
+export function poolerExhausted(place: string, waited_ms: number, cause: unknown): AppError {
+  return unavailable(
+    `The pooler of the database ${place} had no connection free in ${waited_ms / 1000} seconds. Try again in a moment; if ` +
+      'it stays so, raise its pool (default_pool_size of PgBouncer).',
     cause,
   )
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { messageOf } from '../../schema/errors.ts'
 import type { Connection, Database, Transaction } from '../sql/database.ts'
 
 /** Messages of one partition, where `meta` does not say otherwise (docs/postgresql.md has the arithmetic). */
@@ -13,10 +14,13 @@ const EVERY_MS = 600_000
 export class PartitionUpkeep {
   readonly #database: Database
   readonly #timer: NodeJS.Timeout
+  #onNotice: ((text: string) => void) | undefined
   #working: Promise<void>
 
-  constructor(database: Database) {
+  /** `onNotice` hears once that partitions cannot be made. Must not throw. */
+  constructor(database: Database, onNotice?: (text: string) => void) {
     this.#database = database
+    this.#onNotice = onNotice
     this.#working = this.#work()
     this.#timer = setInterval(() => {
       this.#working = this.#working.then(() => this.#work())
@@ -34,9 +38,13 @@ export class PartitionUpkeep {
       const made = await this.#database.write((tx) => makePartitions(tx))
       // Of a partitioned table nobody else does that.
       if (made.length > 0) await this.#database.write((tx) => tx.send(sql`analyze messages, steps`))
-    } catch {
-      // The user may not create tables, somebody holds the default partition, or the database is away: there is a whole
-      // partition left, after that the default one, and the next time.
+    } catch (error) {
+      // There is a whole partition left, after that the default one, and the next time.
+      this.#onNotice?.(
+        `The next partition of messages or steps could not be made: ${messageOf(error)} What would be in it goes to the ` +
+          'default partition until it can.',
+      )
+      this.#onNotice = undefined
     }
   }
 }

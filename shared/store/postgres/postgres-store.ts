@@ -6,6 +6,8 @@ import { Instance } from '../sql/instances.ts'
 import { sqlStore } from '../sql/store.ts'
 import { AdvisoryLocks } from './advisory-locks.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
+import { HeartbeatLocks } from './heartbeat-locks.ts'
+import { Heartbeats } from './heartbeats.ts'
 import { PartitionUpkeep } from './partitions.ts'
 import { hasPgVector, PgVectors } from './pgvector.ts'
 
@@ -25,6 +27,8 @@ export interface PostgresStoreOptions {
   encryption_key?: string | null
   /** Hears how long each write took: its statements, and its commit. Must not throw. */
   onWrite?: DatabaseOptions['onWrite']
+  /** Hears in a sentence what the operator may want to set up in another way. Must not throw. */
+  onNotice?: DatabaseOptions['onNotice']
 }
 
 /**
@@ -33,12 +37,14 @@ export interface PostgresStoreOptions {
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const version = options.version ?? VERSION
-  const { address, onWrite } = options
-  const database = await openDatabase({ address, version, onWrite })
-  const instance = new Instance(database, new AdvisoryLocks(database), {
-    version,
-    stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
-  })
+  const { address, onWrite, onNotice } = options
+  const database = await openDatabase({ address, version, onWrite, onNotice })
+  const stale_after_ms = options.stale_after_ms ?? STALE_AFTER_MS
+  const heartbeats = new Heartbeats(database, stale_after_ms)
+  const locks = database.session.stays
+    ? new AdvisoryLocks(database, heartbeats)
+    : new HeartbeatLocks(database, heartbeats, version)
+  const instance = new Instance(database, locks, { version, stale_after_ms })
   const box = new SecretBox({ directory: options.directory, passphrase: options.encryption_key ?? null })
   const { events, ...parts } = sqlStore({
     database,
@@ -47,7 +53,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     unindexed: null,
     ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database) } : {}),
   })
-  const partitions = new PartitionUpkeep(database)
+  const partitions = new PartitionUpkeep(database, onNotice)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error

@@ -1,33 +1,50 @@
-import { Client } from 'pg'
+import { Client, type ClientConfig } from 'pg'
 import { pause } from '../pause.ts'
 import type { ConnectionSettings } from './address.ts'
+import type { Route } from './pooler.ts'
 
 /** How long after a lost connection a new one is tried, at first and at the most. */
 const RETRY_MS = { first: 50, most: 2_000 }
 const CHANNEL = 'loci_events'
 
+/** Where no connection stays, a statement without an answer is given up after this time, in milliseconds. */
+const ANSWER_MS = 10_000
+
 /**
  * The one connection of this process that stays: it hears of events, and holds the lock by which others know that this
  * process is there. When it is lost it comes back by itself, with both; `onWake` is called then, as events may have been
- * missed. Not for PgBouncer in transaction mode: give it a direct address, or none (`?listen=off`).
+ * missed. Where none stays (`Route`) it is for heartbeats alone.
  */
 export class Session {
-  readonly #settings: ConnectionSettings
+  readonly stays: boolean
+  readonly #config: ClientConfig
   readonly #onWake: () => void
   #client: Promise<Client> | null = null
   #lock: bigint | null = null
-  #wanted = false
+  #listens = false
+  #returning = false
   #closed = false
 
-  constructor(settings: ConnectionSettings, onWake: () => void) {
-    this.#settings = settings
+  constructor(settings: ConnectionSettings, route: Route, onWake: () => void) {
+    this.stays = route.stays
+    this.#config = {
+      ...settings.direct,
+      application_name: 'loci events',
+      keepAlive: true,
+      ...(route.stays ? {} : { query_timeout: ANSWER_MS }),
+    }
     this.#onWake = onWake
   }
 
-  /** Listens for events from now on. Resolves when it does. */
+  /** Listens for events from now on. Resolves when it does; when it cannot yet, it will. */
   async listen(): Promise<void> {
-    this.#wanted = true
-    await (await this.#connected()).query(`LISTEN ${CHANNEL}`)
+    this.#listens = true
+    try {
+      await (await this.#connected()).query(`LISTEN ${CHANNEL}`)
+    } catch (error) {
+      this.#comeBack()
+      throw error
+    }
   }
 
   /** Takes the advisory lock of this number; again is the same as once. */
@@ -35,6 +52,11 @@ export class Session {
     if (this.#lock === lock) return
     await (await this.#connected()).query('SELECT pg_advisory_lock($1)', [lock.toString()])
     this.#lock = lock
+  }
+
+  /** Runs one statement, a transaction of its own. */
+  async run(text: string, values: readonly unknown[]): Promise<void> {
+    await (await this.#connected()).query({ text, values: [...values] })
   }
 
   /** Tells everybody who listens that there are new events. */
@@ -60,7 +82,7 @@ export class Session {
   }
 
   async #connect(): Promise<Client> {
-    const client = new Client({ ...this.#settings.direct, application_name: 'loci events', keepAlive: true })
+    const client = new Client(this.#config)
     client.on('notification', () => this.#onWake())
     let lives = false
     const lost = () => {
@@ -68,24 +90,36 @@ export class Session {
       if (!lives) return
       lives = false
       this.#client = null
-      if (!this.#closed && (this.#wanted || this.#lock !== null)) void this.#comeBack()
+      if (this.#listens || this.#lock !== null) this.#comeBack()
     }
     client.on('error', lost)
     client.on('end', lost)
     await client.connect()
     lives = true
+    if (this.#listens) {
+      await client.query(`LISTEN ${CHANNEL}`)
+      // What happened before it listened.
+      this.#onWake()
+    }
     return client
   }
 
-  async #comeBack(): Promise<void> {
+  /** Once at a time. */
+  #comeBack(): void {
+    if (this.#returning) return
+    this.#returning = true
+    void this.#tryAgain().finally(() => {
+      this.#returning = false
+    })
+  }
+
+  async #tryAgain(): Promise<void> {
     for (let wait = RETRY_MS.first; !this.#closed; wait = Math.min(wait * 2, RETRY_MS.most)) {
       await pause(wait)
       try {
         const client = await this.#connected()
         if (this.#lock !== null) await client.query('SELECT pg_advisory_lock($1)', [this.#lock.toString()])
-        if (this.#wanted) await client.query(`LISTEN ${CHANNEL}`)
-        this.#onWake()
-        return
+        if (this.#client !== null) return
       } catch {
         // The database is still away: who asks it something is told so.
       }

@@ -27,6 +27,16 @@ export interface Transaction extends Connection {
   afterwards(effect: () => void, undo: () => void): void
 }
 
+/** What a command says of itself. */
+export interface WriteOptions {
+  /**
+   * It writes the row on which it decides (a turn that of its conversation), so that of two at once one fails and runs
+   * again whatever else they have read. PostgreSQL need not watch what it reads then, which it does by pages: turns
+   * that have nothing to do with each other would stop each other.
+   */
+  guarded?: boolean
+}
+
 /**
  * A store's engine, as the queries of this room see it. `work` asks nothing but its connection: it holds a transaction
  * open while it waits. It may run again after a rollback.
@@ -40,12 +50,15 @@ export interface Database {
    * A command that writes: as if no other one came between, in this process or another, and all of it is committed or
    * nothing. Resolves when it is on disk. Throws `store_newer` when the schema has been migrated by a newer Loci.
    */
-  write<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T>
+  write<T>(work: (transaction: Transaction) => T | Promise<T>, options?: WriteOptions): Promise<T>
   /**
    * As `write`, but resolves when the command is committed, with a promise of its being on disk. Until that has resolved
    * nobody may be told of it.
    */
-  writeEarly<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<Committed<T>>
+  writeEarly<T>(
+    work: (transaction: Transaction) => T | Promise<T>,
+    options?: WriteOptions,
+  ): Promise<Committed<T>>
   /** Calls back after commits of any process that wrote events, with what keeps it from seeing them, if something does. */
   follow(listener: (problem: unknown) => void): () => void
   /** Drops what deleted rows have left in the full-text indexes, in short transactions. */
@@ -54,9 +67,19 @@ export interface Database {
 
 /** How the processes of one store see which of them are there. */
 export interface InstanceLocks {
+  /** An id for this process's instance, of a form that tells how others see that it is there. */
+  newId(): string
+  /**
+   * Whether `take` keeps the row of the instance and its heartbeat, all the time. Else the lock shows that the process is
+   * there, and the heartbeat, while it holds something, that it works.
+   */
+  readonly beats: boolean
   /** Takes the lock of this process's instance, which ends with the process however it dies; again is the same as once. */
   take(id: string): Promise<void>
-  isHeld(connection: Connection, id: string): Promise<boolean>
+  /** `held` is a process that is there and may stand still; `beating` is one that works. */
+  look(connection: Connection, id: string): Promise<'free' | 'held' | 'beating'>
+  /** Throws what keeps the heart from beating. */
+  check(): void
   /** Removes what a dead instance has left. */
   remove(id: string): void
   /** Removes what instances have left that died before they registered. */

@@ -30,10 +30,11 @@ const heartbeatOf = query<{ id: string }>()((p) =>
  * This process as others see it. It is alive while it holds its lock (`InstanceLocks`), which ends with the process however
  * it dies. A process that is stopped or hangs keeps its lock: it counts as gone once its
  * heartbeat has stood still for `stale_after_ms` of *our* monotonic clock, so that neither a jump of the wall clock
- * nor the sleep of the whole machine takes a conversation from anybody.
+ * nor the sleep of the whole machine takes a conversation from anybody. Where no lock can be had, the heartbeat is all
+ * there is (`InstanceLocks.beats`).
  */
 export class Instance {
-  readonly id = crypto.randomUUID()
+  readonly id: string
   readonly #database: Database
   readonly #version: string
   readonly #staleAfter: number
@@ -51,6 +52,7 @@ export class Instance {
   ) {
     this.#database = database
     this.#locks = locks
+    this.id = locks.newId()
     this.#version = options.version
     this.#staleAfter = options.stale_after_ms
   }
@@ -62,7 +64,7 @@ export class Instance {
 
   /** In the transaction that takes a lease: registers this instance, and shows it alive if it was idle. */
   async register(tx: Transaction): Promise<void> {
-    if (this.#registered && this.#leases.size > 0) return
+    if (this.#locks.beats || (this.#registered && this.#leases.size > 0)) return
     await this.#beatIn(tx)
     tx.alongside(
       () => {
@@ -77,6 +79,7 @@ export class Instance {
   /** A turn of this instance began; the heart beats while there is one. */
   leaseTaken(run_id: string): void {
     this.#leases.add(run_id)
+    if (this.#locks.beats) return
     this.#timer ??= setInterval(() => void this.#beat(), this.#staleAfter / BEATS).unref()
   }
 
@@ -101,7 +104,8 @@ export class Instance {
   /** Whether the instance may still be working: `dead` has lost its lock, `stale` keeps it but stands still. */
   async stateOf(connection: Connection, id: string): Promise<'alive' | 'dead' | 'stale'> {
     if (id === this.id) return 'alive'
-    if (!(await this.#locks.isHeld(connection, id))) return 'dead'
+    const lock = await this.#locks.look(connection, id)
+    if (lock !== 'held') return lock === 'free' ? 'dead' : 'alive'
     const heartbeat = (await heartbeatOf.get(connection, { id }))?.heartbeat
     if (heartbeat === undefined) return 'alive'
     const now = performance.now()
@@ -127,6 +131,7 @@ export class Instance {
   /** Throws what kept the last heartbeat from being written. */
   check(): void {
     if (this.#problem !== null) throw this.#problem
+    this.#locks.check()
   }
 
   /** Stops the heart and lets the lock go: turns that are still open are those of a dead instance from now on. */

@@ -36,7 +36,13 @@ export async function recover(database: Database, instance: Instance): Promise<s
   for (const id of new Set([...instances, ...holders])) {
     const state = await database.read(async (c) => await instance.stateOf(c, id))
     if (state === 'alive') continue
-    failed.push(...(await database.write(async (tx) => await release(tx, id, state))))
+    failed.push(
+      ...(await database.write(async (tx) => {
+        // It may have come back since.
+        const now = await instance.stateOf(tx, id)
+        return now === 'alive' ? [] : await release(tx, id, now)
+      })),
+    )
     // A process that only stands still keeps its lock file: it may wake up and go on with new turns.
     if (state === 'dead') instance.remove(id)
   }

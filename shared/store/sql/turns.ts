@@ -115,8 +115,10 @@ export class SqlTurns implements TurnStore {
         ...(edited ? { context: edited.context } : {}),
       })
     }
-    if (!turn.early) return await this.#database.write(begin)
-    const { value, durable } = await this.#database.writeEarly(begin)
+    // An edit also decides on messages that a clean-up may remove.
+    const options = { guarded: turn.edit === undefined }
+    if (!turn.early) return await this.#database.write(begin, options)
+    const { value, durable } = await this.#database.writeEarly(begin, options)
     return { ...value, durable }
   }
 
@@ -226,11 +228,14 @@ export class SqlTurns implements TurnStore {
   }
 
   async commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict> {
+    // The first passage makes an archive, which another conversation of the agent may be doing, too.
+    const options = { guarded: (step.passages ?? []).length === 0 }
     try {
       if (!step.early || step.finish)
-        return await this.#database.write(async (tx) => await this.#commit(tx, actor, step))
+        return await this.#database.write(async (tx) => await this.#commit(tx, actor, step), options)
       const { value, durable } = await this.#database.writeEarly(
         async (tx) => await this.#commit(tx, actor, step),
+        options,
       )
       return value.status === 'committed' ? { ...value, durable } : value
     } catch (error) {
@@ -492,7 +497,8 @@ export class SqlTurns implements TurnStore {
     const version = conversation.context_version + Number(changed)
     const summaries = Number(compacted !== null)
     const removed = dropped + (compacted?.removed ?? 0)
-    if (changed || step.finish) {
+    // In PostgreSQL the lease is kept by writing its row (`guarded`), even when nothing of it changes.
+    if (changed || step.finish || tx.engine === 'postgres') {
       await updateConversation.send(tx, {
         id: conversation.id,
         epoch: conversation.epoch,

@@ -10,11 +10,16 @@ const ORPHAN_AGE_MS = 60_000
 
 /** Locks of instances as exclusive locks on the files `instances/<id>.db` of a data directory. */
 export class LockFolder implements InstanceLocks {
+  readonly beats = false
   readonly #directory: string
   #own: DatabaseSync | null = null
 
   constructor(directory: string) {
     this.#directory = join(directory, 'instances')
+  }
+
+  newId(): string {
+    return crypto.randomUUID()
   }
 
   async take(id: string): Promise<void> {
@@ -30,8 +35,12 @@ export class LockFolder implements InstanceLocks {
     this.#own = lock
   }
 
-  async isHeld(_: Connection, id: string): Promise<boolean> {
-    return this.#isLocked(id)
+  async look(_: Connection, id: string): Promise<'free' | 'held'> {
+    return this.#isLocked(id) ? 'held' : 'free'
+  }
+
+  check(): void {
+    // The operating system holds a lock.
   }
 
   remove(id: string): void {
