@@ -8,6 +8,7 @@ const parts = [
   'test:walls',
   'test:reliability',
   'test:postgres',
+  'test:deploy',
   'test:browser',
   'test:e2e',
 ]

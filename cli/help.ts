@@ -54,7 +54,7 @@ const GROUPS: Record<string, readonly string[]> = {
   Servers: ['server', 'mcp'],
   'Moving agents': ['import', 'export', 'apply', 'migrate'],
   Setup: ['connect', 'config', 'users', 'keys', 'completion'],
-  Upkeep: ['doctor', 'backup', 'restore', 'uninstall', 'version', 'help'],
+  Upkeep: ['doctor', 'backup', 'restore', 'store', 'uninstall', 'version', 'help'],
 }
 
 /** Shows the commands of the program in groups; one that is in none comes last. */

@@ -24,6 +24,7 @@ import { addModelCommand } from './model-command.ts'
 import { parsePort } from './port.ts'
 import { endSoon, guardProcess } from './process-end.ts'
 import { bold, columns, hasColor, wrap } from './terminal.ts'
+import { addStoreCommands } from './store-commands.ts'
 import { addToolCommands } from './tool-commands.ts'
 import { addUserCommands } from './user-commands.ts'
 
@@ -108,6 +109,7 @@ function createProgram(): Command {
   addToolCommands(program, onlyOne)
   addUserCommands(program, onlyOne)
   addLocalCommands(program)
+  addStoreCommands(program)
   addCompletionCommand(program)
   program
     .command('version')

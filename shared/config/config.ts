@@ -67,7 +67,8 @@ export async function openConfig(directory: string, options: ConfigOptions = {})
       const code = (error as NodeJS.ErrnoException).code
       if (
         error instanceof AppError ||
-        !/^(EACCES|EPERM|EROFS|ENOSPC|ENOTDIR|EEXIST|EDQUOT)$/.test(code ?? '')
+        // EBUSY: it is mounted by itself, as in a container.
+        !/^(EACCES|EPERM|EROFS|EBUSY|ENOSPC|ENOTDIR|EEXIST|EDQUOT)$/.test(code ?? '')
       )
         throw error
       throw new AppError('store_unavailable', `${path} cannot be written: ${messageOf(error)}.`, {

@@ -186,7 +186,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       }),
       custom,
       mcp,
-      clock: { now: () => new Date(), monotonic: () => performance.now() },
+      clock: { now: () => store.now(), monotonic: () => performance.now() },
     }
     await store.tools.seed(DEFAULT_ACTOR, deps.tools.builtins)
     await store.vectors.embedMessages(config.value.embed_messages)
@@ -271,10 +271,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       fetch: (request, access = OWNER) => app.fetch(request, access),
       holder: (key) => holderOf(store, key),
       hasPagesOf: (origin) =>
-        store.access_tokens.hasOrigin(origin, new Date(Date.now() - KEEP_EXPIRED_MS).toISOString()),
+        store.access_tokens.hasOrigin(
+          origin,
+          new Date(store.now().getTime() - KEEP_EXPIRED_MS).toISOString(),
+        ),
       forUsers: (serve) =>
         forUsers(serve, {
           users: store.users,
+          now: () => store.now(),
           limits: () => config.value.limits,
           refuse: (request, error) => failedAnswer(error, request, context),
         }),
@@ -341,6 +345,12 @@ export async function loadMaintenance() {
     import('../store/sqlite/purge.ts'),
   ])
   return { backUp, restore, examineStore, planPurge, purge }
+}
+
+/** The copy of a whole store to another engine. Loaded when asked for. */
+export async function loadStoreCopy() {
+  const { copyStore, discardCopy, verifyCopy } = await import('../store/copy-store.ts')
+  return { copyStore, discardCopy, verifyCopy }
 }
 
 /** config.json and the providers as the local commands work on them. Loaded when asked for. */

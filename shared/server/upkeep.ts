@@ -56,13 +56,15 @@ export function keepUp(
   )
   const embedding = repeat(EMBED_EVERY_MS, onError, () => embedWaiting(deps, closing, onEmbeddingFailure))
   const pruning = repeat(PRUNE_EVERY_MS, onError, async () => {
-    await store.streams.prune(new Date(Date.now() - server.stream_retention_hours * 3_600_000))
+    await store.streams.prune(
+      new Date(deps.clock.now().getTime() - server.stream_retention_hours * 3_600_000),
+    )
     await ingest.tidy()
     await removeUnfinished()
-    await store.traces.prune(new Date(Date.now() - server.trace_retention_days * 86_400_000))
+    await store.traces.prune(new Date(deps.clock.now().getTime() - server.trace_retention_days * 86_400_000))
   })
   const ageing = repeat(RETAIN_EVERY_MS, onError, async () => {
-    await applyRetention(store.retention, context.retention, new Date(), { signal: closing })
+    await applyRetention(store.retention, context.retention, deps.clock.now(), { signal: closing })
   })
   return {
     tidy() {

@@ -12,18 +12,18 @@ const HOUR_MS = 3_600_000
 
 /** Whom the key of a user or an access token stands for; null: it is none, revoked or expired. */
 export async function holderOf(
-  { users, access_tokens }: Pick<Store, 'users' | 'access_tokens'>,
+  { users, access_tokens, now }: Pick<Store, 'users' | 'access_tokens' | 'now'>,
   key: string,
 ): Promise<Access | null> {
-  if (isToken(key)) return tokenHolder(access_tokens, key)
+  if (isToken(key)) return tokenHolder(access_tokens, key, now())
   const found = await users.holder(hashOfKey(key))
   return found && accessOf(found.user, found.key.id)
 }
 
 /** A token acts as who made it, who may have lost a role since; it is no admin, and the owner's is a member. */
-async function tokenHolder(tokens: AccessTokenStore, text: string): Promise<Access | null> {
+async function tokenHolder(tokens: AccessTokenStore, text: string, now: Date): Promise<Access | null> {
   const found = await tokens.holder(hashOfKey(text))
-  if (!found || Date.parse(found.token.expires_at) <= Date.now()) return null
+  if (!found || Date.parse(found.token.expires_at) <= now.getTime()) return null
   const { token, user } = found
   const agents = new Map<string, Set<AccessRight>>()
   for (const { id, access } of token.policy) agents.set(id, new Set([...(agents.get(id) ?? []), ...access]))
@@ -45,11 +45,12 @@ export function forUsers(
   serve: Serve,
   options: {
     users: UserStore
+    now: () => Date
     limits: () => UserLimits
     refuse: (request: Request, error: unknown) => Response
   },
 ): Serve {
-  const { users, limits, refuse } = options
+  const { users, now, limits, refuse } = options
   return async (request, access) => {
     let acting: Access
     let counted: Record<string, string>
@@ -57,7 +58,7 @@ export function forUsers(
       acting = await actingFor(users, access, namedUserOf(request.headers))
       const held = limitsOf(acting, limits())
       if (held) acting = limitedBy(acting, held)
-      counted = await count(users, acting, held?.requests_per_hour ?? null)
+      counted = await count(users, acting, held?.requests_per_hour ?? null, now().getTime())
     } catch (error) {
       return refuse(request, error)
     }
@@ -93,9 +94,9 @@ async function count(
   users: UserStore,
   { actor: { user_id } }: Access,
   limit: number | null,
+  now: number,
 ): Promise<Record<string, string>> {
   if (limit === null) return {}
-  const now = Date.now()
   const hour = Math.floor(now / HOUR_MS)
   const made = await users.countRequest(user_id, hour)
   const reset = Math.ceil(((hour + 1) * HOUR_MS - now) / 1000)

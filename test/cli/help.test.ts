@@ -54,6 +54,8 @@ describe('loci', () => {
     ['migrate'],
     ['backup'],
     ['restore'],
+    ['store'],
+    ['store', 'copy'],
     ['doctor'],
     ['uninstall'],
     ['tools'],
@@ -121,7 +123,7 @@ describe('loci', () => {
 
   it('takes --json wherever there is a result', async () => {
     // Groups, what serves on its own stdout, scripts for shells, and what waits for a debugger.
-    const others = new Set(['', 'agents', 'blocks', 'tools', 'users', 'keys', 'config'])
+    const others = new Set(['', 'agents', 'blocks', 'tools', 'users', 'keys', 'config', 'store'])
     for (const name of ['mcp', 'completion', 'tools debug']) others.add(name)
     for (const command of commands) {
       if (others.has(command.join(' '))) continue
@@ -143,6 +145,9 @@ describe('loci', () => {
     [['config', 'shwo'], /unknown command 'shwo'\. Did you mean show\?/],
     [['config', 'set', 'server.port'], /missing required argument 'value'/],
     [['restore'], /missing required argument 'file'/],
+    [['store', 'copy', '--to', 'x'], /required option '--from <store>'/],
+    [['store', 'copy', '--from', 'x'], /required option '--to <store>'/],
+    [['store', 'copy', '--from', 'x', '--to', 'y', '--verify', '--restart'], /give one of '--verify'/],
     [['doctor', '--timeout', '0'], /'0'.*number of seconds/],
     [['backup', '--fiel', 'x'], /unknown option '--fiel'/],
     [['connect', 'openai', '--key', 'a', '--key-stdin'], /give the key once/],

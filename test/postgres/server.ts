@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -23,6 +23,8 @@ export interface TestServer {
   drop(database: string): Promise<void>
   /** Ends it as a crash does, and starts it again. */
   crash(): Promise<void>
+  /** Ends it in good order, cutting whoever is connected off, and starts it again. */
+  restart(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -53,10 +55,14 @@ export async function nobody(): Promise<{ uid: number; gid: number } | null> {
   return { uid: await id('-u'), gid: await id('-g') }
 }
 
-/** Starts a server of these programs, with `more` settings; the caller stops it. */
+/**
+ * Starts a server of these programs, with `more` settings; the caller stops it. Where it listens on TCP it asks for the
+ * `password` of `loci`.
+ */
 export async function startServer(
   bin = binaries(),
   more: Readonly<Record<string, string>> = {},
+  password: string | null = null,
 ): Promise<TestServer> {
   const user = await nobody()
   const folder = await mkdtemp(join(tmpdir(), 'loci-pg-'))
@@ -64,9 +70,15 @@ export async function startServer(
   const as = { ...user, cwd: folder, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }
   const data = join(folder, 'data')
   const made = ['-D', data, '-U', 'loci', '-A', 'trust', '-E', 'UTF8', '--locale', 'C', '--no-sync']
+  if (password !== null) {
+    const file = join(folder, 'password')
+    await writeFile(file, password)
+    made.push('--auth-host', 'scram-sha-256', '--pwfile', file)
+  }
   await promisify(execFile)(join(bin, 'initdb'), made, as)
   const settings = {
     listen_addresses: '',
+    port: '5432',
     unix_socket_directories: folder,
     // What these tests hold against it is not the loss of power.
     fsync: 'off',
@@ -76,7 +88,7 @@ export async function startServer(
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   let said = ''
   const address = (database: string) =>
-    `postgres://loci@localhost/${database}?host=${encodeURIComponent(folder)}`
+    `postgres://loci@localhost:${settings.port}/${database}?host=${encodeURIComponent(folder)}`
   const ask = async (sql: string) => {
     const client = new Client({ connectionString: address('postgres') })
     await client.connect()
@@ -113,6 +125,10 @@ export async function startServer(
     async crash() {
       // PostgreSQL's "immediate shutdown": nobody is waited for, and the log is played again at the start.
       await end('SIGQUIT')
+      server = await start()
+    },
+    async restart() {
+      await end('SIGINT')
       server = await start()
     },
     async stop() {

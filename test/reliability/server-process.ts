@@ -12,16 +12,27 @@ export class ServerProcess {
   readonly #data: string
   readonly #model_url: string
   readonly #heap_mb: number | undefined
+  readonly #port: number
+  readonly #env: Record<string, string>
   #child: ChildProcess | null = null
   #output = ''
   url = ''
   starts = 0
 
-  /** `heap_mb` bounds the heap of JavaScript: a server that keeps what it should not dies of it. */
-  constructor(data: string, model_url: string, { heap_mb }: { heap_mb?: number } = {}) {
+  /**
+   * `heap_mb` bounds the heap of JavaScript: a server that keeps what it should not dies of it. `port` is the same after
+   * each start, and any one without it; `env` comes after everything else.
+   */
+  constructor(
+    data: string,
+    model_url: string,
+    { heap_mb, port = 0, env = {} }: { heap_mb?: number; port?: number; env?: Record<string, string> } = {},
+  ) {
     this.#data = data
     this.#model_url = model_url
     this.#heap_mb = heap_mb
+    this.#port = port
+    this.#env = env
   }
 
   /** Resolves once the URL is printed; measures how long that took, in milliseconds. */
@@ -29,7 +40,8 @@ export class ServerProcess {
     const from = performance.now()
     this.#output = ''
     const store = await otherStore.of?.(this.#data)
-    const child = spawn(process.execPath, [LOCI, 'server', '--port', '0', '--data', this.#data], {
+    const port = String(this.#port)
+    const child = spawn(process.execPath, [LOCI, 'server', '--port', port, '--data', this.#data], {
       env: {
         PATH: process.env['PATH'],
         HOME: this.#data,
@@ -40,6 +52,7 @@ export class ServerProcess {
         LOCI_STALE_AFTER_MS: String(STALE_AFTER_MS),
         ...(store === undefined ? {} : { LOCI_STORE: store }),
         ...(this.#heap_mb === undefined ? {} : { NODE_OPTIONS: `--max-old-space-size=${this.#heap_mb}` }),
+        ...this.#env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -50,8 +63,8 @@ export class ServerProcess {
     this.url = await eventually(
       'a server prints its URL',
       () => {
-        if (child.exitCode !== null)
-          throw new Error(`the server ended with ${child.exitCode}: ${this.#output}`)
+        if (child.exitCode !== null || child.signalCode !== null)
+          throw new Error(`the server ended with ${child.exitCode ?? child.signalCode}: ${this.#output}`)
         return /http:\/\/127\.0\.0\.1:\d+/.exec(this.#output)?.[0] ?? null
       },
       30_000,
@@ -74,11 +87,16 @@ export class ServerProcess {
 
   /** `kill -9`, and waits until the process is gone. */
   async kill(): Promise<void> {
+    await this.end('SIGKILL')
+  }
+
+  /** Sends a signal that ends the process, and waits until it is gone; resolves with its exit code. */
+  async end(name: NodeJS.Signals): Promise<number | null> {
     const child = this.#child
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const gone = new Promise((resolve) => child.once('exit', resolve))
-    child.kill('SIGKILL')
-    await gone
+    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null
+    const gone = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
+    child.kill(name)
+    return await gone
   }
 
   /** What the process has printed since its start: failures of ours would stand here. */

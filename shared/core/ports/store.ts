@@ -68,6 +68,8 @@ export interface Store {
   readonly usage: UsageStore
   readonly users: UserStore
   readonly access_tokens: AccessTokenStore
+  /** The time by the clock that all processes of this store have in common, whatever that of this machine says. */
+  now(): Date
   /** What waits to be done, of every organisation. */
   backlog(): Promise<Backlog>
   /** Throws `store_unavailable` when the store cannot answer, or cannot be written, now; within some seconds. */

@@ -29,7 +29,7 @@ export const routes = [
     answer: accessToken,
     status: 201,
     async handle({ actor, context, body }) {
-      const now = Date.now()
+      const now = context.deps.clock.now().getTime()
       const expires_at = new Date(body.expires_at ?? now + DEFAULT_LIFETIME_MS).toISOString()
       if (Date.parse(expires_at) <= now)
         throw new AppError(
@@ -63,7 +63,7 @@ export const routes = [
     async handle({ actor, context, query: { agentId: agent_id, offset, limit } }) {
       const found = await context.deps.store.access_tokens.list(
         actor,
-        { agent_id, now: new Date().toISOString() },
+        { agent_id, now: context.deps.clock.now().toISOString() },
         { offset, limit: limit + 1 },
       )
       const tokens = found.slice(0, limit).map((token) => toAccessToken(token, token.id))
@@ -79,7 +79,7 @@ export const routes = [
     answer: 'empty',
     async handle({ actor, context, params: { token } }) {
       const by = isId('access_token', token) ? { id: token } : { hash: hashOfKey(token) }
-      const now = new Date().toISOString()
+      const now = context.deps.clock.now().toISOString()
       if (await context.deps.store.access_tokens.end(actor, by, now))
         return new Response(null, { status: 204 })
       // It may be the text of one.

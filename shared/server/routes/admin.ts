@@ -63,7 +63,7 @@ async function makeUser(
   body: z.infer<typeof createUser>,
 ): Promise<User> {
   const { users, tools } = context.deps.store
-  const created_at = new Date().toISOString()
+  const created_at = context.deps.clock.now().toISOString()
   const own = access.actor.organization_id
   const wanted = body.organization_id ?? (access.role === 'owner' ? null : own)
   if (wanted !== null && wanted !== own) demand(access, 'owner', 'Making a user of another organisation')
@@ -93,7 +93,7 @@ async function makeOrganization(
   const made = await context.deps.store.users.createOrganization({
     id,
     name: name ?? id,
-    created_at: new Date().toISOString(),
+    created_at: context.deps.clock.now().toISOString(),
     privileged_tools: false,
   })
   await context.deps.store.tools.seed(
@@ -112,7 +112,7 @@ function ownLimits(access: Access, limits: User['limits']): User['limits'] {
 async function makeKey(context: ServerContext, access: Access, of: User, body: CreateKey) {
   refuseDefault(of.id)
   const expires_at = body.expires_at == null ? null : new Date(body.expires_at).toISOString()
-  if (expires_at !== null && Date.parse(expires_at) <= Date.now())
+  if (expires_at !== null && Date.parse(expires_at) <= context.deps.clock.now().getTime())
     throw new AppError(
       'invalid_argument',
       `expires_at: ${expires_at} has passed already; name a moment to come`,
@@ -124,7 +124,7 @@ async function makeKey(context: ServerContext, access: Access, of: User, body: C
     organization_id: of.organization_id,
     name: body.name ?? 'key',
     starts_with,
-    created_at: new Date().toISOString(),
+    created_at: context.deps.clock.now().toISOString(),
     expires_at,
     last_used_at: null,
     revoked_at: null,
@@ -340,7 +340,7 @@ export const routes = [
       // The new one lasts as long as the old one was to last.
       const { name, expires_at, created_at } = old
       const lasts = expires_at === null ? null : Date.parse(expires_at) - Date.parse(created_at)
-      const until = lasts === null ? null : new Date(Date.now() + lasts).toISOString()
+      const until = lasts === null ? null : new Date(context.deps.clock.now().getTime() + lasts).toISOString()
       return makeKey(context, access, of, { name, expires_at: until })
     },
   }),

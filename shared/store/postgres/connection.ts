@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { PoolClient } from 'pg'
+import type { ClientBase } from 'pg'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { EventType } from '../../schema/event.ts'
 import type { Transaction } from '../sql/database.ts'
@@ -33,14 +33,14 @@ interface Sent {
  */
 export class PostgresConnection implements Connection {
   readonly engine = 'postgres'
-  readonly #client: PoolClient
+  readonly #client: ClientBase
   readonly #prepares: boolean
   #failure: { error: unknown } | null = null
   #last: Promise<unknown> = Promise.resolve()
   #ended = false
 
   /** Without `prepares` the server reads each statement anew. */
-  constructor(client: PoolClient, prepares: boolean) {
+  constructor(client: ClientBase, prepares: boolean) {
     this.#client = client
     this.#prepares = prepares
   }

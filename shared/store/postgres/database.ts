@@ -7,6 +7,7 @@ import { unavailable } from '../sql/errors.ts'
 import { query, db } from '../sql/query.ts'
 import { type ConnectionSettings, readAddress } from './address.ts'
 import { PostgresConnection, PostgresTransaction } from './connection.ts'
+import { DatabaseClock } from './clock.ts'
 import {
   asStoreError,
   isConflict,
@@ -30,7 +31,9 @@ const DUPLICATES = 10
 /** Connections that nobody has used for this time are closed. */
 const IDLE_MS = 60_000
 
-/** The oldest schema that may write, and the number by which the fate of a transaction can be asked for later. */
+const theirNow = sql<number>`(extract(epoch from clock_timestamp()) * 1000)::float8`
+
+/** The oldest schema that may write, the time, and the number by which the fate of a transaction can be asked for later. */
 const beginning = query<object>()(() =>
   db
     .selectFrom('meta')
@@ -38,6 +41,7 @@ const beginning = query<object>()(() =>
       'value',
       sql<string>`pg_current_xact_id()::text`.as('xid'),
       sql<string>`pg_postmaster_start_time()::text`.as('started'),
+      theirNow.as('now'),
     ])
     .where('key', '=', 'oldest_writer'),
 )
@@ -47,7 +51,10 @@ const fateOf = query<{ xid: string }>()(
       else 'unknown' end as status`,
 )
 const oldestWriter = query<object>()(() =>
-  db.selectFrom('meta').select('value').where('key', '=', 'oldest_writer'),
+  db
+    .selectFrom('meta')
+    .select(['value', theirNow.as('now')])
+    .where('key', '=', 'oldest_writer'),
 )
 
 export interface DatabaseOptions {
@@ -85,6 +92,7 @@ export class PostgresDatabase implements Database {
   readonly #onWrite: DatabaseOptions['onWrite']
   readonly #onNotice: DatabaseOptions['onNotice']
   readonly #feed: EventFeed
+  readonly #clock = new DatabaseClock()
   /** What each transaction begins with besides, where a connection cannot be told for good. */
   readonly #limits: string
   /** Where a transaction may have to wait for a connection of the server. */
@@ -118,7 +126,7 @@ export class PostgresDatabase implements Database {
     // A connection that is lost: whoever uses it hears of it from its statement, and the pool makes another.
     this.#pool.on('error', () => undefined)
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
-    this.session = new Session(settings, route, () => this.#feed.wake())
+    this.session = new Session(settings, route, () => this.#feed.heard())
     this.#feed = new EventFeed(this, route.stays ? this.session : null)
   }
 
@@ -161,9 +169,13 @@ export class PostgresDatabase implements Database {
       try {
         const level = guarded ? 'REPEATABLE READ' : 'SERIALIZABLE'
         tx.control(`BEGIN ISOLATION LEVEL ${level}${this.#limits}`, this.#begin_ms)
+        const asked = performance.now()
         const begun = beginning.get(tx, {})
         // Waited for below, and not at all when the work has failed before.
-        begun.catch(() => undefined)
+        begun.then(
+          (mark) => mark && this.#clock.heard(mark.now, performance.now() - asked),
+          () => undefined,
+        )
         const value = await work(tx)
         const mark = await begun
         if (!mark || Number(mark.value) > this.#schema) throw await this.#otherSchema()
@@ -234,9 +246,15 @@ export class PostgresDatabase implements Database {
   /** Its indexes keep themselves. */
   async mergeIndexes(): Promise<void> {}
 
+  now(): Date {
+    return this.#clock.now()
+  }
+
   /** Throws `store_unavailable` or `store_newer` when a command would. */
   async check(): Promise<void> {
+    const asked = performance.now()
     const row = await this.read((c) => oldestWriter.get(c, {}))
+    if (row) this.#clock.heard(row.now, performance.now() - asked)
     if (!row || Number(row.value) > this.#schema) throw await this.#otherSchema()
   }
 

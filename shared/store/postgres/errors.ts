@@ -63,6 +63,8 @@ function adviceFor(code: string, text: string): string | null {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return 'its host is not known. Correct the address.'
+    case 'ERR_INVALID_URL':
+      return 'its address cannot be read. Write what is special in a user or password in percent (a space is %20, @ is %40).'
     case '28P01':
     case '28000':
       return `it refuses the user or password (${text}).`

@@ -35,9 +35,9 @@ export class PartitionUpkeep {
 
   async #work(): Promise<void> {
     try {
-      const made = await this.#database.write((tx) => makePartitions(tx))
-      // Of a partitioned table nobody else does that.
-      if (made.length > 0) await this.#database.write((tx) => tx.send(sql`analyze messages, steps`))
+      // Looked at first: events are not shown before whatever has begun to write earlier has ended.
+      if (await this.#database.read((c) => needPartitions(c)))
+        await this.#database.write((tx) => makePartitions(tx))
     } catch (error) {
       // There is a whole partition left, after that the default one, and the next time.
       this.#onNotice?.(
@@ -68,17 +68,25 @@ interface Partitioned {
  * while another process does it.
  */
 export async function makePartitions(tx: Transaction, now = new Date()): Promise<string[]> {
-  const state = await tx.get(
-    sql<{ last: number; size: number | null; mine: boolean }>`
-      select pg_try_advisory_xact_lock(${LOCK}) as mine,
-        (select last_value from messages_seq_seq) as last,
-        (select value::bigint from meta where key = 'messages_per_partition') as size`,
-  )
-  if (!state?.mine) return []
-  const size = state.size ?? MESSAGES
+  const lock = await tx.get(sql<{ mine: boolean }>`select pg_try_advisory_xact_lock(${LOCK}) as mine`)
+  if (!lock?.mine) return []
   const made: string[] = []
-  for (const kind of [messages(state.last, size), steps(now)]) made.push(...(await extend(tx, kind)))
+  for (const table of await tables(tx, now)) made.push(...(await extend(tx, table)))
   return made
+}
+
+async function needPartitions(c: Connection): Promise<boolean> {
+  for (const table of await tables(c, new Date()))
+    if (table.isBefore(await reach(c, table), table.goal)) return true
+  return false
+}
+
+async function tables(c: Connection, now: Date): Promise<Partitioned[]> {
+  const state = await c.get(
+    sql<{ last: number; size: number | null }>`select (select last_value from messages_seq_seq) as last,
+      (select value::bigint from meta where key = 'messages_per_partition') as size`,
+  )
+  return [messages(state?.last ?? 0, state?.size ?? MESSAGES), steps(now)]
 }
 
 function messages(last: number, size: number): Partitioned {

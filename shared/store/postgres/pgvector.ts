@@ -1,12 +1,12 @@
 import { sql } from 'kysely'
-import type { Transaction } from '../sql/database.ts'
+import type { Connection, Transaction } from '../sql/database.ts'
 import type { Near, VectorIndex } from '../sql/vector-index.ts'
 import type { VectorOwner } from '../sql/vector-owners.ts'
 import { bytesOf, unit } from '../vector-math.ts'
 import type { PostgresDatabase } from './database.ts'
 
 /** Numbers of a vector that pgvector has an index for; longer ones are compared one by one. */
-const MOST_INDEXED = 2_000
+export const MOST_INDEXED = 2_000
 /** How many of the index's candidates a search looks at: more find more of what is nearest, and take longer. */
 const EF_SEARCH = 100
 
@@ -67,19 +67,27 @@ export class PgVectors implements VectorIndex {
   }
 
   async #makeIndex(dim: number): Promise<void> {
-    const name = `vectors_hnsw_${dim}`
-    const there = sql<{ there: boolean }>`select to_regclass(${name}) is not null as there`
+    const there = sql<{ there: boolean }>`select to_regclass(${indexOf(dim)}) is not null as there`
     if ((await this.#database.read((c) => c.get(there)))?.there) return
     await this.#database.write(async (tx) => {
       // One process makes it; statements of others that come with it wait.
       await tx.get(sql`select pg_advisory_xact_lock(hashtext('loci'), ${sql.lit(dim)})`)
-      await tx.run(
-        sql`create index if not exists ${sql.ref(name)} on vectors
-          using hnsw ((embedding::${sql.raw(`vector(${dim})`)}) vector_cosine_ops)
-          where vector_dims(embedding) = ${sql.lit(dim)}`,
-      )
+      await indexVectors(tx, dim)
     })
   }
+}
+
+/** Makes the index for vectors of this length, when it is not there. */
+export async function indexVectors(connection: Connection, dim: number): Promise<void> {
+  await connection.run(
+    sql`create index if not exists ${sql.ref(indexOf(dim))} on vectors
+      using hnsw ((embedding::${sql.raw(`vector(${dim})`)}) vector_cosine_ops)
+      where vector_dims(embedding) = ${sql.lit(dim)}`,
+  )
+}
+
+function indexOf(dim: number): string {
+  return `vectors_hnsw_${dim}`
 }
 
 /**

@@ -4,6 +4,7 @@ import { SecretBox } from '../secret-box.ts'
 import { finishArchiveDeletions } from '../sql/archives.ts'
 import { Instance } from '../sql/instances.ts'
 import { sqlStore } from '../sql/store.ts'
+import { refuseUnfinishedCopy } from '../sql/unfinished-copy.ts'
 import { AdvisoryLocks } from './advisory-locks.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { HeartbeatLocks } from './heartbeat-locks.ts'
@@ -39,6 +40,14 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const version = options.version ?? VERSION
   const { address, onWrite, onNotice } = options
   const database = await openDatabase({ address, version, onWrite, onNotice })
+  // What time it is there.
+  await database
+    .check()
+    .then(() => database.read((c) => refuseUnfinishedCopy(c, `The database ${database.place}`)))
+    .catch(async (error: unknown) => {
+      await database.close()
+      throw error
+    })
   const stale_after_ms = options.stale_after_ms ?? STALE_AFTER_MS
   const heartbeats = new Heartbeats(database, stale_after_ms)
   const locks = database.session.stays
@@ -61,6 +70,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   return {
     ...parts,
     events,
+    now: () => database.now(),
     async ready() {
       await database.check()
       instance.check()

@@ -117,6 +117,6 @@ function isValue(row: AgentSecretRow, keys: SecretKeys, value: string): boolean 
 }
 
 /** A value that is moved to another agent or name on disk cannot be read there. */
-function contextOf(agent_id: string, name: string): string {
+export function contextOf(agent_id: string, name: string): string {
   return `agent secret\n${agent_id}\n${name}`
 }

@@ -269,7 +269,7 @@ export class SqlBatches implements BatchStore {
   }
 
   async takeCallback(): Promise<BatchCallback | null> {
-    const since = new Date(Date.now() - TOO_LATE_MS).toISOString()
+    const since = new Date(this.#database.now().getTime() - TOO_LATE_MS).toISOString()
     const free = async (c: Connection) =>
       await findEach(
         await toCall.all(c, { since }),

@@ -33,7 +33,7 @@ const claim = query<{ id: string; holder: string; instance: string }>()((p) =>
 
 /** Takes over the callbacks of ended runs whose process died before it called; each is handed to one process. */
 export async function takeUncalled(database: Database, instance: Instance): Promise<UncalledRun[]> {
-  const since = new Date(Date.now() - TOO_LATE_MS).toISOString()
+  const since = new Date(database.now().getTime() - TOO_LATE_MS).toISOString()
   const left = await database.read(
     async (c) =>
       await flatMapEach(await runsToCall.all(c, { since }), async ({ instance_id: holder, ...run }) => {

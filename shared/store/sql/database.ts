@@ -44,6 +44,8 @@ export interface WriteOptions {
 export interface Database {
   readonly engine: Connection['engine']
   readonly closed: boolean
+  /** The time by the clock that all processes of the store have in common. */
+  now(): Date
   /** Several reads of one moment. */
   read<T>(work: (connection: Connection) => T | Promise<T>): Promise<T>
   /**

@@ -35,6 +35,22 @@ export function indexed(owner: string, text: string) {
   })
 }
 
+/** A statement that puts texts (of `indexText`) into an index of PostgreSQL, many at once. */
+export function indexedTexts(
+  index: 'messages_fts' | 'passages_fts',
+  texts: readonly { rowid: number; owner: string; text: string }[],
+) {
+  const rows = texts.map(({ rowid, owner, text }) => ({
+    rowid,
+    owner,
+    words: plainWords(text),
+    mark: `'=${owner}'`,
+  }))
+  return sql`insert into ${sql.table(index)} (rowid, owner, text)
+    select rowid, owner, to_tsvector('loci', words) || mark::tsvector
+    from json_to_recordset(${JSON.stringify(rows)}::json) as r (rowid bigint, owner text, words text, mark text)`
+}
+
 /** An FTS5 query for texts of one of these owners (null: of all) that have any of the terms. */
 export function matchText(owners: readonly string[] | null, terms: readonly Term[]): string {
   const words = terms.map(({ words, prefix }) => `"${words.replaceAll('"', '""')}"${prefix ? '*' : ''}`)

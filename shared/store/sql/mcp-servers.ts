@@ -337,7 +337,8 @@ function addressOf(row: McpServerRow): unknown {
   return (JSON.parse(row.config) as { server_url?: string }).server_url
 }
 
-function consentOf(server_id: string): string {
+/** What the consent to a server is encrypted for. */
+export function consentOf(server_id: string): string {
   return `${server_id} consent`
 }
 

@@ -64,6 +64,8 @@ const takenOver = query<{ id: string; holder: string; instance: string }>()((p) 
 export class SqlSchedules implements ScheduleStore {
   readonly #database: Database
   readonly #instance: Instance
+  /** Schedules whose firings this process has: its heart beats while there are any. */
+  #firing: readonly string[] = []
 
   constructor(database: Database, instance: Instance) {
     this.#database = database
@@ -149,12 +151,13 @@ export class SqlSchedules implements ScheduleStore {
     const { own, left } = await this.#database.read(async (c) => {
       const own = await firingOfHolder.all(c, { holder: this.#instance.id })
       const left = await flatMapEach(await holders.all(c, {}), async ({ instance_id: holder }) => {
-        if (holder === null || (await this.#instance.stateOf(c, holder)) !== 'dead') return []
+        // One that stands still, too: should it wake, its messages have the ids that begin no second run.
+        if (holder === null || (await this.#instance.stateOf(c, holder)) === 'alive') return []
         return await firingOfHolder.all(c, { holder })
       })
       return { own, left }
     })
-    if (left.length === 0) return own.map(firingOf)
+    if (left.length === 0) return this.#held(own)
     const taken = await this.#database.write(async (tx) => {
       await this.#instance.lock()
       await this.#instance.register(tx)
@@ -163,7 +166,15 @@ export class SqlSchedules implements ScheduleStore {
         return (await takenOver.run(tx, key)).changes > 0
       })
     })
-    return [...own, ...taken].map(firingOf)
+    return this.#held([...own, ...taken])
+  }
+
+  #held(rows: readonly ScheduleRow[]): Firing[] {
+    const ids = rows.map(({ id }) => id)
+    for (const id of ids) this.#instance.leaseTaken(id)
+    for (const id of this.#firing) if (!ids.includes(id)) this.#instance.leaseReleased(id)
+    this.#firing = ids
+    return rows.map(firingOf)
   }
 
   fired(

@@ -148,7 +148,7 @@ export class SqlTurns implements TurnStore {
       const opened = await this.#begin(tx, actor, conversation, agentOfRow(row), {
         run_id,
         messages: [],
-        now: new Date().toISOString(),
+        now: this.#database.now().toISOString(),
         autoclear: false,
       })
       return { ...left, conversation_id, organization_id: actor.organization_id, opened }

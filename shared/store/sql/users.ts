@@ -224,7 +224,7 @@ export class SqlUsers implements UserStore {
       return key && user ? { key: keyOf(key), user: userOf(user) } : null
     })
     if (!found) return null
-    const now = Date.now()
+    const now = this.#database.now().getTime()
     const { expires_at, last_used_at } = found.key
     if (expires_at !== null && Date.parse(expires_at) <= now) return null
     if (last_used_at !== null && now - Date.parse(last_used_at) < USE_NOTED_EVERY_MS) return found

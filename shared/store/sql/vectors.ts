@@ -100,11 +100,12 @@ export class SqlVectors implements VectorStore {
   }): Promise<EmbeddingBatch | null> {
     if (await this.#database.read(embedsMessages)) await this.#index()
     // Looked for first: nothing is written while nothing waits.
-    if (!(await this.#database.read(async (c) => await this.#due(c, Date.now())))) return null
+    if (!(await this.#database.read(async (c) => await this.#due(c, this.#database.now().getTime()))))
+      return null
     await this.#instance.lock()
     return this.#database.write(async (tx) => {
       for (;;) {
-        const now = Date.now()
+        const now = this.#database.now().getTime()
         const row = await this.#due(tx, now)
         if (!row) return null
         const texts = await textsOf(tx, row, limits)
@@ -155,7 +156,7 @@ export class SqlVectors implements VectorStore {
     return this.#ofGeneration(batch, {
       failures: batch.failures + 1,
       problem,
-      retry_at: Date.now() + wait_ms,
+      retry_at: this.#database.now().getTime() + wait_ms,
       claimed_until: 0,
     })
   }

@@ -154,6 +154,10 @@ export class SqliteDatabase implements Database {
     return this.#closed
   }
 
+  now(): Date {
+    return new Date()
+  }
+
   /** Several reads of one moment. They ask for nothing else, so that nothing but them happens meanwhile. */
   read<T>(work: (connection: Connection) => T | Promise<T>): Promise<T> {
     const reading = this.#reading.then(() =>

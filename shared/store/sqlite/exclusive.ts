@@ -13,6 +13,8 @@ const WAIT_MS = 1_500
 export interface Exclusive {
   /** False when SQLite cannot read the file, so that only the lock files of instances kept others out. */
   sound: boolean
+  /** The connection that keeps others out, in a transaction; null when SQLite cannot read the file. */
+  connection: DatabaseSync | null
   release(): void
 }
 
@@ -32,22 +34,24 @@ export async function lockOut(directory: string, todo: string): Promise<Exclusiv
   }
 }
 
+const UNSOUND: Exclusive = { sound: false, connection: null, release: () => undefined }
+
 /** Null while somebody else has the database open, whether or not it does anything. */
 function take(path: string): Exclusive | 'none' | null {
   if (!existsSync(path)) return 'none'
   // Opened, its log would be thrown away, and that may be all that is left.
-  if (!hasHeader(path)) return { sound: false, release: () => undefined }
+  if (!hasHeader(path)) return UNSOUND
   const database = new DatabaseSync(path, { timeout: 0 })
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE')
     // Refused while any other connection exists; it also writes the log back and removes it.
     database.exec('PRAGMA journal_mode = DELETE')
     database.exec('BEGIN EXCLUSIVE')
-    return { sound: true, release: () => database.close() }
+    return { sound: true, connection: database, release: () => database.close() }
   } catch (error) {
     database.close()
     if (isBusy(error)) return null
-    return { sound: false, release: () => undefined }
+    return UNSOUND
   }
 }
 

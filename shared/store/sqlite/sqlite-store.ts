@@ -9,6 +9,7 @@ import { LockFolder } from './lock-folder.ts'
 import { UnindexedTexts } from './unindexed-texts.ts'
 import { Instance } from '../sql/instances.ts'
 import { indexMessages } from '../sql/message-index.ts'
+import { refuseUnfinishedCopy } from '../sql/unfinished-copy.ts'
 import { WriteProbe } from './write-probe.ts'
 
 /** How long the heartbeat of a process that still holds its lock may stand still. */
@@ -39,6 +40,12 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const { directory, allow_network_fs = false } = options
   const { onWrite } = options
   const database = await openDatabase({ directory, version, allow_network_fs, onWrite })
+  await database
+    .read((c) => refuseUnfinishedCopy(c, directory))
+    .catch(async (error: unknown) => {
+      await database.close()
+      throw error
+    })
   const instance = new Instance(database, new LockFolder(directory), {
     version,
     stale_after_ms: options.stale_after_ms ?? STALE_AFTER_MS,
@@ -59,6 +66,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   return {
     ...parts,
     events,
+    now: () => database.now(),
     async ready() {
       await database.check()
       instance.check()

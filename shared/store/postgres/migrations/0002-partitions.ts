@@ -67,7 +67,8 @@ BEGIN
   -- Partitioned tables have identity columns from PostgreSQL 17 on.
   ALTER TABLE messages_first ALTER COLUMN seq DROP IDENTITY;
   CREATE TABLE messages (LIKE messages_first) PARTITION BY RANGE (seq);
-  EXECUTE format('CREATE SEQUENCE messages_seq_seq AS bigint START %s OWNED BY messages.seq', last);
+  CREATE SEQUENCE messages_seq_seq OWNED BY messages.seq;
+  PERFORM setval('messages_seq_seq', last, false);
   ALTER TABLE messages ALTER COLUMN seq SET DEFAULT nextval('messages_seq_seq');
   EXECUTE format('ALTER TABLE messages ATTACH PARTITION messages_first FOR VALUES FROM (MINVALUE) TO (%s)', bound);
   ALTER TABLE messages_first DROP CONSTRAINT IF EXISTS messages_first;

@@ -1,0 +1,155 @@
+import { resolve } from 'node:path'
+import { loadStoreCopy, resolveDataDirectory } from '../../shared/server/main.ts'
+import { VERSION } from '../../shared/schema/version.ts'
+import { complain, EXIT, Failure } from '../failure.ts'
+import { note, number, printJson, printTable } from '../print.ts'
+import { count, progressLine, quoted } from '../progress.ts'
+import type { StoreCopyOptions } from '../store-commands.ts'
+
+type Copy = Awaited<ReturnType<typeof loadStoreCopy>>
+type Report = Awaited<ReturnType<Copy['copyStore']>>
+
+/** What takes longer, in seconds, is told with its rate. */
+const LONG_S = 1
+/** Differences that are told one by one. */
+const TOLD = 20
+
+/** `loci store copy`: rows of each table on stdout, the rest on stderr. Exit code 1 when a row differs. */
+export async function runStoreCopy(options: StoreCopyOptions): Promise<void> {
+  const { copyStore, discardCopy, verifyCopy } = await loadStoreCopy()
+  const { env } = process
+  const common = { to: options.to, version: VERSION, allow_network_fs: env['LOCI_ALLOW_NETWORK_FS'] === '1' }
+  if (options.discard) {
+    const { to, rows } = await discardCopy(common)
+    if (options.json) return printJson({ to, discarded: rows })
+    return note(`Discarded ${count(rows, 'row')}: ${to} is empty.`)
+  }
+  const work = progress(options.json === true)
+  const stop = new AbortController()
+  const interrupt = () => {
+    process.exitCode = EXIT.interrupted
+    const how = options.verify
+      ? 'Nothing was changed.'
+      : 'To go on, give the same command again; to give it up, add --discard.'
+    stop.abort(new Failure(`Stopped. ${how}`))
+  }
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+  const began = performance.now()
+  try {
+    const report = await (options.verify ? verifyCopy : copyStore)({
+      ...common,
+      from: options.from ?? '',
+      data: options.data === undefined ? resolveDataDirectory(env) : resolve(options.data),
+      encryption_key: env['LOCI_ENCRYPTION_KEY'] || null,
+      source_encryption_key: env['LOCI_SOURCE_ENCRYPTION_KEY'] || null,
+      keep_sealed: options.keepSealed === true,
+      restart: options.restart === true,
+      signal: stop.signal,
+      ...work,
+    })
+    work.end()
+    show(report, options, (performance.now() - began) / 1000)
+  } finally {
+    work.end()
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
+  }
+}
+
+function show(report: Report, options: StoreCopyOptions, seconds: number): void {
+  const { differences, rows, from, to } = report
+  const total = Object.values(rows).reduce((sum, n) => sum + n, 0)
+  if (differences.length > 0) process.exitCode = EXIT.failure
+  if (options.json)
+    return printJson({
+      ...report,
+      total,
+      seconds: Number(seconds.toFixed(1)),
+      same: differences.length === 0,
+    })
+  const filled = Object.entries(rows).filter(([, n]) => n > 0)
+  printTable(
+    [{ title: 'TABLE' }, { title: 'ROWS', align: 'right' }],
+    [...filled, ['in all', total] as const].map(([name, n]) => [name, number(n)]),
+  )
+  if (differences.length > 0) return tell(report, options)
+  if (options.verify) return note(`Every row of ${from} is in ${to}, and nothing else.`)
+  const all = report.copied === total ? '' : ` (${number(total - report.copied)} were there from before)`
+  note(`Copied and verified in ${seconds.toFixed(1)} s: ${count(total, 'row')}${all} from ${from} to ${to}.`)
+  tellOfSecrets(report)
+  if (report.uploads && report.uploads.absent.length > 0)
+    note(
+      `${count(report.uploads.absent.length, 'file')} had not been read yet, and what was uploaded is not in the data ` +
+        `directory here (${report.uploads.absent.slice(0, 3).join(', ')}): upload them again.`,
+    )
+  note(`Settings (config.json) stay where they are; ${from} was not changed.`)
+  note(`To use the copy: ${use(options.to)}`)
+}
+
+function use(to: string): string {
+  return /^\w+:\/\//.test(to) ? 'loci server --store postgres://…' : `loci server --data ${quoted(to)}`
+}
+
+function tell({ differences, to }: Report, { verify }: StoreCopyOptions): void {
+  for (const { table, key, what } of differences.slice(0, TOLD)) note(`${table} ${key}: ${what}`)
+  const first = differences[0]
+  complain(
+    `${differences.length >= TOLD ? 'Many rows are' : count(differences.length, 'row') + (differences.length === 1 ? ' is' : ' are')} ` +
+      `not the same in ${to}, the first in ${first?.table ?? ''}: ${first?.key ?? ''} (${first?.what ?? ''}).` +
+      (verify
+        ? ''
+        : ' The copy is not complete: stop every server of the source, and begin anew with --restart.'),
+  )
+}
+
+function tellOfSecrets({ secrets }: Report): void {
+  if (secrets.opened > 0)
+    note(
+      `${count(secrets.opened, 'secret')} can be read with the key of the copy: LOCI_ENCRYPTION_KEY where it is set, else ` +
+        'secrets.key in its data directory. Servers of other machines need the same.',
+    )
+  if (secrets.sealed > 0)
+    note(
+      `${count(secrets.sealed, 'secret')} stayed encrypted with a key that is not here (${secrets.missing_keys.join(', ')}).`,
+    )
+}
+
+/** What is under way: one line on a terminal, else a line for each table that has rows. */
+function progress(silent: boolean) {
+  const line = progressLine()
+  const live = process.stderr.isTTY
+  let at = { phase: '', table: '', since: 0, rows: 0, from: 0 }
+  const ended = () => {
+    if (live || silent || at.rows === 0) return
+    const seconds = (performance.now() - at.since) / 1000
+    const long = seconds >= LONG_S
+    if (at.phase === 'copying' || long)
+      note(
+        `${at.phase === 'copying' ? 'copied' : 'verified'} ${at.table}: ${count(at.rows, 'row')}` +
+          (long ? `, ${number(Math.round((at.rows - at.from) / seconds))} a second` : ''),
+      )
+  }
+  return {
+    onProgress(phase: 'copying' | 'verifying', table: string, rows: number, of: number) {
+      if (at.phase !== phase || at.table !== table) {
+        ended()
+        // Of the first batch one hears when it is done.
+        at = { phase, table, since: performance.now(), rows, from: rows }
+      }
+      at.rows = rows
+      const rate = Math.round(rows / Math.max(0.001, (performance.now() - at.since) / 1000))
+      const verb = phase === 'copying' ? 'Copying' : 'Verifying'
+      line.show(`${verb} ${table}, ${count(rows, 'row')}, ${number(rate)}/s`, of === 0 ? 1 : rows / of)
+    },
+    onStage(text: string) {
+      ended()
+      at = { ...at, table: '', rows: 0 }
+      if (live) line.show(text)
+      else if (!silent) note(text)
+    },
+    end() {
+      ended()
+      at = { ...at, table: '', rows: 0 }
+      line.end()
+    },
+  }
+}

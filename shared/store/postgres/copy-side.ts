@@ -1,0 +1,266 @@
+import { sql } from 'kysely'
+import { Client } from 'pg'
+import { AppError, isAppError } from '../../schema/errors.ts'
+import { pause } from '../pause.ts'
+import type { CopiedTable } from '../sql/copied-tables.ts'
+import type { Row, Value } from '../sql/copy-rows.ts'
+import { type CopySide, type CopyTarget, type IndexedText, ontoItself } from '../sql/copy-side.ts'
+import { unavailable } from '../sql/errors.ts'
+import { indexedTexts } from '../sql/full-text.ts'
+import { readAddress } from './address.ts'
+import { PostgresConnection } from './connection.ts'
+import { openDatabase } from './database.ts'
+import { asStoreError } from './errors.ts'
+import { MIGRATIONS, newerStore } from './migrate.ts'
+import { hasPgVector, indexVectors, MOST_INDEXED } from './pgvector.ts'
+import { isThroughPooler } from './pooler.ts'
+import { outgoing, typeParsers } from './values.ts'
+
+/** What copies call themselves; servers are 'loci' and 'loci events'. */
+const NAME = 'loci copy'
+/** How long one waits for connections that are just ending, in milliseconds. */
+const WAIT_MS = 5_000
+/** The advisory lock of a copy: 'copy' in ASCII. */
+const LOCK = 0x636f7079
+
+/**
+ * A database as the source of a copy, as it is at this moment: what others write meanwhile is not seen. Throws `not_found`,
+ * `conflict` while a server uses it, `store_unavailable`, `store_newer`.
+ */
+export async function openSource(address: string): Promise<CopySide> {
+  const { client, place } = await connect(address)
+  try {
+    await refuseForeign(client, place)
+    const { rows } = await client.query("SELECT to_regclass('meta') IS NOT NULL AS there")
+    if (!(rows as { there: boolean }[])[0]?.there)
+      throw new AppError('not_found', `There is nothing to copy: the database ${place} holds no Loci data.`)
+    await refuseOtherSchema(client, place)
+    await refuseUsed(client, place)
+    if (!(await isTrue(client, `SELECT pg_try_advisory_lock_shared(${LOCK}) AS yes`)))
+      throw new AppError(
+        'conflict',
+        `Something is being copied into the database ${place}. Wait for its end.`,
+      )
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    return new PostgresSide(client, { place, identity: await identityOf(client), pgvector: false })
+  } catch (error) {
+    await client.end()
+    throw asStoreError(error, place)
+  }
+}
+
+/**
+ * A database as the target of a copy: its tables are made when they are missing. Throws `conflict` while a server or
+ * another copy uses it, `store_unavailable`, `store_newer`.
+ */
+export async function openTarget(
+  address: string,
+  { version, source }: { version: string; source: string | null },
+): Promise<CopyTarget> {
+  const { client, place } = await connect(address)
+  try {
+    const identity = await identityOf(client)
+    if (identity === source) throw ontoItself(place)
+    await refuseForeign(client, place)
+    await refuseUsed(client, place)
+    // A copy that was killed keeps it until the server has noticed.
+    for (const end = performance.now() + WAIT_MS; ; await pause(50)) {
+      if (await isTrue(client, `SELECT pg_try_advisory_lock(${LOCK}) AS yes`)) break
+      if (performance.now() > end)
+        throw new AppError(
+          'conflict',
+          `Another copy from or into the database ${place} is under way. Wait for its end.`,
+        )
+    }
+    const database = await openDatabase({ address, version })
+    try {
+      return new PostgresSide(client, { place, identity, pgvector: await hasPgVector(database) })
+    } finally {
+      await database.close()
+    }
+  } catch (error) {
+    await client.end()
+    throw asStoreError(error, place)
+  }
+}
+
+async function connect(address: string): Promise<{ client: Client; place: string }> {
+  const { direct, place } = readAddress(address)
+  let client: Client | null = null
+  try {
+    client = new Client({ ...direct, types: typeParsers, application_name: NAME, keepAlive: true })
+    // Whoever asks it something hears that it is lost.
+    client.on('error', () => undefined)
+    await client.connect()
+    if (await isThroughPooler(client))
+      throw unavailable(
+        `The database ${place} is reached through a pooler, and a copy needs a connection that stays: add direct=host:port ` +
+          'of the database itself to its address.',
+      )
+    // A table may take long, and the other side too.
+    await client.query('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0')
+    return { client, place }
+  } catch (error) {
+    await client?.end().catch(() => undefined)
+    throw asStoreError(error, place)
+  }
+}
+
+async function isTrue(client: Client, text: string): Promise<boolean> {
+  const { rows } = await client.query(text)
+  return (rows as { yes: boolean }[])[0]?.yes === true
+}
+
+/** The server, by when it was started, and the database in it. */
+async function identityOf(client: Client): Promise<string> {
+  const { rows } = await client.query(
+    "SELECT concat_ws(' ', pg_postmaster_start_time(), oid, datname) AS identity FROM pg_database WHERE datname = current_database()",
+  )
+  return (rows as { identity: string }[])[0]?.identity ?? ''
+}
+
+/** Tables of the names of ours that another program has made. */
+async function refuseForeign(client: Client, place: string): Promise<void> {
+  const foreign = await isTrue(
+    client,
+    "SELECT to_regclass('meta') IS NULL AND coalesce(to_regclass('agents'), to_regclass('messages')) IS NOT NULL AS yes",
+  )
+  if (foreign)
+    throw unavailable(
+      `The database ${place} has tables of another program ('agents' or 'messages'). Give Loci a database of its own.`,
+    )
+}
+
+async function refuseOtherSchema(client: Client, place: string): Promise<void> {
+  const { rows } = await client.query("SELECT value FROM meta WHERE key = 'schema_version'")
+  const version = Number((rows as { value: string }[])[0]?.value ?? 0)
+  if (version > MIGRATIONS.length) throw await newerStore(client, place)
+  if (version < MIGRATIONS.length)
+    throw unavailable(
+      `The database ${place} is of an older Loci. Start this one on it once (loci server), stop it, and copy then.`,
+    )
+}
+
+/** Waits a little for connections of servers to end. */
+async function refuseUsed(client: Client, place: string): Promise<void> {
+  for (const end = performance.now() + WAIT_MS; ; await pause(50)) {
+    const { rows } = await client.query(
+      `SELECT coalesce(client_addr::text, 'this machine') AS host, count(*) AS n FROM pg_stat_activity
+       WHERE datname = current_database() AND (application_name = 'loci events' OR application_name = 'loci'
+         -- Servers close what they have not used for a minute; a pooler keeps it.
+         AND (state <> 'idle' OR state_change > now() - interval '65 seconds')) GROUP BY 1 ORDER BY 1`,
+    )
+    if (rows.length === 0) return
+    if (performance.now() < end) continue
+    const hosts = (rows as { host: string; n: number }[]).map(({ host, n }) => `${host} (connections: ${n})`)
+    throw new AppError(
+      'conflict',
+      `The database ${place} is in use by Loci servers on ${hosts.join(', ')}. Stop them, then copy again (behind a pooler, a minute later).`,
+    )
+  }
+}
+
+class PostgresSide implements CopyTarget {
+  readonly place: string
+  readonly identity: string
+  readonly pgvector: boolean
+  readonly connection: PostgresConnection
+  readonly #client: Client
+
+  constructor(
+    client: Client,
+    { place, identity, pgvector }: Pick<CopyTarget, 'place' | 'identity' | 'pgvector'>,
+  ) {
+    this.#client = client
+    this.place = place
+    this.identity = identity
+    this.pgvector = pgvector
+    this.connection = new PostgresConnection(client, true)
+  }
+
+  async numbers(tables: readonly CopiedTable[]): Promise<Record<string, number>> {
+    const numbers: Record<string, number> = {}
+    for (const { name, numbered } of tables) {
+      if (numbered === null) continue
+      const sequence = await this.#sequenceOf(name, numbered)
+      const row = await this.connection.get<{ last: number }>(
+        sql`select greatest((select case when is_called then last_value else 0 end from ${sql.raw(sequence)}),
+          (select coalesce(max(${sql.ref(numbered)}), 0) from ${sql.table(name)})) as last`,
+      )
+      numbers[name] = row?.last ?? 0
+    }
+    return numbers
+  }
+
+  async setNumbers(tables: readonly CopiedTable[], numbers: Record<string, number>): Promise<void> {
+    for (const { name, numbered } of tables) {
+      const last = numbers[name]
+      if (numbered === null || last === undefined) continue
+      const sequence = await this.#sequenceOf(name, numbered)
+      await this.connection.get(
+        sql`select setval(${sequence}::regclass, ${Math.max(1, last)}::bigint, ${last > 0}::boolean)`,
+      )
+    }
+  }
+
+  async write(work: () => Promise<void>): Promise<void> {
+    try {
+      this.connection.control('BEGIN')
+      await work()
+      this.connection.control('COMMIT')
+      await this.connection.settle()
+    } catch (error) {
+      throw isAppError(error) ? error : asStoreError(error, this.place)
+    }
+  }
+
+  async insert(table: string, columns: readonly string[], rows: readonly Row[]): Promise<void> {
+    const names = sql.join(columns.map((name) => sql.ref(name)))
+    const records = JSON.stringify(
+      rows.map((row) => Object.fromEntries(columns.map((name) => [name, inJson(row[name] ?? null)]))),
+    )
+    await this.connection.send(
+      sql`insert into ${sql.table(table)} (${names})
+        select ${names} from json_populate_recordset(null::${sql.table(table)}, ${records}::json)`,
+    )
+  }
+
+  async index(index: 'messages_fts' | 'passages_fts', texts: readonly IndexedText[]): Promise<void> {
+    if (texts.length > 0) await this.connection.send(indexedTexts(index, texts))
+  }
+
+  async complete(): Promise<void> {
+    if (this.pgvector) {
+      const dims = await this.connection.all<{ dim: number }>(
+        sql`select distinct vector_dims(embedding) as dim from vectors where embedding is not null`,
+      )
+      for (const { dim } of dims) if (dim <= MOST_INDEXED) await indexVectors(this.connection, dim)
+    }
+    await this.connection.run(sql`analyze`)
+  }
+
+  async empty(tables: readonly string[]): Promise<void> {
+    await this.write(async () => {
+      await this.connection.run(
+        sql`truncate ${sql.join([...tables, 'messages_fts', 'passages_fts'].map((name) => sql.table(name)))}
+          restart identity cascade`,
+      )
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end()
+  }
+
+  async #sequenceOf(table: string, column: string): Promise<string> {
+    const query = sql<{ name: string }>`select pg_get_serial_sequence(${table}, ${column}) as name`
+    const row = await this.connection.get(query)
+    if (!row) throw new Error(`${table}.${column} has no sequence`)
+    return row.name
+  }
+}
+
+/** A value in JSON that PostgreSQL reads. */
+function inJson(value: Value): unknown {
+  return value instanceof Uint8Array ? `\\x${Buffer.from(value).toString('hex')}` : outgoing(value)
+}

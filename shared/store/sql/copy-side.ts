@@ -1,0 +1,45 @@
+import { AppError } from '../../schema/errors.ts'
+import type { Connection } from './query.ts'
+import type { CopiedTable } from './copied-tables.ts'
+import type { Row } from './copy-rows.ts'
+
+/** A store that is copied, or copied to: nobody else changes it, or what is read of it stays of one moment. */
+export interface CopySide {
+  /** What it is, for people: a directory, or host and database; never a password. */
+  readonly place: string
+  /** The same for one and the same store, however it is named. */
+  readonly identity: string
+  readonly connection: Connection
+  /** The last number that each numbered table has given. */
+  numbers(tables: readonly CopiedTable[]): Promise<Record<string, number>>
+  close(): Promise<void>
+}
+
+/** A store that a copy is written to, by this process alone. */
+export interface CopyTarget extends CopySide {
+  /** Whether its vectors are in pgvector's type. */
+  readonly pgvector: boolean
+  /** One transaction: all of it is committed or nothing. */
+  write(work: () => Promise<void>): Promise<void>
+  insert(table: string, columns: readonly string[], rows: readonly Row[]): Promise<void>
+  /** Texts enter the full-text index; `text` is cut by `indexText`. */
+  index(index: 'messages_fts' | 'passages_fts', texts: readonly IndexedText[]): Promise<void>
+  /** From these numbers on it goes on counting. */
+  setNumbers(tables: readonly CopiedTable[], numbers: Record<string, number>): Promise<void>
+  /** All rows are here: what makes it as quick as one that has grown. */
+  complete(): Promise<void>
+  /** Removes every row that a copy has brought. */
+  empty(tables: readonly string[]): Promise<void>
+}
+
+/** A text for the full-text index, under the number of its row. */
+export interface IndexedText {
+  rowid: number
+  owner: string
+  text: string
+}
+
+/** Source and target are one store. */
+export function ontoItself(place: string): AppError {
+  return new AppError('invalid_argument', `${place} would be copied onto itself: give two different places.`)
+}
