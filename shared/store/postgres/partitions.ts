@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { messageOf } from '../../schema/errors.ts'
-import type { Connection, Database, Transaction } from '../sql/database.ts'
+import type { Connection, Database } from '../sql/database.ts'
 
 /** Messages of one partition, where `meta` does not say otherwise (docs/postgresql.md has the arithmetic). */
 const MESSAGES = 16_777_216
@@ -67,7 +67,7 @@ interface Partitioned {
  * were it not, the default partition takes in what belongs there, and keeps it: the ranges begin after that. Does nothing
  * while another process does it.
  */
-export async function makePartitions(tx: Transaction, now = new Date()): Promise<string[]> {
+export async function makePartitions(tx: Connection, now = new Date()): Promise<string[]> {
   const lock = await tx.get(sql<{ mine: boolean }>`select pg_try_advisory_xact_lock(${LOCK}) as mine`)
   if (!lock?.mine) return []
   const made: string[] = []
@@ -114,7 +114,7 @@ function steps(now: Date): Partitioned {
   }
 }
 
-async function extend(tx: Transaction, kind: Partitioned): Promise<string[]> {
+async function extend(tx: Connection, kind: Partitioned): Promise<string[]> {
   const made: string[] = []
   let from = await reach(tx, kind)
   while (kind.isBefore(from, kind.goal)) {
@@ -144,7 +144,7 @@ async function isInDefault(c: Connection, { table, column }: Partitioned, from: 
 }
 
 /** Attached, and not made as one: then nobody who reads or writes has to wait, except for the (empty) default partition. */
-async function make(tx: Transaction, { table, own }: Partitioned, from: string, to: string): Promise<string> {
+async function make(tx: Connection, { table, own }: Partitioned, from: string, to: string): Promise<string> {
   const name = `${table}_${from.replace('-', '_')}`
   for (const statement of [
     "SET LOCAL lock_timeout = '250ms'",
