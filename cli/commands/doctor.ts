@@ -19,6 +19,8 @@ interface Report {
   version: string
   node: string
   data: string
+  /** The database that agents are kept in, for people; only where there is one. */
+  database?: string
   store: Finding[]
   config: Finding[]
   providers: Finding[]
@@ -29,14 +31,22 @@ export interface DoctorOptions {
   /** How long each provider may take, in seconds. */
   timeout: number
   data?: string
+  store?: string
 }
 
 /** `loci doctor`: looks at the store, the settings and every provider. Exit code 1 when something is wrong. */
 export async function runDoctor(options: DoctorOptions): Promise<void> {
-  const [{ examineStore }, settings] = await Promise.all([loadMaintenance(), loadSettings()])
+  const [{ examineStore, examineDatabase, readAddress }, settings] = await Promise.all([
+    loadMaintenance(),
+    loadSettings(),
+  ])
   const data = options.data === undefined ? resolveDataDirectory(process.env) : resolve(options.data)
+  const encryption_key = process.env['LOCI_ENCRYPTION_KEY'] || null
+  const address = await addressOf(settings, data, options)
   const [store, rest] = await Promise.all([
-    examineStore(data, { encryption_key: process.env['LOCI_ENCRYPTION_KEY'] || null }),
+    address === null
+      ? examineStore(data, { encryption_key })
+      : examineDatabase(address, { directory: data, encryption_key }),
     examineSettings(settings, data, options),
   ])
   const all = [...store, ...rest.config, ...rest.providers]
@@ -45,11 +55,22 @@ export async function runDoctor(options: DoctorOptions): Promise<void> {
     version: VERSION,
     node: process.versions.node,
     data,
+    ...(address === null ? {} : { database: readAddress(address).place }),
     store,
     ...rest,
   }
   process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : text(report))
   if (!report.ok) process.exitCode = EXIT.failure
+}
+
+/** The database that is meant; null: the data directory, or settings that cannot be read, which is said of them. */
+async function addressOf(settings: Settings, data: string, { store }: DoctorOptions): Promise<string | null> {
+  if (store !== undefined || process.env['LOCI_STORE']) return store ?? process.env['LOCI_STORE'] ?? null
+  const config = await settings.openConfig(data).catch((error: unknown) => {
+    if (!isAppError(error)) throw error
+    return null
+  })
+  return config && settings.storeAddress(store, process.env, config)
 }
 
 async function examineSettings(
@@ -289,7 +310,10 @@ const WORD = { ok: 'ok', warning: 'warning', error: 'WRONG' } as const
 function text(report: Report): string {
   const parts = [
     `Loci ${report.version}, Node ${report.node}`,
-    section(`Store in ${report.data}`, report.store),
+    section(
+      report.database === undefined ? `Store in ${report.data}` : `Store in PostgreSQL: ${report.database}`,
+      report.store,
+    ),
     section('Settings', report.config),
     section('Models', report.providers),
     wrap(verdict(report), columns()),

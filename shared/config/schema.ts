@@ -16,6 +16,14 @@ const providers = z.array(provider).superRefine((list, context) => {
 
 const handle = z.string().regex(/^[^/]+\/.+$/, "expected a handle like 'openai/gpt-4.1-mini'")
 
+/** An address of PostgreSQL, or the variable that it is in. */
+const storeAddress = z
+  .string()
+  .regex(
+    /^(?:postgres(?:ql)?:\/\/.+|\$\{env:[A-Za-z_][A-Za-z0-9_]*\})$/i,
+    "expected postgres://user:password@host:port/database, or '${env:NAME}'",
+  )
+
 const days = z.number().min(1).max(36_500).nullable().default(null)
 
 /** What config.json may hold. Keys of a newer Loci, or of the user's own, are kept and left alone. */
@@ -100,6 +108,12 @@ export const configSchema = z.looseObject({
       metrics: z.boolean().default(false),
       /** Start MCP servers that are programs of this machine, also when others can reach the server. */
       allow_stdio_mcp: z.boolean().default(false),
+    })
+    .prefault({}),
+  store: z
+    .looseObject({
+      /** The database that agents are kept in; null: the data directory. */
+      address: storeAddress.nullable().default(null),
     })
     .prefault({}),
   /** After how many days what is stored is deleted, by kind; null: never. */

@@ -4,6 +4,7 @@ import { didYouMean, nearNames } from '../schema/near-names.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { referenceIn } from './config.ts'
 import { type ConfigData, configSchema, provider } from './schema.ts'
+import { withoutSecrets } from './store-address.ts'
 
 /** One setting that was changed, for people: secrets are masked. */
 export interface Change {
@@ -143,7 +144,12 @@ export function masked(data: ConfigData): ConfigData {
       ? { headers: Object.fromEntries(Object.entries(provider.headers).map(([k, v]) => [k, mask(v)])) }
       : {}),
   }))
-  return { ...data, providers }
+  const { address } = data.store
+  return {
+    ...data,
+    providers,
+    store: { ...data.store, address: address === null ? null : withoutSecrets(address) },
+  }
 }
 
 /** A secret's last four characters at most; a reference is none. */
@@ -156,6 +162,7 @@ function shown(key: string, value: unknown): string {
   if (value === undefined) return 'not set'
   if (typeof value !== 'string') return JSON.stringify(value)
   if (/^providers\..*\.(api_key$|headers\.)/.test(key)) return mask(value)
+  if (key === 'store.address') return withoutSecrets(value)
   return key.endsWith('.base_url') ? withoutPassword(value) : value
 }
 

@@ -75,6 +75,7 @@ describe('config', () => {
         events_days: null,
         usage_days: null,
       },
+      store: { address: null },
       limits: { requests_per_hour: 1000, agents: 100, tools: 1000, file_mb: 100 },
       mcp: {
         connect_timeout_seconds: 30,

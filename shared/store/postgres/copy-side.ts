@@ -1,12 +1,13 @@
 import { sql } from 'kysely'
 import { Client } from 'pg'
-import { AppError, isAppError } from '../../schema/errors.ts'
+import { AppError } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
 import type { CopiedTable } from '../sql/copied-tables.ts'
 import type { Row, Value } from '../sql/copy-rows.ts'
 import { type CopySide, type CopyTarget, type IndexedText, ontoItself } from '../sql/copy-side.ts'
 import { unavailable } from '../sql/errors.ts'
 import { indexedTexts } from '../sql/full-text.ts'
+import type { Compilable } from '../sql/query.ts'
 import { readAddress } from './address.ts'
 import { PostgresConnection } from './connection.ts'
 import { openDatabase } from './database.ts'
@@ -161,6 +162,24 @@ async function refuseUsed(client: Client, place: string): Promise<void> {
   }
 }
 
+/** A connection that says in words what went wrong. */
+class ExplainedConnection extends PostgresConnection {
+  readonly #place: string
+
+  constructor(client: Client, place: string) {
+    super(client, true)
+    this.#place = place
+  }
+
+  override async all<Row>(query: Compilable<Row>): Promise<Row[]> {
+    try {
+      return await super.all(query)
+    } catch (error) {
+      throw asStoreError(error, this.#place)
+    }
+  }
+}
+
 class PostgresSide implements CopyTarget {
   readonly place: string
   readonly identity: string
@@ -176,7 +195,7 @@ class PostgresSide implements CopyTarget {
     this.place = place
     this.identity = identity
     this.pgvector = pgvector
-    this.connection = new PostgresConnection(client, true)
+    this.connection = new ExplainedConnection(client, place)
   }
 
   async numbers(tables: readonly CopiedTable[]): Promise<Record<string, number>> {
@@ -213,7 +232,7 @@ class PostgresSide implements CopyTarget {
       this.connection.control('COMMIT')
       await this.connection.settle()
     } catch (error) {
-      throw isAppError(error) ? error : asStoreError(error, this.place)
+      throw asStoreError(error, this.place)
     }
   }
 
@@ -252,7 +271,8 @@ class PostgresSide implements CopyTarget {
   }
 
   async close(): Promise<void> {
-    await this.#client.end()
+    // One that is lost has ended.
+    await this.#client.end().catch(() => undefined)
   }
 
   async #sequenceOf(table: string, column: string): Promise<string> {

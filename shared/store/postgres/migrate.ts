@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import { AppError } from '../../schema/errors.ts'
+import { AppError, messageOf } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
 import { unavailable } from '../sql/errors.ts'
 import { isConflict, isLockTimeout } from './errors.ts'
@@ -68,6 +68,7 @@ export async function migrate(
     deadline_ms = DEADLINE_MS,
   }: { place: string; version: string; migrations?: readonly Migration[]; deadline_ms?: number },
 ): Promise<void> {
+  await refuseUnfit(client, place)
   const end = performance.now() + deadline_ms
   /** Tries what others are in the way of again. */
   const apply = async (from: number, sql: readonly string[], to: number): Promise<void> => {
@@ -75,7 +76,7 @@ export async function migrate(
       try {
         await transaction(client, async () => {
           // Meanwhile another process may have done it.
-          if ((await versionOf(client)).now !== from) return
+          if ((await versionOf(client, place)).now !== from) return
           await client.query(`SET LOCAL lock_timeout = ${LOCK_WAIT_MS}`)
           for (const text of sql) await client.query(text)
           if (to === from) return
@@ -94,7 +95,7 @@ export async function migrate(
     }
   }
   for (;;) {
-    const { now, oldest } = await versionOf(client)
+    const { now, oldest } = await versionOf(client, place)
     if (oldest > migrations.length) throw await newerStore(client, place)
     const next = migrations[now]
     if (!next) return
@@ -103,7 +104,9 @@ export async function migrate(
         0,
         migrations.map(({ sql }) => sql),
         migrations.length,
-      )
+      ).catch((error: unknown) => {
+        throw isTaken(error) ? foreign(place, error) : error
+      })
       continue
     }
     try {
@@ -153,6 +156,44 @@ async function inUse(
   )
 }
 
+/** The oldest PostgreSQL that has what is asked of it. */
+const OLDEST = 13
+
+/** Throws `store_unavailable` for a server or a database that cannot hold a store. */
+export async function refuseUnfit(client: ClientBase, place: string): Promise<void> {
+  const { rows } = await client.query(
+    "SELECT current_setting('server_version_num')::int / 10000 AS major, current_setting('server_encoding') AS encoding",
+  )
+  const [found] = rows as { major: number; encoding: string }[]
+  if (found && found.major < OLDEST)
+    throw unavailable(
+      `The database ${place} is of PostgreSQL ${found.major}; Loci needs ${OLDEST} or newer. Update the server.`,
+    )
+  if (found && found.encoding !== 'UTF8')
+    throw unavailable(
+      `The database ${place} is encoded in ${found.encoding}, which cannot hold every text. Make one in UTF-8: ` +
+        'createdb --encoding=UTF8 --template=template0 NAME.',
+    )
+}
+
+/** A name that the first schema wants is there: of another program's table, type or text search. */
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^42(?:P07|710|701)$/.test(String(error.code))
+}
+
+/** A table has the name of ours, and other columns. */
+function isUnlike(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^42(?:703|883|804)$/.test(String(error.code))
+}
+
+function foreign(place: string, cause?: unknown): AppError {
+  return unavailable(
+    `The database ${place} has tables of another program in it (${cause === undefined ? 'meta is not ours' : messageOf(cause)}). ` +
+      'Nothing was changed. Give Loci a database of its own: createdb NAME.',
+    cause,
+  )
+}
+
 /** The oldest schema whose processes can write to a database that has all of these. */
 function oldestWriter(migrations: readonly Migration[]): number {
   return migrations.findLastIndex(({ compatible }) => !compatible) + 1
@@ -167,14 +208,17 @@ async function setMeta(client: ClientBase, values: Record<string, string>): Prom
 }
 
 /** How far a database is migrated, and which schema a process must know to write to it; 0 for a new one. */
-async function versionOf(client: ClientBase): Promise<{ now: number; oldest: number }> {
+export async function versionOf(client: ClientBase, place: string): Promise<{ now: number; oldest: number }> {
   const { rows: tables } = await client.query("SELECT to_regclass('meta') IS NOT NULL AS there")
   if (!(tables as { there: boolean }[])[0]?.there) return { now: 0, oldest: 0 }
-  const { rows } = await client.query(
-    "SELECT key, value FROM meta WHERE key IN ('schema_version', 'oldest_writer')",
-  )
+  const { rows } = await client
+    .query("SELECT key, value FROM meta WHERE key IN ('schema_version', 'oldest_writer')")
+    .catch((error: unknown) => {
+      throw isUnlike(error) ? foreign(place, error) : error
+    })
   const values = new Map(
     (rows as { key: string; value: string }[]).map(({ key, value }) => [key, Number(value)]),
   )
+  if (!values.has('schema_version')) throw foreign(place)
   return { now: values.get('schema_version') ?? 0, oldest: values.get('oldest_writer') ?? 0 }
 }
