@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Client } from 'pg'
 import { openDatabase } from '../../shared/store/postgres/database.ts'
 import { type Migration, MIGRATIONS } from '../../shared/store/postgres/migrate.ts'
@@ -16,7 +17,7 @@ import { startServer, type TestServer } from './server.ts'
 const SEED = Number(process.env['LOCI_SEED'] ?? Date.now() % 1_000_000)
 const KILLS = 6
 const MESSAGES = 200_000
-const MIGRATING = join(import.meta.dirname, 'migrating-process.ts')
+const MIGRATING = fileURLToPath(new URL('migrating-process.ts', import.meta.url))
 
 const newest = (address: string, more: { migrations?: readonly Migration[]; deadline_ms?: number } = {}) =>
   openDatabase({ address, version: '1.0.0', ...more })
