@@ -238,8 +238,10 @@ class PostgresSide implements CopyTarget {
 
   async insert(table: string, columns: readonly string[], rows: readonly Row[]): Promise<void> {
     const names = sql.join(columns.map((name) => sql.ref(name)))
-    const records = JSON.stringify(
-      rows.map((row) => Object.fromEntries(columns.map((name) => [name, inJson(row[name] ?? null)]))),
+    const records = escaped(
+      JSON.stringify(
+        rows.map((row) => Object.fromEntries(columns.map((name) => [name, inJson(row[name] ?? null)]))),
+      ),
     )
     await this.connection.send(
       sql`insert into ${sql.table(table)} (${names})
@@ -281,6 +283,16 @@ class PostgresSide implements CopyTarget {
     if (!row) throw new Error(`${table}.${column} has no sequence`)
     return row.name
   }
+}
+
+/** What stands for NUL is in there already: it is not to be taken for a text that has it of its own (values.ts). */
+function escaped(json: string): string {
+  return json.replaceAll(/\uDB80[\uDC00-\uDFFF]/g, (one) =>
+    one
+      .split('')
+      .map((half) => `\\u${half.charCodeAt(0).toString(16)}`)
+      .join(''),
+  )
 }
 
 /** A value in JSON that PostgreSQL reads. */
