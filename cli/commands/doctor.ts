@@ -94,9 +94,10 @@ async function examineSettings(
     mend: 'correct the name, or remove it',
   }))
   findings.push(...(await keysFinding(settings, config)))
+  const storage = await storageFinding(settings, config.value, data, timeout)
   const fine: Finding = { check: 'config.json', status: 'ok', message: config.path }
   return {
-    config: [...(findings.length === 0 ? [fine] : findings), retentionFinding(config.value)],
+    config: [...(findings.length === 0 ? [fine] : findings), retentionFinding(config.value), ...storage],
     providers: await examineProviders(
       settings,
       config.stored.providers,
@@ -125,6 +126,23 @@ async function keysFinding(
       mend: `chmod 600 ${quoted(path)}`,
     },
   ]
+}
+
+/** Where uploads are kept, when that is not the store's own business. */
+async function storageFinding(
+  { examineObjectStorage }: Settings,
+  { storage }: ConfigValue,
+  directory: string,
+  timeout: number,
+): Promise<Finding[]> {
+  const { s3 } = storage
+  const found = await examineObjectStorage({ s3, env: process.env, directory, timeout_ms: timeout * 1000 })
+  if (!found) return []
+  const check = 'object storage'
+  if (found.problem === null)
+    return [{ check, status: 'ok', message: `${found.place}: written, read, listed and removed an object` }]
+  const mend = 'correct storage.s3 in config.json or its variables: docs/files.md, Where uploads are kept'
+  return [{ check, status: 'error', message: found.problem, mend }]
 }
 
 /** What is deleted because it is old: nobody should be surprised by it. */

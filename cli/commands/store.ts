@@ -81,8 +81,9 @@ function show(report: Report, options: StoreCopyOptions, seconds: number): void 
   tellOfSecrets(report)
   if (report.uploads && report.uploads.absent.length > 0)
     note(
-      `${count(report.uploads.absent.length, 'file')} had not been read yet, and what was uploaded is not in the data ` +
-        `directory here (${report.uploads.absent.slice(0, 3).join(', ')}): upload them again.`,
+      `${count(report.uploads.absent.length, 'file')} had not been read yet, and what was uploaded is not in ${from} ` +
+        `(${report.uploads.absent.slice(0, 3).join(', ')}): upload them again, unless they are in object storage, where the ` +
+        'copy finds them.',
     )
   note(`Settings (config.json) stay where they are; ${from} was not changed.`)
   note(`To use the copy: ${use(options.to)}`)

@@ -110,6 +110,27 @@ export const configSchema = z.looseObject({
       allow_stdio_mcp: z.boolean().default(false),
     })
     .prefault({}),
+  /** Where uploads are kept until they were read, when not beside the store or in it. */
+  storage: z
+    .looseObject({
+      /** A bucket of S3, or of what speaks like it; what is null comes from the environment. In use when `bucket` is set. */
+      s3: z
+        .looseObject({
+          /** Address of the service without the bucket; null: Amazon's of the region. */
+          endpoint: z.string().min(1).nullable().default(null),
+          bucket: z.string().min(1).nullable().default(null),
+          region: z.string().min(1).nullable().default(null),
+          /** In front of every key. */
+          prefix: z.string().nullable().default(null),
+          /** The bucket is in the path of an address, not in the name of its host; null: with an `endpoint`. */
+          path_style: z.boolean().nullable().default(null),
+          access_key_id: z.string().min(1).nullable().default(null),
+          secret_access_key: z.string().min(1).nullable().default(null),
+          session_token: z.string().min(1).nullable().default(null),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
   store: z
     .looseObject({
       /** The database that agents are kept in; null: the data directory. */

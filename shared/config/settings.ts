@@ -144,10 +144,21 @@ export function masked(data: ConfigData): ConfigData {
       ? { headers: Object.fromEntries(Object.entries(provider.headers).map(([k, v]) => [k, mask(v)])) }
       : {}),
   }))
+  const { s3 } = data.storage
+  const hidden = (text: string | null) => text && mask(text)
+  const storage = {
+    ...data.storage,
+    s3: {
+      ...s3,
+      secret_access_key: hidden(s3.secret_access_key),
+      session_token: hidden(s3.session_token),
+    },
+  }
   const { address } = data.store
   return {
     ...data,
     providers,
+    storage,
     store: { ...data.store, address: address === null ? null : withoutSecrets(address) },
   }
 }
@@ -161,7 +172,8 @@ export function mask(secret: string): string {
 function shown(key: string, value: unknown): string {
   if (value === undefined) return 'not set'
   if (typeof value !== 'string') return JSON.stringify(value)
-  if (/^providers\..*\.(api_key$|headers\.)/.test(key)) return mask(value)
+  if (/^providers\..*\.(api_key$|headers\.)|^storage\.s3\.(secret_access_key|session_token)$/.test(key))
+    return mask(value)
   if (key === 'store.address') return withoutSecrets(value)
   return key.endsWith('.base_url') ? withoutPassword(value) : value
 }

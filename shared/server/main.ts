@@ -21,6 +21,7 @@ import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { VERSION } from '../schema/version.ts'
 import { openStore, placeOf } from '../store/open-store.ts'
+import { openUploads } from '../store/open-uploads.ts'
 import { lazyFileParser } from '../tools/files/lazy-parser.ts'
 import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
@@ -204,12 +205,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       loadEncoder: async () => (await import('./resume-runs.ts')).encoderOf,
       ...(busy_ms > 0 ? { busy_ms } : {}),
     })
-    const uploaded = join(data, 'files')
+    const { s3 } = config.value.storage
+    log?.redactor.know([s3.secret_access_key, s3.session_token])
+    const uploads = await openUploads({ s3, env, store, directory: data })
     const ingest = new FileIngest(
-      store.files,
-      lazyFileParser({ directory: uploaded, parsers: join(data, 'parsers') }),
+      { files: store.files, uploads, parser: lazyFileParser({ parsers: join(data, 'parsers') }) },
       onFailure,
       {
+        upload_ms: server.request_timeout_seconds * 1000,
         onRefused: (file_id) =>
           log?.warn('reading files', `${file_id} could not be read; its error_message says why`),
       },
@@ -236,7 +239,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       retention: retentionRules(config.value.retention),
       metrics: seen.metrics,
       names: new OneAtATime(),
-      uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
+      uploads: { store: uploads, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
       onFailure,
       download: async (url, options) =>
         (await import('../tools/web/download.ts')).download(url, { ...options, allow_private }),
@@ -257,6 +260,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     })
     const preload = setTimeout(() => {
       upkeep.tidy()
+      // What is wrong with it does not wait for the first upload; everything else works without.
+      uploads.check({ signal: closing.signal }).catch((error: unknown) => {
+        if (!closing.signal.aborted) onFailure('looking at where uploads are kept', error)
+      })
       const mcpTools = store.tools.count(DEFAULT_ACTOR, { tool_types: ['external_mcp'] })
       const loading = [
         app.preload(),
@@ -384,13 +391,19 @@ export async function loadStoreCopy() {
 
 /** config.json and the providers as the local commands work on them. Loaded when asked for. */
 export async function loadSettings() {
-  const [{ referenceIn }, { mask, masked, parseProvider, setValue }, { PRESETS }, { checkProvider }] =
-    await Promise.all([
-      import('../config/config.ts'),
-      import('../config/settings.ts'),
-      import('../models/providers.ts'),
-      import('./provider-check.ts'),
-    ])
+  const [
+    { referenceIn },
+    { mask, masked, parseProvider, setValue },
+    { PRESETS },
+    { checkProvider },
+    { examineObjectStorage },
+  ] = await Promise.all([
+    import('../config/config.ts'),
+    import('../config/settings.ts'),
+    import('../models/providers.ts'),
+    import('./provider-check.ts'),
+    import('../store/open-uploads.ts'),
+  ])
   return {
     mask,
     masked,
@@ -402,6 +415,7 @@ export async function loadSettings() {
     storeAddress,
     presets: PRESETS,
     providersFromEnv,
+    examineObjectStorage,
     /** Asks a provider for its models now, within `timeout_ms`. Never rejects. */
     checkProvider: (provider: ProviderConfig, timeout_ms: number) =>
       checkProvider(

@@ -424,6 +424,10 @@ describe('a copy of a whole store', function () {
     await writeFile(join(waiting, 'files', file_id), 'Pangolins do read.')
     assert.deepEqual((await copy(waiting, to)).uploads, { copied: 1, absent: [] })
     assert.equal(await readFile(join(to, 'files', file_id), 'utf8'), 'Pangolins do read.')
+    const [grown, back] = [await database(), directory()]
+    assert.deepEqual((await copy(waiting, grown)).uploads, { copied: 1, absent: [] })
+    assert.deepEqual((await copy(grown, back)).uploads, { copied: 1, absent: [] })
+    assert.equal(await readFile(join(back, 'files', file_id), 'utf8'), 'Pangolins do read.')
   })
 })
 

@@ -1,17 +1,22 @@
+import { join } from 'node:path'
 import type { Store } from '../../core/ports/store.ts'
 import { isAppError } from '../../schema/errors.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
 import { finishArchiveDeletions } from '../sql/archives.ts'
 import { Instance } from '../sql/instances.ts'
+import { storeId } from '../sql/store-id.ts'
 import { sqlStore } from '../sql/store.ts'
+import { LocalCopies } from '../uploads/local-copies.ts'
 import { refuseUnfinishedCopy } from '../sql/unfinished-copy.ts'
 import { AdvisoryLocks } from './advisory-locks.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { HeartbeatLocks } from './heartbeat-locks.ts'
 import { Heartbeats } from './heartbeats.ts'
+import { PartitionUpkeep } from './partitions.ts'
 import { hasPgVector, PgVectors } from './pgvector.ts'
 import { SharedKey } from './shared-key.ts'
+import { PostgresUploads } from './uploads.ts'
 import { WriteProbe } from './write-probe.ts'
 
 /** How long the heartbeat of a process that still has its connection may stand still. */
@@ -20,7 +25,10 @@ const STALE_AFTER_MS = 12_000
 export interface PostgresStoreOptions {
   /** `postgres://user:password@host:port/database`; see `readAddress`. */
   address: string
-  /** Where the key is kept that secrets are encrypted with, when none is given. */
+  /**
+   * Where the key is kept that secrets are encrypted with, when none is given; and copies of uploads while they are read,
+   * in `files`.
+   */
   directory: string
   /** Version of this Loci, shown to an older one that meets a schema this one has updated. */
   version?: string
@@ -78,6 +86,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     unindexed: null,
     ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database) } : {}),
   })
+  const partitions = new PartitionUpkeep(database, onNotice)
   const writes = new WriteProbe(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
@@ -86,6 +95,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   return {
     ...parts,
     events,
+    uploads: new PostgresUploads(database, new LocalCopies(join(options.directory, 'files'))),
+    id: () => storeId(database),
     now: () => database.now(),
     async ready() {
       instance.check()
@@ -96,6 +107,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       if (database.closed) return
       events.close()
       await pruning
+      await partitions.close()
       await instance.close()
       await database.close()
     },
