@@ -13,6 +13,7 @@ import { PostgresConnection } from './connection.ts'
 import { openDatabase } from './database.ts'
 import { asStoreError } from './errors.ts'
 import { MIGRATIONS, newerStore } from './migrate.ts'
+import { makePartitions } from './partitions.ts'
 import { hasPgVector, indexVectors, MOST_INDEXED } from './pgvector.ts'
 import { isThroughPooler } from './pooler.ts'
 import { outgoing, typeParsers } from './values.ts'
@@ -220,6 +221,8 @@ class PostgresSide implements CopyTarget {
         sql`select setval(${sequence}::regclass, ${Math.max(1, last)}::bigint, ${last > 0}::boolean)`,
       )
     }
+    // For what is numbered so far there is a place then.
+    await makePartitions(this.connection)
   }
 
   async write(work: () => Promise<void>): Promise<void> {
