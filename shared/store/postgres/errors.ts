@@ -17,6 +17,11 @@ export function isConflict(error: unknown): boolean {
   return code === '40001' || code === '40P01'
 }
 
+/** Others held what a statement wanted for as long as it may wait. */
+export function isLockTimeout(error: unknown): boolean {
+  return codeOf(error) === '55P03'
+}
+
 /** A rule was broken that the transaction had looked at before: another one was faster, which it sees when it runs again. */
 export function isDuplicate(error: unknown): boolean {
   return codeOf(error) === '23505'
@@ -99,8 +104,6 @@ function adviceFor(code: string, text: string): string | null {
     case 'ENETDOWN':
     case 'ETIMEDOUT':
       return 'its machine cannot be reached. Correct the address, or look at the network.'
-    case 'ERR_INVALID_URL':
-      return 'its address cannot be read. Write what is special in a user or password in percent (a space is %20, @ is %40).'
     case '28P01':
     case '28000':
       return `it refuses the user or password (${text}).`
