@@ -209,11 +209,14 @@ export class SqlTurns implements TurnStore {
     const seen = await whatIsSeen(tx, actor, scope)
     const agent = agentIn(conversation, agentRow, seen, context)
     tx.alongside(
-      () => this.#instance.leaseTaken(turn.run_id),
-      () => this.#instance.leaseReleased(turn.run_id),
+      () => this.#instance.leaseTaken(turn.run_id, epoch),
+      () => this.#instance.leaseReleased(turn.run_id, epoch),
     )
     tx.afterwards(
-      () => this.#contexts.set(conversation.id, version, context),
+      () => {
+        this.#instance.leaseShown(turn.run_id, epoch)
+        this.#contexts.set(conversation.id, version, context)
+      },
       () => this.#contexts.delete(conversation.id),
     )
     return {
@@ -241,7 +244,8 @@ export class SqlTurns implements TurnStore {
     } catch (error) {
       // A turn that could not even be closed (a full disk) must not hold its conversation until the process ends:
       // its caller may try again, until another turn takes over.
-      if (step.finish || isAppError(error, 'lease_lost')) this.#instance.leaseReleased(step.run_id)
+      if (step.finish || isAppError(error, 'lease_lost'))
+        this.#instance.leaseReleased(step.run_id, step.epoch)
       throw error
     }
   }
@@ -523,7 +527,7 @@ export class SqlTurns implements TurnStore {
             compaction && compacted ? compactedContext(left, compaction.through, compacted.stored) : left
           this.#contexts.set(conversation.id, version, context)
         }
-        if (step.finish) this.#instance.leaseReleased(step.run_id)
+        if (step.finish) this.#instance.leaseReleased(step.run_id, step.epoch)
       },
       // A turn that could not be closed stays given up: the next one takes its conversation over.
       () => this.#contexts.delete(conversation.id),
