@@ -34,6 +34,7 @@ const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   'round-trips': async () => (await import('./scenarios/round-trips.ts')).roundTrips,
   events: async () => (await import('./scenarios/events.ts')).events,
   instances: async () => (await import('./scenarios/instances.ts')).instances,
+  'million-messages': async () => (await import('./scenarios/million-messages.ts')).millionMessages,
   'million-passages': async () => (await import('./scenarios/million-passages.ts')).millionPassages,
 }
 

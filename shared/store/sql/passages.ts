@@ -48,7 +48,10 @@ export class SqlPassages implements PassageStore {
   }
 
   createIn(actor: Actor, archive_id: string, passages: readonly NewPassage[]): Promise<Passage[]> {
-    return this.#database.write(async (tx) => await insertInto(tx, actor, archive_id, passages))
+    // It counts them in the archive's row, as its deletion writes it.
+    return this.#database.write(async (tx) => await insertInto(tx, actor, archive_id, passages), {
+      guarded: true,
+    })
   }
 
   list(actor: Actor, filter: PassageFilter, page: Page): Promise<Passage[]> {
