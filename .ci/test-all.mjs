@@ -8,6 +8,7 @@ const parts = [
   'test:walls',
   'test:reliability',
   'test:postgres',
+  'test:object-storage',
   'test:deploy',
   'test:browser',
   'test:e2e',

@@ -148,7 +148,7 @@ async function values(
 
 /** To look at names makes no data directory. */
 function isThere({ url, data }: Place): boolean {
-  if (url !== undefined) return true
+  if (url !== undefined || process.env['LOCI_STORE']) return true
   return existsSync(join(data ?? (process.env['LOCI_HOME'] || join(homedir(), '.loci')), 'loci.db'))
 }
 

@@ -4,6 +4,12 @@ import { bold, columns, wrap } from './terminal.ts'
 /** The option of every command that works on a data directory. */
 export const dataOption = ['--data <dir>', 'data directory (default: LOCI_HOME or ~/.loci)'] as const
 
+/** The option of those that look at PostgreSQL too. */
+export const storeOption = [
+  '--store <address>',
+  'PostgreSQL instead: postgres://user@host/database (default: LOCI_STORE)',
+] as const
+
 /** Lines under a title, for the end of a command's help. */
 export function section(title: string, lines: string[]): string {
   return `\n${bold(`${title}:`)}\n${lines.map(fitted).join('\n')}\n`

@@ -1,8 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { dataOption, jsonOption, section } from './help.ts'
+import { dataOption, jsonOption, section, storeOption } from './help.ts'
 
 interface Data {
   data?: string
+  store?: string
   json?: boolean
 }
 
@@ -15,6 +16,7 @@ export function addLocalCommands(program: Command): void {
     .description('copy all agents and their memory into one file, while Loci runs')
     .argument('[file]', 'a new file (default: one in backups/ of the data directory)')
     .option(...jsonOption)
+    .option(...storeOption)
     .option(...dataOption)
     .action(async (file: string | undefined, options: Data) => {
       const { runBackup } = await import('./commands/backup.ts')
@@ -26,6 +28,7 @@ export function addLocalCommands(program: Command): void {
     .description('go back to a backup; what is there now is kept as one, too')
     .argument('<file>', 'a file made by loci backup, or one in backups/')
     .option(...jsonOption)
+    .option(...storeOption)
     .option(...dataOption)
     .action(async (file: string, options: Data) => {
       const { runRestore } = await import('./commands/backup.ts')
@@ -37,8 +40,9 @@ export function addLocalCommands(program: Command): void {
     .description('look for what is wrong with the store, the settings and the providers')
     .option('--json', 'the report as JSON')
     .option('--timeout <seconds>', 'how long a provider may take to answer', parseSeconds, 10)
+    .option(...storeOption)
     .option(...dataOption)
-    .action(async (options: { json?: boolean; timeout: number; data?: string }) => {
+    .action(async (options: Data & { timeout: number }) => {
       const { runDoctor } = await import('./commands/doctor.ts')
       await runDoctor(options)
     })

@@ -48,7 +48,7 @@ export function addMcpCommand(program: Command, onlyOne: OnlyOne): void {
       if (options.http)
         command.error("error: 'loci mcp install' is for hosts that start Loci; give others the URL")
       const { runMcpInstall } = await import('./commands/mcp-install.ts')
-      runMcpInstall(host, options)
+      await runMcpInstall(host, options)
     })
     .addHelpText('after', () =>
       section('Examples', [

@@ -67,7 +67,7 @@ export async function prepareOperations(store: Store, agents: number): Promise<R
 }
 
 /** The store's part of a turn. */
-async function turn(store: Store, agent_id: string, i: number, tool: boolean): Promise<void> {
+export async function turn(store: Store, agent_id: string, i: number, tool: boolean): Promise<void> {
   const run = aRun(agent_id)
   const messages = [aMessage(agent_id, 'user', sentence(i), { run_id: run.id })]
   const opened = await store.turns.open(ACTOR, { run, conversation_id: agent_id, messages })

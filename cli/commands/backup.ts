@@ -1,8 +1,8 @@
-import { resolve } from 'node:path'
-import { loadMaintenance, resolveDataDirectory } from '../../shared/server/main.ts'
+import { loadMaintenance } from '../../shared/server/main.ts'
 import { EXIT, Failure } from '../failure.ts'
 import { note, printJson } from '../print.ts'
 import { bytes, count, progressLine, quoted } from '../progress.ts'
+import { ownDirectory, type StorePlace } from '../store-place.ts'
 import { plain } from '../terminal.ts'
 
 interface Copy {
@@ -14,10 +14,14 @@ interface Copy {
 /** `loci backup`: the path of the copy on stdout, the rest on stderr. Ctrl-C leaves nothing behind. */
 export async function runBackup(
   file: string | undefined,
-  options: { data?: string; json?: boolean },
+  options: StorePlace & { json?: boolean },
 ): Promise<void> {
-  const { backUp } = await loadMaintenance()
-  const directory = directoryOf(options)
+  const { backUp, storeOf } = await loadMaintenance()
+  const directory = ownDirectory(
+    await storeOf(options, process.env),
+    'save them',
+    (address) => `pg_dump --format=custom --file=${quoted(file ?? 'loci.dump')} ${address}`,
+  )
   const copy = await stoppable((work) => backUp({ directory, file, ...work }), 'No backup was made.')
   if (options.json) return printJson({ path: copy.path, bytes: copy.bytes, rows: copy.rows })
   process.stdout.write(`${plain(copy.path)}\n`)
@@ -26,9 +30,13 @@ export async function runBackup(
 }
 
 /** `loci restore`: puts a backup in the place of the present data, which are kept. */
-export async function runRestore(file: string, options: { data?: string; json?: boolean }): Promise<void> {
-  const { restore } = await loadMaintenance()
-  const directory = directoryOf(options)
+export async function runRestore(file: string, options: StorePlace & { json?: boolean }): Promise<void> {
+  const { restore, storeOf } = await loadMaintenance()
+  const directory = ownDirectory(
+    await storeOf(options, process.env),
+    'stop every server, and restore a dump into an empty database',
+    (address) => `pg_restore --no-owner --exit-on-error --dbname=${address} ${quoted(file)}`,
+  )
   const { restored, previous } = await stoppable(
     (work) => restore({ directory, file, ...work }),
     'Nothing was restored.',
@@ -63,10 +71,6 @@ async function stoppable<T>(run: (work: Work) => Promise<T>, outcome: string): P
     line.end()
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
   }
-}
-
-function directoryOf(options: { data?: string }): string {
-  return options.data === undefined ? resolveDataDirectory(process.env) : resolve(options.data)
 }
 
 function dataFlag(options: { data?: string }): string {

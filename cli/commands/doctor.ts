@@ -19,6 +19,8 @@ interface Report {
   version: string
   node: string
   data: string
+  /** The database that agents are kept in, for people; only where there is one. */
+  database?: string
   store: Finding[]
   config: Finding[]
   providers: Finding[]
@@ -29,14 +31,22 @@ export interface DoctorOptions {
   /** How long each provider may take, in seconds. */
   timeout: number
   data?: string
+  store?: string
 }
 
 /** `loci doctor`: looks at the store, the settings and every provider. Exit code 1 when something is wrong. */
 export async function runDoctor(options: DoctorOptions): Promise<void> {
-  const [{ examineStore }, settings] = await Promise.all([loadMaintenance(), loadSettings()])
+  const [{ examineStore, examineDatabase, readAddress }, settings] = await Promise.all([
+    loadMaintenance(),
+    loadSettings(),
+  ])
   const data = options.data === undefined ? resolveDataDirectory(process.env) : resolve(options.data)
+  const encryption_key = process.env['LOCI_ENCRYPTION_KEY'] || null
+  const address = await addressOf(settings, data, options)
   const [store, rest] = await Promise.all([
-    examineStore(data, { encryption_key: process.env['LOCI_ENCRYPTION_KEY'] || null }),
+    address === null
+      ? examineStore(data, { encryption_key })
+      : examineDatabase(address, { directory: data, encryption_key }),
     examineSettings(settings, data, options),
   ])
   const all = [...store, ...rest.config, ...rest.providers]
@@ -45,11 +55,22 @@ export async function runDoctor(options: DoctorOptions): Promise<void> {
     version: VERSION,
     node: process.versions.node,
     data,
+    ...(address === null ? {} : { database: readAddress(address).place }),
     store,
     ...rest,
   }
   process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : text(report))
   if (!report.ok) process.exitCode = EXIT.failure
+}
+
+/** The database that is meant; null: the data directory, or settings that cannot be read, which is said of them. */
+async function addressOf(settings: Settings, data: string, { store }: DoctorOptions): Promise<string | null> {
+  if (store !== undefined || process.env['LOCI_STORE']) return store ?? process.env['LOCI_STORE'] ?? null
+  const config = await settings.openConfig(data).catch((error: unknown) => {
+    if (!isAppError(error)) throw error
+    return null
+  })
+  return config && settings.storeAddress(store, process.env, config)
 }
 
 async function examineSettings(
@@ -73,9 +94,10 @@ async function examineSettings(
     mend: 'correct the name, or remove it',
   }))
   findings.push(...(await keysFinding(settings, config)))
+  const storage = await storageFinding(settings, config.value, data, timeout)
   const fine: Finding = { check: 'config.json', status: 'ok', message: config.path }
   return {
-    config: [...(findings.length === 0 ? [fine] : findings), retentionFinding(config.value)],
+    config: [...(findings.length === 0 ? [fine] : findings), retentionFinding(config.value), ...storage],
     providers: await examineProviders(
       settings,
       config.stored.providers,
@@ -104,6 +126,23 @@ async function keysFinding(
       mend: `chmod 600 ${quoted(path)}`,
     },
   ]
+}
+
+/** Where uploads are kept, when that is not the store's own business. */
+async function storageFinding(
+  { examineObjectStorage }: Settings,
+  { storage }: ConfigValue,
+  directory: string,
+  timeout: number,
+): Promise<Finding[]> {
+  const { s3 } = storage
+  const found = await examineObjectStorage({ s3, env: process.env, directory, timeout_ms: timeout * 1000 })
+  if (!found) return []
+  const check = 'object storage'
+  if (found.problem === null)
+    return [{ check, status: 'ok', message: `${found.place}: written, read, listed and removed an object` }]
+  const mend = 'correct storage.s3 in config.json or its variables: docs/files.md, Where uploads are kept'
+  return [{ check, status: 'error', message: found.problem, mend }]
 }
 
 /** What is deleted because it is old: nobody should be surprised by it. */
@@ -289,7 +328,10 @@ const WORD = { ok: 'ok', warning: 'warning', error: 'WRONG' } as const
 function text(report: Report): string {
   const parts = [
     `Loci ${report.version}, Node ${report.node}`,
-    section(`Store in ${report.data}`, report.store),
+    section(
+      report.database === undefined ? `Store in ${report.data}` : `Store in PostgreSQL: ${report.database}`,
+      report.store,
+    ),
     section('Settings', report.config),
     section('Models', report.providers),
     wrap(verdict(report), columns()),

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { resolveDataDirectory } from '../../shared/server/main.ts'
+import { loadSettings, resolveDataDirectory } from '../../shared/server/main.ts'
 import { messageOf } from '../../shared/schema/errors.ts'
 import { didYouMean } from '../../shared/schema/near-names.ts'
 import { Failure } from '../failure.ts'
@@ -35,7 +35,7 @@ export interface McpInstallCommand extends McpCommand {
 }
 
 /** `loci mcp install`: writes a host's configuration and shows what changed; without a host, lists those there are. */
-export function runMcpInstall(named: string | undefined, options: McpInstallCommand): void {
+export async function runMcpInstall(named: string | undefined, options: McpInstallCommand): Promise<void> {
   const hosts = hostFiles(process.env)
   const { json } = options
   if (named === undefined) return json ? listJson(hosts) : list(hosts)
@@ -44,6 +44,7 @@ export function runMcpInstall(named: string | undefined, options: McpInstallComm
   if (!/^[\w-]{1,40}$/.test(options.name) || options.name === '__proto__')
     throw new Failure(`'${options.name}' cannot name a server: use letters, digits, '-' and '_'.`)
   settingsOf(options)
+  if (!options.remove && options.url === undefined) await storeIsKnown(options)
   const entry = options.remove ? null : entryOf(options)
   if (options.print) return say(printed(host, options.name, entry))
   const before = present(host.file)
@@ -85,6 +86,20 @@ function list(hosts: Record<string, McpHostFile>): void {
   const width = Math.max(...Object.keys(hosts).map((name) => name.length))
   for (const [name, { file }] of Object.entries(hosts))
     say(`${name.padEnd(width)}  ${existsSync(file) ? file : dim(`${file} (not there)`)}`)
+}
+
+/** A host does not have the shell's LOCI_STORE either, and must not begin another store in silence. */
+async function storeIsKnown({ data }: McpInstallCommand): Promise<void> {
+  if (!process.env['LOCI_STORE']) return
+  const { openConfig } = await loadSettings()
+  const { path, stored } = await openConfig(
+    data === undefined ? resolveDataDirectory(process.env) : resolve(data),
+  )
+  if (stored.store.address !== null) return
+  throw new Failure(
+    `A host does not see the LOCI_STORE of this shell, and would keep its agents elsewhere. Put the address into ${path} ` +
+      'first: loci config set store.address "$LOCI_STORE". Or let the host use a server that runs: --url.',
+  )
 }
 
 /** What hosts start: the launcher, and what this command was told. */

@@ -81,6 +81,7 @@ export async function runServer(options: ServerOptions): Promise<void> {
           url,
           mcp: `${url}/mcp`,
           data: loci.data,
+          ...(loci.store === null ? {} : { store: loci.store }),
           version: VERSION,
           auth: key !== null,
           key: made,
@@ -89,12 +90,13 @@ export async function runServer(options: ServerOptions): Promise<void> {
         return
       }
       say(`${bold(`Loci ${VERSION}`)} on ${url}`)
-      say(dim(plain(`Data in ${loci.data}`)))
+      if (loci.store !== null) say(dim(plain(`Agents in PostgreSQL: ${loci.store}`)))
+      say(dim(plain(`${loci.store === null ? 'Data' : 'Settings'} in ${loci.data}`)))
       if (key)
         say(key.made ? `Key, made for this run (LOCI_API_KEY sets one): ${key.text}` : `Key: ${key.from}`)
       say(dim(`MCP hosts: ${url}/mcp`))
       if (options.docs) say(`API documentation on ${url}/docs`)
-      await Promise.race([greet(loci, url, options.data, key !== null), stopped])
+      await Promise.race([greet(loci, url, options, key !== null), stopped])
       await stopped
     } finally {
       await server.close()
@@ -122,7 +124,12 @@ function originOf(text: string): string {
   return origin
 }
 
-async function greet(loci: Loci, url: string, data: string | undefined, secured: boolean): Promise<void> {
+async function greet(
+  loci: Loci,
+  url: string,
+  { data, store }: ServerOptions,
+  secured: boolean,
+): Promise<void> {
   const found = await Promise.race([loci.models(), after(DISCOVERY)])
   say('')
   if (found) say(describeModels(found, columns()))
@@ -131,7 +138,9 @@ async function greet(loci: Loci, url: string, data: string | undefined, secured:
   if (secured) say(dim('With the key in it: curl -H "Authorization: Bearer $LOCI_API_KEY" …'))
   const name = await freeName(loci)
   say(curlLines(url, found ? firstModel(found.models) : DEMO, name))
-  const where = data === undefined ? '' : ` --data '${plain(data).replaceAll("'", "'\\''")}'`
+  const folder = data === undefined ? '' : ` --data '${plain(data).replaceAll("'", "'\\''")}'`
+  // Only this process knows what was said on its command line.
+  const where = store === undefined ? folder : ` --url ${url}`
   say(`\n${wrap(`Then talk to it: ${ownName()} chat ${name}${where}`, columns())}`)
   say(dim('Ctrl-C stops the server.'))
 }

@@ -4,6 +4,7 @@ import { VERSION } from '../../shared/schema/version.ts'
 import { complain, EXIT, Failure } from '../failure.ts'
 import { note, number, printJson, printTable } from '../print.ts'
 import { count, progressLine, quoted } from '../progress.ts'
+import { untilStopped } from '../shutdown.ts'
 import type { StoreCopyOptions } from '../store-commands.ts'
 
 type Copy = Awaited<ReturnType<typeof loadStoreCopy>>
@@ -26,14 +27,14 @@ export async function runStoreCopy(options: StoreCopyOptions): Promise<void> {
   }
   const work = progress(options.json === true)
   const stop = new AbortController()
-  const interrupt = () => {
-    process.exitCode = EXIT.interrupted
+  const interrupt = async () => {
+    await untilStopped()
     const how = options.verify
       ? 'Nothing was changed.'
       : 'To go on, give the same command again; to give it up, add --discard.'
     stop.abort(new Failure(`Stopped. ${how}`))
   }
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+  void interrupt()
   const began = performance.now()
   try {
     const report = await (options.verify ? verifyCopy : copyStore)({
@@ -49,9 +50,11 @@ export async function runStoreCopy(options: StoreCopyOptions): Promise<void> {
     })
     work.end()
     show(report, options, (performance.now() - began) / 1000)
+  } catch (error) {
+    if (error === stop.signal.reason) process.exitCode = EXIT.interrupted
+    throw error
   } finally {
     work.end()
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
   }
 }
 
@@ -78,8 +81,9 @@ function show(report: Report, options: StoreCopyOptions, seconds: number): void 
   tellOfSecrets(report)
   if (report.uploads && report.uploads.absent.length > 0)
     note(
-      `${count(report.uploads.absent.length, 'file')} had not been read yet, and what was uploaded is not in the data ` +
-        `directory here (${report.uploads.absent.slice(0, 3).join(', ')}): upload them again.`,
+      `${count(report.uploads.absent.length, 'file')} had not been read yet, and what was uploaded is not in ${from} ` +
+        `(${report.uploads.absent.slice(0, 3).join(', ')}): upload them again, unless they are in object storage, where the ` +
+        'copy finds them.',
     )
   note(`Settings (config.json) stay where they are; ${from} was not changed.`)
   note(`To use the copy: ${use(options.to)}`)

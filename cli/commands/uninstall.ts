@@ -1,5 +1,4 @@
-import { resolve } from 'node:path'
-import { loadMaintenance, resolveDataDirectory } from '../../shared/server/main.ts'
+import { loadMaintenance } from '../../shared/server/main.ts'
 import { ask, isInteractive } from '../ask.ts'
 import { Failure } from '../failure.ts'
 import { printJson } from '../print.ts'
@@ -17,14 +16,23 @@ export async function runUninstall(options: {
   json?: boolean
   data?: string
 }): Promise<void> {
-  const directory = options.data === undefined ? resolveDataDirectory(process.env) : resolve(options.data)
+  const { planPurge, purge, storeOf } = await loadMaintenance()
+  const { directory, database } = await storeOf(options, process.env)
+  if (database !== null && !options.json) {
+    const { place, tools } = database
+    say(
+      `Agents are in PostgreSQL (${place}) and stay there, also with --purge. To remove them, drop that database.`,
+    )
+    say(`With PostgreSQL's own programs: psql '${tools}'`)
+  }
   if (!options.purge) {
     if (options.json) return printJson({ directory, removed: [] })
-    say(`Your agents and their memory are in ${directory} and stay there.`)
+    say(
+      `${database === null ? 'Your agents and their memory' : 'Settings'} are in ${directory} and stay there.`,
+    )
     say(`To remove them too: loci uninstall --purge${flag(options)}`)
     return say(PROGRAM)
   }
-  const { planPurge, purge } = await loadMaintenance()
   const plan = planPurge(directory)
   const total = plan.items.reduce((sum, item) => sum + item.bytes, 0)
   if (options.json) {

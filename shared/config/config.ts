@@ -143,5 +143,19 @@ function resolveKeys(data: ConfigData, env: Readonly<Record<string, string | und
     const name = referenceIn(provider.api_key ?? '')
     return name === null ? provider : { ...provider, api_key: env[name] ?? null }
   })
-  return { ...data, providers }
+  const { s3 } = data.storage
+  const resolved = (text: string | null) => {
+    const name = referenceIn(text ?? '')
+    return name === null ? text : (env[name] ?? null)
+  }
+  const storage = {
+    ...data.storage,
+    s3: {
+      ...s3,
+      access_key_id: resolved(s3.access_key_id),
+      secret_access_key: resolved(s3.secret_access_key),
+      session_token: resolved(s3.session_token),
+    },
+  }
+  return { ...data, providers, storage }
 }

@@ -16,6 +16,14 @@ const providers = z.array(provider).superRefine((list, context) => {
 
 const handle = z.string().regex(/^[^/]+\/.+$/, "expected a handle like 'openai/gpt-4.1-mini'")
 
+/** An address of PostgreSQL, or the variable that it is in. */
+const storeAddress = z
+  .string()
+  .regex(
+    /^(?:postgres(?:ql)?:\/\/.+|\$\{env:[A-Za-z_][A-Za-z0-9_]*\})$/i,
+    "expected postgres://user:password@host:port/database, or '${env:NAME}'",
+  )
+
 const days = z.number().min(1).max(36_500).nullable().default(null)
 
 /** What config.json may hold. Keys of a newer Loci, or of the user's own, are kept and left alone. */
@@ -100,6 +108,33 @@ export const configSchema = z.looseObject({
       metrics: z.boolean().default(false),
       /** Start MCP servers that are programs of this machine, also when others can reach the server. */
       allow_stdio_mcp: z.boolean().default(false),
+    })
+    .prefault({}),
+  /** Where uploads are kept until they were read, when not beside the store or in it. */
+  storage: z
+    .looseObject({
+      /** A bucket of S3, or of what speaks like it; what is null comes from the environment. In use when `bucket` is set. */
+      s3: z
+        .looseObject({
+          /** Address of the service without the bucket; null: Amazon's of the region. */
+          endpoint: z.string().min(1).nullable().default(null),
+          bucket: z.string().min(1).nullable().default(null),
+          region: z.string().min(1).nullable().default(null),
+          /** In front of every key. */
+          prefix: z.string().nullable().default(null),
+          /** The bucket is in the path of an address, not in the name of its host; null: with an `endpoint`. */
+          path_style: z.boolean().nullable().default(null),
+          access_key_id: z.string().min(1).nullable().default(null),
+          secret_access_key: z.string().min(1).nullable().default(null),
+          session_token: z.string().min(1).nullable().default(null),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  store: z
+    .looseObject({
+      /** The database that agents are kept in; null: the data directory. */
+      address: storeAddress.nullable().default(null),
     })
     .prefault({}),
   /** After how many days what is stored is deleted, by kind; null: never. */

@@ -4,6 +4,7 @@ import { didYouMean, nearNames } from '../schema/near-names.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { referenceIn } from './config.ts'
 import { type ConfigData, configSchema, provider } from './schema.ts'
+import { withoutSecrets } from './store-address.ts'
 
 /** One setting that was changed, for people: secrets are masked. */
 export interface Change {
@@ -143,7 +144,23 @@ export function masked(data: ConfigData): ConfigData {
       ? { headers: Object.fromEntries(Object.entries(provider.headers).map(([k, v]) => [k, mask(v)])) }
       : {}),
   }))
-  return { ...data, providers }
+  const { s3 } = data.storage
+  const hidden = (text: string | null) => text && mask(text)
+  const storage = {
+    ...data.storage,
+    s3: {
+      ...s3,
+      secret_access_key: hidden(s3.secret_access_key),
+      session_token: hidden(s3.session_token),
+    },
+  }
+  const { address } = data.store
+  return {
+    ...data,
+    providers,
+    storage,
+    store: { ...data.store, address: address === null ? null : withoutSecrets(address) },
+  }
 }
 
 /** A secret's last four characters at most; a reference is none. */
@@ -155,7 +172,9 @@ export function mask(secret: string): string {
 function shown(key: string, value: unknown): string {
   if (value === undefined) return 'not set'
   if (typeof value !== 'string') return JSON.stringify(value)
-  if (/^providers\..*\.(api_key$|headers\.)/.test(key)) return mask(value)
+  if (/^providers\..*\.(api_key$|headers\.)|^storage\.s3\.(secret_access_key|session_token)$/.test(key))
+    return mask(value)
+  if (key === 'store.address') return withoutSecrets(value)
   return key.endsWith('.base_url') ? withoutPassword(value) : value
 }
 

@@ -19,6 +19,8 @@ export interface Loci {
   forUsers(serve: Serve): Serve
   /** Absolute path of the data directory. */
   data: string
+  /** The database that agents are kept in, for people: without user and password; null: the data directory. */
+  store: string | null
   models(): ReturnType<Models['list']>
   /** Hosts besides loopback that requests may be addressed to, from config.json. */
   allowed_hosts: readonly string[]

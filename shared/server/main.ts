@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { openConfig } from '../config/config.ts'
 import type { ConfigData } from '../config/schema.ts'
 import { unknownKeys } from '../config/settings.ts'
+import { storeAddress } from '../config/store-address.ts'
 import { ActiveRuns } from '../core/active-runs.ts'
 import { FileIngest } from '../core/files/ingest.ts'
 import type { CoreDeps } from '../core/ports/deps.ts'
@@ -19,7 +20,8 @@ import { AppError, isAppError, messageOf } from '../schema/errors.ts'
 import type { Model } from '../schema/model.ts'
 import type { ProviderConfig } from '../schema/provider.ts'
 import { VERSION } from '../schema/version.ts'
-import { openStore } from '../store/open-store.ts'
+import { openStore, placeOf } from '../store/open-store.ts'
+import { openUploads } from '../store/open-uploads.ts'
 import { lazyFileParser } from '../tools/files/lazy-parser.ts'
 import { lazyMcpConnections } from '../tools/mcp/lazy-connections.ts'
 import { lazyCustomTools, removeUnfinished, toolsHadNetwork } from '../tools/lazy-custom-tools.ts'
@@ -54,7 +56,9 @@ type Environment = Record<string, string | undefined>
 export interface LociOptions {
   /** Data directory; default `LOCI_HOME`, else `.loci` in the user's home. Created when missing. */
   data?: string | undefined
-  /** `postgres://…`: the database that agents are kept in; default `LOCI_STORE`, else the data directory. */
+  /**
+   * `postgres://…`: the database that agents are kept in; default `LOCI_STORE`, else `store.address` of config.json,
+   * else the data directory. */
   store?: string | undefined
   /** Where providers and settings are read from; default `process.env`. */
   env?: Environment
@@ -93,21 +97,23 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const stale_after_ms = Number(env['LOCI_STALE_AFTER_MS'] ?? 0)
   log?.redactor.knowEnvironment(env)
   let observability: Observability | null = null
+  const config = await openConfig(data, {
+    env,
+    onBroken: (error) => onFailure('reading config.json', error),
+  })
+  const address = storeAddress(options.store, env, config)
+  if (address !== null) log?.redactor.know([address])
   const store = await openStore({
     directory: data,
-    address: options.store ?? (env['LOCI_STORE'] || null),
+    address,
     version: VERSION,
     allow_network_fs: env['LOCI_ALLOW_NETWORK_FS'] === '1',
     encryption_key: env['LOCI_ENCRYPTION_KEY'] || null,
     ...(stale_after_ms > 0 ? { stale_after_ms } : {}),
     onWrite: (timing) => observability?.metrics?.written(timing),
-    onNotice: (sentence) => log?.warn('database', sentence),
+    onNotice: (sentence) => log?.warn('store', sentence),
   })
   try {
-    const config = await openConfig(data, {
-      env,
-      onBroken: (error) => onFailure('reading config.json', error),
-    })
     const seen = (observability = await openObservability({ metrics: config.value.server.metrics, env, log }))
     const fromEnv = providersFromEnv(env)
     const hideKeys = (list: readonly ProviderConfig[]) => log?.redactor.know(list.flatMap(secretsOf))
@@ -199,12 +205,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       loadEncoder: async () => (await import('./resume-runs.ts')).encoderOf,
       ...(busy_ms > 0 ? { busy_ms } : {}),
     })
-    const uploaded = join(data, 'files')
+    const { s3 } = config.value.storage
+    log?.redactor.know([s3.secret_access_key, s3.session_token])
+    const uploads = await openUploads({ s3, env, store, directory: data })
     const ingest = new FileIngest(
-      store.files,
-      lazyFileParser({ directory: uploaded, parsers: join(data, 'parsers') }),
+      { files: store.files, uploads, parser: lazyFileParser({ parsers: join(data, 'parsers') }) },
       onFailure,
       {
+        upload_ms: server.request_timeout_seconds * 1000,
         onRefused: (file_id) =>
           log?.warn('reading files', `${file_id} could not be read; its error_message says why`),
       },
@@ -231,7 +239,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
       retention: retentionRules(config.value.retention),
       metrics: seen.metrics,
       names: new OneAtATime(),
-      uploads: { directory: uploaded, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
+      uploads: { store: uploads, max_bytes: server.max_upload_mb * 1024 * 1024, ingest },
       onFailure,
       download: async (url, options) =>
         (await import('../tools/web/download.ts')).download(url, { ...options, allow_private }),
@@ -252,6 +260,10 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     })
     const preload = setTimeout(() => {
       upkeep.tidy()
+      // What is wrong with it does not wait for the first upload; everything else works without.
+      uploads.check({ signal: closing.signal }).catch((error: unknown) => {
+        if (!closing.signal.aborted) onFailure('looking at where uploads are kept', error)
+      })
       const mcpTools = store.tools.count(DEFAULT_ACTOR, { tool_types: ['external_mcp'] })
       const loading = [
         app.preload(),
@@ -283,6 +295,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
           refuse: (request, error) => failedAnswer(error, request, context),
         }),
       data,
+      store: address === null ? null : placeOf(address),
       models: () => deps.models.list(DEFAULT_ACTOR),
       allowed_hosts: config.value.server.allowed_hosts,
       config: { path: config.path, unknown_keys: unknownKeys(config.stored) },
@@ -336,15 +349,38 @@ async function refusalOf(socket: Socket): Promise<string | null> {
   return (await isToolPeer(socket)) ? TOOL_REFUSED : null
 }
 
-/** Backup, restore, examination and purge of a data directory. Loaded when asked for: a server needs none of it. */
+/** Backup, restore, examination and purge of a store. Loaded when asked for: a server needs none of it. */
 export async function loadMaintenance() {
-  const [{ backUp }, { restore }, { examineStore }, { planPurge, purge }] = await Promise.all([
+  const [
+    { backUp },
+    { restore },
+    { examineStore },
+    { planPurge, purge },
+    { readAddress },
+    { examineDatabase },
+  ] = await Promise.all([
     import('../store/sqlite/backup.ts'),
     import('../store/sqlite/restore.ts'),
     import('../store/sqlite/doctor.ts'),
     import('../store/sqlite/purge.ts'),
+    import('../store/postgres/address.ts'),
+    import('../store/postgres/doctor.ts'),
   ])
-  return { backUp, restore, examineStore, planPurge, purge }
+  return {
+    backUp,
+    restore,
+    examineStore,
+    planPurge,
+    purge,
+    examineDatabase,
+    readAddress,
+    /** The data directory that is meant, and the database in whose place it would be; null: none. */
+    storeOf: async ({ data, store }: { data?: string; store?: string }, env: Environment) => {
+      const directory = data === undefined ? resolveDataDirectory(env) : resolve(data)
+      const address = storeAddress(store, env, await openConfig(directory))
+      return { directory, database: address === null ? null : readAddress(address) }
+    },
+  }
 }
 
 /** The copy of a whole store to another engine. Loaded when asked for. */
@@ -355,13 +391,19 @@ export async function loadStoreCopy() {
 
 /** config.json and the providers as the local commands work on them. Loaded when asked for. */
 export async function loadSettings() {
-  const [{ referenceIn }, { mask, masked, parseProvider, setValue }, { PRESETS }, { checkProvider }] =
-    await Promise.all([
-      import('../config/config.ts'),
-      import('../config/settings.ts'),
-      import('../models/providers.ts'),
-      import('./provider-check.ts'),
-    ])
+  const [
+    { referenceIn },
+    { mask, masked, parseProvider, setValue },
+    { PRESETS },
+    { checkProvider },
+    { examineObjectStorage },
+  ] = await Promise.all([
+    import('../config/config.ts'),
+    import('../config/settings.ts'),
+    import('../models/providers.ts'),
+    import('./provider-check.ts'),
+    import('../store/open-uploads.ts'),
+  ])
   return {
     mask,
     masked,
@@ -370,8 +412,10 @@ export async function loadSettings() {
     unknownKeys,
     openConfig,
     referenceIn,
+    storeAddress,
     presets: PRESETS,
     providersFromEnv,
+    examineObjectStorage,
     /** Asks a provider for its models now, within `timeout_ms`. Never rejects. */
     checkProvider: (provider: ProviderConfig, timeout_ms: number) =>
       checkProvider(

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
 import { promises as fs } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { sql } from 'kysely'
+import type { UploadStore } from '../core/ports/upload-store.ts'
 import { AppError } from '../schema/errors.ts'
 import { pause } from './pause.ts'
 import { SecretBox, type SecretKeys } from './secret-box.ts'
@@ -16,6 +17,7 @@ import { indexEntry, messageOf, type StoredRow } from './sql/messages.ts'
 import { type CopyMark, readCopyMark, refuseUnfinishedCopy, writeCopyMark } from './sql/unfinished-copy.ts'
 import { copiedTables, isFile } from './sqlite/copy-side.ts'
 import { copyUploads, type Uploads } from './copied-uploads.ts'
+import { FolderUploads } from './uploads/folder-uploads.ts'
 
 export interface CopyOptions {
   /** A data directory, or `postgres://…`. */
@@ -74,14 +76,18 @@ export async function copyStore(options: CopyOptions): Promise<CopyReport> {
     const { source, target, tables, counts } = sides
     const mark = await begin(sides, options)
     const before = mark.rows
+    const setNumbers = () => target.write(async () => target.setNumbers(tables, await source.numbers(tables)))
+    // PostgreSQL makes partitions by them.
+    await setNumbers()
     await copyRows(sides, mark, options)
     options.onStage?.('Completing the indexes')
-    await target.write(async () => target.setNumbers(tables, await source.numbers(tables)))
+    await setNumbers()
     await target.complete()
-    const uploads = await copyUploads(source.connection, {
-      from: placeOf(options.from).directory ?? options.data,
-      to: placeOf(options.to).directory ?? options.data,
-    })
+    const uploads = await withUploads(options.from, options, (from) =>
+      withUploads(options.to, options, (to) =>
+        copyUploads(source.connection, { from, to, signal: options.signal ?? new AbortController().signal }),
+      ),
+    )
     const differences = await compare(sides, options)
     if (differences.length === 0) {
       await refuseChanged(options, mark.source, tables)
@@ -148,6 +154,19 @@ async function openTarget(
     return await openTarget(place.directory, { version, allow_network_fs, source })
   }
   return await (await import('./postgres/copy-side.ts')).openTarget(place.address, { version, source })
+}
+
+/** The uploads of a store, as its servers keep them without object storage. */
+async function withUploads<T>(
+  text: string,
+  { data, version }: CopyOptions,
+  work: (uploads: UploadStore) => Promise<T>,
+): Promise<T> {
+  const { address, directory } = placeOf(text)
+  if (address === null) return await work(new FolderUploads(join(directory, 'files')))
+  return await (
+    await import('./postgres/uploads.ts')
+  ).withUploads({ address, version, directory: data }, work)
 }
 
 async function withSides<T>(options: CopyOptions, work: (sides: Sides) => Promise<T>): Promise<T> {

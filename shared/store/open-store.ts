@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import type { Store } from '../core/ports/store.ts'
+import { readAddress } from './postgres/address.ts'
 import { openSqliteStore, type SqliteStoreOptions } from './sqlite/sqlite-store.ts'
 
 /**
@@ -19,4 +20,9 @@ export async function openStore({
   await mkdir(options.directory, { recursive: true, mode: 0o700 })
   const { openPostgresStore } = await import('./postgres/postgres-store.ts')
   return openPostgresStore({ ...options, address, onNotice })
+}
+
+/** Where a database is, for people: without user and password. Throws `invalid_argument` for what is no address. */
+export function placeOf(address: string): string {
+  return readAddress(address).place
 }

@@ -17,6 +17,14 @@ interface Key {
   bytes: Buffer
 }
 
+/** What all processes of one store agree on, where they do not share a data directory. */
+export interface Agreement {
+  /** The key that the store's secrets are encrypted with: this one, where there is none yet. */
+  agree(key_id: string): Promise<string>
+  /** The same; null where there is none yet. */
+  agreed(): Promise<string | null>
+}
+
 /** The name of the key file in the data directory. */
 export const KEY_FILE = 'secrets.key'
 
@@ -83,11 +91,22 @@ export class SecretKeys {
  */
 export class SecretBox {
   readonly #file: string
+  readonly #agreement: Agreement | null
   readonly #passphrase: string | null
   #given: Promise<Key> | null = null
   #stored: { keys: Key[]; mtime: number } | null = null
 
-  constructor({ directory, passphrase }: { directory: string; passphrase: string | null }) {
+  /** With an `agreement` nothing is encrypted that the other processes cannot read. */
+  constructor({
+    directory,
+    passphrase,
+    agreement = null,
+  }: {
+    directory: string
+    passphrase: string | null
+    agreement?: Agreement | null
+  }) {
+    this.#agreement = agreement
     this.#file = join(directory, KEY_FILE)
     this.#passphrase = passphrase
   }
@@ -98,15 +117,33 @@ export class SecretBox {
     return new SecretKeys([...given, ...(await this.#fromFile())], this.#file)
   }
 
-  /** The same, with one to encrypt with: it is made when there is none. */
+  /**
+   * The same, with one to encrypt with: it is made when there is none. Throws `secrets_unreadable` when others of this
+   * store have agreed on a key that is not here.
+   */
   async keysToWrite(): Promise<SecretKeys> {
     const given = await this.#fromPassphrase()
     let stored = await this.#fromFile()
     if (given.length + stored.length === 0) {
+      const agreed = await this.#agreement?.agreed()
+      if (agreed) throw otherKey(agreed)
       await this.#makeFile()
       stored = await this.#fromFile()
     }
-    return new SecretKeys([...given, ...stored], this.#file)
+    const [first] = [...given, ...stored]
+    const keys = new SecretKeys([...given, ...stored], this.#file)
+    const agreed = first && (await this.#agreement?.agree(first.id))
+    if (agreed !== undefined && !keys.has(agreed)) throw otherKey(agreed)
+    return keys
+  }
+
+  /** Throws `secrets_unreadable` when the key that others of this store use is not here; agrees on ours if there is none. */
+  async checkAgreement(): Promise<void> {
+    if (!this.#agreement) return
+    const keys = [...(await this.#fromPassphrase()), ...(await this.#fromFile())]
+    const [first] = keys
+    const agreed = first ? await this.#agreement.agree(first.id) : await this.#agreement.agreed()
+    if (agreed !== null && !keys.some(({ id }) => id === agreed)) throw otherKey(agreed)
   }
 
   async #fromPassphrase(): Promise<Key[]> {
@@ -165,6 +202,14 @@ export class SecretBox {
       { cause },
     )
   }
+}
+
+function otherKey(agreed: string): AppError {
+  return new AppError(
+    'secrets_unreadable',
+    `The secrets of this store are encrypted with the key '${agreed}', which is not here. Give this Loci the same ` +
+      `LOCI_ENCRYPTION_KEY as the others, or put the ${KEY_FILE} of the one that began into its data directory.`,
+  )
 }
 
 /** A key of 32 bytes in base64 or hex is taken as it is, any other text is stretched to one. */

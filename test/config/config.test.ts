@@ -68,6 +68,18 @@ describe('config', () => {
         max_upload_mb: 100,
         metrics: false,
       },
+      storage: {
+        s3: {
+          endpoint: null,
+          bucket: null,
+          region: null,
+          prefix: null,
+          path_style: null,
+          access_key_id: null,
+          secret_access_key: null,
+          session_token: null,
+        },
+      },
       retention: {
         messages_days: null,
         runs_days: null,
@@ -75,6 +87,7 @@ describe('config', () => {
         events_days: null,
         usage_days: null,
       },
+      store: { address: null },
       limits: { requests_per_hour: 1000, agents: 100, tools: 1000, file_mb: 100 },
       mcp: {
         connect_timeout_seconds: 30,

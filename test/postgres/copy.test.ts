@@ -265,7 +265,7 @@ describe('a copy of a whole store', function () {
     await assert.rejects(
       copy('postgres://loci:hid den@x:99999999/loci', empty),
       (error: unknown) =>
-        refused('store_unavailable', /address cannot be read/)(error) && !String(error).includes('hid'),
+        refused('invalid_argument', /address cannot be read/)(error) && !String(error).includes('hid'),
     )
     const other = await database()
     await ask(other, 'CREATE TABLE agents (name text)')
@@ -304,6 +304,59 @@ describe('a copy of a whole store', function () {
     await assert.rejects(copy(used, to), refused('conflict', /not what that was then.*--restart/))
     await copy(used, to, { restart: true })
     await assert.rejects(discardCopy({ to, version: '1.0.0' }), refused('conflict', /was left as it is/))
+  })
+
+  it('notices that a database was changed while it was copied, and is not complete then', async () => {
+    const [from, to] = [await database(), directory()]
+    await copy(source.data, from)
+    const changes: Promise<unknown>[] = []
+    const copying = copy(from, to, {
+      onProgress: (_, table) => {
+        if (table === 'messages' && changes.length === 0)
+          changes.push(
+            ask(
+              from,
+              "INSERT INTO events (organization_id, type, object_id, date) VALUES ('o', 't', 'x', 'd')",
+            ),
+          )
+      },
+    })
+    await assert.rejects(copying, refused('conflict', /was changed while it was copied.*--restart/))
+    await Promise.all(changes)
+    await assert.rejects(openSqliteStore({ directory: to }), refused('store_unavailable', /is not complete/))
+    await copy(from, to, { restart: true })
+  })
+
+  it('says that a database went away in the middle, of either side, and goes on when it is back', async () => {
+    const own = await startServer(withPgVector())
+    try {
+      await own.create('here')
+      await own.create('there')
+      const [here, there] = [own.address('here'), own.address('there')]
+      for (const [from, to] of [
+        [source.data, here],
+        [here, there],
+        [there, directory()],
+      ] as const) {
+        const crashes: Promise<void>[] = []
+        const copying = copy(from, to, {
+          onProgress: (_, table) => {
+            if (table === 'runs' && crashes.length === 0) crashes.push(own.crash())
+          },
+          onStage: () => assert.fail('it went on without its database'),
+        })
+        await assert.rejects(
+          copying,
+          refused('store_unavailable', /^The (?:connection to the )?database localhost/),
+        )
+        await Promise.all(crashes)
+        const { copied, rows } = await copy(from, to)
+        const all = Object.values(rows).reduce((sum, n) => sum + n, 0)
+        assert.ok(copied < all, `${copied} of ${all}`)
+      }
+    } finally {
+      await own.stop()
+    }
   })
 
   it('is given up: the target is empty again, and usable', async () => {
@@ -371,6 +424,10 @@ describe('a copy of a whole store', function () {
     await writeFile(join(waiting, 'files', file_id), 'Pangolins do read.')
     assert.deepEqual((await copy(waiting, to)).uploads, { copied: 1, absent: [] })
     assert.equal(await readFile(join(to, 'files', file_id), 'utf8'), 'Pangolins do read.')
+    const [grown, back] = [await database(), directory()]
+    assert.deepEqual((await copy(waiting, grown)).uploads, { copied: 1, absent: [] })
+    assert.deepEqual((await copy(grown, back)).uploads, { copied: 1, absent: [] })
+    assert.equal(await readFile(join(back, 'files', file_id), 'utf8'), 'Pangolins do read.')
   })
 })
 

@@ -1,11 +1,11 @@
 /** Files that are read while their process is killed: another one, or the next, goes on. */
 import assert from 'node:assert/strict'
-import { readdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Letta from '@letta-ai/letta-client'
 import { ServerProcess } from '../reliability/server-process.ts'
-import { eventually } from '../support/loci.ts'
+import { eventually, lyingUploads } from '../support/loci.ts'
 
 describe('files and processes', () => {
   let data: string
@@ -57,7 +57,7 @@ describe('files and processes', () => {
     const first = passages.map((passage) => passage.text).join('\n')
     assert.equal(first, text.slice(0, first.length), 'nothing of the first reading is left')
     await eventually('the upload is gone', async () =>
-      (await readdir(join(data, 'files'))).length === 0 ? true : null,
+      (await lyingUploads(data)).length === 0 ? true : null,
     )
   }
 

@@ -28,10 +28,12 @@ describe('the queue of uploads', function () {
     uploads = join(data, 'files')
     await mkdir(uploads)
     store = await openSqliteStore({ directory: data, version: '0.0.0' })
-    const parser = createFileParser({ directory: uploads, parsers: join(data, 'parsers') })
-    ingest = new FileIngest(store.files, parser, (_, error) => failures.push(error), {
-      quick: { time_ms: 3_000 },
-    })
+    const parser = createFileParser({ parsers: join(data, 'parsers') })
+    ingest = new FileIngest(
+      { files: store.files, uploads: store.uploads, parser },
+      (_, error) => failures.push(error),
+      { quick: { time_ms: 3_000 } },
+    )
     folder_id = (await store.folders.create(ADA, aFolder())).id
   })
   afterEach(async () => {

@@ -33,6 +33,18 @@ export async function storeBeside(directory: string): Promise<Store> {
   return openStore({ directory, address: (await otherStore.of?.(directory)) ?? null })
 }
 
+/** The uploads that lie where the store of a data directory keeps them, whole or not. */
+export async function lyingUploads(directory: string): Promise<string[]> {
+  const store = await storeBeside(directory)
+  try {
+    const found: string[] = []
+    for await (const some of store.uploads.lying()) found.push(...some.map(({ name }) => name))
+    return found
+  } finally {
+    await store.close()
+  }
+}
+
 /** `model_url` is a scripted model's URL: it becomes the provider `openai`. `data` reuses a directory. */
 export async function startLoci(
   options: {

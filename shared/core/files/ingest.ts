@@ -1,6 +1,7 @@
 import { isAppError, messageOf } from '../../schema/errors.ts'
 import type { FileParser } from '../ports/file-parser.ts'
 import type { FileClaim, FileOutcome, FileStore } from '../ports/file-store.ts'
+import type { LocalUpload, UploadStore } from '../ports/upload-store.ts'
 
 /** Claims of a file after which it is given up: what is in it ends the process. */
 const MAX_ATTEMPTS = 3
@@ -9,6 +10,10 @@ const MAX_ATTEMPTS = 3
 const QUICK = { max_size: 1024 * 1024, time_ms: 15_000 }
 /** An upload without a file in the store belongs to a process that died when nothing has come for so long. */
 const ABANDONED_AFTER_MS = 15 * 60_000
+/** How long nothing is read after uploads could not be fetched, at first and at the most. */
+const REST_MS = { first: 1_000, most: 60_000 }
+const GONE = 'its upload is gone before it was read (as after a restored backup); upload it again'
+const WAITS = 'Its upload cannot be fetched at the moment; it is read when that works again.'
 
 /** `any`: what waits for longest. `quick`: the smallest of the small ones. */
 type Lane = 'any' | 'quick'
@@ -22,23 +27,32 @@ export class FileIngest {
   readonly #quick: typeof QUICK
   readonly #onRefused: (file_id: string) => void
   readonly #files: FileStore
+  readonly #uploads: UploadStore
   readonly #parser: FileParser
+  readonly #abandonedAfter: number
   readonly #onFailure: (where: string, error: unknown) => void
   readonly #stopping = new AbortController()
   readonly #working = new Map<Lane, Promise<void>>()
   readonly #again = new Set<Lane>()
   /** Small files that took long; they are read like large ones. */
   readonly #slow = new Set<string>()
+  #rest = { ms: 0, until: 0 }
 
   constructor(
-    files: FileStore,
-    parser: FileParser,
+    { files, uploads, parser }: { files: FileStore; uploads: UploadStore; parser: FileParser },
     onFailure: (where: string, error: unknown) => void,
-    options: { quick?: Partial<typeof QUICK>; onRefused?: (file_id: string) => void } = {},
+    options: {
+      quick?: Partial<typeof QUICK>
+      onRefused?: (file_id: string) => void
+      /** Milliseconds an upload may take to come, beyond a quarter of an hour. */
+      upload_ms?: number
+    } = {},
   ) {
     this.#quick = { ...QUICK, ...options.quick }
     this.#onRefused = options.onRefused ?? (() => undefined)
+    this.#abandonedAfter = ABANDONED_AFTER_MS + (options.upload_ms ?? 0)
     this.#files = files
+    this.#uploads = uploads
     this.#parser = parser
     this.#onFailure = onFailure
   }
@@ -50,7 +64,7 @@ export class FileIngest {
   }
 
   #wake(lane: Lane): void {
-    if (this.#stopping.signal.aborted) return
+    if (this.#stopping.signal.aborted || performance.now() < this.#rest.until) return
     this.#again.add(lane)
     if (this.#working.has(lane)) return
     const work = this.#work(lane)
@@ -62,22 +76,27 @@ export class FileIngest {
     this.#working.set(lane, work)
   }
 
-  /** Removes the upload of a file that was deleted before it was read. */
-  forget(file_id: string): Promise<void> {
-    return this.#parser.discard(file_id)
+  /** Removes the upload of a file that needs it no more. Never throws: a failure is reported, and `tidy` does it later. */
+  async forget(file_id: string): Promise<void> {
+    try {
+      await this.#uploads.discard(file_id)
+    } catch (error) {
+      this.#onFailure('removing an upload', error)
+    }
   }
 
   /** Removes what deleted files and broken uploads have left. */
   async tidy(): Promise<void> {
     await this.#files.sweep()
-    const lying = await this.#parser.uploads()
-    const names = lying.map(({ name }) => name)
-    // In this order: one that is added in between is not known.
-    const known = new Set(await this.#files.known(names))
-    const unread = new Set(await this.#files.unread(names))
-    for (const { name, quiet_ms } of lying) {
-      const over = known.has(name) ? !unread.has(name) : quiet_ms > ABANDONED_AFTER_MS
-      if (over) await this.#parser.discard(name)
+    for await (const lying of this.#uploads.lying()) {
+      const names = lying.map(({ name }) => name)
+      // In this order: one that is added in between is not known.
+      const known = new Set(await this.#files.known(names))
+      const unread = new Set(await this.#files.unread(names))
+      for (const { name, quiet_ms } of lying) {
+        const over = known.has(name) ? !unread.has(name) : quiet_ms > this.#abandonedAfter
+        if (over) await this.#uploads.discard(name)
+      }
     }
   }
 
@@ -106,11 +125,19 @@ export class FileIngest {
     const { signal } = this.#stopping
     const slow = new AbortController()
     const timer = lane === 'quick' ? setTimeout(() => slow.abort(), this.#quick.time_ms) : undefined
-    const outcome = await this.#parse(claim, AbortSignal.any([signal, slow.signal]), (text) => {
-      // What takes long before there is any text is nothing for this lane.
-      if (lane === 'quick' && text !== null) slow.abort()
-    })
-    clearTimeout(timer)
+    let outcome: FileOutcome | 'stopped' | 'lost'
+    try {
+      outcome = await this.#parse(claim, AbortSignal.any([signal, slow.signal]), (text) => {
+        // What takes long before there is any text is nothing for this lane.
+        if (lane === 'quick' && text !== null) slow.abort()
+      })
+    } catch (error) {
+      // Whoever can read it is to have it; what fails here as well is told already.
+      await this.#files.release(claim).catch(() => undefined)
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
     if (outcome === 'stopped') {
       if (!signal.aborted) this.#slow.add(claim.file_id)
       await this.#files.release(claim)
@@ -120,7 +147,7 @@ export class FileIngest {
     if (outcome !== 'lost') await this.#files.finish(claim, outcome)
     if (outcome !== 'lost' && outcome.status === 'error') this.#onRefused(claim.file_id)
     // Another instance that has taken it over still needs the upload.
-    if ((await this.#files.unread([claim.file_id])).length === 0) await this.#parser.discard(claim.file_id)
+    if ((await this.#files.unread([claim.file_id])).length === 0) await this.forget(claim.file_id)
   }
 
   async #parse(
@@ -133,12 +160,19 @@ export class FileIngest {
       signal.throwIfAborted()
       return this.#files.note(claim, text)
     }
-    const parsing = this.#parser.parse(claim, { signal, note })
+    let upload: LocalUpload | null = null
     try {
-      for (;;) {
-        const next = await parsing.next()
-        if (next.done) return { status: 'completed', ...next.value }
-        if (!(await this.#files.append(claim, next.value))) return 'lost'
+      upload = await this.#fetch(claim, signal)
+      if (!upload) return { status: 'error', message: GONE }
+      const parsing = this.#parser.parse(claim, { path: upload.path, signal, note })
+      try {
+        for (;;) {
+          const next = await parsing.next()
+          if (next.done) return { status: 'completed', ...next.value }
+          if (!(await this.#files.append(claim, next.value))) return 'lost'
+        }
+      } finally {
+        await parsing.return({ type: '', lines: 0, characters: 0 })
       }
     } catch (error) {
       if (signal.aborted) return 'stopped'
@@ -146,7 +180,22 @@ export class FileIngest {
       if (isAppError(error) && error.code.startsWith('store_')) throw error
       return { status: 'error', message: messageOf(error) }
     } finally {
-      await parsing.return({ type: '', lines: 0, characters: 0 })
+      await upload?.close()
+    }
+  }
+
+  /** After a failure nothing is read for a while, which grows. */
+  async #fetch(claim: FileClaim, signal: AbortSignal): Promise<LocalUpload | null> {
+    try {
+      const upload = await this.#uploads.fetch(claim.file_id, { signal })
+      this.#rest.ms = 0
+      return upload
+    } catch (error) {
+      if (signal.aborted) throw error
+      const ms = Math.min(Math.max(this.#rest.ms * 2, REST_MS.first), REST_MS.most)
+      this.#rest = { ms, until: performance.now() + ms }
+      await this.#files.note(claim, WAITS)
+      throw error
     }
   }
 }

@@ -24,6 +24,7 @@ import type { TemplateStore } from './template-store.ts'
 import type { ToolStore } from './tool-store.ts'
 import type { TraceStore } from './trace-store.ts'
 import type { TurnStore } from './turn-store.ts'
+import type { UploadStore } from './upload-store.ts'
 import type { UsageStore } from './usage-store.ts'
 import type { UserStore } from './user-store.ts'
 import type { VectorStore } from './vector-store.ts'
@@ -68,6 +69,10 @@ export interface Store {
   readonly usage: UsageStore
   readonly users: UserStore
   readonly access_tokens: AccessTokenStore
+  /** Uploads where this store keeps them: beside it, or in it. */
+  readonly uploads: UploadStore
+  /** What tells it from all other stores. */
+  id(): Promise<string>
   /** The time by the clock that all processes of this store have in common, whatever that of this machine says. */
   now(): Date
   /** What waits to be done, of every organisation. */

@@ -7,6 +7,8 @@ const POOL_SIZE = 10
 const POOL_WAIT_MS = 5_000
 /** No statement of Loci takes so long; one that does is ended by the server, in milliseconds. */
 const STATEMENT_TIMEOUT_MS = 30_000
+/** A statement that has no answer by then has none: the database or the way to it stands still. In milliseconds. */
+const ANSWER_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 2_000
 /**
  * A transaction that waits for its process this long is ended, in milliseconds: one that is frozen must not keep its rows
  * from others. When it wakes it begins the transaction again.
@@ -17,6 +19,8 @@ const IDLE_TIMEOUT_MS = 3_000
 export interface ConnectionSettings {
   /** Where it is, for people: without user and password. */
   place: string
+  /** The same for PostgreSQL's own programs, which ask for the password: without it, and without what only Loci knows. */
+  tools: string
   pooled: ClientConfig
   /** For what needs a connection that stays its own. */
   direct: ClientConfig
@@ -39,6 +43,16 @@ export function readAddress(text: string): ConnectionSettings {
   if (!/^postgres(?:ql)?:\/\//i.test(text))
     throw new AppError('invalid_argument', 'A store is postgres://user:password@host:port/database.')
   const [base = '', query = ''] = text.split('?', 2)
+  if (/^\w+:\/\/(?:[^/]*@)?[^/]*,/.test(base))
+    throw new AppError(
+      'invalid_argument',
+      "The store's address names several hosts, and takes one: give it a name of DNS or a proxy that leads to the primary.",
+    )
+  if (!URL.canParse(base))
+    throw new AppError(
+      'invalid_argument',
+      "The store's address cannot be read. Special characters of its user and password are written as %40 for @, and so on.",
+    )
   const options = new URLSearchParams(query)
   const own = {
     pool: take('pool'),
@@ -50,9 +64,17 @@ export function readAddress(text: string): ConnectionSettings {
   const rest = options.toString()
   const address = (start: string) => (rest === '' ? start : `${start}?${rest}`)
   const [, host = '', database = ''] = /^\w+:\/\/(?:[^@/]*@)?([^/]*)\/?(.*)$/.exec(base) ?? []
+  options.delete('password')
+  const forTools = options.toString()
   return {
+    tools: base.replace(/^(\w+:\/\/[^:@/]*):[^/]*@/, '$1@') + (forTools === '' ? '' : `?${forTools}`),
     place: `${host === '' ? (options.get('host') ?? 'localhost') : host}/${database}`,
-    pooled: { connectionString: address(base), pipeline: true },
+    pooled: {
+      connectionString: address(base),
+      query_timeout: ANSWER_TIMEOUT_MS,
+      keepAlive: true,
+      pipeline: true,
+    },
     direct: {
       pipeline: true,
       connectionString: address(

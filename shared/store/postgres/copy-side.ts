@@ -1,17 +1,19 @@
 import { sql } from 'kysely'
 import { Client } from 'pg'
-import { AppError, isAppError } from '../../schema/errors.ts'
+import { AppError } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
 import type { CopiedTable } from '../sql/copied-tables.ts'
 import type { Row, Value } from '../sql/copy-rows.ts'
 import { type CopySide, type CopyTarget, type IndexedText, ontoItself } from '../sql/copy-side.ts'
 import { unavailable } from '../sql/errors.ts'
 import { indexedTexts } from '../sql/full-text.ts'
+import type { Compilable } from '../sql/query.ts'
 import { readAddress } from './address.ts'
 import { PostgresConnection } from './connection.ts'
 import { openDatabase } from './database.ts'
 import { asStoreError } from './errors.ts'
 import { MIGRATIONS, newerStore } from './migrate.ts'
+import { makePartitions } from './partitions.ts'
 import { hasPgVector, indexVectors, MOST_INDEXED } from './pgvector.ts'
 import { isThroughPooler } from './pooler.ts'
 import { outgoing, typeParsers } from './values.ts'
@@ -160,6 +162,24 @@ async function refuseUsed(client: Client, place: string): Promise<void> {
   }
 }
 
+/** A connection that says in words what went wrong. */
+class ExplainedConnection extends PostgresConnection {
+  readonly #place: string
+
+  constructor(client: Client, place: string) {
+    super(client, true)
+    this.#place = place
+  }
+
+  override async all<Row>(query: Compilable<Row>): Promise<Row[]> {
+    try {
+      return await super.all(query)
+    } catch (error) {
+      throw asStoreError(error, this.#place)
+    }
+  }
+}
+
 class PostgresSide implements CopyTarget {
   readonly place: string
   readonly identity: string
@@ -175,7 +195,7 @@ class PostgresSide implements CopyTarget {
     this.place = place
     this.identity = identity
     this.pgvector = pgvector
-    this.connection = new PostgresConnection(client, true)
+    this.connection = new ExplainedConnection(client, place)
   }
 
   async numbers(tables: readonly CopiedTable[]): Promise<Record<string, number>> {
@@ -201,6 +221,8 @@ class PostgresSide implements CopyTarget {
         sql`select setval(${sequence}::regclass, ${Math.max(1, last)}::bigint, ${last > 0}::boolean)`,
       )
     }
+    // For what is numbered so far there is a place then.
+    await makePartitions(this.connection)
   }
 
   async write(work: () => Promise<void>): Promise<void> {
@@ -210,14 +232,16 @@ class PostgresSide implements CopyTarget {
       this.connection.control('COMMIT')
       await this.connection.settle()
     } catch (error) {
-      throw isAppError(error) ? error : asStoreError(error, this.place)
+      throw asStoreError(error, this.place)
     }
   }
 
   async insert(table: string, columns: readonly string[], rows: readonly Row[]): Promise<void> {
     const names = sql.join(columns.map((name) => sql.ref(name)))
-    const records = JSON.stringify(
-      rows.map((row) => Object.fromEntries(columns.map((name) => [name, inJson(row[name] ?? null)]))),
+    const records = escaped(
+      JSON.stringify(
+        rows.map((row) => Object.fromEntries(columns.map((name) => [name, inJson(row[name] ?? null)]))),
+      ),
     )
     await this.connection.send(
       sql`insert into ${sql.table(table)} (${names})
@@ -249,7 +273,8 @@ class PostgresSide implements CopyTarget {
   }
 
   async close(): Promise<void> {
-    await this.#client.end()
+    // One that is lost has ended.
+    await this.#client.end().catch(() => undefined)
   }
 
   async #sequenceOf(table: string, column: string): Promise<string> {
@@ -258,6 +283,16 @@ class PostgresSide implements CopyTarget {
     if (!row) throw new Error(`${table}.${column} has no sequence`)
     return row.name
   }
+}
+
+/** What stands for NUL is in there already: it is not to be taken for a text that has it of its own (values.ts). */
+function escaped(json: string): string {
+  return json.replaceAll(/\uDB80[\uDC00-\uDFFF]/g, (one) =>
+    one
+      .split('')
+      .map((half) => `\\u${half.charCodeAt(0).toString(16)}`)
+      .join(''),
+  )
 }
 
 /** A value in JSON that PostgreSQL reads. */

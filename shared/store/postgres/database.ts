@@ -12,6 +12,7 @@ import {
   asStoreError,
   isConflict,
   isDuplicate,
+  isFull,
   isLost,
   isMisplaced,
   isUnanswered,
@@ -92,6 +93,10 @@ export class PostgresDatabase implements Database {
   readonly #onWrite: DatabaseOptions['onWrite']
   readonly #onNotice: DatabaseOptions['onNotice']
   readonly #feed: EventFeed
+  /** The last write that failed found no room; see `WriteProbe`. */
+  full = false
+  /** What keeps commands waiting now; null once one has succeeded. */
+  problem: unknown = null
   readonly #clock = new DatabaseClock()
   /** What each transaction begins with besides, where a connection cannot be told for good. */
   readonly #limits: string
@@ -126,7 +131,7 @@ export class PostgresDatabase implements Database {
     // A connection that is lost: whoever uses it hears of it from its statement, and the pool makes another.
     this.#pool.on('error', () => undefined)
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
-    this.session = new Session(settings, route, () => this.#feed.wake())
+    this.session = new Session(settings, route, () => this.#feed.heard())
     this.#feed = new EventFeed(this, route.stays ? this.session : null)
   }
 
@@ -151,7 +156,7 @@ export class PostgresDatabase implements Database {
         return value
       } catch (error) {
         connection.end()
-        await this.#rollBack(client)
+        await this.#rollBack(client, error)
         throw error
       }
     })
@@ -159,7 +164,7 @@ export class PostgresDatabase implements Database {
 
   async write<T>(
     work: (transaction: Transaction) => T | Promise<T>,
-    { guarded = false }: WriteOptions = {},
+    { guarded = false, claims = false }: WriteOptions = {},
   ): Promise<T> {
     return await this.#trying(async () => {
       const client = await this.#client()
@@ -167,7 +172,8 @@ export class PostgresDatabase implements Database {
       const began = performance.now()
       let sent: { value: T; mark: Mark; at: number } | null = null
       try {
-        const level = guarded ? 'REPEATABLE READ' : 'SERIALIZABLE'
+        // Two that are SERIALIZABLE would meet in the pages of an index, also where they take different rows.
+        const level = claims ? 'READ COMMITTED' : guarded ? 'REPEATABLE READ' : 'SERIALIZABLE'
         tx.control(`BEGIN ISOLATION LEVEL ${level}${this.#limits}`, this.#begin_ms)
         const asked = performance.now()
         const begun = beginning.get(tx, {})
@@ -196,7 +202,7 @@ export class PostgresDatabase implements Database {
         }
         if (!sent || !committed) {
           tx.undo()
-          await this.#rollBack(client)
+          await this.#rollBack(client, failure)
           throw failure
         }
         client.release(true)
@@ -246,6 +252,23 @@ export class PostgresDatabase implements Database {
   /** Its indexes keep themselves. */
   async mergeIndexes(): Promise<void> {}
 
+  /**
+   * One statement on a connection of its own, in no transaction and without limits, for what takes minutes. It keeps no
+   * process alive.
+   */
+  async alone(text: string): Promise<void> {
+    // Its types do not know of `unref`.
+    const client: Client & { unref?(): void } = new Client(this.#settings.direct)
+    client.on('error', () => undefined)
+    await client.connect()
+    client.unref?.()
+    try {
+      await client.query(text)
+    } finally {
+      await client.end()
+    }
+  }
+
   now(): Date {
     return this.#clock.now()
   }
@@ -278,8 +301,9 @@ export class PostgresDatabase implements Database {
     }
   }
 
-  /** Gives a connection back that is in no transaction, or closes it. */
-  async #rollBack(client: PoolClient): Promise<void> {
+  /** Gives a connection back that is in no transaction, or closes it: one of no use is not met again. */
+  async #rollBack(client: PoolClient, error: unknown): Promise<void> {
+    if (isLost(error)) return client.release(true)
     try {
       await client.query('ROLLBACK')
       client.release()
@@ -293,16 +317,21 @@ export class PostgresDatabase implements Database {
     const began = performance.now()
     for (let tries = 0; ; tries++) {
       try {
-        return await attempt()
+        const value = await attempt()
+        this.problem = null
+        return value
       } catch (error) {
-        if (isUnanswered(error)) throw poolerExhausted(this.place, this.#settings.pool_wait_ms, error)
+        if (this.#begin_ms !== undefined && isUnanswered(error))
+          throw poolerExhausted(this.place, this.#settings.pool_wait_ms, error)
         const again =
           isConflict(error) ||
           isLost(error) ||
           this.#isMisplaced(error) ||
           (isDuplicate(error) && tries < DUPLICATES)
+        if (isFull(error)) this.full = true
         if (!again || this.#closed || performance.now() - began > this.#deadline)
           throw asStoreError(error, this.place)
+        if (!isConflict(error)) this.problem = asStoreError(error, this.place)
       }
       await pause(1 + Math.random() * Math.min(2 ** tries, 100))
     }

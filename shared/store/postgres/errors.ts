@@ -1,4 +1,4 @@
-import { type AppError, isAppError, messageOf } from '../../schema/errors.ts'
+import { AppError, isAppError, messageOf } from '../../schema/errors.ts'
 import { unavailable } from '../sql/errors.ts'
 
 /** SQLSTATE of an error of the server, or the system's code of one of the network; null for any other error. */
@@ -17,6 +17,11 @@ export function isConflict(error: unknown): boolean {
   return code === '40001' || code === '40P01'
 }
 
+/** Others held what a statement wanted for as long as it may wait. */
+export function isLockTimeout(error: unknown): boolean {
+  return codeOf(error) === '55P03'
+}
+
 /** A rule was broken that the transaction had looked at before: another one was faster, which it sees when it runs again. */
 export function isDuplicate(error: unknown): boolean {
   return codeOf(error) === '23505'
@@ -28,13 +33,21 @@ export function isMisplaced(error: unknown): boolean {
   return code === '26000' || code === '42P05'
 }
 
-/** The connection is gone: what it had not committed never was. */
+/**
+ * Codes of a connection that ended, that was never made, and of one to a server which takes no writes: it is a replica
+ * that is about to become the primary, or was it (25006; 0A000 is SERIALIZABLE on one, or a plan that a migration has
+ * changed). 25P03 is a transaction that stood still.
+ */
+const LOST =
+  /^(?:08|0A000|25006|25P03|57P0[1-5]|ECONN|EPIPE|ENOENT|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|EAI_AGAIN)/
+
+/** The connection is gone, or of no use: what it had not committed never was. */
 export function isLost(error: unknown): boolean {
   const code = codeOf(error)
-  if (code !== null) return /^(?:08|25P03|57P0[1-3]|ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(code)
+  if (code !== null) return LOST.test(code)
   return (
     error instanceof Error &&
-    /connection (?:terminated|error)|not queryable|client was closed/i.test(error.message)
+    /connection (?:terminated|error)|not queryable|client was closed|query read timeout/i.test(error.message)
   )
 }
 
@@ -43,6 +56,7 @@ export function asStoreError(error: unknown, place: string): unknown {
   if (isAppError(error)) return error
   const code = codeOf(error)
   const text = messageOf(error)
+  if (code === '54000') return tooLong(error, text)
   const advice = code === null ? null : adviceFor(code, text)
   if (advice !== null) return unavailable(`The database ${place} cannot be used: ${advice}`, error)
   if (isLost(error))
@@ -50,16 +64,46 @@ export function asStoreError(error: unknown, place: string): unknown {
   return error
 }
 
+/** An index of PostgreSQL takes about 2,700 bytes: names, labels, tags and keys can be longer than that in other scripts. */
+function tooLong(cause: unknown, text: string): AppError {
+  return new AppError(
+    'invalid_argument',
+    `A name, label, tag, key or project id is longer than PostgreSQL can index (${text}). Shorten it to 600 characters.`,
+    { cause },
+  )
+}
+
+/** Whether this user may not do it. */
+export function isForbidden(error: unknown): boolean {
+  return codeOf(isAppError(error) ? error.cause : error) === '42501'
+}
+
+/** Whether the server had no room for what it was to write. */
+export function isFull(error: unknown): boolean {
+  const code = codeOf(isAppError(error) ? error.cause : error)
+  return code === '53100' || code === '58030'
+}
+
+/** What a command that writes is told by a server that takes no writes. */
+export const READ_ONLY =
+  'it takes no writes: it is a read-only replica, or was set read-only. Point Loci to the primary.'
+
 function adviceFor(code: string, text: string): string | null {
   switch (code) {
-    case 'ECONNREFUSED':
     case 'ENOENT':
+      if (/\bopen\b/.test(text)) return `a file that it names is not there (${text}). Correct the address.`
+      return adviceFor('ECONNREFUSED', text)
+    case 'ECONNREFUSED':
       return 'nothing listens there. Start PostgreSQL, or correct the address.'
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return 'its host is not known. Correct the address.'
-    case 'ERR_INVALID_URL':
-      return 'its address cannot be read. Write what is special in a user or password in percent (a space is %20, @ is %40).'
+    case 'EHOSTUNREACH':
+    case 'EHOSTDOWN':
+    case 'ENETUNREACH':
+    case 'ENETDOWN':
+    case 'ETIMEDOUT':
+      return 'its machine cannot be reached. Correct the address, or look at the network.'
     case '28P01':
     case '28000':
       return `it refuses the user or password (${text}).`
@@ -67,6 +111,10 @@ function adviceFor(code: string, text: string): string | null {
       return `${text}. Create it first: createdb.`
     case '42501':
       return `${text}. Give Loci's user the right to create in that schema, or a database of its own.`
+    case '53000':
+    case '53200':
+    case '53400':
+      return `it has not enough memory, or a limit of it is reached (${text}). Try again.`
     case '53300':
       return 'it has no connection free. Raise its max_connections, or put PgBouncer in front of it.'
     case '53100':
@@ -77,7 +125,12 @@ function adviceFor(code: string, text: string): string | null {
     case '57P03':
       return `it is starting or stopping (${text}). Try again.`
     case '25006':
-      return 'it is a read-only replica. Point Loci to the primary.'
+      return READ_ONLY
+    case '0A000':
+      return /standby/i.test(text) ? READ_ONLY : `PostgreSQL says: ${text}.`
+    case '57014':
+    case '55P03':
+      return `a statement took too long (${text}), and nothing was written. Try again.`
     case '08P01':
       return `the pooler before it says: ${text}.`
     case '40001':

@@ -18,6 +18,9 @@ export class EventFeed {
   #polling: NodeJS.Timeout | null = null
   #telling: NodeJS.Timeout | null = null
   #settling = false
+  /** Something has changed since it was last asked whether all is settled. */
+  #again = false
+  #heard: NodeJS.Immediate | null = null
 
   /** Without a session it only looks. */
   constructor(database: PostgresDatabase, session: Session | null) {
@@ -50,16 +53,26 @@ export class EventFeed {
     }, TELL_MS).unref()
   }
 
+  /** Others have told of new events; they may tell of very many at once. */
+  heard(): void {
+    this.#heard ??= setImmediate(() => {
+      this.#heard = null
+      this.wake()
+    })
+  }
+
   /** There may be new events. */
   wake(): void {
     if (this.#listeners.size === 0) return
     this.#call(null)
+    this.#again = true
     if (!this.#settling) void this.#settle()
   }
 
   close(): void {
     if (this.#polling) clearInterval(this.#polling)
     if (this.#telling) clearTimeout(this.#telling)
+    if (this.#heard) clearImmediate(this.#heard)
     this.#polling = null
     this.#telling = null
     this.#listeners.clear()
@@ -86,14 +99,17 @@ export class EventFeed {
       for (;;) {
         await new Promise((resolve) => setTimeout(resolve, UNSETTLED_MS).unref())
         if (this.#listeners.size === 0) return
+        this.#again = false
         const unsettled = await this.#database.read((c) =>
           c.get(sql`select 1 from events where xid >= pg_snapshot_xmin(pg_current_snapshot()) limit 1`),
         )
         this.#call(null)
-        if (!unsettled) return
+        // What came while it was asked may be kept back, too.
+        if (!unsettled && !this.#again) return
       }
     } catch {
-      // The next look says what is wrong.
+      // The next look says what is wrong, or wakes them.
+      this.#last = -1
     } finally {
       this.#settling = false
     }

@@ -4,9 +4,14 @@ import type { Near, VectorIndex } from '../sql/vector-index.ts'
 import type { VectorOwner } from '../sql/vector-owners.ts'
 import { bytesOf, unit } from '../vector-math.ts'
 import type { PostgresDatabase } from './database.ts'
+import { isForbidden } from './errors.ts'
 
 /** Numbers of a vector that pgvector has an index for; longer ones are compared one by one. */
 export const MOST_INDEXED = 2_000
+/** Vectors whose index a search waits for, a second or so; among more it compares all of them until that is there. */
+const SOON = 2_000
+/** After this time an index that could not be made is tried again, in milliseconds. */
+const RETRY_MS = 600_000
 /** How many of the index's candidates a search looks at: more find more of what is nearest, and take longer. */
 const EF_SEARCH = 100
 
@@ -67,23 +72,43 @@ export class PgVectors implements VectorIndex {
   }
 
   async #makeIndex(dim: number): Promise<void> {
-    const there = sql<{ there: boolean }>`select to_regclass(${indexOf(dim)}) is not null as there`
-    if ((await this.#database.read((c) => c.get(there)))?.there) return
+    const state = await this.#database.read((c) =>
+      c.get(
+        sql<{ valid: boolean | null; building: boolean; vectors: number }>`select
+          (select indisvalid from pg_index where indexrelid = to_regclass(${indexOf(dim)})) as valid,
+          exists (select from pg_stat_progress_create_index where relid = 'vectors'::regclass) as building,
+          (select count(*) from (select from vectors limit ${sql.lit(SOON + 1)}) as found) as vectors`,
+      ),
+    )
+    if (!state || state.valid === true || state.building) return
+    if (state.vectors > SOON) return void this.#makeMeanwhile(dim, state.valid === false)
     await this.#database.write(async (tx) => {
       // One process makes it; statements of others that come with it wait.
       await tx.get(sql`select pg_advisory_xact_lock(hashtext('loci'), ${sql.lit(dim)})`)
       await indexVectors(tx, dim)
     })
   }
+
+  /** Makes the index of many vectors, which takes minutes for a million, while they are searched and written. */
+  async #makeMeanwhile(dim: number, isLeftOver: boolean): Promise<void> {
+    try {
+      if (isLeftOver) await this.#database.alone(`DROP INDEX CONCURRENTLY IF EXISTS ${indexOf(dim)}`)
+      await this.#database.alone(indexStatement(dim, 'CONCURRENTLY'))
+    } catch {
+      // Searches find everything without it.
+      setTimeout(() => this.#indexed.delete(dim), RETRY_MS).unref()
+    }
+  }
 }
 
 /** Makes the index for vectors of this length, when it is not there. */
 export async function indexVectors(connection: Connection, dim: number): Promise<void> {
-  await connection.run(
-    sql`create index if not exists ${sql.ref(indexOf(dim))} on vectors
-      using hnsw ((embedding::${sql.raw(`vector(${dim})`)}) vector_cosine_ops)
-      where vector_dims(embedding) = ${sql.lit(dim)}`,
-  )
+  await connection.run(sql.raw(indexStatement(dim)))
+}
+
+function indexStatement(dim: number, how: 'CONCURRENTLY' | '' = ''): string {
+  return `CREATE INDEX ${how} IF NOT EXISTS ${indexOf(dim)} ON vectors
+    USING hnsw ((embedding::vector(${dim})) vector_cosine_ops) WHERE vector_dims(embedding) = ${dim}`
 }
 
 function indexOf(dim: number): string {
@@ -110,11 +135,15 @@ export async function hasPgVector(database: PostgresDatabase): Promise<boolean> 
       await tx.get(sql`select pg_advisory_xact_lock(hashtext('loci'), 0)`)
       await tx.run(sql`create extension if not exists vector`)
       await tx.run(sql`alter table vectors add column if not exists embedding vector`)
+      // What is compared is in the row, as long as it fits a page; the copy of it is not.
+      await tx.run(
+        sql`alter table vectors alter column embedding set storage main, alter column vector set storage external`,
+      )
     })
     return true
   } catch (error) {
     // Only who may make extensions can: without, it does without.
-    if (error instanceof Error && 'code' in error && error.code === '42501') return false
+    if (isForbidden(error)) return false
     throw error
   }
 }

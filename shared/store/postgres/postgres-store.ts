@@ -1,15 +1,23 @@
+import { join } from 'node:path'
 import type { Store } from '../../core/ports/store.ts'
+import { isAppError } from '../../schema/errors.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
 import { finishArchiveDeletions } from '../sql/archives.ts'
 import { Instance } from '../sql/instances.ts'
+import { storeId } from '../sql/store-id.ts'
 import { sqlStore } from '../sql/store.ts'
+import { LocalCopies } from '../uploads/local-copies.ts'
 import { refuseUnfinishedCopy } from '../sql/unfinished-copy.ts'
 import { AdvisoryLocks } from './advisory-locks.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { HeartbeatLocks } from './heartbeat-locks.ts'
 import { Heartbeats } from './heartbeats.ts'
+import { PartitionUpkeep } from './partitions.ts'
 import { hasPgVector, PgVectors } from './pgvector.ts'
+import { SharedKey } from './shared-key.ts'
+import { PostgresUploads } from './uploads.ts'
+import { WriteProbe } from './write-probe.ts'
 
 /** How long the heartbeat of a process that still has its connection may stand still. */
 const STALE_AFTER_MS = 12_000
@@ -17,7 +25,10 @@ const STALE_AFTER_MS = 12_000
 export interface PostgresStoreOptions {
   /** `postgres://user:password@host:port/database`; see `readAddress`. */
   address: string
-  /** Where the key is kept that secrets are encrypted with, when none is given. */
+  /**
+   * Where the key is kept that secrets are encrypted with, when none is given; and copies of uploads while they are read,
+   * in `files`.
+   */
   directory: string
   /** Version of this Loci, shown to an older one that meets a schema this one has updated. */
   version?: string
@@ -33,7 +44,8 @@ export interface PostgresStoreOptions {
 
 /**
  * Opens a store in a database of PostgreSQL 13 or newer, which any number of processes may have open at once. The caller
- * closes it. Throws `store_unavailable` when the database cannot be used, `store_newer` when a newer Loci has updated it.
+ * closes it. Throws `store_unavailable` when the database cannot be used, `store_newer` when a newer Loci has updated it, and
+ * `secrets_unreadable` when `encryption_key` is not the one that the store's secrets are encrypted with.
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
   const version = options.version ?? VERSION
@@ -53,7 +65,20 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     ? new AdvisoryLocks(database, heartbeats)
     : new HeartbeatLocks(database, heartbeats, version)
   const instance = new Instance(database, locks, { version, stale_after_ms })
-  const box = new SecretBox({ directory: options.directory, passphrase: options.encryption_key ?? null })
+  const box = new SecretBox({
+    directory: options.directory,
+    passphrase: options.encryption_key ?? null,
+    agreement: new SharedKey(database),
+  })
+  try {
+    await box.checkAgreement()
+  } catch (error) {
+    if (!isAppError(error, 'secrets_unreadable') || options.encryption_key) {
+      await database.close()
+      throw error
+    }
+    options.onNotice?.(`${error.message} Until then it can neither read nor keep secrets.`)
+  }
   const { events, ...parts } = sqlStore({
     database,
     instance,
@@ -61,6 +86,8 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     unindexed: null,
     ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database) } : {}),
   })
+  const partitions = new PartitionUpkeep(database, onNotice)
+  const writes = new WriteProbe(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
     pruningFailed = error
@@ -68,16 +95,19 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   return {
     ...parts,
     events,
+    uploads: new PostgresUploads(database, new LocalCopies(join(options.directory, 'files'))),
+    id: () => storeId(database),
     now: () => database.now(),
     async ready() {
-      await database.check()
       instance.check()
       if (pruningFailed !== null) throw pruningFailed
+      await writes.check()
     },
     async close() {
       if (database.closed) return
       events.close()
       await pruning
+      await partitions.close()
       await instance.close()
       await database.close()
     },

@@ -57,29 +57,38 @@ export class SqlBlocks implements BlockStore {
     patch: UpdateBlock,
     options: { if_version?: number } = {},
   ): Promise<Block | null> {
-    return this.#database.write(async (tx) => {
-      const block = await readBlock(tx, actor, block_id)
-      if (!block) return null
-      requireVersion(block, options.if_version)
-      const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
-      const next: Block = {
-        ...block,
-        ...given,
-        tags: patch.tags ? [...new Set(patch.tags)] : block.tags,
-        value: patch.value ?? block.value,
-      }
-      if (JSON.stringify(next) === JSON.stringify(block)) return block
-      return await writeBlock(tx, actor, block, next, BY_USER)
-    })
+    // A new label decides on where the block is attached meanwhile.
+    return this.#database.write(
+      async (tx) => {
+        const block = await readBlock(tx, actor, block_id)
+        if (!block) return null
+        requireVersion(block, options.if_version)
+        const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
+        const next: Block = {
+          ...block,
+          ...given,
+          tags: patch.tags ? [...new Set(patch.tags)] : block.tags,
+          value: patch.value ?? block.value,
+        }
+        if (JSON.stringify(next) === JSON.stringify(block)) return block
+        return await writeBlock(tx, actor, block, next, BY_USER)
+      },
+      { guarded: patch.label === undefined },
+    )
   }
 
   edit(actor: Actor, block_id: string, edit: BlockEdit): Promise<Block | null> {
-    return this.#database.write(async (tx) => {
-      const block = await readBlock(tx, actor, block_id)
-      if (!block) return null
-      const value = editedValue(block, edit)
-      return value === block.value ? block : await writeBlock(tx, actor, block, { ...block, value }, BY_USER)
-    })
+    return this.#database.write(
+      async (tx) => {
+        const block = await readBlock(tx, actor, block_id)
+        if (!block) return null
+        const value = editedValue(block, edit)
+        return value === block.value
+          ? block
+          : await writeBlock(tx, actor, block, { ...block, value }, BY_USER)
+      },
+      { guarded: true },
+    )
   }
 
   history(actor: Actor, block_id: string, page: Page): Promise<BlockVersion[] | null> {
@@ -94,18 +103,21 @@ export class SqlBlocks implements BlockStore {
     version: number,
     options: { if_version?: number } = {},
   ): Promise<Block | null> {
-    return this.#database.write(async (tx) => {
-      const block = await readBlock(tx, actor, block_id)
-      if (!block) return null
-      requireVersion(block, options.if_version)
-      const value = await valueAfter(tx, actor, block_id, version)
-      if (value === null)
-        throw new AppError(
-          'not_found',
-          `Block '${block.label ?? block.id}' has no version ${version}; it is at version ${block.version}.`,
-        )
-      return await writeBlock(tx, actor, block, { ...block, value }, BY_USER)
-    })
+    return this.#database.write(
+      async (tx) => {
+        const block = await readBlock(tx, actor, block_id)
+        if (!block) return null
+        requireVersion(block, options.if_version)
+        const value = await valueAfter(tx, actor, block_id, version)
+        if (value === null)
+          throw new AppError(
+            'not_found',
+            `Block '${block.label ?? block.id}' has no version ${version}; it is at version ${block.version}.`,
+          )
+        return await writeBlock(tx, actor, block, { ...block, value }, BY_USER)
+      },
+      { guarded: true },
+    )
   }
 
   delete(actor: Actor, block_id: string): Promise<boolean> {

@@ -70,8 +70,15 @@ function withSigns(row: Row, pgvector: boolean): Row {
   if (!(vector instanceof Uint8Array)) return row
   const numbers = vectorOf(vector)
   return pgvector
-    ? { ...row, bits: new Uint8Array(0), embedding: `[${numbers.join(',')}]` }
+    ? { ...row, bits: new Uint8Array(0), embedding: textOf(numbers) }
     : { ...row, bits: signsOf(numbers) }
+}
+
+/** Nine digits tell every number of 32 bits from its neighbours. */
+function textOf(numbers: Float32Array): string {
+  let text = ''
+  for (const number of numbers) text += `${text === '' ? '[' : ','}${number.toPrecision(9)}`
+  return `${text}]`
 }
 
 function sizeOf(row: Row): number {

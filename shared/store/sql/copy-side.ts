@@ -9,6 +9,7 @@ export interface CopySide {
   readonly place: string
   /** The same for one and the same store, however it is named. */
   readonly identity: string
+  /** Says in words what it is refused. */
   readonly connection: Connection
   /** The last number that each numbered table has given. */
   numbers(tables: readonly CopiedTable[]): Promise<Record<string, number>>

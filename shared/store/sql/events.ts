@@ -29,7 +29,10 @@ const downward = portable({ sqlite: sql`id desc`, postgres: sql`xid desc, id des
 const newest = query<object>()(() =>
   db.selectFrom('events').select('id').where(settled).orderBy(downward).limit(1),
 )
-const oldest = query<object>()(() => db.selectFrom('events').select((eb) => eb.fn.min('id').as('id')))
+/** In the order of the feed the last one need not have the highest id. */
+const range = query<object>()(() =>
+  db.selectFrom('events').select((eb) => [eb.fn.min('id').as('first'), eb.fn.max('id').as('last')]),
+)
 const following = query<{ org: string; after: number }>()((p) =>
   db
     .selectFrom('events')
@@ -61,10 +64,10 @@ export class SqlEvents implements EventStore {
   }
 
   reaches(after: number): Promise<boolean> {
-    return this.#database.read(
-      async (c) =>
-        after <= ((await newest.get(c, {}))?.id ?? 0) && after >= ((await oldest.get(c, {}))?.id ?? 0) - 1,
-    )
+    return this.#database.read(async (c) => {
+      const { first, last } = (await range.get(c, {})) ?? {}
+      return after <= (last ?? 0) && after >= (first ?? 0) - 1
+    })
   }
 
   lastId(): Promise<number> {

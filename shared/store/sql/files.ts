@@ -1,4 +1,4 @@
-import { filterEach, findEach, mapEach } from '../each.ts'
+import { findEach, mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -27,6 +27,7 @@ import type { Instance } from './instances.ts'
 import { windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
+import { CLAIMS, unlessTaken } from './unless-taken.ts'
 import type { VectorIndex } from './vector-index.ts'
 
 /** Characters of a chunk where the folder does not say: about 300 tokens. */
@@ -48,6 +49,16 @@ const waiting = query<object>()(() =>
     .orderBy('id')
     .limit(100),
 )
+const freeFile = query<{ id: string; holder: string | null }>()((p) =>
+  db
+    .selectFrom('files')
+    .selectAll()
+    .where('id', '=', p.id)
+    .where(sql<boolean>`status in ('pending', 'parsing')`)
+    .where(sql<boolean>`deleted = 0`)
+    .where('instance_id', 'is not distinct from', p.holder)
+    .modifyEnd(unlessTaken),
+)
 const waitingSmall = query<{ max_size: number }>()((p) =>
   db
     .selectFrom('files')
@@ -66,6 +77,7 @@ export class SqlFiles implements FileStore {
   readonly #instance: Instance
   readonly #index: VectorIndex
   #unmerged = 0
+  #claiming: Promise<unknown> = Promise.resolve()
 
   constructor(database: Database, instance: Instance, index: VectorIndex) {
     this.#database = database
@@ -119,22 +131,36 @@ export class SqlFiles implements FileStore {
     return this.#database.read(async (c) => await readFilePassages(c, actor, folder_id, page))
   }
 
-  async claim(options: Parameters<FileStore['claim']>[0]): Promise<FileClaim | null> {
+  /** One at a time: of two that take the same lease the one that fails would give it back for both. */
+  claim(options: Parameters<FileStore['claim']>[0]): Promise<FileClaim | null> {
+    const mine = this.#claiming.then(() => this.#claim(options))
+    this.#claiming = mine.catch(() => undefined)
+    return mine
+  }
+
+  async #claim(options: Parameters<FileStore['claim']>[0]): Promise<FileClaim | null> {
     const { max_attempts, quick } = options
-    const free = async (c: Connection) =>
-      await findEach(
+    /** The first that is free, and can be taken. */
+    const find = async (
+      c: Connection,
+      take: (row: { id: string; holder: string | null }) => Promise<boolean>,
+    ) => {
+      const stateOf = this.#instance.states(c)
+      return await findEach(
         quick ? await waitingSmall.all(c, quick) : await waiting.all(c, {}),
-        async ({ id, instance_id }) =>
+        async ({ id, instance_id: holder }) =>
           !quick?.except.has(id) &&
-          (instance_id === null ||
-            (instance_id === this.#instance.id
+          (holder === null ||
+            (holder === this.#instance.id
               ? !this.#instance.holds(id)
-              : (await this.#instance.stateOf(c, instance_id)) !== 'alive')),
+              : (await stateOf(holder)) !== 'alive')) &&
+          (await take({ id, holder })),
       )
-    if (!(await this.#database.read(free))) return null
+    }
+    if (!(await this.#database.read((c) => find(c, async () => true)))) return null
     await this.#instance.lock()
     const claimed = await this.#database.write(async (tx) => {
-      const row = await free(tx)
+      const row = await find(tx, async (key) => (await freeFile.get(tx, key)) !== undefined)
       if (!row) return null
       const actor: Actor = { user_id: '', organization_id: row.organization_id }
       const folder = await readFolderRow(tx, actor, row.folder_id)
@@ -174,11 +200,11 @@ export class SqlFiles implements FileStore {
         attempt,
         chunk_chars: tokens * CHARS_PER_TOKEN,
       }
-    })
+    }, CLAIMS)
     if (claimed === null) return null
     // What an earlier reading has left.
     await clearFile(this.#database, 'given_up' in claimed ? claimed.given_up : idsOf(claimed))
-    return 'given_up' in claimed ? this.claim(options) : claimed
+    return 'given_up' in claimed ? this.#claim(options) : claimed
   }
 
   async append(claim: FileClaim, batch: FileBatch): Promise<boolean> {
@@ -210,7 +236,7 @@ export class SqlFiles implements FileStore {
   }
 
   async finish(claim: FileClaim, outcome: FileOutcome): Promise<boolean> {
-    const done = await this.#database.write(async (tx) => {
+    const done = await this.#letGo(claim, async (tx) => {
       if (!(await this.#held(tx, claim))) return false
       const values =
         outcome.status === 'error'
@@ -233,14 +259,13 @@ export class SqlFiles implements FileStore {
       await tx.event(actor, 'file.updated', claim.file_id, null)
       return true
     })
-    this.#instance.leaseReleased(claim.file_id)
     // Not before it is certain that no other instance has the file.
     if (done && outcome.status === 'error') await clearFile(this.#database, idsOf(claim))
     return done
   }
 
   async release(claim: FileClaim): Promise<void> {
-    await this.#database.write(async (tx) => {
+    await this.#letGo(claim, async (tx) => {
       if (!(await this.#held(tx, claim))) return
       await tx.send(
         db
@@ -249,7 +274,6 @@ export class SqlFiles implements FileStore {
           .where('id', '=', claim.file_id),
       )
     })
-    this.#instance.leaseReleased(claim.file_id)
   }
 
   sweep(): Promise<void> {
@@ -268,21 +292,13 @@ export class SqlFiles implements FileStore {
   }
 
   unread(file_ids: readonly string[]): Promise<string[]> {
-    return this.#database.read(
-      async (c) =>
-        await filterEach(
-          file_ids,
-          async (id) =>
-            (await c.get(
-              db
-                .selectFrom('files')
-                .select('id')
-                .where('id', '=', id)
-                .where('deleted', '=', 0)
-                .where('status', 'in', WAITING),
-            )) !== undefined,
-        ),
-    )
+    const rows = db
+      .selectFrom('files')
+      .select('id')
+      .where('id', 'in', file_ids)
+      .where('deleted', '=', 0)
+      .where('status', 'in', WAITING)
+    return this.#database.read(async (c) => (await c.all(rows)).map(({ id }) => id))
   }
 
   known(file_ids: readonly string[]): Promise<string[]> {
@@ -356,6 +372,15 @@ export class SqlFiles implements FileStore {
 
   search(actor: Actor, search: FileSearch): Promise<FileMatch[]> {
     return searchFiles(this.#database, this.#index, actor, search)
+  }
+
+  /** Ends a claim, whatever the store says to it: what this process does not work on it may claim again. */
+  async #letGo<T>(claim: FileClaim, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    try {
+      return await this.#database.write(work)
+    } finally {
+      this.#instance.leaseReleased(claim.file_id)
+    }
   }
 
   async #held(tx: Transaction, claim: FileClaim): Promise<{ chunks: number } | undefined> {

@@ -31,7 +31,7 @@ export function indexed(owner: string, text: string) {
   const word = mapped(owner, (id: string) => `'=${id}'`)
   return portable<string>({
     sqlite: sql`${text}`,
-    postgres: sql`to_tsvector('loci', ${mapped(text, plainWords)}) || ${word}::tsvector`,
+    postgres: sql`to_tsvector('loci', ${mapped(text, fittingWords)}) || ${word}::tsvector`,
   })
 }
 
@@ -56,6 +56,27 @@ export function matchText(owners: readonly string[] | null, terms: readonly Term
   const words = terms.map(({ words, prefix }) => `"${words.replaceAll('"', '""')}"${prefix ? '*' : ''}`)
   if (owners === null) return `text : (${words.join(' OR ')})`
   return `owner : (${owners.map((id) => `"${ownerWord(id)}"`).join(' OR ')}) AND text : (${words.join(' OR ')})`
+}
+
+/** What a tsvector may hold, in bytes, with room for the owner's word. */
+const MAX_VECTOR = 1_000_000
+/** What a place of a word costs in it beside its letters. */
+const PER_WORD = 8
+/** A text that is shorter fits, whatever is in it: a word and its space are two characters. */
+const ALWAYS_FITS = MAX_VECTOR / (4 + PER_WORD)
+
+/** `plainWords`, without those that there is no room for: of very many different words in one text the last. */
+function fittingWords(text: string): string {
+  const words = plainWords(text)
+  if (words.length <= ALWAYS_FITS) return words
+  let room = MAX_VECTOR
+  const fitting: string[] = []
+  for (const word of words.split(' ')) {
+    room -= Buffer.byteLength(word) + PER_WORD
+    if (room < 0) break
+    fitting.push(word)
+  }
+  return fitting.join(' ')
 }
 
 const BETWEEN_WORDS = /[^\p{L}\p{N}\p{Co}\p{M}]+/gu

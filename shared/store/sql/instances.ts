@@ -127,6 +127,16 @@ export class Instance {
     return now - seen.since > this.#staleAfter ? 'stale' : 'alive'
   }
 
+  /** `stateOf`, asked once for each instance: for looking at many rows. */
+  states(connection: Connection): (id: string) => Promise<'alive' | 'dead' | 'stale'> {
+    const known = new Map<string, Promise<'alive' | 'dead' | 'stale'>>()
+    return (id) => {
+      const state = known.get(id) ?? this.stateOf(connection, id)
+      known.set(id, state)
+      return state
+    }
+  }
+
   /** Removes what a dead instance has left. */
   remove(id: string): void {
     this.#seen.delete(id)

@@ -123,36 +123,42 @@ export class SqlTurns implements TurnStore {
   }
 
   takeOver(run_id: string, { max_attempts }: { max_attempts: number }): Promise<TakenOver | null> {
-    return this.#database.write(async (tx) => {
-      await this.#instance.lock()
-      const isGone = async (holder: string | null) =>
-        holder === this.#instance.id
-          ? !this.#instance.holds(run_id)
-          : holder === null || (await this.#instance.stateOf(tx, holder)) !== 'alive'
-      const found = await readInterrupted(tx, run_id, { max_attempts, isGone })
-      if (!found) return null
-      if (found === 'given up') {
-        await freeConversationOf(tx, run_id)
-        return null
-      }
-      const { actor, conversation_id, ...left } = found
-      const conversation = await conversationById.get(tx, { id: conversation_id, org: actor.organization_id })
-      const row = conversation && (await readAgentRow(tx, actor, conversation.agent_id))
-      if (!conversation || !row || conversation.run_id !== run_id) {
-        // Its conversation went on without it, or is gone.
-        await failRun(tx, run_id)
-        return null
-      }
-      await this.#instance.register(tx)
-      await holdRun(tx, run_id, this.#instance.id)
-      const opened = await this.#begin(tx, actor, conversation, agentOfRow(row), {
-        run_id,
-        messages: [],
-        now: this.#database.now().toISOString(),
-        autoclear: false,
-      })
-      return { ...left, conversation_id, organization_id: actor.organization_id, opened }
-    })
+    return this.#database.write(
+      async (tx) => {
+        await this.#instance.lock()
+        const isGone = async (holder: string | null) =>
+          holder === this.#instance.id
+            ? !this.#instance.holds(run_id)
+            : holder === null || (await this.#instance.stateOf(tx, holder)) !== 'alive'
+        const found = await readInterrupted(tx, run_id, { max_attempts, isGone })
+        if (!found) return null
+        if (found === 'given up') {
+          await freeConversationOf(tx, run_id)
+          return null
+        }
+        const { actor, conversation_id, ...left } = found
+        const conversation = await conversationById.get(tx, {
+          id: conversation_id,
+          org: actor.organization_id,
+        })
+        const row = conversation && (await readAgentRow(tx, actor, conversation.agent_id))
+        if (!conversation || !row || conversation.run_id !== run_id) {
+          // Its conversation went on without it, or is gone.
+          await failRun(tx, run_id)
+          return null
+        }
+        await this.#instance.register(tx)
+        await holdRun(tx, run_id, this.#instance.id)
+        const opened = await this.#begin(tx, actor, conversation, agentOfRow(row), {
+          run_id,
+          messages: [],
+          now: this.#database.now().toISOString(),
+          autoclear: false,
+        })
+        return { ...left, conversation_id, organization_id: actor.organization_id, opened }
+      },
+      { guarded: true },
+    )
   }
 
   takeUncalled(): Promise<UncalledRun[]> {

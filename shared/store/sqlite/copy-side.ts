@@ -6,6 +6,7 @@ import { unavailable } from '../sql/errors.ts'
 import { type CopiedTable, COPIED, OWN_COLUMNS } from '../sql/copied-tables.ts'
 import type { Row } from '../sql/copy-rows.ts'
 import { type CopySide, type CopyTarget, type IndexedText, ontoItself } from '../sql/copy-side.ts'
+import type { Statement } from '../sql/query.ts'
 import { SqliteConnection } from './connection.ts'
 import { openDatabase } from './database.ts'
 import { asStoreError } from './errors.ts'
@@ -81,7 +82,25 @@ async function lock(directory: string): Promise<SqliteSide> {
   const locked = await lockOut(directory, 'copy again')
   if (!locked?.connection)
     throw unavailable(`${join(directory, 'loci.db')} is not a database that can be read. See: loci doctor.`)
-  return new SqliteSide(directory, new SqliteConnection(locked.connection))
+  return new SqliteSide(directory, new ExplainedConnection(locked.connection, directory))
+}
+
+/** A connection that says in words what went wrong. */
+class ExplainedConnection extends SqliteConnection {
+  readonly #place: string
+
+  constructor(database: DatabaseSync, place: string) {
+    super(database)
+    this.#place = place
+  }
+
+  override async rows(statement: Statement): Promise<unknown[]> {
+    try {
+      return await super.rows(statement)
+    } catch (error) {
+      throw asStoreError(error, this.#place)
+    }
+  }
 }
 
 class SqliteSide implements CopyTarget {

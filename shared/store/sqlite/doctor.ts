@@ -2,24 +2,15 @@ import { accessSync, constants, existsSync, readdirSync, type Stats, statSync } 
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { isAppError, messageOf } from '../../schema/errors.ts'
+import type { Finding } from '../finding.ts'
 import { KEY_FILE, SecretBox } from '../secret-box.ts'
+import type { CopyMark } from '../sql/unfinished-copy.ts'
 import { asStoreError, isBusy } from './errors.ts'
 import { openedBy } from './exclusive.ts'
 import { fileSystemOf } from './file-system.ts'
 import { lockedInstances } from './lock-files.ts'
 import { MIGRATIONS, schemaVersion } from './migrate.ts'
 import { refuseEmptied, refuseForeign } from './present-file.ts'
-
-/** One thing that was looked at. `error`: Loci cannot work so, or will lose something. */
-export interface Finding {
-  check: string
-  status: 'ok' | 'warning' | 'error'
-  message: string
-  /** What to do; with every finding that is not ok. */
-  mend?: string
-  /** The figures behind the message. */
-  data?: Record<string, unknown>
-}
 
 const MB = 1024 * 1024
 const LOW_DISK = 1024 * MB
@@ -150,6 +141,7 @@ async function databaseFindings(
     findings.push(integrity, schema(database, path))
     if (integrity.status === 'ok' && schemaVersion(database) > 0)
       findings.push(
+        ...unfinishedCopy(database, directory),
         ...processes(database, path, alive),
         uploads(database, directory),
         await secrets(database, directory, encryption_key),
@@ -198,6 +190,22 @@ async function secrets(
     const status = total === 0 ? 'warning' : 'error'
     return { check, status, message: error.message, mend: FIND_KEY, data: { stored } }
   }
+}
+
+/** A copy into this directory that has not ended: no Loci opens it. */
+function unfinishedCopy(database: DatabaseSync, directory: string): Finding[] {
+  const row = database.prepare("SELECT value FROM meta WHERE key = 'copy'").get()
+  if (!row) return []
+  const { from, started_at } = JSON.parse(String(row['value'])) as CopyMark
+  return [
+    {
+      check: 'copy',
+      status: 'error',
+      message: `a copy of ${from} into ${directory} began ${started_at} and is not complete`,
+      mend: 'give the same command again (loci store copy --from … --to …), or give it up with --discard',
+      data: { from, started_at },
+    },
+  ]
 }
 
 /** Uploads that no file waits for; a running Loci removes them within minutes, broken ones after a quarter of an hour. */

@@ -1,10 +1,13 @@
+import { join } from 'node:path'
 import type { Store } from '../../core/ports/store.ts'
 import { VERSION } from '../../schema/version.ts'
 import { SecretBox } from '../secret-box.ts'
 import { finishArchiveDeletions } from '../sql/archives.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { IndexUpkeep } from './index-upkeep.ts'
+import { storeId } from '../sql/store-id.ts'
 import { sqlStore } from '../sql/store.ts'
+import { FolderUploads } from '../uploads/folder-uploads.ts'
 import { LockFolder } from './lock-folder.ts'
 import { UnindexedTexts } from './unindexed-texts.ts'
 import { Instance } from '../sql/instances.ts'
@@ -66,6 +69,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   return {
     ...parts,
     events,
+    uploads: new FolderUploads(join(directory, 'files')),
+    id: () => storeId(database),
     now: () => database.now(),
     async ready() {
       await database.check()

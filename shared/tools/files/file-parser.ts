@@ -1,6 +1,4 @@
 import { existsSync } from 'node:fs'
-import { readdir, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { FileParser, ParsedFile } from '../../core/ports/file-parser.ts'
 import type { FileBatch, FileClaim } from '../../core/ports/file-store.ts'
 import { Reader, ReaderError } from '../reader/reader.ts'
@@ -24,8 +22,6 @@ export type ParseReport =
   | { kind: 'missing' }
 
 export interface FileParserOptions {
-  /** Holds the uploads, each under the id of its file. */
-  directory: string
   /** Where parsers are that a user installed. */
   parsers: string
   /** Gets the parsers that did not come with this Loci. */
@@ -44,7 +40,7 @@ const SPARE_MS = 5_000
  * has read its file waits a moment for another.
  */
 export function createFileParser(options: FileParserOptions): FileParser {
-  const { directory, installer, timeout_ms = 10 * 60_000 } = options
+  const { installer, timeout_ms = 10 * 60_000 } = options
   const parsers = [options.parsers, ...(installer ? [installer.target] : [])]
   let spare: { reader: Reader; timer: NodeJS.Timeout } | null = null
   let closed = false
@@ -67,9 +63,9 @@ export function createFileParser(options: FileParserOptions): FileParser {
 
   async function* parse(
     claim: FileClaim,
-    { signal, note }: Parameters<FileParser['parse']>[1],
+    { path, signal, note }: Parameters<FileParser['parse']>[1],
   ): AsyncGenerator<FileBatch, ParsedFile> {
-    const parsed = yield* read(claim, signal)
+    const parsed = yield* read(claim, path, signal)
     if (parsed) return parsed
     if (!installer)
       throw new Error(
@@ -78,18 +74,22 @@ export function createFileParser(options: FileParserOptions): FileParser {
     await note?.('The parsers for PDF, DOCX and XLSX are being installed with npm, this once.')
     await installer.install({ signal })
     await note?.(null)
-    const again = yield* read(claim, signal)
+    const again = yield* read(claim, path, signal)
     if (!again) throw new Error(`the parsers for PDF, DOCX and XLSX are not whole in ${installer.target}`)
     return again
   }
 
   /** Null when a parser is missing. */
-  async function* read(claim: FileClaim, signal: AbortSignal): AsyncGenerator<FileBatch, ParsedFile | null> {
+  async function* read(
+    claim: FileClaim,
+    path: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<FileBatch, ParsedFile | null> {
     signal.throwIfAborted()
     const timeout = AbortSignal.timeout(timeout_ms)
     const either = AbortSignal.any([signal, timeout])
     const { name, chunk_chars } = claim
-    const job: ParseJob = { path: join(directory, claim.file_id), name, chunk_chars, parsers }
+    const job: ParseJob = { path, name, chunk_chars, parsers }
     const reader = takeReader()
     let whole = false
     try {
@@ -118,17 +118,6 @@ export function createFileParser(options: FileParserOptions): FileParser {
 
   return {
     parse,
-    discard: (file_id) => rm(join(directory, file_id), { force: true }),
-    async uploads() {
-      if (!existsSync(directory)) return []
-      const found: { name: string; quiet_ms: number }[] = []
-      for (const name of await readdir(directory)) {
-        // Another process may be faster.
-        const stats = await stat(join(directory, name)).catch(() => null)
-        if (stats) found.push({ name, quiet_ms: Date.now() - stats.mtimeMs })
-      }
-      return found
-    },
     close() {
       closed = true
       endSpare()

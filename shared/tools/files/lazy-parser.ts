@@ -15,8 +15,6 @@ export function lazyFileParser(options: FileParserOptions): FileParser {
     async *parse(claim, options) {
       return yield* (await parser()).parse(claim, options)
     },
-    discard: async (file_id) => (await parser()).discard(file_id),
-    uploads: async () => (await parser()).uploads(),
     close() {
       loading?.then((made) => made.close()).catch(() => undefined)
     },

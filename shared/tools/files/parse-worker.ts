@@ -37,12 +37,7 @@ try {
 }
 
 async function textOf({ path, name, parsers }: ParseJob): Promise<{ type: string; text: string }> {
-  const handle = await open(path).catch((error: unknown) => {
-    if ((error as { code?: string }).code !== 'ENOENT') throw error
-    throw new Error('its upload is gone before it was read (as after a restored backup); upload it again', {
-      cause: error,
-    })
-  })
+  const handle = await open(path)
   const head = new Uint8Array(4096)
   const { bytesRead } = await handle.read(head, 0, head.length, 0)
   const { size } = await handle.stat()

@@ -139,6 +139,20 @@ export function describeFiles(subject: Subject): void {
       assert.deepEqual(await files.known([large, newId('file')]), [large])
     })
 
+    it('a file that several parts of a process claim at once is claimed by one of them, and stays so', async () => {
+      const { folders, files } = subject.store
+      const { id: folder_id } = await folders.create(ADA, aFolder())
+      for (let i = 0; i < 10; i++) {
+        const { file } = await files.create(ADA, aFile(folder_id, `${i}.txt`), 'error')
+        const claims = await Promise.all(Array.from({ length: 4 }, () => files.claim({ max_attempts: 3 })))
+        const [claim, ...more] = claims.filter((one) => one !== null)
+        assert.deepEqual([claim?.file_id, claim?.attempt, more.length], [file.id, 1, 0])
+        assert.ok(claim)
+        assert.equal(await files.claim({ max_attempts: 3 }), null)
+        assert.ok(await files.finish(claim, { status: 'error', message: 'no' }))
+      }
+    })
+
     it('a claim that was given back, or whose file is gone, writes nothing more', async () => {
       const { folders, files } = subject.store
       const { id: folder_id } = await folders.create(ADA, aFolder())

@@ -16,7 +16,7 @@ describe('the parser of uploads', function () {
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'loci-parser-'))
-    parser = createFileParser({ directory, parsers: join(directory, 'parsers') })
+    parser = createFileParser({ parsers: join(directory, 'parsers') })
   })
   afterEach(async () => {
     parser.close()
@@ -25,10 +25,14 @@ describe('the parser of uploads', function () {
 
   const read = async (name: string, content: string | Uint8Array, signal = never): Promise<string> => {
     const file_id = `file-${crypto.randomUUID()}`
-    await writeFile(join(directory, file_id), content)
+    const path = join(directory, file_id)
+    await writeFile(path, content)
     const ids = { file_id, folder_id: '', organization_id: '' }
     const pieces: string[] = []
-    const parsing = parser.parse({ ...ids, name, type: null, attempt: 1, chunk_chars: 1200 }, { signal })
+    const parsing = parser.parse(
+      { ...ids, name, type: null, attempt: 1, chunk_chars: 1200 },
+      { path, signal },
+    )
     for (;;) {
       const next = await parsing.next()
       if (next.done) return pieces.join('\n')

@@ -214,6 +214,18 @@ CREATE INDEX files_by_creation ON files (folder_id, created_at, id);
 CREATE INDEX files_to_read ON files (created_at, id) WHERE status IN ('pending', 'parsing') AND deleted = 0;
 CREATE INDEX files_deleted ON files (id) WHERE deleted = 1;
 
+-- Uploads until they were read; where no folder can be shared, the database is.
+CREATE TABLE upload_chunks (
+  file_id text COLLATE "C" NOT NULL,
+  number integer NOT NULL,
+  is_last boolean NOT NULL,
+  bytes bytea NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (file_id, number)
+);
+-- What is uploaded is packed already, more often than not.
+ALTER TABLE upload_chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;
+
 CREATE TABLE file_texts (
   file_id text COLLATE "C" NOT NULL,
   first_line bigint NOT NULL,
