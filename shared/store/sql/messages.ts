@@ -1,4 +1,3 @@
-import { mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -239,8 +238,11 @@ export class SqlMessages implements MessageStore {
           .limit(perTerm(terms.length))
       const inText = async (asked: readonly Term[]) => {
         const fresh = await this.#fresh(c, mine, agent, asked)
-        return await mapEach(asked, async (term, i) =>
-          [...(fresh[i] ?? []), ...(await c.all(having(term)))].slice(0, perTerm(terms.length)),
+        // Asked together: on another machine together takes the time of the slowest.
+        return await Promise.all(
+          asked.map(async (term, i) =>
+            [...(fresh[i] ?? []), ...(await c.all(having(term)))].slice(0, perTerm(terms.length)),
+          ),
         )
       }
       const found = blank
