@@ -76,9 +76,12 @@ export async function copyStore(options: CopyOptions): Promise<CopyReport> {
     const { source, target, tables, counts } = sides
     const mark = await begin(sides, options)
     const before = mark.rows
+    const setNumbers = () => target.write(async () => target.setNumbers(tables, await source.numbers(tables)))
+    // PostgreSQL makes partitions by them.
+    await setNumbers()
     await copyRows(sides, mark, options)
     options.onStage?.('Completing the indexes')
-    await target.write(async () => target.setNumbers(tables, await source.numbers(tables)))
+    await setNumbers()
     await target.complete()
     const uploads = await withUploads(options.from, options, (from) =>
       withUploads(options.to, options, (to) =>

@@ -58,7 +58,12 @@ export async function fill({ loci, good }: Started): Promise<Record<string, stri
     name: `${MARK} the second`,
     model: 'loci/demo',
     embedding: EMBEDDING,
-    memory_blocks: [{ label: 'persona', value: 'NUL \u0000, its escape \\u0000, ☕ and 猫' }],
+    memory_blocks: [
+      {
+        label: 'persona',
+        value: 'NUL \u0000, its escape \\u0000, \u{F0000}, \u{F0001}1, \u{F0002}0, ☕ and 猫',
+      },
+    ],
     secrets: { TOKEN: `${MARK} is secret` },
     tags: ['ä', 'z', 'A'],
   })

@@ -4,7 +4,7 @@ import { copyStore } from '../../shared/store/copy-store.ts'
 const [from = '', to = '', data = ''] = process.argv.slice(2)
 let done = 0
 let last = { table: '', rows: 0 }
-await copyStore({
+const { differences } = await copyStore({
   from,
   to,
   data,
@@ -18,4 +18,4 @@ await copyStore({
     process.stdout.write(`${done}\n`)
   },
 })
-process.stdout.write('complete\n')
+process.stdout.write(differences.length === 0 ? 'complete\n' : `${JSON.stringify(differences)}\n`)

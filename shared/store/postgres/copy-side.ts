@@ -13,6 +13,7 @@ import { PostgresConnection } from './connection.ts'
 import { openDatabase } from './database.ts'
 import { asStoreError } from './errors.ts'
 import { MIGRATIONS, newerStore } from './migrate.ts'
+import { makePartitions } from './partitions.ts'
 import { hasPgVector, indexVectors, MOST_INDEXED } from './pgvector.ts'
 import { isThroughPooler } from './pooler.ts'
 import { outgoing, typeParsers } from './values.ts'
@@ -220,6 +221,8 @@ class PostgresSide implements CopyTarget {
         sql`select setval(${sequence}::regclass, ${Math.max(1, last)}::bigint, ${last > 0}::boolean)`,
       )
     }
+    // For what is numbered so far there is a place then.
+    await makePartitions(this.connection)
   }
 
   async write(work: () => Promise<void>): Promise<void> {
@@ -235,8 +238,10 @@ class PostgresSide implements CopyTarget {
 
   async insert(table: string, columns: readonly string[], rows: readonly Row[]): Promise<void> {
     const names = sql.join(columns.map((name) => sql.ref(name)))
-    const records = JSON.stringify(
-      rows.map((row) => Object.fromEntries(columns.map((name) => [name, inJson(row[name] ?? null)]))),
+    const records = escaped(
+      JSON.stringify(
+        rows.map((row) => Object.fromEntries(columns.map((name) => [name, inJson(row[name] ?? null)]))),
+      ),
     )
     await this.connection.send(
       sql`insert into ${sql.table(table)} (${names})
@@ -278,6 +283,16 @@ class PostgresSide implements CopyTarget {
     if (!row) throw new Error(`${table}.${column} has no sequence`)
     return row.name
   }
+}
+
+/** What stands for NUL is in there already: it is not to be taken for a text that has it of its own (values.ts). */
+function escaped(json: string): string {
+  return json.replaceAll(/\uDB80[\uDC00-\uDFFF]/g, (one) =>
+    one
+      .split('')
+      .map((half) => `\\u${half.charCodeAt(0).toString(16)}`)
+      .join(''),
+  )
 }
 
 /** A value in JSON that PostgreSQL reads. */

@@ -17,6 +17,11 @@ export function isConflict(error: unknown): boolean {
   return code === '40001' || code === '40P01'
 }
 
+/** Others held what a statement wanted for as long as it may wait. */
+export function isLockTimeout(error: unknown): boolean {
+  return codeOf(error) === '55P03'
+}
+
 /** A rule was broken that the transaction had looked at before: another one was faster, which it sees when it runs again. */
 export function isDuplicate(error: unknown): boolean {
   return codeOf(error) === '23505'

@@ -1,7 +1,10 @@
 import type { ClientBase } from 'pg'
 import { AppError, messageOf } from '../../schema/errors.ts'
+import { pause } from '../pause.ts'
 import { unavailable } from '../sql/errors.ts'
+import { isConflict, isLockTimeout } from './errors.ts'
 import { first } from './migrations/0001-first.ts'
+import { beforePartitions, partitions, withoutPartitions } from './migrations/0002-partitions.ts'
 
 /** A step of the schema. */
 export interface Migration {
@@ -11,13 +14,34 @@ export interface Migration {
    * moves what the queries do not see. One that changes or removes what older queries name is not.
    */
   compatible: boolean
+  /**
+   * What takes long and is done before, each in a transaction of its own, where the tables are there: while others write,
+   * and so that it can be done again. `undo` is done when the migration fails after all.
+   */
+  prepared?: { steps: readonly string[]; undo: string }
 }
 
 /** The migrations in order; `meta` counts those that a database has. Released ones are never changed. */
-export const MIGRATIONS: readonly Migration[] = [{ sql: first, compatible: false }]
+export const MIGRATIONS: readonly Migration[] = [
+  { sql: first, compatible: false },
+  {
+    sql: partitions,
+    compatible: true,
+    prepared: { steps: beforePartitions, undo: withoutPartitions },
+  },
+]
 
 /** The advisory lock of whoever migrates: 'loci' in ASCII. */
 const LOCK = 0x6c6f6369
+/**
+ * How long a statement waits for a lock: whoever wants the table then waits behind it. After that they have their turn for
+ * a while, and it is tried again, until the deadline.
+ */
+const LOCK_WAIT_MS = 250
+const PAUSE_MS = 500
+const DEADLINE_MS = 60_000
+/** A process that is cut off in the middle is not waited for longer. */
+const IDLE_MS = 10_000
 
 /** The error of a process that is older than its database. */
 export async function newerStore(client: ClientBase, place: string): Promise<AppError> {
@@ -31,8 +55,9 @@ export async function newerStore(client: ClientBase, place: string): Promise<App
 }
 
 /**
- * Brings the database to the newest schema, in one transaction that other processes wait for. A newer one that can be
- * written by this process is left as it is. Throws `store_newer`, and what PostgreSQL says.
+ * Brings the database to the newest schema; other processes that would wait for it. Each migration is one transaction, and
+ * a new database is made in one. A newer schema that can be written by this process is left as it is. Throws
+ * `store_newer`, `store_unavailable` when others hold the tables for `deadline_ms`, and what PostgreSQL says.
  */
 export async function migrate(
   client: ClientBase,
@@ -40,28 +65,95 @@ export async function migrate(
     place,
     version,
     migrations = MIGRATIONS,
-  }: { place: string; version: string; migrations?: readonly Migration[] },
+    deadline_ms = DEADLINE_MS,
+  }: { place: string; version: string; migrations?: readonly Migration[]; deadline_ms?: number },
 ): Promise<void> {
   await refuseUnfit(client, place)
-  if ((await versionOf(client, place)).now === migrations.length) return
+  const end = performance.now() + deadline_ms
+  /** Tries what others are in the way of again. */
+  const apply = async (from: number, sql: readonly string[], to: number): Promise<void> => {
+    for (;;) {
+      try {
+        await transaction(client, async () => {
+          // Meanwhile another process may have done it.
+          if ((await versionOf(client, place)).now !== from) return
+          await client.query(`SET LOCAL lock_timeout = ${LOCK_WAIT_MS}`)
+          for (const text of sql) await client.query(text)
+          if (to === from) return
+          await setMeta(client, {
+            schema_version: String(to),
+            oldest_writer: String(oldestWriter(migrations.slice(0, to))),
+            loci_version: version,
+          })
+        })
+        return
+      } catch (error) {
+        if (!isLockTimeout(error) && !isConflict(error)) throw error
+        if (performance.now() > end) throw await inUse(client, place, deadline_ms, error)
+      }
+      await pause(PAUSE_MS * (0.5 + Math.random()))
+    }
+  }
+  for (;;) {
+    const { now, oldest } = await versionOf(client, place)
+    if (oldest > migrations.length) throw await newerStore(client, place)
+    const next = migrations[now]
+    if (!next) return
+    if (now === 0) {
+      await apply(
+        0,
+        migrations.map(({ sql }) => sql),
+        migrations.length,
+      ).catch((error: unknown) => {
+        throw isTaken(error) ? foreign(place, error) : error
+      })
+      continue
+    }
+    try {
+      for (const step of next.prepared?.steps ?? []) await apply(now, [step], now)
+      await apply(now, [next.sql], now + 1)
+    } catch (error) {
+      // As far as that is still possible: the next process begins anew in any case.
+      if (next.prepared) await apply(now, [next.prepared.undo], now).catch(() => undefined)
+      throw error
+    }
+  }
+}
+
+/** One of a time in all processes. */
+async function transaction(client: ClientBase, work: () => Promise<void>): Promise<void> {
   await client.query('BEGIN')
   try {
+    await client.query(`SET LOCAL idle_in_transaction_session_timeout = ${IDLE_MS}`)
     await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
-    const from = await versionOf(client, place)
-    if (from.oldest > migrations.length) throw await newerStore(client, place)
-    if (from.now < migrations.length) {
-      for (const { sql } of migrations.slice(from.now)) await client.query(sql)
-      await setMeta(client, {
-        schema_version: String(migrations.length),
-        oldest_writer: String(oldestWriter(migrations)),
-        loci_version: version,
-      })
-    }
+    await work()
     await client.query('COMMIT')
   } catch (error) {
-    await client.query('ROLLBACK')
-    throw isTaken(error) ? foreign(place, error) : error
+    // A connection that is lost says so in `error`.
+    await client.query('ROLLBACK').catch(() => undefined)
+    throw error
   }
+}
+
+/** What a database answers whose tables are never free. */
+async function inUse(
+  client: ClientBase,
+  place: string,
+  waited_ms: number,
+  cause: unknown,
+): Promise<AppError> {
+  const { rows } = await client.query(
+    `SELECT pid, coalesce(nullif(application_name, ''), usename, backend_type) AS name FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+     ORDER BY xact_start LIMIT 1`,
+  )
+  const [oldest] = rows as { pid: number; name: string }[]
+  return unavailable(
+    `The database ${place} could not be updated: others have held its tables for ${waited_ms / 1000} seconds` +
+      `${oldest ? `, the longest of them process ${oldest.pid} (${oldest.name})` : ''}. Nothing was changed. Wait for it ` +
+      'to end, or end it, and start Loci again.',
+    cause,
+  )
 }
 
 /** The oldest PostgreSQL that has what is asked of it. */

@@ -13,6 +13,7 @@ import { AdvisoryLocks } from './advisory-locks.ts'
 import { type DatabaseOptions, openDatabase } from './database.ts'
 import { HeartbeatLocks } from './heartbeat-locks.ts'
 import { Heartbeats } from './heartbeats.ts'
+import { PartitionUpkeep } from './partitions.ts'
 import { hasPgVector, PgVectors } from './pgvector.ts'
 import { SharedKey } from './shared-key.ts'
 import { PostgresUploads } from './uploads.ts'
@@ -85,6 +86,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     unindexed: null,
     ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database) } : {}),
   })
+  const partitions = new PartitionUpkeep(database, onNotice)
   const writes = new WriteProbe(database)
   let pruningFailed: unknown = null
   const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
@@ -105,6 +107,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       if (database.closed) return
       events.close()
       await pruning
+      await partitions.close()
       await instance.close()
       await database.close()
     },

@@ -4,7 +4,7 @@ import type { Actor } from '../../core/ports/actor.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import { pause } from '../pause.ts'
 import type { Database, Transaction } from './database.ts'
-import { MESSAGE_COLUMNS, insertMessage, messageOf } from './messages.ts'
+import { MESSAGE_COLUMNS, insertMessage, messageOf, newestNumber } from './messages.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
 
@@ -67,6 +67,15 @@ export const placeMessage = query<{ conversation: string; position: number; mess
           .where('id', '=', p.message)
           .where('organization_id', '=', p.org),
       ),
+)
+/** The same for the message that this transaction has just stored: PostgreSQL need not look for it in all partitions. */
+const placeNewest = query<{ conversation: string; position: number; org: string }>()((p) =>
+  db.insertInto('context_messages').values({
+    conversation_id: p.conversation,
+    position: p.position,
+    message_seq: newestNumber,
+    organization_id: p.org,
+  }),
 )
 const rewrite = query<{ id: string; conversation: string; org: string; data: string }>()((p) =>
   db
@@ -223,13 +232,9 @@ export async function appendMessages(
 ): Promise<StoredMessage[]> {
   return await mapEach(messages, async (message, i) => {
     const stored = await insertMessage(tx, actor, message)
-    const org = actor.organization_id
-    await placeMessage.send(tx, {
-      conversation: conversation_id,
-      position: end + i,
-      message: message.id,
-      org,
-    })
+    const place = { conversation: conversation_id, position: end + i, org: actor.organization_id }
+    if (tx.engine === 'postgres') await placeNewest.send(tx, place)
+    else await placeMessage.send(tx, { ...place, message: message.id })
     return stored
   })
 }

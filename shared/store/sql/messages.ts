@@ -1,4 +1,3 @@
-import { mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -79,20 +78,12 @@ const insert = query<Omit<MessageRow, 'seq'> & { seq?: never }>()((p) =>
 export const addText = query<{ seq: number; owner: string; text: string }>()((p) =>
   db.insertInto('messages_fts').values({ rowid: p.seq, owner: p.owner, text: indexed(p.owner, p.text) }),
 )
-const addTextOf = query<{ id: string; owner: string; text: string }>()((p) =>
+/** In PostgreSQL, the number of the message that this transaction has just stored. */
+export const newestNumber = sql<number>`currval('messages_seq_seq')`
+const addTextOfNewest = query<{ owner: string; text: string }>()((p) =>
   db
     .insertInto('messages_fts')
-    .columns(['rowid', 'owner', 'text'])
-    .expression((eb) =>
-      eb
-        .selectFrom('messages')
-        .select([
-          'seq',
-          sql<string>`cast(${p.owner} as text)`.as('owner'),
-          indexed(p.owner, p.text).as('text'),
-        ])
-        .where('id', '=', p.id),
-    ),
+    .values({ rowid: newestNumber, owner: p.owner, text: indexed(p.owner, p.text) }),
 )
 const seqOf = query<{ id: string; org: string }>()((p) =>
   db.selectFrom('messages').select('seq').where('id', '=', p.id).where('organization_id', '=', p.org),
@@ -247,8 +238,11 @@ export class SqlMessages implements MessageStore {
           .limit(perTerm(terms.length))
       const inText = async (asked: readonly Term[]) => {
         const fresh = await this.#fresh(c, mine, agent, asked)
-        return await mapEach(asked, async (term, i) =>
-          [...(fresh[i] ?? []), ...(await c.all(having(term)))].slice(0, perTerm(terms.length)),
+        // Asked together: on another machine together takes the time of the slowest.
+        return await Promise.all(
+          asked.map(async (term, i) =>
+            [...(fresh[i] ?? []), ...(await c.all(having(term)))].slice(0, perTerm(terms.length)),
+          ),
         )
       }
       const found = blank
@@ -411,7 +405,7 @@ export async function insertMessage(
   await insert.send(tx, row)
   // PostgreSQL takes in a text without looking at what is there already (docs/decisions/0017).
   if (tx.engine === 'postgres' && text !== '') {
-    await addTextOf.send(tx, { id: message.id, owner: ownerWord(message.agent_id), text: indexText(text) })
+    await addTextOfNewest.send(tx, { owner: ownerWord(message.agent_id), text: indexText(text) })
     await wakeMessagesAtOnce(tx, message.agent_id)
   }
   return messageOf(row)
