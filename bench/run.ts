@@ -35,13 +35,14 @@ const SCENARIOS: Record<string, () => Promise<Scenario>> = {
   events: async () => (await import('./scenarios/events.ts')).events,
   instances: async () => (await import('./scenarios/instances.ts')).instances,
   'million-messages': async () => (await import('./scenarios/million-messages.ts')).millionMessages,
+  sizes: async () => (await import('./scenarios/sizes.ts')).sizes,
   'million-passages': async () => (await import('./scenarios/million-passages.ts')).millionPassages,
 }
 
 /** Those that measure whatever engine the store is kept in. */
 const ANY_ENGINE = 'create turns conversations import store search operations million-messages'.split(' ')
 /** Those that start a PostgreSQL whatever the engine is; they run when they are named, or with `--store postgres`. */
-const POSTGRES = 'round-trips events instances million-messages million-passages'.split(' ')
+const POSTGRES = 'round-trips events instances sizes million-messages million-passages'.split(' ')
 
 const USAGE = `npm run bench [-- --quick] [--only NAME,NAME] [--store ENGINES] [--rows N] [--json FILE]
   --quick   small sizes: half a minute, for a look; the full run takes about ten

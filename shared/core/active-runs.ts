@@ -267,7 +267,11 @@ export class ActiveRuns {
     const wake = (result: TurnResult) => this.#companions.wake({ actor, agent, chain, result })
     const turn = agent.enable_sleeptime ? withCompanions(alone, wake) : alone
     const whole = resumed ? (result: TurnResult) => this.#wholeResult(actor, result) : null
-    const drive = () => this.#drive(run, turn, { log, early, recording, whole })
+    const over = () => {
+      // This process may have lost the run and taken it again since: then it is another turn's.
+      if (this.#runs.get(run.id) === active) this.#runs.delete(run.id)
+    }
+    const drive = () => this.#drive(run, turn, { log, early, recording, whole, over })
     const model = input.override_model ?? agent.model
     const seenTurn = { actor, run_id: run.id, conversation_id, agent, model }
     const done = this.#deps.observer?.turn(seenTurn, drive) ?? drive()
@@ -391,7 +395,7 @@ export class ActiveRuns {
   async #drive(
     run: Run,
     turn: AsyncGenerator<AgentEvent, TurnResult>,
-    { log, early, recording, whole }: Listeners,
+    { log, early, recording, whole, over }: Listeners,
   ): Promise<TurnResult> {
     try {
       for (;;) {
@@ -413,7 +417,7 @@ export class ActiveRuns {
     } finally {
       log.end()
       // Before its readers look for it elsewhere.
-      this.#runs.delete(run.id)
+      over()
       recording?.end()
       if (this.#runs.size === 0 && this.#polling) {
         clearInterval(this.#polling)
@@ -428,6 +432,8 @@ interface Listeners {
   early: EarlyCommits
   recording: RunRecording | null
   whole: ((result: TurnResult) => Promise<TurnResult>) | null
+  /** Takes the turn from the list of those that run here. */
+  over: () => void
 }
 
 /** What is kept of a request so that another process can go on with its run. */

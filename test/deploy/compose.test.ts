@@ -149,9 +149,47 @@ describe('what compose.yaml starts', function () {
     }
     const fits = await send(100 * MB)
     assert.equal(fits.status, 200, await fits.text())
+    const file = await letta.folders.files.upload(id, { file: new File(['Hello.'], 'small.txt') })
+    await eventually(
+      'a text is read',
+      async () => {
+        const { items } = await letta.folders.files.list(id)
+        return items.find((one) => one.id === file.id)?.processing_status === 'completed' ? true : null
+      },
+      60_000,
+    )
     const tooLarge = await send(100 * MB + 1)
     assert.equal(tooLarge.status, 413)
     assert.match(((await tooLarge.json()) as { detail: string }).detail, /100 MB|max_upload_mb/)
+  })
+
+  it('does not ask again what one heard that died over it', async () => {
+    const { id } = await letta.agents.create({ model: SCRIPTED })
+    model.add({ reply: { text: 'never said', hold: new Promise(() => undefined) } })
+    const asked = model.requests.length
+    await ask('/v1/agents/', { headers: { 'x-request-id': 'the-one-before' } })
+    // They take turns.
+    const name = (await answerer('the-one-before')) === 'loci-1' ? 'loci-2' : 'loci-1'
+    const sent = ask(`/v1/agents/${id}/messages`, {
+      method: 'POST',
+      body: JSON.stringify({ input: 'once' }),
+      headers: { 'content-type': 'application/json' },
+    })
+    await model.request(asked)
+    await instances[name].kill()
+    assert.equal((await sent).status, 502)
+    assert.equal(model.requests.length, asked + 1)
+    const run = await eventually('its run is over', async () => {
+      const [first] = (await letta.runs.list({ agent_id: id })).items
+      return first?.status === 'running' ? null : (first ?? null)
+    })
+    assert.equal(run.status, 'failed')
+    const users = (await letta.agents.messages.list(id)).items.filter(
+      ({ message_type }) => message_type === 'user_message',
+    )
+    assert.equal(users.length, 1)
+    await begin(name)
+    await untilHealthy(instances[name], check)
   })
 
   it('goes on elsewhere when one is stopped: its run, streams, reads, and what nobody has heard', async () => {

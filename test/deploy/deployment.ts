@@ -68,6 +68,8 @@ export async function startMachine(): Promise<Machine> {
   const folder = await mkdtemp(join(tmpdir(), 'loci-deploy-'))
   await chmod(folder, 0o755)
   const built = await buildPackage(image)
+  /** One that is started again is where it was, as its name is. */
+  const ports = new Map<string, string>()
   const port = await freePort()
   const place = { listen_addresses: '127.0.0.1', port: String(port) }
   const database = await startServer(withPgVector(), place, SECRETS.POSTGRES_PASSWORD)
@@ -85,7 +87,8 @@ export async function startMachine(): Promise<Machine> {
       return path
     },
     async run(name, { args, env, data, files = {} }) {
-      const here = String(await freePort())
+      const here = ports.get(name) ?? String(await freePort())
+      ports.set(name, here)
       const atPort = (command: string[]) => command.map((word) => word.replaceAll(PORT, here))
       const container = await runContainer({
         log: join(folder, `${name}.log`),

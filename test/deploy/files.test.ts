@@ -103,7 +103,7 @@ describe('deploy/compose.yaml', () => {
     const { services } = await readCompose(SECRETS)
     const max = Number(/max_connections=(\d+)/.exec(services.postgres.command?.join(' ') ?? '')?.[1])
     const pool = Number(/pool=(\d+)/.exec(services['loci-1'].environment?.['LOCI_STORE'] ?? '')?.[1])
-    assert.ok(2 * (pool + 2) + 10 <= max)
+    assert.ok(2 * (pool + 1) + 10 <= max)
   })
 })
 

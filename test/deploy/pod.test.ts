@@ -1,10 +1,14 @@
 /** A pod of deploy/kubernetes as a process of this machine: what its manifest says runs, asked as Kubernetes asks it. */
 import Letta from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { withPgVector } from '../postgres/server.ts'
 import { eventually } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+import { DEPLOY } from './compose.ts'
 import { type Instance, type Machine, SECRETS, startMachine } from './deployment.ts'
 import { readManifests } from './manifests.ts'
 
@@ -13,6 +17,7 @@ describe('a pod of deploy/kubernetes', function () {
   let machine: Machine
   let model: ScriptedModel
   let pod: Instance
+  let start: () => Promise<void>
   let { deployment, configMap } = {} as Awaited<ReturnType<typeof readManifests>>
   const container = () => {
     const [only] = deployment.spec.template.spec.containers
@@ -53,12 +58,11 @@ describe('a pod of deploy/kubernetes', function () {
       ['/var/lib/loci', '/var/lib/loci/config.json read-only', '/tmp'],
     )
     const data = await machine.dataDirectory('pod-data')
-    pod = await machine.run('pod', {
-      args: container().args,
-      env,
-      data,
-      files: { '/var/lib/loci/config.json': config },
-    })
+    const options = { args: container().args, env, data, files: { '/var/lib/loci/config.json': config } }
+    start = async () => {
+      pod = await machine.run('pod', options)
+    }
+    await start()
   })
   after(async () => {
     await pod?.kill()
@@ -102,5 +106,31 @@ describe('a pod of deploy/kubernetes', function () {
     assert.equal(await hook, 0)
     pod.signal('SIGTERM')
     assert.equal(await pod.exited, 0, await pod.log())
+  })
+
+  it('finds everything again in a database that was saved and made anew, as docs/deployment.md says', async () => {
+    const text = await readFile(join(DEPLOY, '..', 'docs', 'deployment.md'), 'utf8')
+    const inContainer = 'docker compose exec -T postgres '
+    const commands = text.split('\n').filter((line) => line.startsWith(inContainer))
+    assert.equal(commands.length, 4, 'saved, dropped, made, filled')
+    const socket = new URL(machine.database.address('loci'))
+    const env = {
+      PATH: `${withPgVector()}:/usr/bin:/bin`,
+      PGHOST: socket.searchParams.get('host') ?? '',
+      PGPORT: socket.port,
+    }
+    for (const command of commands)
+      await promisify(execFile)('/bin/sh', ['-ec', command.slice(inContainer.length)], {
+        cwd: machine.folder,
+        env,
+      })
+    await start()
+    await eventually('the restored database is served', async () =>
+      (await probe('readinessProbe')) ? true : null,
+    )
+    const letta = new Letta({ baseURL: pod.url, apiKey: SECRETS.LOCI_API_KEY, maxRetries: 0 })
+    const [agent, ...others] = (await letta.agents.list()).items
+    assert.ok(agent && others.length === 0)
+    assert.match(JSON.stringify((await letta.agents.messages.list(agent.id)).items), /Hello\./)
   })
 })

@@ -200,6 +200,7 @@ class Client {
     const end = performance.now() + PATIENCE_MS
     let last = 0
     let by: string | null = null
+    let unsure = false
     while (read.stop_reason === '') {
       const abort = new AbortController()
       const options = { signal: abort.signal }
@@ -238,9 +239,11 @@ class Client {
         else {
           const fate = this.#fateAfter(error)
           if (sent.run_id === null && fate === 'refused') {
-            sent.fate = fate
+            // What was asked before may yet be done, by an instance that wakes up.
+            if (!unsure) sent.fate = fate
             return
           }
+          unsure = true
         }
       }
       if (read.stop_reason !== '') break

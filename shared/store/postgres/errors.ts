@@ -104,8 +104,6 @@ function adviceFor(code: string, text: string): string | null {
     case 'ENETDOWN':
     case 'ETIMEDOUT':
       return 'its machine cannot be reached. Correct the address, or look at the network.'
-    case 'ERR_INVALID_URL':
-      return 'its address cannot be read. Write what is special in a user or password in percent (a space is %20, @ is %40).'
     case '28P01':
     case '28000':
       return `it refuses the user or password (${text}).`

@@ -18,6 +18,8 @@ import { windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
 import { jsonTexts } from './json.ts'
+import type { BatchItemRow } from './tables.ts'
+import { CLAIMS, unlessTaken } from './unless-taken.ts'
 
 /** Claims after which a request that has begun no run is given up: what is in it ends the process. */
 const MAX_ATTEMPTS = 3
@@ -51,6 +53,26 @@ const toCall = query<{ since: string }>()((p) =>
     .where('completed_at', '>', p.since)
     .limit(100),
 )
+
+/**
+ * Of those who take from the queue one goes on at a time, until its transaction ends: what is taken depends on all that
+ * runs. 'locq' in ASCII.
+ */
+const inTurn = sql`select pg_advisory_xact_lock(${sql.lit(0x6c6f6371)})`
+const freeBatch = query<{ id: string; holder: string | null }>()((p) =>
+  db
+    .selectFrom('batches')
+    .select('id')
+    .where('id', '=', p.id)
+    .where('callback_sent_at', 'is', null)
+    .where('callback_instance_id', 'is not distinct from', p.holder)
+    .modifyEnd(unlessTaken),
+)
+
+/** A request that nobody is to begin any more. */
+interface GivenUp {
+  given_up: Pick<BatchItemRow, 'id' | 'batch_id' | 'status' | 'instance_id' | 'attempts'>
+}
 
 /** Batches and their queue. */
 export class SqlBatches implements BatchStore {
@@ -150,7 +172,11 @@ export class SqlBatches implements BatchStore {
     const { at_once, at_providers, except } = options
     const free = async (c: Connection) => {
       const busy = await running.all(c, {})
-      const left = await findEach(busy, async ({ id, instance_id }) => await this.#isFree(c, id, instance_id))
+      const stateOf = this.#instance.states(c)
+      const left = await findEach(
+        busy,
+        async ({ id, instance_id }) => await this.#isFree(id, instance_id, stateOf),
+      )
       if (left) return left
       const there = busy.filter((row) => row.provider_batch === 1 && row.local_reason === null).length
       const first = busy.length - there < at_once ? 0 : 1
@@ -160,24 +186,24 @@ export class SqlBatches implements BatchStore {
     }
     if (!(await this.#database.read(free))) return null
     await this.#instance.lock()
-    const claimed = await this.#database.write(async (tx): Promise<BatchClaim | 'given up' | null> => {
+    const claimed = await this.#database.write(async (tx): Promise<BatchClaim | GivenUp | null> => {
+      if (tx.engine === 'postgres') await tx.send(inTurn)
       const row = await free(tx)
       if (!row) return null
       const attempt = row.run_id === null ? row.attempts + 1 : row.attempts
-      if (attempt > MAX_ATTEMPTS) {
-        const message = `Beginning it ended the process ${row.attempts} times in a row, so it was given up.`
-        const error = { type: 'internal_error', message, detail: 'interrupted' }
-        await endItem(tx, row, { status: 'failed', error })
-        return 'given up'
-      }
+      if (attempt > MAX_ATTEMPTS) return { given_up: row }
       const batch = await tx.get(db.selectFrom('batches').selectAll().where('id', '=', row.batch_id))
       await this.#instance.register(tx)
-      await tx.send(
+      const taken = await tx.run(
         db
           .updateTable('batch_items')
           .set({ status: 'running', instance_id: this.#instance.id, attempts: attempt })
-          .where('id', '=', row.id),
+          .where('id', '=', row.id)
+          .where('status', '=', row.status)
+          .where('instance_id', 'is not distinct from', row.instance_id),
       )
+      // It was cancelled just now, or its process came back.
+      if (taken === 0) return null
       tx.alongside(
         () => this.#instance.leaseTaken(row.id),
         () => this.#instance.leaseReleased(row.id),
@@ -192,8 +218,21 @@ export class SqlBatches implements BatchStore {
         provider_batch: row.provider_batch === 1,
         attempt,
       }
+    }, CLAIMS)
+    if (claimed === null || !('given_up' in claimed)) return claimed
+    await this.#giveUp(claimed.given_up)
+    return this.claim(options)
+  }
+
+  /** Ends a request whose beginning ends processes, unless somebody has it now. */
+  async #giveUp(row: GivenUp['given_up']): Promise<void> {
+    const message = `Beginning it ended the process ${row.attempts} times in a row, so it was given up.`
+    const error: BatchItemError = { type: 'internal_error', message, detail: 'interrupted' }
+    await this.#database.write(async (tx) => {
+      const now = await tx.get(db.selectFrom('batch_items').selectAll().where('id', '=', row.id))
+      if (now?.status === row.status && now.instance_id === row.instance_id && now.attempts === row.attempts)
+        await endItem(tx, row, { status: 'failed', error })
     })
-    return claimed === 'given up' ? this.claim(options) : claimed
   }
 
   async askedLocally(actor: Actor, item_id: string, local_reason: string): Promise<void> {
@@ -270,15 +309,21 @@ export class SqlBatches implements BatchStore {
 
   async takeCallback(): Promise<BatchCallback | null> {
     const since = new Date(this.#database.now().getTime() - TOO_LATE_MS).toISOString()
-    const free = async (c: Connection) =>
-      await findEach(
+    const find = async (
+      c: Connection,
+      take: (row: { id: string; holder: string | null }) => Promise<boolean>,
+    ) => {
+      const stateOf = this.#instance.states(c)
+      return await findEach(
         await toCall.all(c, { since }),
-        async (row) => await this.#isFree(c, row.id, row.callback_instance_id),
+        async ({ id, callback_instance_id: holder }) =>
+          (await this.#isFree(id, holder, stateOf)) && (await take({ id, holder })),
       )
-    if (!(await this.#database.read(free))) return null
+    }
+    if (!(await this.#database.read((c) => find(c, async () => true)))) return null
     await this.#instance.lock()
     return await this.#database.write(async (tx) => {
-      const row = await free(tx)
+      const row = await find(tx, async (key) => (await freeBatch.get(tx, key)) !== undefined)
       if (row?.callback_url == null) return null
       await this.#instance.register(tx)
       const mine = { callback_instance_id: this.#instance.id }
@@ -289,7 +334,7 @@ export class SqlBatches implements BatchStore {
       )
       const actor = { user_id: row.created_by_id, organization_id: row.organization_id }
       return { batch: await batchOfRow(tx, row), actor, url: row.callback_url }
-    })
+    }, CLAIMS)
   }
 
   async saveCallback(
@@ -311,10 +356,14 @@ export class SqlBatches implements BatchStore {
   }
 
   /** Nobody holds it, or who does is gone, or it is this process and no longer at it. */
-  async #isFree(connection: Connection, id: string, holder: string | null): Promise<boolean> {
+  async #isFree(
+    id: string,
+    holder: string | null,
+    stateOf: ReturnType<Instance['states']>,
+  ): Promise<boolean> {
     if (holder === null) return true
     if (holder === this.#instance.id) return !this.#instance.holds(id)
-    return (await this.#instance.stateOf(connection, holder)) !== 'alive'
+    return (await stateOf(holder)) !== 'alive'
   }
 
   async #held(tx: Transaction, claim: BatchClaim) {

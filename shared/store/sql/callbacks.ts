@@ -6,6 +6,7 @@ import type { Instance } from './instances.ts'
 import { query, db } from './query.ts'
 import { readRun } from './runs.ts'
 import { jsonText } from './json.ts'
+import { CLAIMS, unlessTaken } from './unless-taken.ts'
 
 /** After this time nobody waits for a callback any more, in milliseconds. */
 const TOO_LATE_MS = 24 * 3_600_000
@@ -26,9 +27,17 @@ const claim = query<{ id: string; holder: string; instance: string }>()((p) =>
   db
     .updateTable('runs')
     .set({ instance_id: p.instance })
-    .where('id', '=', p.id)
-    .where('instance_id', '=', p.holder)
-    .where(TO_CALL),
+    .where(
+      'id',
+      '=',
+      db
+        .selectFrom('runs')
+        .select('id')
+        .where('id', '=', p.id)
+        .where('instance_id', '=', p.holder)
+        .where(TO_CALL)
+        .modifyEnd(unlessTaken),
+    ),
 )
 
 /** Takes over the callbacks of ended runs whose process died before it called; each is handed to one process. */
@@ -50,5 +59,5 @@ export async function takeUncalled(database: Database, instance: Instance): Prom
       const run = await readRun(tx, { user_id: '', organization_id }, id)
       return run ? [{ run, organization_id }] : []
     })
-  })
+  }, CLAIMS)
 }

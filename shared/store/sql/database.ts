@@ -35,6 +35,11 @@ export interface WriteOptions {
    * that have nothing to do with each other would stop each other.
    */
   guarded?: boolean
+  /**
+   * It takes one row, or rows one by one, that nobody else has or is about to take (`unlessTaken`), and decides on nothing
+   * but that: other commands may come between its statements. Those who take from one queue at once do not meet.
+   */
+  claims?: boolean
 }
 
 /**

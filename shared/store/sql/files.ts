@@ -27,6 +27,7 @@ import type { Instance } from './instances.ts'
 import { windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
+import { CLAIMS, unlessTaken } from './unless-taken.ts'
 import type { VectorIndex } from './vector-index.ts'
 
 /** Characters of a chunk where the folder does not say: about 300 tokens. */
@@ -47,6 +48,16 @@ const waiting = query<object>()(() =>
     .orderBy('created_at')
     .orderBy('id')
     .limit(100),
+)
+const freeFile = query<{ id: string; holder: string | null }>()((p) =>
+  db
+    .selectFrom('files')
+    .selectAll()
+    .where('id', '=', p.id)
+    .where(sql<boolean>`status in ('pending', 'parsing')`)
+    .where(sql<boolean>`deleted = 0`)
+    .where('instance_id', 'is not distinct from', p.holder)
+    .modifyEnd(unlessTaken),
 )
 const waitingSmall = query<{ max_size: number }>()((p) =>
   db
@@ -129,20 +140,27 @@ export class SqlFiles implements FileStore {
 
   async #claim(options: Parameters<FileStore['claim']>[0]): Promise<FileClaim | null> {
     const { max_attempts, quick } = options
-    const free = async (c: Connection) =>
-      await findEach(
+    /** The first that is free, and can be taken. */
+    const find = async (
+      c: Connection,
+      take: (row: { id: string; holder: string | null }) => Promise<boolean>,
+    ) => {
+      const stateOf = this.#instance.states(c)
+      return await findEach(
         quick ? await waitingSmall.all(c, quick) : await waiting.all(c, {}),
-        async ({ id, instance_id }) =>
+        async ({ id, instance_id: holder }) =>
           !quick?.except.has(id) &&
-          (instance_id === null ||
-            (instance_id === this.#instance.id
+          (holder === null ||
+            (holder === this.#instance.id
               ? !this.#instance.holds(id)
-              : (await this.#instance.stateOf(c, instance_id)) !== 'alive')),
+              : (await stateOf(holder)) !== 'alive')) &&
+          (await take({ id, holder })),
       )
-    if (!(await this.#database.read(free))) return null
+    }
+    if (!(await this.#database.read((c) => find(c, async () => true)))) return null
     await this.#instance.lock()
     const claimed = await this.#database.write(async (tx) => {
-      const row = await free(tx)
+      const row = await find(tx, async (key) => (await freeFile.get(tx, key)) !== undefined)
       if (!row) return null
       const actor: Actor = { user_id: '', organization_id: row.organization_id }
       const folder = await readFolderRow(tx, actor, row.folder_id)
@@ -182,7 +200,7 @@ export class SqlFiles implements FileStore {
         attempt,
         chunk_chars: tokens * CHARS_PER_TOKEN,
       }
-    })
+    }, CLAIMS)
     if (claimed === null) return null
     // What an earlier reading has left.
     await clearFile(this.#database, 'given_up' in claimed ? claimed.given_up : idsOf(claimed))

@@ -42,7 +42,7 @@ export class Instance {
   readonly #locks: InstanceLocks
   #registered = false
   #timer: NodeJS.Timeout | null = null
-  readonly #leases = new Set<string>()
+  readonly #leases = new Map<string, { epoch: number; shown: boolean }>()
   #problem: unknown = null
 
   constructor(
@@ -77,14 +77,24 @@ export class Instance {
   }
 
   /** A turn of this instance began; the heart beats while there is one. */
-  leaseTaken(run_id: string): void {
-    this.#leases.add(run_id)
+  leaseTaken(run_id: string, epoch = 0): void {
+    this.#leases.set(run_id, { epoch, shown: false })
     if (this.#locks.beats) return
     this.#timer ??= setInterval(() => void this.#beat(), this.#staleAfter / BEATS).unref()
   }
 
-  /** A turn of this instance ended, or lost its lease. */
-  leaseReleased(run_id: string): void {
+  /** The lease is committed: whoever looks from now on finds its rows. */
+  leaseShown(run_id: string, epoch: number): void {
+    const lease = this.#leases.get(run_id)
+    if (lease?.epoch === epoch) lease.shown = true
+  }
+
+  /**
+   * A turn of this instance ended, or lost its lease; one that this instance has taken again meanwhile, under another
+   * `epoch`, stays.
+   */
+  leaseReleased(run_id: string, epoch = 0): void {
+    if (this.#leases.get(run_id)?.epoch !== epoch) return
     this.#leases.delete(run_id)
     if (this.#leases.size > 0 || !this.#timer) return
     clearInterval(this.#timer)
@@ -96,9 +106,9 @@ export class Instance {
     return this.#leases.has(run_id)
   }
 
-  /** The runs that this process works on. */
+  /** The runs that this process works on, whose rows are there to be read. */
   held(): string[] {
-    return [...this.#leases]
+    return [...this.#leases].flatMap(([run_id, { shown }]) => (shown ? [run_id] : []))
   }
 
   /** Whether the instance may still be working: `dead` has lost its lock, `stale` keeps it but stands still. */
@@ -115,6 +125,16 @@ export class Instance {
       return 'alive'
     }
     return now - seen.since > this.#staleAfter ? 'stale' : 'alive'
+  }
+
+  /** `stateOf`, asked once for each instance: for looking at many rows. */
+  states(connection: Connection): (id: string) => Promise<'alive' | 'dead' | 'stale'> {
+    const known = new Map<string, Promise<'alive' | 'dead' | 'stale'>>()
+    return (id) => {
+      const state = known.get(id) ?? this.stateOf(connection, id)
+      known.set(id, state)
+      return state
+    }
   }
 
   /** Removes what a dead instance has left. */

@@ -10,6 +10,7 @@ import type { Instance } from './instances.ts'
 import { windowOf } from './page.ts'
 import { query, db } from './query.ts'
 import type { ScheduleRow } from './tables.ts'
+import { CLAIMS, unlessTaken } from './unless-taken.ts'
 
 /** Schedules that one look takes. */
 const AT_ONCE = 100
@@ -36,9 +37,17 @@ const claimed = query<{ id: string; due: string; next: string | null; instance: 
   db
     .updateTable('schedules')
     .set({ next_at: p.next, firing_at: p.due, instance_id: p.instance })
-    .where('id', '=', p.id)
-    .where('next_at', '=', p.due)
-    .where('firing_at', 'is', null),
+    .where(
+      'id',
+      '=',
+      db
+        .selectFrom('schedules')
+        .select('id')
+        .where('id', '=', p.id)
+        .where('next_at', '=', p.due)
+        .where('firing_at', 'is', null)
+        .modifyEnd(unlessTaken),
+    ),
 )
 const holders = query()(() =>
   db.selectFrom('schedules').select('instance_id').distinct().where('firing_at', 'is not', null),
@@ -55,9 +64,17 @@ const takenOver = query<{ id: string; holder: string; instance: string }>()((p) 
   db
     .updateTable('schedules')
     .set({ instance_id: p.instance })
-    .where('id', '=', p.id)
-    .where('instance_id', '=', p.holder)
-    .where('firing_at', 'is not', null),
+    .where(
+      'id',
+      '=',
+      db
+        .selectFrom('schedules')
+        .select('id')
+        .where('id', '=', p.id)
+        .where('instance_id', '=', p.holder)
+        .where('firing_at', 'is not', null)
+        .modifyEnd(unlessTaken),
+    ),
 )
 
 /** Schedules and their firings. */
@@ -144,7 +161,7 @@ export class SqlSchedules implements ScheduleStore {
       await this.#instance.register(tx)
       const key = { id: schedule_id, due: due_at, next: next_at, instance: this.#instance.id }
       return (await claimed.run(tx, key)).changes > 0
-    })
+    }, CLAIMS)
   }
 
   async firings(): Promise<Firing[]> {
@@ -165,7 +182,7 @@ export class SqlSchedules implements ScheduleStore {
         const key = { id, holder: instance_id ?? '', instance: this.#instance.id }
         return (await takenOver.run(tx, key)).changes > 0
       })
-    })
+    }, CLAIMS)
     return this.#held([...own, ...taken])
   }
 

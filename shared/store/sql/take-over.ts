@@ -4,10 +4,15 @@ import type { Transaction } from './database.ts'
 import { query, db } from './query.ts'
 import { lastSeq } from './run-chunks.ts'
 import { failRun, readRun } from './runs.ts'
+import { unlessTaken } from './unless-taken.ts'
 
 const ACTIVE = ['created', 'running']
 
 const runRow = query<{ id: string }>()((p) => db.selectFrom('runs').selectAll().where('id', '=', p.id))
+/** Two that take it over at once do not both do all the work for nothing. */
+const freeRun = query<{ id: string }>()((p) =>
+  db.selectFrom('runs').selectAll().where('id', '=', p.id).modifyEnd(unlessTaken),
+)
 const stepCount = query<{ run: string; org: string }>()((p) =>
   db
     .selectFrom('steps')
@@ -34,7 +39,7 @@ export async function readInterrupted(
   run_id: string,
   options: { max_attempts: number; isGone: (instance_id: string | null) => Promise<boolean> },
 ): Promise<Interrupted | 'given up' | null> {
-  const row = await runRow.get(tx, { id: run_id })
+  const row = await freeRun.get(tx, { id: run_id })
   if (!row || row.resume === null || !ACTIVE.includes(row.status) || !(await options.isGone(row.instance_id)))
     return null
   if (row.attempts >= options.max_attempts) {

@@ -123,36 +123,42 @@ export class SqlTurns implements TurnStore {
   }
 
   takeOver(run_id: string, { max_attempts }: { max_attempts: number }): Promise<TakenOver | null> {
-    return this.#database.write(async (tx) => {
-      await this.#instance.lock()
-      const isGone = async (holder: string | null) =>
-        holder === this.#instance.id
-          ? !this.#instance.holds(run_id)
-          : holder === null || (await this.#instance.stateOf(tx, holder)) !== 'alive'
-      const found = await readInterrupted(tx, run_id, { max_attempts, isGone })
-      if (!found) return null
-      if (found === 'given up') {
-        await freeConversationOf(tx, run_id)
-        return null
-      }
-      const { actor, conversation_id, ...left } = found
-      const conversation = await conversationById.get(tx, { id: conversation_id, org: actor.organization_id })
-      const row = conversation && (await readAgentRow(tx, actor, conversation.agent_id))
-      if (!conversation || !row || conversation.run_id !== run_id) {
-        // Its conversation went on without it, or is gone.
-        await failRun(tx, run_id)
-        return null
-      }
-      await this.#instance.register(tx)
-      await holdRun(tx, run_id, this.#instance.id)
-      const opened = await this.#begin(tx, actor, conversation, agentOfRow(row), {
-        run_id,
-        messages: [],
-        now: this.#database.now().toISOString(),
-        autoclear: false,
-      })
-      return { ...left, conversation_id, organization_id: actor.organization_id, opened }
-    })
+    return this.#database.write(
+      async (tx) => {
+        await this.#instance.lock()
+        const isGone = async (holder: string | null) =>
+          holder === this.#instance.id
+            ? !this.#instance.holds(run_id)
+            : holder === null || (await this.#instance.stateOf(tx, holder)) !== 'alive'
+        const found = await readInterrupted(tx, run_id, { max_attempts, isGone })
+        if (!found) return null
+        if (found === 'given up') {
+          await freeConversationOf(tx, run_id)
+          return null
+        }
+        const { actor, conversation_id, ...left } = found
+        const conversation = await conversationById.get(tx, {
+          id: conversation_id,
+          org: actor.organization_id,
+        })
+        const row = conversation && (await readAgentRow(tx, actor, conversation.agent_id))
+        if (!conversation || !row || conversation.run_id !== run_id) {
+          // Its conversation went on without it, or is gone.
+          await failRun(tx, run_id)
+          return null
+        }
+        await this.#instance.register(tx)
+        await holdRun(tx, run_id, this.#instance.id)
+        const opened = await this.#begin(tx, actor, conversation, agentOfRow(row), {
+          run_id,
+          messages: [],
+          now: this.#database.now().toISOString(),
+          autoclear: false,
+        })
+        return { ...left, conversation_id, organization_id: actor.organization_id, opened }
+      },
+      { guarded: true },
+    )
   }
 
   takeUncalled(): Promise<UncalledRun[]> {
@@ -209,11 +215,14 @@ export class SqlTurns implements TurnStore {
     const seen = await whatIsSeen(tx, actor, scope)
     const agent = agentIn(conversation, agentRow, seen, context)
     tx.alongside(
-      () => this.#instance.leaseTaken(turn.run_id),
-      () => this.#instance.leaseReleased(turn.run_id),
+      () => this.#instance.leaseTaken(turn.run_id, epoch),
+      () => this.#instance.leaseReleased(turn.run_id, epoch),
     )
     tx.afterwards(
-      () => this.#contexts.set(conversation.id, version, context),
+      () => {
+        this.#instance.leaseShown(turn.run_id, epoch)
+        this.#contexts.set(conversation.id, version, context)
+      },
       () => this.#contexts.delete(conversation.id),
     )
     return {
@@ -241,7 +250,8 @@ export class SqlTurns implements TurnStore {
     } catch (error) {
       // A turn that could not even be closed (a full disk) must not hold its conversation until the process ends:
       // its caller may try again, until another turn takes over.
-      if (step.finish || isAppError(error, 'lease_lost')) this.#instance.leaseReleased(step.run_id)
+      if (step.finish || isAppError(error, 'lease_lost'))
+        this.#instance.leaseReleased(step.run_id, step.epoch)
       throw error
     }
   }
@@ -523,7 +533,7 @@ export class SqlTurns implements TurnStore {
             compaction && compacted ? compactedContext(left, compaction.through, compacted.stored) : left
           this.#contexts.set(conversation.id, version, context)
         }
-        if (step.finish) this.#instance.leaseReleased(step.run_id)
+        if (step.finish) this.#instance.leaseReleased(step.run_id, step.epoch)
       },
       // A turn that could not be closed stays given up: the next one takes its conversation over.
       () => this.#contexts.delete(conversation.id),

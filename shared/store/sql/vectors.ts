@@ -1,4 +1,4 @@
-import { findEach } from '../each.ts'
+import { filterEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -17,6 +17,7 @@ import { MESSAGE_COLUMNS, messageOf, searchText } from './messages.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
 import { inSlices } from './slices.ts'
+import { CLAIMS, unlessTaken } from './unless-taken.ts'
 import type { VectorIndex } from './vector-index.ts'
 import { ownersOf } from './vector-owners.ts'
 
@@ -26,7 +27,7 @@ const BYTES_OF_A_NUMBER = 4
 /** Rows that one transaction removes, the first and any. */
 const ROWS = { first: 50, most: 500 }
 
-const due = query<{ now: number }>()((p) =>
+const dueAt = (p: { now: number }) =>
   db
     .selectFrom('embeddings')
     .selectAll()
@@ -34,8 +35,9 @@ const due = query<{ now: number }>()((p) =>
     .where('retry_at', '<=', p.now)
     .where('claimed_until', '<=', p.now)
     .orderBy('retry_at')
-    .limit(1),
-)
+    .limit(1)
+const due = query<{ now: number }>()(dueAt)
+const dueFree = query<{ now: number }>()((p) => dueAt(p).modifyEnd(unlessTaken))
 const taken = query<{ now: number }>()((p) =>
   db
     .selectFrom('embeddings')
@@ -44,6 +46,16 @@ const taken = query<{ now: number }>()((p) =>
     .where('retry_at', '<=', p.now)
     .where('claimed_until', '>', p.now)
     .limit(100),
+)
+const free = query<{ owner: string; until: number; by: string | null }>()((p) =>
+  db
+    .selectFrom('embeddings')
+    .selectAll()
+    .where('owner', '=', p.owner)
+    .where('waiting', '=', 1)
+    .where('claimed_until', '=', p.until)
+    .where('claimed_by', 'is not distinct from', p.by)
+    .modifyEnd(unlessTaken),
 )
 const passagesAfter = query<{ owner: string; after: number; limit: number }>()((p) =>
   db
@@ -106,7 +118,7 @@ export class SqlVectors implements VectorStore {
     return this.#database.write(async (tx) => {
       for (;;) {
         const now = this.#database.now().getTime()
-        const row = await this.#due(tx, now)
+        const row = await this.#take(tx, now)
         if (!row) return null
         const texts = await textsOf(tx, row, limits)
         if (texts.length > 0) {
@@ -115,7 +127,7 @@ export class SqlVectors implements VectorStore {
         }
         await change(tx, row.owner, { waiting: 0 })
       }
-    })
+    }, CLAIMS)
   }
 
   save(
@@ -207,14 +219,25 @@ export class SqlVectors implements VectorStore {
 
   /** What is due: what nobody works on, or somebody who is gone. */
   async #due(connection: Connection, now: number) {
-    const isGone = async (id: string | null) =>
-      id !== null && (await this.#instance.stateOf(connection, id)) === 'dead'
-    return (
-      (await due.get(connection, { now })) ??
-      (await findEach(
-        await taken.all(connection, { now }),
-        async ({ claimed_by }) => await isGone(claimed_by),
-      ))
+    return (await due.get(connection, { now })) ?? (await this.#left(connection, now))[0]
+  }
+
+  /** The same, for nobody else to take. */
+  async #take(tx: Transaction, now: number) {
+    const row = await dueFree.get(tx, { now })
+    if (row) return row
+    for (const { owner, claimed_until: until, claimed_by: by } of await this.#left(tx, now)) {
+      const taken = await free.get(tx, { owner, until, by })
+      if (taken) return taken
+    }
+    return undefined
+  }
+
+  async #left(connection: Connection, now: number) {
+    const stateOf = this.#instance.states(connection)
+    return await filterEach(
+      await taken.all(connection, { now }),
+      async ({ claimed_by: id }) => id !== null && (await stateOf(id)) === 'dead',
     )
   }
 

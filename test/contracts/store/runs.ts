@@ -97,6 +97,32 @@ export function describeRuns(subject: Subject): void {
       await store.turns.commit(ADA, aCommit(other.opened, other.run, { finish: DONE }))
     })
 
+    it('are not to stop while they are only beginning', async () => {
+      const { store } = subject
+      const made = await Promise.all(
+        ['a', 'b', 'c', 'd'].map((name) => store.agents.create(ADA, anAgent(name))),
+      )
+      const over = new AbortController()
+      const asked: string[] = []
+      const asking = (async () => {
+        while (!over.signal.aborted) {
+          asked.push(...(await store.turns.cancelRequests()))
+          // A read of SQLite is done at once: others want a turn, too.
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      })()
+      for (let n = 0; n < 10; n++)
+        await Promise.all(
+          made.map(async ({ id }) => {
+            const { run, opened } = await begin(id, String(n))
+            await store.turns.commit(ADA, aCommit(opened, run, { finish: DONE }))
+          }),
+        )
+      over.abort()
+      await asking
+      assert.deepEqual(asked, [])
+    })
+
     it('of many agents are listed together', async () => {
       const { store } = subject
       const agents = await Promise.all(['a', 'b', 'c'].map((name) => store.agents.create(ADA, anAgent(name))))
