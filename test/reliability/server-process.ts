@@ -9,6 +9,8 @@ const LOCI = fileURLToPath(new URL('../../dist/loci.js', import.meta.url))
 export const STALE_AFTER_MS = 1500
 
 export class ServerProcess {
+  /** The built command that the next start runs. */
+  program = LOCI
   readonly #data: string
   readonly #model_url: string
   readonly #heap_mb: number | undefined
@@ -41,7 +43,7 @@ export class ServerProcess {
     this.#output = ''
     const store = await otherStore.of?.(this.#data)
     const port = String(this.#port)
-    const child = spawn(process.execPath, [LOCI, 'server', '--port', port, '--data', this.#data], {
+    const child = spawn(process.execPath, [this.program, 'server', '--port', port, '--data', this.#data], {
       env: {
         PATH: process.env['PATH'],
         HOME: this.#data,
