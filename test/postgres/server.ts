@@ -23,6 +23,10 @@ export interface TestServer {
   drop(database: string): Promise<void>
   /** Ends it as a crash does, and starts it again. */
   crash(): Promise<void>
+  /** Ends it as a crash does; what is answered starts it again. */
+  down(): Promise<() => Promise<void>>
+  /** Whether it has ended by itself. */
+  hasEnded(): boolean
   /** Ends it in good order, cutting whoever is connected off, and starts it again. */
   restart(): Promise<void>
   stop(): Promise<void>
@@ -57,15 +61,16 @@ export async function nobody(): Promise<{ uid: number; gid: number } | null> {
 
 /**
  * Starts a server of these programs, with `more` settings; the caller stops it. Where it listens on TCP it asks for the
- * `password` of `loci`.
+ * `password` of `loci`. Its folder is in `parent`; one that is `replicaOf` another streams from it, and is called `replica`.
  */
 export async function startServer(
   bin = binaries(),
   more: Readonly<Record<string, string>> = {},
   password: string | null = null,
+  { parent = tmpdir(), replicaOf = null }: { parent?: string; replicaOf?: TestServer | null } = {},
 ): Promise<TestServer> {
   const user = await nobody()
-  const folder = await mkdtemp(join(tmpdir(), 'loci-pg-'))
+  const folder = await mkdtemp(join(parent, 'loci-pg-'))
   if (user) await chown(folder, user.uid, user.gid)
   const as = { ...user, cwd: folder, env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' } }
   const data = join(folder, 'data')
@@ -75,7 +80,11 @@ export async function startServer(
     await writeFile(file, password)
     made.push('--auth-host', 'scram-sha-256', '--pwfile', file)
   }
-  await promisify(execFile)(join(bin, 'initdb'), made, as)
+  if (replicaOf) {
+    const source = `host=${replicaOf.folder} user=loci application_name=replica`
+    const copied = ['-d', source, '-D', data, '-R', '-X', 'stream', '--checkpoint=fast', '--no-sync']
+    await promisify(execFile)(join(bin, 'pg_basebackup'), copied, as)
+  } else await promisify(execFile)(join(bin, 'initdb'), made, as)
   const settings = {
     listen_addresses: '',
     port: '5432',
@@ -127,6 +136,13 @@ export async function startServer(
       await end('SIGQUIT')
       server = await start()
     },
+    async down() {
+      await end('SIGQUIT')
+      return async () => {
+        server = await start()
+      }
+    },
+    hasEnded: () => server.exitCode !== null,
     async restart() {
       await end('SIGINT')
       server = await start()

@@ -7,6 +7,8 @@ const POOL_SIZE = 10
 const POOL_WAIT_MS = 5_000
 /** No statement of Loci takes so long; one that does is ended by the server, in milliseconds. */
 const STATEMENT_TIMEOUT_MS = 30_000
+/** Who waits longer for a row that another transaction has is told so, in milliseconds. */
+const LOCK_TIMEOUT_MS = 10_000
 /** A statement that has no answer by then has none: the database or the way to it stands still. In milliseconds. */
 const ANSWER_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 2_000
 /**
@@ -82,6 +84,7 @@ export function readAddress(text: string): ConnectionSettings {
       ),
     },
     limits: {
+      lock_timeout: LOCK_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_TIMEOUT_MS,
     },

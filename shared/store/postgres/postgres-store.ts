@@ -89,9 +89,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   const partitions = new PartitionUpkeep(database, onNotice)
   const writes = new WriteProbe(database)
   let pruningFailed: unknown = null
-  const pruning = Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
-    pruningFailed = error
-  })
+  const prune = () =>
+    Promise.all([events.prune(), finishArchiveDeletions(database)]).catch((error: unknown) => {
+      pruningFailed = error
+    })
+  let pruning = prune()
   return {
     ...parts,
     events,
@@ -100,7 +102,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     now: () => database.now(),
     async ready() {
       instance.check()
-      if (pruningFailed !== null) throw pruningFailed
+      if (pruningFailed !== null) {
+        const failed = pruningFailed
+        pruningFailed = null
+        // Who asks again hears how it went this time.
+        pruning = prune()
+        throw failed
+      }
       await writes.check()
     },
     async close() {

@@ -99,6 +99,8 @@ export class Instance {
     if (this.#leases.size > 0 || !this.#timer) return
     clearInterval(this.#timer)
     this.#timer = null
+    // No heart beats any more that could be well again.
+    this.#problem = null
   }
 
   /** Whether this process still works on the run. */
@@ -167,7 +169,7 @@ export class Instance {
       this.#problem = null
     } catch (error) {
       // The next beat tries again; until one succeeds, `check` says why not.
-      this.#problem = error
+      if (this.#timer) this.#problem = error
     }
   }
 
