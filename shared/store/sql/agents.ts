@@ -93,6 +93,8 @@ export class SqlAgents implements AgentStore {
 
   async create(actor: Actor, agent: NewAgent): Promise<Agent> {
     const keys = await keysToWrite(this.#box, agent.secrets)
+    // Where agents are counted, two at once count each other.
+    const options = { guarded: actor.quota === undefined && isAllItsOwn(agent) }
     return this.#database.write(async (tx) => {
       await insertWhole(tx, actor, agent)
       if (keys && agent.secrets) await replaceSecrets(tx, actor, agent.agent.id, agent.secrets, keys)
@@ -105,7 +107,7 @@ export class SqlAgents implements AgentStore {
       if (!agent.companion) return made
       await insertCompanion(tx, actor, made.id, agent.companion)
       return { ...made, enable_sleeptime: true, managed_group: await groupManagedBy(tx, actor, made.id) }
-    })
+    }, options)
   }
 
   addCompanion(actor: Actor, agent_id: string, companion: Companion): Promise<void> {
@@ -447,4 +449,10 @@ function filtered(actor: Actor, filter: AgentFilter) {
     )
   }
   return rows
+}
+
+/** Whether a new agent shares nothing that others may change meanwhile, but tools, which its rows refer to. */
+function isAllItsOwn({ agent, block_ids, folder_ids = [], companion, deployment }: NewAgent): boolean {
+  const shared = [...block_ids, ...folder_ids, ...agent.identity_ids]
+  return shared.length === 0 && !companion && !deployment
 }
