@@ -57,7 +57,8 @@ describe('loci config and loci connect', () => {
         headers: { 'x-gateway': KEY },
       }
       const other = { name: 'b', provider_type: 'openai', base_url: 'http://b.test', api_key: '${env:B_KEY}' }
-      await write(JSON.stringify({ providers: [provider, other] }))
+      const s3 = { bucket: 'uploads', secret_access_key: KEY, session_token: '${env:TOKEN}' }
+      await write(JSON.stringify({ providers: [provider, other], storage: { s3 } }))
       const { code, stdout } = await loci(['config', 'show'], { env })
       assert.equal(code, 0)
       assert.ok(!stdout.includes(KEY))
@@ -67,6 +68,9 @@ describe('loci config and loci connect', () => {
         shown.providers.map(({ api_key }) => api_key),
         ['***6789', '${env:B_KEY}'],
       )
+      const set = await loci(['config', 'set', 'storage.s3.secret_access_key', `other ${KEY}`], { env })
+      assert.equal(set.code, 0)
+      assert.ok(!(set.stdout + set.stderr).includes(KEY))
     })
 
     it('checks the file: right, broken with line and column, mistyped, or without its variable', async () => {

@@ -281,6 +281,9 @@ describe('config', () => {
           { ...openai, api_key: '${env:MY_KEY}' },
           { ...openai, name: 'two', api_key: '${env:UNSET}' },
         ],
+        storage: {
+          s3: { bucket: 'uploads', secret_access_key: '${env:MY_KEY}', session_token: '${env:UNSET}' },
+        },
       }),
     )
     const config = await openConfig(directory, { env: { MY_KEY: KEY } })
@@ -288,6 +291,8 @@ describe('config', () => {
       config.value.providers.map((provider) => provider.api_key),
       [KEY, null],
     )
+    const { secret_access_key, session_token } = config.value.storage.s3
+    assert.deepEqual([secret_access_key, session_token], [KEY, null])
     await config.update((data) => void (data.server.port = 1))
     assert.deepEqual(
       config.value.providers.map((provider) => provider.api_key),

@@ -314,6 +314,8 @@ class Client {
       return 'unknown'
     }
     const status: unknown = error instanceof APIError ? error.status : null
+    // In the middle of a stream an error has no status.
+    const isConflict = status === 409 || status === undefined
     const text = String(error)
     if (status === 409 && text.includes('Another message is being answered')) {
       counts.busy++
@@ -325,7 +327,7 @@ class Client {
     }
     // Of a turn whose instance was frozen, and that others have ended meanwhile; and of nginx and the store.
     if (
-      (status === 409 && /no longer holds|left to another/.test(text)) ||
+      (isConflict && /no longer holds|left to another/.test(text)) ||
       [502, 503, 504].includes(Number(status))
     ) {
       counts.unavailable++
