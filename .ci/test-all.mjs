@@ -8,6 +8,8 @@ const parts = [
   'test:walls',
   'test:reliability',
   'test:postgres',
+  'test:postgres:server',
+  'test:postgres:crash',
   'test:object-storage',
   'test:deploy',
   'test:browser',

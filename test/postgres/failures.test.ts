@@ -8,6 +8,7 @@ import { isAppError } from '../../shared/schema/errors.ts'
 import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts'
 import { aBlock, aCommit, ADA, anAgent, aRun, DONE } from '../contracts/store/samples.ts'
 import { eventually, startLoci } from '../support/loci.ts'
+import { startForwarder } from './forwarder.ts'
 import { startServer, type TestServer } from './server.ts'
 
 describe('a PostgreSQL that fails', function () {
@@ -125,6 +126,35 @@ describe('a PostgreSQL that fails', function () {
     } finally {
       await locker.end()
       await loci.close()
+    }
+  })
+
+  it('that holds no lock for an instance any more gets no turn from it, which others would end', async () => {
+    const name = `failing_${made++}`
+    await server.create(name)
+    const socket = join(server.folder, '.s.PGSQL.5432')
+    const [way, own] = await Promise.all([startForwarder(socket), startForwarder(socket)])
+    const address = `postgres://loci@127.0.0.1:${way.port}/${name}?direct=127.0.0.1:${own.port}`
+    const store = await openPostgresStore({ address, directory })
+    try {
+      const agent = await store.agents.create(ADA, anAgent('ada'))
+      const turn = async () => {
+        const run = aRun(agent.id)
+        const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages: [] })
+        await store.turns.commit(ADA, aCommit(opened, run, { finish: DONE }))
+        return (await store.turns.getRun(ADA, run.id))?.status
+      }
+      assert.equal(await turn(), 'completed')
+      own.to(join(server.folder, 'nowhere'))
+      // Everything else goes on.
+      assert.equal((await store.agents.get(ADA, agent.id, []))?.name, 'ada')
+      await assert.rejects(turn(), { code: 'store_unavailable' })
+      own.to(socket)
+      const again = await eventually('it has its lock again', () => turn().catch(() => null))
+      assert.equal(again, 'completed')
+    } finally {
+      await store.close()
+      await Promise.all([way.close(), own.close()])
     }
   })
 

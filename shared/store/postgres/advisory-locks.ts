@@ -25,10 +25,8 @@ export class AdvisoryLocks implements InstanceLocks {
   }
 
   take(id: string): Promise<void> {
-    return (this.#taken ??= this.#database.session.hold(numberOf(id)).catch((error: unknown) => {
-      this.#taken = null
-      throw error
-    }))
+    // Who begins without it would be taken for dead.
+    return (this.#taken = this.#database.session.hold(numberOf(id)))
   }
 
   async look(connection: Connection, id: string): Promise<'free' | 'held' | 'beating'> {

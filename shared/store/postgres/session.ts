@@ -21,6 +21,8 @@ export class Session {
   readonly #onWake: () => void
   #client: Promise<Client> | null = null
   #lock: bigint | null = null
+  /** The connection that has it. */
+  #locked: Promise<Client> | null = null
   #listens = false
   #returning = false
   #closed = false
@@ -47,11 +49,13 @@ export class Session {
     }
   }
 
-  /** Takes the advisory lock of this number; again is the same as once. */
+  /** Takes the advisory lock of this number, and again when its connection was lost; else again is the same as once. */
   async hold(lock: bigint): Promise<void> {
-    if (this.#lock === lock) return
-    await (await this.#connected()).query('SELECT pg_advisory_lock($1)', [lock.toString()])
+    const connected = this.#connected()
+    if (this.#lock === lock && this.#locked === connected) return
+    await (await connected).query('SELECT pg_advisory_lock($1)', [lock.toString()])
     this.#lock = lock
+    this.#locked = connected
   }
 
   /** Runs one statement, a transaction of its own. */
