@@ -78,11 +78,11 @@ describe('events in PostgreSQL', function () {
     const { rows } = await client.query(`SELECT id FROM events ORDER BY ${order}`)
     return (rows as { id: string }[]).map(({ id }) => Number(id))
   }
-  /** Sessions of Locis that listen now. */
+  /** Sessions of Locis that listen now; they do before they tell others of anything. */
   async function listening(): Promise<number> {
     const { rows } = await client.query(
       `SELECT count(*)::int AS n FROM pg_stat_activity
-       WHERE datname = current_database() AND query LIKE 'LISTEN %' AND state = 'idle'`,
+       WHERE datname = current_database() AND query ~ '^(LISTEN|NOTIFY) ' AND state = 'idle'`,
     )
     return (rows as { n: number }[])[0]?.n ?? 0
   }
