@@ -1,6 +1,8 @@
 /** What deploy/compose.yaml starts, as processes of this machine, and the official client before its nginx. */
 import Letta from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { eventually, SCRIPTED } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 import { openSocket } from '../support/web-socket.ts'
@@ -163,6 +165,29 @@ describe('what compose.yaml starts', function () {
     assert.match(((await tooLarge.json()) as { detail: string }).detail, /100 MB|max_upload_mb/)
   })
 
+  it('says what a body may have that is no file, and takes more of files under every name', async () => {
+    const json = await ask('/v1/agents/', { method: 'POST', body: Buffer.alloc(34 * MB, 32) })
+    assert.equal(json.status, 413)
+    assert.match(((await json.json()) as { detail: string }).detail, /larger than the proxy/)
+    const { id } = await letta.folders.create({ name: 'under latest' })
+    const form = new FormData()
+    form.append('file', new Blob([Buffer.alloc(34 * MB, 7)]), 'large.bin')
+    const file = await ask(`/latest/folders/${id}/upload`, { method: 'POST', body: form })
+    assert.equal(file.status, 200, await file.text())
+  })
+
+  it('tells who has no key before the body is there', async () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    const head = ['POST /v1/agents/ HTTP/1.1', 'Host: localhost', `Content-Length: ${30 * MB}`]
+    socket.write([...head, 'Content-Type: application/json', '', '{'].join('\r\n'))
+    try {
+      const [answer] = (await once(socket, 'data', { signal: AbortSignal.timeout(30_000) })) as [Buffer]
+      assert.match(answer.toString(), /^HTTP\/1\.1 401 /)
+    } finally {
+      socket.destroy()
+    }
+  })
+
   it('does not ask again what one heard that died over it', async () => {
     const { id } = await letta.agents.create({ model: SCRIPTED })
     model.add({ reply: { text: 'never said', hold: new Promise(() => undefined) } })
@@ -237,7 +262,8 @@ describe('what compose.yaml starts', function () {
     assert.ok(took < grace, `ended in ${Math.round(took)} ms`)
     // It is gone: nothing that nobody has heard fails, whatever the method.
     for (let n = 0; n < 6; n++) {
-      const body = JSON.stringify({ label: 'afterwards', value: String(n) })
+      // More than comes with the head.
+      const body = JSON.stringify({ label: 'afterwards', value: String(n).repeat(90_000) })
       const init = { method: 'POST', body, headers: { 'content-type': 'application/json' } }
       assert.equal((await ask('/v1/blocks/', init)).status, 200)
     }

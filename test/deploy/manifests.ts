@@ -6,13 +6,21 @@ import { DEPLOY } from './compose.ts'
 
 interface Probe {
   httpGet: { path: string; port: string }
+  periodSeconds: number
+  failureThreshold: number
+}
+
+interface KeyRef {
+  key: string
+  /** The pod starts without it. */
+  optional?: boolean
 }
 
 interface PodContainer {
   args: string[]
   env: {
     name: string
-    valueFrom: { secretKeyRef?: { key: string }; configMapKeyRef?: { key: string } }
+    valueFrom: { secretKeyRef?: KeyRef; configMapKeyRef?: KeyRef }
   }[]
   startupProbe: Probe
   readinessProbe: Probe
@@ -25,6 +33,7 @@ interface PodContainer {
 interface Deployment {
   spec: {
     replicas: number
+    progressDeadlineSeconds: number
     strategy: { rollingUpdate: { maxUnavailable: number } }
     template: {
       spec: {
@@ -37,14 +46,19 @@ interface Deployment {
   }
 }
 
+/** What stands in a file of deploy/kubernetes, also with the examples in it that are commented out. */
+export async function readManifest(name: string, { examples = false } = {}): Promise<unknown> {
+  const text = await readFile(join(DEPLOY, 'kubernetes', name), 'utf8')
+  // What begins with a dash, more spaces or NAME: is no prose.
+  return parse(examples ? text.replaceAll(/^( *)# (?=- \w| {2}|[A-Z0-9_]+: )/gm, '$1') : text)
+}
+
 export async function readManifests(): Promise<{
   deployment: Deployment
   configMap: { data: Record<string, string> }
 }> {
-  const read = async (name: string) =>
-    parse(await readFile(join(DEPLOY, 'kubernetes', name), 'utf8')) as unknown
   return {
-    deployment: (await read('deployment.yaml')) as Deployment,
-    configMap: (await read('config.yaml')) as { data: Record<string, string> },
+    deployment: (await readManifest('deployment.yaml')) as Deployment,
+    configMap: (await readManifest('config.yaml')) as { data: Record<string, string> },
   }
 }
