@@ -2,7 +2,10 @@
 import Letta from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { access } from 'node:fs/promises'
+import { get, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { eventually, SCRIPTED } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 import { openSocket } from '../support/web-socket.ts'
@@ -20,6 +23,8 @@ import {
 
 const KEY = SECRETS.LOCI_API_KEY
 const MB = 1024 * 1024
+/** What is copied into the image at the most: more is to be noticed. */
+const MOST_MB = 16
 const words = Array.from({ length: 40 }, (_, i) => `w${i} `)
 
 /** What a piece of an answer says. */
@@ -76,6 +81,13 @@ describe('what compose.yaml starts', function () {
     path: string,
     init: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {},
   ) => fetch(url + path, { ...init, headers: { ...headers, ...init.headers } })
+  /** What a request to `/v1/agents/` by this Host is answered; `fetch` sets that header itself. */
+  const statusOf = async (host: string, own: Record<string, string>) => {
+    const request = get(`${url}/v1/agents/`, { headers: { host, ...own } })
+    const [answer] = (await once(request, 'response')) as [IncomingMessage]
+    answer.resume()
+    return answer.statusCode
+  }
   /** Who has answered the request of this id, by their logs. */
   const answerer = (id: string) =>
     eventually(`the log has request ${id}`, async () => {
@@ -100,9 +112,27 @@ describe('what compose.yaml starts', function () {
     }
   })
 
-  it('lets nobody in without the key, whatever the Host', async () => {
-    assert.equal((await fetch(`${url}/v1/agents/`)).status, 401)
-    assert.equal((await ask('/v1/agents/')).status, 200)
+  it('is small: what is copied in is a few megabytes, and nothing is installed beside it', async function () {
+    const mb = machine.built.bytes / MB
+    console.log(`        /opt/loci of the image: ${mb.toFixed(1)} MB`)
+    assert.ok(mb > 1 && mb < MOST_MB, `${mb} MB`)
+    await assert.rejects(access(join(machine.built.path, 'node_modules')), { code: 'ENOENT' })
+  })
+
+  it('lets nobody in without the key, whatever the Host, and everybody with it', async () => {
+    const { host } = new URL(url)
+    for (const name of [
+      host,
+      'localhost',
+      'loci.example.com',
+      'loci-1:8283',
+      '169.254.169.254',
+      '[::1]:8283',
+    ])
+      for (const key of [null, 'another key', KEY]) {
+        const status = await statusOf(name, key === null ? {} : { authorization: `Bearer ${key}` })
+        assert.equal(status, key === KEY ? 200 : 401, `${name}, ${key ?? 'no key'}`)
+      }
   })
 
   it('shares the work, and passes on the ids of requests', async () => {

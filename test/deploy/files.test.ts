@@ -13,7 +13,7 @@ import { openApiDocument } from '../../shared/server/openapi.ts'
 import { s3Settings } from '../../shared/store/uploads/s3-settings.ts'
 import { bytes, DEPLOY, milliseconds, readCompose } from './compose.ts'
 import { buildContext, readDockerfile } from './dockerfile.ts'
-import { readManifest, readManifests } from './manifests.ts'
+import { type Labels, readManifest, readManifests, type Selector } from './manifests.ts'
 
 const SECRETS = { LOCI_API_KEY: 'key', LOCI_ENCRYPTION_KEY: 'other', POSTGRES_PASSWORD: 'password' }
 /** How much longer than the grace of turns an orderly end may take, in milliseconds. */
@@ -296,8 +296,65 @@ describe('deploy/kubernetes', () => {
 
   it('has a pod left at every moment of an update, and of a drain of nodes', async () => {
     const { spec } = await deployment()
-    assert.ok(spec.replicas >= 2)
+    const budget = (await readManifest('pod-disruption-budget.yaml')) as { spec: { maxUnavailable: number } }
+    const scaler = (await readManifest('horizontal-pod-autoscaler.yaml')) as {
+      spec: { minReplicas: number }
+    }
     assert.equal(spec.strategy.rollingUpdate.maxUnavailable, 0)
+    for (const fewest of [spec.replicas, scaler.spec.minReplicas])
+      assert.ok(fewest - budget.spec.maxUnavailable >= 1)
+    // None at all would keep nodes from ever being drained.
+    assert.ok(budget.spec.maxUnavailable >= 1)
+  })
+
+  it('means the pods of the Deployment wherever pods are chosen', async () => {
+    const { spec } = await deployment()
+    const { labels } = spec.template.metadata
+    const service = (await readManifest('service.yaml')) as { spec: { selector: Labels } }
+    const budget = (await readManifest('pod-disruption-budget.yaml')) as { spec: { selector: Selector } }
+    const policy = (await readManifest('network-policy.yaml')) as { spec: { podSelector: Selector } }
+    const spread = spec.template.spec.topologySpreadConstraints
+    assert.equal(spread.length, 2)
+    const selectors = {
+      Deployment: spec.selector.matchLabels,
+      Service: service.spec.selector,
+      PodDisruptionBudget: budget.spec.selector.matchLabels,
+      NetworkPolicy: policy.spec.podSelector.matchLabels,
+      ...Object.fromEntries(
+        spread.map(({ topologyKey, labelSelector }) => [topologyKey, labelSelector.matchLabels]),
+      ),
+    }
+    for (const [who, wanted] of Object.entries(selectors)) {
+      assert.ok(Object.keys(wanted).length > 0, who)
+      for (const [label, value] of Object.entries(wanted)) assert.equal(labels[label], value, who)
+    }
+    const { name } = (await readManifests()).deployment.metadata
+    const scaler = (await readManifest('horizontal-pod-autoscaler.yaml')) as {
+      spec: { scaleTargetRef: object }
+    }
+    assert.deepEqual(scaler.spec.scaleTargetRef, { apiVersion: 'apps/v1', kind: 'Deployment', name })
+  })
+
+  it('leads from the ingress to the port that Loci listens on', async () => {
+    const { container } = await deployment()
+    const service = (await readManifest('service.yaml')) as {
+      metadata: { name: string }
+      spec: { ports: { name: string; targetPort: string }[] }
+    }
+    const ingress = (await readManifest('ingress.yaml')) as {
+      spec: { rules: { http: { paths: { backend: { service: object } }[] } }[] }
+    }
+    const policy = (await readManifest('network-policy.yaml')) as {
+      spec: { ingress: { ports: { port: number }[] }[] }
+    }
+    const [port] = service.spec.ports
+    const listens = container.ports.find(({ name }) => name === port?.targetPort)
+    const backend = { name: service.metadata.name, port: { name: port?.name } }
+    assert.deepEqual(ingress.spec.rules[0]?.http.paths[0]?.backend.service, backend)
+    assert.equal(container.args.at(-1), String(listens?.containerPort))
+    assert.equal(policy.spec.ingress[0]?.ports[0]?.port, listens?.containerPort)
+    for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'] as const)
+      assert.equal(container[probe].httpGet.port, listens?.name)
   })
 })
 

@@ -16,7 +16,15 @@ interface KeyRef {
   optional?: boolean
 }
 
+export type Labels = Record<string, string>
+
+/** Which pods are meant. */
+export interface Selector {
+  matchLabels: Labels
+}
+
 interface PodContainer {
+  ports: { name: string; containerPort: number }[]
   args: string[]
   env: {
     name: string
@@ -31,12 +39,16 @@ interface PodContainer {
 }
 
 interface Deployment {
+  metadata: { name: string }
   spec: {
     replicas: number
     progressDeadlineSeconds: number
     strategy: { rollingUpdate: { maxUnavailable: number } }
+    selector: Selector
     template: {
+      metadata: { labels: Labels }
       spec: {
+        topologySpreadConstraints: { topologyKey: string; labelSelector: Selector }[]
         automountServiceAccountToken: boolean
         terminationGracePeriodSeconds: number
         securityContext: object
