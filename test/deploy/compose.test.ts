@@ -1,6 +1,11 @@
 /** What deploy/compose.yaml starts, as processes of this machine, and the official client before its nginx. */
 import Letta from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { access } from 'node:fs/promises'
+import { get, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
+import { join } from 'node:path'
 import { eventually, SCRIPTED } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 import { openSocket } from '../support/web-socket.ts'
@@ -18,6 +23,8 @@ import {
 
 const KEY = SECRETS.LOCI_API_KEY
 const MB = 1024 * 1024
+/** What is copied into the image at the most: more is to be noticed. */
+const MOST_MB = 16
 const words = Array.from({ length: 40 }, (_, i) => `w${i} `)
 
 /** What a piece of an answer says. */
@@ -74,6 +81,13 @@ describe('what compose.yaml starts', function () {
     path: string,
     init: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {},
   ) => fetch(url + path, { ...init, headers: { ...headers, ...init.headers } })
+  /** What a request to `/v1/agents/` by this Host is answered; `fetch` sets that header itself. */
+  const statusOf = async (host: string, own: Record<string, string>) => {
+    const request = get(`${url}/v1/agents/`, { headers: { host, ...own } })
+    const [answer] = (await once(request, 'response')) as [IncomingMessage]
+    answer.resume()
+    return answer.statusCode
+  }
   /** Who has answered the request of this id, by their logs. */
   const answerer = (id: string) =>
     eventually(`the log has request ${id}`, async () => {
@@ -98,9 +112,27 @@ describe('what compose.yaml starts', function () {
     }
   })
 
-  it('lets nobody in without the key, whatever the Host', async () => {
-    assert.equal((await fetch(`${url}/v1/agents/`)).status, 401)
-    assert.equal((await ask('/v1/agents/')).status, 200)
+  it('is small: what is copied in is a few megabytes, and nothing is installed beside it', async function () {
+    const mb = machine.built.bytes / MB
+    console.log(`        /opt/loci of the image: ${mb.toFixed(1)} MB`)
+    assert.ok(mb > 1 && mb < MOST_MB, `${mb} MB`)
+    await assert.rejects(access(join(machine.built.path, 'node_modules')), { code: 'ENOENT' })
+  })
+
+  it('lets nobody in without the key, whatever the Host, and everybody with it', async () => {
+    const { host } = new URL(url)
+    for (const name of [
+      host,
+      'localhost',
+      'loci.example.com',
+      'loci-1:8283',
+      '169.254.169.254',
+      '[::1]:8283',
+    ])
+      for (const key of [null, 'another key', KEY]) {
+        const status = await statusOf(name, key === null ? {} : { authorization: `Bearer ${key}` })
+        assert.equal(status, key === KEY ? 200 : 401, `${name}, ${key ?? 'no key'}`)
+      }
   })
 
   it('shares the work, and passes on the ids of requests', async () => {
@@ -161,6 +193,29 @@ describe('what compose.yaml starts', function () {
     const tooLarge = await send(100 * MB + 1)
     assert.equal(tooLarge.status, 413)
     assert.match(((await tooLarge.json()) as { detail: string }).detail, /100 MB|max_upload_mb/)
+  })
+
+  it('says what a body may have that is no file, and takes more of files under every name', async () => {
+    const json = await ask('/v1/agents/', { method: 'POST', body: Buffer.alloc(34 * MB, 32) })
+    assert.equal(json.status, 413)
+    assert.match(((await json.json()) as { detail: string }).detail, /larger than the proxy/)
+    const { id } = await letta.folders.create({ name: 'under latest' })
+    const form = new FormData()
+    form.append('file', new Blob([Buffer.alloc(34 * MB, 7)]), 'large.bin')
+    const file = await ask(`/latest/folders/${id}/upload`, { method: 'POST', body: form })
+    assert.equal(file.status, 200, await file.text())
+  })
+
+  it('tells who has no key before the body is there', async () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    const head = ['POST /v1/agents/ HTTP/1.1', 'Host: localhost', `Content-Length: ${30 * MB}`]
+    socket.write([...head, 'Content-Type: application/json', '', '{'].join('\r\n'))
+    try {
+      const [answer] = (await once(socket, 'data', { signal: AbortSignal.timeout(30_000) })) as [Buffer]
+      assert.match(answer.toString(), /^HTTP\/1\.1 401 /)
+    } finally {
+      socket.destroy()
+    }
   })
 
   it('does not ask again what one heard that died over it', async () => {
@@ -237,7 +292,8 @@ describe('what compose.yaml starts', function () {
     assert.ok(took < grace, `ended in ${Math.round(took)} ms`)
     // It is gone: nothing that nobody has heard fails, whatever the method.
     for (let n = 0; n < 6; n++) {
-      const body = JSON.stringify({ label: 'afterwards', value: String(n) })
+      // More than comes with the head.
+      const body = JSON.stringify({ label: 'afterwards', value: String(n).repeat(90_000) })
       const init = { method: 'POST', body, headers: { 'content-type': 'application/json' } }
       assert.equal((await ask('/v1/blocks/', init)).status, 200)
     }

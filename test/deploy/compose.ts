@@ -17,7 +17,10 @@ export interface Service {
   security_opt?: string[]
   stop_grace_period?: string
   restart?: string
-  healthcheck: { test: string[] }
+  healthcheck: { test: string[]; start_period?: string }
+  mem_limit?: string
+  shm_size?: string
+  ulimits?: { nofile: number }
   depends_on?: Record<string, { condition: string }>
 }
 
@@ -43,6 +46,13 @@ export async function readCompose(variables: Record<string, string>): Promise<Co
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, fill(inner)]))
   }
   return fill(parse(text, { merge: true })) as ComposeFile
+}
+
+/** `512m`, `2g` in bytes, as Compose and PostgreSQL mean it (`MB`, `GB`), and nginx. */
+export function bytes(size: string): number {
+  const [, number, unit] = /^(\d+)([mg])b?$/i.exec(size) ?? []
+  if (number === undefined) throw new Error(`'${size}' is no size`)
+  return Number(number) * 1024 ** (unit?.toLowerCase() === 'g' ? 3 : 2)
 }
 
 /** `30s`, `2m` in milliseconds. */

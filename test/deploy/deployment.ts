@@ -10,7 +10,7 @@ import { startServer, type TestServer, withPgVector } from '../postgres/server.t
 import { eventually } from '../support/loci.ts'
 import { type ComposeFile, DEPLOY, readCompose } from './compose.ts'
 import { type Container, runContainer } from './container.ts'
-import { buildPackage, type Image, readDockerfile } from './dockerfile.ts'
+import { buildPackage, type Image, type Package, readDockerfile } from './dockerfile.ts'
 
 export const SECRETS = {
   LOCI_API_KEY: 'the key of the owner',
@@ -50,6 +50,8 @@ export interface InstanceOptions {
 /** The image, a database and a folder for everything else. The caller closes it. */
 export interface Machine {
   image: Image
+  /** What is copied into the image. */
+  built: Package
   compose: ComposeFile
   folder: string
   database: TestServer
@@ -76,6 +78,7 @@ export async function startMachine(): Promise<Machine> {
   await database.create('loci')
   return {
     image,
+    built,
     compose,
     folder,
     database,

@@ -1,6 +1,6 @@
 /** deploy/Dockerfile as a builder reads it, and what it builds, made by its own commands without a container. */
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -69,11 +69,25 @@ export async function buildContext(): Promise<string[]> {
   })
 }
 
+export interface Package {
+  path: string
+  /** Of all of its files. */
+  bytes: number
+  remove(): Promise<void>
+}
+
+async function sizeOf(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile())
+  const sizes = files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size)
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+}
+
 /**
- * The folder that the build stage makes (`/opt/loci`), by the commands that stand there, from the files that the build
+ * The folder that the build stage makes (`/opt/loci`), and its size in bytes, by the commands that stand there, from the files that the build
  * would see. Packages of npm are those of this checkout instead of `npm ci`. The caller removes it.
  */
-export async function buildPackage(image: Image): Promise<{ path: string; remove(): Promise<void> }> {
+export async function buildPackage(image: Image): Promise<Package> {
   const folder = await mkdtemp(join(tmpdir(), 'loci-image-'))
   const remove = () => rm(folder, { recursive: true, force: true })
   try {
@@ -98,7 +112,8 @@ export async function buildPackage(image: Image): Promise<{ path: string; remove
       const here = command.replaceAll(/(?<=\s)\/(opt|tmp)\b/g, (_, name: string) => join(folder, name))
       await sh('/bin/sh', ['-ec', here], { cwd: context, env, maxBuffer: 64 * 1024 * 1024 })
     }
-    return { path: join(out, 'loci'), remove }
+    const path = join(out, 'loci')
+    return { path, bytes: await sizeOf(path), remove }
   } catch (error) {
     await remove()
     throw error

@@ -1,14 +1,19 @@
 /** What can be said of the files of deploy/ without running them. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { BlockList, isIPv6 } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { parse } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { configSchema } from '../../shared/config/schema.ts'
-import { DEPLOY, milliseconds, readCompose } from './compose.ts'
+import { MAX_BODY, MAX_IMPORT } from '../../shared/server/body.ts'
+import { openApiDocument } from '../../shared/server/openapi.ts'
+import { s3Settings } from '../../shared/store/uploads/s3-settings.ts'
+import { bytes, DEPLOY, milliseconds, readCompose } from './compose.ts'
 import { buildContext, readDockerfile } from './dockerfile.ts'
-import { readManifests } from './manifests.ts'
+import { type Labels, readManifest, readManifests, type Selector } from './manifests.ts'
 
 const SECRETS = { LOCI_API_KEY: 'key', LOCI_ENCRYPTION_KEY: 'other', POSTGRES_PASSWORD: 'password' }
 /** How much longer than the grace of turns an orderly end may take, in milliseconds. */
@@ -23,6 +28,9 @@ function check(program: string): string {
   )
 }
 const run = promisify(execFile)
+/** How long a migration may take before anything gives up on it, in milliseconds. */
+const MIGRATION_MS = 3_600_000
+const MB = 1024 * 1024
 
 describe('deploy/Dockerfile', () => {
   it('has nothing that hadolint finds', async () => {
@@ -78,7 +86,16 @@ describe('deploy/compose.yaml', () => {
       assert.deepEqual(service.security_opt, ['no-new-privileges:true'])
       assert.ok(service.tmpfs?.some((mount) => mount.startsWith('/tmp:')))
     }
-    for (const service of Object.values(services)) assert.equal(service.restart, 'unless-stopped')
+    for (const service of Object.values(services)) {
+      assert.equal(service.restart, 'unless-stopped')
+      assert.ok(bytes(service.mem_limit ?? '') >= 256 * MB)
+    }
+    const buffers = /shared_buffers=(\w+)/.exec(services.postgres.command?.join(' ') ?? '')?.[1] ?? ''
+    assert.ok(
+      bytes(services.postgres.mem_limit ?? '') > bytes(buffers) + bytes(services.postgres.shm_size ?? ''),
+    )
+    const { server } = configSchema.parse({})
+    assert.ok((services['loci-1'].ulimits?.nofile ?? 0) >= 2 * server.max_connections)
     assert.deepEqual(services['loci-1'], services['loci-2'])
   })
 
@@ -97,6 +114,7 @@ describe('deploy/compose.yaml', () => {
     const grace = milliseconds(services['loci-1'].stop_grace_period ?? '')
     assert.ok(grace >= server.shutdown_grace_seconds * 1_000 + MOMENTS_AFTER_MS)
     assert.ok(milliseconds(services.nginx.stop_grace_period ?? '') >= grace)
+    assert.ok(milliseconds(services['loci-1'].healthcheck.start_period ?? '') >= MIGRATION_MS)
   })
 
   it('leaves connections of the database free', async () => {
@@ -104,6 +122,46 @@ describe('deploy/compose.yaml', () => {
     const max = Number(/max_connections=(\d+)/.exec(services.postgres.command?.join(' ') ?? '')?.[1])
     const pool = Number(/pool=(\d+)/.exec(services['loci-1'].environment?.['LOCI_STORE'] ?? '')?.[1])
     assert.ok(2 * (pool + 1) + 10 <= max)
+  })
+})
+
+describe('deploy/nginx.conf', () => {
+  const conf = () => readFile(join(DEPLOY, 'nginx.conf'), 'utf8')
+  const valuesOf = async (directive: string) =>
+    [...(await conf()).matchAll(new RegExp(`^ *${directive} +([^;]+);`, 'gm'))].map(([, value = '']) => value)
+
+  it('may open a file for each connection that it promises', async () => {
+    const { nginx } = (await readCompose(SECRETS)).services
+    const [files] = (await valuesOf('worker_rlimit_nofile')).map(Number)
+    const [connections] = (await valuesOf('worker_connections')).map(Number)
+    assert.ok(files && connections && files >= 2 * connections)
+    assert.ok(nginx.ulimits && nginx.ulimits.nofile >= files)
+  })
+
+  it('takes as much as Loci does: files where files are taken, and JSON elsewhere', async () => {
+    const [other = 0, files = 0] = (await valuesOf('client_max_body_size')).map(bytes)
+    const { server } = configSchema.parse({})
+    assert.ok(other > MAX_BODY && other <= MAX_BODY + 2 * MB)
+    assert.ok(files > MAX_IMPORT && files > (server.max_upload_mb + 1) * MB)
+    const pattern = /location ~ (\S+) \{\s+client_max_body_size/.exec(await conf())?.[1]
+    assert.ok(pattern)
+    const location = new RegExp(pattern)
+    const { paths } = (await openApiDocument()) as { paths: Record<string, Record<string, object>> }
+    const takesFiles = Object.entries(paths)
+      .filter(([, methods]) => JSON.stringify(methods).includes('multipart/form-data'))
+      .map(([path]) => path)
+    assert.ok(takesFiles.length >= 4, takesFiles.join())
+    for (const path of Object.keys(paths))
+      for (const one of [path, path.replace(/^\/v1\//, '/latest/')])
+        assert.equal(location.test(one), takesFiles.includes(path), one)
+  })
+
+  it('keeps no body: what Loci would refuse cannot fill its disk', async () => {
+    for (const directive of ['proxy_request_buffering', 'proxy_buffering']) {
+      assert.deepEqual(await valuesOf(directive), ['off'])
+      // Of the server, not of a location.
+      assert.match(await conf(), new RegExp(`^ {8}${directive} off;`, 'm'))
+    }
   })
 })
 
@@ -153,12 +211,81 @@ describe('deploy/kubernetes', () => {
     assert.ok(pod.terminationGracePeriodSeconds * 1_000 >= needed)
   })
 
-  it('takes every secret from the Secret, whose example has none', async () => {
+  it('gives a migration an hour before a pod that does not listen yet is killed', async () => {
+    const { spec, container } = await deployment()
+    const { periodSeconds, failureThreshold } = container.startupProbe
+    assert.ok(periodSeconds * failureThreshold * 1_000 >= MIGRATION_MS)
+    assert.ok(spec.progressDeadlineSeconds > periodSeconds * failureThreshold)
+  })
+
+  it('lets pods out to public addresses of both kinds, and to none of the cluster', async () => {
+    const { spec } = (await readManifest('network-policy.yaml')) as {
+      spec: { egress: { to?: { ipBlock?: { cidr: string; except: string[] } }[] }[] }
+    }
+    const blocks = spec.egress.flatMap(({ to = [] }) => to.flatMap(({ ipBlock }) => ipBlock ?? []))
+    const allows = (address: string) => {
+      const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+      const has = (cidr: string) => {
+        const [net = '', bits] = cidr.split('/')
+        if (isIPv6(net) !== isIPv6(address)) return false
+        const list = new BlockList()
+        list.addSubnet(net, Number(bits), family)
+        return list.check(address, family)
+      }
+      return blocks.some(({ cidr, except }) => has(cidr) && !except.some(has))
+    }
+    for (const address of ['93.184.216.34', '2606:2800:220:1::1']) assert.ok(allows(address), address)
+    for (const address of ['169.254.169.254', '10.96.0.1', '100.100.100.200', 'fd00:ec2::254', 'fe80::1'])
+      assert.ok(!allows(address), address)
+  })
+
+  it('has examples, commented out, that are what the schemas and Loci take', async () => {
+    const policy = (await readManifest('network-policy.yaml', { examples: true })) as {
+      spec: { ingress: unknown[]; egress: unknown[] }
+    }
+    assert.equal(policy.spec.ingress.length, 2)
+    assert.equal(policy.spec.egress.length, 4)
+    const config = (await readManifest('config.yaml', { examples: true })) as { data: Record<string, string> }
     const { container } = await deployment()
-    const secrets = container.env.flatMap(({ name, valueFrom }) => (valueFrom.secretKeyRef ? [name] : []))
+    const folder = await mkdtemp(join(tmpdir(), 'loci-manifests-'))
+    try {
+      const files = Object.entries({ policy, config }).map(([name, content]) => ({
+        path: join(folder, `${name}.yaml`),
+        content,
+      }))
+      for (const { path, content } of files) await writeFile(path, stringify(content))
+      await run(check('kubernetes-validate'), ['--strict', ...files.map(({ path }) => path)])
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+    const keys = container.env.flatMap(({ name, valueFrom: { configMapKeyRef, secretKeyRef } }) =>
+      name.startsWith('LOCI_S3_')
+        ? [[name, configMapKeyRef ? config.data[configMapKeyRef.key] : secretKeyRef?.key]]
+        : [],
+    )
+    const settings = s3Settings(
+      configSchema.parse({}).storage.s3,
+      Object.fromEntries(keys) as Record<string, string>,
+    )
+    assert.equal(settings?.bucket, 'loci-uploads')
+    assert.equal(settings.access_key_id, 'LOCI_S3_ACCESS_KEY_ID')
+  })
+
+  it('takes every secret from the Secret, whose example has none, and waits for three', async () => {
+    const { container } = await deployment()
+    const found = container.env.filter(({ valueFrom }) => valueFrom.secretKeyRef)
+    const secrets = found.map(({ name }) => name)
+    const needed = found.filter(({ valueFrom }) => valueFrom.secretKeyRef?.optional !== true)
+    assert.deepEqual(needed.map(({ name }) => name).toSorted(), [
+      'LOCI_API_KEY',
+      'LOCI_ENCRYPTION_KEY',
+      'PGPASSWORD',
+    ])
     assert.deepEqual(secrets.toSorted(), [
       'LOCI_API_KEY',
       'LOCI_ENCRYPTION_KEY',
+      'LOCI_S3_ACCESS_KEY_ID',
+      'LOCI_S3_SECRET_ACCESS_KEY',
       'OPENAI_API_KEY',
       'PGPASSWORD',
     ])
@@ -169,8 +296,65 @@ describe('deploy/kubernetes', () => {
 
   it('has a pod left at every moment of an update, and of a drain of nodes', async () => {
     const { spec } = await deployment()
-    assert.ok(spec.replicas >= 2)
+    const budget = (await readManifest('pod-disruption-budget.yaml')) as { spec: { maxUnavailable: number } }
+    const scaler = (await readManifest('horizontal-pod-autoscaler.yaml')) as {
+      spec: { minReplicas: number }
+    }
     assert.equal(spec.strategy.rollingUpdate.maxUnavailable, 0)
+    for (const fewest of [spec.replicas, scaler.spec.minReplicas])
+      assert.ok(fewest - budget.spec.maxUnavailable >= 1)
+    // None at all would keep nodes from ever being drained.
+    assert.ok(budget.spec.maxUnavailable >= 1)
+  })
+
+  it('means the pods of the Deployment wherever pods are chosen', async () => {
+    const { spec } = await deployment()
+    const { labels } = spec.template.metadata
+    const service = (await readManifest('service.yaml')) as { spec: { selector: Labels } }
+    const budget = (await readManifest('pod-disruption-budget.yaml')) as { spec: { selector: Selector } }
+    const policy = (await readManifest('network-policy.yaml')) as { spec: { podSelector: Selector } }
+    const spread = spec.template.spec.topologySpreadConstraints
+    assert.equal(spread.length, 2)
+    const selectors = {
+      Deployment: spec.selector.matchLabels,
+      Service: service.spec.selector,
+      PodDisruptionBudget: budget.spec.selector.matchLabels,
+      NetworkPolicy: policy.spec.podSelector.matchLabels,
+      ...Object.fromEntries(
+        spread.map(({ topologyKey, labelSelector }) => [topologyKey, labelSelector.matchLabels]),
+      ),
+    }
+    for (const [who, wanted] of Object.entries(selectors)) {
+      assert.ok(Object.keys(wanted).length > 0, who)
+      for (const [label, value] of Object.entries(wanted)) assert.equal(labels[label], value, who)
+    }
+    const { name } = (await readManifests()).deployment.metadata
+    const scaler = (await readManifest('horizontal-pod-autoscaler.yaml')) as {
+      spec: { scaleTargetRef: object }
+    }
+    assert.deepEqual(scaler.spec.scaleTargetRef, { apiVersion: 'apps/v1', kind: 'Deployment', name })
+  })
+
+  it('leads from the ingress to the port that Loci listens on', async () => {
+    const { container } = await deployment()
+    const service = (await readManifest('service.yaml')) as {
+      metadata: { name: string }
+      spec: { ports: { name: string; targetPort: string }[] }
+    }
+    const ingress = (await readManifest('ingress.yaml')) as {
+      spec: { rules: { http: { paths: { backend: { service: object } }[] } }[] }
+    }
+    const policy = (await readManifest('network-policy.yaml')) as {
+      spec: { ingress: { ports: { port: number }[] }[] }
+    }
+    const [port] = service.spec.ports
+    const listens = container.ports.find(({ name }) => name === port?.targetPort)
+    const backend = { name: service.metadata.name, port: { name: port?.name } }
+    assert.deepEqual(ingress.spec.rules[0]?.http.paths[0]?.backend.service, backend)
+    assert.equal(container.args.at(-1), String(listens?.containerPort))
+    assert.equal(policy.spec.ingress[0]?.ports[0]?.port, listens?.containerPort)
+    for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'] as const)
+      assert.equal(container[probe].httpGet.port, listens?.name)
   })
 })
 
