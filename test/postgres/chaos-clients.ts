@@ -1,12 +1,13 @@
 /** Clients of a cluster in which everything dies: what each was told stands in a ledger, to be looked up in the end. */
-import { APIConnectionError, APIError, type Letta } from '@letta-ai/letta-client'
+import { APIConnectionError, APIConnectionTimeoutError, APIError, type Letta } from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
+import { randomOf } from '../reliability/random.ts'
 import { SCRIPTED } from '../support/loci.ts'
 import { answerTo, pause } from './chaos-model.ts'
 import type { Cluster } from './cluster.ts'
 
 /** How long a client waits for the head of an answer, and for the next chunk of a stream, in milliseconds. */
-const HEAD_MS = 12_000
+export const HEAD_MS = 12_000
 const CHUNK_MS = 8_000
 /** How long a client goes on with a background run before that is a failure, in milliseconds. */
 const PATIENCE_MS = 150_000
@@ -31,6 +32,17 @@ export interface Read {
   stop_reason: string
 }
 
+/** `timed_out`: nothing came in time; `cut_off`: the connection ended; `unavailable`: 502 to 504, or another took over. */
+type TroubleKind = 'timed_out' | 'cut_off' | 'unavailable' | 'ending'
+
+/** A request without the answer it was made for, from its sending to its end, in the time of `performance.now()`. */
+export interface Trouble {
+  kind: TroubleKind
+  text: string
+  from: number
+  to: number
+}
+
 export interface Ledger {
   messages: Sent[]
   reads: Read[]
@@ -40,14 +52,14 @@ export interface Ledger {
   blocks: Map<string, { acknowledged: number; tried: number }>
   counts: {
     busy: number
-    unavailable: number
-    ending: number
-    cut_off: number
     edits: number
     resumed: number
     resumed_elsewhere: number
     taken_over: number
   }
+  /** When requests of all kinds got the answer they were made for. */
+  answered: number[]
+  troubles: Trouble[]
   /** Answers that no fault explains. */
   unexpected: string[]
 }
@@ -61,10 +73,10 @@ interface Chunk {
   stop_reason?: string
 }
 
-/** Starts clients that go on until `stop`, which resolves when all have got their answers. */
+/** Starts clients, each with its own choices of the seed, that go on until `stop`, which resolves when all have got their answers. */
 export function startClients(
   cluster: Cluster,
-  { clients, agent_ids, random }: { clients: number; agent_ids: string[]; random: () => number },
+  { clients, agent_ids, seed }: { clients: number; agent_ids: string[]; seed: number },
 ): { ledger: Ledger; stop(): Promise<void> } {
   const ledger: Ledger = {
     messages: [],
@@ -74,18 +86,18 @@ export function startClients(
     blocks: new Map(),
     counts: {
       busy: 0,
-      unavailable: 0,
-      ending: 0,
-      cut_off: 0,
       edits: 0,
       resumed: 0,
       resumed_elsewhere: 0,
       taken_over: 0,
     },
+    answered: [],
+    troubles: [],
     unexpected: [],
   }
   const over = new AbortController()
   const working = Array.from({ length: clients }, async (_, i) => {
+    const random = randomOf(seed + i)
     const client = new Client(cluster, ledger, { name: `c${i}`, agent_ids, random })
     while (!over.signal.aborted) {
       await client.act()
@@ -152,22 +164,25 @@ class Client {
 
   async #send(): Promise<void> {
     const sent = this.#sent()
+    const from = performance.now()
     try {
       const { messages, stop_reason } = await this.#letta.agents.messages.create(sent.agent_id, {
         input: sent.text,
       })
       sent.run_id = messages[0]?.run_id ?? null
       sent.fate = stop_reason.stop_reason === 'end_turn' ? 'done' : 'begun'
+      if (sent.fate === 'done') this.#answered()
       const said = messages.flatMap((one) => (one.message_type === 'assistant_message' ? [one.content] : []))
       if (sent.fate === 'done' && said.at(-1) !== answerTo(sent.text))
         this.#ledger.unexpected.push(`to ${sent.text}: ${JSON.stringify(said)}`)
     } catch (error) {
-      sent.fate = this.#fateAfter(error)
+      sent.fate = this.#fateAfter(error, from)
     }
   }
 
   async #stream(): Promise<void> {
     const sent = this.#sent()
+    const from = performance.now()
     const abort = new AbortController()
     try {
       const stream = await this.#letta.agents.messages.create(
@@ -184,10 +199,11 @@ class Client {
         if (chunk.message_type === 'assistant_message') said += String(chunk.content)
         if (chunk.stop_reason === 'end_turn') sent.fate = 'done'
       }
+      if (sent.fate === 'done') this.#answered()
       if (sent.fate === 'done' && said !== answerTo(sent.text))
         this.#ledger.unexpected.push(`to ${sent.text}: ${said}`)
     } catch (error) {
-      const fate = this.#fateAfter(error)
+      const fate = this.#fateAfter(error, from)
       if (sent.fate === 'unknown') sent.fate = fate
     }
   }
@@ -202,6 +218,7 @@ class Client {
     let by: string | null = null
     let unsure = false
     while (read.stop_reason === '') {
+      const from = performance.now()
       const abort = new AbortController()
       const options = { signal: abort.signal }
       try {
@@ -237,7 +254,7 @@ class Client {
       } catch (error) {
         if (isGivenUp(error)) read.stop_reason = 'error'
         else {
-          const fate = this.#fateAfter(error)
+          const fate = this.#fateAfter(error, from)
           if (sent.run_id === null && fate === 'refused') {
             // What was asked before may yet be done, by an instance that wakes up.
             if (!unsure) sent.fate = fate
@@ -254,11 +271,14 @@ class Client {
       await pause(100)
     }
     this.#ledger.reads.push(read)
-    if (read.stop_reason === 'end_turn') sent.fate = 'done'
+    if (read.stop_reason !== 'end_turn') return
+    sent.fate = 'done'
+    this.#answered()
   }
 
   async #edit(): Promise<void> {
     const { blocks, counts } = this.#ledger
+    const from = performance.now()
     try {
       if (this.#block === null) {
         const made = await this.#letta.blocks.create({ label: this.#name, value: '0' })
@@ -271,8 +291,9 @@ class Client {
       await this.#letta.blocks.update(this.#block, { value: String(state.tried) })
       state.acknowledged = state.tried
       counts.edits++
+      this.#answered()
     } catch (error) {
-      this.#fateAfter(error)
+      this.#fateAfter(error, from)
       // It may yet be written, by a server that wakes up: the next value goes into another one.
       this.#block = null
     }
@@ -282,11 +303,13 @@ class Client {
     const agent_id = this.#agents[Math.floor(this.#random() * this.#agents.length)] ?? ''
     const passage = { agent_id, text: `own ${this.#name}p${++this.#number}`, fate: 'unknown' as Fate }
     this.#ledger.passages.push(passage)
+    const from = performance.now()
     try {
       await this.#letta.agents.passages.create(agent_id, { text: passage.text })
       passage.fate = 'done'
+      this.#answered()
     } catch (error) {
-      passage.fate = this.#fateAfter(error)
+      passage.fate = this.#fateAfter(error, from)
     }
   }
 
@@ -297,32 +320,43 @@ class Client {
       fate: 'unknown' as Fate,
     }
     this.#ledger.agents.push(made)
+    const from = performance.now()
     try {
       made.id = await createAgent(this.#letta, made.name)
       made.fate = 'done'
+      this.#answered()
       this.#agents.push(made.id)
     } catch (error) {
-      made.fate = this.#fateAfter(error)
+      made.fate = this.#fateAfter(error, from)
     }
   }
 
-  /** What an error says of the request; counts it. */
-  #fateAfter(error: unknown): Fate {
-    const { counts, unexpected } = this.#ledger
+  #answered(): void {
+    this.#ledger.answered.push(performance.now())
+  }
+
+  /** What an error says of the request that was sent then; counts it. */
+  #fateAfter(error: unknown, from: number): Fate {
+    const { counts, troubles, unexpected } = this.#ledger
+    const text = String(error)
+    const troubled = (kind: TroubleKind) => troubles.push({ kind, text, from, to: performance.now() })
+    if (error instanceof APIConnectionTimeoutError || error instanceof StoodStill) {
+      troubled('timed_out')
+      return 'unknown'
+    }
     if (error instanceof APIConnectionError || isBroken(error)) {
-      counts.cut_off++
+      troubled('cut_off')
       return 'unknown'
     }
     const status: unknown = error instanceof APIError ? error.status : null
     // In the middle of a stream an error has no status.
     const isConflict = status === 409 || status === undefined
-    const text = String(error)
     if (status === 409 && text.includes('Another message is being answered')) {
       counts.busy++
       return 'refused'
     }
     if (status === 503 && text.includes('shutting down')) {
-      counts.ending++
+      troubled('ending')
       return 'refused'
     }
     // Of a turn whose instance was frozen, and that others have ended meanwhile; and of nginx and the store.
@@ -330,7 +364,7 @@ class Client {
       (isConflict && /no longer holds|left to another/.test(text)) ||
       [502, 503, 504].includes(Number(status))
     ) {
-      counts.unavailable++
+      troubled('unavailable')
       return 'unknown'
     }
     unexpected.push(`${this.#cluster.url}: ${text}`)
@@ -349,6 +383,9 @@ export async function createAgent(letta: Letta, name: string): Promise<string> {
   return id
 }
 
+/** A stream whose next chunk did not come. */
+class StoodStill extends Error {}
+
 /** The chunks of a stream; aborts it when the next one does not come. */
 async function* patiently(stream: AsyncIterable<Chunk>, abort: AbortController): AsyncGenerator<Chunk> {
   let timer = setTimeout(() => abort.abort(), CHUNK_MS)
@@ -358,10 +395,12 @@ async function* patiently(stream: AsyncIterable<Chunk>, abort: AbortController):
       yield chunk
       timer = setTimeout(() => abort.abort(), CHUNK_MS)
     }
-    if (abort.signal.aborted) throw new Error('terminated: the stream stood still')
+  } catch (error) {
+    if (!abort.signal.aborted) throw error
   } finally {
     clearTimeout(timer)
   }
+  if (abort.signal.aborted) throw new StoodStill(`no chunk came in ${CHUNK_MS} ms`)
 }
 
 /** The connection ended in the middle of an answer. */

@@ -1,6 +1,7 @@
 /**
  * Three instances over one PostgreSQL behind nginx, while instances are killed, frozen and ended and the database crashes
- * and restarts: what was acknowledged is there, once; no run is left running; every conversation answers.
+ * and restarts: what was acknowledged is there, once; no run is left running; every conversation answers; and whenever
+ * nothing is struck, every request is answered.
  *
  * LOCI_CHAOS_SECONDS (default 60) is how long it strikes; LOCI_CHAOS_SEED repeats the choices of a run.
  */
@@ -8,10 +9,10 @@ import assert from 'node:assert/strict'
 import { Client } from 'pg'
 import { randomOf } from '../reliability/random.ts'
 import { eventually } from '../support/loci.ts'
-import { createAgent, type Ledger, startClients } from './chaos-clients.ts'
-import { type Faults, strike } from './chaos-faults.ts'
+import { createAgent, HEAD_MS, type Ledger, startClients } from './chaos-clients.ts'
+import { type Faults, noFaults, strike, wasCalm, wasWhole } from './chaos-faults.ts'
 import { type Feed, followFeed } from './chaos-feed.ts'
-import { answerTo, lineOf, passageOf, startChaosModel } from './chaos-model.ts'
+import { answerTo, lineOf, passageOf, pause, startChaosModel } from './chaos-model.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 
 const SECONDS = Number(process.env['LOCI_CHAOS_SECONDS'] ?? 60)
@@ -22,6 +23,13 @@ const AGENTS = 40
 const MOST_PASSAGES = 1000
 /** The longest freeze, in seconds: a heart that stands still for 12 counts as stopped. */
 const MOST_FROZEN = SECONDS < 300 ? 18 : 40
+/** It strikes for so many seconds, then leaves everybody in peace for so many, and again. */
+const ROUND_SECONDS = 60
+const CALM_SECONDS = 16
+/** How long after the last blow a request may still be refused or cut off, in milliseconds. */
+const RECOVERY_MS = 10_000
+/** Answers in ten seconds of peace: less than a tenth of what two busy cores give. */
+const LEAST_ANSWERS = 20
 /** How long it may take until all runs have ended, in milliseconds. */
 const SETTLE_MS = 60_000
 
@@ -35,7 +43,7 @@ interface Message {
 }
 
 describe(`three instances while everything dies (seed ${SEED}, ${SECONDS} s)`, function () {
-  this.timeout(SECONDS * 1000 + 240_000)
+  this.timeout(SECONDS * 1000 + Math.ceil(SECONDS / ROUND_SECONDS) * 60_000 + 240_000)
   let scripted: Awaited<ReturnType<typeof startChaosModel>>
   let cluster: Cluster
 
@@ -56,21 +64,31 @@ describe(`three instances while everything dies (seed ${SEED}, ${SECONDS} s)`, f
     const load = startClients(cluster, {
       clients: CLIENTS,
       agent_ids,
-      random: randomOf(SEED + 2),
+      seed: SEED + 2,
     })
-    let faults: Faults
+    const faults = noFaults()
+    const calms: { from: number; to: number }[] = []
+    const random = randomOf(SEED)
     try {
-      faults = await strike(cluster, { seconds: SECONDS, random: randomOf(SEED), most_frozen: MOST_FROZEN })
+      for (let left = SECONDS; left > 0; left -= ROUND_SECONDS) {
+        const seconds = Math.min(left, ROUND_SECONDS)
+        await strike(cluster, faults, { seconds, random, most_frozen: MOST_FROZEN })
+        const from = performance.now()
+        await pause(CALM_SECONDS * 1000)
+        calms.push({ from, to: performance.now() })
+      }
     } finally {
       await load.stop()
     }
     const { ledger } = load
     const settled = await settle()
-    report(ledger, faults, feed, settled)
+    report(ledger, { faults, feed, settled, calms })
     const failures = cluster.instances.flatMap(({ output }) => output.match(/^loci: .*$/gm) ?? [])
     for (const text of new Set(failures)) console.log(`      said: ${text}`)
     await everyAgentAnswers(agent_ids)
     assert.deepEqual(ledger.unexpected, [], 'answers that no fault explains')
+    checkTroubles(ledger, faults)
+    checkEnough(ledger, faults, calms)
     assert.deepEqual(scripted.complaints, [], 'contexts that no model should be sent')
     assert.deepEqual(faults.exits, [], 'instances that were told to end did not end well')
     await checkAgents(ledger)
@@ -80,6 +98,30 @@ describe(`three instances while everything dies (seed ${SEED}, ${SECONDS} s)`, f
     await checkRuns()
     await checkFeed(feed)
   })
+
+  /** Requests that no blow explains: ones that hang, and ones refused or cut off in peace. */
+  function checkTroubles({ troubles }: Ledger, faults: Faults): void {
+    const hung = troubles.filter(({ kind, to }) => kind === 'timed_out' && wasWhole(faults, to - HEAD_MS, to))
+    assert.deepEqual(hung, [], `no answer though nothing stood still for ${HEAD_MS} ms`)
+    const refused = troubles.filter(
+      ({ kind, from, to }) => kind !== 'timed_out' && wasCalm(faults, from - RECOVERY_MS, to),
+    )
+    assert.deepEqual(refused, [], `refused or cut off, ${RECOVERY_MS} ms after the last blow`)
+  }
+
+  /** A run in which little happened shows little. */
+  function checkEnough(ledger: Ledger, faults: Faults, calms: readonly { from: number; to: number }[]): void {
+    for (const { from, to } of calms) {
+      const answers = answersIn(ledger, from, to)
+      assert.ok(
+        answers >= (LEAST_ANSWERS * (to - from)) / 10_000,
+        `${answers} answers in ${to - from} ms of peace`,
+      )
+    }
+    if (SECONDS < ROUND_SECONDS) return
+    for (const [kind, count] of Object.entries(faults.counts)) assert.ok(count > 0, `nothing was ${kind}`)
+    assert.ok(ledger.counts.resumed > 0, 'no stream was resumed')
+  }
 
   /** Seconds until no run is running any more. */
   async function settle(): Promise<number> {
@@ -239,24 +281,39 @@ describe(`three instances while everything dies (seed ${SEED}, ${SECONDS} s)`, f
     return all
   }
 
-  function report(ledger: Ledger, faults: Faults, feed: Feed, settled: number): void {
-    const { messages, passages, agents, counts } = ledger
+  function report(
+    ledger: Ledger,
+    {
+      faults,
+      feed,
+      settled,
+      calms,
+    }: { faults: Faults; feed: Feed; settled: number; calms: readonly { from: number; to: number }[] },
+  ): void {
+    const { messages, passages, agents, counts, troubles } = ledger
+    const met = (kind: string) => troubles.filter((one) => one.kind === kind).length
     const of = (fate: string) => messages.filter((sent) => sent.fate === fate).length
     const { killed, all_killed, frozen, ended, crashed, restarted } = faults.counts
     const lines = [
       `seed ${SEED}, ${SECONDS} s: ${killed} × kill -9 and ${all_killed} of all at once, ${frozen} × SIGSTOP ` +
         `(${Math.round(faults.frozen_seconds)} s), ${ended} × SIGTERM, database ${crashed} × crashed, ${restarted} × restarted`,
       `${messages.length} messages: ${of('done')} answered, ${of('begun')} begun and cut off, ${of('unknown')} without ` +
-        `an answer, ${of('refused')} busy; ${counts.cut_off} lost connections, ${counts.unavailable} unavailable, ${counts.ending} sent away`,
+        `an answer, ${of('refused')} busy; ${met('cut_off')} lost connections, ` +
+        `${met('timed_out')} timed out, ${met('unavailable')} unavailable, ${met('ending')} sent away`,
       `${passages.filter(({ fate }) => fate === 'done').length} passages, ${counts.edits} block edits, ` +
         `${agents.filter(({ fate }) => fate === 'done').length} agents acknowledged`,
       `${ledger.reads.length} background runs read to their end, ${counts.resumed} times resumed, ` +
         `${counts.resumed_elsewhere} of them on another instance; ${counts.taken_over} times the run itself had moved`,
+      `answers in peace: ${calms.map(({ from, to }) => `${answersIn(ledger, from, to)} in ${Math.round((to - from) / 1000)} s`).join(', ')}`,
       `${feed.ids.length} events over ${feed.connections} connections; all runs had ended after ${settled.toFixed(1)} s`,
     ]
     for (const line of lines) console.log(`      ${line}`)
   }
 })
+
+function answersIn({ answered }: Ledger, from: number, to: number): number {
+  return answered.filter((at) => at >= from && at <= to).length
+}
 
 function counted(texts: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>()
