@@ -405,6 +405,30 @@ describe('a copy of a whole store', function () {
     )
   })
 
+  /** The secret of the second agent, as a server with this pass phrase shows it. */
+  const secretAt = async (address: string, key: string) => {
+    const started = await startOn({ data: directory(), address }, embedder, { LOCI_ENCRYPTION_KEY: key })
+    try {
+      const path = `/v1/agents/${ids['second']}?include=agent.secrets`
+      const { secrets } = (await started.good('GET', path)) as unknown as { secrets: { value: string }[] }
+      return secrets.map(({ value }) => value)
+    } finally {
+      await started.loci.close()
+    }
+  }
+
+  it('has a key of its own, also where servers were started on the source', async () => {
+    const [used, further] = [await database(), await database()]
+    await copy(source.data, used, { encryption_key: 'the first', data: directory() })
+    assert.deepEqual(await secretAt(used, 'the first'), [`${MARK} is secret`])
+    await copy(used, further, {
+      source_encryption_key: 'the first',
+      encryption_key: 'the second',
+      data: directory(),
+    })
+    assert.deepEqual(await secretAt(further, 'the second'), [`${MARK} is secret`])
+  })
+
   it('brings uploads that nobody has read yet', async () => {
     const [waiting, to] = [directory(), directory()]
     await copy(source.data, waiting)
