@@ -5,7 +5,7 @@ import { sql } from 'kysely'
 import type { UploadStore } from '../core/ports/upload-store.ts'
 import { AppError } from '../schema/errors.ts'
 import { pause } from './pause.ts'
-import { SecretBox, type SecretKeys } from './secret-box.ts'
+import { KEY_FILE, SecretBox, type SecretKeys } from './secret-box.ts'
 import { indexText } from './search-text.ts'
 import { type Compared, compareRows, type Difference } from './sql/compare-rows.ts'
 import { COPIED, type CopiedTable, OWN_META } from './sql/copied-tables.ts'
@@ -51,10 +51,20 @@ export interface CopyReport {
   copied: number
   /** Encrypted values, and those of them that no key here opens. */
   secrets: { opened: number; sealed: number; missing_keys: string[] }
+  /** What the secrets of the copy are encrypted with; null when there are none, or no one key is known. */
+  key: CopyKey | null
   /** Uploads of files that have not been read yet; null when nothing was copied. */
   uploads: Uploads | null
   /** Empty when every row is the same in both. */
   differences: Difference[]
+}
+
+/** The key that servers of a copy need. */
+export interface CopyKey {
+  /** Names it; says nothing about it. */
+  id: string
+  /** Where this copy took it from: LOCI_ENCRYPTION_KEY, or the path of a file; null for one that is not here. */
+  from: string | null
 }
 
 interface Sides {
@@ -64,6 +74,7 @@ interface Sides {
   keys: { source: SecretKeys; target: SecretKeys }
   counts: Record<string, number>
   secrets: CopyReport['secrets']
+  key: CopyKey | null
 }
 
 /**
@@ -91,7 +102,10 @@ export async function copyStore(options: CopyOptions): Promise<CopyReport> {
     const differences = await compare(sides, options)
     if (differences.length === 0) {
       await refuseChanged(options, mark.source, tables)
-      await target.write(() => writeCopyMark(target.connection, null))
+      await target.write(async () => {
+        await target.setKey(mark.key)
+        await writeCopyMark(target.connection, null)
+      })
     }
     return report(sides, { rows: counts, copied: mark.rows - before, uploads, differences })
   })
@@ -174,8 +188,9 @@ async function withSides<T>(options: CopyOptions, work: (sides: Sides) => Promis
   try {
     await refuseUnfinishedCopy(source.connection, source.place)
     const tables = copiedTables()
+    const keysIn = (text: string) => placeOf(text).directory ?? options.data
     const boxOf = (text: string, passphrase: string | null) =>
-      new SecretBox({ directory: placeOf(text).directory ?? options.data, passphrase })
+      new SecretBox({ directory: keysIn(text), passphrase })
     const sourceKeys = await boxOf(
       options.from,
       options.source_encryption_key ?? options.encryption_key,
@@ -186,7 +201,7 @@ async function withSides<T>(options: CopyOptions, work: (sides: Sides) => Promis
     try {
       const box = boxOf(options.to, options.encryption_key)
       // It may be the first thing of Loci's on this machine.
-      if (secrets.opened > 0) await fs.mkdir(options.data, { recursive: true, mode: 0o700 })
+      if (secrets.opened > 0) await fs.mkdir(keysIn(options.to), { recursive: true, mode: 0o700 })
       const targetKeys = await (secrets.opened > 0 ? box.keysToWrite() : box.keys())
       const counts: Record<string, number> = {}
       for (const table of tables) counts[table.name] = await countOf(source.connection, table)
@@ -197,6 +212,10 @@ async function withSides<T>(options: CopyOptions, work: (sides: Sides) => Promis
         keys: { source: sourceKeys, target: targetKeys },
         counts,
         secrets,
+        key: await keyOfCopy(source, secrets, {
+          id: targetKeys.first,
+          from: options.encryption_key === null ? join(keysIn(options.to), KEY_FILE) : 'LOCI_ENCRYPTION_KEY',
+        }),
       })
     } finally {
       await target.close()
@@ -207,10 +226,10 @@ async function withSides<T>(options: CopyOptions, work: (sides: Sides) => Promis
 }
 
 function report(
-  { source, target, secrets }: Sides,
+  { source, target, secrets, key }: Sides,
   found: Pick<CopyReport, 'rows' | 'copied' | 'uploads' | 'differences'>,
 ): CopyReport {
-  return { from: source.place, to: target.place, secrets, ...found }
+  return { from: source.place, to: target.place, secrets, key, ...found }
 }
 
 async function lookAtSecrets(
@@ -230,6 +249,22 @@ async function lookAtSecrets(
   return { opened, sealed: missing.length, missing_keys: [...new Set(missing)] }
 }
 
+/** The key that the secrets are encrypted with once they are copied; `own` encrypts those that could be opened. */
+async function keyOfCopy(
+  source: CopySide,
+  { opened, missing_keys }: CopyReport['secrets'],
+  own: { id: string | null; from: string },
+): Promise<CopyKey | null> {
+  if (opened > 0 && own.id !== null) return { id: own.id, from: own.from }
+  // All of them stay as they are: what the servers of the source agreed on holds for the copy, too.
+  const agreed = await source.connection.get<{ value: string }>(
+    sql`select value from meta where key = 'encryption_key_id'`,
+  )
+  const [only, ...others] = missing_keys
+  const id = missing_keys.find((one) => one === agreed?.value) ?? (others.length === 0 ? only : undefined)
+  return id === undefined ? null : { id, from: null }
+}
+
 function unreadable(place: string, { sealed, missing_keys }: CopyReport['secrets']): AppError {
   return new AppError(
     'secrets_unreadable',
@@ -240,11 +275,17 @@ function unreadable(place: string, { sealed, missing_keys }: CopyReport['secrets
 }
 
 /** The mark of this copy: that of an earlier call, or a new one in an empty target. */
-async function begin({ source, target, tables }: Sides, options: CopyOptions): Promise<CopyMark> {
+async function begin({ source, target, tables, key }: Sides, options: CopyOptions): Promise<CopyMark> {
   const now = await sourceMark(source, tables)
   const before = await readCopyMark(target.connection)
   if (before && options.restart !== true) {
-    if (before.source === now) return before
+    if (before.source === now && before.key === (key?.id ?? null)) return before
+    if (before.source === now)
+      throw new AppError(
+        'conflict',
+        `The copy into ${target.place} began with another key (${before.key ?? 'none'}) than is here now ` +
+          `(${key?.id ?? 'none'}). Go on with that LOCI_ENCRYPTION_KEY or ${KEY_FILE}, or begin anew with --restart.`,
+      )
     throw new AppError(
       'conflict',
       `${target.place} is the target of a copy of ${before.from} that began ${before.started_at}, and ${source.place} is not ` +
@@ -257,6 +298,7 @@ async function begin({ source, target, tables }: Sides, options: CopyOptions): P
     from: source.place,
     started_at: new Date().toISOString(),
     source: now,
+    key: key?.id ?? null,
     at: { table: COPIED[0], after: null },
     rows: 0,
   }

@@ -11,7 +11,7 @@ import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts
 import { COPIED, NOT_COPIED } from '../../shared/store/sql/copied-tables.ts'
 import { MIGRATIONS } from '../../shared/store/sqlite/migrate.ts'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
-import { cleanEnvironment, start } from '../support/cli-process.ts'
+import { cleanEnvironment, loci, start } from '../support/cli-process.ts'
 import type { ModelServer } from '../support/model-server.ts'
 import { answersOf, enlarge, fill, MARK, type Place, startEmbedder, startOn } from './copied-store.ts'
 import { startServer, type TestServer, withPgVector } from './server.ts'
@@ -427,6 +427,46 @@ describe('a copy of a whole store', function () {
       data: directory(),
     })
     assert.deepEqual(await secretAt(further, 'the second'), [`${MARK} is secret`])
+  })
+
+  it('is refused by servers with another key than the one that its secrets have', async () => {
+    const [there, sealed, beside] = [await database(), await database(), directory()]
+    const { key } = await copy(source.data, there, { encryption_key: 'the first', data: beside })
+    assert.equal(key?.from, 'LOCI_ENCRYPTION_KEY')
+    const as_it_is = await copy(there, sealed, { keep_sealed: true, data: beside })
+    assert.deepEqual(as_it_is.key, { id: key.id, from: null })
+    for (const address of [there, sealed]) {
+      await assert.rejects(secretAt(address, 'the second'), refused('secrets_unreadable', /is not here/))
+      assert.deepEqual(await secretAt(address, 'the first'), [`${MARK} is secret`])
+    }
+  })
+
+  it('goes on with the key that it began with only', async () => {
+    const to = await database()
+    const stopped = new AbortController()
+    const stop = copy(source.data, to, {
+      encryption_key: 'the first',
+      onProgress: (_, table) => table === 'messages' && stopped.abort(),
+      signal: stopped.signal,
+    })
+    await assert.rejects(stop, { name: 'AbortError' })
+    const other = copy(source.data, to, { encryption_key: 'the second' })
+    await assert.rejects(other, refused('conflict', /began with another key .*--restart/))
+    await copy(source.data, to, { encryption_key: 'the first' })
+    assert.deepEqual(await secretAt(to, 'the first'), [`${MARK} is secret`])
+  })
+
+  it('says which key its secrets have, and how a server is started that reads them', async () => {
+    const [to, beside] = [await database(), directory()]
+    const env = { ...cleanEnvironment(folder), LOCI_HOME: beside }
+    const { code, stderr } = await loci(['store', 'copy', '--from', source.data, '--to', to], { env })
+    assert.equal(code, 0, stderr)
+    const file = join(beside, 'secrets.key')
+    assert.ok(stderr.includes(`encrypted with the key in ${file}. Servers with another data`), stderr)
+    assert.ok(stderr.includes(`LOCI_ENCRYPTION_KEY="$(head -n 1 ${file})"`), stderr)
+    assert.ok(stderr.includes(`To use the copy: loci server --data ${beside} --store postgres://…`), stderr)
+    const line = (await readFile(file, 'utf8')).trim()
+    assert.deepEqual(await secretAt(to, line), [`${MARK} is secret`])
   })
 
   it('brings uploads that nobody has read yet', async () => {

@@ -16,6 +16,7 @@ import { MIGRATIONS, newerStore } from './migrate.ts'
 import { makePartitions } from './partitions.ts'
 import { hasPgVector, indexVectors, MOST_INDEXED } from './pgvector.ts'
 import { isThroughPooler } from './pooler.ts'
+import { KEY } from './shared-key.ts'
 import { outgoing, typeParsers } from './values.ts'
 
 /** What copies call themselves; servers are 'loci' and 'loci events'. */
@@ -251,6 +252,12 @@ class PostgresSide implements CopyTarget {
 
   async index(index: 'messages_fts' | 'passages_fts', texts: readonly IndexedText[]): Promise<void> {
     if (texts.length > 0) await this.connection.send(indexedTexts(index, texts))
+  }
+
+  async setKey(key_id: string | null): Promise<void> {
+    await this.connection.run(sql`delete from meta where key = ${KEY}`)
+    if (key_id !== null)
+      await this.connection.run(sql`insert into meta (key, value) values (${KEY}, ${key_id})`)
   }
 
   async complete(): Promise<void> {

@@ -27,6 +27,8 @@ export interface CopyTarget extends CopySide {
   index(index: 'messages_fts' | 'passages_fts', texts: readonly IndexedText[]): Promise<void>
   /** From these numbers on it goes on counting. */
   setNumbers(tables: readonly CopiedTable[], numbers: Record<string, number>): Promise<void>
+  /** Names the key of its secrets for servers on other machines; a directory has it in a file. */
+  setKey(key_id: string | null): Promise<void>
   /** All rows are here: what makes it as quick as one that has grown. */
   complete(): Promise<void>
   /** Removes every row that a copy has brought. */

@@ -12,6 +12,8 @@ export interface CopyMark {
   started_at: string
   /** What the source was when the copy began (`sourceMark`). */
   source: string
+  /** Names the key that its secrets are encrypted with; null when there is none to name. */
+  key: string | null
   /** The table that is being copied, and the key of its last row that is here; null once all of them are. */
   at: { table: string; after: readonly unknown[] | null } | null
   /** Rows that are here. */

@@ -165,6 +165,9 @@ class SqliteSide implements CopyTarget {
     for (const { rowid, owner, text } of texts) statement.run(rowid, owner, text)
   }
 
+  /** A server of this directory has the key, or is told by the secrets themselves that it has not. */
+  async setKey(): Promise<void> {}
+
   async complete(): Promise<void> {
     this.connection.database.exec(`
       INSERT INTO messages_fts (messages_fts) VALUES ('optimize');
