@@ -11,7 +11,7 @@ import { type Compared, compareRows, type Difference } from './sql/compare-rows.
 import { COPIED, type CopiedTable, OWN_META } from './sql/copied-tables.ts'
 import { comparable, opens, resealed, SEALED_TABLES } from './sql/copied-secrets.ts'
 import { batchesOf, countOf, keyFrom, keyOf, plainValue, type Row, storedRows } from './sql/copy-rows.ts'
-import type { CopySide, CopyTarget, IndexedText } from './sql/copy-side.ts'
+import type { CopySide, CopyTarget, IndexedText, Purpose } from './sql/copy-side.ts'
 import { ownerWord } from './sql/full-text.ts'
 import { indexEntry, messageOf, type StoredRow } from './sql/messages.ts'
 import { type CopyMark, readCopyMark, refuseUnfinishedCopy, writeCopyMark } from './sql/unfinished-copy.ts'
@@ -67,9 +67,9 @@ export interface CopyKey {
   from: string | null
 }
 
-interface Sides {
+interface Sides<Target extends CopySide = CopySide> {
   source: CopySide
-  target: CopyTarget
+  target: Target
   tables: readonly CopiedTable[]
   keys: { source: SecretKeys; target: SecretKeys }
   counts: Record<string, number>
@@ -83,7 +83,8 @@ interface Sides {
  * not complete. Throws `not_found`, `conflict`, `invalid_argument`, `secrets_unreadable`, `store_unavailable`.
  */
 export async function copyStore(options: CopyOptions): Promise<CopyReport> {
-  return await withSides(options, async (sides) => {
+  const opened = (other: string) => openTarget(options, other)
+  return await withSides(options, { todo: 'copy', openTarget: opened }, async (sides) => {
     const { source, target, tables, counts } = sides
     const mark = await begin(sides, options)
     const before = mark.rows
@@ -111,10 +112,17 @@ export async function copyStore(options: CopyOptions): Promise<CopyReport> {
   })
 }
 
-/** Compares every row of two stores. Throws as `copyStore`. */
+/** Compares every row of two stores, and makes nothing that is not there. Throws as `copyStore`. */
 export async function verifyCopy(options: CopyOptions): Promise<CopyReport> {
-  return await withSides(options, async (sides) => {
-    await refuseUnfinishedCopy(sides.target.connection, sides.target.place)
+  const opened = (other: string) => openSource(options.to, { todo: 'compare', other })
+  return await withSides(options, { todo: 'compare', openTarget: opened }, async (sides) => {
+    const { source, target } = sides
+    await refuseUnfinishedCopy(target.connection, target.place)
+    if ((await filledTables(target, sides.tables)).length === 0)
+      throw new AppError(
+        'not_found',
+        `${target.place} is empty: there is nothing to compare ${source.place} with.`,
+      )
     const differences = await compare(sides, options)
     return report(sides, { rows: sides.counts, copied: 0, uploads: null, differences })
   })
@@ -152,10 +160,11 @@ function placeOf(text: string): { address: string; directory: null } | { address
   return { address: null, directory }
 }
 
-async function openSource(text: string): Promise<CopySide> {
+async function openSource(text: string, purpose: Purpose): Promise<CopySide> {
   const place = placeOf(text)
-  if (place.address === null) return await (await import('./sqlite/copy-side.ts')).openSource(place.directory)
-  return await (await import('./postgres/copy-side.ts')).openSource(place.address)
+  if (place.address === null)
+    return await (await import('./sqlite/copy-side.ts')).openSource(place.directory, purpose)
+  return await (await import('./postgres/copy-side.ts')).openSource(place.address, purpose)
 }
 
 async function openTarget(
@@ -183,8 +192,12 @@ async function withUploads<T>(
   ).withUploads({ address, version, directory: data }, work)
 }
 
-async function withSides<T>(options: CopyOptions, work: (sides: Sides) => Promise<T>): Promise<T> {
-  const source = await openSource(options.from)
+async function withSides<Target extends CopySide, T>(
+  options: CopyOptions,
+  { todo, openTarget }: { todo: Purpose['todo']; openTarget: (other: string) => Promise<Target> },
+  work: (sides: Sides<Target>) => Promise<T>,
+): Promise<T> {
+  const source = await openSource(options.from, { todo, other: null })
   try {
     await refuseUnfinishedCopy(source.connection, source.place)
     const tables = copiedTables()
@@ -197,12 +210,13 @@ async function withSides<T>(options: CopyOptions, work: (sides: Sides) => Promis
     ).keys()
     const secrets = await lookAtSecrets(source, tables, sourceKeys)
     if (secrets.sealed > 0 && options.keep_sealed !== true) throw unreadable(source.place, secrets)
-    const target = await openTarget(options, source.identity)
+    const target = await openTarget(source.identity)
     try {
       const box = boxOf(options.to, options.encryption_key)
+      const seals = todo === 'copy' && secrets.opened > 0
       // It may be the first thing of Loci's on this machine.
-      if (secrets.opened > 0) await fs.mkdir(keysIn(options.to), { recursive: true, mode: 0o700 })
-      const targetKeys = await (secrets.opened > 0 ? box.keysToWrite() : box.keys())
+      if (seals) await fs.mkdir(keysIn(options.to), { recursive: true, mode: 0o700 })
+      const targetKeys = await (seals ? box.keysToWrite() : box.keys())
       const counts: Record<string, number> = {}
       for (const table of tables) counts[table.name] = await countOf(source.connection, table)
       return await work({
@@ -275,7 +289,10 @@ function unreadable(place: string, { sealed, missing_keys }: CopyReport['secrets
 }
 
 /** The mark of this copy: that of an earlier call, or a new one in an empty target. */
-async function begin({ source, target, tables, key }: Sides, options: CopyOptions): Promise<CopyMark> {
+async function begin(
+  { source, target, tables, key }: Sides<CopyTarget>,
+  options: CopyOptions,
+): Promise<CopyMark> {
   const now = await sourceMark(source, tables)
   const before = await readCopyMark(target.connection)
   if (before && options.restart !== true) {
@@ -307,11 +324,7 @@ async function begin({ source, target, tables, key }: Sides, options: CopyOption
 }
 
 async function refuseFilled(target: CopyTarget, tables: readonly CopiedTable[]): Promise<void> {
-  const found = []
-  for (const table of tables) {
-    const rows = await countOf(target.connection, table)
-    if (rows > 0) found.push(`${rows} in ${table.name}`)
-  }
+  const found = await filledTables(target, tables)
   if (found.length === 0) return
   const shown = found.length > 5 ? [...found.slice(0, 5), '…'] : found
   throw new AppError(
@@ -319,6 +332,16 @@ async function refuseFilled(target: CopyTarget, tables: readonly CopiedTable[]):
     `${target.place} is not empty (rows: ${shown.join(', ')}), and nothing was copied. Name a new directory or an empty ` +
       'database; one that a server was started on is not empty.',
   )
+}
+
+/** What a store holds, in words. */
+async function filledTables({ connection }: CopySide, tables: readonly CopiedTable[]): Promise<string[]> {
+  const found: string[] = []
+  for (const table of tables) {
+    const rows = await countOf(connection, table)
+    if (rows > 0) found.push(`${rows} in ${table.name}`)
+  }
+  return found
 }
 
 async function empty(target: CopyTarget): Promise<void> {
@@ -342,7 +365,7 @@ async function refuseChanged(
 ): Promise<void> {
   // Nobody can change a directory meanwhile.
   if (placeOf(options.from).address === null) return
-  const source = await openSource(options.from)
+  const source = await openSource(options.from, { todo: 'copy', other: null })
   try {
     if ((await sourceMark(source, tables)) === mark) return
     throw new AppError(
@@ -355,7 +378,7 @@ async function refuseChanged(
   }
 }
 
-async function copyRows(sides: Sides, mark: CopyMark, options: CopyOptions): Promise<void> {
+async function copyRows(sides: Sides<CopyTarget>, mark: CopyMark, options: CopyOptions): Promise<void> {
   const { source, target, tables, keys, counts } = sides
   if (!mark.at) return
   const { at } = mark
@@ -430,7 +453,7 @@ async function compare(sides: Sides, options: CopyOptions): Promise<Difference[]
 }
 
 /** Texts that words would not find, and vectors that nothing would find. */
-async function unindexed({ connection, pgvector }: CopyTarget): Promise<Difference[]> {
+async function unindexed({ connection, pgvector }: CopySide): Promise<Difference[]> {
   const queries = [
     {
       table: 'messages_fts',

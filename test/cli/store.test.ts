@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import {
@@ -78,6 +79,22 @@ describe('loci store copy', () => {
     const told = JSON.parse(json.stdout) as Record<string, unknown>
     assert.deepEqual([json.code, told['same']], [1, false])
     assert.deepEqual(told['differences'], [{ table: 'agents', key: JSON.stringify([id]), what: 'changed' }])
+  })
+
+  it('verifies nothing that is not there, and makes nothing', async () => {
+    const typo = join(folder.path, 'locj')
+    const data = ['--data', join(folder.path, 'elsewhere')]
+    for (const places of [
+      ['--from', source, '--to', typo],
+      ['--from', typo, '--to', source],
+    ]) {
+      const before = await readdir(folder.path, { recursive: true })
+      const { code, stdout, stderr } = await loci(['store', 'copy', ...places, ...data, '--verify'], { env })
+      assert.deepEqual([code, stdout], [1, ''])
+      assertReadable(stderr)
+      assert.match(stderr, /There is nothing to compare: .*locj holds no Loci data/)
+      assert.deepEqual(await readdir(folder.path, { recursive: true }), before)
+    }
   })
 
   it('stops at Ctrl-C saying how to go on; nobody opens the copy until it is complete', async function () {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -234,6 +235,27 @@ describe('a copy of a whole store', function () {
     )
     await ask(there, 'DELETE FROM messages_fts WHERE rowid = (SELECT min(rowid) FROM messages_fts)')
     assert.ok((await check()).some(({ table }) => table === 'messages_fts'))
+  })
+
+  it('is verified where there are two stores only, and nothing is made', async () => {
+    const [empty, beside] = [await database(), directory()]
+    const verify = (to: string) => verifyCopy(optionsFor(source.data, to, { data: beside }))
+    await assert.rejects(verify(empty), refused('not_found', /nothing to compare: the database .* holds no/))
+    const tables = await ask(
+      empty,
+      "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+    )
+    assert.deepEqual(tables, [])
+    await assert.rejects(verify(directory()), refused('not_found', /nothing to compare/))
+    await assert.rejects(verify(source.data), refused('invalid_argument', /onto itself/))
+    // A copy that was given up leaves tables without rows.
+    const stopped = new AbortController()
+    const { signal } = stopped
+    const stop = copy(source.data, empty, { onProgress: () => stopped.abort(), signal })
+    await assert.rejects(stop, { name: 'AbortError' })
+    await discardCopy({ to: empty, version: '1.0.0' })
+    await assert.rejects(verify(empty), refused('not_found', /is empty/))
+    assert.ok(!existsSync(beside))
   })
 
   it('is refused: nothing to copy, a target with data, one place, servers at work, text that is no store', async () => {

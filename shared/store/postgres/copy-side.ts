@@ -4,7 +4,13 @@ import { AppError } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
 import type { CopiedTable } from '../sql/copied-tables.ts'
 import type { Row, Value } from '../sql/copy-rows.ts'
-import { type CopySide, type CopyTarget, type IndexedText, ontoItself } from '../sql/copy-side.ts'
+import {
+  type CopySide,
+  type CopyTarget,
+  type IndexedText,
+  ontoItself,
+  type Purpose,
+} from '../sql/copy-side.ts'
 import { unavailable } from '../sql/errors.ts'
 import { indexedTexts } from '../sql/full-text.ts'
 import type { Compilable } from '../sql/query.ts'
@@ -27,25 +33,35 @@ const WAIT_MS = 5_000
 const LOCK = 0x636f7079
 
 /**
- * A database as the source of a copy, as it is at this moment: what others write meanwhile is not seen. Throws `not_found`,
- * `conflict` while a server uses it, `store_unavailable`, `store_newer`.
+ * A database as the source of a copy, or as one of two that are compared, as it is at this moment: what others write
+ * meanwhile is not seen, and nothing is made that is not there. Throws `not_found`, `conflict` while a server uses it,
+ * `store_unavailable`, `store_newer`.
  */
-export async function openSource(address: string): Promise<CopySide> {
+export async function openSource(address: string, { todo, other }: Purpose): Promise<CopySide> {
   const { client, place } = await connect(address)
   try {
+    const identity = await identityOf(client)
+    if (identity === other) throw ontoItself(place)
     await refuseForeign(client, place)
     const { rows } = await client.query("SELECT to_regclass('meta') IS NOT NULL AS there")
     if (!(rows as { there: boolean }[])[0]?.there)
-      throw new AppError('not_found', `There is nothing to copy: the database ${place} holds no Loci data.`)
-    await refuseOtherSchema(client, place)
-    await refuseUsed(client, place)
+      throw new AppError(
+        'not_found',
+        `There is nothing to ${todo}: the database ${place} holds no Loci data.`,
+      )
+    await refuseOtherSchema(client, place, todo)
+    await refuseUsed(client, place, todo)
     if (!(await isTrue(client, `SELECT pg_try_advisory_lock_shared(${LOCK}) AS yes`)))
       throw new AppError(
         'conflict',
         `Something is being copied into the database ${place}. Wait for its end.`,
       )
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-    return new PostgresSide(client, { place, identity: await identityOf(client), pgvector: false })
+    const pgvector = await isTrue(
+      client,
+      "SELECT EXISTS (SELECT FROM information_schema.columns WHERE table_name = 'vectors' AND column_name = 'embedding') AS yes",
+    )
+    return new PostgresSide(client, { place, identity, pgvector })
   } catch (error) {
     await client.end()
     throw asStoreError(error, place)
@@ -65,7 +81,7 @@ export async function openTarget(
     const identity = await identityOf(client)
     if (identity === source) throw ontoItself(place)
     await refuseForeign(client, place)
-    await refuseUsed(client, place)
+    await refuseUsed(client, place, 'copy')
     // A copy that was killed keeps it until the server has noticed.
     for (const end = performance.now() + WAIT_MS; ; await pause(50)) {
       if (await isTrue(client, `SELECT pg_try_advisory_lock(${LOCK}) AS yes`)) break
@@ -134,18 +150,18 @@ async function refuseForeign(client: Client, place: string): Promise<void> {
     )
 }
 
-async function refuseOtherSchema(client: Client, place: string): Promise<void> {
+async function refuseOtherSchema(client: Client, place: string, todo: Purpose['todo']): Promise<void> {
   const { rows } = await client.query("SELECT value FROM meta WHERE key = 'schema_version'")
   const version = Number((rows as { value: string }[])[0]?.value ?? 0)
   if (version > MIGRATIONS.length) throw await newerStore(client, place)
   if (version < MIGRATIONS.length)
     throw unavailable(
-      `The database ${place} is of an older Loci. Start this one on it once (loci server), stop it, and copy then.`,
+      `The database ${place} is of an older Loci. Start this one on it once (loci server), stop it, and ${todo} then.`,
     )
 }
 
 /** Waits a little for connections of servers to end. */
-async function refuseUsed(client: Client, place: string): Promise<void> {
+async function refuseUsed(client: Client, place: string, todo: Purpose['todo']): Promise<void> {
   for (const end = performance.now() + WAIT_MS; ; await pause(50)) {
     const { rows } = await client.query(
       `SELECT coalesce(client_addr::text, 'this machine') AS host, count(*) AS n FROM pg_stat_activity
@@ -158,7 +174,7 @@ async function refuseUsed(client: Client, place: string): Promise<void> {
     const hosts = (rows as { host: string; n: number }[]).map(({ host, n }) => `${host} (connections: ${n})`)
     throw new AppError(
       'conflict',
-      `The database ${place} is in use by Loci servers on ${hosts.join(', ')}. Stop them, then copy again (behind a pooler, a minute later).`,
+      `The database ${place} is in use by Loci servers on ${hosts.join(', ')}. Stop them, then ${todo} again (behind a pooler, a minute later).`,
     )
   }
 }

@@ -11,15 +11,21 @@ export interface CopySide {
   readonly identity: string
   /** Says in words what it is refused. */
   readonly connection: Connection
+  /** Whether its vectors are in pgvector's type. */
+  readonly pgvector: boolean
   /** The last number that each numbered table has given. */
   numbers(tables: readonly CopiedTable[]): Promise<Record<string, number>>
   close(): Promise<void>
 }
 
+/** What a store is opened for; `other` is the identity of the other side, which it must not be. */
+export interface Purpose {
+  todo: 'copy' | 'compare'
+  other: string | null
+}
+
 /** A store that a copy is written to, by this process alone. */
 export interface CopyTarget extends CopySide {
-  /** Whether its vectors are in pgvector's type. */
-  readonly pgvector: boolean
   /** One transaction: all of it is committed or nothing. */
   write(work: () => Promise<void>): Promise<void>
   insert(table: string, columns: readonly string[], rows: readonly Row[]): Promise<void>
