@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { promises as fs } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { sql } from 'kysely'
 import type { UploadStore } from '../core/ports/upload-store.ts'
@@ -16,7 +17,7 @@ import { ownerWord } from './sql/full-text.ts'
 import { indexEntry, messageOf, type StoredRow } from './sql/messages.ts'
 import { type CopyMark, readCopyMark, refuseUnfinishedCopy, writeCopyMark } from './sql/unfinished-copy.ts'
 import { copiedTables, isFile } from './sqlite/copy-side.ts'
-import { copyUploads, type Uploads } from './copied-uploads.ts'
+import { compareUploads, copyUploads, type Places, type Uploads } from './copied-uploads.ts'
 import { FolderUploads } from './uploads/folder-uploads.ts'
 
 export interface CopyOptions {
@@ -95,12 +96,11 @@ export async function copyStore(options: CopyOptions): Promise<CopyReport> {
     options.onStage?.('Completing the indexes')
     await setNumbers()
     await target.complete()
-    const uploads = await withUploads(options.from, options, (from) =>
-      withUploads(options.to, options, (to) =>
-        copyUploads(source.connection, { from, to, signal: options.signal ?? new AbortController().signal }),
-      ),
-    )
-    const differences = await compare(sides, options)
+    const { uploads, unlike } = await withBothUploads(options, async (places) => ({
+      uploads: await copyUploads(source.connection, places),
+      unlike: await compareUploads(source.connection, places),
+    }))
+    const differences = [...(await compare(sides, options)), ...unlike]
     if (differences.length === 0) {
       await refuseChanged(options, mark.source, tables)
       await target.write(async () => {
@@ -123,7 +123,12 @@ export async function verifyCopy(options: CopyOptions): Promise<CopyReport> {
         'not_found',
         `${target.place} is empty: there is nothing to compare ${source.place} with.`,
       )
-    const differences = await compare(sides, options)
+    const differences = [
+      ...(await compare(sides, options)),
+      ...(await withTemporary((data) =>
+        withBothUploads({ ...options, data }, (places) => compareUploads(source.connection, places)),
+      )),
+    ]
     return report(sides, { rows: sides.counts, copied: 0, uploads: null, differences })
   })
 }
@@ -190,6 +195,23 @@ async function withUploads<T>(
   return await (
     await import('./postgres/uploads.ts')
   ).withUploads({ address, version, directory: data }, work)
+}
+
+async function withBothUploads<T>(options: CopyOptions, work: (places: Places) => Promise<T>): Promise<T> {
+  const signal = options.signal ?? new AbortController().signal
+  return await withUploads(options.from, options, (from) =>
+    withUploads(options.to, options, (to) => work({ from, to, signal })),
+  )
+}
+
+/** What a database holds is compared as a file, and the data directory of this machine may not be there. */
+async function withTemporary<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const directory = await fs.mkdtemp(join(tmpdir(), 'loci-verify-'))
+  try {
+    return await work(directory)
+  } finally {
+    await fs.rm(directory, { recursive: true, force: true })
+  }
 }
 
 async function withSides<Target extends CopySide, T>(

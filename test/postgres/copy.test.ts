@@ -514,6 +514,23 @@ describe('a copy of a whole store', function () {
     assert.deepEqual((await copy(waiting, grown)).uploads, { copied: 1, absent: [] })
     assert.deepEqual((await copy(grown, back)).uploads, { copied: 1, absent: [] })
     assert.equal(await readFile(join(back, 'files', file_id), 'utf8'), 'Pangolins do read.')
+    const check = async (from: string, other: string) =>
+      (await verifyCopy(optionsFor(from, other))).differences
+    assert.deepEqual(await check(waiting, grown), [])
+    assert.deepEqual(await check(grown, back), [])
+    const unlike = (what: string) => [{ table: 'uploads', key: JSON.stringify([file_id]), what }]
+    await writeFile(join(back, 'files', file_id), 'Pangolins do real.')
+    assert.deepEqual(await check(grown, back), unlike('changed'))
+    await ask(grown, 'TRUNCATE upload_chunks')
+    assert.deepEqual(await check(waiting, grown), unlike('missing'))
+    // What an earlier call has left there is not taken for it.
+    const [over, stop] = [directory(), new AbortController()]
+    await mkdir(join(over, 'files'), { recursive: true })
+    await writeFile(join(over, 'files', file_id), 'Something else.')
+    const onStage = () => stop.abort()
+    await assert.rejects(copy(waiting, over, { onStage, signal: stop.signal }), { name: 'AbortError' })
+    assert.equal(await readFile(join(over, 'files', file_id), 'utf8').catch(() => ''), '')
+    assert.deepEqual((await copy(waiting, over)).uploads, { copied: 1, absent: [] })
   })
 })
 

@@ -63,7 +63,8 @@ export async function openSource(address: string, { todo, other }: Purpose): Pro
     )
     return new PostgresSide(client, { place, identity, pgvector })
   } catch (error) {
-    await client.end()
+    // Why it ends counts, and not that it had ended.
+    await client.end().catch(() => undefined)
     throw asStoreError(error, place)
   }
 }
@@ -98,7 +99,8 @@ export async function openTarget(
       await database.close()
     }
   } catch (error) {
-    await client.end()
+    // Why it ends counts, and not that it had ended.
+    await client.end().catch(() => undefined)
     throw asStoreError(error, place)
   }
 }
