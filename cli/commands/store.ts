@@ -25,13 +25,15 @@ export async function runStoreCopy(options: StoreCopyOptions): Promise<void> {
     if (options.json) return printJson({ to, discarded: rows })
     return note(`Discarded ${count(rows, 'row')}: ${to} is empty.`)
   }
-  const work = progress(options.json === true)
+  const { begun, ...work } = progress(options.json === true)
   const stop = new AbortController()
   const interrupt = async () => {
     await untilStopped()
     const how = options.verify
       ? 'Nothing was changed.'
-      : 'To go on, give the same command again; to give it up, add --discard.'
+      : !begun()
+        ? 'Nothing was copied.'
+        : 'To go on, give the same command again; to give it up, add --discard.'
     stop.abort(new Failure(`Stopped. ${how}`))
   }
   void interrupt()
@@ -144,8 +146,11 @@ function progress(silent: boolean) {
           (long ? `, ${number(Math.round((at.rows - at.from) / seconds))} a second` : ''),
       )
   }
+  let begun = false
   return {
+    begun: () => begun,
     onProgress(phase: 'copying' | 'verifying', table: string, rows: number, of: number) {
+      begun = true
       if (at.phase !== phase || at.table !== table) {
         ended()
         // Of the first batch one hears when it is done.

@@ -114,7 +114,7 @@ export async function copyStore(options: CopyOptions): Promise<CopyReport> {
 
 /** Compares every row of two stores, and makes nothing that is not there. Throws as `copyStore`. */
 export async function verifyCopy(options: CopyOptions): Promise<CopyReport> {
-  const opened = (other: string) => openSource(options.to, { todo: 'compare', other })
+  const opened = (other: string) => openSource(options.to, { todo: 'compare', other, signal: options.signal })
   return await withSides(options, { todo: 'compare', openTarget: opened }, async (sides) => {
     const { source, target } = sides
     await refuseUnfinishedCopy(target.connection, target.place)
@@ -173,7 +173,12 @@ async function openSource(text: string, purpose: Purpose): Promise<CopySide> {
 }
 
 async function openTarget(
-  { to, version, allow_network_fs = false }: Pick<CopyOptions, 'to' | 'version' | 'allow_network_fs'>,
+  {
+    to,
+    version,
+    allow_network_fs = false,
+    signal,
+  }: Pick<CopyOptions, 'to' | 'version' | 'allow_network_fs' | 'signal'>,
   source: string | null = null,
 ): Promise<CopyTarget> {
   const place = placeOf(to)
@@ -181,7 +186,9 @@ async function openTarget(
     const { openTarget } = await import('./sqlite/copy-side.ts')
     return await openTarget(place.directory, { version, allow_network_fs, source })
   }
-  return await (await import('./postgres/copy-side.ts')).openTarget(place.address, { version, source })
+  return await (
+    await import('./postgres/copy-side.ts')
+  ).openTarget(place.address, { version, source, signal })
 }
 
 /** The uploads of a store, as its servers keep them without object storage. */
@@ -219,7 +226,7 @@ async function withSides<Target extends CopySide, T>(
   { todo, openTarget }: { todo: Purpose['todo']; openTarget: (other: string) => Promise<Target> },
   work: (sides: Sides<Target>) => Promise<T>,
 ): Promise<T> {
-  const source = await openSource(options.from, { todo, other: null })
+  const source = await openSource(options.from, { todo, other: null, signal: options.signal })
   try {
     await refuseUnfinishedCopy(source.connection, source.place)
     const tables = copiedTables()
@@ -234,6 +241,7 @@ async function withSides<Target extends CopySide, T>(
     if (secrets.sealed > 0 && options.keep_sealed !== true) throw unreadable(source.place, secrets)
     const target = await openTarget(source.identity)
     try {
+      options.signal?.throwIfAborted()
       const box = boxOf(options.to, options.encryption_key)
       const seals = todo === 'copy' && secrets.opened > 0
       // It may be the first thing of Loci's on this machine.
@@ -387,7 +395,7 @@ async function refuseChanged(
 ): Promise<void> {
   // Nobody can change a directory meanwhile.
   if (placeOf(options.from).address === null) return
-  const source = await openSource(options.from, { todo: 'copy', other: null })
+  const source = await openSource(options.from, { todo: 'copy', other: null, signal: options.signal })
   try {
     if ((await sourceMark(source, tables)) === mark) return
     throw new AppError(

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import { sql } from 'kysely'
 import { Client } from 'pg'
 import { AppError } from '../../schema/errors.ts'
@@ -29,6 +30,8 @@ import { outgoing, typeParsers } from './values.ts'
 const NAME = 'loci copy'
 /** How long one waits for connections that are just ending, in milliseconds. */
 const WAIT_MS = 5_000
+/** A database that does not answer by then is one that cannot be used, in milliseconds. */
+const CONNECT_MS = 10_000
 /** The advisory lock of a copy: 'copy' in ASCII. */
 const LOCK = 0x636f7079
 
@@ -37,9 +40,8 @@ const LOCK = 0x636f7079
  * meanwhile is not seen, and nothing is made that is not there. Throws `not_found`, `conflict` while a server uses it,
  * `store_unavailable`, `store_newer`.
  */
-export async function openSource(address: string, { todo, other }: Purpose): Promise<CopySide> {
-  const { client, place } = await connect(address)
-  try {
+export async function openSource(address: string, { todo, other, signal }: Purpose): Promise<CopySide> {
+  return await connect(address, signal, async (client, place) => {
     const identity = await identityOf(client)
     if (identity === other) throw ontoItself(place)
     await refuseForeign(client, place)
@@ -62,11 +64,7 @@ export async function openSource(address: string, { todo, other }: Purpose): Pro
       "SELECT EXISTS (SELECT FROM information_schema.columns WHERE table_name = 'vectors' AND column_name = 'embedding') AS yes",
     )
     return new PostgresSide(client, { place, identity, pgvector })
-  } catch (error) {
-    // Why it ends counts, and not that it had ended.
-    await client.end().catch(() => undefined)
-    throw asStoreError(error, place)
-  }
+  })
 }
 
 /**
@@ -75,10 +73,9 @@ export async function openSource(address: string, { todo, other }: Purpose): Pro
  */
 export async function openTarget(
   address: string,
-  { version, source }: { version: string; source: string | null },
+  { version, source, signal }: { version: string; source: string | null; signal?: AbortSignal | undefined },
 ): Promise<CopyTarget> {
-  const { client, place } = await connect(address)
-  try {
+  return await connect(address, signal, async (client, place) => {
     const identity = await identityOf(client)
     if (identity === source) throw ontoItself(place)
     await refuseForeign(client, place)
@@ -98,18 +95,30 @@ export async function openTarget(
     } finally {
       await database.close()
     }
-  } catch (error) {
-    // Why it ends counts, and not that it had ended.
-    await client.end().catch(() => undefined)
-    throw asStoreError(error, place)
-  }
+  })
 }
 
-async function connect(address: string): Promise<{ client: Client; place: string }> {
+/** Connects, and stays connected unless `work` fails; an abort until then cuts the connection, whatever it waits for. */
+async function connect<T>(
+  address: string,
+  signal: AbortSignal | undefined,
+  work: (client: Client, place: string) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted()
   const { direct, place } = readAddress(address)
+  const socket = new Socket()
+  const cut = () => socket.destroy()
+  signal?.addEventListener('abort', cut)
   let client: Client | null = null
   try {
-    client = new Client({ ...direct, types: typeParsers, application_name: NAME, keepAlive: true })
+    client = new Client({
+      ...direct,
+      connectionTimeoutMillis: CONNECT_MS,
+      stream: () => socket,
+      types: typeParsers,
+      application_name: NAME,
+      keepAlive: true,
+    })
     // Whoever asks it something hears that it is lost.
     client.on('error', () => undefined)
     await client.connect()
@@ -120,10 +129,19 @@ async function connect(address: string): Promise<{ client: Client; place: string
       )
     // A table may take long, and the other side too.
     await client.query('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0')
-    return { client, place }
+    return await work(client, place)
   } catch (error) {
+    // Why it ends counts, and not that it had ended.
     await client?.end().catch(() => undefined)
+    signal?.throwIfAborted()
+    if (error instanceof Error && /^timeout expired|connection timeout/.test(error.message))
+      throw unavailable(
+        `The database ${place} has not answered in ${CONNECT_MS / 1000} seconds. Look at it and the network, and try again.`,
+        error,
+      )
     throw asStoreError(error, place)
+  } finally {
+    signal?.removeEventListener('abort', cut)
   }
 }
 

@@ -18,10 +18,14 @@ export interface CopySide {
   close(): Promise<void>
 }
 
-/** What a store is opened for; `other` is the identity of the other side, which it must not be. */
+/**
+ * What a store is opened for; `other` is the identity of the other side, which it must not be. An abort ends the opening at
+ * once.
+ */
 export interface Purpose {
   todo: 'copy' | 'compare'
   other: string | null
+  signal?: AbortSignal | undefined
 }
 
 /** A store that a copy is written to, by this process alone. */
