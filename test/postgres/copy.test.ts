@@ -264,6 +264,14 @@ describe('a copy of a whole store', function () {
     const kept = await ask(filled, 'SELECT count(*)::int AS n FROM messages')
     await assert.rejects(
       copy(source.data, filled),
+      refused('conflict', /is complete: .* copied from .*source already.* --verify/),
+    )
+    await ask(
+      filled,
+      "INSERT INTO events (organization_id, type, object_id, date) VALUES ('o', 't', 'x', 'd')",
+    )
+    await assert.rejects(
+      copy(source.data, filled),
       refused('conflict', /is not empty \(rows: .*nothing was copied/),
     )
     assert.deepEqual(await ask(filled, 'SELECT count(*)::int AS n FROM messages'), kept)
@@ -390,6 +398,12 @@ describe('a copy of a whole store', function () {
       })
       await assert.rejects(stop, { name: 'AbortError' })
       await assert.rejects(copy(to, directory()), refused('store_unavailable', /is not complete/))
+      const address = to.startsWith('postgres') ? { LOCI_STORE: to } : {}
+      const doctor = await loci(['doctor', '--json'], {
+        env: { ...cleanEnvironment(folder), LOCI_HOME: to.startsWith('postgres') ? folder : to, ...address },
+      })
+      const told = JSON.parse(doctor.stdout) as { store: { check: string; status: string }[] }
+      assert.equal(told.store.find(({ check }) => check === 'copy')?.status, 'error', doctor.stdout)
       assert.ok((await discardCopy({ to, version: '1.0.0' })).rows > 20)
       await copy(source.data, to)
     }
