@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { dirname, isAbsolute, resolve } from 'node:path'
 import { loadStoreCopy, resolveDataDirectory } from '../../shared/server/main.ts'
 import { VERSION } from '../../shared/schema/version.ts'
 import { complain, EXIT, Failure } from '../failure.ts'
@@ -25,13 +25,15 @@ export async function runStoreCopy(options: StoreCopyOptions): Promise<void> {
     if (options.json) return printJson({ to, discarded: rows })
     return note(`Discarded ${count(rows, 'row')}: ${to} is empty.`)
   }
-  const work = progress(options.json === true)
+  const { begun, ...work } = progress(options.json === true)
   const stop = new AbortController()
   const interrupt = async () => {
     await untilStopped()
     const how = options.verify
       ? 'Nothing was changed.'
-      : 'To go on, give the same command again; to give it up, add --discard.'
+      : !begun()
+        ? 'Nothing was copied.'
+        : 'To go on, give the same command again; to give it up, add --discard.'
     stop.abort(new Failure(`Stopped. ${how}`))
   }
   void interrupt()
@@ -86,11 +88,19 @@ function show(report: Report, options: StoreCopyOptions, seconds: number): void 
         'copy finds them.',
     )
   note(`Settings (config.json) stay where they are; ${from} was not changed.`)
-  note(`To use the copy: ${use(options.to)}`)
+  note(`To use the copy: ${use(options.to, report)}`)
 }
 
-function use(to: string): string {
-  return /^\w+:\/\//.test(to) ? 'loci server --store postgres://…' : `loci server --data ${quoted(to)}`
+/** How a server is started that can read all of the copy. */
+function use(to: string, { key }: Report): string {
+  const server = key?.from === 'LOCI_ENCRYPTION_KEY' ? 'LOCI_ENCRYPTION_KEY=… loci server' : 'loci server'
+  if (!/^\w+:\/\//.test(to)) return `${server} --data ${quoted(to)}`
+  const data = isFile(key) ? ` --data ${quoted(dirname(key.from))}` : ''
+  return `${server}${data} --store postgres://…`
+}
+
+function isFile(key: Report['key']): key is { id: string; from: string } {
+  return key !== null && key.from !== null && isAbsolute(key.from)
 }
 
 function tell({ differences, to }: Report, { verify }: StoreCopyOptions): void {
@@ -105,12 +115,16 @@ function tell({ differences, to }: Report, { verify }: StoreCopyOptions): void {
   )
 }
 
-function tellOfSecrets({ secrets }: Report): void {
-  if (secrets.opened > 0)
+function tellOfSecrets({ secrets, key }: Report): void {
+  if (secrets.opened > 0 && key) {
+    const are = `${count(secrets.opened, 'secret')} ${secrets.opened === 1 ? 'is' : 'are'} encrypted with`
     note(
-      `${count(secrets.opened, 'secret')} can be read with the key of the copy: LOCI_ENCRYPTION_KEY where it is set, else ` +
-        'secrets.key in its data directory. Servers of other machines need the same.',
+      isFile(key)
+        ? `${are} the key in ${key.from}. Servers with another data directory need it, too: ` +
+            `LOCI_ENCRYPTION_KEY="$(head -n 1 ${quoted(key.from)})".`
+        : `${are} this LOCI_ENCRYPTION_KEY. Every server of the copy needs the same.`,
     )
+  }
   if (secrets.sealed > 0)
     note(
       `${count(secrets.sealed, 'secret')} stayed encrypted with a key that is not here (${secrets.missing_keys.join(', ')}).`,
@@ -132,8 +146,11 @@ function progress(silent: boolean) {
           (long ? `, ${number(Math.round((at.rows - at.from) / seconds))} a second` : ''),
       )
   }
+  let begun = false
   return {
+    begun: () => begun,
     onProgress(phase: 'copying' | 'verifying', table: string, rows: number, of: number) {
+      begun = true
       if (at.phase !== phase || at.table !== table) {
         ended()
         // Of the first batch one hears when it is done.

@@ -1,22 +1,23 @@
 import { hash } from 'node:crypto'
 import { promises as fs } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { sql } from 'kysely'
 import type { UploadStore } from '../core/ports/upload-store.ts'
 import { AppError } from '../schema/errors.ts'
 import { pause } from './pause.ts'
-import { SecretBox, type SecretKeys } from './secret-box.ts'
+import { KEY_FILE, SecretBox, type SecretKeys } from './secret-box.ts'
 import { indexText } from './search-text.ts'
 import { type Compared, compareRows, type Difference } from './sql/compare-rows.ts'
 import { COPIED, type CopiedTable, OWN_META } from './sql/copied-tables.ts'
 import { comparable, opens, resealed, SEALED_TABLES } from './sql/copied-secrets.ts'
 import { batchesOf, countOf, keyFrom, keyOf, plainValue, type Row, storedRows } from './sql/copy-rows.ts'
-import type { CopySide, CopyTarget, IndexedText } from './sql/copy-side.ts'
+import type { CopySide, CopyTarget, IndexedText, Purpose } from './sql/copy-side.ts'
 import { ownerWord } from './sql/full-text.ts'
 import { indexEntry, messageOf, type StoredRow } from './sql/messages.ts'
 import { type CopyMark, readCopyMark, refuseUnfinishedCopy, writeCopyMark } from './sql/unfinished-copy.ts'
 import { copiedTables, isFile } from './sqlite/copy-side.ts'
-import { copyUploads, type Uploads } from './copied-uploads.ts'
+import { compareUploads, copyUploads, type Places, type Uploads } from './copied-uploads.ts'
 import { FolderUploads } from './uploads/folder-uploads.ts'
 
 export interface CopyOptions {
@@ -51,19 +52,30 @@ export interface CopyReport {
   copied: number
   /** Encrypted values, and those of them that no key here opens. */
   secrets: { opened: number; sealed: number; missing_keys: string[] }
+  /** What the secrets of the copy are encrypted with; null when there are none, or no one key is known. */
+  key: CopyKey | null
   /** Uploads of files that have not been read yet; null when nothing was copied. */
   uploads: Uploads | null
   /** Empty when every row is the same in both. */
   differences: Difference[]
 }
 
-interface Sides {
+/** The key that servers of a copy need. */
+export interface CopyKey {
+  /** Names it; says nothing about it. */
+  id: string
+  /** Where this copy took it from: LOCI_ENCRYPTION_KEY, or the path of a file; null for one that is not here. */
+  from: string | null
+}
+
+interface Sides<Target extends CopySide = CopySide> {
   source: CopySide
-  target: CopyTarget
+  target: Target
   tables: readonly CopiedTable[]
   keys: { source: SecretKeys; target: SecretKeys }
   counts: Record<string, number>
   secrets: CopyReport['secrets']
+  key: CopyKey | null
 }
 
 /**
@@ -72,7 +84,8 @@ interface Sides {
  * not complete. Throws `not_found`, `conflict`, `invalid_argument`, `secrets_unreadable`, `store_unavailable`.
  */
 export async function copyStore(options: CopyOptions): Promise<CopyReport> {
-  return await withSides(options, async (sides) => {
+  const opened = (other: string) => openTarget(options, other)
+  return await withSides(options, { todo: 'copy', openTarget: opened }, async (sides) => {
     const { source, target, tables, counts } = sides
     const mark = await begin(sides, options)
     const before = mark.rows
@@ -83,25 +96,39 @@ export async function copyStore(options: CopyOptions): Promise<CopyReport> {
     options.onStage?.('Completing the indexes')
     await setNumbers()
     await target.complete()
-    const uploads = await withUploads(options.from, options, (from) =>
-      withUploads(options.to, options, (to) =>
-        copyUploads(source.connection, { from, to, signal: options.signal ?? new AbortController().signal }),
-      ),
-    )
-    const differences = await compare(sides, options)
+    const { uploads, unlike } = await withBothUploads(options, async (places) => ({
+      uploads: await copyUploads(source.connection, places),
+      unlike: await compareUploads(source.connection, places),
+    }))
+    const differences = [...(await compare(sides, options)), ...unlike]
     if (differences.length === 0) {
       await refuseChanged(options, mark.source, tables)
-      await target.write(() => writeCopyMark(target.connection, null))
+      await target.write(async () => {
+        await target.setKey(mark.key)
+        await writeCopyMark(target.connection, null)
+      })
     }
     return report(sides, { rows: counts, copied: mark.rows - before, uploads, differences })
   })
 }
 
-/** Compares every row of two stores. Throws as `copyStore`. */
+/** Compares every row of two stores, and makes nothing that is not there. Throws as `copyStore`. */
 export async function verifyCopy(options: CopyOptions): Promise<CopyReport> {
-  return await withSides(options, async (sides) => {
-    await refuseUnfinishedCopy(sides.target.connection, sides.target.place)
-    const differences = await compare(sides, options)
+  const opened = (other: string) => openSource(options.to, { todo: 'compare', other, signal: options.signal })
+  return await withSides(options, { todo: 'compare', openTarget: opened }, async (sides) => {
+    const { source, target } = sides
+    await refuseUnfinishedCopy(target.connection, target.place)
+    if ((await filledTables(target, sides.tables)).length === 0)
+      throw new AppError(
+        'not_found',
+        `${target.place} is empty: there is nothing to compare ${source.place} with.`,
+      )
+    const differences = [
+      ...(await compare(sides, options)),
+      ...(await withTemporary((data) =>
+        withBothUploads({ ...options, data }, (places) => compareUploads(source.connection, places)),
+      )),
+    ]
     return report(sides, { rows: sides.counts, copied: 0, uploads: null, differences })
   })
 }
@@ -138,14 +165,20 @@ function placeOf(text: string): { address: string; directory: null } | { address
   return { address: null, directory }
 }
 
-async function openSource(text: string): Promise<CopySide> {
+async function openSource(text: string, purpose: Purpose): Promise<CopySide> {
   const place = placeOf(text)
-  if (place.address === null) return await (await import('./sqlite/copy-side.ts')).openSource(place.directory)
-  return await (await import('./postgres/copy-side.ts')).openSource(place.address)
+  if (place.address === null)
+    return await (await import('./sqlite/copy-side.ts')).openSource(place.directory, purpose)
+  return await (await import('./postgres/copy-side.ts')).openSource(place.address, purpose)
 }
 
 async function openTarget(
-  { to, version, allow_network_fs = false }: Pick<CopyOptions, 'to' | 'version' | 'allow_network_fs'>,
+  {
+    to,
+    version,
+    allow_network_fs = false,
+    signal,
+  }: Pick<CopyOptions, 'to' | 'version' | 'allow_network_fs' | 'signal'>,
   source: string | null = null,
 ): Promise<CopyTarget> {
   const place = placeOf(to)
@@ -153,7 +186,9 @@ async function openTarget(
     const { openTarget } = await import('./sqlite/copy-side.ts')
     return await openTarget(place.directory, { version, allow_network_fs, source })
   }
-  return await (await import('./postgres/copy-side.ts')).openTarget(place.address, { version, source })
+  return await (
+    await import('./postgres/copy-side.ts')
+  ).openTarget(place.address, { version, source, signal })
 }
 
 /** The uploads of a store, as its servers keep them without object storage. */
@@ -169,25 +204,49 @@ async function withUploads<T>(
   ).withUploads({ address, version, directory: data }, work)
 }
 
-async function withSides<T>(options: CopyOptions, work: (sides: Sides) => Promise<T>): Promise<T> {
-  const source = await openSource(options.from)
+async function withBothUploads<T>(options: CopyOptions, work: (places: Places) => Promise<T>): Promise<T> {
+  const signal = options.signal ?? new AbortController().signal
+  return await withUploads(options.from, options, (from) =>
+    withUploads(options.to, options, (to) => work({ from, to, signal })),
+  )
+}
+
+/** What a database holds is compared as a file, and the data directory of this machine may not be there. */
+async function withTemporary<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const directory = await fs.mkdtemp(join(tmpdir(), 'loci-verify-'))
+  try {
+    return await work(directory)
+  } finally {
+    await fs.rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function withSides<Target extends CopySide, T>(
+  options: CopyOptions,
+  { todo, openTarget }: { todo: Purpose['todo']; openTarget: (other: string) => Promise<Target> },
+  work: (sides: Sides<Target>) => Promise<T>,
+): Promise<T> {
+  const source = await openSource(options.from, { todo, other: null, signal: options.signal })
   try {
     await refuseUnfinishedCopy(source.connection, source.place)
     const tables = copiedTables()
+    const keysIn = (text: string) => placeOf(text).directory ?? options.data
     const boxOf = (text: string, passphrase: string | null) =>
-      new SecretBox({ directory: placeOf(text).directory ?? options.data, passphrase })
+      new SecretBox({ directory: keysIn(text), passphrase })
     const sourceKeys = await boxOf(
       options.from,
       options.source_encryption_key ?? options.encryption_key,
     ).keys()
     const secrets = await lookAtSecrets(source, tables, sourceKeys)
     if (secrets.sealed > 0 && options.keep_sealed !== true) throw unreadable(source.place, secrets)
-    const target = await openTarget(options, source.identity)
+    const target = await openTarget(source.identity)
     try {
+      options.signal?.throwIfAborted()
       const box = boxOf(options.to, options.encryption_key)
+      const seals = todo === 'copy' && secrets.opened > 0
       // It may be the first thing of Loci's on this machine.
-      if (secrets.opened > 0) await fs.mkdir(options.data, { recursive: true, mode: 0o700 })
-      const targetKeys = await (secrets.opened > 0 ? box.keysToWrite() : box.keys())
+      if (seals) await fs.mkdir(keysIn(options.to), { recursive: true, mode: 0o700 })
+      const targetKeys = await (seals ? box.keysToWrite() : box.keys())
       const counts: Record<string, number> = {}
       for (const table of tables) counts[table.name] = await countOf(source.connection, table)
       return await work({
@@ -197,6 +256,10 @@ async function withSides<T>(options: CopyOptions, work: (sides: Sides) => Promis
         keys: { source: sourceKeys, target: targetKeys },
         counts,
         secrets,
+        key: await keyOfCopy(source, secrets, {
+          id: targetKeys.first,
+          from: options.encryption_key === null ? join(keysIn(options.to), KEY_FILE) : 'LOCI_ENCRYPTION_KEY',
+        }),
       })
     } finally {
       await target.close()
@@ -207,10 +270,10 @@ async function withSides<T>(options: CopyOptions, work: (sides: Sides) => Promis
 }
 
 function report(
-  { source, target, secrets }: Sides,
+  { source, target, secrets, key }: Sides,
   found: Pick<CopyReport, 'rows' | 'copied' | 'uploads' | 'differences'>,
 ): CopyReport {
-  return { from: source.place, to: target.place, secrets, ...found }
+  return { from: source.place, to: target.place, secrets, key, ...found }
 }
 
 async function lookAtSecrets(
@@ -230,6 +293,22 @@ async function lookAtSecrets(
   return { opened, sealed: missing.length, missing_keys: [...new Set(missing)] }
 }
 
+/** The key that the secrets are encrypted with once they are copied; `own` encrypts those that could be opened. */
+async function keyOfCopy(
+  source: CopySide,
+  { opened, missing_keys }: CopyReport['secrets'],
+  own: { id: string | null; from: string },
+): Promise<CopyKey | null> {
+  if (opened > 0 && own.id !== null) return { id: own.id, from: own.from }
+  // All of them stay as they are: what the servers of the source agreed on holds for the copy, too.
+  const agreed = await source.connection.get<{ value: string }>(
+    sql`select value from meta where key = 'encryption_key_id'`,
+  )
+  const [only, ...others] = missing_keys
+  const id = missing_keys.find((one) => one === agreed?.value) ?? (others.length === 0 ? only : undefined)
+  return id === undefined ? null : { id, from: null }
+}
+
 function unreadable(place: string, { sealed, missing_keys }: CopyReport['secrets']): AppError {
   return new AppError(
     'secrets_unreadable',
@@ -240,11 +319,18 @@ function unreadable(place: string, { sealed, missing_keys }: CopyReport['secrets
 }
 
 /** The mark of this copy: that of an earlier call, or a new one in an empty target. */
-async function begin({ source, target, tables }: Sides, options: CopyOptions): Promise<CopyMark> {
+async function begin(sides: Sides<CopyTarget>, options: CopyOptions): Promise<CopyMark> {
+  const { source, target, tables, key } = sides
   const now = await sourceMark(source, tables)
   const before = await readCopyMark(target.connection)
   if (before && options.restart !== true) {
-    if (before.source === now) return before
+    if (before.source === now && before.key === (key?.id ?? null)) return before
+    if (before.source === now)
+      throw new AppError(
+        'conflict',
+        `The copy into ${target.place} began with another key (${before.key ?? 'none'}) than is here now ` +
+          `(${key?.id ?? 'none'}). Go on with that LOCI_ENCRYPTION_KEY or ${KEY_FILE}, or begin anew with --restart.`,
+      )
     throw new AppError(
       'conflict',
       `${target.place} is the target of a copy of ${before.from} that began ${before.started_at}, and ${source.place} is not ` +
@@ -252,11 +338,12 @@ async function begin({ source, target, tables }: Sides, options: CopyOptions): P
     )
   }
   if (before) await empty(target)
-  else await refuseFilled(target, tables)
+  else await refuseFilled(sides, now)
   const mark: CopyMark = {
     from: source.place,
     started_at: new Date().toISOString(),
     source: now,
+    key: key?.id ?? null,
     at: { table: COPIED[0], after: null },
     rows: 0,
   }
@@ -264,19 +351,32 @@ async function begin({ source, target, tables }: Sides, options: CopyOptions): P
   return mark
 }
 
-async function refuseFilled(target: CopyTarget, tables: readonly CopiedTable[]): Promise<void> {
-  const found = []
-  for (const table of tables) {
-    const rows = await countOf(target.connection, table)
-    if (rows > 0) found.push(`${rows} in ${table.name}`)
-  }
+async function refuseFilled({ source, target, tables }: Sides, now: string): Promise<void> {
+  const found = await filledTables(target, tables)
   if (found.length === 0) return
+  // Of stores without agents the mark says too little.
+  if (found.some((text) => text.endsWith(' in agents')) && (await sourceMark(target, tables)) === now)
+    throw new AppError(
+      'conflict',
+      `${target.place} is complete: it has been copied from ${source.place} already, and nothing was copied now. Compare ` +
+        'every row with --verify.',
+    )
   const shown = found.length > 5 ? [...found.slice(0, 5), '…'] : found
   throw new AppError(
     'conflict',
     `${target.place} is not empty (rows: ${shown.join(', ')}), and nothing was copied. Name a new directory or an empty ` +
       'database; one that a server was started on is not empty.',
   )
+}
+
+/** What a store holds, in words. */
+async function filledTables({ connection }: CopySide, tables: readonly CopiedTable[]): Promise<string[]> {
+  const found: string[] = []
+  for (const table of tables) {
+    const rows = await countOf(connection, table)
+    if (rows > 0) found.push(`${rows} in ${table.name}`)
+  }
+  return found
 }
 
 async function empty(target: CopyTarget): Promise<void> {
@@ -300,7 +400,7 @@ async function refuseChanged(
 ): Promise<void> {
   // Nobody can change a directory meanwhile.
   if (placeOf(options.from).address === null) return
-  const source = await openSource(options.from)
+  const source = await openSource(options.from, { todo: 'copy', other: null, signal: options.signal })
   try {
     if ((await sourceMark(source, tables)) === mark) return
     throw new AppError(
@@ -313,7 +413,7 @@ async function refuseChanged(
   }
 }
 
-async function copyRows(sides: Sides, mark: CopyMark, options: CopyOptions): Promise<void> {
+async function copyRows(sides: Sides<CopyTarget>, mark: CopyMark, options: CopyOptions): Promise<void> {
   const { source, target, tables, keys, counts } = sides
   if (!mark.at) return
   const { at } = mark
@@ -388,7 +488,7 @@ async function compare(sides: Sides, options: CopyOptions): Promise<Difference[]
 }
 
 /** Texts that words would not find, and vectors that nothing would find. */
-async function unindexed({ connection, pgvector }: CopyTarget): Promise<Difference[]> {
+async function unindexed({ connection, pgvector }: CopySide): Promise<Difference[]> {
   const queries = [
     {
       table: 'messages_fts',

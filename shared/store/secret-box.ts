@@ -44,6 +44,11 @@ export class SecretKeys {
     this.#where = where
   }
 
+  /** Names the key that encrypts; null when there is none. */
+  get first(): string | null {
+    return this.#keys[0]?.id ?? null
+  }
+
   /** Whether values of this key can be read. */
   has(key_id: string): boolean {
     return this.#keys.some(({ id }) => id === key_id)

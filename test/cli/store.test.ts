@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import {
@@ -80,6 +83,22 @@ describe('loci store copy', () => {
     assert.deepEqual(told['differences'], [{ table: 'agents', key: JSON.stringify([id]), what: 'changed' }])
   })
 
+  it('verifies nothing that is not there, and makes nothing', async () => {
+    const typo = join(folder.path, 'locj')
+    const data = ['--data', join(folder.path, 'elsewhere')]
+    for (const places of [
+      ['--from', source, '--to', typo],
+      ['--from', typo, '--to', source],
+    ]) {
+      const before = await readdir(folder.path, { recursive: true })
+      const { code, stdout, stderr } = await loci(['store', 'copy', ...places, ...data, '--verify'], { env })
+      assert.deepEqual([code, stdout], [1, ''])
+      assertReadable(stderr)
+      assert.match(stderr, /There is nothing to compare: .*locj holds no Loci data/)
+      assert.deepEqual(await readdir(folder.path, { recursive: true }), before)
+    }
+  })
+
   it('stops at Ctrl-C saying how to go on; nobody opens the copy until it is complete', async function () {
     this.timeout(60_000)
     enlarge(60_000)
@@ -106,6 +125,47 @@ describe('loci store copy', () => {
     const { code: done, stderr } = await copy(to)
     assert.equal(done, 0, stderr)
     assert.match(stderr, /60,\d{3} rows \([\d,]+ were there from before\)/)
+  })
+
+  describe('from or to a database that accepts connections and says nothing', () => {
+    let silent: Server
+    let address: string
+    const sockets: Socket[] = []
+
+    beforeEach(async () => {
+      silent = createServer((socket) => sockets.push(socket.on('error', () => undefined)))
+      silent.listen(0, '127.0.0.1')
+      await once(silent, 'listening')
+      address = `postgres://loci@127.0.0.1:${(silent.address() as AddressInfo).port}/loci`
+    })
+    afterEach(() => {
+      for (const socket of sockets.splice(0)) socket.destroy()
+      silent.close()
+    })
+
+    it('ends at once at Ctrl-C', async () => {
+      for (const places of [
+        ['--from', address, '--to', join(folder.path, 'copy')],
+        ['--from', source, '--to', address],
+      ]) {
+        const connected = once(silent, 'connection')
+        const running = start(process.execPath, [LOCI, 'store', 'copy', ...places], env)
+        await connected
+        const asked = performance.now()
+        running.child.kill('SIGINT')
+        const { code } = await running.exited
+        assert.equal(code, 130, running.stderr)
+        assert.equal(running.stderr, 'loci: Stopped. Nothing was copied.\n')
+        assert.ok(performance.now() - asked < 5_000, 'it waited for the database')
+      }
+    })
+
+    it('says so after ten seconds', async () => {
+      const { code, stderr } = await copy(address)
+      assert.equal(code, 1)
+      assertReadable(stderr)
+      assert.match(stderr, /The database 127\.0\.0\.1:\d+\/loci has not answered in 10 seconds/)
+    })
   })
 
   it('gives an unfinished copy up, and no other', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,7 +12,7 @@ import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts
 import { COPIED, NOT_COPIED } from '../../shared/store/sql/copied-tables.ts'
 import { MIGRATIONS } from '../../shared/store/sqlite/migrate.ts'
 import { openSqliteStore } from '../../shared/store/sqlite/sqlite-store.ts'
-import { cleanEnvironment, start } from '../support/cli-process.ts'
+import { cleanEnvironment, loci, start } from '../support/cli-process.ts'
 import type { ModelServer } from '../support/model-server.ts'
 import { answersOf, enlarge, fill, MARK, type Place, startEmbedder, startOn } from './copied-store.ts'
 import { startServer, type TestServer, withPgVector } from './server.ts'
@@ -236,10 +237,39 @@ describe('a copy of a whole store', function () {
     assert.ok((await check()).some(({ table }) => table === 'messages_fts'))
   })
 
+  it('is verified where there are two stores only, and nothing is made', async () => {
+    const [empty, beside] = [await database(), directory()]
+    const verify = (to: string) => verifyCopy(optionsFor(source.data, to, { data: beside }))
+    await assert.rejects(verify(empty), refused('not_found', /nothing to compare: the database .* holds no/))
+    const tables = await ask(
+      empty,
+      "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+    )
+    assert.deepEqual(tables, [])
+    await assert.rejects(verify(directory()), refused('not_found', /nothing to compare/))
+    await assert.rejects(verify(source.data), refused('invalid_argument', /onto itself/))
+    // A copy that was given up leaves tables without rows.
+    const stopped = new AbortController()
+    const { signal } = stopped
+    const stop = copy(source.data, empty, { onProgress: () => stopped.abort(), signal })
+    await assert.rejects(stop, { name: 'AbortError' })
+    await discardCopy({ to: empty, version: '1.0.0' })
+    await assert.rejects(verify(empty), refused('not_found', /is empty/))
+    assert.ok(!existsSync(beside))
+  })
+
   it('is refused: nothing to copy, a target with data, one place, servers at work, text that is no store', async () => {
     const [filled, empty] = [await database(), await database()]
     await copy(source.data, filled)
     const kept = await ask(filled, 'SELECT count(*)::int AS n FROM messages')
+    await assert.rejects(
+      copy(source.data, filled),
+      refused('conflict', /is complete: .* copied from .*source already.* --verify/),
+    )
+    await ask(
+      filled,
+      "INSERT INTO events (organization_id, type, object_id, date) VALUES ('o', 't', 'x', 'd')",
+    )
     await assert.rejects(
       copy(source.data, filled),
       refused('conflict', /is not empty \(rows: .*nothing was copied/),
@@ -368,6 +398,12 @@ describe('a copy of a whole store', function () {
       })
       await assert.rejects(stop, { name: 'AbortError' })
       await assert.rejects(copy(to, directory()), refused('store_unavailable', /is not complete/))
+      const address = to.startsWith('postgres') ? { LOCI_STORE: to } : {}
+      const doctor = await loci(['doctor', '--json'], {
+        env: { ...cleanEnvironment(folder), LOCI_HOME: to.startsWith('postgres') ? folder : to, ...address },
+      })
+      const told = JSON.parse(doctor.stdout) as { store: { check: string; status: string }[] }
+      assert.equal(told.store.find(({ check }) => check === 'copy')?.status, 'error', doctor.stdout)
       assert.ok((await discardCopy({ to, version: '1.0.0' })).rows > 20)
       await copy(source.data, to)
     }
@@ -405,6 +441,70 @@ describe('a copy of a whole store', function () {
     )
   })
 
+  /** The secret of the second agent, as a server with this pass phrase shows it. */
+  const secretAt = async (address: string, key: string) => {
+    const started = await startOn({ data: directory(), address }, embedder, { LOCI_ENCRYPTION_KEY: key })
+    try {
+      const path = `/v1/agents/${ids['second']}?include=agent.secrets`
+      const { secrets } = (await started.good('GET', path)) as unknown as { secrets: { value: string }[] }
+      return secrets.map(({ value }) => value)
+    } finally {
+      await started.loci.close()
+    }
+  }
+
+  it('has a key of its own, also where servers were started on the source', async () => {
+    const [used, further] = [await database(), await database()]
+    await copy(source.data, used, { encryption_key: 'the first', data: directory() })
+    assert.deepEqual(await secretAt(used, 'the first'), [`${MARK} is secret`])
+    await copy(used, further, {
+      source_encryption_key: 'the first',
+      encryption_key: 'the second',
+      data: directory(),
+    })
+    assert.deepEqual(await secretAt(further, 'the second'), [`${MARK} is secret`])
+  })
+
+  it('is refused by servers with another key than the one that its secrets have', async () => {
+    const [there, sealed, beside] = [await database(), await database(), directory()]
+    const { key } = await copy(source.data, there, { encryption_key: 'the first', data: beside })
+    assert.equal(key?.from, 'LOCI_ENCRYPTION_KEY')
+    const as_it_is = await copy(there, sealed, { keep_sealed: true, data: beside })
+    assert.deepEqual(as_it_is.key, { id: key.id, from: null })
+    for (const address of [there, sealed]) {
+      await assert.rejects(secretAt(address, 'the second'), refused('secrets_unreadable', /is not here/))
+      assert.deepEqual(await secretAt(address, 'the first'), [`${MARK} is secret`])
+    }
+  })
+
+  it('goes on with the key that it began with only', async () => {
+    const to = await database()
+    const stopped = new AbortController()
+    const stop = copy(source.data, to, {
+      encryption_key: 'the first',
+      onProgress: (_, table) => table === 'messages' && stopped.abort(),
+      signal: stopped.signal,
+    })
+    await assert.rejects(stop, { name: 'AbortError' })
+    const other = copy(source.data, to, { encryption_key: 'the second' })
+    await assert.rejects(other, refused('conflict', /began with another key .*--restart/))
+    await copy(source.data, to, { encryption_key: 'the first' })
+    assert.deepEqual(await secretAt(to, 'the first'), [`${MARK} is secret`])
+  })
+
+  it('says which key its secrets have, and how a server is started that reads them', async () => {
+    const [to, beside] = [await database(), directory()]
+    const env = { ...cleanEnvironment(folder), LOCI_HOME: beside }
+    const { code, stderr } = await loci(['store', 'copy', '--from', source.data, '--to', to], { env })
+    assert.equal(code, 0, stderr)
+    const file = join(beside, 'secrets.key')
+    assert.ok(stderr.includes(`encrypted with the key in ${file}. Servers with another data`), stderr)
+    assert.ok(stderr.includes(`LOCI_ENCRYPTION_KEY="$(head -n 1 ${file})"`), stderr)
+    assert.ok(stderr.includes(`To use the copy: loci server --data ${beside} --store postgres://…`), stderr)
+    const line = (await readFile(file, 'utf8')).trim()
+    assert.deepEqual(await secretAt(to, line), [`${MARK} is secret`])
+  })
+
   it('brings uploads that nobody has read yet', async () => {
     const [waiting, to] = [directory(), directory()]
     await copy(source.data, waiting)
@@ -428,6 +528,23 @@ describe('a copy of a whole store', function () {
     assert.deepEqual((await copy(waiting, grown)).uploads, { copied: 1, absent: [] })
     assert.deepEqual((await copy(grown, back)).uploads, { copied: 1, absent: [] })
     assert.equal(await readFile(join(back, 'files', file_id), 'utf8'), 'Pangolins do read.')
+    const check = async (from: string, other: string) =>
+      (await verifyCopy(optionsFor(from, other))).differences
+    assert.deepEqual(await check(waiting, grown), [])
+    assert.deepEqual(await check(grown, back), [])
+    const unlike = (what: string) => [{ table: 'uploads', key: JSON.stringify([file_id]), what }]
+    await writeFile(join(back, 'files', file_id), 'Pangolins do real.')
+    assert.deepEqual(await check(grown, back), unlike('changed'))
+    await ask(grown, 'TRUNCATE upload_chunks')
+    assert.deepEqual(await check(waiting, grown), unlike('missing'))
+    // What an earlier call has left there is not taken for it.
+    const [over, stop] = [directory(), new AbortController()]
+    await mkdir(join(over, 'files'), { recursive: true })
+    await writeFile(join(over, 'files', file_id), 'Something else.')
+    const onStage = () => stop.abort()
+    await assert.rejects(copy(waiting, over, { onStage, signal: stop.signal }), { name: 'AbortError' })
+    assert.equal(await readFile(join(over, 'files', file_id), 'utf8').catch(() => ''), '')
+    assert.deepEqual((await copy(waiting, over)).uploads, { copied: 1, absent: [] })
   })
 })
 

@@ -1,10 +1,17 @@
+import { Socket } from 'node:net'
 import { sql } from 'kysely'
 import { Client } from 'pg'
 import { AppError } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
 import type { CopiedTable } from '../sql/copied-tables.ts'
 import type { Row, Value } from '../sql/copy-rows.ts'
-import { type CopySide, type CopyTarget, type IndexedText, ontoItself } from '../sql/copy-side.ts'
+import {
+  type CopySide,
+  type CopyTarget,
+  type IndexedText,
+  ontoItself,
+  type Purpose,
+} from '../sql/copy-side.ts'
 import { unavailable } from '../sql/errors.ts'
 import { indexedTexts } from '../sql/full-text.ts'
 import type { Compilable } from '../sql/query.ts'
@@ -16,39 +23,48 @@ import { MIGRATIONS, newerStore } from './migrate.ts'
 import { makePartitions } from './partitions.ts'
 import { hasPgVector, indexVectors, MOST_INDEXED } from './pgvector.ts'
 import { isThroughPooler } from './pooler.ts'
+import { KEY } from './shared-key.ts'
 import { outgoing, typeParsers } from './values.ts'
 
 /** What copies call themselves; servers are 'loci' and 'loci events'. */
 const NAME = 'loci copy'
 /** How long one waits for connections that are just ending, in milliseconds. */
 const WAIT_MS = 5_000
+/** A database that does not answer by then is one that cannot be used, in milliseconds. */
+const CONNECT_MS = 10_000
 /** The advisory lock of a copy: 'copy' in ASCII. */
 const LOCK = 0x636f7079
 
 /**
- * A database as the source of a copy, as it is at this moment: what others write meanwhile is not seen. Throws `not_found`,
- * `conflict` while a server uses it, `store_unavailable`, `store_newer`.
+ * A database as the source of a copy, or as one of two that are compared, as it is at this moment: what others write
+ * meanwhile is not seen, and nothing is made that is not there. Throws `not_found`, `conflict` while a server uses it,
+ * `store_unavailable`, `store_newer`.
  */
-export async function openSource(address: string): Promise<CopySide> {
-  const { client, place } = await connect(address)
-  try {
+export async function openSource(address: string, { todo, other, signal }: Purpose): Promise<CopySide> {
+  return await connect(address, signal, async (client, place) => {
+    const identity = await identityOf(client)
+    if (identity === other) throw ontoItself(place)
     await refuseForeign(client, place)
     const { rows } = await client.query("SELECT to_regclass('meta') IS NOT NULL AS there")
     if (!(rows as { there: boolean }[])[0]?.there)
-      throw new AppError('not_found', `There is nothing to copy: the database ${place} holds no Loci data.`)
-    await refuseOtherSchema(client, place)
-    await refuseUsed(client, place)
+      throw new AppError(
+        'not_found',
+        `There is nothing to ${todo}: the database ${place} holds no Loci data.`,
+      )
+    await refuseOtherSchema(client, place, todo)
+    await refuseUsed(client, place, todo)
     if (!(await isTrue(client, `SELECT pg_try_advisory_lock_shared(${LOCK}) AS yes`)))
       throw new AppError(
         'conflict',
         `Something is being copied into the database ${place}. Wait for its end.`,
       )
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-    return new PostgresSide(client, { place, identity: await identityOf(client), pgvector: false })
-  } catch (error) {
-    await client.end()
-    throw asStoreError(error, place)
-  }
+    const pgvector = await isTrue(
+      client,
+      "SELECT EXISTS (SELECT FROM information_schema.columns WHERE table_name = 'vectors' AND column_name = 'embedding') AS yes",
+    )
+    return new PostgresSide(client, { place, identity, pgvector })
+  })
 }
 
 /**
@@ -57,14 +73,13 @@ export async function openSource(address: string): Promise<CopySide> {
  */
 export async function openTarget(
   address: string,
-  { version, source }: { version: string; source: string | null },
+  { version, source, signal }: { version: string; source: string | null; signal?: AbortSignal | undefined },
 ): Promise<CopyTarget> {
-  const { client, place } = await connect(address)
-  try {
+  return await connect(address, signal, async (client, place) => {
     const identity = await identityOf(client)
     if (identity === source) throw ontoItself(place)
     await refuseForeign(client, place)
-    await refuseUsed(client, place)
+    await refuseUsed(client, place, 'copy')
     // A copy that was killed keeps it until the server has noticed.
     for (const end = performance.now() + WAIT_MS; ; await pause(50)) {
       if (await isTrue(client, `SELECT pg_try_advisory_lock(${LOCK}) AS yes`)) break
@@ -80,17 +95,30 @@ export async function openTarget(
     } finally {
       await database.close()
     }
-  } catch (error) {
-    await client.end()
-    throw asStoreError(error, place)
-  }
+  })
 }
 
-async function connect(address: string): Promise<{ client: Client; place: string }> {
+/** Connects, and stays connected unless `work` fails; an abort until then cuts the connection, whatever it waits for. */
+async function connect<T>(
+  address: string,
+  signal: AbortSignal | undefined,
+  work: (client: Client, place: string) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted()
   const { direct, place } = readAddress(address)
+  const socket = new Socket()
+  const cut = () => socket.destroy()
+  signal?.addEventListener('abort', cut)
   let client: Client | null = null
   try {
-    client = new Client({ ...direct, types: typeParsers, application_name: NAME, keepAlive: true })
+    client = new Client({
+      ...direct,
+      connectionTimeoutMillis: CONNECT_MS,
+      stream: () => socket,
+      types: typeParsers,
+      application_name: NAME,
+      keepAlive: true,
+    })
     // Whoever asks it something hears that it is lost.
     client.on('error', () => undefined)
     await client.connect()
@@ -101,10 +129,19 @@ async function connect(address: string): Promise<{ client: Client; place: string
       )
     // A table may take long, and the other side too.
     await client.query('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0')
-    return { client, place }
+    return await work(client, place)
   } catch (error) {
+    // Why it ends counts, and not that it had ended.
     await client?.end().catch(() => undefined)
+    signal?.throwIfAborted()
+    if (error instanceof Error && /^timeout expired|connection timeout/.test(error.message))
+      throw unavailable(
+        `The database ${place} has not answered in ${CONNECT_MS / 1000} seconds. Look at it and the network, and try again.`,
+        error,
+      )
     throw asStoreError(error, place)
+  } finally {
+    signal?.removeEventListener('abort', cut)
   }
 }
 
@@ -133,18 +170,18 @@ async function refuseForeign(client: Client, place: string): Promise<void> {
     )
 }
 
-async function refuseOtherSchema(client: Client, place: string): Promise<void> {
+async function refuseOtherSchema(client: Client, place: string, todo: Purpose['todo']): Promise<void> {
   const { rows } = await client.query("SELECT value FROM meta WHERE key = 'schema_version'")
   const version = Number((rows as { value: string }[])[0]?.value ?? 0)
   if (version > MIGRATIONS.length) throw await newerStore(client, place)
   if (version < MIGRATIONS.length)
     throw unavailable(
-      `The database ${place} is of an older Loci. Start this one on it once (loci server), stop it, and copy then.`,
+      `The database ${place} is of an older Loci. Start this one on it once (loci server), stop it, and ${todo} then.`,
     )
 }
 
 /** Waits a little for connections of servers to end. */
-async function refuseUsed(client: Client, place: string): Promise<void> {
+async function refuseUsed(client: Client, place: string, todo: Purpose['todo']): Promise<void> {
   for (const end = performance.now() + WAIT_MS; ; await pause(50)) {
     const { rows } = await client.query(
       `SELECT coalesce(client_addr::text, 'this machine') AS host, count(*) AS n FROM pg_stat_activity
@@ -157,7 +194,7 @@ async function refuseUsed(client: Client, place: string): Promise<void> {
     const hosts = (rows as { host: string; n: number }[]).map(({ host, n }) => `${host} (connections: ${n})`)
     throw new AppError(
       'conflict',
-      `The database ${place} is in use by Loci servers on ${hosts.join(', ')}. Stop them, then copy again (behind a pooler, a minute later).`,
+      `The database ${place} is in use by Loci servers on ${hosts.join(', ')}. Stop them, then ${todo} again (behind a pooler, a minute later).`,
     )
   }
 }
@@ -251,6 +288,12 @@ class PostgresSide implements CopyTarget {
 
   async index(index: 'messages_fts' | 'passages_fts', texts: readonly IndexedText[]): Promise<void> {
     if (texts.length > 0) await this.connection.send(indexedTexts(index, texts))
+  }
+
+  async setKey(key_id: string | null): Promise<void> {
+    await this.connection.run(sql`delete from meta where key = ${KEY}`)
+    if (key_id !== null)
+      await this.connection.run(sql`insert into meta (key, value) values (${KEY}, ${key_id})`)
   }
 
   async complete(): Promise<void> {

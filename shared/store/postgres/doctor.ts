@@ -5,6 +5,7 @@ import { KEY_FILE, SecretBox } from '../secret-box.ts'
 import { type ConnectionSettings, readAddress } from './address.ts'
 import { asStoreError, READ_ONLY } from './errors.ts'
 import { MIGRATIONS, refuseUnfit, versionOf } from './migrate.ts'
+import { unfinishedCopyFinding } from '../sql/unfinished-copy.ts'
 
 /** A database that does not answer by then is one that cannot be used, in milliseconds. */
 const PATIENCE_MS = 10_000
@@ -45,6 +46,7 @@ export async function examineDatabase(
     findings.push(await replication(ask), await sizes(ask), await clock(ask))
     if (now > 0)
       findings.push(
+        ...(await unfinishedCopy(ask, settings)),
         await processes(ask),
         await secrets(ask, new SecretBox({ directory, passphrase: encryption_key })),
       )
@@ -257,6 +259,12 @@ async function processes(ask: Ask): Promise<Finding> {
       ? 'no turn was run in the last minute'
       : `${rows.length} ran turns in the last minute (Loci ${versions.join(', ')})`
   return { check: 'servers', status: 'ok', message, data: { running: rows.length, versions } }
+}
+
+/** A copy into this database that has not ended: no Loci opens it. */
+async function unfinishedCopy(ask: Ask, { place }: ConnectionSettings): Promise<Finding[]> {
+  const rows = await ask<{ value: string }>("SELECT value FROM meta WHERE key = 'copy'")
+  return rows.map(({ value }) => unfinishedCopyFinding(value, place))
 }
 
 /** Whether all that is encrypted can be read here, and what is written here by others. */

@@ -2,7 +2,8 @@ import { query, db } from '../sql/query.ts'
 import type { Agreement } from '../secret-box.ts'
 import type { PostgresDatabase } from './database.ts'
 
-const KEY = 'encryption_key_id'
+/** The row of `meta` that names it. */
+export const KEY = 'encryption_key_id'
 
 const keyId = query<object>()(() => db.selectFrom('meta').select('value').where('key', '=', KEY))
 

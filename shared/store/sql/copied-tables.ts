@@ -83,6 +83,7 @@ export const OWN_META = [
   'oldest_writer',
   'loci_version',
   'messages_indexed',
+  'encryption_key_id',
   'copy',
 ] as const
 

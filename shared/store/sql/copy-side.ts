@@ -11,15 +11,25 @@ export interface CopySide {
   readonly identity: string
   /** Says in words what it is refused. */
   readonly connection: Connection
+  /** Whether its vectors are in pgvector's type. */
+  readonly pgvector: boolean
   /** The last number that each numbered table has given. */
   numbers(tables: readonly CopiedTable[]): Promise<Record<string, number>>
   close(): Promise<void>
 }
 
+/**
+ * What a store is opened for; `other` is the identity of the other side, which it must not be. An abort ends the opening at
+ * once.
+ */
+export interface Purpose {
+  todo: 'copy' | 'compare'
+  other: string | null
+  signal?: AbortSignal | undefined
+}
+
 /** A store that a copy is written to, by this process alone. */
 export interface CopyTarget extends CopySide {
-  /** Whether its vectors are in pgvector's type. */
-  readonly pgvector: boolean
   /** One transaction: all of it is committed or nothing. */
   write(work: () => Promise<void>): Promise<void>
   insert(table: string, columns: readonly string[], rows: readonly Row[]): Promise<void>
@@ -27,6 +37,8 @@ export interface CopyTarget extends CopySide {
   index(index: 'messages_fts' | 'passages_fts', texts: readonly IndexedText[]): Promise<void>
   /** From these numbers on it goes on counting. */
   setNumbers(tables: readonly CopiedTable[], numbers: Record<string, number>): Promise<void>
+  /** Names the key of its secrets for servers on other machines; a directory has it in a file. */
+  setKey(key_id: string | null): Promise<void>
   /** All rows are here: what makes it as quick as one that has grown. */
   complete(): Promise<void>
   /** Removes every row that a copy has brought. */

@@ -1,4 +1,5 @@
 import { AppError } from '../../schema/errors.ts'
+import type { Finding } from '../finding.ts'
 import type { Connection } from './query.ts'
 import { db, query } from './query.ts'
 
@@ -12,6 +13,8 @@ export interface CopyMark {
   started_at: string
   /** What the source was when the copy began (`sourceMark`). */
   source: string
+  /** Names the key that its secrets are encrypted with; null when there is none to name. */
+  key: string | null
   /** The table that is being copied, and the key of its last row that is here; null once all of them are. */
   at: { table: string; after: readonly unknown[] | null } | null
   /** Rows that are here. */
@@ -37,6 +40,18 @@ export async function readCopyMark(connection: Connection): Promise<CopyMark | n
 export async function writeCopyMark(connection: Connection, mark: CopyMark | null): Promise<void> {
   if (mark) await put.send(connection, { value: JSON.stringify(mark) })
   else await drop.send(connection, {})
+}
+
+/** What doctor says of a store that has this mark, as it is stored: no Loci opens it. */
+export function unfinishedCopyFinding(value: string, place: string): Finding {
+  const { from, started_at } = JSON.parse(value) as CopyMark
+  return {
+    check: 'copy',
+    status: 'error',
+    message: `a copy of ${from} into ${place} began ${started_at} and is not complete`,
+    mend: 'give the same command again (loci store copy --from … --to …), or give it up with --discard',
+    data: { from, started_at },
+  }
 }
 
 /** Throws `store_unavailable` for a store that is the target of a copy which is not complete. */

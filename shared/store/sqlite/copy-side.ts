@@ -5,7 +5,13 @@ import { AppError } from '../../schema/errors.ts'
 import { unavailable } from '../sql/errors.ts'
 import { type CopiedTable, COPIED, OWN_COLUMNS } from '../sql/copied-tables.ts'
 import type { Row } from '../sql/copy-rows.ts'
-import { type CopySide, type CopyTarget, type IndexedText, ontoItself } from '../sql/copy-side.ts'
+import {
+  type CopySide,
+  type CopyTarget,
+  type IndexedText,
+  ontoItself,
+  type Purpose,
+} from '../sql/copy-side.ts'
 import type { Statement } from '../sql/query.ts'
 import { SqliteConnection } from './connection.ts'
 import { openDatabase } from './database.ts'
@@ -38,21 +44,26 @@ export function copiedTables(): CopiedTable[] {
 }
 
 /**
- * A data directory as the source of a copy: no other process can open it until it is closed. Throws `not_found`,
- * `conflict` while a process uses it, `store_unavailable`, `store_newer`.
+ * A data directory as the source of a copy, or as one of two that are compared: no other process can open it until it is
+ * closed, and nothing is made that is not there. Throws `not_found`, `conflict` while a process uses it,
+ * `store_unavailable`, `store_newer`.
  */
-export async function openSource(directory: string): Promise<CopySide> {
+export async function openSource(directory: string, { todo, other }: Purpose): Promise<CopySide> {
   const path = join(directory, 'loci.db')
   if (!existsSync(path))
-    throw new AppError('not_found', `There is nothing to copy: ${directory} holds no Loci data (no loci.db).`)
-  const side = await lock(directory)
+    throw new AppError(
+      'not_found',
+      `There is nothing to ${todo}: ${directory} holds no Loci data (no loci.db).`,
+    )
+  if (realpathSync(directory) === other) throw ontoItself(directory)
+  const side = await lock(directory, todo)
   try {
     refuseForeign(side.connection.database, path)
     const version = schemaVersion(side.connection.database)
     if (version > MIGRATIONS.length) throw newerStore(side.connection.database, directory)
     if (version < MIGRATIONS.length)
       throw unavailable(
-        `${path} is of an older Loci. Start this one on it once (loci server), stop it, and copy then.`,
+        `${path} is of an older Loci. Start this one on it once (loci server), stop it, and ${todo} then.`,
       )
     return side
   } catch (error) {
@@ -71,15 +82,15 @@ export async function openTarget(
 ): Promise<CopyTarget> {
   if (existsSync(directory) && realpathSync(directory) === source) throw ontoItself(directory)
   await (await openDatabase({ directory, ...options })).close()
-  const side = await lock(directory)
+  const side = await lock(directory, 'copy')
   side.connection.database.exec(
     'COMMIT; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON',
   )
   return side
 }
 
-async function lock(directory: string): Promise<SqliteSide> {
-  const locked = await lockOut(directory, 'copy again')
+async function lock(directory: string, todo: Purpose['todo']): Promise<SqliteSide> {
+  const locked = await lockOut(directory, `${todo} again`)
   if (!locked?.connection)
     throw unavailable(`${join(directory, 'loci.db')} is not a database that can be read. See: loci doctor.`)
   return new SqliteSide(directory, new ExplainedConnection(locked.connection, directory))
@@ -164,6 +175,9 @@ class SqliteSide implements CopyTarget {
     const statement = this.connection.statement(`INSERT INTO ${index} (rowid, owner, text) VALUES (?, ?, ?)`)
     for (const { rowid, owner, text } of texts) statement.run(rowid, owner, text)
   }
+
+  /** A server of this directory has the key, or is told by the secrets themselves that it has not. */
+  async setKey(): Promise<void> {}
 
   async complete(): Promise<void> {
     this.connection.database.exec(`

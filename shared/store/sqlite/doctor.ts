@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { isAppError, messageOf } from '../../schema/errors.ts'
 import type { Finding } from '../finding.ts'
 import { KEY_FILE, SecretBox } from '../secret-box.ts'
-import type { CopyMark } from '../sql/unfinished-copy.ts'
+import { unfinishedCopyFinding } from '../sql/unfinished-copy.ts'
 import { asStoreError, isBusy } from './errors.ts'
 import { openedBy } from './exclusive.ts'
 import { fileSystemOf } from './file-system.ts'
@@ -195,17 +195,7 @@ async function secrets(
 /** A copy into this directory that has not ended: no Loci opens it. */
 function unfinishedCopy(database: DatabaseSync, directory: string): Finding[] {
   const row = database.prepare("SELECT value FROM meta WHERE key = 'copy'").get()
-  if (!row) return []
-  const { from, started_at } = JSON.parse(String(row['value'])) as CopyMark
-  return [
-    {
-      check: 'copy',
-      status: 'error',
-      message: `a copy of ${from} into ${directory} began ${started_at} and is not complete`,
-      mend: 'give the same command again (loci store copy --from … --to …), or give it up with --discard',
-      data: { from, started_at },
-    },
-  ]
+  return row ? [unfinishedCopyFinding(String(row['value']), directory)] : []
 }
 
 /** Uploads that no file waits for; a running Loci removes them within minutes, broken ones after a quarter of an hour. */
