@@ -8,7 +8,7 @@ import { isAppError } from '../../shared/schema/errors.ts'
 import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts'
 import { aBlock, aCommit, ADA, anAgent, aRun, DONE } from '../contracts/store/samples.ts'
 import { eventually, startLoci } from '../support/loci.ts'
-import { startForwarder } from './forwarder.ts'
+import { type Forwarder, startForwarder } from './forwarder.ts'
 import { startServer, type TestServer } from './server.ts'
 
 describe('a PostgreSQL that fails', function () {
@@ -156,6 +156,100 @@ describe('a PostgreSQL that fails', function () {
       await store.close()
       await Promise.all([way.close(), own.close()])
     }
+  })
+
+  describe('and the connection that stays', () => {
+    /** A store whose own connection goes another way than all others, and how it begins and ends a turn. */
+    async function withOwnWay(
+      work: (given: {
+        store: Store
+        own: Forwarder
+        notices: string[]
+        name: string
+        turn: () => Promise<string | undefined>
+      }) => Promise<void>,
+    ): Promise<void> {
+      const name = `failing_${made++}`
+      await server.create(name)
+      const socket = join(server.folder, '.s.PGSQL.5432')
+      const [way, own] = await Promise.all([startForwarder(socket), startForwarder(socket)])
+      const address = `postgres://loci@127.0.0.1:${way.port}/${name}?direct=127.0.0.1:${own.port}`
+      const notices: string[] = []
+      const onNotice = (sentence: string) => void notices.push(sentence)
+      const store = await openPostgresStore({ address, directory, onNotice })
+      try {
+        const agent = await store.agents.create(ADA, anAgent('ada'))
+        const turn = async () => {
+          const run = aRun(agent.id)
+          const opened = await store.turns.open(ADA, { run, conversation_id: agent.id, messages: [] })
+          await store.turns.commit(ADA, aCommit(opened, run, { finish: DONE }))
+          return (await store.turns.getRun(ADA, run.id))?.status
+        }
+        assert.equal(await turn(), 'completed')
+        await work({ store, own, notices, name, turn })
+      } finally {
+        const began = performance.now()
+        await store.close()
+        assert.ok(performance.now() - began < 5_000, 'it ends in time')
+        await Promise.all([way.close(), own.close()])
+      }
+    }
+
+    it('is cut off, and lives on in the server: it is ended there, and turns go on', () =>
+      withOwnWay(async ({ store, own, name, turn }) => {
+        const client = new Client({ connectionString: server.address(name) })
+        await client.connect()
+        const holders = async () => {
+          const { rows } = await client.query(
+            `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid::bigint > 100
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+          )
+          return (rows as { pid: number }[]).map(({ pid }) => pid)
+        }
+        try {
+          const before = await holders()
+          assert.equal(before.length, 1)
+          own.cutClients()
+          const began = performance.now()
+          await eventually('the old one is gone', async () =>
+            (await holders()).includes(before[0] ?? 0) ? null : true,
+          )
+          assert.equal(await turn(), 'completed')
+          assert.ok(performance.now() - began < 8_000, 'soon')
+          const after = await holders()
+          assert.equal(after.length, 1)
+          assert.notDeepEqual(after, before)
+          await store.ready()
+        } finally {
+          await client.end()
+        }
+      }))
+
+    it('is accepted and then silent: turns are refused soon, it is not ready, and the operator hears why', () =>
+      withOwnWay(async ({ store, own, notices, turn }) => {
+        own.silence()
+        own.cutClients()
+        const began = performance.now()
+        await eventually('it knows', () =>
+          store.ready().then(
+            () => null,
+            () => true,
+          ),
+        )
+        await assert.rejects(turn(), {
+          code: 'store_unavailable',
+          message: /that stays .* is lost .* no turn begins here/,
+        })
+        assert.ok(performance.now() - began < 10_000, 'within ten seconds')
+        await assert.rejects(store.ready(), { code: 'store_unavailable' })
+        assert.equal(notices.length, 1)
+        assert.match(notices[0] ?? '', /no turn begins here/)
+        // Who comes later does not wait so long.
+        const later = performance.now()
+        await assert.rejects(turn(), { code: 'store_unavailable' })
+        assert.ok(performance.now() - later < 3_000, 'later')
+        assert.equal(notices.length, 1)
+      }))
   })
 
   it('newer than this Loci is left alone', async () => {

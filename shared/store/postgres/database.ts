@@ -131,7 +131,10 @@ export class PostgresDatabase implements Database {
     // A connection that is lost: whoever uses it hears of it from its statement, and the pool makes another.
     this.#pool.on('error', () => undefined)
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
-    this.session = new Session(settings, route, () => this.#feed.heard())
+    this.session = new Session(settings, route, {
+      onWake: () => this.#feed.heard(),
+      onNotice: options.onNotice,
+    })
     this.#feed = new EventFeed(this, route.stays ? this.session : null)
   }
 
