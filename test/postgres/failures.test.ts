@@ -96,6 +96,21 @@ describe('a PostgreSQL that fails', function () {
       await assert.rejects(openPostgresStore({ address, directory }), { message })
   })
 
+  it('that accepts connections and does not answer is not waited for at the start', async () => {
+    const way = await startForwarder(server.folder)
+    way.silence()
+    try {
+      const began = performance.now()
+      await assert.rejects(
+        openPostgresStore({ address: `postgres://loci@127.0.0.1:${way.port}/loci`, directory }),
+        { code: 'store_unavailable', message: /accepts connections and does not answer/ },
+      )
+      assert.ok(performance.now() - began < 15_000)
+    } finally {
+      await way.close()
+    }
+  })
+
   it('whose connections are all taken answers 503 soon, and when to try again', async () => {
     const address = await database()
     const loci = await startLoci({ env: { LOCI_STORE: `${address}&pool=2&pool_wait_ms=1500` } })
