@@ -269,7 +269,7 @@ describe('a PostgreSQL that fails', function () {
 
   it('newer than this Loci is left alone', async () => {
     const address = await database()
-    const store = await openPostgresStore({ address, directory, version: '9.9.9' })
+    const store = await openPostgresStore({ address: `${address}&pool=1`, directory, version: '9.9.9' })
     const client = new Client({ connectionString: address })
     await client.connect()
     await client.query("UPDATE meta SET value = '999' WHERE key IN ('schema_version', 'oldest_writer')")
@@ -278,6 +278,13 @@ describe('a PostgreSQL that fails', function () {
       message: /was updated by Loci 9\.9\.9; restart this process/,
     })
     await assert.rejects(store.ready(), { code: 'store_newer' })
+    // Also where no connection is free.
+    const began = performance.now()
+    for (const { reason } of (await Promise.allSettled(
+      Array.from({ length: 40 }, (_, i) => store.blocks.create(ADA, aBlock(`x${i}`, ''))),
+    )) as { reason?: unknown }[])
+      assert.ok(isAppError(reason, 'store_newer'), String(reason))
+    assert.ok(performance.now() - began < 4_000, 'at once')
     await assert.rejects(openPostgresStore({ address, directory }), { code: 'store_newer' })
     await client.end()
     await store.close()

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg'
-import { type AppError, isAppError } from '../../schema/errors.ts'
+import { isAppError } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
 import type { Committed, Connection, Database, Transaction, WriteOptions } from '../sql/database.ts'
 import { unavailable } from '../sql/errors.ts'
@@ -20,7 +20,7 @@ import {
   poolExhausted,
 } from './errors.ts'
 import { EventFeed } from './event-feed.ts'
-import { migrate, type Migration, MIGRATIONS, newerStore } from './migrate.ts'
+import { migrate, type Migration, MIGRATIONS, newerStore, newerStoreBy } from './migrate.ts'
 import { adviceAbout, isThroughPooler, type Route } from './pooler.ts'
 import { Session } from './session.ts'
 import { typeParsers } from './values.ts'
@@ -54,7 +54,11 @@ const fateOf = query<{ xid: string }>()(
 const oldestWriter = query<object>()(() =>
   db
     .selectFrom('meta')
-    .select(['value', theirNow.as('now')])
+    .select([
+      'value',
+      theirNow.as('now'),
+      sql<string | null>`(select value from meta where key = 'loci_version')`.as('version'),
+    ])
     .where('key', '=', 'oldest_writer'),
 )
 
@@ -187,7 +191,11 @@ export class PostgresDatabase implements Database {
         )
         const value = await work(tx)
         const mark = await begun
-        if (!mark || Number(mark.value) > this.#schema) throw await this.#otherSchema()
+        if (!mark || Number(mark.value) > this.#schema) {
+          // Another connection may not be free; what was sent before may have failed for the same reason.
+          await client.query('ROLLBACK')
+          throw await newerStore(client, this.place)
+        }
         tx.takeEffect()
         tx.control('COMMIT')
         tx.end()
@@ -281,7 +289,7 @@ export class PostgresDatabase implements Database {
     const asked = performance.now()
     const row = await this.read((c) => oldestWriter.get(c, {}))
     if (row) this.#clock.heard(row.now, performance.now() - asked)
-    if (!row || Number(row.value) > this.#schema) throw await this.#otherSchema()
+    if (!row || Number(row.value) > this.#schema) throw newerStoreBy(row?.version ?? null, this.place)
   }
 
   async close(): Promise<void> {
@@ -350,15 +358,6 @@ export class PostgresDatabase implements Database {
       )
     this.#prepares = false
     return true
-  }
-
-  async #otherSchema(): Promise<AppError> {
-    const client = await this.#pool.connect()
-    try {
-      return await newerStore(client, this.place)
-    } finally {
-      client.release()
-    }
   }
 }
 
