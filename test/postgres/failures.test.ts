@@ -111,6 +111,31 @@ describe('a PostgreSQL that fails', function () {
     }
   })
 
+  it('that stands still is not waited for long, and is named', async () => {
+    const name = `failing_${made++}`
+    await server.create(name)
+    const way = await startForwarder(join(server.folder, '.s.PGSQL.5432'))
+    const store = await openPostgresStore({
+      address: `postgres://loci@127.0.0.1:${way.port}/${name}`,
+      directory,
+    })
+    try {
+      const block = await store.blocks.create(ADA, aBlock('x', ''))
+      way.silence()
+      const began = performance.now()
+      const refused = (command: Promise<unknown>) =>
+        assert.rejects(command, { code: 'store_unavailable', message: /\/failing_\d+ .*does not answer/ })
+      await Promise.all([
+        refused(store.blocks.get(ADA, block.id)),
+        refused(store.blocks.create(ADA, aBlock('y', ''))),
+      ])
+      assert.ok(performance.now() - began < 18_000)
+    } finally {
+      await way.close()
+      await store.close()
+    }
+  })
+
   it('whose connections are all taken answers 503 soon, and when to try again', async () => {
     const address = await database()
     const loci = await startLoci({ env: { LOCI_STORE: `${address}&pool=2&pool_wait_ms=1500` } })

@@ -29,6 +29,8 @@ import { typeParsers } from './values.ts'
 const DEADLINE_MS = 10_000
 /** How often a duplicate is taken for another transaction that was faster. */
 const DUPLICATES = 10
+/** What has not begun by then meets a database that stands still, in milliseconds. */
+const BEGIN_MS = DEADLINE_MS
 /** Connections that nobody has used for this time are closed. */
 const IDLE_MS = 60_000
 
@@ -104,8 +106,10 @@ export class PostgresDatabase implements Database {
   readonly #clock = new DatabaseClock()
   /** What each transaction begins with besides, where a connection cannot be told for good. */
   readonly #limits: string
-  /** Where a transaction may have to wait for a connection of the server. */
-  readonly #begin_ms: number | undefined
+  /** Whether a transaction may have to wait for a connection of the server. */
+  readonly #pooler: boolean
+  /** A transaction that has not begun by then does not: it waits for no lock. In milliseconds. */
+  readonly #begin_ms: number
   #prepares: boolean
   #closed = false
 
@@ -118,7 +122,8 @@ export class PostgresDatabase implements Database {
     this.#onWrite = options.onWrite
     this.#onNotice = options.onNotice
     this.#prepares = settings.prepares ?? !route.pooler
-    this.#begin_ms = route.pooler ? settings.pool_wait_ms : undefined
+    this.#pooler = route.pooler
+    this.#begin_ms = route.pooler ? settings.pool_wait_ms : BEGIN_MS
     const limits = Object.entries(settings.limits)
     this.#limits = route.pooler ? limits.map(([name, ms]) => `; SET LOCAL ${name} = ${ms}`).join('') : ''
     this.#pool = new Pool({
@@ -332,7 +337,7 @@ export class PostgresDatabase implements Database {
         this.problem = null
         return value
       } catch (error) {
-        if (this.#begin_ms !== undefined && isUnanswered(error))
+        if (this.#pooler && isUnanswered(error))
           throw poolerExhausted(this.place, this.#settings.pool_wait_ms, error)
         const again =
           isConflict(error) ||

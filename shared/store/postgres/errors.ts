@@ -72,6 +72,12 @@ export function asStoreError(error: unknown, place: string): unknown {
         'it hangs, whether a firewall or proxy is in the way, and whether the address is right.',
       error,
     )
+  if (isUnanswered(error))
+    return unavailable(
+      `The database ${place} does not answer: it stands still, or the way to it does. See whether its machine, its disk ` +
+        'and the network work, and try again.',
+      error,
+    )
   if (isLost(error))
     return unavailable(`The connection to the database ${place} was lost (${text}). Try again.`, error)
   return error
