@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
+import type { Store } from '../../shared/core/ports/store.ts'
 import { newId } from '../../shared/schema/ids.ts'
 import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts'
 import { ADA, anAgent } from '../contracts/store/samples.ts'
@@ -30,6 +31,46 @@ function cosine(a: Float32Array, b: Float32Array): number {
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
 }
 
+/** Stores passages with vectors, more than a search waits for the index of. */
+async function fill(store: Store) {
+  const made = anAgent('ada')
+  const agent = await store.agents.create(ADA, {
+    ...made,
+    agent: { ...made.agent, embedding: MODEL, embedding_config: { embedding_model: MODEL } as never },
+  })
+  const numbers = random(7)
+  const vectorOf = () => Float32Array.from({ length: DIM }, () => numbers.next().value)
+  const vectors = new Map<string, Float32Array>()
+  for (let from = 0; from < COUNT; from += 500) {
+    const passages = Array.from({ length: 500 }, (_, i) => ({
+      id: newId('passage'),
+      text: `text ${from + i}`,
+      tags: [],
+      metadata: {},
+      created_at: new Date(0).toISOString(),
+    }))
+    for (const { text } of passages) vectors.set(text, vectorOf())
+    await store.passages.create(ADA, agent.id, passages)
+  }
+  for (;;) {
+    const batch = await store.vectors.claim({ texts: 500, characters: 1_000_000, claim_ms: 60_000 })
+    if (!batch) break
+    await store.vectors.save(
+      batch,
+      batch.texts.map(({ text }) => vectors.get(text) ?? null),
+    )
+  }
+  const search = (wanted: Float32Array, through = store) =>
+    through.passages.search(ADA, {
+      agent_id: agent.id,
+      query: 'anything',
+      vectors: new Map([[MODEL, wanted]]),
+      mode: 'vector',
+      limit: 10,
+    })
+  return { vectors, vectorOf, search }
+}
+
 describeStoreOn('with pgvector', withPgVector)
 
 describe('the index of pgvector', function () {
@@ -42,41 +83,7 @@ describe('the index of pgvector', function () {
     const store = await openPostgresStore({ address: server.address('vectors'), directory })
     const client = new Client({ connectionString: server.address('vectors') })
     try {
-      const made = anAgent('ada')
-      const agent = await store.agents.create(ADA, {
-        ...made,
-        agent: { ...made.agent, embedding: MODEL, embedding_config: { embedding_model: MODEL } as never },
-      })
-      const numbers = random(7)
-      const vectorOf = () => Float32Array.from({ length: DIM }, () => numbers.next().value)
-      const vectors = new Map<string, Float32Array>()
-      for (let from = 0; from < COUNT; from += 500) {
-        const passages = Array.from({ length: 500 }, (_, i) => ({
-          id: newId('passage'),
-          text: `text ${from + i}`,
-          tags: [],
-          metadata: {},
-          created_at: new Date(0).toISOString(),
-        }))
-        for (const { text } of passages) vectors.set(text, vectorOf())
-        await store.passages.create(ADA, agent.id, passages)
-      }
-      for (;;) {
-        const batch = await store.vectors.claim({ texts: 500, characters: 1_000_000, claim_ms: 60_000 })
-        if (!batch) break
-        await store.vectors.save(
-          batch,
-          batch.texts.map(({ text }) => vectors.get(text) ?? null),
-        )
-      }
-      const search = (wanted: Float32Array, through = store) =>
-        through.passages.search(ADA, {
-          agent_id: agent.id,
-          query: 'anything',
-          vectors: new Map([[MODEL, wanted]]),
-          mode: 'vector',
-          limit: 10,
-        })
+      const { vectors, vectorOf, search } = await fill(store)
       // The first search has the index made, and does not wait for it.
       assert.equal((await search(vectorOf())).length, 10)
       await client.connect()
@@ -114,6 +121,34 @@ describe('the index of pgvector', function () {
         return Number(rows[0]?.idx_scan) >= QUESTIONS ? true : null
       }
       await eventually(`each of ${QUESTIONS} searches has read the index, and has not compared all`, scans)
+    } finally {
+      await client.end()
+      await store.close()
+      await server.stop()
+      await rm(directory, { recursive: true })
+    }
+  })
+
+  it('that cannot be made is told of once, and everything is found without it', async () => {
+    const server = await startServer(withPgVector())
+    const directory = await mkdtemp(join(tmpdir(), 'loci-pg-keys-'))
+    await server.create('vectors')
+    const address = server.address('vectors')
+    const notices: string[] = []
+    const store = await openPostgresStore({ address, directory, onNotice: (text) => void notices.push(text) })
+    const client = new Client({ connectionString: address })
+    try {
+      const { vectorOf, search } = await fill(store)
+      await client.connect()
+      await client.query(`CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'no indexes today'; END $$`)
+      await client.query(`CREATE EVENT TRIGGER refusing ON ddl_command_start WHEN TAG IN ('CREATE INDEX')
+        EXECUTE FUNCTION refuse()`)
+      assert.equal((await search(vectorOf())).length, 10)
+      await eventually('the operator hears of it', () => (notices.length > 0 ? true : null))
+      assert.equal((await search(vectorOf())).length, 10)
+      assert.equal(notices.length, 1)
+      assert.match(notices[0] ?? '', /index of vectors with 48 numbers .*no indexes today/)
     } finally {
       await client.end()
       await store.close()

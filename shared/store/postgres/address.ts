@@ -9,6 +9,8 @@ const POOL_WAIT_MS = 5_000
 const STATEMENT_TIMEOUT_MS = 30_000
 /** Who waits longer for a row that another transaction has is told so, in milliseconds. */
 const LOCK_TIMEOUT_MS = 10_000
+/** A database that lets nobody in by then stands still, or the way to it does. In milliseconds. */
+const CONNECT_MS = 10_000
 /** A statement that has no answer by then has none: the database or the way to it stands still. In milliseconds. */
 const ANSWER_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 2_000
 /**
@@ -73,11 +75,13 @@ export function readAddress(text: string): ConnectionSettings {
     place: `${host === '' ? (options.get('host') ?? 'localhost') : host}/${database}`,
     pooled: {
       connectionString: address(base),
+      connectionTimeoutMillis: CONNECT_MS,
       query_timeout: ANSWER_TIMEOUT_MS,
       keepAlive: true,
       pipeline: true,
     },
     direct: {
+      connectionTimeoutMillis: CONNECT_MS,
       pipeline: true,
       connectionString: address(
         own.direct === null ? base : base.replace(/^(\w+:\/\/(?:[^@/]*@)?)[^/]*/, `$1${own.direct}`),

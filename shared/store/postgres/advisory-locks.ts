@@ -35,7 +35,7 @@ export class AdvisoryLocks implements InstanceLocks {
   }
 
   check(): void {
-    // The session holds it, or comes back with it.
+    this.#database.session.check()
   }
 
   remove(id: string): void {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg'
-import { type AppError, isAppError } from '../../schema/errors.ts'
+import { isAppError } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
 import type { Committed, Connection, Database, Transaction, WriteOptions } from '../sql/database.ts'
 import { unavailable } from '../sql/errors.ts'
@@ -20,7 +20,7 @@ import {
   poolExhausted,
 } from './errors.ts'
 import { EventFeed } from './event-feed.ts'
-import { migrate, type Migration, MIGRATIONS, newerStore } from './migrate.ts'
+import { migrate, type Migration, MIGRATIONS, newerStore, newerStoreBy } from './migrate.ts'
 import { adviceAbout, isThroughPooler, type Route } from './pooler.ts'
 import { Session } from './session.ts'
 import { typeParsers } from './values.ts'
@@ -29,6 +29,8 @@ import { typeParsers } from './values.ts'
 const DEADLINE_MS = 10_000
 /** How often a duplicate is taken for another transaction that was faster. */
 const DUPLICATES = 10
+/** What has not begun by then meets a database that stands still, in milliseconds. */
+const BEGIN_MS = DEADLINE_MS
 /** Connections that nobody has used for this time are closed. */
 const IDLE_MS = 60_000
 
@@ -54,7 +56,11 @@ const fateOf = query<{ xid: string }>()(
 const oldestWriter = query<object>()(() =>
   db
     .selectFrom('meta')
-    .select(['value', theirNow.as('now')])
+    .select([
+      'value',
+      theirNow.as('now'),
+      sql<string | null>`(select value from meta where key = 'loci_version')`.as('version'),
+    ])
     .where('key', '=', 'oldest_writer'),
 )
 
@@ -100,8 +106,10 @@ export class PostgresDatabase implements Database {
   readonly #clock = new DatabaseClock()
   /** What each transaction begins with besides, where a connection cannot be told for good. */
   readonly #limits: string
-  /** Where a transaction may have to wait for a connection of the server. */
-  readonly #begin_ms: number | undefined
+  /** Whether a transaction may have to wait for a connection of the server. */
+  readonly #pooler: boolean
+  /** A transaction that has not begun by then does not: it waits for no lock. In milliseconds. */
+  readonly #begin_ms: number
   #prepares: boolean
   #closed = false
 
@@ -114,7 +122,8 @@ export class PostgresDatabase implements Database {
     this.#onWrite = options.onWrite
     this.#onNotice = options.onNotice
     this.#prepares = settings.prepares ?? !route.pooler
-    this.#begin_ms = route.pooler ? settings.pool_wait_ms : undefined
+    this.#pooler = route.pooler
+    this.#begin_ms = route.pooler ? settings.pool_wait_ms : BEGIN_MS
     const limits = Object.entries(settings.limits)
     this.#limits = route.pooler ? limits.map(([name, ms]) => `; SET LOCAL ${name} = ${ms}`).join('') : ''
     this.#pool = new Pool({
@@ -131,7 +140,10 @@ export class PostgresDatabase implements Database {
     // A connection that is lost: whoever uses it hears of it from its statement, and the pool makes another.
     this.#pool.on('error', () => undefined)
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
-    this.session = new Session(settings, route, () => this.#feed.heard())
+    this.session = new Session(settings, route, {
+      onWake: () => this.#feed.heard(),
+      onNotice: options.onNotice,
+    })
     this.#feed = new EventFeed(this, route.stays ? this.session : null)
   }
 
@@ -184,7 +196,11 @@ export class PostgresDatabase implements Database {
         )
         const value = await work(tx)
         const mark = await begun
-        if (!mark || Number(mark.value) > this.#schema) throw await this.#otherSchema()
+        if (!mark || Number(mark.value) > this.#schema) {
+          // Another connection may not be free; what was sent before may have failed for the same reason.
+          await client.query('ROLLBACK')
+          throw await newerStore(client, this.place)
+        }
         tx.takeEffect()
         tx.control('COMMIT')
         tx.end()
@@ -278,7 +294,7 @@ export class PostgresDatabase implements Database {
     const asked = performance.now()
     const row = await this.read((c) => oldestWriter.get(c, {}))
     if (row) this.#clock.heard(row.now, performance.now() - asked)
-    if (!row || Number(row.value) > this.#schema) throw await this.#otherSchema()
+    if (!row || Number(row.value) > this.#schema) throw newerStoreBy(row?.version ?? null, this.place)
   }
 
   async close(): Promise<void> {
@@ -321,7 +337,7 @@ export class PostgresDatabase implements Database {
         this.problem = null
         return value
       } catch (error) {
-        if (this.#begin_ms !== undefined && isUnanswered(error))
+        if (this.#pooler && isUnanswered(error))
           throw poolerExhausted(this.place, this.#settings.pool_wait_ms, error)
         const again =
           isConflict(error) ||
@@ -347,15 +363,6 @@ export class PostgresDatabase implements Database {
       )
     this.#prepares = false
     return true
-  }
-
-  async #otherSchema(): Promise<AppError> {
-    const client = await this.#pool.connect()
-    try {
-      return await newerStore(client, this.place)
-    } finally {
-      client.release()
-    }
   }
 }
 

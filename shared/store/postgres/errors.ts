@@ -11,6 +11,11 @@ export function isUnanswered(error: unknown): boolean {
   return error instanceof Error && /query read timeout/i.test(error.message)
 }
 
+/** A connection that was not made in the time that `connectionTimeoutMillis` gives: words of pg, and of its pool. */
+function isNotLetIn(error: unknown): boolean {
+  return error instanceof Error && /^timeout expired$|due to connection timeout/i.test(error.message)
+}
+
 /** Serialization failure and deadlock: the same transaction succeeds when it is tried again. */
 export function isConflict(error: unknown): boolean {
   const code = codeOf(error)
@@ -47,7 +52,9 @@ export function isLost(error: unknown): boolean {
   if (code !== null) return LOST.test(code)
   return (
     error instanceof Error &&
-    /connection (?:terminated|error)|not queryable|client was closed|query read timeout/i.test(error.message)
+    /connection (?:terminated|error)|not queryable|client was closed|query read timeout|^timeout expired$/i.test(
+      error.message,
+    )
   )
 }
 
@@ -59,6 +66,18 @@ export function asStoreError(error: unknown, place: string): unknown {
   if (code === '54000') return tooLong(error, text)
   const advice = code === null ? null : adviceFor(code, text)
   if (advice !== null) return unavailable(`The database ${place} cannot be used: ${advice}`, error)
+  if (isNotLetIn(error))
+    return unavailable(
+      `The database ${place} cannot be used: it accepts connections and does not answer, or cannot be reached. See whether ` +
+        'it hangs, whether a firewall or proxy is in the way, and whether the address is right.',
+      error,
+    )
+  if (isUnanswered(error))
+    return unavailable(
+      `The database ${place} does not answer: it stands still, or the way to it does. See whether its machine, its disk ` +
+        'and the network work, and try again.',
+      error,
+    )
   if (isLost(error))
     return unavailable(`The connection to the database ${place} was lost (${text}). Try again.`, error)
   return error

@@ -46,11 +46,15 @@ const IDLE_MS = 10_000
 /** The error of a process that is older than its database. */
 export async function newerStore(client: ClientBase, place: string): Promise<AppError> {
   const { rows } = await client.query("SELECT value FROM meta WHERE key = 'loci_version'")
-  const [row] = rows as { value: string }[]
+  return newerStoreBy((rows as { value: string }[])[0]?.value ?? null, place)
+}
+
+/** The same, where it is known which Loci has updated it. */
+export function newerStoreBy(version: string | null, place: string): AppError {
   return new AppError(
     'store_newer',
-    `The database ${place} was updated by ${row ? `Loci ${row.value}` : 'a newer Loci'}; restart this process, with that ` +
-      'version or a newer one.',
+    `The database ${place} was updated by ${version === null ? 'a newer Loci' : `Loci ${version}`}; restart this ` +
+      'process, with that version or a newer one.',
   )
 }
 

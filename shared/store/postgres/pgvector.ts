@@ -1,10 +1,11 @@
 import { sql } from 'kysely'
+import { messageOf } from '../../schema/errors.ts'
 import type { Connection, Transaction } from '../sql/database.ts'
 import type { Near, VectorIndex } from '../sql/vector-index.ts'
 import type { VectorOwner } from '../sql/vector-owners.ts'
 import { bytesOf, unit } from '../vector-math.ts'
 import type { PostgresDatabase } from './database.ts'
-import { isForbidden } from './errors.ts'
+import { asStoreError, isForbidden } from './errors.ts'
 
 /** Numbers of a vector that pgvector has an index for; longer ones are compared one by one. */
 export const MOST_INDEXED = 2_000
@@ -21,10 +22,15 @@ const EF_SEARCH = 100
  */
 export class PgVectors implements VectorIndex {
   readonly #database: PostgresDatabase
+  readonly #onNotice: ((sentence: string) => void) | undefined
   readonly #indexed = new Map<number, Promise<void>>()
+  /** Lengths whose missing index the operator has been told of. */
+  readonly #told = new Set<number>()
 
-  constructor(database: PostgresDatabase) {
+  /** `onNotice` hears once of each index that cannot be made. */
+  constructor(database: PostgresDatabase, onNotice?: (sentence: string) => void) {
     this.#database = database
+    this.#onNotice = onNotice
   }
 
   async put(
@@ -94,8 +100,16 @@ export class PgVectors implements VectorIndex {
     try {
       if (isLeftOver) await this.#database.alone(`DROP INDEX CONCURRENTLY IF EXISTS ${indexOf(dim)}`)
       await this.#database.alone(indexStatement(dim, 'CONCURRENTLY'))
-    } catch {
+    } catch (error) {
       // Searches find everything without it.
+      const why = messageOf(asStoreError(error, this.#database.place)).replace(/\.$/, '')
+      if (!this.#told.has(dim))
+        this.#onNotice?.(
+          `The index of vectors with ${dim} numbers in the database ${this.#database.place} could not be made, so searches ` +
+            `compare all of them, which takes longer (${why}). It is tried again with a search after ` +
+            `${RETRY_MS / 60_000} minutes.`,
+        )
+      this.#told.add(dim)
       setTimeout(() => this.#indexed.delete(dim), RETRY_MS).unref()
     }
   }

@@ -84,7 +84,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     instance,
     box,
     unindexed: null,
-    ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database) } : {}),
+    ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database, onNotice) } : {}),
   })
   const partitions = new PartitionUpkeep(database, onNotice)
   const writes = new WriteProbe(database)
