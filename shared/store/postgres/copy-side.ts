@@ -11,7 +11,7 @@ import type { Compilable } from '../sql/query.ts'
 import { readAddress } from './address.ts'
 import { PostgresConnection } from './connection.ts'
 import { openDatabase } from './database.ts'
-import { asStoreError } from './errors.ts'
+import { asConnectError, asStoreError } from './errors.ts'
 import { MIGRATIONS, newerStore } from './migrate.ts'
 import { makePartitions } from './partitions.ts'
 import { hasPgVector, indexVectors, MOST_INDEXED } from './pgvector.ts'
@@ -87,13 +87,15 @@ export async function openTarget(
 }
 
 async function connect(address: string): Promise<{ client: Client; place: string }> {
-  const { direct, place } = readAddress(address)
+  const { direct, direct_place: place } = readAddress(address)
   let client: Client | null = null
   try {
     client = new Client({ ...direct, types: typeParsers, application_name: NAME, keepAlive: true })
     // Whoever asks it something hears that it is lost.
     client.on('error', () => undefined)
-    await client.connect()
+    await client.connect().catch((error: unknown) => {
+      throw asConnectError(error, place)
+    })
     if (await isThroughPooler(client))
       throw unavailable(
         `The database ${place} is reached through a pooler, and a copy needs a connection that stays: add direct=host:port ` +

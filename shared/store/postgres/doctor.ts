@@ -3,7 +3,7 @@ import { isAppError, messageOf } from '../../schema/errors.ts'
 import type { Finding } from '../finding.ts'
 import { KEY_FILE, SecretBox } from '../secret-box.ts'
 import { type ConnectionSettings, readAddress } from './address.ts'
-import { asStoreError, READ_ONLY } from './errors.ts'
+import { asConnectError, asStoreError, READ_ONLY } from './errors.ts'
 import { MIGRATIONS, refuseUnfit, versionOf } from './migrate.ts'
 
 /** A database that does not answer by then is one that cannot be used, in milliseconds. */
@@ -35,7 +35,9 @@ export async function examineDatabase(
   client.on('error', () => undefined)
   const findings: Finding[] = []
   try {
-    await client.connect()
+    await client.connect().catch((error: unknown) => {
+      throw asStoreError(asConnectError(error, settings.direct_place), settings.direct_place)
+    })
     const ask: Ask = async (text, values) => (await client.query(text, values)).rows
     findings.push(await server(ask, settings, performance.now() - began))
     await refuseUnfit(client, settings.place)
