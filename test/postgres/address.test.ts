@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { Client } from 'pg'
+import { withoutSecrets } from '../../shared/config/store-address.ts'
+import { Redactor } from '../../shared/server/redact.ts'
 import { readAddress } from '../../shared/store/postgres/address.ts'
 
 describe('the address of a database', () => {
@@ -95,6 +97,15 @@ describe('the address of a database', () => {
           },
           password,
         )
+  })
+
+  it('is shown by config.json and logs without any of its password', () => {
+    for (const password of ['secret', 'se@cret', 'a/secret', '12?secret', 'x@y/secret', '12#secret']) {
+      const address = `postgres://ada:${password}@db:6432/loci?pool=3`
+      assert.equal(withoutSecrets(address), 'postgres://***@db:6432/loci?pool=3')
+      if (!/[/?#]/.test(password))
+        assert.equal(new Redactor().hide(`at ${address}`), 'at postgres://ada:***@db:6432/loci?pool=3')
+    }
   })
 
   it('takes the forms that libpq takes', () => {
