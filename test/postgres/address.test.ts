@@ -3,6 +3,7 @@ import { Client } from 'pg'
 import { withoutSecrets } from '../../shared/config/store-address.ts'
 import { Redactor } from '../../shared/server/redact.ts'
 import { readAddress } from '../../shared/store/postgres/address.ts'
+import { startLoci } from '../support/loci.ts'
 
 describe('the address of a database', () => {
   it('is read with what is ours in it taken out', () => {
@@ -162,5 +163,12 @@ describe('the address of a database', () => {
           return true
         },
       )
+  })
+
+  it('is not the only setting that is refused when it is no number', async () => {
+    await assert.rejects(
+      startLoci({ env: { LOCI_STALE_AFTER_MS: 'abc' } }),
+      /LOCI_STALE_AFTER_MS is abc, and not a whole number/,
+    )
   })
 })
