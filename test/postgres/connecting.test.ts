@@ -171,6 +171,33 @@ describe('a connection to PostgreSQL', () => {
     }
   })
 
+  it('of a user that may only read, and one to a database without a table, is not ready', async () => {
+    await (await open(server.address('loci'))).close()
+    const inside = new Client({ connectionString: server.address('loci') })
+    await inside.connect()
+    try {
+      await inside.query('CREATE ROLE onlooker LOGIN; GRANT USAGE ON SCHEMA public TO onlooker')
+      await inside.query('GRANT SELECT ON ALL TABLES IN SCHEMA public TO onlooker')
+      const address = server.address('loci').replace('loci@', 'onlooker@')
+      const onlooker = await open(address)
+      await refuses(new WriteProbe(onlooker).check(), /may not read and change .* and \d+ others.*GRANT/)
+      const examine = async (where: string) =>
+        new Map((await examineDatabase(where, { directory: folder })).map((found) => [found.check, found]))
+      const denied = await examine(address)
+      assert.equal(denied.get('rights')?.status, 'error')
+      assert.match(denied.get('tables')?.message ?? '', /may not read and change/)
+      const owner = await open(server.address('loci'))
+      await new WriteProbe(owner).check()
+      assert.equal((await examine(server.address('loci'))).get('tables'), undefined)
+      await inside.query('DROP TABLE agent_tags CASCADE')
+      await refuses(new WriteProbe(owner).check(), /not there: agent_tags.*backup/)
+      const found = (await examine(server.address('loci'))).get('tables')
+      assert.deepEqual([found?.status, found?.message], ['error', 'tables of Loci are not there: agent_tags'])
+    } finally {
+      await inside.end()
+    }
+  })
+
   it('is not to blame for a mistake in a statement', async () => {
     const database = await open(server.address('loci'))
     await assert.rejects(
