@@ -179,12 +179,17 @@ describe('a connection to PostgreSQL', () => {
       await inside.query('CREATE ROLE onlooker LOGIN; GRANT USAGE ON SCHEMA public TO onlooker')
       await inside.query('GRANT SELECT ON ALL TABLES IN SCHEMA public TO onlooker')
       const address = server.address('loci').replace('loci@', 'onlooker@')
+      const others = [await open(server.address('loci')), await open(server.address('loci'))]
+      for (const other of others) await other.check()
       const onlooker = await open(address)
       await refuses(new WriteProbe(onlooker).check(), /may not read and change .* and \d+ others.*GRANT/)
       const examine = async (where: string) =>
         new Map((await examineDatabase(where, { directory: folder })).map((found) => [found.check, found]))
       const denied = await examine(address)
       assert.equal(denied.get('rights')?.status, 'error')
+      // Whose connections they are is hidden from it.
+      const { used, loci } = denied.get('connections')?.data as { used: number; loci: number }
+      assert.ok(loci > 1 && used >= loci, `${used} of ${loci}`)
       assert.match(denied.get('tables')?.message ?? '', /may not read and change/)
       const owner = await open(server.address('loci'))
       await new WriteProbe(owner).check()

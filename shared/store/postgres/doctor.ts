@@ -174,7 +174,9 @@ async function vectors(ask: Ask): Promise<Finding> {
 async function connections(ask: Ask, { pool_size }: ConnectionSettings): Promise<Finding> {
   const [row] = await ask<{ most: number; used: number; loci: number }>(
     `SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS most,
-       (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
+       (SELECT count(*)::int FROM pg_stat_activity
+         -- Of connections of other users it is hidden from who is no superuser.
+         WHERE coalesce(backend_type, CASE WHEN usename IS NOT NULL THEN 'client backend' END) = 'client backend') AS used,
        (SELECT count(*)::int FROM pg_stat_activity WHERE application_name LIKE 'loci%') AS loci`,
   )
   const { most, used, loci } = row ?? { most: 0, used: 0, loci: 0 }
