@@ -188,7 +188,7 @@ describe('a connection to PostgreSQL', () => {
       const denied = await examine(address)
       assert.equal(denied.get('rights')?.status, 'error')
       // Whose connections they are is hidden from it.
-      const { used, loci } = denied.get('connections')?.data as { used: number; loci: number }
+      const { used, loci } = denied.get('connections')!.data as { used: number; loci: number }
       assert.ok(loci > 1 && used >= loci, `${used} of ${loci}`)
       assert.match(denied.get('tables')?.message ?? '', /may not read and change/)
       const owner = await open(server.address('loci'))
