@@ -132,6 +132,7 @@ function createProgram(): Command {
       ]) +
       table('Environment', [
         ['LOCI_HOME', 'data directory instead of ~/.loci'],
+        ['LOCI_STORE', 'postgres://…: agents are in PostgreSQL, not in that directory'],
         ['LOCI_TOKEN', 'bearer token sent to --url'],
         ['LOCI_TOKEN_FILE', 'a file with that token in its first line'],
         ['OPENAI_API_KEY', 'connects OpenAI, or what OPENAI_BASE_URL names'],

@@ -28,7 +28,10 @@ export function storeAddress(
 
 /** A store's address without user and password, for people. */
 export function withoutSecrets(address: string): string {
-  return address
-    .replace(/^(\w+:\/\/)[^/?]*@/, '$1***@')
-    .replace(/([?&](?:password|sslpassword)=)[^&]*/g, '$1***')
+  return (
+    address
+      // Up to the last one: an unescaped / or ? may be of a password.
+      .replace(/^(\w+:\/\/).*@/s, '$1***@')
+      .replace(/([?&](?:password|sslpassword)=)[^&]*/g, '$1***')
+  )
 }

@@ -83,6 +83,15 @@ export function resolveDataDirectory(env: Environment): string {
   return asked === undefined || asked === '' ? join(homedir(), '.loci') : resolve(asked)
 }
 
+/** Milliseconds; 0 for the usual. */
+function readStaleAfter(text: string | undefined): number {
+  if (text === undefined || /^\d{0,9}$/.test(text.trim())) return Number(text ?? 0)
+  throw new AppError(
+    'invalid_argument',
+    `LOCI_STALE_AFTER_MS is ${text}, and not a whole number of milliseconds.`,
+  )
+}
+
 /** Opens Loci. Throws `store_unavailable`, `store_newer` or `config_invalid` with what to do; the caller closes it. */
 export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const env = options.env ?? process.env
@@ -94,7 +103,7 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
   const data = options.data === undefined ? resolveDataDirectory(env) : resolve(options.data)
   const log = options.log_level === undefined ? null : openLog(parseLogLevel(options.log_level))
   const onFailure = options.onFailure ?? (log ? log.failure : reportOnStderr)
-  const stale_after_ms = Number(env['LOCI_STALE_AFTER_MS'] ?? 0)
+  const stale_after_ms = readStaleAfter(env['LOCI_STALE_AFTER_MS'])
   log?.redactor.knowEnvironment(env)
   let observability: Observability | null = null
   const config = await openConfig(data, {

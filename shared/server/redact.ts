@@ -18,8 +18,8 @@ const PATTERNS: readonly [RegExp, string][] = [
   // `Authorization: Bearer …`, `X-BARE-PASSWORD: password …`
   [/\b(bearer|basic)(\s+)[^\s"',;]{4,}/gi, `$1$2${HIDDEN}`],
   [/\b(x-bare-password["']?\s*[:=]\s*["']?password\s+)[^\s"',;]+/gi, `$1${HIDDEN}`],
-  // `https://user:password@host`
-  [/(\/\/[^\s/:@"']*):[^\s/@"']+@/g, `$1:${HIDDEN}@`],
+  // `https://user:password@host`, whose password may have an @ of its own.
+  [/(\/\/[^\s/:@"']*):[^\s/"']+@/g, `$1:${HIDDEN}@`],
 ]
 
 /** `api_key=…`, `"token": "…"`, `password: …`, in addresses, headers and bodies. */

@@ -166,7 +166,9 @@ describe('PgBouncer', () => {
       await open(`${bouncer.address(database)}&listen=off`, { onNotice })
       await open(direct(), { onNotice })
       assert.equal(told.length, 1)
-      await open(`${bouncer.address(database)}&direct=pooler:6432`, { onNotice })
+      await open(`${bouncer.address(database)}&direct=${encodeURIComponent(`${server.folder}/`)}:6432`, {
+        onNotice,
+      })
       assert.match(told[1] ?? '', /by direct=, too/)
     })
 

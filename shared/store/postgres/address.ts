@@ -1,5 +1,7 @@
 import type { ClientConfig } from 'pg'
 import { AppError } from '../../schema/errors.ts'
+import { type AddressParts, directParts, placeOfParts, readParts, writeParts } from './address-parts.ts'
+import { readTls, tlsForPg } from './address-tls.ts'
 
 /** Connections of one instance: a turn needs one for some milliseconds a step. */
 const POOL_SIZE = 10
@@ -23,6 +25,8 @@ const IDLE_TIMEOUT_MS = 3_000
 export interface ConnectionSettings {
   /** Where it is, for people: without user and password. */
   place: string
+  /** The same of `direct`. */
+  direct_place: string
   /** The same for PostgreSQL's own programs, which ask for the password: without it, and without what only Loci knows. */
   tools: string
   pooled: ClientConfig
@@ -39,25 +43,19 @@ export interface ConnectionSettings {
 }
 
 /**
- * Reads `postgres://user:password@host:port/database?…`. Besides what libpq knows (`sslmode`, `host` for the folder of a
- * socket): `pool`, connections of this instance; `pool_wait_ms`; `listen=off` where no connection can stay; `direct`,
- * another host:port of the same database, past PgBouncer; and `prepare=on` or `off`. Throws `invalid_argument`.
+ * Reads `postgres://user:password@host:port/database?…`, once: what is shown is what is connected to, and never part of
+ * a password. Besides what libpq knows (`sslmode`, `host` for the folder of a socket): `pool`, connections of this
+ * instance; `pool_wait_ms`; `listen=off` where no connection can stay; `direct`, another host:port of the same database,
+ * past PgBouncer; and `prepare=on` or `off`. Throws `invalid_argument`.
  */
-export function readAddress(text: string): ConnectionSettings {
-  if (!/^postgres(?:ql)?:\/\//i.test(text))
+export function readAddress(
+  text: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): ConnectionSettings {
+  if (!/^postgres(?:ql)?:\/\//i.test(text.trim()))
     throw new AppError('invalid_argument', 'A store is postgres://user:password@host:port/database.')
-  const [base = '', query = ''] = text.split('?', 2)
-  if (/^\w+:\/\/(?:[^/]*@)?[^/]*,/.test(base))
-    throw new AppError(
-      'invalid_argument',
-      "The store's address names several hosts, and takes one: give it a name of DNS or a proxy that leads to the primary.",
-    )
-  if (!URL.canParse(base))
-    throw new AppError(
-      'invalid_argument',
-      "The store's address cannot be read. Special characters of its user and password are written as %40 for @, and so on.",
-    )
-  const options = new URLSearchParams(query)
+  const base = readParts(text, env)
+  const { options } = base
   const own = {
     pool: take('pool'),
     wait: take('pool_wait_ms'),
@@ -65,14 +63,13 @@ export function readAddress(text: string): ConnectionSettings {
     direct: take('direct'),
     prepare: take('prepare'),
   }
-  const rest = options.toString()
-  const address = (start: string) => (rest === '' ? start : `${start}?${rest}`)
-  const [, host = '', database = ''] = /^\w+:\/\/(?:[^@/]*@)?([^/]*)\/?(.*)$/.exec(base) ?? []
-  options.delete('password')
-  const forTools = options.toString()
+  readTls(options, base.host.startsWith('/') ? undefined : env['PGSSLMODE'])
+  const direct = own.direct === null ? base : directParts(base, own.direct, text)
+  const address = (parts: AddressParts) => writeParts({ ...parts, options: tlsForPg(options) })
   return {
-    tools: base.replace(/^(\w+:\/\/[^:@/]*):[^/]*@/, '$1@') + (forTools === '' ? '' : `?${forTools}`),
-    place: `${host === '' ? (options.get('host') ?? 'localhost') : host}/${database}`,
+    tools: writeParts({ ...base, password: '' }, /^\w+/.exec(text.trim())?.[0]),
+    place: placeOfParts(base),
+    direct_place: placeOfParts(direct),
     pooled: {
       connectionString: address(base),
       connectionTimeoutMillis: CONNECT_MS,
@@ -83,9 +80,7 @@ export function readAddress(text: string): ConnectionSettings {
     direct: {
       connectionTimeoutMillis: CONNECT_MS,
       pipeline: true,
-      connectionString: address(
-        own.direct === null ? base : base.replace(/^(\w+:\/\/(?:[^@/]*@)?)[^/]*/, `$1${own.direct}`),
-      ),
+      connectionString: address(direct),
     },
     limits: {
       lock_timeout: LOCK_TIMEOUT_MS,
@@ -108,7 +103,10 @@ export function readAddress(text: string): ConnectionSettings {
 function isOn(name: string, text: string | null): boolean | null {
   if (text === null) return null
   if (text === 'on' || text === 'off') return text === 'on'
-  throw new AppError('invalid_argument', `${name}=${text} in the store's address is neither on nor off.`)
+  throw new AppError(
+    'invalid_argument',
+    `${name}=${shown(text)} in the store's address is neither on nor off.`,
+  )
 }
 
 function number(name: string, text: string | null, otherwise: number): number {
@@ -117,6 +115,10 @@ function number(name: string, text: string | null, otherwise: number): number {
   if (Number.isInteger(value) && value > 0) return value
   throw new AppError(
     'invalid_argument',
-    `${name}=${text} in the store's address is not a whole number above 0.`,
+    `${name}=${shown(text)} in the store's address is not a whole number above 0.`,
   )
+}
+
+function shown(value: string): string {
+  return /^[\w.-]{0,20}$/.test(value) ? value : '…'
 }

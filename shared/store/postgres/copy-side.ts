@@ -18,7 +18,7 @@ import type { Compilable } from '../sql/query.ts'
 import { readAddress } from './address.ts'
 import { PostgresConnection } from './connection.ts'
 import { openDatabase } from './database.ts'
-import { asStoreError } from './errors.ts'
+import { asConnectError, asStoreError } from './errors.ts'
 import { MIGRATIONS, newerStore } from './migrate.ts'
 import { makePartitions } from './partitions.ts'
 import { hasPgVector, indexVectors, MOST_INDEXED } from './pgvector.ts'
@@ -105,7 +105,7 @@ async function connect<T>(
   work: (client: Client, place: string) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted()
-  const { direct, place } = readAddress(address)
+  const { direct, direct_place: place } = readAddress(address)
   const socket = new Socket()
   const cut = () => socket.destroy()
   signal?.addEventListener('abort', cut)
@@ -121,7 +121,9 @@ async function connect<T>(
     })
     // Whoever asks it something hears that it is lost.
     client.on('error', () => undefined)
-    await client.connect()
+    await client.connect().catch((error: unknown) => {
+      throw asConnectError(error, place)
+    })
     if (await isThroughPooler(client))
       throw unavailable(
         `The database ${place} is reached through a pooler, and a copy needs a connection that stays: add direct=host:port ` +

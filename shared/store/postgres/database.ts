@@ -9,6 +9,7 @@ import { type ConnectionSettings, readAddress } from './address.ts'
 import { PostgresConnection, PostgresTransaction } from './connection.ts'
 import { DatabaseClock } from './clock.ts'
 import {
+  asConnectError,
   asStoreError,
   isConflict,
   isDuplicate,
@@ -312,7 +313,7 @@ export class PostgresDatabase implements Database {
       return await this.#pool.connect()
     } catch (error) {
       if (!(error instanceof Error) || !/timeout exceeded when trying to connect/i.test(error.message))
-        throw error
+        throw asConnectError(error, this.place)
       throw poolExhausted(this.place, this.#settings.pool_size, this.#settings.pool_wait_ms, error)
     }
   }
@@ -370,14 +371,16 @@ export class PostgresDatabase implements Database {
 export async function openDatabase(options: DatabaseOptions): Promise<PostgresDatabase> {
   const settings = readAddress(options.address)
   try {
-    const direct = await on(settings.direct, async (client) => {
+    const direct = await on(settings.direct, settings.direct_place, async (client) => {
       await migrate(client, { ...options, place: settings.place })
       return { pooler: await isThroughPooler(client) }
     })
     const same = settings.direct.connectionString === settings.pooled.connectionString
     const pooled = same
       ? direct
-      : await on(settings.pooled, async (client) => ({ pooler: await isThroughPooler(client) }))
+      : await on(settings.pooled, settings.place, async (client) => ({
+          pooler: await isThroughPooler(client),
+        }))
     const route = { pooler: pooled.pooler, stays: settings.stays && !direct.pooler }
     const advice = adviceAbout(settings, { direct: direct.pooler, same })
     if (advice !== null) options.onNotice?.(advice)
@@ -387,14 +390,24 @@ export async function openDatabase(options: DatabaseOptions): Promise<PostgresDa
   }
 }
 
-async function on<T>(config: ClientConfig, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client(config)
-  // Who waits for an answer hears of it.
-  client.on('error', () => undefined)
-  await client.connect()
+async function on<T>(config: ClientConfig, place: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = await connectTo(config, place)
   try {
     return await work(client)
   } finally {
     await client.end()
+  }
+}
+
+/** Throws `store_unavailable`. */
+async function connectTo(config: ClientConfig, place: string): Promise<Client> {
+  try {
+    const client = new Client(config)
+    // Who waits for an answer hears of it.
+    client.on('error', () => undefined)
+    await client.connect()
+    return client
+  } catch (error) {
+    throw asStoreError(asConnectError(error, place), place)
   }
 }

@@ -3,9 +3,10 @@ import { isAppError, messageOf } from '../../schema/errors.ts'
 import type { Finding } from '../finding.ts'
 import { KEY_FILE, SecretBox } from '../secret-box.ts'
 import { type ConnectionSettings, readAddress } from './address.ts'
-import { asStoreError, READ_ONLY } from './errors.ts'
+import { asConnectError, asStoreError, READ_ONLY } from './errors.ts'
 import { MIGRATIONS, refuseUnfit, versionOf } from './migrate.ts'
 import { unfinishedCopyFinding } from '../sql/unfinished-copy.ts'
+import { UNFIT_TABLES, type UnfitTables, unfitTables } from './own-tables.ts'
 
 /** A database that does not answer by then is one that cannot be used, in milliseconds. */
 const PATIENCE_MS = 10_000
@@ -36,13 +37,17 @@ export async function examineDatabase(
   client.on('error', () => undefined)
   const findings: Finding[] = []
   try {
-    await client.connect()
+    await client.connect().catch((error: unknown) => {
+      throw asStoreError(asConnectError(error, settings.direct_place), settings.direct_place)
+    })
     const ask: Ask = async (text, values) => (await client.query(text, values)).rows
     findings.push(await server(ask, settings, performance.now() - began))
     await refuseUnfit(client, settings.place)
     findings.push(...(await writes(ask)), await rights(ask))
     const { now } = await versionOf(client, settings.place)
-    findings.push(schema(now), await vectors(ask), await connections(ask, settings))
+    findings.push(schema(now))
+    if (now === MIGRATIONS.length) findings.push(...(await tables(ask)))
+    findings.push(await vectors(ask), await connections(ask, settings))
     findings.push(await replication(ask), await sizes(ask), await clock(ask))
     if (now > 0)
       findings.push(
@@ -112,7 +117,8 @@ async function rights(ask: Ask): Promise<Finding> {
        has_schema_privilege(current_schema(), 'CREATE') AS may,
        (SELECT array_agg(relname::text) FROM pg_class WHERE relnamespace = current_schema()::regnamespace
          AND relname IN ('meta', 'agents', 'messages', 'runs') AND relkind IN ('r', 'p')
-         AND NOT has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE')) AS not`,
+         AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+           AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))) AS not`,
   )
   const check = 'rights'
   const mend = `GRANT ALL ON SCHEMA ${row?.schema ?? 'public'} TO "${row?.name ?? ''}", or a database of its own`
@@ -121,6 +127,13 @@ async function rights(ask: Ask): Promise<Finding> {
   if (row.not)
     return { check, status: 'error', message: `${row.name} may not change ${row.not.join(', ')}`, mend }
   return { check, status: 'ok', message: `${row.name} may use and update the tables in schema ${row.schema}` }
+}
+
+/** What is wrong with the tables that are there, and those that are not. */
+async function tables(ask: Ask): Promise<Finding[]> {
+  const [row] = await ask<UnfitTables>(`SELECT ${UNFIT_TABLES}`)
+  const unfit = row ? unfitTables(row) : null
+  return unfit === null ? [] : [{ check: 'tables', status: 'error', ...unfit }]
 }
 
 function schema(found: number): Finding {
@@ -163,7 +176,9 @@ async function vectors(ask: Ask): Promise<Finding> {
 async function connections(ask: Ask, { pool_size }: ConnectionSettings): Promise<Finding> {
   const [row] = await ask<{ most: number; used: number; loci: number }>(
     `SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS most,
-       (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
+       (SELECT count(*)::int FROM pg_stat_activity
+         -- Of connections of other users it is hidden from who is no superuser.
+         WHERE coalesce(backend_type, CASE WHEN usename IS NOT NULL THEN 'client backend' END) = 'client backend') AS used,
        (SELECT count(*)::int FROM pg_stat_activity WHERE application_name LIKE 'loci%') AS loci`,
   )
   const { most, used, loci } = row ?? { most: 0, used: 0, loci: 0 }

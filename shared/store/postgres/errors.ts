@@ -64,7 +64,7 @@ export function asStoreError(error: unknown, place: string): unknown {
   const code = codeOf(error)
   const text = messageOf(error)
   if (code === '54000') return tooLong(error, text)
-  const advice = code === null ? null : adviceFor(code, text)
+  const advice = tlsAdvice(code, text) ?? (code === null ? null : adviceFor(code, text))
   if (advice !== null) return unavailable(`The database ${place} cannot be used: ${advice}`, error)
   if (isNotLetIn(error))
     return unavailable(
@@ -81,6 +81,21 @@ export function asStoreError(error: unknown, place: string): unknown {
   if (isLost(error))
     return unavailable(`The connection to the database ${place} was lost (${text}). Try again.`, error)
   return error
+}
+
+/**
+ * The same for an error of connecting. Whatever it is, the database cannot be used; what may be over in a moment comes
+ * back as it is, to be tried again.
+ */
+export function asConnectError(error: unknown, place: string): unknown {
+  if (isLost(error)) return error
+  const said = asStoreError(error, place)
+  if (isAppError(said)) return said
+  const text = messageOf(error)
+  const why = /password must be a/i.test(text)
+    ? 'it asks for a password, and has none from the address, PGPASSWORD or ~/.pgpass'
+    : `there is no connection (${text})`
+  return unavailable(`The database ${place} cannot be used: ${why}.`, error)
 }
 
 /** An index of PostgreSQL takes about 2,700 bytes: names, labels, tags and keys can be longer than that in other scripts. */
@@ -107,6 +122,28 @@ export function isFull(error: unknown): boolean {
 export const READ_ONLY =
   'it takes no writes: it is a read-only replica, or was set read-only. Point Loci to the primary.'
 
+/** What is wrong with TLS, in the words of Node, OpenSSL and pg; null for what is not about it. */
+function tlsAdvice(code: string | null, text: string): string | null {
+  if (/server does not support SSL/i.test(text))
+    return 'it has no TLS, which sslmode in the address asks for. Switch it on there (ssl = on), or write sslmode=disable.'
+  if (code === null) return null
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return (
+      `its certificate is of another host (${text}). Give the name that it has in the address, or write sslmode=verify-ca ` +
+      'with sslrootcert=FILE, which does not look at the name.'
+    )
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+    return `its certificate is not valid today (${text}). Renew it, or set the clock.`
+  if (/^(?:DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(?:GET_ISSUER|VERIFY)|CERT_|INVALID_CA)/.test(code))
+    return (
+      `its certificate is signed by nobody that is trusted here (${text}). Name the certificate of its authority in the ` +
+      'address: sslrootcert=FILE; sslmode=require encrypts and verifies nothing.'
+    )
+  if (/^ERR_(?:SSL|OSSL|TLS|CRYPTO)/.test(code))
+    return `no TLS connection came to be (${text}). Look at sslmode, sslrootcert, sslcert and sslkey in the address.`
+  return null
+}
+
 function adviceFor(code: string, text: string): string | null {
   switch (code) {
     case 'ENOENT':
@@ -124,8 +161,20 @@ function adviceFor(code: string, text: string): string | null {
     case 'ETIMEDOUT':
       return 'its machine cannot be reached. Correct the address, or look at the network.'
     case '28P01':
-    case '28000':
       return `it refuses the user or password (${text}).`
+    case '28000':
+      if (!/pg_hba/.test(text)) return adviceFor('28P01', text)
+      return (
+        `it lets this user, machine or kind of connection not in (${text}). Look at its pg_hba.conf, and at sslmode in the ` +
+        'address.'
+      )
+    case '3F000':
+      return `${text}. Create that schema, or correct search_path in the address (options) or of the user.`
+    case '55000':
+      // Of a statement it is a mistake of Loci's.
+      return /not (?:currently )?accepting connections/i.test(text)
+        ? `${text}. ALTER DATABASE … ALLOW_CONNECTIONS true.`
+        : null
     case '3D000':
       return `${text}. Create it first: createdb.`
     case '42501':
@@ -156,7 +205,8 @@ function adviceFor(code: string, text: string): string | null {
     case '40P01':
       return 'too many changed the same thing at once, and nothing was written. Try again.'
     default:
-      return null
+      // Of the server, its connections and its resources: no statement is to blame.
+      return /^(?:08|28|3D|53|57|58)/.test(code) ? `PostgreSQL says: ${text}.` : null
   }
 }
 

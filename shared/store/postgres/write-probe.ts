@@ -5,6 +5,7 @@ import { unavailable } from '../sql/errors.ts'
 import { db } from '../sql/query.ts'
 import type { PostgresDatabase } from './database.ts'
 import { READ_ONLY } from './errors.ts'
+import { UNFIT_TABLES, type UnfitTables, unfitTables } from './own-tables.ts'
 
 /** For how long a write that succeeded speaks for the next ones: what asks all the time costs one write in this time. */
 const GOOD_FOR_MS = 1_000
@@ -47,10 +48,18 @@ export class WriteProbe {
       // Every write has a number of its own, which is in the log of the database with its commit.
       await this.#database.write(async (tx) => {
         const row = await tx.get(
-          sql<{ writable: boolean }>`select current_setting('transaction_read_only') = 'off' as writable`,
+          sql<
+            UnfitTables & { writable: boolean }
+          >`select current_setting('transaction_read_only') = 'off' as writable,
+            ${sql.raw(UNFIT_TABLES)}`,
         )
         if (!row?.writable)
           throw unavailable(`The database ${this.#database.place} cannot be used: ${READ_ONLY}`)
+        const unfit = unfitTables(row)
+        if (unfit !== null)
+          throw unavailable(
+            `The database ${this.#database.place} cannot be used: ${unfit.message}. To mend it, ${unfit.mend}.`,
+          )
         if (full) await fill(tx)
       })
       this.#database.full = false
