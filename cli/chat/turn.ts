@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { refusalOf } from '../../shared/client/http.ts'
+import { HANDED_OVER } from '../../shared/schema/handed-over.ts'
 import type { StreamItem } from '../../shared/schema/message.ts'
 import { Failure } from '../failure.ts'
 import { cancelTurn, pathOf, type Talk, type TurnInput } from './talk.ts'
@@ -125,9 +126,9 @@ async function untilBack(talk: Talk, hooks: TurnHooks, broken: unknown): Promise
   throw broken
 }
 
-/** Whether the server has said something: a refusal, or an error inside the stream. Else the connection broke. */
+/** Whether the server has said how it ends: a refusal, or an error inside the stream. Else the connection broke. */
 function isAnswered(error: unknown): boolean {
   if (refusalOf(error)) return true
-  const body = (error as { error?: { message_type?: unknown } | null } | null)?.error
-  return body?.message_type === 'error_message'
+  const body = (error as { error?: { message_type?: unknown; detail?: unknown } | null } | null)?.error
+  return body?.message_type === 'error_message' && body.detail !== HANDED_OVER
 }

@@ -46,21 +46,29 @@ function relationsFor(request: Request, include: readonly AgentRelation[] | unde
   return isModernClient(request.headers) ? [] : [...AGENT_RELATIONS]
 }
 
+/** Who reads agents, and where. */
+interface Reader {
+  actor: Actor
+  context: Pick<ServerContext, 'deps'>
+}
+
 /**
  * Reads agents with the relations that a request wants. Secrets whose key is not here are an error for who asks for
- * them; a client that gets everything unasked gets the rest.
+ * them; a client that gets everything unasked gets them without their values.
  */
-export async function readRelations<T>(
+export async function readRelations<T extends Agent | null | Agent[]>(
+  reader: Reader,
   request: Request,
   include: readonly AgentRelation[] | undefined,
   read: (relations: readonly AgentRelation[]) => Promise<T>,
 ): Promise<T> {
   if (include?.includes('agent.secrets')) return read(relationsFor(request, include))
-  return readAll(read, relationsFor(request, include))
+  return readAll(reader, read, relationsFor(request, include))
 }
 
-/** Reads agents with all relations, but without secrets whose key is not here. */
-export async function readAll<T>(
+/** Reads agents with all relations, but without the values of secrets whose key is not here. */
+export async function readAll<T extends Agent | null | Agent[]>(
+  { actor, context }: Reader,
   read: (relations: readonly AgentRelation[]) => Promise<T>,
   relations: readonly AgentRelation[] = AGENT_RELATIONS,
 ): Promise<T> {
@@ -68,7 +76,11 @@ export async function readAll<T>(
     return await read(relations)
   } catch (error) {
     if (!isAppError(error, 'secrets_unreadable')) throw error
-    return read(relations.filter((relation) => relation !== 'agent.secrets'))
+    const found = await read(relations.filter((relation) => relation !== 'agent.secrets'))
+    const { secrets } = context.deps.store
+    for (const agent of Array.isArray(found) ? found : [found])
+      if (agent) agent.secrets = await secrets.unread(actor, agent.id)
+    return found
   }
 }
 

@@ -34,7 +34,7 @@ const STATUS: Record<ErrorCode, number> = {
   tool_error: 400,
   mcp_error: 502,
   mcp_timeout: 408,
-  secrets_unreadable: 500,
+  secrets_unreadable: 503,
   store_unavailable: 503,
   store_newer: 503,
   config_invalid: 500,

@@ -3,6 +3,7 @@ import type { ChunkEncoder } from '../core/runs/recording.ts'
 import type { AgentEvent, TurnError, TurnResult } from '../core/events.ts'
 import { ArgumentStream } from '../core/turn/argument-stream.ts'
 import type { LettaMessage, MessageType, StoredMessage, StreamItem } from '../schema/message.ts'
+import { HANDED_OVER } from '../schema/handed-over.ts'
 import { messageOf } from '../schema/errors.ts'
 import {
   isSent,
@@ -316,4 +317,18 @@ export function encodeFailure(run_id: string, error: TurnError, place: { seq_id?
     ...place,
   }
   return `${encodeEvent({ event: 'error', data: JSON.stringify(item) })}data: [DONE]\n\n`
+}
+
+/** Tells who reads the stream that the server stops before the run ends, and where there is more; not the end of the run. */
+export function encodeLeft(run_id: string, read_to: number): string {
+  const item: StreamItem = {
+    message_type: 'error_message',
+    run_id,
+    error_type: 'internal_error',
+    message:
+      `this server is shutting down; run ${run_id} is left to another one, or to the next start, which goes on with ` +
+      `it: read the rest from /v1/runs/${run_id}/stream with starting_after ${read_to}`,
+    detail: HANDED_OVER,
+  }
+  return encodeEvent({ event: 'error', data: JSON.stringify(item) })
 }

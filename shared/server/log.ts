@@ -18,6 +18,8 @@ export interface Log {
   failure: (where: string, error: unknown, request_id?: string) => void
   /** What others do wrong and somebody should know: no text of theirs, which might be anything. */
   warn: (where: string, reason: string) => void
+  /** What stops the server from doing its work, in a sentence: where in the program it was noticed does not matter. */
+  error: (where: string, reason: string) => void
   /** Lines for turns that fail, and, from level `debug` on, for each model call. */
   observer: Observer
   /** Hides what it knows, and what looks like a secret, in every line. */
@@ -94,6 +96,10 @@ export function openLog(level: LogLevel): Log {
     },
     warn(where, reason) {
       log.warn({ where, reason: hide(reason) })
+      flushSoon()
+    },
+    error(where, reason) {
+      log.error({ where, reason: hide(reason) })
       flushSoon()
     },
     close() {

@@ -42,6 +42,7 @@ import { openLog, parseLogLevel } from './log.ts'
 import { type Observability, openObservability } from './observability.ts'
 import { observe } from './observe.ts'
 import { OneAtATime } from './one-at-a-time.ts'
+import { watchOutages } from './outages.ts'
 import { createProviders } from './providers.ts'
 import { providersNow, secretsOf, withEditor } from './provider-sources.ts'
 import { RepeatedCalls } from './repeated-calls.ts'
@@ -102,7 +103,8 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
     )
   const data = options.data === undefined ? resolveDataDirectory(env) : resolve(options.data)
   const log = options.log_level === undefined ? null : openLog(parseLogLevel(options.log_level))
-  const onFailure = options.onFailure ?? (log ? log.failure : reportOnStderr)
+  const outages = log && watchOutages(log, () => store.ready())
+  const onFailure = options.onFailure ?? outages?.failure ?? reportOnStderr
   const stale_after_ms = readStaleAfter(env['LOCI_STALE_AFTER_MS'])
   log?.redactor.knowEnvironment(env)
   let observability: Observability | null = null
@@ -338,12 +340,14 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         await Promise.allSettled(tasks)
         await Promise.all([follower.close(), mcp.close(), custom.close()])
         await seen.close()
+        outages?.stop()
         await store.close()
         log?.close()
       },
     }
   } catch (error) {
     await observability?.close()
+    outages?.stop()
     await store.close()
     throw error
   }

@@ -6,7 +6,7 @@ import { AppError } from '../schema/errors.ts'
 import type { Run, Step } from '../schema/run.ts'
 import type { ServerContext } from './context.ts'
 import { notFound } from './errors.ts'
-import { brokenOff, encodeEnd, encodeFailure, encodePing, KEEP_ALIVE_MS } from './letta-stream.ts'
+import { brokenOff, encodeEnd, encodeFailure, encodeLeft, encodePing, KEEP_ALIVE_MS } from './letta-stream.ts'
 import { eventStream } from './sse.ts'
 
 /** Chunks that are read at once when nobody says otherwise. */
@@ -87,6 +87,7 @@ async function* encodeRecorded(
   })
   for await (const part of parts) {
     if (part.type === 'chunks') yield part.text
+    else if (part.type === 'left') yield encodeLeft(run_id, part.read_to)
     else {
       yield part.type === 'end'
         ? await endOf(context, actor, part, after)

@@ -217,30 +217,35 @@ describe('loci chat on a terminal', () => {
     }
   })
 
-  it('goes on with an answer when its server was gone meanwhile', async () => {
-    const rest = Promise.withResolvers<void>()
-    await agent([
-      { reply: { text: ['The first half', ' is lost'], hold: rest.promise, hold_after: 2 } },
-      { reply: { text: 'The whole answer.' } },
-    ])
-    const serve = (port: string) => start(process.execPath, [LOCI, 'server', '--port', port], env)
-    const first = serve('0')
-    const [url = ''] = await first.waitFor(/http:\/\/127\.0\.0\.1:\d+/)
-    const terminal = chat(['Ada', '--url', url])
-    await terminal.waitFor(PROMPT)
-    terminal.type('go\r')
-    await terminal.waitFor(/The first half/)
-    first.child.kill('SIGKILL')
-    await first.exited
-    await terminal.waitFor(/The connection is lost/)
-    const second = serve(new URL(url).port)
-    try {
-      await terminal.waitFor(/The whole answer\.\n\n> /)
-      rest.resolve()
-    } finally {
-      await second.stop()
-    }
-  })
+  for (const [signal, how] of [
+    ['SIGKILL', 'was gone meanwhile'],
+    ['SIGTERM', 'ended in good order and left it'],
+  ] as const)
+    it(`goes on with an answer when its server ${how}`, async () => {
+      await loci(['config', 'set', 'server.shutdown_grace_seconds', '0'], { env })
+      const rest = Promise.withResolvers<void>()
+      await agent([
+        { reply: { text: ['The first half', ' is lost'], hold: rest.promise, hold_after: 2 } },
+        { reply: { text: 'The whole answer.' } },
+      ])
+      const serve = (port: string) => start(process.execPath, [LOCI, 'server', '--port', port], env)
+      const first = serve('0')
+      const [url = ''] = await first.waitFor(/http:\/\/127\.0\.0\.1:\d+/)
+      const terminal = chat(['Ada', '--url', url])
+      await terminal.waitFor(PROMPT)
+      terminal.type('go\r')
+      await terminal.waitFor(/The first half/)
+      first.child.kill(signal)
+      await first.exited
+      await terminal.waitFor(/The connection is lost/)
+      const second = serve(new URL(url).port)
+      try {
+        await terminal.waitFor(/The whole answer\.\n\n> /)
+        rest.resolve()
+      } finally {
+        await second.stop()
+      }
+    })
 
   it('has commands for memory, context, model and conversations, and suggests near ones', async () => {
     await agent([{ reply: { text: 'one' } }, { reply: { text: 'two' } }], '--human', 'Likes tea.')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { ChatSession } from '../../extension/host/chat/chat-session.ts'
-import { endOf } from '../../extension/host/chat/turn-end.ts'
+import { endOf, isAnswered } from '../../extension/host/chat/turn-end.ts'
 import { textOf, type NotificationEnvelope } from '../../extension/protocol.ts'
 import { rowsOf } from '../../extension/webview/transcript.ts'
 import { connect, describeFailure, type LociClient } from '../../shared/client/http.ts'
@@ -155,6 +155,12 @@ describe('a chat with an agent', () => {
 })
 
 describe('the end of a turn', () => {
+  it('asks for the rest where a server that ends has left the run to another one', () => {
+    const thrown = (detail: string) => ({ error: { message_type: 'error_message', message: 'no', detail } })
+    assert.equal(isAnswered(thrown('handed_over')), false)
+    assert.equal(isAnswered(thrown('interrupted')), true)
+  })
+
   it('follows the reason that the stream gave', () => {
     assert.deepEqual(endOf('end_turn', false), { outcome: 'done' })
     assert.deepEqual(endOf('cancelled', false), { outcome: 'stopped' })

@@ -120,6 +120,8 @@ describe('the address of a database', () => {
       ['postgres://ada@db/loci?sslmode=require&channel_binding=require&connect_timeout=10', 'db/loci'],
     ]
     for (const [address, place] of forms) assert.equal(readAddress(address, {}).place, place, address)
+    const pasted = 'postgres://ada@db/loci?pgbouncer=true&connection_limit=1&schema=public&supa=x'
+    assert.equal(readAddress(pasted, {}).pooled.connectionString, 'postgres://ada@db/loci')
     assert.equal(reached('postgresql://ada:pw@/loci?host=/run/pg').host, '/run/pg')
     assert.equal(
       readAddress('postgres:///', { PGHOST: 'db', PGPORT: '5433', PGDATABASE: 'x' }).place,
@@ -135,6 +137,7 @@ describe('the address of a database', () => {
     const refused: [string, RegExp][] = [
       ['?poool=3', /option poool that Loci does not know/],
       ['?sslcrl=x.pem', /option sslcrl/],
+      ['?schema=other', /option schema/],
       ['?direct=h:notaport', /direct= .* is not host:port/],
       ['?direct=h:5432/other', /direct= .* is not host:port/],
       ['?direct=h:70000', /direct= .* is not host:port/],

@@ -3,6 +3,7 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts'
+import type { AgentSecret } from '../../shared/schema/agent.ts'
 import { ADA, anAgent } from '../contracts/store/samples.ts'
 import { cleanEnvironment, LOCI, start, temporaryFolder } from '../support/cli-process.ts'
 import { startLoci } from '../support/loci.ts'
@@ -187,6 +188,37 @@ describe('Loci over PostgreSQL, every day', function () {
   })
 
   describe('has one key for its secrets', () => {
+    it('and a server that began without it says so where they are needed, and shows that they are there', async () => {
+      await server.create('later')
+      const env = { LOCI_STORE: server.address('later') }
+      const keyless = await startLoci({ env })
+      const first = await startLoci({ env })
+      try {
+        const secrets = { TOKEN: 'hush' }
+        const { id } = await first.letta.agents.create({ name: 'ada', secrets })
+        const made = await keyless.http('POST', '/v1/agents/', { name: 'bob', secrets })
+        assert.equal(made.status, 503)
+        assert.match(JSON.stringify(made.body), /Give this Loci the same LOCI_ENCRYPTION_KEY as the others/)
+        for (const read of [
+          await keyless.http('GET', `/v1/agents/${id}`),
+          await keyless.http('PATCH', `/v1/agents/${id}`, { description: 'changed' }),
+        ]) {
+          const [secret, ...more] = (read.body as { secrets: AgentSecret[] }).secrets
+          assert.deepEqual([secret?.key, secret?.value, more], ['TOKEN', '', []])
+          assert.match(secret?.description ?? '', /cannot be read here/)
+        }
+        const asked = await keyless.http('GET', `/v1/agents/${id}?include=agent.secrets`)
+        assert.equal(asked.status, 503)
+        assert.match(JSON.stringify(asked.body), /set LOCI_ENCRYPTION_KEY to the key they were stored with/)
+        const kept = await first.http('GET', `/v1/agents/${id}`)
+        assert.equal((kept.body as { secrets: AgentSecret[] }).secrets[0]?.value, 'hush')
+        assert.deepEqual([...keyless.failures, ...first.failures], [])
+      } finally {
+        await first.close()
+        await keyless.close()
+      }
+    })
+
     it('and a server with another one is told so when it starts, not when it reads', async () => {
       await server.create('keys')
       const own = server.address('keys')

@@ -1,7 +1,9 @@
+import { APIError } from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
 import { eventually, SCRIPTED, startLoci, type TestLoci, storeBeside } from '../support/loci.ts'
 import { withTwoLoci } from '../support/scripted-loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+import { openSocket } from '../support/web-socket.ts'
 
 interface Chunk {
   message_type?: string
@@ -346,8 +348,22 @@ describe('a background run whose server stops', () => {
       )
       await live.until((chunk) => chunk.content === 'w5 ')
       const run_id = live.chunks[0]?.run_id ?? ''
+      const socket = await openSocket(t.url)
+      socket.send({ type: 'resume', id: 'a', run_id, seq_id: 0 })
+      await socket.frame('some words', (frame) => JSON.stringify(frame).includes('"w5 "'))
+      const left = live.failure()
       await t.loci.close()
+      const frames = await socket.ended('a')
+      assert.deepEqual(frames.at(-1), { type: 'done', id: 'a', complete: false })
+      assert.ok(frames.every((frame) => !JSON.stringify(frame).includes('error_message')))
+      await socket.close()
+      const said_so = await left
+      assert.ok(said_so instanceof APIError, 'the stream ended like that of a run that has ended')
+      assert.match(said_so.message, /shutting down/)
+      const { run_id: named, detail, message } = said_so.error as Record<string, unknown>
+      assert.deepEqual([named, detail], [run_id, 'handed_over'])
       const seen = live.chunks.at(-1)?.seq_id ?? 0
+      assert.match(String(message), new RegExp(`/v1/runs/${run_id}/stream with starting_after ${seen}$`))
       const rest = await all(
         await other.letta.runs.messages.stream(run_id, { starting_after: seen, include_pings: false }),
       )
@@ -426,6 +442,16 @@ class Reader {
       if (next.done) return this.chunks
       this.chunks.push(next.value as Chunk)
     }
+  }
+
+  /** Everything up to the error that ends it; null when it ends as if nothing was wrong. */
+  async failure(): Promise<unknown> {
+    try {
+      await this.rest()
+    } catch (error) {
+      return error
+    }
+    return null
   }
 
   async leave(): Promise<void> {

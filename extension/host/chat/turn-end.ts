@@ -1,3 +1,4 @@
+import { HANDED_OVER } from '../../../shared/schema/handed-over.ts'
 import type { Fix, TurnEnd } from '../../protocol.ts'
 import { t } from '../l10n.ts'
 
@@ -54,10 +55,11 @@ interface Thrown {
   error?: { message_type?: unknown; message?: unknown; detail?: unknown; error?: { type?: unknown } } | null
 }
 
-/** Whether the server has said something: a refusal, or an error inside the stream. Else the connection broke. */
+/** Whether the server has said how it ends: a refusal, or an error inside the stream. Else the connection broke. */
 export function isAnswered(thrown: unknown): boolean {
   const { status, error } = (thrown ?? {}) as Thrown
-  return typeof status === 'number' || error?.message_type === 'error_message'
+  if (typeof status === 'number') return true
+  return error?.message_type === 'error_message' && error.detail !== HANDED_OVER
 }
 
 /** The status of a refusal; null for any other failure. */

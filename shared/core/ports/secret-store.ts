@@ -1,3 +1,4 @@
+import type { AgentSecret } from '../../schema/agent.ts'
 import type { Actor } from './actor.ts'
 
 /**
@@ -9,4 +10,6 @@ export interface SecretStore {
   values(actor: Actor, agent_id: string): Promise<Record<string, string>>
   /** The names alone; needs no key. */
   names(actor: Actor, agent_id: string): Promise<string[]>
+  /** What can be told of them without the key: no `value`, and a `description` that says why. */
+  unread(actor: Actor, agent_id: string): Promise<AgentSecret[]>
 }

@@ -13,6 +13,8 @@ export type StreamPart =
   | { type: 'end'; run: Run; last_seq: number }
   /** The run is not there any more: its agent was deleted. `read_to` is the number of the last chunk that was sent. */
   | { type: 'gone'; read_to: number }
+  /** This process ends before the run does, which goes on in another one. */
+  | { type: 'left'; read_to: number }
 
 export interface FollowOptions {
   /** Chunks after this number. */
@@ -21,7 +23,7 @@ export interface FollowOptions {
   batch_size: number
   /** Ends the reading quietly. */
   signal: AbortSignal
-  /** Ends it when the run goes on, or will go on, in another process. */
+  /** Ends it with `left` when the run goes on, or will go on, in another process. */
   closing: AbortSignal
 }
 
@@ -69,8 +71,10 @@ export async function* followRun(
         // Nothing is stored up to where memory begins: the numbers skip there.
         if (here.from === from) position = from - 1
       } else if (recordingOf(run_id)?.over === false) continue
-      else if (closing.aborted) return
-      else await changes.next()
+      else if (closing.aborted) {
+        yield { type: 'left', read_to: position }
+        return
+      } else await changes.next()
     }
   } finally {
     changes.stop()

@@ -16,7 +16,9 @@ const labelled = params.extend({ block_label: z.string() })
 const linked = params.extend({ block_id: idSchema('block') })
 
 async function agentWith(context: ServerContext, actor: Actor, agent_id: string) {
-  const found = await readAll((relations) => context.deps.store.agents.get(actor, agent_id, relations))
+  const found = await readAll({ actor, context }, (relations) =>
+    context.deps.store.agents.get(actor, agent_id, relations),
+  )
   if (!found) throw notFound('Agent', agent_id)
   return found
 }

@@ -45,7 +45,7 @@ function folderRoutes(noun: 'folders' | 'sources'): Route[] {
         const { agents, folders } = context.deps.store
         if (!(await folders.get(actor, folder_id))) throw notFound('Folder', folder_id)
         await folders[verb](actor, agent_id, folder_id)
-        const agent = await readAll((relations) => agents.get(actor, agent_id, relations))
+        const agent = await readAll({ actor, context }, (relations) => agents.get(actor, agent_id, relations))
         if (!agent) throw notFound('Agent', agent_id)
         return toAgentState(agent)
       },
@@ -132,7 +132,7 @@ export const routes: Route[] = [
               `the folder (PATCH /v1/agents/${agent_id}/folders/${change}/${file.source_id})`,
           )
         await folders[change](actor, agent_id, file.source_id)
-        const agent = await readAll((relations) => agents.get(actor, agent_id, relations))
+        const agent = await readAll({ actor, context }, (relations) => agents.get(actor, agent_id, relations))
         if (!agent) throw notFound('Agent', agent_id)
         return toAgentState(agent)
       },

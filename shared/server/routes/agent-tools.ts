@@ -19,7 +19,7 @@ const linked = params.extend({ tool_id: idSchema('tool') })
 /** Clients from 1.0 on get null, older ones the whole agent (reference 1.3). */
 async function attachAnswer(context: ServerContext, actor: Actor, agent_id: string, request: Request) {
   if (isModernClient(request.headers)) return null
-  const found = await readRelations(request, undefined, (relations) =>
+  const found = await readRelations({ actor, context }, request, undefined, (relations) =>
     context.deps.store.agents.get(actor, agent_id, relations),
   )
   if (!found) throw notFound('Agent', agent_id)

@@ -79,7 +79,7 @@ export const routes = [
     answer: z.array(agentState),
     async handle({ actor, context, query, request }) {
       const { ascending, sort_by, order_by = sort_by } = query
-      const agents = await readRelations(request, query.include, (relations) =>
+      const agents = await readRelations({ actor, context }, request, query.include, (relations) =>
         context.deps.store.agents.list(
           actor,
           { ...query, order_by, show_hidden: query.show_hidden_agents },
@@ -133,7 +133,7 @@ export const routes = [
     query: z.object({ include: listOf(z.enum(AGENT_RELATIONS)) }),
     answer: agentState,
     async handle({ access, actor, context, params, query, request }) {
-      const found = await readRelations(request, query.include, (relations) =>
+      const found = await readRelations({ actor, context }, request, query.include, (relations) =>
         context.deps.store.agents.get(actor, params.agent_id, relations),
       )
       if (!found) throw notFound('Agent', params.agent_id)

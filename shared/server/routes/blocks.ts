@@ -163,7 +163,7 @@ export const routes = [
       if (!(await context.deps.store.blocks.get(actor, params.block_id)))
         throw notFound('Block', params.block_id)
       const filter = { block_id: params.block_id, show_hidden: true }
-      const agents = await readRelations(request, query.include, (relations) =>
+      const agents = await readRelations({ actor, context }, request, query.include, (relations) =>
         context.deps.store.agents.list(actor, filter, query, relations),
       )
       return agents.map(toAgentState)

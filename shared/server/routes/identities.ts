@@ -127,7 +127,7 @@ export const routes = [
     async handle({ actor, context, params, query, request }) {
       const { id: identity_id } = await existing(context, actor, params.identity_id)
       const filter = { identity_id, show_hidden: true }
-      const agents = await readRelations(request, query.include, (relations) =>
+      const agents = await readRelations({ actor, context }, request, query.include, (relations) =>
         context.deps.store.agents.list(actor, filter, query, relations),
       )
       return agents.map(toAgentState)

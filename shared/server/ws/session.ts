@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { isAppError } from '../../schema/errors.ts'
+import { HANDED_OVER } from '../../schema/handed-over.ts'
 import { isId } from '../../schema/ids.ts'
 import { agentNamed, type Asked, authFrame, type Command, parseCommand, requestOf } from './commands.ts'
+import type { ServerSentEvent } from '../sse.ts'
 import { isOlderFrame, OlderFrames } from './older-frames.ts'
 import { CLOSE, Peer } from './peer.ts'
 import type { SocketLimits } from './sockets.ts'
@@ -340,6 +342,7 @@ export class Session {
     const isWanted = wantedEvents(command)
     for await (const event of readEvents(body, signal)) {
       if (event.data === '[DONE]') complete = true
+      else if (isLeft(event)) break
       else if (command.type !== 'subscribe')
         this.#peer.send(`{"type":"message","id":${id},"data":${event.data}}`)
       else if (event.event === 'ready') {
@@ -407,6 +410,11 @@ function wantedEvents(command: Job): (data: string) => boolean {
   if (!types) return () => true
   const wanted = new Set(types.map((topic) => topic.slice(0, -1)))
   return (data) => wanted.has((JSON.parse(data) as { type: string }).type.split('.', 1)[0] ?? '')
+}
+
+/** Whether the server stops before the run ends: `done` says that there is more of it. */
+function isLeft({ event, data }: ServerSentEvent): boolean {
+  return event === 'error' && (JSON.parse(data) as { detail?: unknown }).detail === HANDED_OVER
 }
 
 /** Undefined for what is none. */

@@ -27,6 +27,10 @@ const HARMLESS = new Set(
     'krbsrvname load_balance_hosts sslcompression sslsni target_session_attrs tcp_user_timeout'
   ).split(' '),
 )
+/** What other programs put into addresses that providers give (Prisma, Supabase): it is about those programs alone. */
+const OF_OTHERS = new Set(
+  'connection_limit pgbouncer pool_timeout socket_timeout statement_cache_size supa workaround'.split(' '),
+)
 
 function unreadable(): AppError {
   return new AppError(
@@ -65,8 +69,9 @@ export function readParts(text: string, env: Readonly<Record<string, string | un
   }
   if (parts.host.includes(',')) throw severalHosts()
   if (!isHost(parts.host) || !isPort(parts.port) || /[?#\p{Cc}]/u.test(parts.database)) throw unreadable()
-  for (const name of options.keys())
-    if (!KNOWN.has(name) && !HARMLESS.has(name))
+  for (const [name, value] of [...options])
+    if (OF_OTHERS.has(name) || (name === 'schema' && value === 'public')) options.delete(name)
+    else if (!KNOWN.has(name) && !HARMLESS.has(name))
       throw new AppError(
         'invalid_argument',
         `The store's address has an option${/^\w{1,40}$/.test(name) ? ` ${name}` : ''} that Loci does not know, or does ` +

@@ -48,6 +48,10 @@ export class SqlSecrets implements SecretStore {
       (await namesOf.all(c, { agent: agent_id, org: actor.organization_id })).map(({ name }) => name),
     )
   }
+
+  unread(actor: Actor, agent_id: string): Promise<AgentSecret[]> {
+    return this.#database.read((c) => unreadSecretsOfAgent(c, actor, agent_id))
+  }
 }
 
 /** The secrets of an agent in clear. Throws `secrets_unreadable`. */
@@ -57,17 +61,32 @@ export async function secretsOfAgent(
   agent_id: string,
   keys: SecretKeys,
 ): Promise<AgentSecret[]> {
-  return (await rowsOf(connection, actor, agent_id)).map((row) => ({
+  return (await rowsOf(connection, actor, agent_id)).map((row) => secretOf(row, valueOf(row, keys), null))
+}
+
+/** The secrets of an agent without their values; their descriptions say why. */
+export async function unreadSecretsOfAgent(
+  connection: Connection,
+  actor: Actor,
+  agent_id: string,
+): Promise<AgentSecret[]> {
+  return (await rowsOf(connection, actor, agent_id)).map((row) =>
+    secretOf(row, '', `its value cannot be read here: it was encrypted with another key ('${row.key_id}')`),
+  )
+}
+
+function secretOf(row: AgentSecretRow, value: string, description: string | null): AgentSecret {
+  return {
     id: row.id,
     agent_id: row.agent_id,
     key: row.name,
-    value: valueOf(row, keys),
-    description: null,
+    value,
+    description,
     created_at: row.created_at,
     updated_at: row.updated_at,
     created_by_id: row.created_by_id,
     last_updated_by_id: row.last_updated_by_id,
-  }))
+  }
 }
 
 /** Makes these the agent's secrets; the rows of those that stay as they are stay. */

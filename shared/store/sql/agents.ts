@@ -54,7 +54,7 @@ import type { AgentRow } from './tables.ts'
 import { readTags } from './tags.ts'
 import { type SecretBox, SecretKeys } from '../secret-box.ts'
 import { insertDeployment } from './template-rows.ts'
-import { replaceSecrets, secretsOfAgent } from './agent-secrets.ts'
+import { replaceSecrets, secretsOfAgent, unreadSecretsOfAgent } from './agent-secrets.ts'
 import { pendingApprovalOf, requireApprovals, setToolApproval } from './tool-approvals.ts'
 import { toolsOfAgent } from './tools.ts'
 
@@ -193,8 +193,8 @@ export class SqlAgents implements AgentStore {
         return { ...changed, secrets: await secretsOfAgent(tx, actor, agent_id, keys) }
       } catch (error) {
         // What was asked for is done; whoever asks for the secrets hears why they are not there.
-        if (isAppError(error, 'secrets_unreadable')) return changed
-        throw error
+        if (!isAppError(error, 'secrets_unreadable')) throw error
+        return { ...changed, secrets: await unreadSecretsOfAgent(tx, actor, agent_id) }
       }
     })
   }
