@@ -69,7 +69,7 @@ export function readParts(text: string, env: Readonly<Record<string, string | un
   }
   if (parts.host.includes(',')) throw severalHosts()
   if (!isHost(parts.host) || !isPort(parts.port) || /[?#\p{Cc}]/u.test(parts.database)) throw unreadable()
-  for (const [name, value] of [...options])
+  for (const [name, value] of new URLSearchParams(options))
     if (OF_OTHERS.has(name) || (name === 'schema' && value === 'public')) options.delete(name)
     else if (!KNOWN.has(name) && !HARMLESS.has(name))
       throw new AppError(
