@@ -39,15 +39,15 @@ describe('round trips to the database', function () {
     if (directory !== '') await rm(directory, { recursive: true })
   })
 
-  async function anotherAgent(i: number): Promise<string> {
+  async function anotherAgent(i: number, message_buffer_autoclear = false): Promise<string> {
     const sample = anAgent(`agent ${i}`)
-    const { id } = await store.agents.create(ADA, { ...sample, new_blocks: [aBlock('human', 'Ada')] })
+    const agent = { ...sample.agent, message_buffer_autoclear }
+    const { id } = await store.agents.create(ADA, { ...sample, agent, new_blocks: [aBlock('human', 'Ada')] })
     return id
   }
 
   /** A turn with so many steps. */
-  async function turn(conversation_id: string, steps: number): Promise<void> {
-    const agent_id = agents[0]!
+  async function turn(conversation_id: string, steps: number, agent_id = agents[0]!): Promise<void> {
     const run = aRun(agent_id, { conversation_id: conversation_id === agent_id ? null : conversation_id })
     const said = (role: 'user' | 'assistant') => aMessage(agent_id, role, 'Hello.', { conversation_id })
     const opened = await store.turns.open(ADA, { run, conversation_id, messages: [said('user')] })
