@@ -63,21 +63,29 @@ export async function runStoreCopy(options: StoreCopyOptions): Promise<void> {
 function show(report: Report, options: StoreCopyOptions, seconds: number): void {
   const { differences, rows, from, to } = report
   const total = Object.values(rows).reduce((sum, n) => sum + n, 0)
-  if (differences.length > 0) process.exitCode = EXIT.failure
+  const untold = report.uncompared.secrets > 0 && !options.keepSealed
+  if (differences.length > 0 || untold) process.exitCode = EXIT.failure
   if (options.json)
     return printJson({
       ...report,
       total,
       seconds: Number(seconds.toFixed(1)),
-      same: differences.length === 0,
+      same: differences.length === 0 && !untold,
     })
   const filled = Object.entries(rows).filter(([, n]) => n > 0)
   printTable(
     [{ title: 'TABLE' }, { title: 'ROWS', align: 'right' }],
     [...filled, ['in all', total] as const].map(([name, n]) => [name, number(n)]),
   )
-  if (differences.length > 0) return tell(report, options)
-  if (options.verify) return note(`Every row of ${from} is in ${to}, and nothing else.`)
+  if (differences.length > 0) tell(report, options)
+  else if (options.verify)
+    note(
+      report.uncompared.secrets > 0
+        ? `Every row of ${from} is in ${to}, and nothing else, as far as it could be compared.`
+        : `Every row of ${from} is in ${to}, and nothing else.`,
+    )
+  if (report.uncompared.secrets > 0) tellOfUncompared(report, untold)
+  if (differences.length > 0 || untold || options.verify) return
   const all = report.copied === total ? '' : ` (${number(total - report.copied)} were there from before)`
   note(`Copied and verified in ${seconds.toFixed(1)} s: ${count(total, 'row')}${all} from ${from} to ${to}.`)
   tellOfSecrets(report)
@@ -113,6 +121,22 @@ function tell({ differences, to }: Report, { verify }: StoreCopyOptions): void {
         ? ''
         : ' The copy is not complete: stop every server of the source, and begin anew with --restart.'),
   )
+}
+
+/** Which keys are not here, and how they are given. */
+function tellOfUncompared({ uncompared, from, to }: Report, isFailure: boolean): void {
+  const { secrets, source_keys, target_keys } = uncompared
+  const needs = [
+    ...(source_keys.length > 0
+      ? [`LOCI_SOURCE_ENCRYPTION_KEY to that of ${from} (${source_keys.join(', ')})`]
+      : []),
+    ...(target_keys.length > 0 ? [`LOCI_ENCRYPTION_KEY to that of ${to} (${target_keys.join(', ')})`] : []),
+  ]
+  const text =
+    `${count(secrets, 'secret')} cannot be compared without ${secrets === 1 ? 'its key' : 'their keys'}: set ` +
+    `${needs.join(' and ')}, or give --data the directory whose secrets.key it is.`
+  if (isFailure) complain(`${text} To be content with the rest, add --keep-sealed.`)
+  else note(text)
 }
 
 function tellOfSecrets({ secrets, key }: Report): void {

@@ -311,7 +311,7 @@ class PostgresSide implements CopyTarget {
   async empty(tables: readonly string[]): Promise<void> {
     await this.write(async () => {
       await this.connection.run(
-        sql`truncate ${sql.join([...tables, 'messages_fts', 'passages_fts'].map((name) => sql.table(name)))}
+        sql`truncate ${sql.join([...tables, 'messages_fts', 'passages_fts', 'upload_chunks'].map((name) => sql.table(name)))}
           restart identity cascade`,
       )
     })

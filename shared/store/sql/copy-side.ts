@@ -41,7 +41,7 @@ export interface CopyTarget extends CopySide {
   setKey(key_id: string | null): Promise<void>
   /** All rows are here: what makes it as quick as one that has grown. */
   complete(): Promise<void>
-  /** Removes every row that a copy has brought. */
+  /** Removes everything that a copy has brought: rows, their entries in indexes, and uploads. */
   empty(tables: readonly string[]): Promise<void>
 }
 
