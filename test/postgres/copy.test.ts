@@ -532,9 +532,12 @@ describe('a copy of a whole store', function () {
       changed.differences.map(({ table, what }) => [table, what]),
       [['agent_secrets', 'changed']],
     )
-    await ask(there, 'UPDATE mcp_servers SET secret = NULL WHERE secret IS NOT NULL')
+    await ask(there, `DELETE FROM agent_secrets WHERE agent_id = '${ids['second']}'`)
     const gone = await verify({ data: elsewhere })
-    assert.ok(gone.differences.length > 0 && gone.differences.every(({ table }) => table === 'mcp_servers'))
+    assert.deepEqual(
+      gone.differences.map(({ table, what }) => [table, what]),
+      [['agent_secrets', 'missing']],
+    )
   })
 
   it('says which key its secrets have, and how a server is started that reads them', async () => {
