@@ -21,7 +21,8 @@ export async function runStoreCopy(options: StoreCopyOptions): Promise<void> {
   const { env } = process
   const common = { to: options.to, version: VERSION, allow_network_fs: env['LOCI_ALLOW_NETWORK_FS'] === '1' }
   if (options.discard) {
-    const { to, rows } = await discardCopy(common)
+    const { onWaiting, end } = progress(options.json === true)
+    const { to, rows } = await discardCopy({ ...common, onWaiting }).finally(end)
     if (options.json) return printJson({ to, discarded: rows })
     return note(`Discarded ${count(rows, 'row')}: ${to} is empty.`)
   }
@@ -171,10 +172,12 @@ function progress(silent: boolean) {
       )
   }
   let begun = false
+  let told = 1
   return {
     begun: () => begun,
     onProgress(phase: 'copying' | 'verifying', table: string, rows: number, of: number) {
       begun = true
+      told = 1
       if (at.phase !== phase || at.table !== table) {
         ended()
         // Of the first batch one hears when it is done.
@@ -184,6 +187,13 @@ function progress(silent: boolean) {
       const rate = Math.round(rows / Math.max(0.001, (performance.now() - at.since) / 1000))
       const verb = phase === 'copying' ? 'Copying' : 'Verifying'
       line.show(`${verb} ${table}, ${count(rows, 'row')}, ${number(rate)}/s`, of === 0 ? 1 : rows / of)
+    },
+    onWaiting(place: string, seconds: number) {
+      const text = `Waiting for ${place}, which has answered nothing for ${seconds} s`
+      if (live) line.show(text)
+      else if (!silent && seconds >= told * 2) note(text)
+      else return
+      told = seconds
     },
     onStage(text: string) {
       ended()

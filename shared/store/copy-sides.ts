@@ -9,12 +9,12 @@ import type { Difference, Uncompared } from './sql/compare-rows.ts'
 import { opens, SEALED_TABLES } from './sql/copied-secrets.ts'
 import type { CopiedTable } from './sql/copied-tables.ts'
 import { batchesOf, countOf } from './sql/copy-rows.ts'
-import type { CopySide, CopyTarget, Purpose } from './sql/copy-side.ts'
+import type { CopySide, CopyTarget, Patience, Purpose } from './sql/copy-side.ts'
 import { refuseUnfinishedCopy } from './sql/unfinished-copy.ts'
 import { copiedTables, isFile } from './sqlite/copy-side.ts'
 import { FolderUploads } from './uploads/folder-uploads.ts'
 
-export interface CopyOptions {
+export interface CopyOptions extends Patience {
   /** A data directory, or `postgres://…`. */
   from: string
   to: string
@@ -33,7 +33,6 @@ export interface CopyOptions {
   onProgress?: (phase: 'copying' | 'verifying', table: string, rows: number, of: number) => void
   /** Hears of what takes longer, and is not a table. */
   onStage?: (text: string) => void
-  signal?: AbortSignal
 }
 
 /** What a copy, or its verification, has found. */
@@ -96,22 +95,22 @@ export async function openSource(text: string, purpose: Purpose): Promise<CopySi
 }
 
 export async function openTarget(
-  {
-    to,
-    version,
-    allow_network_fs = false,
-    signal,
-  }: Pick<CopyOptions, 'to' | 'version' | 'allow_network_fs' | 'signal'>,
+  options: Pick<CopyOptions, 'to' | 'version' | 'allow_network_fs'> & Patience,
   source: string | null = null,
 ): Promise<CopyTarget> {
+  const { to, version, allow_network_fs = false } = options
   const place = placeOf(to)
   if (place.address === null) {
     const { openTarget } = await import('./sqlite/copy-side.ts')
     return await openTarget(place.directory, { version, allow_network_fs, source })
   }
-  return await (
-    await import('./postgres/copy-side.ts')
-  ).openTarget(place.address, { version, source, signal })
+  const { openTarget } = await import('./postgres/copy-side.ts')
+  return await openTarget(place.address, { version, source, ...patienceOf(options) })
+}
+
+/** How the databases of a copy are waited for. */
+export function patienceOf({ signal, onWaiting, silent_ms }: Patience): Patience {
+  return { signal, onWaiting, silent_ms }
 }
 
 /** The uploads of a store, as its servers keep them without object storage. */
@@ -142,7 +141,7 @@ export async function withSides<Target extends CopySide, T>(
   { todo, openTarget }: { todo: Purpose['todo']; openTarget: (other: string) => Promise<Target> },
   work: (sides: Sides<Target>) => Promise<T>,
 ): Promise<T> {
-  const source = await openSource(options.from, { todo, other: null, signal: options.signal })
+  const source = await openSource(options.from, { todo, other: null, ...patienceOf(options) })
   try {
     await refuseUnfinishedCopy(source.connection, source.place)
     const tables = copiedTables()

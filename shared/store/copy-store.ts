@@ -8,6 +8,7 @@ import {
   filledTables,
   openSource,
   openTarget,
+  patienceOf,
   placeOf,
   report,
   type Sides,
@@ -20,7 +21,7 @@ import { indexText } from './search-text.ts'
 import { COPIED, type CopiedTable, OWN_META } from './sql/copied-tables.ts'
 import { resealed } from './sql/copied-secrets.ts'
 import { batchesOf, countOf, keyFrom, keyOf, plainValue, type Row, storedRows } from './sql/copy-rows.ts'
-import type { CopySide, CopyTarget, IndexedText } from './sql/copy-side.ts'
+import type { CopySide, CopyTarget, IndexedText, Patience } from './sql/copy-side.ts'
 import { ownerWord } from './sql/full-text.ts'
 import { indexEntry, messageOf, type StoredRow } from './sql/messages.ts'
 import { type CopyMark, readCopyMark, writeCopyMark } from './sql/unfinished-copy.ts'
@@ -63,7 +64,7 @@ export async function copyStore(options: CopyOptions): Promise<CopyReport> {
 
 /** Empties the target of a copy that is not complete; answers how many rows went. Throws `conflict` for any other. */
 export async function discardCopy(
-  options: Pick<CopyOptions, 'to' | 'version' | 'allow_network_fs'>,
+  options: Pick<CopyOptions, 'to' | 'version' | 'allow_network_fs'> & Patience,
 ): Promise<{ to: string; rows: number }> {
   const target = await openTarget(options)
   try {
@@ -153,7 +154,7 @@ async function refuseChanged(
 ): Promise<void> {
   // Nobody can change a directory meanwhile.
   if (placeOf(options.from).address === null) return
-  const source = await openSource(options.from, { todo: 'copy', other: null, signal: options.signal })
+  const source = await openSource(options.from, { todo: 'copy', other: null, ...patienceOf(options) })
   try {
     if ((await sourceMark(source, tables)) === mark) return
     throw new AppError(

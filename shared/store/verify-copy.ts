@@ -9,6 +9,7 @@ import {
   type CopyReport,
   filledTables,
   openSource,
+  patienceOf,
   report,
   type Sides,
   withBothUploads,
@@ -23,7 +24,7 @@ import { refuseUnfinishedCopy } from './sql/unfinished-copy.ts'
  * compared as they lie in the stores. Throws as `copyStore`.
  */
 export async function verifyCopy(options: CopyOptions): Promise<CopyReport> {
-  const opened = (other: string) => openSource(options.to, { todo: 'compare', other, signal: options.signal })
+  const opened = (other: string) => openSource(options.to, { todo: 'compare', other, ...patienceOf(options) })
   return await withSides(options, { todo: 'compare', openTarget: opened }, async (sides) => {
     const { source, target } = sides
     await refuseUnfinishedCopy(target.connection, target.place)
