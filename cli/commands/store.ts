@@ -21,8 +21,11 @@ export async function runStoreCopy(options: StoreCopyOptions): Promise<void> {
   const { env } = process
   const common = { to: options.to, version: VERSION, allow_network_fs: env['LOCI_ALLOW_NETWORK_FS'] === '1' }
   if (options.discard) {
-    const { onWaiting, end } = progress(options.json === true)
-    const { to, rows } = await discardCopy({ ...common, onWaiting }).finally(end)
+    const waiting = progress(options.json === true)
+    const { to, rows } = await discardCopy({
+      ...common,
+      onWaiting: (place, seconds) => waiting.onWaiting(place, seconds),
+    }).finally(() => waiting.end())
     if (options.json) return printJson({ to, discarded: rows })
     return note(`Discarded ${count(rows, 'row')}: ${to} is empty.`)
   }
