@@ -402,7 +402,10 @@ export async function loadMaintenance() {
 
 /** The copy of a whole store to another engine. Loaded when asked for. */
 export async function loadStoreCopy() {
-  const { copyStore, discardCopy, verifyCopy } = await import('../store/copy-store.ts')
+  const [{ copyStore, discardCopy }, { verifyCopy }] = await Promise.all([
+    import('../store/copy-store.ts'),
+    import('../store/verify-copy.ts'),
+  ])
   return { copyStore, discardCopy, verifyCopy }
 }
 
