@@ -117,6 +117,8 @@ export interface CommitStep {
   chunks?: RunChunks
   /** Resolve once it is committed, before it is on disk: see `Committed.durable`. Not with `finish`. */
   early?: boolean
+  /** A store that is away has been waited for: it is given a moment, and not the usual time. */
+  hurried?: boolean
 }
 
 /** A step that was written. */
@@ -171,7 +173,8 @@ export interface TurnStore {
   open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn>
   /**
    * Throws `lease_lost` when another instance took the conversation over. A block that was changed meanwhile, or a
-   * label that was taken, refuses the whole step: the caller applies its tools to the present blocks again.
+   * label that was taken, refuses the whole step: the caller applies its tools to the present blocks again. A `finish`
+   * that fails ends the work of this process on the run, as `leave`; how it was to end is made good later.
    */
   commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict>
   /**
@@ -179,6 +182,11 @@ export interface TurnStore {
    * with are left to `takeOver`.
    */
   recover(): Promise<string[]>
+  /**
+   * This process works on the run no more, which nobody has ended: who finds it goes on with it, or fails it when that
+   * cannot be done. Writes nothing.
+   */
+  leave(run_id: string, epoch: number): void
   /** Runs of instances that are gone and that can be gone on with, of every organisation. */
   interrupted(): Promise<string[]>
   /**

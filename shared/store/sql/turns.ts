@@ -245,7 +245,7 @@ export class SqlTurns implements TurnStore {
 
   async commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict> {
     // The first passage makes an archive, which another conversation of the agent may be doing, too.
-    const options = { guarded: (step.passages ?? []).length === 0 }
+    const options = { guarded: (step.passages ?? []).length === 0, hurried: step.hurried ?? false }
     try {
       if (!step.early || step.finish)
         return await this.#database.write(async (tx) => await this.#commit(tx, actor, step), options)
@@ -257,10 +257,18 @@ export class SqlTurns implements TurnStore {
     } catch (error) {
       // A turn that could not even be closed (a full disk) must not hold its conversation until the process ends:
       // its caller may try again, until another turn takes over.
-      if (step.finish || isAppError(error, 'lease_lost'))
-        this.#instance.leaseReleased(step.run_id, step.epoch)
+      if (isAppError(error, 'lease_lost')) this.leave(step.run_id, step.epoch)
+      else if (step.finish) {
+        this.leave(step.run_id, step.epoch)
+        // A turn that is complete is closed again, as one that failed.
+        if (step.finish.status !== 'completed') this.#instance.ends.set(step.run_id, step.finish)
+      }
       throw error
     }
+  }
+
+  leave(run_id: string, epoch: number): void {
+    this.#instance.leaseReleased(run_id, epoch)
   }
 
   answerApproval(
