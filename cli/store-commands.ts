@@ -31,7 +31,7 @@ export function addStoreCommands(program: Command): void {
     .option('--verify', 'copy nothing: compare every row of the two')
     .option('--restart', 'give up what an unfinished copy has brought, and begin anew')
     .option('--discard', 'give up an unfinished copy: empty --to')
-    .option('--keep-sealed', 'copy secrets whose key is not here as they are')
+    .option('--keep-sealed', 'copy secrets whose key is not here as they are; with --verify: pass them over')
     .option(...jsonOption)
     .option('--data <dir>', "where a database's key and uploads are (default: LOCI_HOME or ~/.loci)")
     .action(async (options: StoreCopyOptions, command: Command) => {

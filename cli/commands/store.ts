@@ -21,7 +21,11 @@ export async function runStoreCopy(options: StoreCopyOptions): Promise<void> {
   const { env } = process
   const common = { to: options.to, version: VERSION, allow_network_fs: env['LOCI_ALLOW_NETWORK_FS'] === '1' }
   if (options.discard) {
-    const { to, rows } = await discardCopy(common)
+    const waiting = progress(options.json === true)
+    const { to, rows } = await discardCopy({
+      ...common,
+      onWaiting: (place, seconds) => waiting.onWaiting(place, seconds),
+    }).finally(() => waiting.end())
     if (options.json) return printJson({ to, discarded: rows })
     return note(`Discarded ${count(rows, 'row')}: ${to} is empty.`)
   }
@@ -63,21 +67,29 @@ export async function runStoreCopy(options: StoreCopyOptions): Promise<void> {
 function show(report: Report, options: StoreCopyOptions, seconds: number): void {
   const { differences, rows, from, to } = report
   const total = Object.values(rows).reduce((sum, n) => sum + n, 0)
-  if (differences.length > 0) process.exitCode = EXIT.failure
+  const untold = report.uncompared.secrets > 0 && !options.keepSealed
+  if (differences.length > 0 || untold) process.exitCode = EXIT.failure
   if (options.json)
     return printJson({
       ...report,
       total,
       seconds: Number(seconds.toFixed(1)),
-      same: differences.length === 0,
+      same: differences.length === 0 && !untold,
     })
   const filled = Object.entries(rows).filter(([, n]) => n > 0)
   printTable(
     [{ title: 'TABLE' }, { title: 'ROWS', align: 'right' }],
     [...filled, ['in all', total] as const].map(([name, n]) => [name, number(n)]),
   )
-  if (differences.length > 0) return tell(report, options)
-  if (options.verify) return note(`Every row of ${from} is in ${to}, and nothing else.`)
+  if (differences.length > 0) tell(report, options)
+  else if (options.verify)
+    note(
+      report.uncompared.secrets > 0
+        ? `Every row of ${from} is in ${to}, and nothing else, as far as it could be compared.`
+        : `Every row of ${from} is in ${to}, and nothing else.`,
+    )
+  if (report.uncompared.secrets > 0) tellOfUncompared(report, untold)
+  if (differences.length > 0 || untold || options.verify) return
   const all = report.copied === total ? '' : ` (${number(total - report.copied)} were there from before)`
   note(`Copied and verified in ${seconds.toFixed(1)} s: ${count(total, 'row')}${all} from ${from} to ${to}.`)
   tellOfSecrets(report)
@@ -115,6 +127,22 @@ function tell({ differences, to }: Report, { verify }: StoreCopyOptions): void {
   )
 }
 
+/** Which keys are not here, and how they are given. */
+function tellOfUncompared({ uncompared, from, to }: Report, isFailure: boolean): void {
+  const { secrets, source_keys, target_keys } = uncompared
+  const needs = [
+    ...(source_keys.length > 0
+      ? [`LOCI_SOURCE_ENCRYPTION_KEY to that of ${from} (${source_keys.join(', ')})`]
+      : []),
+    ...(target_keys.length > 0 ? [`LOCI_ENCRYPTION_KEY to that of ${to} (${target_keys.join(', ')})`] : []),
+  ]
+  const text =
+    `${count(secrets, 'secret')} cannot be compared without ${secrets === 1 ? 'its key' : 'their keys'}: set ` +
+    `${needs.join(' and ')}, or give --data the directory whose secrets.key it is.`
+  if (isFailure) complain(`${text} To be content with the rest, add --keep-sealed.`)
+  else note(text)
+}
+
 function tellOfSecrets({ secrets, key }: Report): void {
   if (secrets.opened > 0 && key) {
     const are = `${count(secrets.opened, 'secret')} ${secrets.opened === 1 ? 'is' : 'are'} encrypted with`
@@ -147,10 +175,12 @@ function progress(silent: boolean) {
       )
   }
   let begun = false
+  let told = 1
   return {
     begun: () => begun,
     onProgress(phase: 'copying' | 'verifying', table: string, rows: number, of: number) {
       begun = true
+      told = 1
       if (at.phase !== phase || at.table !== table) {
         ended()
         // Of the first batch one hears when it is done.
@@ -160,6 +190,13 @@ function progress(silent: boolean) {
       const rate = Math.round(rows / Math.max(0.001, (performance.now() - at.since) / 1000))
       const verb = phase === 'copying' ? 'Copying' : 'Verifying'
       line.show(`${verb} ${table}, ${count(rows, 'row')}, ${number(rate)}/s`, of === 0 ? 1 : rows / of)
+    },
+    onWaiting(place: string, seconds: number) {
+      const text = `Waiting for ${place}, which has answered nothing for ${seconds} s`
+      if (live) line.show(text)
+      else if (!silent && seconds >= told * 2) note(text)
+      else return
+      told = seconds
     },
     onStage(text: string) {
       ended()

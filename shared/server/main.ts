@@ -330,8 +330,12 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         return hadNetwork ? refusalOf(socket) : null
       },
       endStreams: () => closing.abort(),
-      drain: (grace_ms) => runs.stop(grace_ms),
+      drain(grace_ms) {
+        store.hurry(grace_ms)
+        return runs.stop(grace_ms)
+      },
       async close() {
+        store.hurry(0)
         clearTimeout(preload)
         closing.abort()
         await Promise.all([upkeep.stop(), ingest.stop()])
@@ -398,7 +402,10 @@ export async function loadMaintenance() {
 
 /** The copy of a whole store to another engine. Loaded when asked for. */
 export async function loadStoreCopy() {
-  const { copyStore, discardCopy, verifyCopy } = await import('../store/copy-store.ts')
+  const [{ copyStore, discardCopy }, { verifyCopy }] = await Promise.all([
+    import('../store/copy-store.ts'),
+    import('../store/verify-copy.ts'),
+  ])
   return { copyStore, discardCopy, verifyCopy }
 }
 

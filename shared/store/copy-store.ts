@@ -1,82 +1,31 @@
 import { hash } from 'node:crypto'
-import { promises as fs } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
 import { sql } from 'kysely'
-import type { UploadStore } from '../core/ports/upload-store.ts'
 import { AppError } from '../schema/errors.ts'
+import { compareUploads, copyUploads } from './copied-uploads.ts'
+import {
+  type CopyOptions,
+  type CopyReport,
+  filledTables,
+  openSource,
+  openTarget,
+  patienceOf,
+  placeOf,
+  report,
+  type Sides,
+  withBothUploads,
+  withSides,
+} from './copy-sides.ts'
 import { pause } from './pause.ts'
-import { KEY_FILE, SecretBox, type SecretKeys } from './secret-box.ts'
+import { KEY_FILE } from './secret-box.ts'
 import { indexText } from './search-text.ts'
-import { type Compared, compareRows, type Difference } from './sql/compare-rows.ts'
 import { COPIED, type CopiedTable, OWN_META } from './sql/copied-tables.ts'
-import { comparable, opens, resealed, SEALED_TABLES } from './sql/copied-secrets.ts'
+import { resealed } from './sql/copied-secrets.ts'
 import { batchesOf, countOf, keyFrom, keyOf, plainValue, type Row, storedRows } from './sql/copy-rows.ts'
-import type { CopySide, CopyTarget, IndexedText, Purpose } from './sql/copy-side.ts'
+import type { CopySide, CopyTarget, IndexedText, Patience } from './sql/copy-side.ts'
 import { ownerWord } from './sql/full-text.ts'
 import { indexEntry, messageOf, type StoredRow } from './sql/messages.ts'
-import { type CopyMark, readCopyMark, refuseUnfinishedCopy, writeCopyMark } from './sql/unfinished-copy.ts'
-import { copiedTables, isFile } from './sqlite/copy-side.ts'
-import { compareUploads, copyUploads, type Places, type Uploads } from './copied-uploads.ts'
-import { FolderUploads } from './uploads/folder-uploads.ts'
-
-export interface CopyOptions {
-  /** A data directory, or `postgres://…`. */
-  from: string
-  to: string
-  /** The data directory of this machine, where the key and the uploads of a database are. */
-  data: string
-  /** What secrets are encrypted with in the target, and in the source unless that has one of its own. */
-  encryption_key: string | null
-  source_encryption_key: string | null
-  /** Secrets that no key here opens are copied as they are; else they are refused. */
-  keep_sealed?: boolean
-  /** Give up what an unfinished copy has brought, and begin anew. */
-  restart?: boolean
-  allow_network_fs?: boolean
-  version: string
-  /** Hears how many rows of a table are done, of so many. */
-  onProgress?: (phase: 'copying' | 'verifying', table: string, rows: number, of: number) => void
-  /** Hears of what takes longer, and is not a table. */
-  onStage?: (text: string) => void
-  signal?: AbortSignal
-}
-
-/** What a copy, or its verification, has found. */
-export interface CopyReport {
-  from: string
-  to: string
-  /** Rows of each table of the source. */
-  rows: Record<string, number>
-  /** Rows that this call has copied; the others were there from an earlier one. */
-  copied: number
-  /** Encrypted values, and those of them that no key here opens. */
-  secrets: { opened: number; sealed: number; missing_keys: string[] }
-  /** What the secrets of the copy are encrypted with; null when there are none, or no one key is known. */
-  key: CopyKey | null
-  /** Uploads of files that have not been read yet; null when nothing was copied. */
-  uploads: Uploads | null
-  /** Empty when every row is the same in both. */
-  differences: Difference[]
-}
-
-/** The key that servers of a copy need. */
-export interface CopyKey {
-  /** Names it; says nothing about it. */
-  id: string
-  /** Where this copy took it from: LOCI_ENCRYPTION_KEY, or the path of a file; null for one that is not here. */
-  from: string | null
-}
-
-interface Sides<Target extends CopySide = CopySide> {
-  source: CopySide
-  target: Target
-  tables: readonly CopiedTable[]
-  keys: { source: SecretKeys; target: SecretKeys }
-  counts: Record<string, number>
-  secrets: CopyReport['secrets']
-  key: CopyKey | null
-}
+import { type CopyMark, readCopyMark, writeCopyMark } from './sql/unfinished-copy.ts'
+import { compare } from './verify-copy.ts'
 
 /**
  * Copies a whole store to an empty one, of any engine, and verifies every row. Goes on where an earlier call was
@@ -100,42 +49,22 @@ export async function copyStore(options: CopyOptions): Promise<CopyReport> {
       uploads: await copyUploads(source.connection, places),
       unlike: await compareUploads(source.connection, places),
     }))
-    const differences = [...(await compare(sides, options)), ...unlike]
-    if (differences.length === 0) {
+    const { differences, uncompared } = await compare(sides, options)
+    differences.push(...unlike)
+    if (differences.length === 0 && uncompared.secrets === 0) {
       await refuseChanged(options, mark.source, tables)
       await target.write(async () => {
         await target.setKey(mark.key)
         await writeCopyMark(target.connection, null)
       })
     }
-    return report(sides, { rows: counts, copied: mark.rows - before, uploads, differences })
-  })
-}
-
-/** Compares every row of two stores, and makes nothing that is not there. Throws as `copyStore`. */
-export async function verifyCopy(options: CopyOptions): Promise<CopyReport> {
-  const opened = (other: string) => openSource(options.to, { todo: 'compare', other, signal: options.signal })
-  return await withSides(options, { todo: 'compare', openTarget: opened }, async (sides) => {
-    const { source, target } = sides
-    await refuseUnfinishedCopy(target.connection, target.place)
-    if ((await filledTables(target, sides.tables)).length === 0)
-      throw new AppError(
-        'not_found',
-        `${target.place} is empty: there is nothing to compare ${source.place} with.`,
-      )
-    const differences = [
-      ...(await compare(sides, options)),
-      ...(await withTemporary((data) =>
-        withBothUploads({ ...options, data }, (places) => compareUploads(source.connection, places)),
-      )),
-    ]
-    return report(sides, { rows: sides.counts, copied: 0, uploads: null, differences })
+    return report(sides, { rows: counts, copied: mark.rows - before, uploads, differences, uncompared })
   })
 }
 
 /** Empties the target of a copy that is not complete; answers how many rows went. Throws `conflict` for any other. */
 export async function discardCopy(
-  options: Pick<CopyOptions, 'to' | 'version' | 'allow_network_fs'>,
+  options: Pick<CopyOptions, 'to' | 'version' | 'allow_network_fs'> & Patience,
 ): Promise<{ to: string; rows: number }> {
   const target = await openTarget(options)
   try {
@@ -151,171 +80,6 @@ export async function discardCopy(
   } finally {
     await target.close()
   }
-}
-
-/** What the text names. Throws `invalid_argument`. */
-function placeOf(text: string): { address: string; directory: null } | { address: null; directory: string } {
-  if (/^postgres(?:ql)?:\/\//i.test(text)) return { address: text, directory: null }
-  const directory = resolve(text)
-  if (text.trim() === '' || /^[a-z][a-z0-9+.-]*:\/\//i.test(text) || isFile(directory))
-    throw new AppError(
-      'invalid_argument',
-      'A store is a data directory (not a file in it), or postgres://user@host/database.',
-    )
-  return { address: null, directory }
-}
-
-async function openSource(text: string, purpose: Purpose): Promise<CopySide> {
-  const place = placeOf(text)
-  if (place.address === null)
-    return await (await import('./sqlite/copy-side.ts')).openSource(place.directory, purpose)
-  return await (await import('./postgres/copy-side.ts')).openSource(place.address, purpose)
-}
-
-async function openTarget(
-  {
-    to,
-    version,
-    allow_network_fs = false,
-    signal,
-  }: Pick<CopyOptions, 'to' | 'version' | 'allow_network_fs' | 'signal'>,
-  source: string | null = null,
-): Promise<CopyTarget> {
-  const place = placeOf(to)
-  if (place.address === null) {
-    const { openTarget } = await import('./sqlite/copy-side.ts')
-    return await openTarget(place.directory, { version, allow_network_fs, source })
-  }
-  return await (
-    await import('./postgres/copy-side.ts')
-  ).openTarget(place.address, { version, source, signal })
-}
-
-/** The uploads of a store, as its servers keep them without object storage. */
-async function withUploads<T>(
-  text: string,
-  { data, version }: CopyOptions,
-  work: (uploads: UploadStore) => Promise<T>,
-): Promise<T> {
-  const { address, directory } = placeOf(text)
-  if (address === null) return await work(new FolderUploads(join(directory, 'files')))
-  return await (
-    await import('./postgres/uploads.ts')
-  ).withUploads({ address, version, directory: data }, work)
-}
-
-async function withBothUploads<T>(options: CopyOptions, work: (places: Places) => Promise<T>): Promise<T> {
-  const signal = options.signal ?? new AbortController().signal
-  return await withUploads(options.from, options, (from) =>
-    withUploads(options.to, options, (to) => work({ from, to, signal })),
-  )
-}
-
-/** What a database holds is compared as a file, and the data directory of this machine may not be there. */
-async function withTemporary<T>(work: (directory: string) => Promise<T>): Promise<T> {
-  const directory = await fs.mkdtemp(join(tmpdir(), 'loci-verify-'))
-  try {
-    return await work(directory)
-  } finally {
-    await fs.rm(directory, { recursive: true, force: true })
-  }
-}
-
-async function withSides<Target extends CopySide, T>(
-  options: CopyOptions,
-  { todo, openTarget }: { todo: Purpose['todo']; openTarget: (other: string) => Promise<Target> },
-  work: (sides: Sides<Target>) => Promise<T>,
-): Promise<T> {
-  const source = await openSource(options.from, { todo, other: null, signal: options.signal })
-  try {
-    await refuseUnfinishedCopy(source.connection, source.place)
-    const tables = copiedTables()
-    const keysIn = (text: string) => placeOf(text).directory ?? options.data
-    const boxOf = (text: string, passphrase: string | null) =>
-      new SecretBox({ directory: keysIn(text), passphrase })
-    const sourceKeys = await boxOf(
-      options.from,
-      options.source_encryption_key ?? options.encryption_key,
-    ).keys()
-    const secrets = await lookAtSecrets(source, tables, sourceKeys)
-    if (secrets.sealed > 0 && options.keep_sealed !== true) throw unreadable(source.place, secrets)
-    const target = await openTarget(source.identity)
-    try {
-      options.signal?.throwIfAborted()
-      const box = boxOf(options.to, options.encryption_key)
-      const seals = todo === 'copy' && secrets.opened > 0
-      // It may be the first thing of Loci's on this machine.
-      if (seals) await fs.mkdir(keysIn(options.to), { recursive: true, mode: 0o700 })
-      const targetKeys = await (seals ? box.keysToWrite() : box.keys())
-      const counts: Record<string, number> = {}
-      for (const table of tables) counts[table.name] = await countOf(source.connection, table)
-      return await work({
-        source,
-        target,
-        tables,
-        keys: { source: sourceKeys, target: targetKeys },
-        counts,
-        secrets,
-        key: await keyOfCopy(source, secrets, {
-          id: targetKeys.first,
-          from: options.encryption_key === null ? join(keysIn(options.to), KEY_FILE) : 'LOCI_ENCRYPTION_KEY',
-        }),
-      })
-    } finally {
-      await target.close()
-    }
-  } finally {
-    await source.close()
-  }
-}
-
-function report(
-  { source, target, secrets, key }: Sides,
-  found: Pick<CopyReport, 'rows' | 'copied' | 'uploads' | 'differences'>,
-): CopyReport {
-  return { from: source.place, to: target.place, secrets, key, ...found }
-}
-
-async function lookAtSecrets(
-  source: CopySide,
-  tables: readonly CopiedTable[],
-  keys: SecretKeys,
-): Promise<CopyReport['secrets']> {
-  let opened = 0
-  const missing: string[] = []
-  for (const table of tables.filter(({ name }) => SEALED_TABLES.includes(name)))
-    for await (const rows of batchesOf(source.connection, table, null))
-      for (const row of rows) {
-        const found = opens(table.name, row, keys)
-        opened += found.opened
-        missing.push(...found.missing)
-      }
-  return { opened, sealed: missing.length, missing_keys: [...new Set(missing)] }
-}
-
-/** The key that the secrets are encrypted with once they are copied; `own` encrypts those that could be opened. */
-async function keyOfCopy(
-  source: CopySide,
-  { opened, missing_keys }: CopyReport['secrets'],
-  own: { id: string | null; from: string },
-): Promise<CopyKey | null> {
-  if (opened > 0 && own.id !== null) return { id: own.id, from: own.from }
-  // All of them stay as they are: what the servers of the source agreed on holds for the copy, too.
-  const agreed = await source.connection.get<{ value: string }>(
-    sql`select value from meta where key = 'encryption_key_id'`,
-  )
-  const [only, ...others] = missing_keys
-  const id = missing_keys.find((one) => one === agreed?.value) ?? (others.length === 0 ? only : undefined)
-  return id === undefined ? null : { id, from: null }
-}
-
-function unreadable(place: string, { sealed, missing_keys }: CopyReport['secrets']): AppError {
-  return new AppError(
-    'secrets_unreadable',
-    `${sealed} secrets in ${place} were encrypted with a key that is not here (${missing_keys.join(', ')}). Set ` +
-      'LOCI_ENCRYPTION_KEY to it (or LOCI_SOURCE_ENCRYPTION_KEY, when the copy is to have another), or copy them as they ' +
-      'are with --keep-sealed: then they can be read in the copy once that key is given to its servers.',
-  )
 }
 
 /** The mark of this copy: that of an earlier call, or a new one in an empty target. */
@@ -369,16 +133,6 @@ async function refuseFilled({ source, target, tables }: Sides, now: string): Pro
   )
 }
 
-/** What a store holds, in words. */
-async function filledTables({ connection }: CopySide, tables: readonly CopiedTable[]): Promise<string[]> {
-  const found: string[] = []
-  for (const table of tables) {
-    const rows = await countOf(connection, table)
-    if (rows > 0) found.push(`${rows} in ${table.name}`)
-  }
-  return found
-}
-
 async function empty(target: CopyTarget): Promise<void> {
   await target.empty(COPIED.filter((name) => name !== 'meta').toReversed())
   await target.write(async () => {
@@ -400,7 +154,7 @@ async function refuseChanged(
 ): Promise<void> {
   // Nobody can change a directory meanwhile.
   if (placeOf(options.from).address === null) return
-  const source = await openSource(options.from, { todo: 'copy', other: null, signal: options.signal })
+  const source = await openSource(options.from, { todo: 'copy', other: null, ...patienceOf(options) })
   try {
     if ((await sourceMark(source, tables)) === mark) return
     throw new AppError(
@@ -465,55 +219,4 @@ async function indexTexts(target: CopyTarget, { name }: CopiedTable, rows: reado
           ...indexEntry(messageOf(row as unknown as StoredRow)),
         })),
     )
-}
-
-/** The rows that are not the same in both, of all tables; and texts that the index of the target lacks. */
-async function compare(sides: Sides, options: CopyOptions): Promise<Difference[]> {
-  const { source, target, tables, keys, counts } = sides
-  const differences: Difference[] = []
-  for (const table of tables) {
-    const side = ({ connection }: CopySide, own: SecretKeys): Compared => ({
-      connection,
-      comparable: (row) => comparable(table.name, row, own),
-    })
-    const of = counts[table.name] ?? 0
-    differences.push(
-      ...(await compareRows(table, side(source, keys.source), side(target, keys.target), {
-        onRows: (rows) => options.onProgress?.('verifying', table.name, rows, of),
-        signal: options.signal,
-      })),
-    )
-  }
-  return [...differences, ...(await unindexed(target))]
-}
-
-/** Texts that words would not find, and vectors that nothing would find. */
-async function unindexed({ connection, pgvector }: CopySide): Promise<Difference[]> {
-  const queries = [
-    {
-      table: 'messages_fts',
-      query: sql<{ seq: number }>`select seq from messages where searchable = 1
-        and not exists (select 1 from messages_fts where messages_fts.rowid = messages.seq) order by seq limit 5`,
-    },
-    {
-      table: 'passages_fts',
-      query: sql<{ seq: number }>`select seq from passages
-        where not exists (select 1 from passages_fts where passages_fts.rowid = passages.seq) order by seq limit 5`,
-    },
-    ...(pgvector
-      ? [
-          {
-            table: 'vectors.embedding',
-            query: sql<{
-              seq: number
-            }>`select id as seq from vectors where embedding is null order by id limit 5`,
-          },
-        ]
-      : []),
-  ]
-  const differences: Difference[] = []
-  for (const { table, query } of queries)
-    for (const { seq } of await connection.all<{ seq: number }>(query))
-      differences.push({ table, key: JSON.stringify([seq]), what: 'missing' })
-  return differences
 }

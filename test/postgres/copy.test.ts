@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Client } from 'pg'
 import { isAppError } from '../../shared/schema/errors.ts'
-import { type CopyOptions, copyStore, discardCopy, verifyCopy } from '../../shared/store/copy-store.ts'
+import type { CopyOptions } from '../../shared/store/copy-sides.ts'
+import { copyStore, discardCopy } from '../../shared/store/copy-store.ts'
+import { verifyCopy } from '../../shared/store/verify-copy.ts'
 import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts'
 import { COPIED, NOT_COPIED } from '../../shared/store/sql/copied-tables.ts'
 import { MIGRATIONS } from '../../shared/store/sqlite/migrate.ts'
@@ -492,6 +494,52 @@ describe('a copy of a whole store', function () {
     assert.deepEqual(await secretAt(to, 'the first'), [`${MARK} is secret`])
   })
 
+  it('is verified with its secrets where both keys are here, and says how many cannot be compared', async () => {
+    const [there, beside, elsewhere] = [await database(), directory(), directory()]
+    const { secrets, key } = await copy(source.data, there, { encryption_key: 'the second', data: beside })
+    const verify = (more: Partial<CopyOptions>) => verifyCopy(optionsFor(source.data, there, more))
+    const nothing = { secrets: 0, source_keys: [], target_keys: [] }
+    const both = await verify({ encryption_key: 'the second', data: elsewhere })
+    assert.deepEqual([both.differences, both.uncompared], [[], nothing])
+    const none = await verify({ data: elsewhere })
+    const { id } = key ?? assert.fail()
+    const uncompared = { secrets: secrets.opened, source_keys: [], target_keys: [id] }
+    assert.deepEqual([none.differences, none.uncompared], [[], uncompared])
+    const back = await verifyCopy(optionsFor(there, source.data, { data: elsewhere }))
+    assert.deepEqual(
+      [back.differences, back.uncompared],
+      [[], { ...uncompared, source_keys: [id], target_keys: [] }],
+    )
+    const env = { ...cleanEnvironment(folder), LOCI_HOME: elsewhere }
+    const command = ['store', 'copy', '--from', source.data, '--to', there, '--verify']
+    const told = await loci(command, { env })
+    assert.equal(told.code, 1, told.stderr)
+    const said = `${secrets.opened} secrets cannot be compared without their keys: set LOCI_ENCRYPTION_KEY to that of`
+    assert.ok(told.stderr.includes(said) && told.stderr.includes(id), told.stderr)
+    const content = await loci([...command, '--keep-sealed'], { env })
+    assert.equal(content.code, 0, content.stderr)
+    assert.ok(content.stderr.includes(said), content.stderr)
+    const whole = await loci(command, { env: { ...env, LOCI_ENCRYPTION_KEY: 'the second' } })
+    assert.equal(whole.code, 0, whole.stderr)
+    assert.ok(!whole.stderr.includes('cannot be compared'), whole.stderr)
+    // With the keys a secret that is another is found, and without them one that is gone.
+    await ask(
+      there,
+      `UPDATE agent_secrets SET value = set_byte(value, 20, 255 - get_byte(value, 20)) WHERE agent_id = '${ids['second']}'`,
+    )
+    const changed = await verify({ encryption_key: 'the second', data: elsewhere })
+    assert.deepEqual(
+      changed.differences.map(({ table, what }) => [table, what]),
+      [['agent_secrets', 'changed']],
+    )
+    await ask(there, `DELETE FROM agent_secrets WHERE agent_id = '${ids['second']}'`)
+    const gone = await verify({ data: elsewhere })
+    assert.deepEqual(
+      gone.differences.map(({ table, what }) => [table, what]),
+      [['agent_secrets', 'missing']],
+    )
+  })
+
   it('says which key its secrets have, and how a server is started that reads them', async () => {
     const [to, beside] = [await database(), directory()]
     const env = { ...cleanEnvironment(folder), LOCI_HOME: beside }
@@ -537,6 +585,21 @@ describe('a copy of a whole store', function () {
     assert.deepEqual(await check(grown, back), unlike('changed'))
     await ask(grown, 'TRUNCATE upload_chunks')
     assert.deepEqual(await check(waiting, grown), unlike('missing'))
+    // Given up, nothing of it stays.
+    for (const there of [await database(), directory()]) {
+      const given_up = new AbortController()
+      const onProgress = (phase: string) => phase === 'verifying' && given_up.abort()
+      await assert.rejects(copy(waiting, there, { onProgress, signal: given_up.signal }), {
+        name: 'AbortError',
+      })
+      const left = async () =>
+        there.startsWith('postgres')
+          ? (await ask(there, 'SELECT DISTINCT file_id FROM upload_chunks')).map((row) => row['file_id'])
+          : await readdir(join(there, 'files'))
+      assert.deepEqual(await left(), [file_id])
+      await discardCopy({ to: there, version: '1.0.0' })
+      assert.deepEqual(await left(), [])
+    }
     // What an earlier call has left there is not taken for it.
     const [over, stop] = [directory(), new AbortController()]
     await mkdir(join(over, 'files'), { recursive: true })

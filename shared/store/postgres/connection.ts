@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ClientBase } from 'pg'
+import type { QueryResult } from 'pg'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { EventType } from '../../schema/event.ts'
 import type { Transaction } from '../sql/database.ts'
@@ -20,11 +20,17 @@ function nameOf(sql: string): string {
   return name
 }
 
-interface Sent {
+/** A statement as it is sent. */
+export interface Sent {
   name?: string
   text: string
   values?: unknown[]
   query_timeout?: number
+}
+
+/** What statements are sent to: a connection, which answers them in order. */
+export interface Answering {
+  query(sent: string | Sent): Promise<QueryResult>
 }
 
 /**
@@ -33,14 +39,14 @@ interface Sent {
  */
 export class PostgresConnection implements Connection {
   readonly engine = 'postgres'
-  readonly #client: ClientBase
+  readonly #client: Answering
   readonly #prepares: boolean
   #failure: { error: unknown } | null = null
   #last: Promise<unknown> = Promise.resolve()
   #ended = false
 
   /** Without `prepares` the server reads each statement anew. */
-  constructor(client: ClientBase, prepares: boolean) {
+  constructor(client: Answering, prepares: boolean) {
     this.#client = client
     this.#prepares = prepares
   }

@@ -10,11 +10,11 @@ import {
   type CopyTarget,
   type IndexedText,
   ontoItself,
+  type Patience,
   type Purpose,
 } from '../sql/copy-side.ts'
 import { unavailable } from '../sql/errors.ts'
 import { indexedTexts } from '../sql/full-text.ts'
-import type { Compilable } from '../sql/query.ts'
 import { readAddress } from './address.ts'
 import { PostgresConnection } from './connection.ts'
 import { openDatabase } from './database.ts'
@@ -25,6 +25,7 @@ import { hasPgVector, indexVectors, MOST_INDEXED } from './pgvector.ts'
 import { isThroughPooler } from './pooler.ts'
 import { KEY } from './shared-key.ts'
 import { outgoing, typeParsers } from './values.ts'
+import { WatchedClient } from './watched-client.ts'
 
 /** What copies call themselves; servers are 'loci' and 'loci events'. */
 const NAME = 'loci copy'
@@ -32,6 +33,13 @@ const NAME = 'loci copy'
 const WAIT_MS = 5_000
 /** A database that does not answer by then is one that cannot be used, in milliseconds. */
 const CONNECT_MS = 10_000
+/** What nobody has said anything on for so long is asked whether it is there, in milliseconds. */
+const KEEP_ALIVE_MS = 10_000
+/** A table may take long, and the other side too. That we were cut off is noticed in half a minute. */
+const SETTINGS = `SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET tcp_keepalives_idle = 10;
+  SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4`
+/** It is noticed in the middle of a statement, too. */
+const CHECKING = 'SET client_connection_check_interval = 2000'
 /** The advisory lock of a copy: 'copy' in ASCII. */
 const LOCK = 0x636f7079
 
@@ -40,8 +48,8 @@ const LOCK = 0x636f7079
  * meanwhile is not seen, and nothing is made that is not there. Throws `not_found`, `conflict` while a server uses it,
  * `store_unavailable`, `store_newer`.
  */
-export async function openSource(address: string, { todo, other, signal }: Purpose): Promise<CopySide> {
-  return await connect(address, signal, async (client, place) => {
+export async function openSource(address: string, { todo, other, ...patience }: Purpose): Promise<CopySide> {
+  return await connect(address, patience, async (client, place) => {
     const identity = await identityOf(client)
     if (identity === other) throw ontoItself(place)
     await refuseForeign(client, place)
@@ -73,9 +81,9 @@ export async function openSource(address: string, { todo, other, signal }: Purpo
  */
 export async function openTarget(
   address: string,
-  { version, source, signal }: { version: string; source: string | null; signal?: AbortSignal | undefined },
+  { version, source, ...patience }: { version: string; source: string | null } & Patience,
 ): Promise<CopyTarget> {
-  return await connect(address, signal, async (client, place) => {
+  return await connect(address, patience, async (client, place) => {
     const identity = await identityOf(client)
     if (identity === source) throw ontoItself(place)
     await refuseForeign(client, place)
@@ -86,7 +94,8 @@ export async function openTarget(
       if (performance.now() > end)
         throw new AppError(
           'conflict',
-          `Another copy from or into the database ${place} is under way. Wait for its end.`,
+          `Another copy from or into the database ${place} is under way. Wait for its end; of one that was cut off the ` +
+            'database knows half a minute later.',
         )
     }
     const database = await openDatabase({ address, version })
@@ -98,43 +107,44 @@ export async function openTarget(
   })
 }
 
-/** Connects, and stays connected unless `work` fails; an abort until then cuts the connection, whatever it waits for. */
+/** Connects, and stays connected unless `work` fails. */
 async function connect<T>(
   address: string,
-  signal: AbortSignal | undefined,
-  work: (client: Client, place: string) => Promise<T>,
+  patience: Patience,
+  work: (client: WatchedClient, place: string) => Promise<T>,
 ): Promise<T> {
+  const { signal } = patience
   signal?.throwIfAborted()
   const { direct, direct_place: place } = readAddress(address)
+  const config = {
+    ...direct,
+    connectionTimeoutMillis: CONNECT_MS,
+    application_name: NAME,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+  }
   const socket = new Socket()
-  const cut = () => socket.destroy()
-  signal?.addEventListener('abort', cut)
-  let client: Client | null = null
+  let watched: WatchedClient | null = null
   try {
-    client = new Client({
-      ...direct,
-      connectionTimeoutMillis: CONNECT_MS,
-      stream: () => socket,
-      types: typeParsers,
-      application_name: NAME,
-      keepAlive: true,
-    })
+    const client = new Client({ ...config, stream: () => socket, types: typeParsers })
+    watched = new WatchedClient({ client, socket, config }, place, patience)
     // Whoever asks it something hears that it is lost.
     client.on('error', () => undefined)
     await client.connect().catch((error: unknown) => {
       throw asConnectError(error, place)
     })
-    if (await isThroughPooler(client))
+    if (await watched.answered(isThroughPooler(client)))
       throw unavailable(
         `The database ${place} is reached through a pooler, and a copy needs a connection that stays: add direct=host:port ` +
           'of the database itself to its address.',
       )
-    // A table may take long, and the other side too.
-    await client.query('SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0')
-    return await work(client, place)
+    await watched.query(SETTINGS)
+    // PostgreSQL 13, and some systems, have it not: there a statement goes on to its end.
+    await watched.query(CHECKING).catch(() => signal?.throwIfAborted())
+    return await work(watched, place)
   } catch (error) {
     // Why it ends counts, and not that it had ended.
-    await client?.end().catch(() => undefined)
+    await watched?.close()
     signal?.throwIfAborted()
     if (error instanceof Error && /^timeout expired|connection timeout/.test(error.message))
       throw unavailable(
@@ -142,18 +152,16 @@ async function connect<T>(
         error,
       )
     throw asStoreError(error, place)
-  } finally {
-    signal?.removeEventListener('abort', cut)
   }
 }
 
-async function isTrue(client: Client, text: string): Promise<boolean> {
+async function isTrue(client: WatchedClient, text: string): Promise<boolean> {
   const { rows } = await client.query(text)
   return (rows as { yes: boolean }[])[0]?.yes === true
 }
 
 /** The server, by when it was started, and the database in it. */
-async function identityOf(client: Client): Promise<string> {
+async function identityOf(client: WatchedClient): Promise<string> {
   const { rows } = await client.query(
     "SELECT concat_ws(' ', pg_postmaster_start_time(), oid, datname) AS identity FROM pg_database WHERE datname = current_database()",
   )
@@ -161,7 +169,7 @@ async function identityOf(client: Client): Promise<string> {
 }
 
 /** Tables of the names of ours that another program has made. */
-async function refuseForeign(client: Client, place: string): Promise<void> {
+async function refuseForeign(client: WatchedClient, place: string): Promise<void> {
   const foreign = await isTrue(
     client,
     "SELECT to_regclass('meta') IS NULL AND coalesce(to_regclass('agents'), to_regclass('messages')) IS NOT NULL AS yes",
@@ -172,7 +180,7 @@ async function refuseForeign(client: Client, place: string): Promise<void> {
     )
 }
 
-async function refuseOtherSchema(client: Client, place: string, todo: Purpose['todo']): Promise<void> {
+async function refuseOtherSchema(client: WatchedClient, place: string, todo: Purpose['todo']): Promise<void> {
   const { rows } = await client.query("SELECT value FROM meta WHERE key = 'schema_version'")
   const version = Number((rows as { value: string }[])[0]?.value ?? 0)
   if (version > MIGRATIONS.length) throw await newerStore(client, place)
@@ -183,7 +191,7 @@ async function refuseOtherSchema(client: Client, place: string, todo: Purpose['t
 }
 
 /** Waits a little for connections of servers to end. */
-async function refuseUsed(client: Client, place: string, todo: Purpose['todo']): Promise<void> {
+async function refuseUsed(client: WatchedClient, place: string, todo: Purpose['todo']): Promise<void> {
   for (const end = performance.now() + WAIT_MS; ; await pause(50)) {
     const { rows } = await client.query(
       `SELECT coalesce(client_addr::text, 'this machine') AS host, count(*) AS n FROM pg_stat_activity
@@ -201,40 +209,22 @@ async function refuseUsed(client: Client, place: string, todo: Purpose['todo']):
   }
 }
 
-/** A connection that says in words what went wrong. */
-class ExplainedConnection extends PostgresConnection {
-  readonly #place: string
-
-  constructor(client: Client, place: string) {
-    super(client, true)
-    this.#place = place
-  }
-
-  override async all<Row>(query: Compilable<Row>): Promise<Row[]> {
-    try {
-      return await super.all(query)
-    } catch (error) {
-      throw asStoreError(error, this.#place)
-    }
-  }
-}
-
 class PostgresSide implements CopyTarget {
   readonly place: string
   readonly identity: string
   readonly pgvector: boolean
   readonly connection: PostgresConnection
-  readonly #client: Client
+  readonly #client: WatchedClient
 
   constructor(
-    client: Client,
+    client: WatchedClient,
     { place, identity, pgvector }: Pick<CopyTarget, 'place' | 'identity' | 'pgvector'>,
   ) {
     this.#client = client
     this.place = place
     this.identity = identity
     this.pgvector = pgvector
-    this.connection = new ExplainedConnection(client, place)
+    this.connection = new PostgresConnection(client, true)
   }
 
   async numbers(tables: readonly CopiedTable[]): Promise<Record<string, number>> {
@@ -299,6 +289,8 @@ class PostgresSide implements CopyTarget {
   }
 
   async complete(): Promise<void> {
+    // The index of many vectors takes hours.
+    this.#client.patient = true
     if (this.pgvector) {
       const dims = await this.connection.all<{ dim: number }>(
         sql`select distinct vector_dims(embedding) as dim from vectors where embedding is not null`,
@@ -306,20 +298,20 @@ class PostgresSide implements CopyTarget {
       for (const { dim } of dims) if (dim <= MOST_INDEXED) await indexVectors(this.connection, dim)
     }
     await this.connection.run(sql`analyze`)
+    this.#client.patient = false
   }
 
   async empty(tables: readonly string[]): Promise<void> {
     await this.write(async () => {
       await this.connection.run(
-        sql`truncate ${sql.join([...tables, 'messages_fts', 'passages_fts'].map((name) => sql.table(name)))}
+        sql`truncate ${sql.join([...tables, 'messages_fts', 'passages_fts', 'upload_chunks'].map((name) => sql.table(name)))}
           restart identity cascade`,
       )
     })
   }
 
   async close(): Promise<void> {
-    // One that is lost has ended.
-    await this.#client.end().catch(() => undefined)
+    await this.#client.close()
   }
 
   async #sequenceOf(table: string, column: string): Promise<string> {

@@ -2,9 +2,11 @@ import type { ClientBase } from 'pg'
 import { AppError, messageOf } from '../../schema/errors.ts'
 import { pause } from '../pause.ts'
 import { unavailable } from '../sql/errors.ts'
+import type { Answering } from './connection.ts'
 import { isConflict, isLockTimeout } from './errors.ts'
 import { first } from './migrations/0001-first.ts'
 import { beforePartitions, partitions, withoutPartitions } from './migrations/0002-partitions.ts'
+import { requests } from './migrations/0003-requests.ts'
 
 /** A step of the schema. */
 export interface Migration {
@@ -29,6 +31,7 @@ export const MIGRATIONS: readonly Migration[] = [
     compatible: true,
     prepared: { steps: beforePartitions, undo: withoutPartitions },
   },
+  { sql: requests, compatible: true },
 ]
 
 /** The advisory lock of whoever migrates: 'loci' in ASCII. */
@@ -44,7 +47,7 @@ const DEADLINE_MS = 60_000
 const IDLE_MS = 10_000
 
 /** The error of a process that is older than its database. */
-export async function newerStore(client: ClientBase, place: string): Promise<AppError> {
+export async function newerStore(client: Answering, place: string): Promise<AppError> {
   const { rows } = await client.query("SELECT value FROM meta WHERE key = 'loci_version'")
   return newerStoreBy((rows as { value: string }[])[0]?.value ?? null, place)
 }

@@ -111,13 +111,17 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       }
       await writes.check()
     },
+    hurry: (ms) => database.hurry(ms),
     async close() {
       if (database.closed) return
       events.close()
       await pruning
       await partitions.close()
-      await instance.close()
-      await database.close()
+      try {
+        await instance.close()
+      } finally {
+        await database.close()
+      }
     },
   }
 }

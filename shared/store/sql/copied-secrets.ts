@@ -49,16 +49,43 @@ export function resealed(table: string, row: Row, from: SecretKeys, to: SecretKe
   return changed
 }
 
-/** The row as it is compared: by what is encrypted in it, which looks different each time. */
-export function comparable(table: string, row: Row, keys: SecretKeys): Row {
-  const changed = { ...row }
-  for (const sealed of SEALED[table] ?? []) {
-    const text = textOf(row, sealed, keys)
-    if (text === null) continue
-    changed[sealed.key] = null
-    changed[sealed.value] = text
-  }
-  return changed
+/** An encrypted value as it is compared. */
+export interface Secret {
+  key_id: string
+  /** What it says; null when the key is not here, or does not open it. */
+  text: string | null
+  /** Whether its key is here. */
+  known: boolean
+  /** As it lies in the store. */
+  data: Uint8Array
+}
+
+/** A row as it is compared: without its encrypted values, which look different each time, and these apart. */
+export function comparable(
+  table: string,
+  row: Row,
+  keys: SecretKeys,
+): { row: Row; secrets: (Secret | null)[] } {
+  const sealed = SEALED[table] ?? []
+  if (sealed.length === 0) return { row, secrets: [] }
+  const rest = { ...row }
+  const secrets = sealed.map((one) => {
+    const data = row[one.value]
+    if (!(data instanceof Uint8Array)) return null
+    rest[one.value] = null
+    rest[one.key] = null
+    const key_id = String(row[one.key])
+    return { key_id, text: textOf(row, one, keys), known: keys.has(key_id), data }
+  })
+  return { row: rest, secrets }
+}
+
+/** Whether two encrypted values say the same; null when nobody can tell, as a key is not here. */
+export function sameSecret(a: Secret | null, b: Secret | null): boolean | null {
+  if (a === null || b === null) return a === b
+  if (a.key_id === b.key_id && Buffer.compare(a.data, b.data) === 0) return true
+  if (a.known && b.known) return a.text !== null && a.text === b.text
+  return null
 }
 
 /** What a column says; null when there is nothing in it, or these keys do not open it. */

@@ -18,14 +18,20 @@ export interface CopySide {
   close(): Promise<void>
 }
 
-/**
- * What a store is opened for; `other` is the identity of the other side, which it must not be. An abort ends the opening at
- * once.
- */
-export interface Purpose {
+/** How a database is waited for. */
+export interface Patience {
+  /** Its abort ends what is under way at once: it fails with the reason. */
+  signal?: AbortSignal | undefined
+  /** Hears every second or so for how many seconds a database has answered nothing. */
+  onWaiting?: ((place: string, seconds: number) => void) | undefined
+  /** After so many milliseconds without an answer one looks whether the database is still there; 15,000 by default. */
+  silent_ms?: number | undefined
+}
+
+/** What a store is opened for; `other` is the identity of the other side, which it must not be. */
+export interface Purpose extends Patience {
   todo: 'copy' | 'compare'
   other: string | null
-  signal?: AbortSignal | undefined
 }
 
 /** A store that a copy is written to, by this process alone. */
@@ -41,7 +47,7 @@ export interface CopyTarget extends CopySide {
   setKey(key_id: string | null): Promise<void>
   /** All rows are here: what makes it as quick as one that has grown. */
   complete(): Promise<void>
-  /** Removes every row that a copy has brought. */
+  /** Removes everything that a copy has brought: rows, their entries in indexes, and uploads. */
   empty(tables: readonly string[]): Promise<void>
 }
 

@@ -1,3 +1,4 @@
+import type { FinishRun } from '../../core/ports/turn-store.ts'
 import type { Database, InstanceLocks, Transaction } from './database.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
@@ -44,6 +45,8 @@ export class Instance {
   #timer: NodeJS.Timeout | null = null
   readonly #leases = new Map<string, { epoch: number; shown: boolean }>()
   #problem: unknown = null
+  /** How runs that this process works on no more were to end, where that could not be written. */
+  readonly ends = new Map<string, FinishRun>()
 
   constructor(
     database: Database,
@@ -126,7 +129,8 @@ export class Instance {
       this.#seen.set(id, { heartbeat, since: now })
       return 'alive'
     }
-    return now - seen.since > this.#staleAfter ? 'stale' : 'alive'
+    // While the store was away, or took no writes, no heart could be seen.
+    return now - Math.max(seen.since, this.#database.lostAt) > this.#staleAfter ? 'stale' : 'alive'
   }
 
   /** `stateOf`, asked once for each instance: for looking at many rows. */

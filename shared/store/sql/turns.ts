@@ -39,6 +39,7 @@ import { archivalSummary, insertPassages } from './passage-rows.ts'
 import type { Connection } from './query.ts'
 import { freeConversationOf, interruptedRuns, recover } from './recovery.ts'
 import { beginHistory, clearContext, deleteMessages, keepFirst, newestSeq, newestShared } from './reset.ts'
+import { refuseRepeated } from './repeated-requests.ts'
 import { appendChunks, keepOtids, refuseRepetition } from './run-chunks.ts'
 import {
   type CallbackOutcome,
@@ -93,6 +94,7 @@ export class SqlTurns implements TurnStore {
       ])
       if (!row || conversation?.agent_id !== row.id) throw noConversation(turn)
       if (turn.otids) await refuseRepetition(tx, actor, conversation.id, turn.otids)
+      if (turn.request) await refuseRepeated(tx, actor, conversation, turn.request, this.#database.now())
       if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
       await this.#instance.register(tx)
       await insertRun(tx, actor, turn.run, {
@@ -115,6 +117,7 @@ export class SqlTurns implements TurnStore {
         autoclear: agent.message_buffer_autoclear && turn.approval === undefined,
         approval: turn.approval ?? null,
         seen,
+        request: turn.request?.key ?? null,
         ...(edited ? { context: edited.context } : {}),
       })
     }
@@ -187,6 +190,8 @@ export class SqlTurns implements TurnStore {
       autoclear: boolean
       /** As it was before; a turn begins with nothing that changes it but messages. */
       seen: Seen
+      /** Of a new turn: which request has begun it. */
+      request?: string | null
       /** The request for approval that is answered, null when none is; absent when it does not matter. */
       approval?: string | null
       /** What is in context, when that has just been changed. */
@@ -216,6 +221,8 @@ export class SqlTurns implements TurnStore {
       length: before.length + added.length,
       end: conversation.context_end + added.length,
       count: conversation.message_count + added.length,
+      last_run: turn.run_id,
+      last_request: turn.request === undefined ? conversation.last_request : turn.request,
       ...(turn.messages.length > 0 ? { message_at: turn.now } : {}),
     })
     const { seen } = turn
@@ -244,7 +251,7 @@ export class SqlTurns implements TurnStore {
 
   async commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict> {
     // The first passage makes an archive, which another conversation of the agent may be doing, too.
-    const options = { guarded: (step.passages ?? []).length === 0 }
+    const options = { guarded: (step.passages ?? []).length === 0, hurried: step.hurried ?? false }
     try {
       if (!step.early || step.finish)
         return await this.#database.write(async (tx) => await this.#commit(tx, actor, step), options)
@@ -256,10 +263,18 @@ export class SqlTurns implements TurnStore {
     } catch (error) {
       // A turn that could not even be closed (a full disk) must not hold its conversation until the process ends:
       // its caller may try again, until another turn takes over.
-      if (step.finish || isAppError(error, 'lease_lost'))
-        this.#instance.leaseReleased(step.run_id, step.epoch)
+      if (isAppError(error, 'lease_lost')) this.leave(step.run_id, step.epoch)
+      else if (step.finish) {
+        this.leave(step.run_id, step.epoch)
+        // A turn that is complete is closed again, as one that failed.
+        if (step.finish.status !== 'completed') this.#instance.ends.set(step.run_id, step.finish)
+      }
       throw error
     }
+  }
+
+  leave(run_id: string, epoch: number): void {
+    this.#instance.leaseReleased(run_id, epoch)
   }
 
   answerApproval(
@@ -516,8 +531,7 @@ export class SqlTurns implements TurnStore {
     // In PostgreSQL the lease is kept by writing its row (`guarded`), even when nothing of it changes.
     if (changed || step.finish || tx.engine === 'postgres') {
       await updateConversation.send(tx, {
-        id: conversation.id,
-        epoch: conversation.epoch,
+        ...rowOf(conversation),
         run: step.finish ? null : step.run_id,
         instance: step.finish ? null : this.#instance.id,
         version,

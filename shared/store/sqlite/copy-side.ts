@@ -13,6 +13,7 @@ import {
   type Purpose,
 } from '../sql/copy-side.ts'
 import type { Statement } from '../sql/query.ts'
+import { FolderUploads } from '../uploads/folder-uploads.ts'
 import { SqliteConnection } from './connection.ts'
 import { openDatabase } from './database.ts'
 import { asStoreError } from './errors.ts'
@@ -188,6 +189,9 @@ class SqliteSide implements CopyTarget {
   }
 
   async empty(tables: readonly string[]): Promise<void> {
+    const uploads = new FolderUploads(join(this.place, 'files'))
+    const files = this.connection.statement('SELECT id FROM files').all()
+    for (const { id } of files) await uploads.discard(String(id))
     await this.write(async () => {
       for (const table of tables) this.connection.database.exec(`DELETE FROM "${table}"`)
       this.connection.database.exec(`
