@@ -16,7 +16,8 @@ import { EarlyCommits } from './runs/early-commits.ts'
 import { type FollowOptions, followRun, type StreamPart } from './runs/follow.ts'
 import { type ChunkEncoder, MAX_ATTEMPTS, RESUME_GAP, RunRecording } from './runs/recording.ts'
 import { brokenResult, newRun } from './runs/new-run.ts'
-import { runError } from './runs/run-error.ts'
+import { causeOf, runError } from './runs/run-error.ts'
+import { type JoinedRun, runElsewhere } from './runs/run-elsewhere.ts'
 import { usageOfSteps } from './runs/usage.ts'
 import { AgentMessages, type MessagingLimits, type TurnsForAgents } from './teams/agent-messages.ts'
 import { type AgentChain, newChain } from './teams/chain.ts'
@@ -143,6 +144,9 @@ export class ActiveRuns {
       ...(approval === null ? {} : { approval }),
       recorded: recording !== null,
       ...(request.otids ? { otids: request.otids } : {}),
+      ...(request.fingerprint !== null && request.repeats
+        ? { request: { key: request.fingerprint, ...request.repeats } }
+        : {}),
       ...(request.edit ? { edit: request.edit } : {}),
       ...(resumable ? { resume: toResume(actor, request, recording.wire, follow_ups) } : {}),
       early: recording === null,
@@ -201,6 +205,19 @@ export class ActiveRuns {
   followRecorded(actor: Actor, run_id: string, options: FollowOptions): AsyncGenerator<StreamPart> {
     const recordingOf = (id: string) => this.#runs.get(id)?.recording ?? null
     return followRun(this.#deps.store, recordingOf, actor, run_id, options)
+  }
+
+  /**
+   * A run that another process has, or that has ended, as who joins it sees it. It is followed until it ends, `signal`
+   * aborts, or this process closes.
+   */
+  elsewhere(
+    actor: Actor,
+    run: Run,
+    { signal, closing }: Pick<FollowOptions, 'signal' | 'closing'>,
+  ): JoinedRun {
+    const parts = this.followRecorded(actor, run.id, { after: 0, batch_size: 0, signal, closing })
+    return runElsewhere(actor, run, parts, (ended) => this.endOf(actor, ended))
   }
 
   /** Begins a turn that another turn asks for; one that nobody waits for outlives this process. */
@@ -325,7 +342,7 @@ export class ActiveRuns {
       usage: usageOfSteps(run.id, []),
       messages: [],
       logprobs: null,
-      ...(error ? { error: { ...error, cause: undefined } } : {}),
+      ...(error ? { error: { ...error, cause: causeOf(run.id, error) } } : {}),
     })
   }
 
@@ -339,7 +356,8 @@ export class ActiveRuns {
       messages.list(actor, { run_id, roles: ['assistant', 'tool', 'approval'] }, page),
     ])
     const usage = { ...usageOfSteps(run_id, steps), run_ids: result.usage.run_ids }
-    return { ...result, usage, messages: stored }
+    // What the client has decided was the input.
+    return { ...result, usage, messages: stored.filter(({ approval }) => !approval) }
   }
 
   /** Its model lived in the process that is gone. */
@@ -476,7 +494,7 @@ interface Resume {
   wire: Record<string, unknown>
   follow_ups: StoredMessage[]
 }
-type Kept = 'messages' | 'fingerprint' | 'recording' | 'otids'
+type Kept = 'messages' | 'fingerprint' | 'repeats' | 'recording' | 'otids'
 
 function toResume(
   actor: Actor,
@@ -484,7 +502,7 @@ function toResume(
   wire: Record<string, unknown>,
   follow_ups: StoredMessage[],
 ): Record<string, unknown> {
-  const { messages: _m, fingerprint: _f, recording: _r, otids: _o, ...request } = start
+  const { messages: _m, fingerprint: _f, repeats: _a, recording: _r, otids: _o, ...request } = start
   const resume: Resume = { user_id: actor.user_id, request, wire, follow_ups }
   return { ...resume }
 }

@@ -24,6 +24,11 @@ export interface OpenTurn {
   recorded?: boolean
   /** Ids that a client gave its input, to say it twice and be heard once. */
   otids?: readonly string[]
+  /**
+   * A digest that tells the request from all others but its own repetitions; whether its client says that it is one
+   * (`again`), and whether the client gave its input names of its own (`named`).
+   */
+  request?: { key: string; again: boolean; named: boolean }
   /** Cuts the context before this message of a user first: `messages` stand in its place. Nothing leaves the history. */
   edit?: { message_id: string }
   /** Resolve once it is committed, before it is on disk: see `OpenedTurn.durable`. */
@@ -162,7 +167,8 @@ export interface TurnStore {
   /**
    * Takes the conversation's lease. Throws `not_found`, `conversation_busy` with `data.run_id`,
    * `pending_approval` with `data.pending_request_id`, `conflict` when `approval` is not pending, or `already_started` with
-   * `data.run_id` when a run with the same otids is active or has been completed.
+   * `data.run_id` when a run with the same otids is active or has been completed, or the same `request` began the last
+   * run of the conversation, which is active or has ended a short time ago.
    */
   open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn>
   /**

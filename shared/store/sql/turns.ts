@@ -39,6 +39,7 @@ import { archivalSummary, insertPassages } from './passage-rows.ts'
 import type { Connection } from './query.ts'
 import { freeConversationOf, interruptedRuns, recover } from './recovery.ts'
 import { beginHistory, clearContext, deleteMessages, keepFirst, newestSeq, newestShared } from './reset.ts'
+import { refuseRepeated } from './repeated-requests.ts'
 import { appendChunks, keepOtids, refuseRepetition } from './run-chunks.ts'
 import {
   type CallbackOutcome,
@@ -91,6 +92,7 @@ export class SqlTurns implements TurnStore {
       ])
       if (!row || conversation?.agent_id !== row.id) throw noConversation(turn)
       if (turn.otids) await refuseRepetition(tx, actor, conversation.id, turn.otids)
+      if (turn.request) await refuseRepeated(tx, actor, conversation, turn.request, this.#database.now())
       if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
       await this.#instance.register(tx)
       await insertRun(tx, actor, turn.run, {
@@ -112,6 +114,7 @@ export class SqlTurns implements TurnStore {
         // What answers a request for approval needs the request before it.
         autoclear: agent.message_buffer_autoclear && turn.approval === undefined,
         approval: turn.approval ?? null,
+        request: turn.request?.key ?? null,
         ...(edited ? { context: edited.context } : {}),
       })
     }
@@ -180,6 +183,8 @@ export class SqlTurns implements TurnStore {
       messages: readonly StoredMessage[]
       now: string
       autoclear: boolean
+      /** Of a new turn: which request has begun it. */
+      request?: string | null
       /** The request for approval that is answered, null when none is; absent when it does not matter. */
       approval?: string | null
       /** What is in context, when that has just been changed. */
@@ -209,6 +214,8 @@ export class SqlTurns implements TurnStore {
       length: before.length + added.length,
       end: conversation.context_end + added.length,
       count: conversation.message_count + added.length,
+      last_run: turn.run_id,
+      last_request: turn.request === undefined ? conversation.last_request : turn.request,
       ...(turn.messages.length > 0 ? { message_at: turn.now } : {}),
     })
     const scope = { agent_id: agentRow.id, conversation_id: conversation.id }
@@ -539,8 +546,7 @@ export class SqlTurns implements TurnStore {
     // In PostgreSQL the lease is kept by writing its row (`guarded`), even when nothing of it changes.
     if (changed || step.finish || tx.engine === 'postgres') {
       await updateConversation.send(tx, {
-        id: conversation.id,
-        epoch: conversation.epoch,
+        ...rowOf(conversation),
         run: step.finish ? null : step.run_id,
         instance: step.finish ? null : this.#instance.id,
         version,
