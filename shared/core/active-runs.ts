@@ -294,7 +294,24 @@ export class ActiveRuns {
       recording?.leave()
       store.turns.leave(run.id, opened.epoch)
     }
-    const drive = () => this.#drive(run, turn, { log, early, recording, whole, leave, over })
+    let standstills = store.turns.standstills()
+    let lost = false
+    const isOurs = async () => {
+      const now = store.turns.standstills()
+      if (lost || now === standstills) return !lost
+      try {
+        await store.turns.checkLease(actor, { conversation_id, run_id: run.id, epoch: opened.epoch })
+        standstills = now
+        return true
+      } catch (error) {
+        // What cannot be looked up is found out when the step is stored.
+        if (!isAppError(error, 'lease_lost')) return true
+        lost = true
+        fail(error)
+        return false
+      }
+    }
+    const drive = () => this.#drive(run, turn, { log, early, recording, whole, isOurs, leave, over })
     const model = input.override_model ?? agent.model
     const seenTurn = { actor, run_id: run.id, conversation_id, agent, model }
     const done = this.#deps.observer?.turn(seenTurn, drive) ?? drive()
@@ -421,7 +438,7 @@ export class ActiveRuns {
   async #drive(
     run: Run,
     turn: AsyncGenerator<AgentEvent, TurnResult>,
-    { log, early, recording, whole, leave, over }: Listeners,
+    { log, early, recording, whole, isOurs, leave, over }: Listeners,
   ): Promise<TurnResult> {
     try {
       for (;;) {
@@ -432,6 +449,8 @@ export class ActiveRuns {
           if (cause !== undefined && !isAppError(cause)) this.#onFailure(`run ${run.id}`, cause)
           return whole ? await whole(next.value) : next.value
         }
+        // Of what is not stored nothing is told that another process may be telling in its own way.
+        if (!isStored(next.value) && !(await isOurs())) continue
         if (recording) await recording.add(next.value)
         else early.add(next.value)
       }
@@ -460,6 +479,8 @@ interface Listeners {
   early: EarlyCommits
   recording: RunRecording | null
   whole: ((result: TurnResult) => Promise<TurnResult>) | null
+  /** Whether the run is still this process's, as far as it knows; looked up after it stood still. */
+  isOurs: () => Promise<boolean>
   /** Gives the run up, for whoever can go on with it. */
   leave: () => void
   /** Takes the turn from the list of those that run here. */
@@ -484,6 +505,11 @@ function toResume(
   const { messages: _m, fingerprint: _f, repeats: _a, recording: _r, otids: _o, ...request } = start
   const resume: Resume = { user_id: actor.user_id, request, wire, follow_ups }
   return { ...resume }
+}
+
+/** Whether what an event tells of is in the store, so that it is so whoever has the run. */
+function isStored({ type }: AgentEvent): boolean {
+  return type === 'run_start' || type === 'message' || type === 'step_end' || type === 'run_end'
 }
 
 /** The store as the turn of a recorded run sees it: what it commits takes its part of the stream along. */

@@ -11,6 +11,8 @@ import { startServer, type TestServer } from './server.ts'
 const RETRY_MS = 1_500
 /** How much longer an answer may take on a busy machine. */
 const SLACK_MS = 4_000
+/** After which an instance counts as gone where a test says so, in milliseconds. */
+const STALE_MS = 1_200
 
 interface Run {
   status: string
@@ -42,8 +44,8 @@ describe('while PostgreSQL is away', function () {
     await server.create(name)
     return name
   }
-  const begun = async (address: string): Promise<TestLoci> => {
-    const loci = await startLoci({ model_url: model.url, env: { LOCI_STORE: address } })
+  const begun = async (address: string, env: Record<string, string> = {}): Promise<TestLoci> => {
+    const loci = await startLoci({ model_url: model.url, env: { LOCI_STORE: address, ...env } })
     closing.push(() => loci.close())
     return loci
   }
@@ -134,6 +136,28 @@ describe('while PostgreSQL is away', function () {
       }
       await model.done()
     })
+
+  it('for longer than a heart may stand still, nobody takes the turns of an instance that is there', async () => {
+    const address = `${server.address(await newDatabase())}&retry_ms=${RETRY_MS}`
+    const stale = { LOCI_STALE_AFTER_MS: String(STALE_MS) }
+    const [one, two] = [await begun(address, stale), await begun(address, stale)]
+    const turns = [await secondStep(one, 'back', true), await secondStep(one, 'fore', false)]
+    await setReadOnly(true)
+    const from = performance.now()
+    await eventually('its heart has stood still for long', () =>
+      performance.now() - from > 2.5 * STALE_MS ? true : null,
+    )
+    const asked = model.requests.length
+    await setReadOnly(false)
+    const refused = performance.now()
+    await eventually('others have looked', () => (performance.now() - refused > 2 * STALE_MS ? true : null))
+    for (const { letGo } of turns) letGo()
+    for (const { text, run_id } of turns) {
+      assert.match(await text, /Second\..*\[DONE\]/s)
+      assert.equal((await ended(two, run_id)).status, 'completed')
+    }
+    assert.equal(model.requests.length, asked, 'nobody has asked again')
+  })
 
   for (const how of ['not there', 'silent'] as const)
     it(`a server that ends with turns under way does not wait for a database that is ${how}`, async () => {

@@ -218,6 +218,18 @@ export interface TurnStore {
   /** Asks whichever process runs it to cancel this run. False when it is not running. */
   requestCancel(actor: Actor, run_id: string): Promise<boolean>
   /**
+   * Cancels a run whose process does not obey: its conversation is free, and that process can write nothing of it any
+   * more. False when it is not running.
+   */
+  cancelUnheard(actor: Actor, run_id: string): Promise<boolean>
+  /**
+   * How often this process has stood still for so long that others may have taken its turns over: as long as that has not
+   * changed it holds what it held.
+   */
+  standstills(): number
+  /** Throws `lease_lost` when the run is not this process's any more. */
+  checkLease(actor: Actor, lease: Pick<CommitStep, 'conversation_id' | 'run_id' | 'epoch'>): Promise<void>
+  /**
    * Runs of this process that are to stop: their cancellation was asked for, or their agent or conversation deleted, by any
    * process and any organisation.
    */

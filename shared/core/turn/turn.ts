@@ -154,8 +154,9 @@ class Turn {
   /** The turn stopped before its end: what the user saw stays, the run is closed, the conversation is free. */
   async *close(thrown: unknown): AsyncGenerator<AgentEvent, TurnResult> {
     const unstored = this.isUnstored(thrown)
-    const error = unstored ? notStored(thrown, this.#input.run.id) : thrown
     const { aborted, reason: why } = this.#signal
+    const lost = aborted && isAppError(why, 'lease_lost')
+    const error = unstored ? notStored(thrown, this.#input.run.id) : lost ? why : thrown
     // An abort may also say that what was stored has not reached the disk.
     const cancelled = aborted && (!isAppError(why) || isAppError(why, 'cancelled'))
     const status = cancelled ? 'cancelled' : 'failed'

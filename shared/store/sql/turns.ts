@@ -324,6 +324,39 @@ export class SqlTurns implements TurnStore {
     return this.#database.write(async (tx) => await requestCancel(tx, actor, run_id))
   }
 
+  cancelUnheard(actor: Actor, run_id: string): Promise<boolean> {
+    return this.#database.write(async (tx) => {
+      if (!(await readRun(tx, actor, run_id))) return false
+      const cancelled = await failRun(tx, run_id, CANCELLED)
+      if (cancelled) await freeConversationOf(tx, run_id)
+      return cancelled
+    })
+  }
+
+  standstills(): number {
+    return this.#instance.standstills()
+  }
+
+  async checkLease(
+    actor: Actor,
+    { conversation_id: id, run_id, epoch }: Pick<CommitStep, 'conversation_id' | 'run_id' | 'epoch'>,
+  ): Promise<void> {
+    const org = actor.organization_id
+    const conversation = await this.#database.read((c) => conversationById.get(c, { id, org }))
+    if (!this.#isHeld(conversation, { run_id, epoch })) throw leaseLost(run_id)
+  }
+
+  #isHeld(
+    conversation: Conversation | undefined,
+    { run_id, epoch }: Pick<CommitStep, 'run_id' | 'epoch'>,
+  ): conversation is Conversation {
+    return (
+      conversation?.epoch === epoch &&
+      conversation.run_id === run_id &&
+      conversation.instance_id === this.#instance.id
+    )
+  }
+
   cancelRequests(): Promise<string[]> {
     return this.#database.read(async (c) => await cancelRequests(c, this.#instance.id, this.#runsHeld()))
   }
@@ -485,20 +518,8 @@ export class SqlTurns implements TurnStore {
       id: step.conversation_id,
       org: actor.organization_id,
     })
-    if (
-      !conversation ||
-      conversation.agent_id !== step.agent_id ||
-      conversation.epoch !== step.epoch ||
-      conversation.run_id !== step.run_id ||
-      conversation.instance_id !== this.#instance.id
-    ) {
-      throw new AppError(
-        'lease_lost',
-        `The run '${step.run_id}' no longer holds its conversation: it was taken over while this process did not ` +
-          'answer, it has ended, or the agent was deleted. Nothing of this step was written; send the message again.',
-        { data: { run_id: step.run_id } },
-      )
-    }
+    if (!this.#isHeld(conversation, step) || conversation.agent_id !== step.agent_id)
+      throw leaseLost(step.run_id)
     const { agent_id, run_id } = step
     const conflict = await applyEdits(tx, actor, step.block_edits, {
       agent_id,
@@ -584,6 +605,18 @@ export class SqlTurns implements TurnStore {
   async #takeOver(tx: Transaction, conversation: Conversation, run_id: string): Promise<void> {
     await takeOver(tx, this.#instance, { run_id, instance_id: conversation.instance_id })
   }
+}
+
+const CANCELLED = { status: 'cancelled', stop_reason: 'cancelled', metadata: null } as const
+
+function leaseLost(run_id: string): AppError {
+  return new AppError(
+    'lease_lost',
+    `The run '${run_id}' no longer holds its conversation: it was taken over or cancelled while this process did not ` +
+      'answer, it has ended, or the agent was deleted. Nothing of this step was written; see how the run ended before you ' +
+      'send the message again.',
+    { data: { run_id } },
+  )
 }
 
 interface PlannedEdit {
