@@ -79,12 +79,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     }
     options.onNotice?.(`${error.message} Until then it can neither read nor keep secrets.`)
   }
+  const vectors = (await hasPgVector(database)) ? new PgVectors(database, onNotice) : null
   const { events, ...parts } = sqlStore({
     database,
     instance,
     box,
     unindexed: null,
-    ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database, onNotice) } : {}),
+    ...(vectors ? { vectorIndex: vectors } : {}),
   })
   const partitions = new PartitionUpkeep(database, onNotice)
   const writes = new WriteProbe(database)
@@ -115,6 +116,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       if (database.closed) return
       events.close()
       await pruning
+      await vectors?.close()
       await partitions.close()
       await instance.close()
       await database.close()
