@@ -20,7 +20,7 @@ const RETRY_MS = 60_000
 export class VectorFill {
   readonly #database: PostgresDatabase
   readonly #onNotice: ((sentence: string) => void) | undefined
-  #working: Promise<void> | null = null
+  #working = false
   /** The transaction under way. */
   #filling: Promise<unknown> = Promise.resolve()
   #notBefore = 0
@@ -34,9 +34,10 @@ export class VectorFill {
 
   /** Begins, unless it is at work. */
   start(): void {
-    if (this.#closed || performance.now() < this.#notBefore) return
-    this.#working ??= this.#work().finally(() => {
-      this.#working = null
+    if (this.#closed || this.#working || performance.now() < this.#notBefore) return
+    this.#working = true
+    void this.#work().finally(() => {
+      this.#working = false
     })
   }
 
@@ -56,8 +57,9 @@ export class VectorFill {
       const count = sql<{ n: number }>`select count(*) as n from vectors where embedding is null`
       const left = async () => (await this.#database.read((c) => c.get(count)))?.n ?? 0
       const all = await left()
+      if (all === 0) return
       let told = -TOLD_MS
-      for (let done = 0, rows = -1; all > 0 && rows !== 0 && !this.#closed; await pause(0)) {
+      for (let done = 0, rows = -1; rows !== 0 && !this.#closed; await pause(0)) {
         const filling = this.#fill()
         this.#filling = filling
         rows = await filling
