@@ -16,12 +16,13 @@ import { EarlyCommits } from './runs/early-commits.ts'
 import { type FollowOptions, followRun, type StreamPart } from './runs/follow.ts'
 import { type ChunkEncoder, MAX_ATTEMPTS, RESUME_GAP, RunRecording } from './runs/recording.ts'
 import { brokenResult, newRun } from './runs/new-run.ts'
-import { runError } from './runs/run-error.ts'
+import { causeOf, runError } from './runs/run-error.ts'
+import { type JoinedRun, runElsewhere } from './runs/run-elsewhere.ts'
 import { usageOfSteps } from './runs/usage.ts'
 import { AgentMessages, type MessagingLimits, type TurnsForAgents } from './teams/agent-messages.ts'
 import { type AgentChain, newChain } from './teams/chain.ts'
 import { Companions, withCompanions } from './teams/sleeptime.ts'
-import { runTurn } from './turn/turn.ts'
+import { runTurn, TurnLeft } from './turn/turn.ts'
 import type { TurnInput } from './turn/turn-input.ts'
 
 /** How often a process looks whether another one has asked to cancel a turn of its own, in milliseconds. */
@@ -143,6 +144,9 @@ export class ActiveRuns {
       ...(approval === null ? {} : { approval }),
       recorded: recording !== null,
       ...(request.otids ? { otids: request.otids } : {}),
+      ...(request.fingerprint !== null && request.repeats
+        ? { request: { key: request.fingerprint, ...request.repeats } }
+        : {}),
       ...(request.edit ? { edit: request.edit } : {}),
       ...(resumable ? { resume: toResume(actor, request, recording.wire, follow_ups) } : {}),
       early: recording === null,
@@ -151,6 +155,7 @@ export class ActiveRuns {
       actor,
       { ...request, run, opened, follow_ups },
       recording && { encoder: recording.encoder(run.id), first_seq: 1 },
+      { leaves: resumable },
     )
     // The model is asked while the input is flushed to disk; nobody hears of the run before it is there.
     try {
@@ -187,7 +192,8 @@ export class ActiveRuns {
       // Each process before may have sent more than it stored.
       first_seq: taken.last_seq + RESUME_GAP * taken.attempt + 1,
     }
-    return this.#run(actor, input, recording, { resumed: true, cancelled: taken.cancel_requested })
+    const { cancel_requested: cancelled } = taken
+    return this.#run(actor, input, recording, { resumed: true, cancelled, leaves: true })
   }
 
   /** Messages to other agents from a tool of this agent that runs outside of a turn. */
@@ -199,6 +205,19 @@ export class ActiveRuns {
   followRecorded(actor: Actor, run_id: string, options: FollowOptions): AsyncGenerator<StreamPart> {
     const recordingOf = (id: string) => this.#runs.get(id)?.recording ?? null
     return followRun(this.#deps.store, recordingOf, actor, run_id, options)
+  }
+
+  /**
+   * A run that another process has, or that has ended, as who joins it sees it. It is followed until it ends, `signal`
+   * aborts, or this process closes.
+   */
+  elsewhere(
+    actor: Actor,
+    run: Run,
+    { signal, closing }: Pick<FollowOptions, 'signal' | 'closing'>,
+  ): JoinedRun {
+    const parts = this.followRecorded(actor, run.id, { after: 0, batch_size: 0, signal, closing })
+    return runElsewhere(actor, run, parts, (ended) => this.endOf(actor, ended))
   }
 
   /** Begins a turn that another turn asks for; one that nobody waits for outlives this process. */
@@ -234,7 +253,7 @@ export class ActiveRuns {
     actor: Actor,
     input: Omit<TurnInput, 'actor' | 'messaging'> & { chain?: AgentChain },
     recorded: { encoder: ChunkEncoder; first_seq: number } | null,
-    { resumed = false, cancelled = false } = {},
+    { resumed = false, cancelled = false, leaves = false } = {},
   ): ActiveRun {
     const { run, conversation_id, opened } = input
     const { store } = this.#deps
@@ -263,7 +282,7 @@ export class ActiveRuns {
     const { agent } = opened
     const chain = input.chain ?? newChain()
     const messaging = this.#messages.of({ actor, agent, conversation_id, chain })
-    const alone = runTurn({ ...input, actor, messaging }, deps, { signal: controller.signal })
+    const alone = runTurn({ ...input, actor, messaging }, deps, { signal: controller.signal, leaves })
     const wake = (result: TurnResult) => this.#companions.wake({ actor, agent, chain, result })
     const turn = agent.enable_sleeptime ? withCompanions(alone, wake) : alone
     const whole = resumed ? (result: TurnResult) => this.#wholeResult(actor, result) : null
@@ -271,7 +290,28 @@ export class ActiveRuns {
       // This process may have lost the run and taken it again since: then it is another turn's.
       if (this.#runs.get(run.id) === active) this.#runs.delete(run.id)
     }
-    const drive = () => this.#drive(run, turn, { log, early, recording, whole, over })
+    const leave = () => {
+      recording?.leave()
+      store.turns.leave(run.id, opened.epoch)
+    }
+    let standstills = store.turns.standstills()
+    let lost = false
+    const isOurs = async () => {
+      const now = store.turns.standstills()
+      if (lost || now === standstills) return !lost
+      try {
+        await store.turns.checkLease(actor, { conversation_id, run_id: run.id, epoch: opened.epoch })
+        standstills = now
+        return true
+      } catch (error) {
+        // What cannot be looked up is found out when the step is stored.
+        if (!isAppError(error, 'lease_lost')) return true
+        lost = true
+        fail(error)
+        return false
+      }
+    }
+    const drive = () => this.#drive(run, turn, { log, early, recording, whole, isOurs, leave, over })
     const model = input.override_model ?? agent.model
     const seenTurn = { actor, run_id: run.id, conversation_id, agent, model }
     const done = this.#deps.observer?.turn(seenTurn, drive) ?? drive()
@@ -302,7 +342,7 @@ export class ActiveRuns {
       usage: usageOfSteps(run.id, []),
       messages: [],
       logprobs: null,
-      ...(error ? { error: { ...error, cause: undefined } } : {}),
+      ...(error ? { error: { ...error, cause: causeOf(run.id, error) } } : {}),
     })
   }
 
@@ -316,7 +356,8 @@ export class ActiveRuns {
       messages.list(actor, { run_id, roles: ['assistant', 'tool', 'approval'] }, page),
     ])
     const usage = { ...usageOfSteps(run_id, steps), run_ids: result.usage.run_ids }
-    return { ...result, usage, messages: stored }
+    // What the client has decided was the input.
+    return { ...result, usage, messages: stored.filter(({ approval }) => !approval) }
   }
 
   /** Its model lived in the process that is gone. */
@@ -358,6 +399,7 @@ export class ActiveRuns {
    */
   async stop(grace_ms = 0): Promise<void> {
     this.#stopping = true
+    const end = performance.now() + grace_ms
     await Promise.allSettled(this.#starting)
     // What waits for an answer of another day is not waited for here.
     const { provider_batches } = this.#deps
@@ -365,15 +407,16 @@ export class ActiveRuns {
     for (const active of this.#runs.values())
       if (provider_batches?.waits(active.run.id)) await this.#leave(active)
     const ended = () => Promise.allSettled([...this.#runs.values()].map((active) => active.done))
-    if (grace_ms > 0 && this.#runs.size > 0) {
+    const left_ms = end - performance.now()
+    if (left_ms > 0 && this.#runs.size > 0) {
       let timer: ReturnType<typeof setTimeout> | undefined
       const grace = new Promise((resolve) => {
-        timer = setTimeout(resolve, grace_ms)
+        timer = setTimeout(resolve, left_ms)
       })
       await Promise.race([ended(), grace])
       clearTimeout(timer)
     }
-    for (const active of this.#runs.values()) await this.#leave(active)
+    await Promise.all([...this.#runs.values()].map((active) => this.#leave(active)))
     await ended()
   }
 
@@ -395,7 +438,7 @@ export class ActiveRuns {
   async #drive(
     run: Run,
     turn: AsyncGenerator<AgentEvent, TurnResult>,
-    { log, early, recording, whole, over }: Listeners,
+    { log, early, recording, whole, isOurs, leave, over }: Listeners,
   ): Promise<TurnResult> {
     try {
       for (;;) {
@@ -406,10 +449,14 @@ export class ActiveRuns {
           if (cause !== undefined && !isAppError(cause)) this.#onFailure(`run ${run.id}`, cause)
           return whole ? await whole(next.value) : next.value
         }
+        // Of what is not stored nothing is told that another process may be telling in its own way.
+        if (!isStored(next.value) && !(await isOurs())) continue
         if (recording) await recording.add(next.value)
         else early.add(next.value)
       }
-    } catch (error) {
+    } catch (thrown) {
+      const error = thrown instanceof TurnLeft ? thrown.cause : thrown
+      if (thrown instanceof TurnLeft) leave()
       this.#onFailure(`run ${run.id}`, error)
       const result = brokenResult(run.id, error)
       if (!recording) log.append({ type: 'run_end', result })
@@ -432,6 +479,10 @@ interface Listeners {
   early: EarlyCommits
   recording: RunRecording | null
   whole: ((result: TurnResult) => Promise<TurnResult>) | null
+  /** Whether the run is still this process's, as far as it knows; looked up after it stood still. */
+  isOurs: () => Promise<boolean>
+  /** Gives the run up, for whoever can go on with it. */
+  leave: () => void
   /** Takes the turn from the list of those that run here. */
   over: () => void
 }
@@ -443,7 +494,7 @@ interface Resume {
   wire: Record<string, unknown>
   follow_ups: StoredMessage[]
 }
-type Kept = 'messages' | 'fingerprint' | 'recording' | 'otids'
+type Kept = 'messages' | 'fingerprint' | 'repeats' | 'recording' | 'otids'
 
 function toResume(
   actor: Actor,
@@ -451,9 +502,14 @@ function toResume(
   wire: Record<string, unknown>,
   follow_ups: StoredMessage[],
 ): Record<string, unknown> {
-  const { messages: _m, fingerprint: _f, recording: _r, otids: _o, ...request } = start
+  const { messages: _m, fingerprint: _f, repeats: _a, recording: _r, otids: _o, ...request } = start
   const resume: Resume = { user_id: actor.user_id, request, wire, follow_ups }
   return { ...resume }
+}
+
+/** Whether what an event tells of is in the store, so that it is so whoever has the run. */
+function isStored({ type }: AgentEvent): boolean {
+  return type === 'run_start' || type === 'message' || type === 'step_end' || type === 'run_end'
 }
 
 /** The store as the turn of a recorded run sees it: what it commits takes its part of the stream along. */

@@ -152,7 +152,7 @@ export class BatchQueue {
       const active = context.runs.get(run_id)
       if (active) {
         await active.done
-        if (active.handedOver()) return null
+        if (active.handedOver() && context.closing.aborted) return null
       }
       const run = await context.deps.store.turns.getRun(claim.actor, run_id)
       if (!run) {

@@ -5,8 +5,8 @@ import type { Run } from '../schema/run.ts'
 import type { ServerContext } from './context.ts'
 import { notFound } from './errors.ts'
 
-/** How long a turn of another process may take to end once it was asked to, and how often it is looked at. */
-const WAIT_MS = 10_000
+/** How long a turn of another process has to end by itself once it was asked to, and how often it is looked at. */
+const WAIT_MS = 3_000
 const LOOK_MS = 50
 
 /**
@@ -66,7 +66,10 @@ export async function cancelBatch(context: ServerContext, actor: Actor, batch_id
   context.batches.wake()
 }
 
-/** Cancels one run, wherever it runs, and waits for its end; one that has ended stays as it is. */
+/**
+ * Cancels one run, wherever it runs, and waits for its end; one that has ended stays as it is. A process that does not
+ * obey loses it.
+ */
 export async function cancelRun(
   context: ServerContext,
   actor: Actor,
@@ -85,7 +88,8 @@ export async function cancelRun(
     if (!now || !isActive(now)) return now?.status === 'cancelled' ? 'cancelled' : 'failed'
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
   }
-  return 'failed'
+  if (await turns.cancelUnheard(actor, run.id)) return 'cancelled'
+  return (await turns.getRun(actor, run.id))?.status === 'cancelled' ? 'cancelled' : 'failed'
 }
 
 function isActive(run: Run): boolean {

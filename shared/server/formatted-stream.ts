@@ -1,5 +1,5 @@
 import type { AgentEvent } from '../core/events.ts'
-import type { ActiveRun } from '../core/runs/active-run.ts'
+import type { JoinedRun } from '../core/runs/run-elsewhere.ts'
 import { KEEP_ALIVE_MS } from './letta-stream.ts'
 import { eventStream } from './sse.ts'
 
@@ -16,7 +16,7 @@ export interface StreamFormat {
 
 /** A run as such a stream. When the client goes away only the stream ends, never the run. */
 export function streamFormatted(
-  run: ActiveRun,
+  run: JoinedRun,
   format: StreamFormat,
   options: { onDelivered: () => void },
 ): Response {
@@ -31,7 +31,7 @@ export function streamFormatted(
 }
 
 async function* encode(
-  run: ActiveRun,
+  run: JoinedRun,
   format: StreamFormat,
   signal: AbortSignal,
   onDelivered: () => void,

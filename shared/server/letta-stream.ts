@@ -1,4 +1,4 @@
-import type { ActiveRun } from '../core/runs/active-run.ts'
+import type { JoinedRun } from '../core/runs/run-elsewhere.ts'
 import type { ChunkEncoder } from '../core/runs/recording.ts'
 import type { AgentEvent, TurnError, TurnResult } from '../core/events.ts'
 import { ArgumentStream } from '../core/turn/argument-stream.ts'
@@ -34,7 +34,7 @@ export interface LettaStreamOptions extends StreamShape {
 }
 
 /** A run as V1's event stream. When the client goes away, or stalls, only the stream ends, never the run. */
-export function streamRun(run: ActiveRun, options: LettaStreamOptions): Response {
+export function streamRun(run: JoinedRun, options: LettaStreamOptions): Response {
   const abort = new AbortController()
   return eventStream(encodeRun(run, options, abort.signal), {
     abort,
@@ -68,7 +68,7 @@ export function brokenOff(error: unknown): TurnError {
 }
 
 async function* encodeRun(
-  run: ActiveRun,
+  run: JoinedRun,
   options: LettaStreamOptions,
   signal: AbortSignal,
 ): AsyncGenerator<string> {

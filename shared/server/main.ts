@@ -330,8 +330,12 @@ export async function openLoci(options: LociOptions = {}): Promise<Loci> {
         return hadNetwork ? refusalOf(socket) : null
       },
       endStreams: () => closing.abort(),
-      drain: (grace_ms) => runs.stop(grace_ms),
+      drain(grace_ms) {
+        store.hurry(grace_ms)
+        return runs.stop(grace_ms)
+      },
       async close() {
+        store.hurry(0)
         clearTimeout(preload)
         closing.abort()
         await Promise.all([upkeep.stop(), ingest.stop()])

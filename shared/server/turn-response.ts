@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { ActiveRun, StartRun } from '../core/runs/active-run.ts'
+import type { StartRun } from '../core/runs/active-run.ts'
+import type { JoinedRun } from '../core/runs/run-elsewhere.ts'
 import type { TurnResult } from '../core/events.ts'
 import type { Actor } from '../core/ports/actor.ts'
 import { previewRequest } from '../core/turn/preview.ts'
@@ -44,7 +45,12 @@ export interface TurnRequest<B = MessageRequest> {
 export async function streamTurn(turn: TurnRequest): Promise<Response> {
   const { actor, body, context } = turn
   const { include_pings, stream_tokens, background } = body
-  const { run_id, active, delivered: onDelivered } = await begin(turn, background ? 'background' : 'stream')
+  const {
+    run_id,
+    active,
+    whole,
+    delivered: onDelivered,
+  } = await begin(turn, background ? 'background' : 'stream')
   const ended = active ? null : await endOf(turn, run_id)
   if (ended && !(background && ended.run.background))
     return streamEnded(ended.result, { ...shapeOf(body, false), include_pings, onDelivered })
@@ -55,7 +61,7 @@ export async function streamTurn(turn: TurnRequest): Promise<Response> {
       include_pings,
       onDelivered,
     })
-  return streamRun(active, { ...shapeOf(body, stream_tokens), include_pings, onDelivered })
+  return streamRun(active, { ...shapeOf(body, stream_tokens && !whole), include_pings, onDelivered })
 }
 
 /** Begins the turn and answers when it has ended. Throws what ended it early. */
@@ -66,8 +72,8 @@ export async function answerTurn(turn: TurnRequest): Promise<LettaResponse & { a
       'body.background: a background run answers with its stream; set `streaming` to true, or use messages/async',
     )
   const { active, delivered, run_id } = await begin(turn, 'send')
-  const result = active ? await active.done : (await endOf(turn, run_id))?.result
-  if (!result) throw new AppError('conflict', `run ${run_id} is not one of this process`)
+  if (!active) throw notFound('Run', run_id)
+  const result = await active.done
   if (!turn.request.signal.aborted) delivered()
   if (result.error) throw turnFailure(result)
   const response = toResponse(result, shapeOf(turn.body, false))
@@ -80,9 +86,9 @@ export async function formatTurn(
   turn: TurnRequest,
   formatOf: (run_id: string, shape: StreamShape) => StreamFormat,
 ): Promise<Response> {
-  const { run_id, active, delivered: onDelivered } = await begin(turn, 'stream')
-  if (!active) throw new AppError('conflict', `run ${run_id} is not one of this process`)
-  return streamFormatted(active, formatOf(run_id, shapeOf(turn.body, true)), { onDelivered })
+  const { run_id, active, whole, delivered: onDelivered } = await begin(turn, 'stream')
+  if (!active) throw notFound('Run', run_id)
+  return streamFormatted(active, formatOf(run_id, shapeOf(turn.body, !whole)), { onDelivered })
 }
 
 /** How a run ended that the same request has begun before; null while it runs in another process. */
@@ -92,10 +98,7 @@ async function endOf(
 ): Promise<{ run: Run; result: TurnResult } | null> {
   const run = await context.deps.store.turns.getRun(actor, run_id)
   const result = run && (await context.runs.endOf(actor, run))
-  if (!result) return null
-  // What the client has decided is no part of the answer.
-  const messages = result.messages.filter((message) => !message.approval)
-  return { run, result: { ...result, messages } }
+  return result && { run, result }
 }
 
 /** Begins the turn and answers with its run at once; `callback_url` is told of its end. */
@@ -130,8 +133,10 @@ type Mode = 'send' | 'stream' | 'background' | 'async'
 
 interface Begun {
   run_id: string
-  /** Null when another process runs it, or it has ended. */
-  active: ActiveRun | null
+  /** Null when its stream is stored and another process runs it, or it has ended. */
+  active: JoinedRun | null
+  /** It tells whole messages, once it has ended: it is not one of this process. */
+  whole: boolean
   /** The same request has begun it before. */
   joined: boolean
   /** Is told that the answer has reached its client. */
@@ -141,7 +146,7 @@ interface Begun {
 /**
  * Begins the turn, or finds the one that the same request has begun before: the official client asks again, with the
  * same body, when an answer does not come within its time limit (DESIGN decision 8), and a client that gives its messages
- * ids of its own may repeat them (reference 6.4).
+ * ids of its own may repeat them (reference 6.4). Where another process has begun it, the store tells which run it is.
  */
 async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mode): Promise<Begun> {
   const { actor, context, agent_id, conversation_id, body, request } = turn
@@ -159,7 +164,7 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
     if (fingerprint === null || (!again && otids === null)) return null
     const known = await runs.join(fingerprint)
     if (!known || (!again && !runs.get(known.run.id))) return null
-    return { run_id: known.run.id, active: known, joined: true, delivered }
+    return { run_id: known.run.id, active: known, whole: false, joined: true, delivered }
   }
   const known = await joinable()
   if (known) return known
@@ -184,6 +189,7 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
         ? { encoder: (run_id) => new StreamMapper(run_id, shape), wire: { ...shape } }
         : null,
       otids: recorded ? otids : null,
+      repeats: { again: Number(attempt ?? 0) > 0, named: otids !== null },
       edit: turn.edit ?? null,
       batch_item_id: (turn.batched ? turn.once : null) ?? null,
       callback_url: ('callback_url' in body ? body.callback_url : null) ?? null,
@@ -198,11 +204,15 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
       },
     }
     const active = await pastAbandonedCalls(turn, () => runs.start(actor, start))
-    return { run_id: active.run.id, active, joined: false, delivered }
+    return { run_id: active.run.id, active, whole: false, joined: false, delivered }
   } catch (error) {
     if (isAppError(error, 'already_started')) {
       const run_id = String(error.data['run_id'])
-      return { run_id, active: runs.get(run_id), joined: true, delivered }
+      const here = runs.get(run_id)
+      if (here || recorded) return { run_id, active: here, whole: false, joined: true, delivered }
+      const run = await context.deps.store.turns.getRun(actor, run_id)
+      const active = run && runs.elsewhere(actor, run, { signal: request.signal, closing: context.closing })
+      return { run_id, active, whole: true, joined: true, delivered }
     }
     const same = isAppError(error, 'conversation_busy') ? await joinable() : null
     if (same) return same
@@ -255,8 +265,17 @@ export function toResponse(result: TurnResult, { types, speaking }: StreamShape)
   }
 }
 
-function turnFailure({ error }: TurnResult): unknown {
+function turnFailure({ error, run_id }: TurnResult): unknown {
   const cause = error?.cause
+  if (isAppError(cause, 'store_unavailable') && cause.data['run_id'] === undefined)
+    return new AppError(
+      cause.code,
+      `${cause.message} The message, and the steps before, are kept (run ${run_id}).`,
+      {
+        data: { ...cause.data, run_id },
+        cause,
+      },
+    )
   return isAppError(cause) ? cause : new AppError('internal', error?.message ?? 'the turn failed')
 }
 

@@ -412,5 +412,5 @@ function isBroken(error: unknown): boolean {
 }
 
 function isGivenUp(error: unknown): boolean {
-  return /died \d+ times in a row/.test(String(error))
+  return /\d+ times in a row/.test(String(error))
 }

@@ -11,6 +11,8 @@ import { type Cluster, startCluster } from './cluster.ts'
 
 /** What is promised: a dead instance's background runs are gone on with within this time, in milliseconds. */
 const RESUMED_WITHIN_MS = 15_000
+/** A turn whose instance does not obey is cancelled within this time, before anybody could take it for dead. */
+const CANCELLED_WITHIN_MS = 8_000
 /** Of any wait here: what is measured is far shorter on a machine that has time. */
 const DEADLINE_MS = 60_000
 const WORDS = Array.from({ length: 40 }, (_, i) => `w${i} `)
@@ -325,9 +327,12 @@ describe('three instances over one PostgreSQL behind nginx', function () {
     })
     const reading = Promise.withResolvers<string>()
     const half = Promise.withResolvers<string>()
+    const shown: Chunk[] = []
     const read = (async () => {
-      for await (const chunk of stream as AsyncIterable<Chunk>)
+      for await (const chunk of stream as AsyncIterable<Chunk>) {
+        shown.push(chunk)
         if (chunk.content === 'w9 ') half.resolve(chunk.run_id ?? '')
+      }
     })()
     read.then(
       () => reading.resolve('to its end'),
@@ -348,11 +353,37 @@ describe('three instances over one PostgreSQL behind nginx', function () {
     letGo()
     letGoToo()
     one.signal('SIGCONT')
-    assert.match(await reading.promise, /no longer holds its conversation/)
+    assert.match(await reading.promise, new RegExp(`${lost}.* no longer holds its conversation`))
+    assert.doesNotMatch(textOf(shown), /w2[1-9] |w3\d /, 'what came while it was frozen is not shown')
     assert.match(textOf(await follow(one, run_id, 0)), /the whole answer$/)
     assert.deepEqual(await written(), before, 'rows were written, and by nobody else')
     model.add({ reply: { text: 'awake' } })
     await cluster.letta(one).agents.messages.create(background, { input: 'and you?' })
+  })
+
+  it('cancels turns of an instance that is frozen, at once, and their conversations are free', async () => {
+    const letta = cluster.letta(two)
+    for (const background of [true, false]) {
+      const agent_id = await agentOf(letta)
+      const letGo = halfAnAnswer()
+      const { run_id } = await begin(one, agent_id, { background })
+      one.signal('SIGSTOP')
+      const from = performance.now()
+      assert.deepEqual(await letta.agents.messages.cancel(agent_id), { [run_id]: 'cancelled' })
+      const took = performance.now() - from
+      assert.ok(took < CANCELLED_WITHIN_MS, `it took ${took} ms`)
+      assert.equal((await letta.runs.retrieve(run_id)).status, 'cancelled')
+      model.add({ reply: { text: 'free' } })
+      await letta.agents.messages.create(agent_id, { input: 'again' })
+      const before = (await letta.agents.messages.list(agent_id)).items.length
+      letGo()
+      one.signal('SIGCONT')
+      await cluster.letta(one).agents.retrieve(agent_id)
+      model.add({ reply: { text: 'awake' } })
+      await cluster.letta(one).agents.messages.create(agent_id, { input: 'and you?' })
+      assert.equal((await letta.runs.retrieve(run_id)).status, 'cancelled')
+      assert.equal((await letta.agents.messages.list(agent_id)).items.length, before + 2)
+    }
   })
 
   /** Rows of each table, and the last transaction that wrote one; hearts beat all the time. */

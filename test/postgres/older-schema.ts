@@ -1,15 +1,22 @@
 import { Client } from 'pg'
 import { openDatabase, type PostgresDatabase } from '../../shared/store/postgres/database.ts'
-import { MIGRATIONS } from '../../shared/store/postgres/migrate.ts'
+import { type Migration, MIGRATIONS } from '../../shared/store/postgres/migrate.ts'
+import { requests } from '../../shared/store/postgres/migrations/0003-requests.ts'
 import { AdvisoryLocks } from '../../shared/store/postgres/advisory-locks.ts'
 import { Heartbeats } from '../../shared/store/postgres/heartbeats.ts'
 import { SecretBox } from '../../shared/store/secret-box.ts'
 import { Instance } from '../../shared/store/sql/instances.ts'
 import { sqlStore } from '../../shared/store/sql/store.ts'
 
-/** Opens a database as a Loci does that knows the first schema alone; the caller closes it. */
+/** The schema before messages and steps were partitioned, with the columns that today's queries name. */
+const OLDER: readonly Migration[] = MIGRATIONS.slice(0, 1).map((one) => ({
+  ...one,
+  sql: `${one.sql};${requests}`,
+}))
+
+/** Opens a database as a Loci does that knows that schema alone; the caller closes it. */
 export function openOlder(address: string): Promise<PostgresDatabase> {
-  return openDatabase({ address, version: '0.9.0', migrations: MIGRATIONS.slice(0, 1) })
+  return openDatabase({ address, version: '0.9.0', migrations: OLDER })
 }
 
 /** The parts of a store in a database that the caller closes. */

@@ -6,7 +6,7 @@ import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts
 import type { AgentSecret } from '../../shared/schema/agent.ts'
 import { ADA, anAgent } from '../contracts/store/samples.ts'
 import { cleanEnvironment, LOCI, start, temporaryFolder } from '../support/cli-process.ts'
-import { startLoci } from '../support/loci.ts'
+import { eventually, startLoci } from '../support/loci.ts'
 import { startServer, type TestServer } from './server.ts'
 
 const PASSWORD = 'pa55w0rd'
@@ -216,6 +216,33 @@ describe('Loci over PostgreSQL, every day', function () {
       } finally {
         await first.close()
         await keyless.close()
+      }
+    })
+
+    it('and a server that began before there was one is told when there is, once', async () => {
+      await server.create('afterwards')
+      const address = server.address('afterwards')
+      const folders = await Promise.all([temporaryFolder(), temporaryFolder()])
+      const [one, two] = folders
+      const notices: string[] = []
+      const keyless = await openPostgresStore({
+        address,
+        directory: one.path,
+        key_look_ms: 20,
+        onNotice: (text) => notices.push(text),
+      })
+      try {
+        assert.deepEqual(notices, [])
+        await (
+          await openPostgresStore({ address, directory: two.path, encryption_key: 'open sesame' })
+        ).close()
+        await eventually('it is told', () => (notices.length > 0 ? true : null))
+        assert.match(notices.join(), /same LOCI_ENCRYPTION_KEY as the others.*neither read nor keep secrets/)
+        await keyless.ready()
+        assert.equal(notices.length, 1)
+      } finally {
+        await keyless.close()
+        await Promise.all(folders.map((folder) => folder.remove()))
       }
     })
 

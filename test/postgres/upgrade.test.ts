@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { temporaryFolder } from '../support/cli-process.ts'
 import { eventually, SCRIPTED } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+import { MIGRATIONS } from '../../shared/store/postgres/migrate.ts'
 import { buildOlder } from './older-build.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { clientOf } from './older-schema.ts'
@@ -168,7 +169,7 @@ describe('a rolling upgrade', function () {
         return new Worker(letta, { agent_id: id, block_id: block.id })
       }),
     )
-    assert.equal(await schema(), '1')
+    assert.equal(await schema(), older.schema)
     const over = new AbortController()
     const working = Promise.all(
       workers.map(async (worker) => {
@@ -192,7 +193,7 @@ describe('a rolling upgrade', function () {
       over.abort()
       await working
     }
-    assert.equal(await schema(), '2')
+    assert.equal(await schema(), String(MIGRATIONS.length))
     const failed = workers.flatMap((worker) => worker.failed)
     const cut = workers.flatMap((worker) => worker.cut)
     console.log(
@@ -220,7 +221,7 @@ describe('a rolling upgrade', function () {
     assert.equal(stop_reason.stop_reason, 'end_turn')
     await instance.end('SIGTERM')
     const client = await clientOf(cluster.address)
-    await client.query("UPDATE meta SET value = '3' WHERE key IN ('schema_version', 'oldest_writer')")
+    await client.query("UPDATE meta SET value = '99' WHERE key IN ('schema_version', 'oldest_writer')")
     await client.end()
     await assert.rejects(instance.start(), /was updated by Loci .*; restart this process/)
   })

@@ -268,10 +268,10 @@ describe('the files of SqliteStore', () => {
     const copies = (await readdir(join(root, 'backups'))).toSorted()
     assert.deepEqual(
       copies.map((name) => name.replace(/^.*schema-/, '')),
-      ['3.db', '4.db', '5.db'],
+      [2, 3, 4].map((n) => `${MIGRATIONS.length + n}.db`),
     )
     const copy = new DatabaseSync(join(root, 'backups', copies[0]!), { readOnly: true })
-    assert.equal(copy.prepare('PRAGMA user_version').get()?.['user_version'], 3)
+    assert.equal(copy.prepare('PRAGMA user_version').get()?.['user_version'], MIGRATIONS.length + 2)
     assert.equal(copy.prepare('SELECT value FROM blocks WHERE id = ?').get(block.id)?.['value'], 'kept')
     copy.close()
   })

@@ -79,6 +79,8 @@ export interface Store {
   backlog(): Promise<Backlog>
   /** Throws `store_unavailable` when the store cannot answer, or cannot be written, now; within some seconds. */
   ready(): Promise<void>
+  /** The process ends: a store that is away in so many milliseconds is not waited for any more, but for moments. */
+  hurry(ms: number): void
   /** Releases locks and files. Turns still open are failed by the next instance that looks. */
   close(): Promise<void>
 }

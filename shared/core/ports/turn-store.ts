@@ -24,6 +24,11 @@ export interface OpenTurn {
   recorded?: boolean
   /** Ids that a client gave its input, to say it twice and be heard once. */
   otids?: readonly string[]
+  /**
+   * A digest that tells the request from all others but its own repetitions; whether its client says that it is one
+   * (`again`), and whether the client gave its input names of its own (`named`).
+   */
+  request?: { key: string; again: boolean; named: boolean }
   /** Cuts the context before this message of a user first: `messages` stand in its place. Nothing leaves the history. */
   edit?: { message_id: string }
   /** Resolve once it is committed, before it is on disk: see `OpenedTurn.durable`. */
@@ -112,6 +117,8 @@ export interface CommitStep {
   chunks?: RunChunks
   /** Resolve once it is committed, before it is on disk: see `Committed.durable`. Not with `finish`. */
   early?: boolean
+  /** A store that is away has been waited for: it is given a moment, and not the usual time. */
+  hurried?: boolean
 }
 
 /** A step that was written. */
@@ -160,12 +167,14 @@ export interface TurnStore {
   /**
    * Takes the conversation's lease. Throws `not_found`, `conversation_busy` with `data.run_id`,
    * `pending_approval` with `data.pending_request_id`, `conflict` when `approval` is not pending, or `already_started` with
-   * `data.run_id` when a run with the same otids is active or has been completed.
+   * `data.run_id` when a run with the same otids is active or has been completed, or the same `request` began the last
+   * run of the conversation, which is active or has ended a short time ago.
    */
   open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn>
   /**
    * Throws `lease_lost` when another instance took the conversation over. A block that was changed meanwhile, or a
-   * label that was taken, refuses the whole step: the caller applies its tools to the present blocks again.
+   * label that was taken, refuses the whole step: the caller applies its tools to the present blocks again. A `finish`
+   * that fails ends the work of this process on the run, as `leave`; how it was to end is made good later.
    */
   commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict>
   /**
@@ -173,6 +182,11 @@ export interface TurnStore {
    * with are left to `takeOver`.
    */
   recover(): Promise<string[]>
+  /**
+   * This process works on the run no more, which nobody has ended: who finds it goes on with it, or fails it when that
+   * cannot be done. Writes nothing.
+   */
+  leave(run_id: string, epoch: number): void
   /** Runs of instances that are gone and that can be gone on with, of every organisation. */
   interrupted(): Promise<string[]>
   /**
@@ -203,6 +217,18 @@ export interface TurnStore {
   ): Promise<void>
   /** Asks whichever process runs it to cancel this run. False when it is not running. */
   requestCancel(actor: Actor, run_id: string): Promise<boolean>
+  /**
+   * Cancels a run whose process does not obey: its conversation is free, and that process can write nothing of it any
+   * more. False when it is not running.
+   */
+  cancelUnheard(actor: Actor, run_id: string): Promise<boolean>
+  /**
+   * How often this process has stood still for so long that others may have taken its turns over: as long as that has not
+   * changed it holds what it held.
+   */
+  standstills(): number
+  /** Throws `lease_lost` when the run is not this process's any more. */
+  checkLease(actor: Actor, lease: Pick<CommitStep, 'conversation_id' | 'run_id' | 'epoch'>): Promise<void>
   /**
    * Runs of this process that are to stop: their cancellation was asked for, or their agent or conversation deleted, by any
    * process and any organisation.

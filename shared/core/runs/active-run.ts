@@ -33,6 +33,8 @@ export interface StartRun {
   callback_url: string | null
   /** What tells this request from all others but its own repetitions; null when it cannot be repeated. */
   fingerprint: string | null
+  /** Whether its client says that it repeats it, and whether the client gave its input names of its own (`otids`). */
+  repeats?: { again: boolean; named: boolean }
   /** Kept with the run for whoever looks at it later. */
   request_config: Record<string, unknown> | null
   /** How the turn came about; absent when a user or program asked for it. */

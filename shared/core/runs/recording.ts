@@ -170,6 +170,12 @@ export class RunRecording {
     this.end()
   }
 
+  /** The same where the store cannot be used: what is not stored is said again by whoever goes on. */
+  leave(): void {
+    if (this.#state === 'open') this.#state = 'handed over'
+    this.end()
+  }
+
   get handedOver(): boolean {
     return this.#state === 'handed over'
   }

@@ -1,3 +1,4 @@
+import { AppError, ERROR_CODES } from '../../schema/errors.ts'
 import type { Run } from '../../schema/run.ts'
 import type { TurnError } from '../events.ts'
 
@@ -9,4 +10,10 @@ export function runError(run: Run): TurnError | null {
   if (typeof error !== 'object' || error === null) return null
   const { type, message, detail } = error as Partial<TurnError>
   return { type: type ?? 'internal_error', message: message ?? 'the turn failed', detail: detail ?? '' }
+}
+
+/** What a client is answered that asks for the turn again: the error that ended it; undefined for one that was not ours. */
+export function causeOf(run_id: string, { message, detail }: TurnError): AppError | undefined {
+  const code = detail === 'interrupted' ? 'store_unavailable' : ERROR_CODES.find((one) => one === detail)
+  return code && new AppError(code, message, { data: { run_id } })
 }

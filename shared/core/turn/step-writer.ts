@@ -196,7 +196,7 @@ export class StepWriter {
     ...part
   }: Pick<
     CommitStep,
-    'step' | 'messages' | 'passages' | 'finish' | 'compaction' | 'drop' | 'context_usage'
+    'step' | 'messages' | 'passages' | 'finish' | 'compaction' | 'drop' | 'context_usage' | 'hurried'
   > & {
     keep_edits?: boolean
   }) {

@@ -37,6 +37,16 @@ export function stopReasonOf(error: unknown): StopReason {
   return 'error'
 }
 
+/** Why a turn ended that could not be stored any more, and what is there of it. */
+export function notStored(cause: AppError, run_id: string): AppError {
+  return new AppError(
+    'store_unavailable',
+    `The run '${run_id}' could not be saved any more, and has ended. Your message and the steps before are kept. ` +
+      cause.message,
+    { cause, data: { run_id } },
+  )
+}
+
 /** A failure as clients are told: V1's error type and a sentence; what is not ours to show stays in `cause`. */
 export function describeError(error: unknown): TurnError & { cause: unknown } {
   const known = isAppError(error)

@@ -1,6 +1,6 @@
 import type { Agent } from '../../schema/agent.ts'
 import type { CompactionTrigger } from '../../schema/compaction.ts'
-import { isAppError } from '../../schema/errors.ts'
+import { type AppError, isAppError } from '../../schema/errors.ts'
 import type {
   ContentPart,
   Logprobs,
@@ -32,7 +32,7 @@ import { StepWriter } from './step-writer.ts'
 import { turnContext } from './turn-context.ts'
 import type { TurnInput } from './turn-input.ts'
 import { guardReason, type TurnTools, turnTools, wallOf } from './turn-tools.ts'
-import { describeError, refuseNothing, statusOf, stopReasonOf } from './turn-end.ts'
+import { describeError, notStored, refuseNothing, statusOf, stopReasonOf } from './turn-end.ts'
 
 /** How often a request may be sent again with a shorter conversation because the provider calls it too long. */
 const MAX_OVERFLOWS = 3
@@ -40,12 +40,13 @@ const MAX_OVERFLOWS = 3
 /**
  * One turn of an agent whose input is already stored: ask the model, run the tools it calls, commit the step,
  * repeat. Read to the end it commits or closes the run exactly once. Expected failures (the model, an abort, a
- * lost lease) end in a `run_end` with a reason; only a failing store throws.
+ * lost lease) end in a `run_end` with a reason; only a failing store throws. With `leaves` another process, or this one
+ * again, goes on with a run whose step could not be stored: then it is not closed, and a `TurnLeft` is thrown.
  */
 export async function* runTurn(
   input: TurnInput,
   deps: CoreDeps,
-  options: { signal: AbortSignal },
+  options: { signal: AbortSignal; leaves?: boolean },
 ): AsyncGenerator<AgentEvent, TurnResult> {
   const turn = new Turn(input, deps, await wallOf(input.opened.agent, deps), options.signal)
   yield { type: 'run_start', run: input.run }
@@ -54,10 +55,21 @@ export async function* runTurn(
     const stop_reason = yield* turn.steps()
     result = turn.result(statusOf(stop_reason), stop_reason)
   } catch (error) {
+    if (options.leaves && turn.isUnstored(error)) throw new TurnLeft(error)
     result = yield* turn.close(error)
   }
   yield { type: 'run_end', result }
   return result
+}
+
+/** The store is away: nothing of the run is ended, and nothing of the step under way is kept. `cause` says why. */
+export class TurnLeft extends Error {
+  override readonly cause: AppError
+
+  constructor(cause: AppError) {
+    super(cause.message)
+    this.cause = cause
+  }
 }
 
 class Turn {
@@ -134,9 +146,17 @@ class Turn {
     }
   }
 
+  /** Whether a turn ended by this because its store could not be used, and by nothing else. */
+  isUnstored(error: unknown): error is AppError {
+    return isAppError(error, 'store_unavailable') && !this.#signal.aborted
+  }
+
   /** The turn stopped before its end: what the user saw stays, the run is closed, the conversation is free. */
-  async *close(error: unknown): AsyncGenerator<AgentEvent, TurnResult> {
+  async *close(thrown: unknown): AsyncGenerator<AgentEvent, TurnResult> {
+    const unstored = this.isUnstored(thrown)
     const { aborted, reason: why } = this.#signal
+    const lost = aborted && isAppError(why, 'lease_lost')
+    const error = unstored ? notStored(thrown, this.#input.run.id) : lost ? why : thrown
     // An abort may also say that what was stored has not reached the disk.
     const cancelled = aborted && (!isAppError(why) || isAppError(why, 'cancelled'))
     const status = cancelled ? 'cancelled' : 'failed'
@@ -167,11 +187,13 @@ class Turn {
         // Input that is too long for any model must not stand in the way of what is said next.
         ...(isAppError(error, 'llm_context_window') ? { drop: this.#unansweredIds() } : {}),
         finish: this.#writer.records.finish(status, reason, result.error),
+        // What failed has waited for the store.
+        hurried: unstored,
       })
     } catch (failure) {
       // Whoever took the conversation over has closed this run already.
       if (isAppError(failure, 'lease_lost')) return result
-      throw failure
+      throw unstored ? error : failure
     }
     for (const message of messages.filter(isOurs)) {
       this.#produced.push(message)

@@ -17,7 +17,7 @@ export interface AddressParts {
 const KNOWN = new Set(
   (
     'application_name fallback_application_name client_encoding options replication ssl requiressl sslmode sslcert ' +
-    'sslkey sslrootcert sslnegotiation uselibpqcompat pool pool_wait_ms listen direct prepare'
+    'sslkey sslrootcert sslnegotiation uselibpqcompat pool pool_wait_ms retry_ms listen direct prepare'
   ).split(' '),
 )
 /** What libpq knows besides, and providers write into their addresses: without it nothing is less safe. */

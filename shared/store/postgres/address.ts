@@ -7,6 +7,8 @@ import { readTls, tlsForPg } from './address-tls.ts'
 const POOL_SIZE = 10
 /** A connection that nobody gives free in this time makes a 503, in milliseconds. */
 const POOL_WAIT_MS = 5_000
+/** How long a command is tried again while others are in its way, or the database is away, in milliseconds. */
+const RETRY_MS = 10_000
 /** No statement of Loci takes so long; one that does is ended by the server, in milliseconds. */
 const STATEMENT_TIMEOUT_MS = 30_000
 /** Who waits longer for a row that another transaction has is told so, in milliseconds. */
@@ -36,6 +38,8 @@ export interface ConnectionSettings {
   limits: Record<string, number>
   pool_size: number
   pool_wait_ms: number
+  /** How long a command is tried again while others are in its way, or the database is away. */
+  retry_ms: number
   /** Whether there may be a connection that stays: for hearing of changes, and for the lock of this process. */
   stays: boolean
   /** Whether statements are prepared by name; null when that is to be found out. */
@@ -45,7 +49,7 @@ export interface ConnectionSettings {
 /**
  * Reads `postgres://user:password@host:port/database?…`, once: what is shown is what is connected to, and never part of
  * a password. Besides what libpq knows (`sslmode`, `host` for the folder of a socket): `pool`, connections of this
- * instance; `pool_wait_ms`; `listen=off` where no connection can stay; `direct`, another host:port of the same database,
+ * instance; `pool_wait_ms`; `retry_ms`; `listen=off` where no connection can stay; `direct`, another host:port of the same database,
  * past PgBouncer; and `prepare=on` or `off`. Throws `invalid_argument`.
  */
 export function readAddress(
@@ -59,6 +63,7 @@ export function readAddress(
   const own = {
     pool: take('pool'),
     wait: take('pool_wait_ms'),
+    retry: take('retry_ms'),
     listen: take('listen'),
     direct: take('direct'),
     prepare: take('prepare'),
@@ -89,6 +94,7 @@ export function readAddress(
     },
     pool_size: number('pool', own.pool, POOL_SIZE),
     pool_wait_ms: number('pool_wait_ms', own.wait, POOL_WAIT_MS),
+    retry_ms: number('retry_ms', own.retry, RETRY_MS),
     stays: isOn('listen', own.listen) ?? true,
     prepares: isOn('prepare', own.prepare),
   }

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import { sql } from 'kysely'
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg'
 import { isAppError } from '../../schema/errors.ts'
@@ -26,12 +27,16 @@ import { adviceAbout, isThroughPooler, type Route } from './pooler.ts'
 import { Session } from './session.ts'
 import { typeParsers } from './values.ts'
 
-/** How long a command is tried again while others are in its way, or the database is away. */
-const DEADLINE_MS = 10_000
+/** How long a command that is hurried is tried again while the database is away. */
+const HURRIED_MS = 1_000
+/** A database that has answered nothing for so long when all has to end is not waited for, in milliseconds. */
+const SILENT_MS = 2_000
+/** How often it is looked for that. */
+const LOOK_MS = 250
 /** How often a duplicate is taken for another transaction that was faster. */
 const DUPLICATES = 10
 /** What has not begun by then meets a database that stands still, in milliseconds. */
-const BEGIN_MS = DEADLINE_MS
+const BEGIN_MS = 10_000
 /** Connections that nobody has used for this time are closed. */
 const IDLE_MS = 60_000
 
@@ -70,7 +75,7 @@ export interface DatabaseOptions {
   /** Version written beside the schema, for the message that an older process shows. */
   version: string
   migrations?: readonly Migration[]
-  /** Milliseconds that a command is tried again; 10,000 by default. */
+  /** Milliseconds that a command is tried again; by default what the address says. */
   deadline_ms?: number
   onWrite?: ((timing: { commit_ms: number; flush_ms: number }) => void) | undefined
   /** Hears in a sentence what the operator may want to set up in another way. */
@@ -102,6 +107,7 @@ export class PostgresDatabase implements Database {
   readonly #feed: EventFeed
   /** The last write that failed found no room; see `WriteProbe`. */
   full = false
+  lostAt = -Infinity
   /** What keeps commands waiting now; null once one has succeeded. */
   problem: unknown = null
   readonly #clock = new DatabaseClock()
@@ -113,13 +119,22 @@ export class PostgresDatabase implements Database {
   readonly #begin_ms: number
   #prepares: boolean
   #closed = false
+  /** The sockets of the pool's connections. */
+  readonly #sockets = new Set<Socket>()
+  /** When the database must be there at the latest, by `performance.now()`. */
+  #end = Infinity
+  #ending: NodeJS.Timeout | null = null
+  /** When a command last succeeded. */
+  #answered = performance.now()
+  /** Nothing is asked any more. */
+  #given_up = false
 
   /** `route` is how its connections get there. */
   constructor(settings: ConnectionSettings, options: DatabaseOptions, route: Route) {
     this.place = settings.place
     this.#settings = settings
     this.#schema = (options.migrations ?? MIGRATIONS).length
-    this.#deadline = options.deadline_ms ?? DEADLINE_MS
+    this.#deadline = options.deadline_ms ?? settings.retry_ms
     this.#onWrite = options.onWrite
     this.#onNotice = options.onNotice
     this.#prepares = settings.prepares ?? !route.pooler
@@ -129,6 +144,7 @@ export class PostgresDatabase implements Database {
     this.#limits = route.pooler ? limits.map(([name, ms]) => `; SET LOCAL ${name} = ${ms}`).join('') : ''
     this.#pool = new Pool({
       ...settings.pooled,
+      stream: () => this.#socket(),
       // A pooler refuses what it cannot keep for a client.
       ...(route.pooler ? {} : settings.limits),
       types: typeParsers,
@@ -177,7 +193,7 @@ export class PostgresDatabase implements Database {
 
   async write<T>(
     work: (transaction: Transaction) => T | Promise<T>,
-    { guarded = false, claims = false }: WriteOptions = {},
+    { guarded = false, claims = false, hurried = false }: WriteOptions = {},
   ): Promise<T> {
     return await this.#trying(async () => {
       const client = await this.#client()
@@ -187,7 +203,8 @@ export class PostgresDatabase implements Database {
       try {
         // Two that are SERIALIZABLE would meet in the pages of an index, also where they take different rows.
         const level = claims ? 'READ COMMITTED' : guarded ? 'REPEATABLE READ' : 'SERIALIZABLE'
-        tx.control(`BEGIN ISOLATION LEVEL ${level}${this.#limits}`, this.#begin_ms)
+        const begin_ms = hurried ? Math.min(HURRIED_MS, this.#begin_ms) : this.#begin_ms
+        tx.control(`BEGIN ISOLATION LEVEL ${level}${this.#limits}`, begin_ms)
         const asked = performance.now()
         const begun = beginning.get(tx, {})
         // Waited for below, and not at all when the work has failed before.
@@ -228,7 +245,7 @@ export class PostgresDatabase implements Database {
       this.#onWrite?.({ commit_ms: sent.at - began, flush_ms: performance.now() - sent.at })
       if (tx.events > 0) this.#feed.committed()
       return sent.value
-    })
+    }, hurried)
   }
 
   /**
@@ -236,7 +253,7 @@ export class PostgresDatabase implements Database {
    * tell: a server that has crashed since may have given the number to another transaction.
    */
   async #isCommitted({ xid, started }: Mark, lost: unknown): Promise<boolean> {
-    const end = performance.now() + this.#deadline
+    const end = Math.min(performance.now() + this.#deadline, this.#end)
     while (performance.now() < end) {
       try {
         const fate = await this.read((c) => fateOf.get(c, { xid }))
@@ -298,17 +315,46 @@ export class PostgresDatabase implements Database {
     if (!row || Number(row.value) > this.#schema) throw newerStoreBy(row?.version ?? null, this.place)
   }
 
+  /**
+   * This process ends: a database that is away then is waited for so many milliseconds, and some moments, and no longer.
+   * One that answers is.
+   */
+  hurry(ms: number): void {
+    this.#end = Math.min(this.#end, performance.now() + ms + HURRIED_MS)
+    this.#ending ??= setInterval(() => {
+      const now = performance.now()
+      if (now > this.#end && now - this.#answered > SILENT_MS) this.#giveUp()
+    }, LOOK_MS).unref()
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     this.#feed.close()
+    const late = setTimeout(() => this.#giveUp(), SILENT_MS)
     await this.session.close()
-    await this.#pool.end()
+    await this.#pool.end().finally(() => clearTimeout(late))
+    if (this.#ending) clearInterval(this.#ending)
+  }
+
+  #socket(): Socket {
+    const socket = new Socket()
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    return socket
+  }
+
+  /** What is asked now has no answer. */
+  #giveUp(): void {
+    this.#given_up = true
+    this.session.giveUp()
+    for (const socket of this.#sockets) socket.destroy()
   }
 
   async #client(): Promise<PoolClient> {
     if (this.#closed)
       throw unavailable(`The database ${this.place} is closed: this store has been shut down.`)
+    if (this.#given_up) throw unavailable(`The database ${this.place} does not answer, and this server ends.`)
     try {
       return await this.#pool.connect()
     } catch (error) {
@@ -330,24 +376,25 @@ export class PostgresDatabase implements Database {
   }
 
   /** Tries again what met another transaction, or lost its connection before anything was committed. */
-  async #trying<T>(attempt: () => Promise<T>): Promise<T> {
+  async #trying<T>(attempt: () => Promise<T>, hurried = false): Promise<T> {
     const began = performance.now()
     for (let tries = 0; ; tries++) {
       try {
         const value = await attempt()
         this.problem = null
+        this.#answered = performance.now()
         return value
       } catch (error) {
         if (this.#pooler && isUnanswered(error))
           throw poolerExhausted(this.place, this.#settings.pool_wait_ms, error)
+        const lost = isLost(error)
         const again =
-          isConflict(error) ||
-          isLost(error) ||
-          this.#isMisplaced(error) ||
-          (isDuplicate(error) && tries < DUPLICATES)
+          isConflict(error) || lost || this.#isMisplaced(error) || (isDuplicate(error) && tries < DUPLICATES)
         if (isFull(error)) this.full = true
-        if (!again || this.#closed || performance.now() - began > this.#deadline)
-          throw asStoreError(error, this.place)
+        if (lost) this.lostAt = performance.now()
+        const patience = hurried && lost ? HURRIED_MS : this.#deadline
+        const until = lost ? Math.min(began + patience, this.#end) : began + patience
+        if (!again || this.#closed || performance.now() > until) throw asStoreError(error, this.place)
         if (!isConflict(error)) this.problem = asStoreError(error, this.place)
       }
       await pause(1 + Math.random() * Math.min(2 ** tries, 100))

@@ -2,7 +2,7 @@ import type { Connection, InstanceLocks } from '../sql/database.ts'
 import { db } from '../sql/query.ts'
 import { isLocked } from './advisory-locks.ts'
 import type { PostgresDatabase } from './database.ts'
-import { asStoreError } from './errors.ts'
+import { asStoreError, isLost } from './errors.ts'
 import { isHeartbeat, type Heartbeats, PREFIX } from './heartbeats.ts'
 
 const BEAT = `INSERT INTO instances (id, version, pid, started_at, heartbeat, heartbeat_at)
@@ -80,6 +80,7 @@ export class HeartbeatLocks implements InstanceLocks {
       this.#beaten = began
       this.#problem = null
     } catch (error) {
+      if (isLost(error)) this.#database.lostAt = performance.now()
       this.#problem = asStoreError(error, this.#database.place)
       throw error
     }

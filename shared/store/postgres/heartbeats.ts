@@ -36,6 +36,7 @@ export class Heartbeats {
   readonly #seen = new Map<string, { beat: number; still: number }>()
   #timer: NodeJS.Timeout | null = null
   #looking = false
+  #looked = -Infinity
   #stopped = false
 
   constructor(database: PostgresDatabase, stale_after_ms: number) {
@@ -71,11 +72,14 @@ export class Heartbeats {
     this.#looking = true
     try {
       const rows = await this.#database.read((c) => beating.all(c, {}))
+      // Where nothing can be written no heart can beat.
+      const away = this.#database.lostAt > this.#looked
+      this.#looked = performance.now()
       const ids = new Set(rows.map(({ id }) => id))
       for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id)
       for (const { id, heartbeat: beat } of rows) {
         const seen = this.#seen.get(id)
-        this.#seen.set(id, { beat, still: seen?.beat === beat ? seen.still + 1 : 0 })
+        this.#seen.set(id, { beat, still: seen?.beat === beat && !away ? seen.still + 1 : 0 })
       }
     } catch {
       // A look without an answer does not count; who asks the database something is told what is wrong.

@@ -6,6 +6,7 @@ import type { Answering } from './connection.ts'
 import { isConflict, isLockTimeout } from './errors.ts'
 import { first } from './migrations/0001-first.ts'
 import { beforePartitions, partitions, withoutPartitions } from './migrations/0002-partitions.ts'
+import { requests } from './migrations/0003-requests.ts'
 
 /** A step of the schema. */
 export interface Migration {
@@ -30,6 +31,7 @@ export const MIGRATIONS: readonly Migration[] = [
     compatible: true,
     prepared: { steps: beforePartitions, undo: withoutPartitions },
   },
+  { sql: requests, compatible: true },
 ]
 
 /** The advisory lock of whoever migrates: 'loci' in ASCII. */

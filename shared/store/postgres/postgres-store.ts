@@ -22,6 +22,8 @@ import { WriteProbe } from './write-probe.ts'
 /** How long the heartbeat of a process that still has its connection may stand still. */
 const STALE_AFTER_MS = 12_000
 
+const KEY_LOOK_MS = 60_000
+
 export interface PostgresStoreOptions {
   /** `postgres://user:password@host:port/database`; see `readAddress`. */
   address: string
@@ -36,6 +38,8 @@ export interface PostgresStoreOptions {
   stale_after_ms?: number
   /** What secrets are encrypted with. Instances on several machines need one that all of them have. */
   encryption_key?: string | null
+  /** How often a process without one looks whether the others have one by now, in milliseconds; 60,000 by default. */
+  key_look_ms?: number
   /** Hears how long each write took: its statements, and its commit. Must not throw. */
   onWrite?: DatabaseOptions['onWrite']
   /** Hears in a sentence what the operator may want to set up in another way. Must not throw. */
@@ -70,15 +74,26 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     passphrase: options.encryption_key ?? null,
     agreement: new SharedKey(database),
   })
-  try {
-    await box.checkAgreement()
-  } catch (error) {
-    if (!isAppError(error, 'secrets_unreadable') || options.encryption_key) {
-      await database.close()
-      throw error
+  let keyWatch: NodeJS.Timeout | undefined
+  const lookAtKey = async () => {
+    try {
+      await box.checkAgreement()
+    } catch (error) {
+      if (!isAppError(error, 'secrets_unreadable') || options.encryption_key) throw error
+      clearInterval(keyWatch)
+      onNotice?.(`${error.message} Until then it can neither read nor keep secrets.`)
     }
-    options.onNotice?.(`${error.message} Until then it can neither read nor keep secrets.`)
   }
+  if (!options.encryption_key)
+    // A database that is away is asked next time.
+    keyWatch = setInterval(() => {
+      void lookAtKey().catch(() => undefined)
+    }, options.key_look_ms ?? KEY_LOOK_MS).unref()
+  await lookAtKey().catch(async (error: unknown) => {
+    clearInterval(keyWatch)
+    await database.close()
+    throw error
+  })
   const vectors = (await hasPgVector(database)) ? new PgVectors(database, onNotice) : null
   const { events, ...parts } = sqlStore({
     database,
@@ -112,14 +127,19 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       }
       await writes.check()
     },
+    hurry: (ms) => database.hurry(ms),
     async close() {
       if (database.closed) return
+      clearInterval(keyWatch)
       events.close()
       await pruning
       await vectors?.close()
       await partitions.close()
-      await instance.close()
-      await database.close()
+      try {
+        await instance.close()
+      } finally {
+        await database.close()
+      }
     },
   }
 }

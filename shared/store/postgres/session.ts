@@ -135,6 +135,13 @@ export class Session {
     socket.destroy()
   }
 
+  /** Whoever waits for it waits no more. */
+  giveUp(): void {
+    this.#waiting?.reject(this.#trouble())
+    this.#waiting = null
+    this.#newest?.socket.destroy()
+  }
+
   get #holds(): boolean {
     return this.#locked !== null && this.#locked === this.#client
   }

@@ -240,6 +240,8 @@ async function insertRow(
     epoch: 0,
     run_id: null,
     instance_id: null,
+    last_run_id: null,
+    last_request: null,
     context_version: 0,
     context_length: length,
     context_end: length,

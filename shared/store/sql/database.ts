@@ -40,6 +40,8 @@ export interface WriteOptions {
    * but that: other commands may come between its statements. Those who take from one queue at once do not meet.
    */
   claims?: boolean
+  /** A store that is away is given a moment, and not the usual time. */
+  hurried?: boolean
 }
 
 /**
@@ -49,6 +51,8 @@ export interface WriteOptions {
 export interface Database {
   readonly engine: Connection['engine']
   readonly closed: boolean
+  /** When it was last found away, or to take no writes, by `performance.now()`: nobody could show that they are there. */
+  readonly lostAt: number
   /** The time by the clock that all processes of the store have in common. */
   now(): Date
   /** Several reads of one moment. */

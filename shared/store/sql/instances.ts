@@ -1,9 +1,12 @@
+import type { FinishRun } from '../../core/ports/turn-store.ts'
 import type { Database, InstanceLocks, Transaction } from './database.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
 
 /** Heartbeats in the time after which a heart that stands still counts as dead. */
 const BEATS = 6
+/** The part of that time after which a process that stood still looks whether it still has what it held. */
+const NEARLY = 0.5
 
 const beat = query<{ id: string; now: string; version: string; pid: number }>()((p) =>
   db
@@ -42,8 +45,14 @@ export class Instance {
   readonly #locks: InstanceLocks
   #registered = false
   #timer: NodeJS.Timeout | null = null
+  #pulse: NodeJS.Timeout | null = null
+  /** When this process was last seen to run, while it holds something. */
+  #awake = 0
+  #standstills = 0
   readonly #leases = new Map<string, { epoch: number; shown: boolean }>()
   #problem: unknown = null
+  /** How runs that this process works on no more were to end, where that could not be written. */
+  readonly ends = new Map<string, FinishRun>()
 
   constructor(
     database: Database,
@@ -79,6 +88,10 @@ export class Instance {
   /** A turn of this instance began; the heart beats while there is one. */
   leaseTaken(run_id: string, epoch = 0): void {
     this.#leases.set(run_id, { epoch, shown: false })
+    if (!this.#pulse) {
+      this.#awake = performance.now()
+      this.#pulse = setInterval(() => void this.standstills(), this.#staleAfter / BEATS).unref()
+    }
     if (this.#locks.beats) return
     this.#timer ??= setInterval(() => void this.#beat(), this.#staleAfter / BEATS).unref()
   }
@@ -96,11 +109,26 @@ export class Instance {
   leaseReleased(run_id: string, epoch = 0): void {
     if (this.#leases.get(run_id)?.epoch !== epoch) return
     this.#leases.delete(run_id)
-    if (this.#leases.size > 0 || !this.#timer) return
+    if (this.#leases.size > 0) return
+    this.#endPulse()
+    if (!this.#timer) return
     clearInterval(this.#timer)
     this.#timer = null
     // No heart beats any more that could be well again.
     this.#problem = null
+  }
+
+  /** How often this process has stood still, while it held something, for so long that others may have taken it. */
+  standstills(): number {
+    const now = performance.now()
+    if (this.#pulse && now - this.#awake > this.#staleAfter * NEARLY) this.#standstills++
+    this.#awake = now
+    return this.#standstills
+  }
+
+  #endPulse(): void {
+    if (this.#pulse) clearInterval(this.#pulse)
+    this.#pulse = null
   }
 
   /** Whether this process still works on the run. */
@@ -126,7 +154,8 @@ export class Instance {
       this.#seen.set(id, { heartbeat, since: now })
       return 'alive'
     }
-    return now - seen.since > this.#staleAfter ? 'stale' : 'alive'
+    // While the store was away, or took no writes, no heart could be seen.
+    return now - Math.max(seen.since, this.#database.lostAt) > this.#staleAfter ? 'stale' : 'alive'
   }
 
   /** `stateOf`, asked once for each instance: for looking at many rows. */
@@ -158,6 +187,7 @@ export class Instance {
 
   /** Stops the heart and lets the lock go: turns that are still open are those of a dead instance from now on. */
   async close(): Promise<void> {
+    this.#endPulse()
     if (this.#timer) clearInterval(this.#timer)
     this.#timer = null
     await this.#locks.release(this.id)

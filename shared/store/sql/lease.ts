@@ -25,5 +25,5 @@ export async function takeOver(
       { data: { run_id } },
     )
   }
-  await failRun(tx, run_id)
+  await failRun(tx, run_id, instance.ends.get(run_id))
 }

@@ -64,13 +64,16 @@ async function releaseAbandoned(database: Database, instance: Instance): Promise
       await c.all(
         db
           .selectFrom('runs')
-          .select('id')
+          .select(['id', 'resume'])
           .where('instance_id', '=', instance.id)
-          .where('status', 'in', ['created', 'running'])
-          .where('resume', 'is', null),
+          .where('status', 'in', ['created', 'running']),
       ),
   )
-  const abandoned = own.map((run) => run.id).filter((id) => !instance.holds(id))
+  const { ends } = instance
+  for (const id of ends.keys()) if (!own.some((run) => run.id === id)) ends.delete(id)
+  const abandoned = own
+    .filter(({ id, resume }) => !instance.holds(id) && (resume === null || ends.has(id)))
+    .map(({ id }) => id)
   if (abandoned.length === 0) return []
   return await database.write(async (tx) => {
     await tx.send(
@@ -79,7 +82,7 @@ async function releaseAbandoned(database: Database, instance: Instance): Promise
         .set((eb) => ({ epoch: eb('epoch', '+', 1), run_id: null, instance_id: null }))
         .where('run_id', 'in', abandoned),
     )
-    return await filterEach(abandoned, async (id) => await failRun(tx, id))
+    return await filterEach(abandoned, async (id) => await failRun(tx, id, ends.get(id)))
   })
 }
 
@@ -117,7 +120,8 @@ export async function interruptedRuns(database: Database, instance: Instance): P
   return await database.read(async (c) => {
     const alive = new Map<string, boolean>()
     return await flatMapEach(runs, async ({ id, instance_id: holder }) => {
-      if (holder === instance.id) return instance.holds(id) ? [] : [id]
+      // How it was to end is still to be written.
+      if (holder === instance.id) return instance.holds(id) || instance.ends.has(id) ? [] : [id]
       if (holder === null) return [id]
       const lives = alive.get(holder) ?? (await instance.stateOf(c, holder)) === 'alive'
       alive.set(holder, lives)

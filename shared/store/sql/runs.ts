@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type { RunFilter, StepFilter } from '../../core/ports/run-store.ts'
+import type { FinishRun } from '../../core/ports/turn-store.ts'
 import type { StopReason } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Run, RunStatus, Step } from '../../schema/run.ts'
@@ -133,7 +134,11 @@ export async function insertStep(tx: Transaction, actor: Actor, step: Step): Pro
  * Ends a run whose process is gone, with a reason that a user can read; false when it had ended already. It crosses
  * organisations on purpose: whoever finds the dead cleans up, and the event goes to the run's own organisation.
  */
-export async function failRun(tx: Transaction, run_id: string, reason = INTERRUPTED): Promise<boolean> {
+export async function failRun(
+  tx: Transaction,
+  run_id: string,
+  end: string | Pick<FinishRun, 'status' | 'stop_reason' | 'metadata'> = INTERRUPTED,
+): Promise<boolean> {
   const run = await tx.get(
     db
       .selectFrom('runs')
@@ -142,16 +147,20 @@ export async function failRun(tx: Transaction, run_id: string, reason = INTERRUP
       .where('status', 'in', ['created', 'running']),
   )
   if (!run) return false
+  const ended =
+    typeof end === 'string'
+      ? { status: 'failed' as const, stop_reason: 'error' as const, metadata: { error: end } }
+      : end
   const metadata = {
     ...(run.metadata === null ? {} : (JSON.parse(run.metadata) as Record<string, unknown>)),
-    error: reason,
+    ...ended.metadata,
   }
   await tx.send(
     db
       .updateTable('runs')
       .set({
-        status: 'failed',
-        stop_reason: 'error',
+        status: ended.status,
+        stop_reason: ended.stop_reason,
         completed_at: new Date().toISOString(),
         metadata: JSON.stringify(metadata),
       })

@@ -81,6 +81,9 @@ export interface Tables {
     /** The turn that holds the conversation, and its process; null when it is free. */
     run_id: string | null
     instance_id: string | null
+    /** The newest turn, and a digest of the request that began it; null when that cannot be repeated. */
+    last_run_id: string | null
+    last_request: string | null
     /** Grows with each change of the context; validates the cache of parsed messages. */
     context_version: Generated<number>
     context_length: Generated<number>

@@ -46,8 +46,8 @@ export async function readInterrupted(
     await failRun(
       tx,
       run_id,
-      `The process that ran this turn died ${row.attempts + 1} times in a row before it could finish a step, so it ` +
-        'was given up. What it had committed is kept.',
+      `The process that ran this turn died, or could not save a step, ${row.attempts + 1} times in a row, so the turn was ` +
+        'given up. What it had committed is kept.',
     )
     return 'given up'
   }

@@ -23,6 +23,8 @@ export const updateConversation = query<{
   length: number
   end: number
   count: number
+  last_run: string | null
+  last_request: string | null
   /** When a message came, and when a run ended; absent: as it was. */
   message_at?: string
   completed_at?: string
@@ -39,6 +41,8 @@ export const updateConversation = query<{
       context_length: p.length,
       context_end: p.end,
       message_count: p.count,
+      last_run_id: p.last_run,
+      last_request: p.last_request,
     })
     .where('id', '=', p.id),
 )
@@ -97,5 +101,7 @@ export function rowOf(conversation: Conversation) {
     length: conversation.context_length,
     end: conversation.context_end,
     count: conversation.message_count,
+    last_run: conversation.last_run_id,
+    last_request: conversation.last_request,
   }
 }

@@ -39,6 +39,7 @@ import { archivalSummary, insertPassages } from './passage-rows.ts'
 import type { Connection } from './query.ts'
 import { freeConversationOf, interruptedRuns, recover } from './recovery.ts'
 import { beginHistory, clearContext, deleteMessages, keepFirst, newestSeq, newestShared } from './reset.ts'
+import { refuseRepeated } from './repeated-requests.ts'
 import { appendChunks, keepOtids, refuseRepetition } from './run-chunks.ts'
 import {
   type CallbackOutcome,
@@ -91,6 +92,7 @@ export class SqlTurns implements TurnStore {
       ])
       if (!row || conversation?.agent_id !== row.id) throw noConversation(turn)
       if (turn.otids) await refuseRepetition(tx, actor, conversation.id, turn.otids)
+      if (turn.request) await refuseRepeated(tx, actor, conversation, turn.request, this.#database.now())
       if (conversation.run_id !== null) await this.#takeOver(tx, conversation, conversation.run_id)
       await this.#instance.register(tx)
       await insertRun(tx, actor, turn.run, {
@@ -112,6 +114,7 @@ export class SqlTurns implements TurnStore {
         // What answers a request for approval needs the request before it.
         autoclear: agent.message_buffer_autoclear && turn.approval === undefined,
         approval: turn.approval ?? null,
+        request: turn.request?.key ?? null,
         ...(edited ? { context: edited.context } : {}),
       })
     }
@@ -180,6 +183,8 @@ export class SqlTurns implements TurnStore {
       messages: readonly StoredMessage[]
       now: string
       autoclear: boolean
+      /** Of a new turn: which request has begun it. */
+      request?: string | null
       /** The request for approval that is answered, null when none is; absent when it does not matter. */
       approval?: string | null
       /** What is in context, when that has just been changed. */
@@ -209,6 +214,8 @@ export class SqlTurns implements TurnStore {
       length: before.length + added.length,
       end: conversation.context_end + added.length,
       count: conversation.message_count + added.length,
+      last_run: turn.run_id,
+      last_request: turn.request === undefined ? conversation.last_request : turn.request,
       ...(turn.messages.length > 0 ? { message_at: turn.now } : {}),
     })
     const scope = { agent_id: agentRow.id, conversation_id: conversation.id }
@@ -238,7 +245,7 @@ export class SqlTurns implements TurnStore {
 
   async commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict> {
     // The first passage makes an archive, which another conversation of the agent may be doing, too.
-    const options = { guarded: (step.passages ?? []).length === 0 }
+    const options = { guarded: (step.passages ?? []).length === 0, hurried: step.hurried ?? false }
     try {
       if (!step.early || step.finish)
         return await this.#database.write(async (tx) => await this.#commit(tx, actor, step), options)
@@ -250,10 +257,18 @@ export class SqlTurns implements TurnStore {
     } catch (error) {
       // A turn that could not even be closed (a full disk) must not hold its conversation until the process ends:
       // its caller may try again, until another turn takes over.
-      if (step.finish || isAppError(error, 'lease_lost'))
-        this.#instance.leaseReleased(step.run_id, step.epoch)
+      if (isAppError(error, 'lease_lost')) this.leave(step.run_id, step.epoch)
+      else if (step.finish) {
+        this.leave(step.run_id, step.epoch)
+        // A turn that is complete is closed again, as one that failed.
+        if (step.finish.status !== 'completed') this.#instance.ends.set(step.run_id, step.finish)
+      }
       throw error
     }
+  }
+
+  leave(run_id: string, epoch: number): void {
+    this.#instance.leaseReleased(run_id, epoch)
   }
 
   answerApproval(
@@ -301,6 +316,39 @@ export class SqlTurns implements TurnStore {
 
   requestCancel(actor: Actor, run_id: string): Promise<boolean> {
     return this.#database.write(async (tx) => await requestCancel(tx, actor, run_id))
+  }
+
+  cancelUnheard(actor: Actor, run_id: string): Promise<boolean> {
+    return this.#database.write(async (tx) => {
+      if (!(await readRun(tx, actor, run_id))) return false
+      const cancelled = await failRun(tx, run_id, CANCELLED)
+      if (cancelled) await freeConversationOf(tx, run_id)
+      return cancelled
+    })
+  }
+
+  standstills(): number {
+    return this.#instance.standstills()
+  }
+
+  async checkLease(
+    actor: Actor,
+    { conversation_id: id, run_id, epoch }: Pick<CommitStep, 'conversation_id' | 'run_id' | 'epoch'>,
+  ): Promise<void> {
+    const org = actor.organization_id
+    const conversation = await this.#database.read((c) => conversationById.get(c, { id, org }))
+    if (!this.#isHeld(conversation, { run_id, epoch })) throw leaseLost(run_id)
+  }
+
+  #isHeld(
+    conversation: Conversation | undefined,
+    { run_id, epoch }: Pick<CommitStep, 'run_id' | 'epoch'>,
+  ): conversation is Conversation {
+    return (
+      conversation?.epoch === epoch &&
+      conversation.run_id === run_id &&
+      conversation.instance_id === this.#instance.id
+    )
   }
 
   cancelRequests(): Promise<string[]> {
@@ -464,20 +512,8 @@ export class SqlTurns implements TurnStore {
       id: step.conversation_id,
       org: actor.organization_id,
     })
-    if (
-      !conversation ||
-      conversation.agent_id !== step.agent_id ||
-      conversation.epoch !== step.epoch ||
-      conversation.run_id !== step.run_id ||
-      conversation.instance_id !== this.#instance.id
-    ) {
-      throw new AppError(
-        'lease_lost',
-        `The run '${step.run_id}' no longer holds its conversation: it was taken over while this process did not ` +
-          'answer, it has ended, or the agent was deleted. Nothing of this step was written; send the message again.',
-        { data: { run_id: step.run_id } },
-      )
-    }
+    if (!this.#isHeld(conversation, step) || conversation.agent_id !== step.agent_id)
+      throw leaseLost(step.run_id)
     const { agent_id, run_id } = step
     const conflict = await applyEdits(tx, actor, step.block_edits, {
       agent_id,
@@ -510,8 +546,7 @@ export class SqlTurns implements TurnStore {
     // In PostgreSQL the lease is kept by writing its row (`guarded`), even when nothing of it changes.
     if (changed || step.finish || tx.engine === 'postgres') {
       await updateConversation.send(tx, {
-        id: conversation.id,
-        epoch: conversation.epoch,
+        ...rowOf(conversation),
         run: step.finish ? null : step.run_id,
         instance: step.finish ? null : this.#instance.id,
         version,
@@ -564,6 +599,18 @@ export class SqlTurns implements TurnStore {
   async #takeOver(tx: Transaction, conversation: Conversation, run_id: string): Promise<void> {
     await takeOver(tx, this.#instance, { run_id, instance_id: conversation.instance_id })
   }
+}
+
+const CANCELLED = { status: 'cancelled', stop_reason: 'cancelled', metadata: null } as const
+
+function leaseLost(run_id: string): AppError {
+  return new AppError(
+    'lease_lost',
+    `The run '${run_id}' no longer holds its conversation: it was taken over or cancelled while this process did not ` +
+      'answer, it has ended, or the agent was deleted. Nothing of this step was written; see how the run ended before you ' +
+      'send the message again.',
+    { data: { run_id } },
+  )
 }
 
 interface PlannedEdit {

@@ -154,6 +154,9 @@ export class SqliteDatabase implements Database {
     return this.#closed
   }
 
+  /** A file does not go away. */
+  readonly lostAt = -Infinity
+
   now(): Date {
     return new Date()
   }

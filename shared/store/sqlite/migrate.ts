@@ -3,10 +3,11 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { AppError } from '../../schema/errors.ts'
 import { first } from './migrations/0001-first.ts'
+import { requests } from './migrations/0002-requests.ts'
 import { makePrivate } from './private-file.ts'
 
 /** The migrations in order; `user_version` of a database counts those it has. Released ones are never changed. */
-export const MIGRATIONS: readonly string[] = [first]
+export const MIGRATIONS: readonly string[] = [first, requests]
 
 const BACKUPS_KEPT = 3
 

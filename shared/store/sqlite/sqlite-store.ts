@@ -79,6 +79,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       if (pruningFailed !== null) throw pruningFailed
       await writes.check()
     },
+    hurry: () => undefined,
     async close() {
       if (database.closed) return
       events.close()

@@ -161,6 +161,74 @@ export function describeRunStreams(subject: Subject): void {
     })
   })
 
+  describe('a request that is repeated', () => {
+    const first = { key: 'k', again: false, named: false }
+    const repeated = { ...first, again: true }
+    const ended = (seconds: number, status: 'completed' | 'failed') => ({
+      ...DONE,
+      status,
+      completed_at: new Date(Date.now() - seconds * 1000).toISOString(),
+    })
+
+    it('finds the run that it has begun while it runs, in any process', async () => {
+      const { store, reopen } = subject
+      const { run, agent } = await begin({ request: first })
+      const same = { code: 'already_started', data: { run_id: run.id } }
+      await assert.rejects(again(agent.id, { request: repeated }), same)
+      await assert.rejects(again(agent.id, { request: { ...first, named: true } }), same)
+      const busy = { code: 'conversation_busy' }
+      await assert.rejects(again(agent.id, { request: first }), busy, 'its client says that it is another')
+      await assert.rejects(again(agent.id, { request: { ...repeated, key: 'other' } }), busy)
+      await assert.rejects(again(agent.id), busy)
+      if (!reopen) return
+      const elsewhere = await reopen()
+      await assert.rejects(again(agent.id, { request: repeated }, elsewhere), same)
+      await elsewhere.close()
+      assert.equal((await store.turns.getRun(ADA, run.id))?.status, 'running')
+    })
+
+    it('finds it for a time when it has ended: longer when it failed, and longest by names of its own', async () => {
+      const cases = [
+        { seconds: 5, status: 'completed', named: false, found: true },
+        { seconds: 15, status: 'completed', named: false, found: false },
+        { seconds: 30, status: 'failed', named: false, found: true },
+        { seconds: 90, status: 'failed', named: false, found: false },
+        { seconds: 90, status: 'completed', named: true, found: true },
+        { seconds: 900, status: 'completed', named: true, found: false },
+      ] as const
+      for (const { seconds, status, named, found } of cases) {
+        const { run, opened, agent } = await begin({ request: { ...first, named } })
+        const finish = ended(seconds, status)
+        await subject.store.turns.commit(ADA, aCommit(opened, run, { finish }))
+        const asked = again(agent.id, { request: { ...repeated, named } })
+        if (found) await assert.rejects(asked, { code: 'already_started', data: { run_id: run.id } })
+        else assert.notEqual((await asked).run.id, run.id)
+      }
+    })
+
+    it('does not find it once another turn has begun', async () => {
+      const { store } = subject
+      const { run, opened, agent } = await begin({ request: first })
+      await store.turns.commit(ADA, aCommit(opened, run, { finish: ended(0, 'completed') }))
+      const next = await again(agent.id)
+      await store.turns.commit(ADA, aCommit(next.opened, next.run, { finish: ended(0, 'completed') }))
+      await again(agent.id, { request: repeated })
+    })
+
+    it('whose process is gone finds the run until it is failed, and after', async function () {
+      const { store, reopen } = subject
+      if (!reopen) return this.skip()
+      const gone = await reopen()
+      const { run, agent } = await begin({ request: first }, gone)
+      await gone.close()
+      const same = { code: 'already_started', data: { run_id: run.id } }
+      await assert.rejects(again(agent.id, { request: repeated }), same)
+      assert.deepEqual(await store.turns.recover(), [run.id])
+      await assert.rejects(again(agent.id, { request: repeated }), same)
+      assert.equal((await store.turns.getRun(ADA, run.id))?.status, 'failed')
+    })
+  })
+
   describe('runs that others can go on with', () => {
     const RESUME = { user_id: 'user-x', request: { max_steps: 3 } }
 
