@@ -1,5 +1,5 @@
-import { findEach, mapEach } from '../each.ts'
-import { sql } from 'kysely'
+import { findEach, inPages, mapEach } from '../each.ts'
+import { type Selectable, sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
   AgentFile,
@@ -27,6 +27,7 @@ import type { Instance } from './instances.ts'
 import { windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
+import type { FileRow } from './tables.ts'
 import { CLAIMS, unlessTaken } from './unless-taken.ts'
 import type { VectorIndex } from './vector-index.ts'
 
@@ -151,24 +152,21 @@ export class SqlFiles implements FileStore {
       take: (row: { id: string; holder: string | null }) => Promise<boolean>,
     ) => {
       const stateOf = this.#instance.states(c)
-      for (let last = { created_at: '', size: -1, id: '' }; ;) {
-        const { created_at, size, id } = last
-        const rows = quick
-          ? await waitingSmall.all(c, { max_size: quick.max_size, size, id })
-          : await waiting.all(c, { created_at, id })
-        const found = await findEach(
-          rows,
-          async ({ id, instance_id: holder }) =>
-            !quick?.except.has(id) &&
-            (holder === null ||
-              (holder === this.#instance.id
-                ? !this.#instance.holds(id)
-                : (await stateOf(holder)) !== 'alive')) &&
-            (await take({ id, holder })),
-        )
-        if (found || rows.length < LOOKED_AT) return found
-        last = rows.at(-1) ?? last
-      }
+      const rows = inPages<Selectable<FileRow>>(LOOKED_AT, (last) =>
+        quick
+          ? waitingSmall.all(c, { max_size: quick.max_size, size: last?.size ?? -1, id: last?.id ?? '' })
+          : waiting.all(c, { created_at: last?.created_at ?? '', id: last?.id ?? '' }),
+      )
+      return await findEach(
+        rows,
+        async ({ id, instance_id: holder }) =>
+          !quick?.except.has(id) &&
+          (holder === null ||
+            (holder === this.#instance.id
+              ? !this.#instance.holds(id)
+              : (await stateOf(holder)) !== 'alive')) &&
+          (await take({ id, holder })),
+      )
     }
     if (!(await this.#database.read((c) => find(c, async () => true)))) return null
     await this.#instance.lock()

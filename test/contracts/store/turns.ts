@@ -130,6 +130,28 @@ export function describeTurns(subject: Subject): void {
       }
     })
 
+    it('are called back for when their process has died, however many others are being called for', async function () {
+      const { store, reopen } = subject
+      if (!reopen) return this.skip()
+      const other = await reopen()
+      const agent = await store.agents.create(ADA, anAgent('ada'))
+      const end = async (through: typeof store) => {
+        const run = aRun(agent.id, { callback_url: 'http://127.0.0.1/done' })
+        const opened = await through.turns.open(ADA, { run, conversation_id: agent.id, messages: [] })
+        const finish = { ...DONE, completed_at: new Date().toISOString() }
+        await through.turns.commit(ADA, aCommit(opened, run, { step: null, finish }))
+        return run.id
+      }
+      for (let i = 0; i < 101; i++) await end(store)
+      const left = await end(other)
+      await other.close()
+      assert.deepEqual(
+        (await store.turns.takeUncalled()).map(({ run }) => run.id),
+        [left],
+      )
+      assert.deepEqual(await store.turns.takeUncalled(), [])
+    })
+
     it('refuse a second turn in the conversation and name the run that holds it', async () => {
       const { store } = subject
       const agent = await store.agents.create(ADA, anAgent('ada'))
