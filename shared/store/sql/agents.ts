@@ -1,4 +1,4 @@
-import { filterEach, mapEach } from '../each.ts'
+import { filterEach, mapTogether } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -101,7 +101,8 @@ export class SqlAgents implements AgentStore {
       const { identity_ids } = agent.agent
       const relations = identity_ids.length > 0 ? [...ALL, 'agent.identities' as const] : ALL
       const made = {
-        ...(await withRelations(tx, actor, agent.agent, relations)),
+        ...agent.agent,
+        ...(await relationsOf(tx, actor, agent.agent.id, relations)),
         ...(keys ? { secrets: await secretsOfAgent(tx, actor, agent.agent.id, keys) } : {}),
       }
       if (!agent.companion) return made
@@ -121,8 +122,12 @@ export class SqlAgents implements AgentStore {
   async get(actor: Actor, agent_id: string, relations: readonly AgentRelation[]): Promise<Agent | null> {
     const keys = relations.includes('agent.secrets') ? await this.#box.keys() : null
     return this.#database.read(async (c) => {
-      const row = await readAgentRow(c, actor, agent_id)
-      return row ? await withRelations(c, actor, agentOfRow(row), relations, keys) : null
+      // What is read of an agent that is not there is nothing.
+      const [row, related] = await Promise.all([
+        readAgentRow(c, actor, agent_id),
+        relationsOf(c, actor, agent_id, relations, keys),
+      ])
+      return row ? { ...agentOfRow(row), ...related } : null
     })
   }
 
@@ -139,9 +144,13 @@ export class SqlAgents implements AgentStore {
       const window = await windowOf(c, actor.organization_id, sorting, page)
       let rows = filtered(actor, filter).selectAll('agents')
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = await mapEach(
+      const found = await mapTogether(
+        c,
         await c.all(rows.orderBy(window.direction).limit(page.limit)),
-        async (row) => await withRelations(c, actor, agentOfRow(row), relations, keys),
+        async (row) => ({
+          ...agentOfRow(row),
+          ...(await relationsOf(c, actor, row.id, relations, keys)),
+        }),
       )
       return window.turned ? found.toReversed() : found
     })
@@ -188,7 +197,7 @@ export class SqlAgents implements AgentStore {
       await tx.event(actor, 'agent.updated', agent_id, agent_id)
       const stored = await readAgentRow(tx, actor, agent_id)
       if (!stored) return null
-      const changed = await withRelations(tx, actor, agentOfRow(stored), CHANGED)
+      const changed = { ...agentOfRow(stored), ...(await relationsOf(tx, actor, agent_id, CHANGED)) }
       try {
         return { ...changed, secrets: await secretsOfAgent(tx, actor, agent_id, keys) }
       } catch (error) {
@@ -364,33 +373,42 @@ async function deleteAgent(tx: Transaction, actor: Actor, agent_id: string): Pro
   return true
 }
 
-async function withRelations(
+/** What is asked for of an agent, together: on another machine that takes the time of one statement. */
+async function relationsOf(
   connection: Connection,
   actor: Actor,
-  agent: BareAgent,
+  id: string,
   relations: readonly AgentRelation[],
   keys: SecretKeys | null = null,
-): Promise<Agent> {
-  const wants = (relation: AgentRelation) => relations.includes(relation)
-  const identities = wants('agent.identities') ? await identitiesOfAgent(connection, actor, agent.id) : null
-  return {
-    ...agent,
-    blocks: wants('agent.blocks') ? await blocksOfAgent(connection, actor, agent.id) : [],
-    tools: wants('agent.tools') ? await toolsOfAgent(connection, actor, agent.id) : [],
-    tags: wants('agent.tags') ? await tagsOfAgent(connection, actor, agent.id) : [],
-    ...(identities ? { identities, identity_ids: identities.map(({ id }) => id) } : {}),
+): Promise<Omit<Agent, keyof BareAgent> & Partial<Agent>> {
+  const wanted = <T>(relation: AgentRelation, read: Read<T>) =>
+    relations.includes(relation) ? read(connection, actor, id) : null
+  const [message_ids, blocks, tools, tags, identities, pending, secrets, sources, group] = await Promise.all([
     // No relation of V1's: an agent always names its messages.
-    message_ids: await readContextIds(connection, actor, agent.id),
-    ...(wants('agent.pending_approval')
-      ? { pending_approval: await pendingApprovalOf(connection, actor, agent.id) }
-      : {}),
-    ...(keys ? { secrets: await secretsOfAgent(connection, actor, agent.id, keys) } : {}),
-    ...(wants('agent.sources') ? { sources: await foldersOfAgent(connection, actor, agent.id) } : {}),
-    ...(wants('agent.managed_group')
-      ? { managed_group: await groupManagedBy(connection, actor, agent.id) }
-      : {}),
+    readContextIds(connection, actor, id),
+    wanted('agent.blocks', blocksOfAgent),
+    wanted('agent.tools', toolsOfAgent),
+    wanted('agent.tags', tagsOfAgent),
+    wanted('agent.identities', identitiesOfAgent),
+    wanted('agent.pending_approval', pendingApprovalOf),
+    keys && secretsOfAgent(connection, actor, id, keys),
+    wanted('agent.sources', foldersOfAgent),
+    wanted('agent.managed_group', groupManagedBy),
+  ])
+  return {
+    blocks: blocks ?? [],
+    tools: tools ?? [],
+    tags: tags ?? [],
+    ...(identities ? { identities, identity_ids: identities.map((identity) => identity.id) } : {}),
+    message_ids,
+    ...(relations.includes('agent.pending_approval') ? { pending_approval: pending } : {}),
+    ...(secrets ? { secrets } : {}),
+    ...(sources ? { sources } : {}),
+    ...(relations.includes('agent.managed_group') ? { managed_group: group } : {}),
   }
 }
+
+type Read<T> = (connection: Connection, actor: Actor, agent_id: string) => Promise<T>
 
 function filtered(actor: Actor, filter: AgentFilter) {
   let rows = db.selectFrom('agents').where('agents.organization_id', '=', actor.organization_id)

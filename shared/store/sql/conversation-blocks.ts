@@ -73,9 +73,11 @@ export async function blocksInConversation(
   actor: Actor,
   scope: BlockScope,
 ): Promise<Block[]> {
-  const shared = await blocksOfAgent(connection, actor, scope.agent_id)
-  if (scope.conversation_id === scope.agent_id) return shared
-  const own = await links.all(connection, { conversation: scope.conversation_id })
+  if (scope.conversation_id === scope.agent_id) return blocksOfAgent(connection, actor, scope.agent_id)
+  const [shared, own] = await Promise.all([
+    blocksOfAgent(connection, actor, scope.agent_id),
+    links.all(connection, { conversation: scope.conversation_id }),
+  ])
   if (own.length === 0) return shared
   const present = await flatMapEach(
     own.filter((link) => link.detached === 0),

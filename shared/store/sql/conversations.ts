@@ -1,4 +1,4 @@
-import { filterEach, mapEach } from '../each.ts'
+import { filterEach, mapTogether } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -63,8 +63,11 @@ export class SqlConversations implements ConversationStore {
 
   get(actor: Actor, conversation_id: string): Promise<Conversation | null> {
     return this.#database.read(async (c) => {
-      const row = await readConversationRow(c, actor, conversation_id)
-      return row ? await conversationOf(c, actor, row) : null
+      const [row, others] = await Promise.all([
+        readConversationRow(c, actor, conversation_id),
+        readOf(c, actor, conversation_id),
+      ])
+      return row ? { ...conversationIn(row), ...others } : null
     })
   }
 
@@ -91,7 +94,8 @@ export class SqlConversations implements ConversationStore {
       if (filter.summary_search !== undefined)
         rows = rows.where(contains('conversations.summary', filter.summary_search))
       for (const condition of window.conditions) rows = rows.where(condition)
-      const found = await mapEach(
+      const found = await mapTogether(
+        c,
         await c.all(rows.orderBy(window.direction).limit(page.limit)),
         async (row) => await conversationOf(c, actor, row),
       )
@@ -267,17 +271,28 @@ async function conversationOf(
   actor: Actor,
   row: ConversationRow,
 ): Promise<Conversation> {
+  return { ...conversationIn(row), ...(await readOf(connection, actor, row.id)) }
+}
+
+/** What a conversation has in other tables, asked together. */
+async function readOf(connection: Connection, actor: Actor, id: string) {
+  const [in_context_message_ids, isolated_block_ids, pending] = await Promise.all([
+    readContextIds(connection, actor, id),
+    isolatedBlockIds(connection, id),
+    pendingApprovalOf(connection, actor, id),
+  ])
+  return { in_context_message_ids, isolated_block_ids, pending_request_id: pending?.id ?? null }
+}
+
+function conversationIn(row: ConversationRow) {
   const data = dataOf(row)
   return {
     id: row.id,
     agent_id: row.agent_id,
     summary: row.summary,
-    in_context_message_ids: await readContextIds(connection, actor, row.id),
-    isolated_block_ids: await isolatedBlockIds(connection, row.id),
     model: data.model ?? null,
     model_settings: data.model_settings ?? null,
     last_message_at: row.last_message_at,
-    pending_request_id: (await pendingApprovalOf(connection, actor, row.id))?.id ?? null,
     created_at: row.created_at,
     updated_at: row.updated_at ?? row.created_at,
     created_by_id: data.created_by_id ?? null,

@@ -39,15 +39,19 @@ const MERGE_AFTER = 32
 
 const WAITING = ['pending', 'parsing']
 
-const waiting = query<object>()(() =>
+/** Waiting files that are looked at together: the first of them may all be others'. */
+const LOOKED_AT = 100
+
+const waiting = query<{ created_at: string; id: string }>()((p) =>
   db
     .selectFrom('files')
     .selectAll()
     .where(sql<boolean>`status in ('pending', 'parsing')`)
     .where(sql<boolean>`deleted = 0`)
+    .where(sql<boolean>`(created_at, id) > (${p.created_at}, ${p.id})`)
     .orderBy('created_at')
     .orderBy('id')
-    .limit(100),
+    .limit(LOOKED_AT),
 )
 const freeFile = query<{ id: string; holder: string | null }>()((p) =>
   db
@@ -59,16 +63,17 @@ const freeFile = query<{ id: string; holder: string | null }>()((p) =>
     .where('instance_id', 'is not distinct from', p.holder)
     .modifyEnd(unlessTaken),
 )
-const waitingSmall = query<{ max_size: number }>()((p) =>
+const waitingSmall = query<{ max_size: number; size: number; id: string }>()((p) =>
   db
     .selectFrom('files')
     .selectAll()
     .where(sql<boolean>`status in ('pending', 'parsing')`)
     .where(sql<boolean>`deleted = 0`)
     .where('size', '<=', p.max_size)
+    .where(sql<boolean>`(size, id) > (${p.size}, ${p.id})`)
     .orderBy('size')
     .orderBy('id')
-    .limit(100),
+    .limit(LOOKED_AT),
 )
 
 /** Files, their reading, and what agents see of them. */
@@ -146,16 +151,24 @@ export class SqlFiles implements FileStore {
       take: (row: { id: string; holder: string | null }) => Promise<boolean>,
     ) => {
       const stateOf = this.#instance.states(c)
-      return await findEach(
-        quick ? await waitingSmall.all(c, quick) : await waiting.all(c, {}),
-        async ({ id, instance_id: holder }) =>
-          !quick?.except.has(id) &&
-          (holder === null ||
-            (holder === this.#instance.id
-              ? !this.#instance.holds(id)
-              : (await stateOf(holder)) !== 'alive')) &&
-          (await take({ id, holder })),
-      )
+      for (let last = { created_at: '', size: -1, id: '' }; ;) {
+        const { created_at, size, id } = last
+        const rows = quick
+          ? await waitingSmall.all(c, { max_size: quick.max_size, size, id })
+          : await waiting.all(c, { created_at, id })
+        const found = await findEach(
+          rows,
+          async ({ id, instance_id: holder }) =>
+            !quick?.except.has(id) &&
+            (holder === null ||
+              (holder === this.#instance.id
+                ? !this.#instance.holds(id)
+                : (await stateOf(holder)) !== 'alive')) &&
+            (await take({ id, holder })),
+        )
+        if (found || rows.length < LOOKED_AT) return found
+        last = rows.at(-1) ?? last
+      }
     }
     if (!(await this.#database.read((c) => find(c, async () => true)))) return null
     await this.#instance.lock()

@@ -68,12 +68,16 @@ export async function readGroupRow(
 
 /** The group of a row, with its agents and blocks. */
 export async function groupOfRow(connection: Connection, row: GroupRow): Promise<Group> {
+  const [agents, shared] = await Promise.all([
+    members.all(connection, { group: row.id }),
+    blocks.all(connection, { group: row.id }),
+  ])
   return {
     ...(JSON.parse(row.data) as Data),
     id: row.id,
     manager_type: row.manager_type as ManagerType,
-    agent_ids: (await members.all(connection, { group: row.id })).map((member) => member.agent_id),
-    shared_block_ids: (await blocks.all(connection, { group: row.id })).map((block) => block.block_id),
+    agent_ids: agents.map((member) => member.agent_id),
+    shared_block_ids: shared.map((block) => block.block_id),
     project_id: row.project_id,
     manager_agent_id: row.manager_agent_id,
     turns_counter: row.turns_counter,

@@ -199,9 +199,9 @@ export async function replaceAgentTags(
   agent_id: string,
   tags: readonly string[],
 ): Promise<void> {
-  await removeTags.run(tx, { agent: agent_id })
+  await removeTags.send(tx, { agent: agent_id })
   for (const [position, tag] of [...new Set(tags)].entries()) {
-    await tx.run(
+    await tx.send(
       db.insertInto('agent_tags').values({ agent_id, tag, organization_id: actor.organization_id, position }),
     )
   }

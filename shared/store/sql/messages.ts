@@ -165,17 +165,21 @@ export class SqlMessages implements MessageStore {
       }
       if (filter.roles) rows = rows.where('role', 'in', filter.roles)
       if (!filter.include_err) rows = rows.where('is_err', '=', 0)
-      const after = page.after === undefined ? null : await cursor(c, actor, page.after)
-      const before = page.before === undefined ? null : await cursor(c, actor, page.before)
+      const { conversation_id } = filter
+      const inContext = filter.in_context && conversation_id !== undefined
+      const [after, before, history] = await Promise.all([
+        page.after === undefined ? null : cursor(c, actor, page.after),
+        page.before === undefined ? null : cursor(c, actor, page.before),
+        conversation_id === undefined || inContext ? [null] : historyOf(c, actor, conversation_id),
+      ])
       // A single cursor decides which end the page is taken from, so that it touches the cursor (DESIGN decision 10).
       const upward =
         (page.after === undefined) === (page.before === undefined)
           ? page.order === 'asc'
           : page.after !== undefined
-      const { conversation_id } = filter
       const turn = (found: StoredMessage[]) =>
         upward === (page.order === 'asc') ? found : found.toReversed()
-      if (filter.in_context && conversation_id !== undefined) {
+      if (inContext) {
         // In the order of the context: a summary stands before what it does not tell of, however new it is.
         const places = await placesInContext(c, actor, conversation_id)
         const placeOf = (seq: number | null, id: string | undefined, none: number) => {
@@ -200,10 +204,9 @@ export class SqlMessages implements MessageStore {
       }
       if (after !== null) rows = rows.where('seq', '>', after)
       if (before !== null) rows = rows.where('seq', '<', before)
-      const stretches = conversation_id === undefined ? [null] : await historyOf(c, actor, conversation_id)
       const messages: StoredMessage[] = []
       // One after the other: each is read through its index.
-      for (const stretch of upward ? stretches : stretches.toReversed()) {
+      for (const stretch of upward ? history : history.toReversed()) {
         const some = stretch ? rows.where(inStretch(stretch)) : rows
         const wanted = page.limit - messages.length
         if (wanted > 0)
@@ -245,16 +248,18 @@ export class SqlMessages implements MessageStore {
           ),
         )
       }
-      const found = blank
-        ? (await c.all(newest)).map((row) => row.seq)
-        : bestMatches(
-            await findTerms(terms, inText),
-            agent === undefined
-              ? await newestMessage(c)
-              : ((await storedBy.get(c, { agent, org: actor.organization_id }))?.n ?? 0),
-            search.limit,
-          )
-      return await rowsOf(c, found)
+      if (blank)
+        return await rowsOf(
+          c,
+          (await c.all(newest)).map((row) => row.seq),
+        )
+      const [found, stored] = await Promise.all([
+        findTerms(terms, inText),
+        agent === undefined
+          ? newestMessage(c)
+          : storedBy.get(c, { agent, org: actor.organization_id }).then((row) => row?.n ?? 0),
+      ])
+      return await rowsOf(c, bestMatches(found, stored, search.limit))
     }
     if (!this.#unindexed) return this.#database.read(find)
     const some = await this.#database.read(async (c) =>

@@ -11,14 +11,16 @@ export async function clearContext(tx: Transaction, conversation_id: string): Pr
 
 /** Keeps only the first message, the system message, in the context of a conversation. */
 export async function keepFirst(tx: Transaction, conversation_id: string): Promise<void> {
-  const context = db.selectFrom('context_messages').where('conversation_id', '=', conversation_id)
-  const first = await tx.get(context.select((eb) => eb.fn.min('position').as('position')))
-  if (first?.position == null) return
   await tx.send(
     db
       .deleteFrom('context_messages')
       .where('conversation_id', '=', conversation_id)
-      .where('position', '>', first.position),
+      .where('position', '>', (eb) =>
+        eb
+          .selectFrom('context_messages')
+          .select((min) => min.fn.min('position').as('position'))
+          .where('conversation_id', '=', conversation_id),
+      ),
   )
 }
 

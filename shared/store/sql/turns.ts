@@ -86,9 +86,11 @@ export class SqlTurns implements TurnStore {
     const planned = await this.#plan(actor, turn)
     const begin = async (tx: Transaction): Promise<OpenedTurn> => {
       await this.#instance.lock()
-      const [conversation, row] = await Promise.all([
-        readConversationRow(tx, actor, turn.conversation_id),
+      const { conversation_id } = turn
+      const [conversation, row, seen] = await Promise.all([
+        readConversationRow(tx, actor, conversation_id),
         readAgentRow(tx, actor, turn.run.agent_id),
+        whatIsSeen(tx, actor, { agent_id: turn.run.agent_id, conversation_id }),
       ])
       if (!row || conversation?.agent_id !== row.id) throw noConversation(turn)
       if (turn.otids) await refuseRepetition(tx, actor, conversation.id, turn.otids)
@@ -114,6 +116,7 @@ export class SqlTurns implements TurnStore {
         // What answers a request for approval needs the request before it.
         autoclear: agent.message_buffer_autoclear && turn.approval === undefined,
         approval: turn.approval ?? null,
+        seen,
         request: turn.request?.key ?? null,
         ...(edited ? { context: edited.context } : {}),
       })
@@ -152,11 +155,13 @@ export class SqlTurns implements TurnStore {
         }
         await this.#instance.register(tx)
         await holdRun(tx, run_id, this.#instance.id)
+        const seen = await whatIsSeen(tx, actor, { agent_id: row.id, conversation_id })
         const opened = await this.#begin(tx, actor, conversation, agentOfRow(row), {
           run_id,
           messages: [],
           now: this.#database.now().toISOString(),
           autoclear: false,
+          seen,
         })
         return { ...left, conversation_id, organization_id: actor.organization_id, opened }
       },
@@ -183,6 +188,8 @@ export class SqlTurns implements TurnStore {
       messages: readonly StoredMessage[]
       now: string
       autoclear: boolean
+      /** As it was before; a turn begins with nothing that changes it but messages. */
+      seen: Seen
       /** Of a new turn: which request has begun it. */
       request?: string | null
       /** The request for approval that is answered, null when none is; absent when it does not matter. */
@@ -218,8 +225,7 @@ export class SqlTurns implements TurnStore {
       last_request: turn.request === undefined ? conversation.last_request : turn.request,
       ...(turn.messages.length > 0 ? { message_at: turn.now } : {}),
     })
-    const scope = { agent_id: agentRow.id, conversation_id: conversation.id }
-    const seen = await whatIsSeen(tx, actor, scope)
+    const { seen } = turn
     const agent = agentIn(conversation, agentRow, seen, context)
     tx.alongside(
       () => this.#instance.leaseTaken(turn.run_id, epoch),
@@ -238,7 +244,7 @@ export class SqlTurns implements TurnStore {
       context: context.slice(),
       context_usage: cleared || turn.context ? null : contextUsageOf(conversation),
       added: added.length,
-      recall_count: seen.stored - context.length,
+      recall_count: seen.stored + added.length - context.length,
       archival: seen.archival,
     }
   }
@@ -658,10 +664,12 @@ async function whatIsSeen(connection: Connection, actor: Actor, scope: BlockScop
   return { blocks, tools, tags, directories, stored: count?.n ?? 0, archival }
 }
 
+type Seen = Awaited<ReturnType<typeof whatIsSeen>>
+
 function agentIn(
   conversation: Conversation,
   agent: ReturnType<typeof agentOfRow>,
-  { blocks, tools, tags, directories }: Awaited<ReturnType<typeof whatIsSeen>>,
+  { blocks, tools, tags, directories }: Seen,
   context: readonly StoredMessage[],
 ): Agent {
   const message_ids = context.map((message) => message.id)
