@@ -51,9 +51,24 @@ export async function filterEach<T>(items: Iterable<T>, test: (item: T) => Promi
 
 /** `find`: the first one that passes, and no later one is asked. */
 export async function findEach<T>(
-  items: Iterable<T>,
+  items: Iterable<T> | AsyncIterable<T>,
   test: (item: T) => Promise<boolean>,
 ): Promise<T | undefined> {
-  for (const item of items) if (await test(item)) return item
+  for await (const item of items) if (await test(item)) return item
   return undefined
+}
+
+/**
+ * The rows of a query that answers `size` of them at most, those behind `last`: page after page, read as they are needed.
+ */
+export async function* inPages<T>(
+  size: number,
+  read: (last: T | undefined) => Promise<T[]>,
+): AsyncGenerator<T, void> {
+  for (let last: T | undefined; ;) {
+    const rows = await read(last)
+    yield* rows
+    if (rows.length < size) return
+    last = rows.at(-1)
+  }
 }

@@ -1,7 +1,11 @@
 /** What becomes of turns, and of a server that ends, while a real PostgreSQL takes no writes or is not there. */
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import Letta from '@letta-ai/letta-client'
 import { Client } from 'pg'
+import { ServerProcess } from '../reliability/server-process.ts'
+import { temporaryFolder } from '../support/cli-process.ts'
 import { eventually, SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
 import { startForwarder } from './forwarder.ts'
@@ -64,7 +68,7 @@ describe('while PostgreSQL is away', function () {
     await admin.end()
   }
   /** A turn whose second step stands still until it is let go, and what its client reads of it. */
-  async function secondStep(loci: TestLoci, name: string, background: boolean) {
+  async function secondStep(loci: Pick<TestLoci, 'letta' | 'url'>, name: string, background: boolean) {
     const { id } = await loci.letta.agents.create({ name, model: SCRIPTED })
     const asked = model.requests.length
     const gate = Promise.withResolvers<void>()
@@ -180,4 +184,38 @@ describe('while PostgreSQL is away', function () {
       console.log(`      it had ended after ${Math.round(took)} ms, with a grace of 1 s`)
       assert.ok(took < 5_000 + SLACK_MS, `it took ${took} ms`)
     })
+
+  it('a process ends with 1 soon after SIGTERM, and another one goes on with what it left', async () => {
+    const name = await newDatabase()
+    const folders = await Promise.all([temporaryFolder(), temporaryFolder()])
+    const way = await startForwarder(join(server.folder, '.s.PGSQL.5432'))
+    const env = { LOCI_STORE: `postgres://loci@127.0.0.1:${way.port}/${name}` }
+    const [one, two] = folders.map(({ path }) => new ServerProcess(path, model.url, { env }))
+    assert.ok(one && two)
+    closing.push(async () => {
+      await Promise.all([one.kill(), two.kill()])
+      await way.close()
+      await Promise.all(folders.map((folder) => folder.remove()))
+    })
+    for (const { path } of folders)
+      await writeFile(join(path, 'config.json'), JSON.stringify({ server: { shutdown_grace_seconds: 1 } }))
+    await one.start()
+    const letta = new Letta({ baseURL: one.url, apiKey: null, maxRetries: 0 })
+    const { run_id } = await secondStep({ letta, url: one.url }, 'back', true)
+    way.to(join(server.folder, 'nothing'))
+    const from = performance.now()
+    assert.equal(await one.end('SIGTERM'), 1)
+    const took = performance.now() - from
+    console.log(`      the process had ended after ${Math.round(took)} ms, with a grace of 1 s`)
+    assert.ok(took < 5_000 + SLACK_MS, `it took ${took} ms: ${one.output}`)
+    model.add({ reply: { text: 'By another.' } })
+    way.to(join(server.folder, '.s.PGSQL.5432'))
+    await two.start()
+    const run = await eventually('it is gone on with', async () => {
+      const answer = await fetch(`${two.url}/v1/runs/${run_id}`)
+      const now = (await answer.json()) as Run
+      return now.status === 'running' ? null : now
+    })
+    assert.equal(run.status, 'completed')
+  })
 })

@@ -129,6 +129,95 @@ describe('the index of pgvector', function () {
     }
   })
 
+  it('takes in what was stored before it was switched on, which is found all the time', async () => {
+    const server = await startServer(withPgVector())
+    const directory = await mkdtemp(join(tmpdir(), 'loci-pg-keys-'))
+    await server.create('later')
+    const client = new Client({ connectionString: server.address('later') })
+    // Only the superuser may make extensions.
+    const address = server.address('later').replace('loci@', 'plain@')
+    const stores: Store[] = []
+    const open = async (onNotice?: (sentence: string) => void) => {
+      const store = await openPostgresStore({ address, directory, ...(onNotice ? { onNotice } : {}) })
+      stores.push(store)
+      return store
+    }
+    const left = async () => {
+      const query = 'SELECT count(*)::int AS n FROM vectors WHERE embedding IS NULL'
+      return (await client.query<{ n: number }>(query)).rows[0]?.n
+    }
+    try {
+      await client.connect()
+      await client.query('CREATE ROLE plain LOGIN; GRANT ALL ON SCHEMA public TO plain')
+      const older = await open()
+      const { vectors, vectorOf, search } = await fill(older)
+      const columns =
+        "SELECT FROM information_schema.columns WHERE column_name = 'embedding' AND table_name = 'vectors'"
+      assert.equal((await client.query(columns)).rowCount, 0, 'it was there from the beginning')
+      /** Searches for what is there, and has no like. */
+      const finds = async (store: Store, text: string) => {
+        const [first] = await search(vectors.get(text) ?? assert.fail(text), store)
+        assert.equal(first?.passage.text, text)
+      }
+      await client.query('CREATE EXTENSION vector')
+      await client.query('ALTER TABLE vectors ADD COLUMN embedding vector')
+      // Until somebody lets the rows go, they are compared as before.
+      await client.query('BEGIN; SELECT FROM vectors FOR UPDATE')
+      const notices: string[] = []
+      const newer = await open((sentence) => notices.push(sentence))
+      await finds(newer, 'text 7')
+      await finds(newer, 'text 1234')
+      const other = await open()
+      await finds(other, 'text 77')
+      await client.query('COMMIT')
+      await eventually(
+        'all of them are in pgvector',
+        async () => {
+          await finds(newer, 'text 1')
+          return (await left()) === 0 ? true : null
+        },
+        60_000,
+      )
+      await eventually('it says so', () => (notices.length >= 2 ? true : null))
+      assert.match(
+        notices[0] ?? '',
+        /^Vectors in the database .* without pgvector are brought into it.* of 2500/,
+      )
+      assert.match(notices.at(-1) ?? '', /^All vectors in the database .* are in pgvector/)
+      await finds(newer, 'text 7')
+      // One that has not been restarted goes on beside them, and is found by them.
+      const agent_id =
+        (await older.agents.list(ADA, {}, { limit: 1, order: 'asc' }, []))[0]?.id ?? assert.fail()
+      const late = {
+        id: newId('passage'),
+        text: 'late',
+        tags: [],
+        metadata: {},
+        created_at: new Date(0).toISOString(),
+      }
+      await older.passages.create(ADA, agent_id, [late])
+      const batch = await older.vectors.claim({ texts: 1, characters: 1_000, claim_ms: 60_000 })
+      const wanted = vectorOf()
+      await older.vectors.save(batch ?? assert.fail(), [wanted])
+      assert.equal(await left(), 1)
+      vectors.set('late', wanted)
+      await finds(newer, 'late')
+      await finds(older, 'late')
+      await eventually('the late one is in pgvector', async () => ((await left()) === 0 ? true : null))
+      // And without it again, also what a server with it has stored, which notes no signs.
+      for (const store of stores.splice(0)) await store.close()
+      await client.query("UPDATE vectors SET bits = ''; DROP EXTENSION vector CASCADE")
+      const again = await open()
+      await finds(again, 'text 7')
+      await finds(again, 'text 2400')
+    } finally {
+      for (const store of stores) await store.close()
+      await client.end()
+      await server.stop()
+      await rm(directory, { recursive: true })
+    }
+  })
+
   it('that cannot be made is told of once, and everything is found without it', async () => {
     const server = await startServer(withPgVector())
     const directory = await mkdtemp(join(tmpdir(), 'loci-pg-keys-'))

@@ -174,7 +174,8 @@ export interface TurnStore {
   /**
    * Throws `lease_lost` when another instance took the conversation over. A block that was changed meanwhile, or a
    * label that was taken, refuses the whole step: the caller applies its tools to the present blocks again. A `finish`
-   * that fails ends the work of this process on the run, as `leave`; how it was to end is made good later.
+   * that is not stored ends the work of this process on the run, as `leave`, and how it was to end is made good later; only
+   * that of a completed run does not: it is to be closed as failed, or left.
    */
   commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict>
   /**

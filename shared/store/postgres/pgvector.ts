@@ -1,11 +1,12 @@
 import { sql } from 'kysely'
 import { messageOf } from '../../schema/errors.ts'
 import type { Connection, Transaction } from '../sql/database.ts'
-import type { Near, VectorIndex } from '../sql/vector-index.ts'
+import { type Near, SignIndex, type VectorIndex } from '../sql/vector-index.ts'
 import type { VectorOwner } from '../sql/vector-owners.ts'
 import { bytesOf, unit } from '../vector-math.ts'
 import type { PostgresDatabase } from './database.ts'
 import { asStoreError, isForbidden } from './errors.ts'
+import { indexVectorsToFill, VectorFill } from './vector-fill.ts'
 
 /** Numbers of a vector that pgvector has an index for; longer ones are compared one by one. */
 export const MOST_INDEXED = 2_000
@@ -18,7 +19,8 @@ const EF_SEARCH = 100
 
 /**
  * Vectors in pgvector's own type, found through an HNSW index for each length. An owner with few of them is compared one
- * by one, which PostgreSQL decides; of one among many others the index is read on until there are enough of its own.
+ * by one, which PostgreSQL decides; of one among many others the index is read on until there are enough of its own. What
+ * was stored without pgvector is compared as it was then, until it has been brought there.
  */
 export class PgVectors implements VectorIndex {
   readonly #database: PostgresDatabase
@@ -26,11 +28,21 @@ export class PgVectors implements VectorIndex {
   readonly #indexed = new Map<number, Promise<void>>()
   /** Lengths whose missing index the operator has been told of. */
   readonly #told = new Set<number>()
+  readonly #fill: VectorFill
+  /** Finds what is not in pgvector's type; null when there is nothing. */
+  #signs: SignIndex | null = null
 
-  /** `onNotice` hears once of each index that cannot be made. */
+  /** `onNotice` hears once of each index that cannot be made, and of vectors that are brought into pgvector. */
   constructor(database: PostgresDatabase, onNotice?: (sentence: string) => void) {
     this.#database = database
     this.#onNotice = onNotice
+    this.#fill = new VectorFill(database, onNotice)
+    this.#fill.start()
+  }
+
+  /** Resolves when nothing is written any more. */
+  close(): Promise<void> {
+    return this.#fill.close()
   }
 
   async put(
@@ -55,15 +67,30 @@ export class PgVectors implements VectorIndex {
     const type = sql.raw(`vector(${dim})`)
     const distance = sql`embedding::${type} <=> ${textOf(unit(direction))}::${type}`
     const chosen = among ? sql`and seq = any(${[...among]}::bigint[])` : sql``
-    return this.#database.read(async (c) => {
+    const found = await this.#database.read(async (c) => {
       await c.send(sql`select set_config('hnsw.ef_search', ${String(Math.max(EF_SEARCH, limit))}, true),
         set_config('hnsw.iterative_scan', 'strict_order', true)`)
-      return await c.all(
-        sql<Near>`select seq, 1 - (${distance}) as score from vectors
-          where owner = ${owner} and generation = ${generation} and vector_dims(embedding) = ${sql.lit(dim)} ${chosen}
-          order by ${distance}, seq desc limit ${limit}`,
-      )
+      const [near, without] = await Promise.all([
+        c.all(
+          sql<Near>`select seq, 1 - (${distance}) as score from vectors
+            where owner = ${owner} and generation = ${generation} and vector_dims(embedding) = ${sql.lit(dim)} ${chosen}
+            order by ${distance}, seq desc limit ${limit}`,
+        ),
+        c.get(sql`select from vectors where owner = ${owner} and embedding is null limit 1`),
+      ])
+      return { near, whole: without === undefined }
     })
+    if (found.whole) {
+      this.#signs = null
+      return found.near
+    }
+    this.#fill.start()
+    this.#signs ??= new SignIndex(this.#database)
+    const seen = new Set(found.near.map(({ seq }) => seq))
+    const others = await this.#signs.nearest(target, direction, limit, among)
+    return [...found.near, ...others.filter(({ seq }) => !seen.has(seq))]
+      .sort((a, b) => b.score - a.score || b.seq - a.seq)
+      .slice(0, limit)
   }
 
   /** Makes the index for vectors of this length, once. */
@@ -153,6 +180,7 @@ export async function hasPgVector(database: PostgresDatabase): Promise<boolean> 
       await tx.run(
         sql`alter table vectors alter column embedding set storage main, alter column vector set storage external`,
       )
+      await indexVectorsToFill(tx)
     })
     return true
   } catch (error) {

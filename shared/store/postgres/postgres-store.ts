@@ -94,12 +94,13 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     await database.close()
     throw error
   })
+  const vectors = (await hasPgVector(database)) ? new PgVectors(database, onNotice) : null
   const { events, ...parts } = sqlStore({
     database,
     instance,
     box,
     unindexed: null,
-    ...((await hasPgVector(database)) ? { vectorIndex: new PgVectors(database, onNotice) } : {}),
+    ...(vectors ? { vectorIndex: vectors } : {}),
   })
   const partitions = new PartitionUpkeep(database, onNotice)
   const writes = new WriteProbe(database)
@@ -132,6 +133,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       clearInterval(keyWatch)
       events.close()
       await pruning
+      await vectors?.close()
       await partitions.close()
       try {
         await instance.close()

@@ -1,4 +1,4 @@
-import { findEach, mapEach } from '../each.ts'
+import { findEach, inPages, mapEach } from '../each.ts'
 import { sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
@@ -19,6 +19,7 @@ import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
 import { jsonTexts } from './json.ts'
 import type { BatchItemRow } from './tables.ts'
+import type { BatchRow } from './tables.ts'
 import { CLAIMS, unlessTaken } from './unless-taken.ts'
 
 /** Claims after which a request that has begun no run is given up: what is in it ends the process. */
@@ -45,13 +46,18 @@ const waiting = query<{ except: string; first: 0 | 1; last: 0 | 1 }>()((p) =>
     .orderBy('item.seq')
     .limit(1),
 )
-const toCall = query<{ since: string }>()((p) =>
+/** Batches to call back for that are looked at together: others may be at it. */
+const LOOKED_AT = 100
+
+const toCall = query<{ since: string; id: string }>()((p) =>
   db
     .selectFrom('batches')
     .selectAll()
     .where(sql<boolean>`completed_at is not null and callback_url is not null and callback_sent_at is null`)
-    .where('completed_at', '>', p.since)
-    .limit(100),
+    .where(sql<boolean>`(completed_at, id) > (${p.since}, ${p.id})`)
+    .orderBy('completed_at')
+    .orderBy('id')
+    .limit(LOOKED_AT),
 )
 
 /**
@@ -315,7 +321,9 @@ export class SqlBatches implements BatchStore {
     ) => {
       const stateOf = this.#instance.states(c)
       return await findEach(
-        await toCall.all(c, { since }),
+        inPages<BatchRow>(LOOKED_AT, (last) =>
+          toCall.all(c, { since: last?.completed_at ?? since, id: last?.id ?? '' }),
+        ),
         async ({ id, callback_instance_id: holder }) =>
           (await this.#isFree(id, holder, stateOf)) && (await take({ id, holder })),
       )

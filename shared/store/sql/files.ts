@@ -1,5 +1,5 @@
-import { findEach, mapEach } from '../each.ts'
-import { sql } from 'kysely'
+import { findEach, inPages, mapEach } from '../each.ts'
+import { type Selectable, sql } from 'kysely'
 import type { Actor } from '../../core/ports/actor.ts'
 import type {
   AgentFile,
@@ -27,6 +27,7 @@ import type { Instance } from './instances.ts'
 import { windowOf } from './page.ts'
 import type { Connection } from './query.ts'
 import { query, db } from './query.ts'
+import type { FileRow } from './tables.ts'
 import { CLAIMS, unlessTaken } from './unless-taken.ts'
 import type { VectorIndex } from './vector-index.ts'
 
@@ -39,15 +40,19 @@ const MERGE_AFTER = 32
 
 const WAITING = ['pending', 'parsing']
 
-const waiting = query<object>()(() =>
+/** Waiting files that are looked at together: the first of them may all be others'. */
+const LOOKED_AT = 100
+
+const waiting = query<{ created_at: string; id: string }>()((p) =>
   db
     .selectFrom('files')
     .selectAll()
     .where(sql<boolean>`status in ('pending', 'parsing')`)
     .where(sql<boolean>`deleted = 0`)
+    .where(sql<boolean>`(created_at, id) > (${p.created_at}, ${p.id})`)
     .orderBy('created_at')
     .orderBy('id')
-    .limit(100),
+    .limit(LOOKED_AT),
 )
 const freeFile = query<{ id: string; holder: string | null }>()((p) =>
   db
@@ -59,16 +64,17 @@ const freeFile = query<{ id: string; holder: string | null }>()((p) =>
     .where('instance_id', 'is not distinct from', p.holder)
     .modifyEnd(unlessTaken),
 )
-const waitingSmall = query<{ max_size: number }>()((p) =>
+const waitingSmall = query<{ max_size: number; size: number; id: string }>()((p) =>
   db
     .selectFrom('files')
     .selectAll()
     .where(sql<boolean>`status in ('pending', 'parsing')`)
     .where(sql<boolean>`deleted = 0`)
     .where('size', '<=', p.max_size)
+    .where(sql<boolean>`(size, id) > (${p.size}, ${p.id})`)
     .orderBy('size')
     .orderBy('id')
-    .limit(100),
+    .limit(LOOKED_AT),
 )
 
 /** Files, their reading, and what agents see of them. */
@@ -146,8 +152,13 @@ export class SqlFiles implements FileStore {
       take: (row: { id: string; holder: string | null }) => Promise<boolean>,
     ) => {
       const stateOf = this.#instance.states(c)
+      const rows = inPages<Selectable<FileRow>>(LOOKED_AT, (last) =>
+        quick
+          ? waitingSmall.all(c, { max_size: quick.max_size, size: last?.size ?? -1, id: last?.id ?? '' })
+          : waiting.all(c, { created_at: last?.created_at ?? '', id: last?.id ?? '' }),
+      )
       return await findEach(
-        quick ? await waitingSmall.all(c, quick) : await waiting.all(c, {}),
+        rows,
         async ({ id, instance_id: holder }) =>
           !quick?.except.has(id) &&
           (holder === null ||

@@ -264,10 +264,10 @@ export class SqlTurns implements TurnStore {
       // A turn that could not even be closed (a full disk) must not hold its conversation until the process ends:
       // its caller may try again, until another turn takes over.
       if (isAppError(error, 'lease_lost')) this.leave(step.run_id, step.epoch)
-      else if (step.finish) {
+      // Who could not store that a turn is complete still has to close it, as one that failed.
+      else if (step.finish && step.finish.status !== 'completed') {
         this.leave(step.run_id, step.epoch)
-        // A turn that is complete is closed again, as one that failed.
-        if (step.finish.status !== 'completed') this.#instance.ends.set(step.run_id, step.finish)
+        this.#instance.ends.set(step.run_id, step.finish)
       }
       throw error
     }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { pause } from '../pause.ts'
 import { bytesOf, differences, dot, signsOf, signWords, unit, vectorOf, wordsFor } from '../vector-math.ts'
 import type { Database, Transaction } from './database.ts'
@@ -19,6 +20,8 @@ const signsAfter = query<{ owner: string; generation: number; after: number; lim
   db
     .selectFrom('vectors')
     .select(['id', 'seq', 'bits'])
+    // pgvector needs no signs, and it may have been there before.
+    .select(sql<Uint8Array | null>`case when length(bits) = 0 then vector end`.as('unsigned'))
     .where('owner', '=', p.owner)
     .where('generation', '=', p.generation)
     .where('id', '>', p.after)
@@ -156,7 +159,8 @@ export class SignIndex implements VectorIndex {
         async (c) => await signsAfter.all(c, { owner, generation, after, limit: PAGE }),
       )
       grow(signs, signs.count + rows.length)
-      for (const { id, seq, bits } of rows) {
+      for (const { id, seq, bits: stored, unsigned } of rows) {
+        const bits = unsigned ? signsOf(vectorOf(unsigned)) : stored
         const at = signs.count++
         signs.ids[at] = id
         signs.seqs[at] = seq

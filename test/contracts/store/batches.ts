@@ -205,6 +205,19 @@ export function describeBatches(subject: Subject): void {
       assert.equal((await batches.get(ADA, told.id))?.callback_status_code, 200)
     })
 
+    it('are called back for however many others are being called for', async () => {
+      const { batches } = subject.store
+      const told: string[] = []
+      for (let i = 0; i < 102; i++) {
+        told.push((await create([newId('agent')], 'http://127.0.0.1/done')).id)
+        await batches.finish(await claim(), { status: 'completed' })
+      }
+      const taken: (string | undefined)[] = []
+      for (const _ of told) taken.push((await batches.takeCallback())?.batch.id)
+      assert.deepEqual(taken.toSorted(), told.toSorted())
+      assert.equal(await batches.takeCallback(), null)
+    })
+
     it('survive the process that worked on them: another takes what it left, with its run', async function () {
       if (!subject.reopen) return this.skip()
       const batch = await create([newId('agent'), newId('agent')], 'http://127.0.0.1/done')

@@ -153,6 +153,26 @@ export function describeFiles(subject: Subject): void {
       }
     })
 
+    it('a file is claimed however many before it are being read, also of the small ones', async () => {
+      const { folders, files } = subject.store
+      const { id: folder_id } = await folders.create(ADA, aFolder())
+      const ids = Array.from({ length: 103 }, () => newId('file'))
+      for (const id of ids) await files.create(ADA, { ...aFile(folder_id, `${id}.txt`), id }, 'error')
+      const taken: (string | undefined)[] = []
+      for (let i = 0; i < 101; i++) taken.push((await files.claim({ max_attempts: 3 }))?.file_id)
+      const quick = { max_size: 100, except: new Set<string>() }
+      taken.push((await files.claim({ max_attempts: 3, quick }))?.file_id)
+      const waiting = ids.filter((id) => !taken.includes(id))
+      assert.equal(waiting.length, 1)
+      assert.equal(
+        await files.claim({ max_attempts: 3, quick: { ...quick, except: new Set(waiting) } }),
+        null,
+      )
+      taken.push((await files.claim({ max_attempts: 3 }))?.file_id)
+      assert.deepEqual(taken.toSorted(), ids.toSorted())
+      assert.equal(await files.claim({ max_attempts: 3 }), null)
+    })
+
     it('a claim that was given back, or whose file is gone, writes nothing more', async () => {
       const { folders, files } = subject.store
       const { id: folder_id } = await folders.create(ADA, aFolder())

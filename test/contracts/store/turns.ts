@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { FinishRun } from '../../../shared/core/ports/turn-store.ts'
 import { newId } from '../../../shared/schema/ids.ts'
 import type { Subject } from '../store.contract.ts'
 import {
@@ -13,6 +14,7 @@ import {
   aStep,
   at,
   DONE,
+  EVE,
   text,
 } from './samples.ts'
 
@@ -128,6 +130,28 @@ export function describeTurns(subject: Subject): void {
       } finally {
         await other.close()
       }
+    })
+
+    it('are called back for when their process has died, however many others are being called for', async function () {
+      const { store, reopen } = subject
+      if (!reopen) return this.skip()
+      const other = await reopen()
+      const agent = await store.agents.create(ADA, anAgent('ada'))
+      const end = async (through: typeof store) => {
+        const run = aRun(agent.id, { callback_url: 'http://127.0.0.1/done' })
+        const opened = await through.turns.open(ADA, { run, conversation_id: agent.id, messages: [] })
+        const finish = { ...DONE, completed_at: new Date().toISOString() }
+        await through.turns.commit(ADA, aCommit(opened, run, { step: null, finish }))
+        return run.id
+      }
+      for (let i = 0; i < 101; i++) await end(store)
+      const left = await end(other)
+      await other.close()
+      assert.deepEqual(
+        (await store.turns.takeUncalled()).map(({ run }) => run.id),
+        [left],
+      )
+      assert.deepEqual(await store.turns.takeUncalled(), [])
     })
 
     it('refuse a second turn in the conversation and name the run that holds it', async () => {
@@ -332,20 +356,41 @@ export function describeTurns(subject: Subject): void {
 
     it('whose closing could not be written do not hold the conversation for ever', async () => {
       const { store } = subject
+      const metadata = { error: { message: 'It was so.' } }
+      const finish: FinishRun = { ...DONE, status: 'failed', stop_reason: 'error', metadata }
       for (const takenOver of ['by the next turn', 'by the recovery']) {
         const agent = await store.agents.create(ADA, anAgent('ada'))
         const { run, opened } = await begin(agent.id, 'one')
         const twice = opened.context.slice(-1)
-        await assert.rejects(store.turns.commit(ADA, aCommit(opened, run, { messages: twice, finish: DONE })))
+        await assert.rejects(store.turns.commit(ADA, aCommit(opened, run, { messages: twice, finish })))
         assert.equal((await store.turns.getRun(ADA, run.id))?.status, 'running', 'nothing was written')
         if (takenOver === 'by the recovery') assert.deepEqual(await store.turns.recover(), [run.id])
         const { opened: next } = await begin(agent.id, 'two')
         assert.deepEqual(next.context.map(text), ['You remember.', 'one', 'two'])
-        assert.equal((await store.turns.getRun(ADA, run.id))?.status, 'failed')
+        const ended = await store.turns.getRun(ADA, run.id)
+        assert.deepEqual([ended?.status, ended?.metadata], ['failed', metadata], 'as it was to end')
         await assert.rejects(store.turns.commit(ADA, aCommit(opened, run, { finish: DONE })), {
           code: 'lease_lost',
         })
       }
+    })
+
+    it('are cancelled without their process, which can write nothing of them any more', async () => {
+      const { store } = subject
+      const agent = await store.agents.create(ADA, anAgent('ada'))
+      const { run, opened } = await begin(agent.id, 'one')
+      const lease = { conversation_id: agent.id, run_id: run.id, epoch: opened.epoch }
+      await store.turns.checkLease(ADA, lease)
+      assert.equal(await store.turns.cancelUnheard(EVE, run.id), false, 'it is not of her organisation')
+      assert.equal(await store.turns.cancelUnheard(ADA, run.id), true)
+      const ended = await store.turns.getRun(ADA, run.id)
+      assert.deepEqual([ended?.status, ended?.stop_reason], ['cancelled', 'cancelled'])
+      await assert.rejects(store.turns.checkLease(ADA, lease), { code: 'lease_lost' })
+      await begin(agent.id, 'two')
+      await assert.rejects(store.turns.commit(ADA, aCommit(opened, run, { finish: DONE })), {
+        code: 'lease_lost',
+      })
+      assert.equal(await store.turns.cancelUnheard(ADA, run.id), false)
     })
 
     it('may be closed again when the first try was refused', async () => {
