@@ -110,6 +110,12 @@ describe('round trips to the database', function () {
     )
   })
 
+  it('an agent is deleted in 29, in short transactions for each kind of its rows', async () => {
+    const gone: string[] = []
+    for (let i = 0; i < 4; i++) gone.push(await anotherAgent(i))
+    assert.equal(await way.count(() => store.agents.delete(ADA, gone.pop()!)), 29)
+  })
+
   it('requests of a server take what the store takes', async () => {
     const model = await startScriptedModel()
     const loci = await startLoci({ env: { LOCI_STORE: way.address }, model_url: model.url })

@@ -131,15 +131,14 @@ async function deleteSome(
   organization_id: string,
   rows: number,
 ): Promise<number> {
-  const vectors = await deleteSomeVectors(tx, agent_id, rows)
+  const [vectors, messages, conversation] = await Promise.all([
+    deleteSomeVectors(tx, agent_id, rows),
+    tx.all(db.selectFrom('messages').select('seq').where('agent_id', '=', agent_id).limit(rows)),
+    tx.get(db.selectFrom('conversations').select('id').where('agent_id', '=', agent_id).limit(1)),
+  ])
   if (vectors > 0) return vectors
-  const seqs = (
-    await tx.all(db.selectFrom('messages').select('seq').where('agent_id', '=', agent_id).limit(rows))
-  ).map((row) => row.seq)
+  const seqs = messages.map((row) => row.seq)
   if (seqs.length > 0) return await deleteMessageRows(tx, seqs)
-  const conversation = await tx.get(
-    db.selectFrom('conversations').select('id').where('agent_id', '=', agent_id).limit(1),
-  )
   if (conversation)
     return (
       (await deleteContext(tx, conversation.id, rows)) ||
