@@ -7,54 +7,21 @@ import { parseArgs } from 'node:util'
 import type { Engine, Scenario } from './lib/context.ts'
 import type { BenchPostgres } from './lib/postgres.ts'
 import { besideEachOther, describeMachine, machineLine, type Row, tableOf } from './lib/report.ts'
+import { ANY_ENGINE, IN_POSTGRES, SCENARIOS } from './scenarios.ts'
 
-/** Each loaded when it is asked for. */
-const SCENARIOS: Record<string, () => Promise<Scenario>> = {
-  start: async () => (await import('./scenarios/start.ts')).start,
-  create: async () => (await import('./scenarios/create.ts')).create,
-  turns: async () => (await import('./scenarios/turns.ts')).turns,
-  transactions: async () => (await import('./scenarios/transactions.ts')).transactions,
-  stream: async () => (await import('./scenarios/stream.ts')).stream,
-  paced: async () => (await import('./scenarios/paced.ts')).paced,
-  sockets: async () => (await import('./scenarios/sockets.ts')).sockets,
-  conversations: async () => (await import('./scenarios/conversations.ts')).conversations,
-  resume: async () => (await import('./scenarios/resume.ts')).resume,
-  compaction: async () => (await import('./scenarios/compaction.ts')).compaction,
-  stalls: async () => (await import('./scenarios/stalls.ts')).stalls,
-  import: async () => (await import('./scenarios/import.ts')).imports,
-  files: async () => (await import('./scenarios/files.ts')).files,
-  mcp: async () => (await import('./scenarios/mcp.ts')).mcp,
-  access: async () => (await import('./scenarios/access.ts')).access,
-  prefix: async () => (await import('./scenarios/prefix.ts')).prefix,
-  store: async () => (await import('./scenarios/store.ts')).store,
-  scale: async () => (await import('./scenarios/scale.ts')).scale,
-  search: async () => (await import('./scenarios/search.ts')).search,
-  tools: async () => (await import('./scenarios/tools.ts')).tools,
-  operations: async () => (await import('./scenarios/operations.ts')).operations,
-  'round-trips': async () => (await import('./scenarios/round-trips.ts')).roundTrips,
-  events: async () => (await import('./scenarios/events.ts')).events,
-  instances: async () => (await import('./scenarios/instances.ts')).instances,
-  'million-messages': async () => (await import('./scenarios/million-messages.ts')).millionMessages,
-  sizes: async () => (await import('./scenarios/sizes.ts')).sizes,
-  'million-passages': async () => (await import('./scenarios/million-passages.ts')).millionPassages,
-}
-
-/** Those that measure whatever engine the store is kept in. */
-const ANY_ENGINE = 'create turns conversations import store search operations million-messages'.split(' ')
-/** Those that start a PostgreSQL whatever the engine is; they run when they are named, or with `--store postgres`. */
-const POSTGRES = 'round-trips events instances sizes million-messages million-passages'.split(' ')
-
-const USAGE = `npm run bench [-- --quick] [--only NAME,NAME] [--store ENGINES] [--rows N] [--json FILE]
+const USAGE = `npm run bench [-- --quick | --smoke] [--only NAME,NAME] [--store ENGINES] [--rows N] [--json FILE]
   --quick   small sizes: half a minute, for a look; the full run takes about ten
+  --smoke   the smallest sizes: whether every scenario works; the numbers say nothing
   --only    some of: ${Object.keys(SCENARIOS).join(', ')}
   --store   sqlite (the default), postgres, or sqlite,postgres: both in one run, side by side
-            (${ANY_ENGINE.join(', ')}; in PostgreSQL alone: ${POSTGRES.join(', ')})
+            (${ANY_ENGINE.join(', ')}; in PostgreSQL alone: ${IN_POSTGRES.join(', ')})
   --rows    messages or passages of million-messages and million-passages
   --json    also write the numbers to FILE`
 
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    smoke: { type: 'boolean', default: false },
     only: { type: 'string' },
     store: { type: 'string', default: 'sqlite' },
     rows: { type: 'string' },
@@ -69,7 +36,7 @@ if (values.help) {
 const engines = values.store.split(',').filter((name) => name === 'sqlite' || name === 'postgres')
 const inPostgres = engines.includes('postgres')
 const all = Object.keys(SCENARIOS).filter((name) =>
-  inPostgres ? ANY_ENGINE.includes(name) || POSTGRES.includes(name) : !POSTGRES.includes(name),
+  inPostgres ? ANY_ENGINE.includes(name) || IN_POSTGRES.includes(name) : !IN_POSTGRES.includes(name),
 )
 const names = values.only?.split(',') ?? all
 const unknown = names.filter((name) => !Object.hasOwn(SCENARIOS, name))
@@ -79,8 +46,9 @@ if (unknown.length > 0 || engines.length === 0) {
   process.exit(2)
 }
 
+const size = values.smoke ? 'smoke' : values.quick ? 'quick' : 'full'
 const machine = describeMachine()
-console.log(`${machineLine(machine)}${values.quick ? ', --quick' : ''}\n`)
+console.log(`${machineLine(machine)}${size === 'full' ? '' : `, --${size}`}\n`)
 const rows: (Row & { store: Engine })[] = []
 const failed: string[] = []
 /** What the present scenario has on disk. */
@@ -121,7 +89,7 @@ try {
 }
 console.log(`load at the end ${describeMachine().load}`)
 if (values.json !== undefined) {
-  const result = { at: new Date().toISOString(), quick: values.quick, machine, rows, failed }
+  const result = { at: new Date().toISOString(), size, machine, names, rows, failed }
   await writeFile(values.json, `${JSON.stringify(result, null, 2)}\n`)
 }
 process.exitCode = failed.length > 0 ? 1 : 0
@@ -129,7 +97,7 @@ process.exitCode = failed.length > 0 ? 1 : 0
 async function measure(scenario: Scenario, engine: Engine): Promise<Row[]> {
   try {
     return await scenario({
-      quick: values.quick,
+      sized: (full, quick, smoke) => ({ full, quick, smoke })[size],
       rows: values.rows === undefined ? null : Number(values.rows),
       engine,
       progress,
@@ -154,7 +122,9 @@ async function folder(): Promise<string> {
 
 async function postgres(): Promise<BenchPostgres> {
   if (!server) {
-    server = await (await import('./lib/postgres.ts')).startPostgres()
+    // What matters to the smallest sizes is that everything is done, not how long the disk takes.
+    const settings = size === 'smoke' ? { fsync: 'off' } : {}
+    server = await (await import('./lib/postgres.ts')).startPostgres(settings)
     console.log(`${server.description}\n`)
   }
   return server

@@ -12,8 +12,8 @@ export interface Place {
 
 /** What every scenario is given. */
 export interface BenchContext {
-  /** Sizes for a minute instead of an hour. */
-  quick: boolean
+  /** The size that was asked for: for numbers, for a look, or to see that everything works. */
+  readonly sized: <T>(full: T, quick: T, smoke: T) => T
   /** How many rows the scenarios of millions take, when it was asked for. */
   rows: number | null
   /** The engine that is measured, of those that `--store` names. */

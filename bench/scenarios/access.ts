@@ -13,9 +13,11 @@ const WIDTH = 16
 
 /** What it costs to ask who asks: a server without a key, its own key, and a user's, whose requests are counted. */
 export const access: Scenario = async (context) => {
-  const size = context.quick
-    ? { reads: 500, turns: 50, rounds: 2, warm: 200 }
-    : { reads: 4000, turns: 400, rounds: 5, warm: 2000 }
+  const size = context.sized(
+    { reads: 4000, turns: 400, rounds: 5, warm: 2000 },
+    { reads: 500, turns: 50, rounds: 2, warm: 200 },
+    { reads: 20, turns: 2, rounds: 1, warm: 10 },
+  )
   await using double = await startDouble()
   await using open = await startLoci(double, await context.folder())
   await using locked = await startLoci(double, await context.folder(), true, {

@@ -10,8 +10,8 @@ import { transactionsIn } from '../lib/wal.ts'
 
 /** A conversation of 5,000 messages, all in context, is made shorter: how long it takes, and whom it holds up. */
 export const compaction: Scenario = async (context) => {
-  const messages = context.quick ? 1_000 : 5_000
-  const rounds = context.quick ? 3 : 7
+  const messages = context.sized(5_000, 1_000, 100)
+  const rounds = context.sized(7, 3, 1)
   const data = await context.folder()
   const modes = ['sliding_window', 'all', 'self_compact_all'] as const
   const agents = await fill(data, messages, rounds * modes.length, context)

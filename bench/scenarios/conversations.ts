@@ -4,11 +4,10 @@ import { alternate } from '../lib/overhead.ts'
 import { createAgent, startDouble, startLoci } from '../lib/servers.ts'
 import { median } from '../lib/stats.ts'
 
-const COUNT = 50
-
 /** Fifty conversations of one agent at once beside fifty agents with one conversation each, and forks of a long one. */
 export const conversations: Scenario = async (context) => {
-  const rounds = context.quick ? 6 : 40
+  const rounds = context.sized(40, 6, 1)
+  const count = context.sized(50, 50, 5)
   await using double = await startDouble()
   await using loci = await startLoci(double, await context.place(), false)
   const { url } = loci
@@ -16,7 +15,7 @@ export const conversations: Scenario = async (context) => {
   context.progress('conversations: fifty of one agent, and fifty agents')
   const ofOne: string[] = []
   const ofMany: string[] = []
-  for (let i = 0; i < COUNT; i++) {
+  for (let i = 0; i < count; i++) {
     ofOne.push(await begin(url, agent))
     ofMany.push(await createAgent(url))
   }
@@ -33,11 +32,14 @@ export const conversations: Scenario = async (context) => {
   await alternate(2, 1, sides)
   const [many = [], one = []] = await alternate(rounds, 2, sides)
 
-  const length = context.quick ? 500 : 5000
+  const length = context.sized(5000, 500, 10)
   context.progress(`conversations: forks of ${length} messages`)
   const long = await begin(url, agent)
   for (let sent = 0; sent < length; sent += 500) {
-    const messages = Array.from({ length: 500 }, (_, i) => ({ role: 'user', content: `Note ${sent + i}.` }))
+    const messages = Array.from({ length: Math.min(500, length) }, (_, i) => ({
+      role: 'user',
+      content: `Note ${sent + i}.`,
+    }))
     await call('POST', `${url}/v1/conversations/${long}/messages`, { messages, streaming: false })
   }
   const took = async (source: string) => {
@@ -53,7 +55,7 @@ export const conversations: Scenario = async (context) => {
   return [
     {
       scenario: 'conversations',
-      what: `${COUNT} conversations of one agent at once, next to ${COUNT} agents with one each`,
+      what: `${count} conversations of one agent at once, next to ${count} agents with one each`,
       unit: 'messages/s',
       value: median(one),
       floor: median(many),

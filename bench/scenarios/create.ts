@@ -5,7 +5,7 @@ import { sample, sum } from '../lib/stats.ts'
 
 /** Agents made one after another, each on disk with its memory before it is answered. */
 export const create: Scenario = async (context) => {
-  const count = context.quick ? 200 : 2000
+  const count = context.sized(2000, 200, 5)
   await using double = await startDouble()
   await using bare = await startBare(double, false)
   await using loci = await startLoci(double, await context.place(), false)

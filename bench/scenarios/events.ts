@@ -18,7 +18,11 @@ interface Seen {
 
 /** Events of another process through LISTEN/NOTIFY, and where nobody listens: how many a second, and how late. */
 export const events: Scenario = async (context) => {
-  const size = context.quick ? { fast: 300, paced: 60, many: 20 } : { fast: 5_000, paced: 500, many: 100 }
+  const size = context.sized(
+    { fast: 5_000, paced: 500, many: 100 },
+    { fast: 300, paced: 60, many: 20 },
+    { fast: 40, paced: 10, many: 2 },
+  )
   const server = await context.postgres()
   const rows: Row[] = []
   const row = (what: string, unit: Row['unit'], value: number) =>

@@ -14,7 +14,7 @@ const LOOK_EVERY_MS = 50
 
 /** A large text is uploaded and read while turns go on: how fast, whom it holds up, and what it costs the turns. */
 export const files: Scenario = async (context) => {
-  const megabytes = context.quick ? 4 : 32
+  const megabytes = context.sized(32, 4, 1)
   const text = textOf(megabytes * 1024 * 1024)
   await using double = await startDouble()
   await using loci = await startLoci(double, await context.folder(), 'stalls')
@@ -25,7 +25,10 @@ export const files: Scenario = async (context) => {
   const talk = await loci.converse(false)
   for (let n = 0; n < 20; n++) await talk.send(`Note ${n}`)
   context.progress('files: turns of an idle server')
-  const idle = await turns(talk, new Promise((resolve) => setTimeout(resolve, context.quick ? 2_000 : 5_000)))
+  const idle = await turns(
+    talk,
+    new Promise((resolve) => setTimeout(resolve, context.sized(5_000, 2_000, 100))),
+  )
   context.progress(`files: ${megabytes} MB are read`)
   await loci.child.probe()
   const from = performance.now()

@@ -12,7 +12,7 @@ import { startDouble, startLoci, type Target } from '../lib/servers.ts'
  * The size of the context is that of an agent in use; all other messages are its past.
  */
 export const imports: Scenario = async (context) => {
-  const messages = context.quick ? 5_000 : 100_000
+  const messages = context.sized(100_000, 5_000, 200)
   await using double = await startDouble()
   const file = join(await context.folder(), 'large.af')
   await pipeline(Readable.from(pieces(messages)), createWriteStream(file))

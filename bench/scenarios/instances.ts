@@ -14,7 +14,11 @@ const AT_ONCE = 24
  * this machine, too: the processors that each side used tell what stood in the way.
  */
 export const instances: Scenario = async (context) => {
-  const size = context.quick ? { turns: 240, reads: 600 } : { turns: 4_000, reads: 12_000 }
+  const size = context.sized(
+    { turns: 4_000, reads: 12_000 },
+    { turns: 240, reads: 600 },
+    { turns: 24, reads: 24 },
+  )
   const postgres = await context.postgres()
   const place = { directory: await context.folder(), address: await postgres.database() }
   await using double = await startDouble()

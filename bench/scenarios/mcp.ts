@@ -13,7 +13,7 @@ const AT_ONCE = 32
 
 /** What an MCP host sees: how much the list of tools weighs, and calls a second beside the same over REST. */
 export const mcp: Scenario = async (context) => {
-  const count = context.quick ? 200 : 2000
+  const count = context.sized(2000, 200, 32)
   await using double = await startDouble()
   const data = await context.folder()
   await using loci = await startLoci(double, data, false)

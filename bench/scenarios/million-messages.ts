@@ -14,16 +14,16 @@ import { turn } from './operations.ts'
 /** Messages of each agent; the newest of them are in its context. */
 const EACH = 1_000
 const IN_CONTEXT = 100
-/** The store that the large one stands next to. */
-const SMALL = 10_000
 
 /** What reads, searches and turns take when there are very many messages, next to when there are few. */
 export const millionMessages: Scenario = async (context) => {
-  const many = context.rows ?? (context.quick ? 40_000 : 1_000_000)
-  const times = context.quick ? 40 : 200
+  const many = context.rows ?? context.sized(1_000_000, 40_000, 2_000)
+  // The store that the large one stands next to.
+  const few = context.sized(10_000, 10_000, 1_000)
+  const times = context.sized(200, 40, 2)
   const rows: Row[] = []
   const took = new Map<number, Map<string, number[]>>()
-  for (const count of [SMALL, many]) {
+  for (const count of [few, many]) {
     const place = await context.place()
     const began = performance.now()
     const agents = await fill(place, count, context)
@@ -43,10 +43,10 @@ export const millionMessages: Scenario = async (context) => {
     ] as const)
       rows.push({
         scenario: 'million-messages',
-        what: `${many} messages, next to ${SMALL}: ${what}, ${name}`,
+        what: `${many} messages, next to ${few}: ${what}, ${name}`,
         unit: 'ms',
         value: percentile(large, share),
-        floor: percentile(took.get(SMALL)!.get(what)!, share),
+        floor: percentile(took.get(few)!.get(what)!, share),
       })
   return rows
 }

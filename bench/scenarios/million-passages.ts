@@ -29,7 +29,7 @@ interface Archive {
  * comparing with every vector. Filled with COPY; searched through the store.
  */
 export const millionPassages: Scenario = async (context) => {
-  const count = context.rows ?? (context.quick ? 20_000 : 1_000_000)
+  const count = context.rows ?? context.sized(1_000_000, 20_000, 2_000)
   const address = await (await context.postgres()).database()
   const directory = await context.folder()
   const vectorOf = subjectVectors(DIM)
@@ -89,7 +89,7 @@ export const millionPassages: Scenario = async (context) => {
         await inParallel(4 * QUESTIONS, 8, async (i) => void (await find(store, 'vector')(i % QUESTIONS)))
         row('by meaning, 8 at once', 'searches/s', (4 * QUESTIONS) / ((performance.now() - from) / 1000))
       }
-      const one = await sample(context.quick ? 20 : 100, (i) => addOne(store, large, count + i, vectorOf))
+      const one = await sample(context.sized(100, 20, 2), (i) => addOne(store, large, count + i, vectorOf))
       row('a passage is stored and its vector saved, p50', 'ms', percentile(one, 0.5))
     } finally {
       await scanning.close()

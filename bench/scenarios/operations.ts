@@ -88,7 +88,7 @@ export async function turn(store: Store, agent_id: string, i: number, tool: bool
 
 /** What single commands of the store take, one after another and sixteen at once, in this process. */
 export const operations: Scenario = async (context) => {
-  const times = context.quick ? 100 : 1_000
+  const times = context.sized(1_000, 100, 5)
   const store = await openStore({ ...(await context.place()) })
   try {
     const all = await prepareOperations(store, 64)

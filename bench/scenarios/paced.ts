@@ -10,9 +10,11 @@ const BARE = ' of the bare server'
 
 /** Many streams of a model that takes its time: how evenly the tokens of each come to who reads them. */
 export const paced: Scenario = async (context) => {
-  const size = context.quick
-    ? { streams: 100, tokens: 20, pace_ms: 100, rounds: 1 }
-    : { streams: 500, tokens: 80, pace_ms: 100, rounds: 3 }
+  const size = context.sized(
+    { streams: 500, tokens: 80, pace_ms: 100, rounds: 3 },
+    { streams: 100, tokens: 20, pace_ms: 100, rounds: 1 },
+    { streams: 5, tokens: 5, pace_ms: 10, rounds: 1 },
+  )
   await using double = await startDouble()
   await using bare = await startBare(double)
   await using loci = await startLoci(double, await context.folder())

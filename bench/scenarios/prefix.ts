@@ -4,7 +4,7 @@ import { agentAt, createAgent, startDouble, startLoci } from '../lib/servers.ts'
 
 /** How much of a request the provider has seen before: where nothing changed it must be all of the one before. */
 export const prefix: Scenario = async (context) => {
-  const turns = context.quick ? 20 : 200
+  const turns = context.sized(200, 20, 3)
   await using double = await startDouble()
   await using loci = await startLoci(double, await context.folder())
   const agent = agentAt(loci.url, await createAgent(loci.url))

@@ -6,7 +6,11 @@ import { median } from '../lib/stats.ts'
 
 /** The stream of a long background run: made, and read again by the process that made it and by another one. */
 export const resume: Scenario = async (context) => {
-  const size = context.quick ? { tokens: 2_000, rounds: 3 } : { tokens: 10_000, rounds: 7 }
+  const size = context.sized(
+    { tokens: 10_000, rounds: 7 },
+    { tokens: 2_000, rounds: 3 },
+    { tokens: 100, rounds: 1 },
+  )
   const data = await context.folder()
   await using double = await startDouble()
   await using maker = await startLoci(double, data)

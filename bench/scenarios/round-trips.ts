@@ -6,18 +6,18 @@ import { agentAt, createAgent, startDouble, startLoci } from '../lib/servers.ts'
 import { median, sample } from '../lib/stats.ts'
 import { prepareOperations } from './operations.ts'
 
-/** There and back, in milliseconds: so long that nothing else counts. */
-const ROUND_TRIP_MS = 40
-
 /**
  * How often a command waits for the database: it is done over a way that takes long, and over one that takes no time. What
  * it takes longer, in round trips.
  */
 export const roundTrips: Scenario = async (context) => {
-  const times = context.quick ? 5 : 15
+  const times = context.sized(15, 5, 1)
+  const warm = context.sized(10, 10, 1)
+  // There and back: so long that nothing else counts.
+  const round_trip_ms = context.sized(40, 40, 4)
   const address = await (await context.postgres()).database()
   const directory = await context.folder()
-  await using far = await startDelay(address, ROUND_TRIP_MS / 2)
+  await using far = await startDelay(address, round_trip_ms / 2)
   await using near = await startDelay(address, 0)
   const rows: Row[] = []
   const row = (what: string, took: { far: number[]; near: number[] }) =>
@@ -25,7 +25,7 @@ export const roundTrips: Scenario = async (context) => {
       scenario: 'round-trips',
       what,
       unit: 'round trips',
-      value: (median(took.far) - median(took.near)) / ROUND_TRIP_MS,
+      value: (median(took.far) - median(took.near)) / round_trip_ms,
     })
   const stores = {
     far: await openPostgresStore({ address: far.address, directory }),
@@ -37,7 +37,7 @@ export const roundTrips: Scenario = async (context) => {
       context.progress(`round-trips: ${what}`)
       const through = async (store: typeof stores.far) => {
         // Statements are prepared, connections made.
-        await sample(10, (i) => operation(store, i))
+        await sample(warm, (i) => operation(store, i))
         return await sample(times, (i) => operation(store, i))
       }
       row(what, { far: await through(stores.far), near: await through(stores.near) })
@@ -57,7 +57,7 @@ export const roundTrips: Scenario = async (context) => {
     context.progress(`round-trips: ${what}`)
     const through = async (url: string) => {
       const agent = agentAt(url, await createAgent(url))
-      await sample(10, () => agent.send(text))
+      await sample(warm, () => agent.send(text))
       return await sample(times, () => agent.send(text))
     }
     row(what, { far: await through(distant.url), near: await through(beside.url) })

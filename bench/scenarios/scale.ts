@@ -13,9 +13,11 @@ const SMALL = 50
 
 /** A large data directory next to a small one: what a user waits for must not grow with what is stored. */
 export const scale: Scenario = async (context) => {
-  const size = context.quick
-    ? { agents: 500, messages: 20_000, samples: 60 }
-    : { agents: 10_000, messages: 1_000_000, samples: 400 }
+  const size = context.sized(
+    { agents: 10_000, messages: 1_000_000, samples: 400 },
+    { agents: 500, messages: 20_000, samples: 60 },
+    { agents: 60, messages: 600, samples: 10 },
+  )
   const each = size.messages / size.agents
   const small = await context.folder()
   const large = await context.folder()

@@ -18,9 +18,11 @@ const QUESTION = 0.5
 
 /** Hybrid search over one large archive, and what its prefilter by signs loses against the exact order. */
 export const search: Scenario = async (context) => {
-  const size = context.quick
-    ? { passages: 5_000, searches: 40, exact: 20 }
-    : { passages: 100_000, searches: 200, exact: 40 }
+  const size = context.sized(
+    { passages: 100_000, searches: 200, exact: 40 },
+    { passages: 5_000, searches: 40, exact: 20 },
+    { passages: 500, searches: 3, exact: 3 },
+  )
   const store = await openStore({ ...(await context.place()) })
   try {
     const { archive_id, exact } = await fill(store, size, context)

@@ -24,9 +24,11 @@ type Sizes = Map<string, number>
  * them, and divided by how many there are.
  */
 export const sizes: Scenario = async (context) => {
-  const size = context.quick
-    ? { agents: 100, turns: 300, passages: 1_000, vectors: 500 }
-    : { agents: 1_000, turns: 10_000, passages: 20_000, vectors: 5_000 }
+  const size = context.sized(
+    { agents: 1_000, turns: 10_000, passages: 20_000, vectors: 5_000 },
+    { agents: 100, turns: 300, passages: 1_000, vectors: 500 },
+    { agents: 10, turns: 100, passages: 500, vectors: 500 },
+  )
   const address = await (await context.postgres()).database()
   const directory = await context.folder()
   const rows: Row[] = []

@@ -9,13 +9,13 @@ import { type BenchSocket, openSocket, within } from '../lib/sockets.ts'
 import { median } from '../lib/stats.ts'
 
 /** In which a server that is at rest does not grow, in milliseconds. */
-const AT_REST_MS = 2_500
 const BARE_SOCKETS = new URL('../bare-sockets.mjs', import.meta.url)
 
 /** What many open WebSockets hold that say nothing, and how soon all of them hear of a change. */
 export const sockets: Scenario = async (context) => {
-  const count = context.quick ? 200 : 1000
-  const changes = context.quick ? 5 : 20
+  const count = context.sized(1000, 200, 20)
+  const at_rest_ms = context.sized(2_500, 2_500, 50)
+  const changes = context.sized(20, 5, 1)
   await using double = await startDouble()
   await using bare = startNode(BARE_SOCKETS, [], { probe: true })
   await using loci = await startLoci(double, await context.folder(), 'stalls')
@@ -30,7 +30,7 @@ export const sockets: Scenario = async (context) => {
     context.progress(`sockets: ${count} of ${name}`)
     // The first ones load code, and a server loads more of it by itself a moment after its start.
     await closeAll(await openMany(url, Math.ceil(count / 10)))
-    const before = await heldAtRest(child)
+    const before = await heldAtRest(child, at_rest_ms)
     open = await openMany(url, count)
     at_rest[name] = ((await held(child)) - before) / count
     if (name === 'bare') await closeAll(open)
@@ -72,10 +72,10 @@ async function held(child: Child): Promise<number> {
 }
 
 /** The same, once it does not grow by itself any more, or when it has had its time. */
-async function heldAtRest(child: Child): Promise<number> {
+async function heldAtRest(child: Child, wait_ms: number): Promise<number> {
   let before = await held(child)
   for (let i = 0; i < 5; i++) {
-    await sleep(AT_REST_MS)
+    await sleep(wait_ms)
     const now = await held(child)
     if (Math.abs(now - before) < 0.2) return now
     before = now

@@ -10,7 +10,11 @@ const AGENTS = 32
 
 /** How long nobody else is served: the longest stall of the server's event loop while 32 agents talk. */
 export const stalls: Scenario = async (context) => {
-  const size = context.quick ? { ms: 3_000, large: 5_000 } : { ms: 20_000, large: 100_000 }
+  const size = context.sized(
+    { ms: 20_000, large: 100_000 },
+    { ms: 3_000, large: 5_000 },
+    { ms: 60, large: 100 },
+  )
   await using double = await startDouble()
   const data = await context.folder()
   const large = await fillLargeAgent(data, size.large, context)

@@ -18,7 +18,7 @@ const NOTHING = new URL('../lib/nothing.mjs', import.meta.url)
 
 /** From the start of a process to its first answer, and the memory it then has. */
 export const start: Scenario = async (context) => {
-  const rounds = context.quick ? 5 : 25
+  const rounds = context.sized(25, 5, 1)
   await using double = await startDouble()
   const data = await context.folder()
   const node: number[] = []

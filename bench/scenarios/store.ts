@@ -11,9 +11,11 @@ import { percentile, sample } from '../lib/stats.ts'
 
 /** The store alone, in this process: a turn's two transactions, and archival search. */
 export const store: Scenario = async (context) => {
-  const size = context.quick
-    ? { turns: 200, passages: 5_000, searches: 50 }
-    : { turns: 2_000, passages: 100_000, searches: 500 }
+  const size = context.sized(
+    { turns: 2_000, passages: 100_000, searches: 500 },
+    { turns: 200, passages: 5_000, searches: 50 },
+    { turns: 5, passages: 500, searches: 5 },
+  )
   const flush = await flushes(await context.folder(), size.turns)
   const opened = await openStore({ ...(await context.place()) })
   try {

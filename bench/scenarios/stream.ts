@@ -7,9 +7,11 @@ import { median, percentile, sum } from '../lib/stats.ts'
 
 /** The wait for the first token, and many long answers at once. */
 export const stream: Scenario = async (context) => {
-  const size = context.quick
-    ? { single: 50, rounds: 2, streams: 32, tokens: 200 }
-    : { single: 300, rounds: 5, streams: 64, tokens: 500 }
+  const size = context.sized(
+    { single: 300, rounds: 5, streams: 64, tokens: 500 },
+    { single: 50, rounds: 2, streams: 32, tokens: 200 },
+    { single: 3, rounds: 1, streams: 4, tokens: 20 },
+  )
   await using double = await startDouble()
   await using bare = await startBare(double)
   await using loci = await startLoci(double, await context.folder())

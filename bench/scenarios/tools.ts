@@ -28,7 +28,8 @@ const PAUSE_MS = 250
 
 /** A call of a tool of one's own behind the wall, against a bare child process; many at once; what waits in memory. */
 export const tools: Scenario = async (context) => {
-  const { quick, progress } = context
+  const { progress, sized } = context
+  const at_once = sized(32, 32, 2)
   const lazyCustomTools = await builtTools()
   const rows: Row[] = []
   for (const language of ['typescript', 'python'] as const) {
@@ -48,12 +49,12 @@ export const tools: Scenario = async (context) => {
         })
         if (status !== 'success' || func_response !== '3') throw new Error(JSON.stringify(func_response))
       }
-      const bare = await sample(quick ? 10 : 40, () => bareCall(language))
+      const bare = await sample(sized(40, 10, 1), () => bareCall(language))
       const [cold = NaN] = await sample(1, run)
       row('the first call', cold, 'ms', { floor: percentile(bare, 0.5) })
-      await setTimeout(1500)
+      await setTimeout(sized(1500, 1500, 0))
       const warm: number[] = []
-      for (let i = 0; i < (quick ? 20 : 100); i++) {
+      for (let i = 0; i < sized(100, 20, 2); i++) {
         warm.push(...(await sample(1, run)))
         await setTimeout(PAUSE_MS)
       }
@@ -63,13 +64,17 @@ export const tools: Scenario = async (context) => {
       row('what waits for calls, resident', await residentMb(), 'MB')
       const delay = monitorEventLoopDelay({ resolution: 1 })
       delay.enable()
-      const together = await sample(quick ? 2 : 6, () => Promise.all(Array.from({ length: 32 }, run)))
+      const together = await sample(sized(6, 2, 1), () => Promise.all(Array.from({ length: at_once }, run)))
       delay.disable()
       const bareDelay = monitorEventLoopDelay({ resolution: 1 })
       bareDelay.enable()
-      const alone = await sample(1, () => Promise.all(Array.from({ length: 32 }, () => bareCall(language))))
+      const alone = await sample(1, () =>
+        Promise.all(Array.from({ length: at_once }, () => bareCall(language))),
+      )
       bareDelay.disable()
-      row('32 calls at once, all of them, p50', percentile(together, 0.5), 'ms', { floor: alone[0] ?? NaN })
+      row(`${at_once} calls at once, all of them, p50`, percentile(together, 0.5), 'ms', {
+        floor: alone[0] ?? NaN,
+      })
       row('longest stall of the event loop meanwhile', delay.max / 1e6, 'ms', {
         floor: bareDelay.max / 1e6,
         target: '≤ 20 ms',

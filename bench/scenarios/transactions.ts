@@ -14,7 +14,7 @@ const TURNS: [what: string, text: string, target: string, background?: true][] =
 
 /** Write transactions of a turn: what a slow disk multiplies. */
 export const transactions: Scenario = async (context) => {
-  const count = context.quick ? 15 : 50
+  const count = context.sized(50, 15, 2)
   const data = await context.folder()
   const database = join(data, 'loci.db')
   await using double = await startDouble()

@@ -6,9 +6,11 @@ import { percentile } from '../lib/stats.ts'
 
 /** What a message costs beside the model: once, as a conversation grows, and with all of it in the context. */
 export const turns: Scenario = async (context) => {
-  const size = context.quick
-    ? { warm: 300, plain: 200, growth: 600, history: 150 }
-    : { warm: 1500, plain: 1000, growth: 5000, history: 500 }
+  const size = context.sized(
+    { warm: 1500, plain: 1000, growth: 5000, history: 500 },
+    { warm: 300, plain: 200, growth: 600, history: 150 },
+    { warm: 2, plain: 3, growth: 12, history: 12 },
+  )
   await using double = await startDouble()
   await using bare = await startBare(double)
   await using loci = await startLoci(double, await context.place())
@@ -89,7 +91,7 @@ async function growth(
   count: number,
   progress: (text: string) => void,
 ): Promise<Row[]> {
-  const edge = 200
+  const edge = Math.min(200, count / 3)
   const agent = await loci.converse(false)
   const first = await overheads(double, agent, texts(edge))
   for (let done = edge; done < count - edge; done += edge) {
