@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { Client } from 'pg'
 import type { Store } from '../../shared/core/ports/store.ts'
 import { newId } from '../../shared/schema/ids.ts'
+import { openDatabase } from '../../shared/store/postgres/database.ts'
 import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts'
+import { SignIndex } from '../../shared/store/sql/vector-index.ts'
 import { ADA, anAgent } from '../contracts/store/samples.ts'
 import { eventually } from '../support/loci.ts'
 import { startServer, withPgVector } from './server.ts'
@@ -209,7 +211,19 @@ describe('the index of pgvector', function () {
       await client.query("UPDATE vectors SET bits = ''; DROP EXTENSION vector CASCADE")
       const again = await open()
       await finds(again, 'text 7')
-      await finds(again, 'text 2400')
+      const database = await openDatabase({ address, version: '1.0.0' })
+      try {
+        const { rows } = await client.query<{ owner: string; generation: string }>(
+          'SELECT owner, generation FROM vectors LIMIT 1',
+        )
+        const { owner, generation } = rows[0] ?? assert.fail()
+        const target = { owner, generation: Number(generation), dim: DIM, model: MODEL }
+        const direction = vectors.get('text 2400') ?? assert.fail()
+        const [nearest] = await new SignIndex(database).nearest(target, direction, 1, null)
+        assert.ok((nearest?.score ?? 0) > 0.999, String(nearest?.score))
+      } finally {
+        await database.close()
+      }
     } finally {
       for (const store of stores) await store.close()
       await client.end()

@@ -129,8 +129,8 @@ export class WatchedClient implements Answering {
   async #state(): Promise<State> {
     const asking = new Client({
       ...this.#config,
-      connectionTimeoutMillis: Math.min(ASKING_MS, this.#silentMs),
-      query_timeout: Math.min(ASKING_MS, this.#silentMs),
+      connectionTimeoutMillis: ASKING_MS,
+      query_timeout: ASKING_MS,
     })
     asking.on('error', () => undefined)
     try {
