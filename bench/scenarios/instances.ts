@@ -1,7 +1,8 @@
-import type { Scenario } from '../lib/context.ts'
+import type { BenchContext, Scenario } from '../lib/context.ts'
 import { inParallel } from '../lib/fill.ts'
 import { call } from '../lib/http.ts'
 import { cpuOfTree } from '../lib/processes.ts'
+import { processorShare } from '../lib/processor-share.ts'
 import type { Row } from '../lib/report.ts'
 import { agentAt, createAgent, startDouble, startLoci, type Target } from '../lib/servers.ts'
 import { percentile } from '../lib/stats.ts'
@@ -9,13 +10,30 @@ import { percentile } from '../lib/stats.ts'
 /** Requests under way at any time, whatever the number of instances. */
 const AT_ONCE = 24
 
+/** Of one processor, for each instance: three of them leave most of two to the rest. */
+const SHARE = 0.2
+
 /**
  * One, two and three servers over one PostgreSQL, the same work for all of them together. Driver, model and database are on
- * this machine, too: the processors that each side used tell what stood in the way.
+ * this machine, too: the processors that each side used tell what stood in the way. Then the same with a fixed share of a
+ * processor for each server, as if each had a machine of its own, where the system can do that.
  */
 export const instances: Scenario = async (context) => {
+  const rows = await scaling(context, null)
+  const possible = await processorShare(SHARE)
+  if (possible) {
+    await possible[Symbol.asyncDispose]()
+    return rows.concat(await scaling(context, SHARE))
+  }
+  console.log(
+    'instances: not measured with a share of a processor each, as control groups cannot be made here',
+  )
+  return rows
+}
+
+async function scaling(context: BenchContext, share: number | null): Promise<Row[]> {
   const size = context.sized(
-    { turns: 4_000, reads: 12_000 },
+    share === null ? { turns: 4_000, reads: 12_000 } : { turns: 1_500, reads: 4_000 },
     { turns: 240, reads: 600 },
     { turns: 24, reads: 24 },
   )
@@ -33,6 +51,11 @@ export const instances: Scenario = async (context) => {
     // Each instance warms up with agents of its own.
     for (let i = 0; i < AT_ONCE; i++)
       agents.push(await createAgent(one.url, { message_buffer_autoclear: true }))
+    const limit = share === null ? null : await processorShare(share)
+    if (limit) {
+      stack.use(limit)
+      await limit.take(one.child.process.pid ?? 0)
+    }
     // A conversation has one turn at a time.
     const free = [...agents]
     const turn = async (i: number) => {
@@ -71,7 +94,8 @@ export const instances: Scenario = async (context) => {
       const after = await used()
       const rate = count / (lasted / 1000)
       if (n === 1) first.set(what, rate)
-      const name = `${n} instance${n === 1 ? '' : 's'}, ${AT_ONCE} at once: ${what}`
+      const each = share === null ? '' : ` with ${share} processors each`
+      const name = `${n} instance${n === 1 ? '' : 's'}${each}, ${AT_ONCE} at once: ${what}`
       rows.push({ scenario: 'instances', what: name, unit, value: rate, floor: first.get(what)! })
       const more = (detail: string, of: Row['unit'], value: number) =>
         rows.push({ scenario: 'instances', what: `${name}, ${detail}`, unit: of, value })
