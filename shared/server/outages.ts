@@ -29,7 +29,7 @@ export function watchOutages(
     looking = null
     if (stopped) return
     const seconds = Math.max(1, Math.round((performance.now() - since) / 1000))
-    log.warn('store', `can be used again, after about ${seconds} s`)
+    log.warn('store', `can be used again, about ${seconds} s after it was said that it cannot`)
   }
   const lookLater = (since: number) => {
     if (!stopped) looking = setTimeout(() => void look(since), LOOK_EVERY_MS).unref()

@@ -141,7 +141,7 @@ describe('the address of a database', () => {
       ['?direct=h:notaport', /direct= .* is not host:port/],
       ['?direct=h:5432/other', /direct= .* is not host:port/],
       ['?direct=h:70000', /direct= .* is not host:port/],
-      ['?port=x', /cannot be read/],
+      ['?port=x', /cannot be read: its port is no number/],
       ['?host=a,b', /several hosts/],
       ['?sslmode=verify', /sslmode .* is none of/],
       ['?sslmode=verify-ca', /needs sslrootcert=FILE/],

@@ -35,7 +35,7 @@ describe('a store that is away', () => {
     assert.equal(lines.splice(1)[0], 'error run 1: Error: something else')
     away = false
     await eventually('the line that it is back', async () => (lines.length > 1 ? true : null))
-    assert.match(lines[1] ?? '', /^warn store: can be used again, after about \d+ s$/)
+    assert.match(lines[1] ?? '', /^warn store: can be used again, about \d+ s after it was said/)
     fail()
     assert.equal(lines.length, 3, 'the next outage is told of again')
   })

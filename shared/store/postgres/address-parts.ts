@@ -32,13 +32,16 @@ const OF_OTHERS = new Set(
   'connection_limit pgbouncer pool_timeout socket_timeout statement_cache_size supa workaround'.split(' '),
 )
 
-function unreadable(): AppError {
+function unreadable(why = ''): AppError {
   return new AppError(
     'invalid_argument',
-    "The store's address cannot be read; it is postgres://user:password@host:port/database. Special characters of the " +
+    `The store's address cannot be read${why}; it is postgres://user:password@host:port/database. Special characters of the ` +
       'user, the password and the database are written as %40 for @, %2F for /, %3A for :, %3F for ?, %23 for # and %25 for %.',
   )
 }
+
+/** What stands there is not shown: it may be the beginning of a password. */
+const NO_PORT = ': its port is no number from 1 to 65,535'
 
 /**
  * Takes an address to pieces; what it leaves out comes from PGHOST, PGPORT, PGUSER and PGDATABASE. An @ after the host is
@@ -57,8 +60,9 @@ export function readParts(text: string, env: Readonly<Record<string, string | un
     options.delete(name)
     return value
   }
-  const written = readHost(authority.slice(at + 1))
-  if (written === null) throw unreadable()
+  const place = authority.slice(at + 1)
+  const written = readHost(place)
+  if (written === null) throw unreadable(/^[^:]+:[^:]+$/.test(place) ? NO_PORT : '')
   const parts = {
     user: take('user') || decoded(user) || (env['PGUSER'] ?? ''),
     password: take('password') || decoded(secret.join(':')),
@@ -68,7 +72,8 @@ export function readParts(text: string, env: Readonly<Record<string, string | un
     options,
   }
   if (parts.host.includes(',')) throw severalHosts()
-  if (!isHost(parts.host) || !isPort(parts.port) || /[?#\p{Cc}]/u.test(parts.database)) throw unreadable()
+  if (!isPort(parts.port)) throw unreadable(NO_PORT)
+  if (!isHost(parts.host) || /[?#\p{Cc}]/u.test(parts.database)) throw unreadable()
   for (const [name, value] of new URLSearchParams(options))
     if (OF_OTHERS.has(name) || (name === 'schema' && value === 'public')) options.delete(name)
     else if (!KNOWN.has(name) && !HARMLESS.has(name))
