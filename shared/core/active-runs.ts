@@ -148,6 +148,7 @@ export class ActiveRuns {
         ? { request: { key: request.fingerprint, ...request.repeats } }
         : {}),
       ...(request.edit ? { edit: request.edit } : {}),
+      ...(request.signal ? { signal: request.signal } : {}),
       ...(resumable ? { resume: toResume(actor, request, recording.wire, follow_ups) } : {}),
       early: recording === null,
     })
@@ -494,7 +495,7 @@ interface Resume {
   wire: Record<string, unknown>
   follow_ups: StoredMessage[]
 }
-type Kept = 'messages' | 'fingerprint' | 'repeats' | 'recording' | 'otids'
+type Kept = 'messages' | 'fingerprint' | 'repeats' | 'signal' | 'recording' | 'otids'
 
 function toResume(
   actor: Actor,
@@ -502,7 +503,15 @@ function toResume(
   wire: Record<string, unknown>,
   follow_ups: StoredMessage[],
 ): Record<string, unknown> {
-  const { messages: _m, fingerprint: _f, repeats: _a, recording: _r, otids: _o, ...request } = start
+  const {
+    messages: _m,
+    fingerprint: _f,
+    repeats: _a,
+    signal: _s,
+    recording: _r,
+    otids: _o,
+    ...request
+  } = start
   const resume: Resume = { user_id: actor.user_id, request, wire, follow_ups }
   return { ...resume }
 }

@@ -190,6 +190,8 @@ async function begin(turn: TurnRequest<MessageRequest | AsyncRequest>, mode: Mod
         : null,
       otids: recorded ? otids : null,
       repeats: { again: Number(attempt ?? 0) > 0, named: otids !== null },
+      // A process that stood still reads a request whose client has long asked another one.
+      signal: attempt === null ? null : request.signal,
       edit: turn.edit ?? null,
       batch_item_id: (turn.batched ? turn.once : null) ?? null,
       callback_url: ('callback_url' in body ? body.callback_url : null) ?? null,

@@ -41,9 +41,16 @@ describe('a request that the official client repeats on another instance', funct
     (await cluster.letta(two).agents.create({ model: SCRIPTED, include_base_tools: false, ...more })).id
 
   /** Asks as the official clients do, which count what they ask again. */
-  function ask(instance: ServerProcess, agent_id: string, retries: number, body: object): Promise<Response> {
+  function ask(
+    instance: ServerProcess,
+    agent_id: string,
+    retries: number,
+    body: object,
+    signal: AbortSignal | null = null,
+  ): Promise<Response> {
     return fetch(`${instance.url}/v1/agents/${agent_id}/messages`, {
       method: 'POST',
+      signal,
       headers: { 'content-type': 'application/json', 'x-stainless-retry-count': String(retries) },
       body: JSON.stringify(body),
     })
@@ -134,6 +141,28 @@ describe('a request that the official client repeats on another instance', funct
     model.add({ reply: { text: 'Free.' } })
     assert.equal((await ask(two, agent_id, 0, body)).status, 200, 'what is new begins a turn')
     assert.deepEqual(await history(agent_id), ['user_message', 'user_message', 'assistant_message'])
+  })
+
+  it('is the only one that begins a turn when the first is read late, by an instance that stood still', async () => {
+    for (const streaming of [false, true]) {
+      const agent_id = await agentOf()
+      const body = { input: 'go', streaming }
+      await cluster.letta(one).agents.retrieve(agent_id)
+      one.signal('SIGSTOP')
+      const patience = new AbortController()
+      const late = ask(one, agent_id, 0, body, patience.signal).catch(() => null)
+      // It is in the buffer of a socket by then, of a client that then leaves.
+      setTimeout(() => patience.abort(), 500)
+      await late
+      model.add({ reply: { text: 'Once.' } })
+      const answer = await ask(two, agent_id, 1, body)
+      assert.equal(answer.status, 200)
+      await answer.text()
+      one.signal('SIGCONT')
+      const logged = () => (one.output.includes(`/v1/agents/${agent_id}/messages`) ? true : null)
+      await eventually('the late one is read', logged, DEADLINE_MS)
+      assert.deepEqual(await history(agent_id), ['user_message', 'assistant_message'])
+    }
   })
 
   it('has the same failure as the first', async () => {

@@ -29,6 +29,8 @@ export interface OpenTurn {
    * (`again`), and whether the client gave its input names of its own (`named`).
    */
   request?: { key: string; again: boolean; named: boolean }
+  /** Nothing begins once it has aborted, for as long as that can be helped: its client has left, and asks again elsewhere. */
+  signal?: AbortSignal
   /** Cuts the context before this message of a user first: `messages` stand in its place. Nothing leaves the history. */
   edit?: { message_id: string }
   /** Resolve once it is committed, before it is on disk: see `OpenedTurn.durable`. */
@@ -168,7 +170,7 @@ export interface TurnStore {
    * Takes the conversation's lease. Throws `not_found`, `conversation_busy` with `data.run_id`,
    * `pending_approval` with `data.pending_request_id`, `conflict` when `approval` is not pending, or `already_started` with
    * `data.run_id` when a run with the same otids is active or has been completed, or the same `request` began the last
-   * run of the conversation, which is active or has ended a short time ago.
+   * run of the conversation, which is active or has ended a short time ago; `cancelled` when `signal` has aborted.
    */
   open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn>
   /**

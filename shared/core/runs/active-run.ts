@@ -35,6 +35,8 @@ export interface StartRun {
   fingerprint: string | null
   /** Whether its client says that it repeats it, and whether the client gave its input names of its own (`otids`). */
   repeats?: { again: boolean; named: boolean }
+  /** Aborts when a client has left that asks again: a turn that has not begun then need not. */
+  signal?: AbortSignal | null
   /** Kept with the run for whoever looks at it later. */
   request_config: Record<string, unknown> | null
   /** How the turn came about; absent when a user or program asked for it. */

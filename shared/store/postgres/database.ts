@@ -16,6 +16,8 @@ import {
   isDuplicate,
   isFull,
   isLost,
+  isNotLetIn,
+  isRefused,
   isMisplaced,
   isUnanswered,
   poolerExhausted,
@@ -37,6 +39,8 @@ const LOOK_MS = 250
 const DUPLICATES = 10
 /** What has not begun by then meets a database that stands still, in milliseconds. */
 const BEGIN_MS = 10_000
+/** A database that lets nobody in by then is not there, in milliseconds. */
+const LETS_IN_MS = 2_000
 /** Connections that nobody has used for this time are closed. */
 const IDLE_MS = 60_000
 
@@ -126,6 +130,7 @@ export class PostgresDatabase implements Database {
   #ending: NodeJS.Timeout | null = null
   /** When a command last succeeded. */
   #answered = performance.now()
+  #asking: Promise<boolean> | null = null
   /** Nothing is asked any more. */
   #given_up = false
 
@@ -230,7 +235,8 @@ export class PostgresDatabase implements Database {
         let failure: unknown = error
         let committed = false
         try {
-          committed = sent !== null && isLost(error) && (await this.#isCommitted(sent.mark, error))
+          committed =
+            sent !== null && isLost(error) && !isRefused(error) && (await this.#isCommitted(sent.mark, error))
         } catch (unknown) {
           failure = unknown
         }
@@ -360,8 +366,16 @@ export class PostgresDatabase implements Database {
     } catch (error) {
       if (!(error instanceof Error) || !/timeout exceeded when trying to connect/i.test(error.message))
         throw asConnectError(error, this.place)
-      throw poolExhausted(this.place, this.#settings.pool_size, this.#settings.pool_wait_ms, error)
+      const { pool_size: size, pool_wait_ms: waited_ms } = this.#settings
+      const answered = performance.now() - this.#answered < waited_ms || (await this.#isLetIn())
+      throw poolExhausted(this.place, { size, waited_ms, answered }, error)
     }
+  }
+
+  /** Whether the database answers somebody who comes anew, be it with a refusal. */
+  #isLetIn(): Promise<boolean> {
+    this.#asking ??= isLetIn(this.#settings).finally(() => (this.#asking = null))
+    return this.#asking
   }
 
   /** Gives a connection back that is in no transaction, or closes it: one of no use is not met again. */
@@ -434,6 +448,20 @@ export async function openDatabase(options: DatabaseOptions): Promise<PostgresDa
     return new PostgresDatabase(settings, options, route)
   } catch (error) {
     throw asStoreError(error, settings.place)
+  }
+}
+
+async function isLetIn(settings: ConnectionSettings): Promise<boolean> {
+  const client = new Client({ ...settings.pooled, connectionTimeoutMillis: LETS_IN_MS })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return true
+  } catch (error) {
+    return !isNotLetIn(error)
+  } finally {
+    // One that answers nothing does not answer this either.
+    void client.end().catch(() => undefined)
   }
 }
 

@@ -12,7 +12,7 @@ export function isUnanswered(error: unknown): boolean {
 }
 
 /** A connection that was not made in the time that `connectionTimeoutMillis` gives: words of pg, and of its pool. */
-function isNotLetIn(error: unknown): boolean {
+export function isNotLetIn(error: unknown): boolean {
   return error instanceof Error && /^timeout expired$|due to connection timeout/i.test(error.message)
 }
 
@@ -45,6 +45,12 @@ export function isMisplaced(error: unknown): boolean {
  */
 const LOST =
   /^(?:08|0A000|25006|25P03|57P0[1-5]|ECONN|EPIPE|ENOENT|ETIMEDOUT|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|EAI_AGAIN)/
+
+/** The server itself has refused a statement, so nothing of its transaction was committed. */
+export function isRefused(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === '25006' || code === '0A000'
+}
 
 /** The connection is gone, or of no use: what it had not committed never was. */
 export function isLost(error: unknown): boolean {
@@ -184,6 +190,8 @@ function adviceFor(code: string, text: string): string | null {
     case '53400':
       return `it has not enough memory, or a limit of it is reached (${text}). Try again.`
     case '53300':
+      if (/for (?:role|database)/.test(text))
+        return `${text}. Raise that limit (CONNECTION LIMIT), or make the pool smaller (?pool=5 in the address).`
       return 'it has no connection free. Raise its max_connections, or put PgBouncer in front of it.'
     case '53100':
     case '58030':
@@ -210,8 +218,21 @@ function adviceFor(code: string, text: string): string | null {
   }
 }
 
-/** The pool gave out no connection in time: 503, to be tried again. */
-export function poolExhausted(place: string, size: number, waited_ms: number, cause: unknown): AppError {
+/**
+ * The pool gave out no connection in time: 503, to be tried again. `answered`: whether the database answers at all.
+ */
+export function poolExhausted(
+  place: string,
+  { size, waited_ms, answered }: { size: number; waited_ms: number; answered: boolean },
+  cause: unknown,
+): AppError {
+  // Not too few connections, but nothing that comes over them.
+  if (!answered)
+    return unavailable(
+      `The database ${place} does not answer: what it was asked over ${size} connections had no answer in ` +
+        `${waited_ms / 1000} seconds, and a new connection none either. See whether its machine, its disk and the network work, and try again.`,
+      cause,
+    )
   return unavailable(
     `None of the ${size} connections to the database ${place} became free in ${waited_ms / 1000} seconds. Try again in a ` +
       'moment; if it stays so, start another instance, or give this one a larger pool (?pool=20 in the address).',

@@ -84,7 +84,11 @@ export class SqlTurns implements TurnStore {
 
   async open(actor: Actor, turn: OpenTurn): Promise<OpenedTurn> {
     const planned = await this.#plan(actor, turn)
+    const wanted = () => {
+      if (turn.signal?.aborted) throw new AppError('cancelled', 'the client left before its turn began')
+    }
     const begin = async (tx: Transaction): Promise<OpenedTurn> => {
+      wanted()
       await this.#instance.lock()
       const { conversation_id } = turn
       const [conversation, row, seen] = await Promise.all([
@@ -109,7 +113,7 @@ export class SqlTurns implements TurnStore {
         ? await this.#edit(tx, actor, conversation, turn.edit.message_id, planned)
         : null
       const agent = agentOfRow(row)
-      return await this.#begin(tx, actor, edited?.conversation ?? conversation, agent, {
+      const opened = await this.#begin(tx, actor, edited?.conversation ?? conversation, agent, {
         run_id: turn.run.id,
         messages: turn.messages,
         now: turn.run.created_at,
@@ -120,6 +124,8 @@ export class SqlTurns implements TurnStore {
         request: turn.request?.key ?? null,
         ...(edited ? { context: edited.context } : {}),
       })
+      wanted()
+      return opened
     }
     // An edit also decides on messages that a clean-up may remove.
     const options = { guarded: turn.edit === undefined }
