@@ -128,8 +128,10 @@ export class PostgresDatabase implements Database {
   /** When the database must be there at the latest, by `performance.now()`. */
   #end = Infinity
   #ending: NodeJS.Timeout | null = null
-  /** When a command last succeeded. */
+  /** When a command last succeeded, or the first of those that wait now began. */
   #answered = performance.now()
+  /** Commands under way. */
+  #waiting = 0
   #asking: Promise<boolean> | null = null
   /** Nothing is asked any more. */
   #given_up = false
@@ -329,7 +331,7 @@ export class PostgresDatabase implements Database {
     this.#end = Math.min(this.#end, performance.now() + ms + HURRIED_MS)
     this.#ending ??= setInterval(() => {
       const now = performance.now()
-      if (now > this.#end && now - this.#answered > SILENT_MS) this.#giveUp()
+      if (now > this.#end && this.#waiting > 0 && now - this.#answered > SILENT_MS) this.#giveUp()
     }, LOOK_MS).unref()
   }
 
@@ -391,6 +393,15 @@ export class PostgresDatabase implements Database {
 
   /** Tries again what met another transaction, or lost its connection before anything was committed. */
   async #trying<T>(attempt: () => Promise<T>, hurried = false): Promise<T> {
+    if (this.#waiting++ === 0) this.#answered = performance.now()
+    try {
+      return await this.#tryAgain(attempt, hurried)
+    } finally {
+      this.#waiting--
+    }
+  }
+
+  async #tryAgain<T>(attempt: () => Promise<T>, hurried: boolean): Promise<T> {
     const began = performance.now()
     for (let tries = 0; ; tries++) {
       try {
