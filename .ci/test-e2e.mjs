@@ -13,10 +13,11 @@ const packaged = spawnSync('npm', ['run', '--silent', 'package'], {
 })
 if (packaged.status !== 0) process.exit(1)
 
-/** Runs one file and answers whether it passed, and what it counted. */
+/** Runs one file and answers whether it passed, what it counted, and what failed in it. */
 function run(file) {
   const results = join(tmpdir(), `loci-e2e-${process.pid}.results`)
-  rmSync(results, { force: true })
+  const failures = `${results}.failures`
+  for (const written of [results, failures]) rmSync(written, { force: true })
   const flags = [
     '--no-config',
     '--timeout',
@@ -30,9 +31,11 @@ function run(file) {
     env: { ...process.env, LOCI_TEST_RESULTS: results },
     shell: process.platform === 'win32',
   })
-  const counted = existsSync(results) ? readFileSync(results, 'utf8') : ''
-  rmSync(results, { force: true })
-  return { passed: status === 0, counted }
+  const [counted, told] = [results, failures].map((written) =>
+    existsSync(written) ? readFileSync(written, 'utf8') : '',
+  )
+  for (const written of [results, failures]) rmSync(written, { force: true })
+  return { passed: status === 0, counted, told }
 }
 
 const failed = []
@@ -46,6 +49,7 @@ for (const file of globSync('test/e2e/*.e2e.ts').toSorted()) {
   }
   if (!result.passed) failed.push(file)
   if (total) appendFileSync(total, result.counted)
+  if (total && result.told) appendFileSync(`${total}.failures`, result.told)
 }
 if (again.length > 0) console.log(`\nfailed at first: ${again.join(', ')}`)
 if (failed.length > 0) console.log(`failed twice: ${failed.join(', ')}`)
