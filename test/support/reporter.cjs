@@ -9,7 +9,9 @@ module.exports = class CountingReporter extends reporters.Spec {
     const file = process.env.LOCI_TEST_RESULTS
     if (!file) return
     runner.on(Runner.constants.EVENT_TEST_FAIL, (test, error) => {
-      const said = String(error?.stack ?? error).split('\n').slice(0, 12)
+      const said = String(error?.stack ?? error)
+        .split('\n')
+        .slice(0, 12)
       const told = [`- ${test.fullTitle()} (${test.file ?? 'unknown file'})`, ...said].join('\n    ')
       appendFileSync(`${file}.failures`, `${told}\n`)
     })
