@@ -13,7 +13,7 @@ describe('who may open a WebSocket', () => {
     t = await startLoci({
       // Agents have a model, which nobody asks here.
       env: { OPENAI_API_KEY: 'test', OPENAI_BASE_URL: 'http://127.0.0.1:1/v1' },
-      serve: { key: 'sesame', cors: ['https://app.example'], sockets: { auth_ms: 400, heartbeat_ms: 250 } },
+      serve: { key: 'sesame', cors: ['https://app.example'], sockets: { auth_ms: 1000, heartbeat_ms: 1000 } },
     })
   })
   after(async () => {
