@@ -6,41 +6,28 @@ import type {
   Committed,
   CommitStep,
   ConversationContext,
-  FinishRun,
   OpenedTurn,
   OpenTurn,
   TakenOver,
   TurnStore,
   UncalledRun,
 } from '../../core/ports/turn-store.ts'
-import type { Agent } from '../../schema/agent.ts'
 import { AppError, isAppError } from '../../schema/errors.ts'
 import type { StoredMessage } from '../../schema/message.ts'
 import type { Page } from '../../schema/page.ts'
 import type { Run, Step } from '../../schema/run.ts'
 import { takeUncalled } from './callbacks.ts'
-import { agentOfRow, readAgentRow, tagsOfAgent } from './agent-rows.ts'
-import {
-  compactedContext,
-  contextUsageOf,
-  dropFromContext,
-  putCompaction,
-  saveContextUsage,
-} from './compactions.ts'
-import { cutContext, messagesOfSeqs, rememberContext, replaceContext } from './context-cuts.ts'
-import { blocksInConversation, type BlockScope } from './conversation-blocks.ts'
-import { agentSeenBy, readConversationRow } from './conversation-rows.ts'
-import { withDirectories } from './file-links.ts'
+import { agentOfRow, readAgentRow } from './agent-rows.ts'
+import { contextUsageOf } from './compactions.ts'
+import { readConversationRow } from './conversation-rows.ts'
 import { appendMessages, ContextCache, readContext, readLongContext, rewriteText } from './context.ts'
 import type { Database, Transaction } from './database.ts'
 import type { Instance } from './instances.ts'
 import { takeOver } from './lease.ts'
-import { archivalSummary, insertPassages } from './passage-rows.ts'
-import type { Connection } from './query.ts'
 import { freeConversationOf, interruptedRuns, recover } from './recovery.ts'
 import { beginHistory, clearContext, deleteMessages, keepFirst, newestSeq, newestShared } from './reset.ts'
 import { refuseRepeated } from './repeated-requests.ts'
-import { appendChunks, keepOtids, refuseRepetition } from './run-chunks.ts'
+import { keepOtids, refuseRepetition } from './run-chunks.ts'
 import {
   type CallbackOutcome,
   cancelRequests,
@@ -50,22 +37,19 @@ import {
   saveCallback,
   updateStep,
 } from './run-changes.ts'
-import { failRun, insertRun, insertStep, json, readRun, readRuns, readSteps } from './runs.ts'
-import { applyEdits } from './step-edits.ts'
-import { holdRun, madeProgress, readInterrupted } from './take-over.ts'
+import { failRun, insertRun, json, readRun, readRuns, readSteps } from './runs.ts'
+import { holdRun, readInterrupted } from './take-over.ts'
 import {
   type Conversation,
   conversationById,
-  finishAgent,
-  finishRun,
   firstInContext,
   rowOf,
-  storedCount,
   updateConversation,
 } from './turn-queries.ts'
-import { toolsOfAgent } from './tools.ts'
 import { TraceWriter } from './traces.ts'
-import { countUsage } from './usage.ts'
+import { type Seen, agentIn, whatIsSeen } from './seen-by-conversation.ts'
+import { commitStep, isHeld, leaseLost } from './turn-commit.ts'
+import { editContext, planEdit, type PlannedEdit } from './turn-edits.ts'
 
 /**
  * Turns of conversations, two write transactions for a plain one. The messages of an opened turn's context are shared
@@ -110,7 +94,7 @@ export class SqlTurns implements TurnStore {
       if (turn.otids) await keepOtids(tx, conversation.id, turn.otids, turn.run.id)
       await tx.event(actor, 'run.created', turn.run.id, row.id)
       const edited = turn.edit
-        ? await this.#edit(tx, actor, conversation, turn.edit.message_id, planned)
+        ? await editContext(tx, actor, conversation, turn.edit.message_id, planned)
         : null
       const agent = agentOfRow(row)
       const opened = await this.#begin(tx, actor, edited?.conversation ?? conversation, agent, {
@@ -258,11 +242,12 @@ export class SqlTurns implements TurnStore {
   async commit(actor: Actor, step: CommitStep): Promise<Committed | BlockConflict> {
     // The first passage makes an archive, which another conversation of the agent may be doing, too.
     const options = { guarded: (step.passages ?? []).length === 0, hurried: step.hurried ?? false }
+    const kept = { instance: this.#instance, contexts: this.#contexts, traces: this.#traces }
     try {
       if (!step.early || step.finish)
-        return await this.#database.write(async (tx) => await this.#commit(tx, actor, step), options)
+        return await this.#database.write(async (tx) => await commitStep(tx, actor, step, kept), options)
       const { value, durable } = await this.#database.writeEarly(
-        async (tx) => await this.#commit(tx, actor, step),
+        async (tx) => await commitStep(tx, actor, step, kept),
         options,
       )
       return value.status === 'committed' ? { ...value, durable } : value
@@ -349,18 +334,7 @@ export class SqlTurns implements TurnStore {
   ): Promise<void> {
     const org = actor.organization_id
     const conversation = await this.#database.read((c) => conversationById.get(c, { id, org }))
-    if (!this.#isHeld(conversation, { run_id, epoch })) throw leaseLost(run_id)
-  }
-
-  #isHeld(
-    conversation: Conversation | undefined,
-    { run_id, epoch }: Pick<CommitStep, 'run_id' | 'epoch'>,
-  ): conversation is Conversation {
-    return (
-      conversation?.epoch === epoch &&
-      conversation.run_id === run_id &&
-      conversation.instance_id === this.#instance.id
-    )
+    if (!isHeld(conversation, { run_id, epoch }, this.#instance.id)) throw leaseLost(run_id)
   }
 
   cancelRequests(): Promise<string[]> {
@@ -467,41 +441,11 @@ export class SqlTurns implements TurnStore {
     if (!turn.edit) await this.#readAhead(actor, turn.conversation_id)
     return this.#database.read(async (c) => {
       const conversation = await readConversationRow(c, actor, turn.conversation_id)
-      if (conversation && turn.edit) return await this.#planEdit(c, actor, conversation, turn.edit.message_id)
+      if (conversation && turn.edit) return await planEdit(c, actor, conversation, turn.edit.message_id)
       if (!conversation || this.#contexts.get(conversation.id, conversation.context_version)) return
       const context = await readContext(c, actor, conversation.id)
       this.#contexts.set(conversation.id, conversation.context_version, context)
     })
-  }
-
-  /** The context that an edit begins from, with its messages, so that the write need not read a long one. */
-  async #planEdit(
-    c: Connection,
-    actor: Actor,
-    conversation: Conversation,
-    message_id: string,
-  ): Promise<PlannedEdit> {
-    const seqs = await cutContext(c, actor, conversation, { message_id, end: 'before' })
-    return { version: conversation.context_version, seqs, context: await messagesOfSeqs(c, actor, seqs) }
-  }
-
-  async #edit(
-    tx: Transaction,
-    actor: Actor,
-    conversation: Conversation,
-    message_id: string,
-    planned: PlannedEdit | undefined,
-  ): Promise<{ conversation: Conversation; context: readonly StoredMessage[] }> {
-    const plan =
-      planned?.version === conversation.context_version
-        ? planned
-        : await this.#planEdit(tx, actor, conversation, message_id)
-    await rememberContext(tx, actor, conversation.id)
-    const { length, end } = await replaceContext(tx, actor, conversation, plan.seqs)
-    return {
-      conversation: { ...conversation, context_length: length, context_end: end },
-      context: plan.context,
-    }
   }
 
   async #existing(
@@ -515,98 +459,6 @@ export class SqlTurns implements TurnStore {
     throw noConversation({ conversation_id, run: { agent_id } })
   }
 
-  async #commit(
-    tx: Transaction,
-    actor: Actor,
-    step: CommitStep,
-  ): Promise<{ status: 'committed' } | BlockConflict> {
-    const conversation = await conversationById.get(tx, {
-      id: step.conversation_id,
-      org: actor.organization_id,
-    })
-    if (!this.#isHeld(conversation, step) || conversation.agent_id !== step.agent_id)
-      throw leaseLost(step.run_id)
-    const { agent_id, run_id } = step
-    const conflict = await applyEdits(tx, actor, step.block_edits, {
-      agent_id,
-      conversation_id: conversation.id,
-      run_id,
-    })
-    if (conflict) return conflict
-    await insertPassages(tx, actor, agent_id, step.passages ?? [])
-
-    const added = await appendMessages(tx, actor, conversation.id, conversation.context_end, step.messages)
-    const system = step.system
-      ? await rewriteText(tx, actor, conversation.id, step.system.message_id, step.system.text)
-      : null
-    if (step.step) {
-      await countUsage(tx, actor, step.step)
-      await insertStep(tx, actor, step.step)
-    }
-    if (step.step && step.trace) await this.#traces.add(tx, actor, conversation.id, step.step.id, step.trace)
-    if (step.chunks) {
-      await appendChunks(tx, step.run_id, step.chunks)
-      await madeProgress(tx, step.run_id)
-    }
-    const compacted = step.compaction ? await putCompaction(tx, actor, conversation, step.compaction) : null
-    const dropped = await dropFromContext(tx, actor, conversation.id, step.drop ?? [])
-    if (step.finish) await this.#finish(tx, actor, step, step.finish)
-    const changed = added.length > 0 || system !== null || compacted !== null || dropped > 0
-    const version = conversation.context_version + Number(changed)
-    const summaries = Number(compacted !== null)
-    const removed = dropped + (compacted?.removed ?? 0)
-    // In PostgreSQL the lease is kept by writing its row (`guarded`), even when nothing of it changes.
-    if (changed || step.finish || tx.engine === 'postgres') {
-      await updateConversation.send(tx, {
-        ...rowOf(conversation),
-        run: step.finish ? null : step.run_id,
-        instance: step.finish ? null : this.#instance.id,
-        version,
-        length: conversation.context_length + added.length + summaries - removed,
-        end: conversation.context_end + added.length,
-        count: conversation.message_count + added.length + summaries,
-        ...(step.finish ? { completed_at: step.finish.completed_at } : {}),
-      })
-    }
-    if (step.context_usage) await saveContextUsage(tx, conversation.id, step.context_usage, version)
-    const known = changed ? this.#contexts.get(conversation.id, conversation.context_version) : null
-    const { compaction, drop } = step
-    tx.afterwards(
-      () => {
-        if (known) {
-          const grown = replaced(known, system).concat(added)
-          const left = drop ? grown.filter((message) => !drop.includes(message.id)) : grown
-          const context =
-            compaction && compacted ? compactedContext(left, compaction.through, compacted.stored) : left
-          this.#contexts.set(conversation.id, version, context)
-        }
-        if (step.finish) this.#instance.leaseReleased(step.run_id, step.epoch)
-      },
-      // A turn that could not be closed stays given up: the next one takes its conversation over.
-      () => this.#contexts.delete(conversation.id),
-    )
-    return { status: 'committed' }
-  }
-
-  async #finish(tx: Transaction, actor: Actor, step: CommitStep, finish: FinishRun): Promise<void> {
-    await finishRun.send(tx, {
-      id: step.run_id,
-      status: finish.status,
-      stop: finish.stop_reason,
-      at: finish.completed_at,
-      ttft: finish.ttft_ns,
-      duration: finish.total_duration_ns,
-      metadata: json(finish.metadata),
-    })
-    await finishAgent.send(tx, {
-      id: step.agent_id,
-      at: finish.completed_at,
-      ms: Math.round(finish.total_duration_ns / 1e6),
-      stop: finish.stop_reason,
-    })
-    await tx.event(actor, 'run.updated', step.run_id, step.agent_id)
-  }
-
   /** Fails the run that holds the conversation if its process is gone; throws `conversation_busy` if it is not. */
   async #takeOver(tx: Transaction, conversation: Conversation, run_id: string): Promise<void> {
     await takeOver(tx, this.#instance, { run_id, instance_id: conversation.instance_id })
@@ -614,30 +466,6 @@ export class SqlTurns implements TurnStore {
 }
 
 const CANCELLED = { status: 'cancelled', stop_reason: 'cancelled', metadata: null } as const
-
-function leaseLost(run_id: string): AppError {
-  return new AppError(
-    'lease_lost',
-    `The run '${run_id}' no longer holds its conversation: it was taken over or cancelled while this process did not ` +
-      'answer, it has ended, or the agent was deleted. Nothing of this step was written; see how the run ended before you ' +
-      'send the message again.',
-    { data: { run_id } },
-  )
-}
-
-interface PlannedEdit {
-  /** Of the context it was planned for. */
-  version: number
-  seqs: number[]
-  context: StoredMessage[]
-}
-
-function replaced(
-  messages: readonly StoredMessage[],
-  system: StoredMessage | null,
-): readonly StoredMessage[] {
-  return system ? messages.map((message) => (message.id === system.id ? system : message)) : messages
-}
 
 function noConversation(turn: { conversation_id: string; run: { agent_id: string } }): AppError {
   const of =
@@ -654,30 +482,4 @@ function checkApproval(
   if (pending && pending.id !== answered) throw approvalPending(pending, conversation_id)
   if (!pending && answered !== null)
     throw new AppError('conflict', `the request for approval '${answered}' was answered in the meantime`)
-}
-
-/** What a conversation sees of its agent, asked together: on another machine together takes the time of the slowest. */
-async function whatIsSeen(connection: Connection, actor: Actor, scope: BlockScope) {
-  const { agent_id } = scope
-  const [blocks, tools, tags, directories, count, archival] = await Promise.all([
-    blocksInConversation(connection, actor, scope),
-    toolsOfAgent(connection, actor, agent_id),
-    tagsOfAgent(connection, actor, agent_id),
-    withDirectories(connection, actor, agent_id),
-    storedCount.get(connection, { agent: agent_id, org: actor.organization_id }),
-    archivalSummary(connection, actor, agent_id),
-  ])
-  return { blocks, tools, tags, directories, stored: count?.n ?? 0, archival }
-}
-
-type Seen = Awaited<ReturnType<typeof whatIsSeen>>
-
-function agentIn(
-  conversation: Conversation,
-  agent: ReturnType<typeof agentOfRow>,
-  { blocks, tools, tags, directories }: Seen,
-  context: readonly StoredMessage[],
-): Agent {
-  const message_ids = context.map((message) => message.id)
-  return { ...agentSeenBy(conversation, agent), blocks, tools, tags, message_ids, ...directories }
 }
