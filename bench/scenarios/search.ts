@@ -7,12 +7,15 @@ import { openStore } from '../../shared/store/open-store.ts'
 import { dot } from '../../shared/store/vector-math.ts'
 import type { BenchContext, Scenario } from '../lib/context.ts'
 import { ACTOR, sentence } from '../lib/fill.ts'
+import { asking } from '../lib/postgres.ts'
 import type { Row } from '../lib/report.ts'
 import { percentile, sample, sum } from '../lib/stats.ts'
 import { Best, DIM, madeUpVector } from '../lib/vectors.ts'
 
 const MODEL = 'bench/embedder'
 const BATCH = 500
+/** The index of all vectors is there after this time at the latest. */
+const INDEX_MS = 1_800_000
 /** Noise of a question about a text, next to what the text has of its own. */
 const QUESTION = 0.5
 
@@ -23,7 +26,8 @@ export const search: Scenario = async (context) => {
     { passages: 5_000, searches: 40, exact: 20 },
     { passages: 500, searches: 3, exact: 3 },
   )
-  const store = await openStore({ ...(await context.place()) })
+  const place = await context.place()
+  const store = await openStore({ ...place })
   try {
     const { archive_id, exact } = await fill(store, size, context)
     context.progress('search: measuring')
@@ -34,6 +38,7 @@ export const search: Scenario = async (context) => {
       return store.passages.search(ACTOR, { archive_id, query, mode, vectors, tags, limit: 10 })
     }
     const [cold = NaN] = await sample(1, () => find(0, 'hybrid'))
+    if (place.address) await untilIndexed(place.address, context)
     await sample(10, (i) => find(i, 'hybrid'))
     const delay = monitorEventLoopDelay({ resolution: 1 })
     delay.enable()
@@ -116,4 +121,17 @@ async function fill(
       for (const [q, best] of exact.entries()) best.add(done + i, dot(questions[q]!, vector))
   }
   return { archive_id: id, exact }
+}
+
+/** PostgreSQL makes the index of many vectors beside the searches, from the first one on. */
+async function untilIndexed(address: string, context: BenchContext): Promise<void> {
+  context.progress('search: the index is made')
+  await asking(address, async (client) => {
+    const state = () =>
+      client.query(`SELECT 1 FROM pg_class JOIN pg_index ON indexrelid = oid
+        WHERE relname = 'vectors_hnsw_${DIM}' AND indisvalid
+        UNION ALL SELECT 1 WHERE to_regtype('vector') IS NULL`)
+    for (const end = Date.now() + INDEX_MS; (await state()).rows.length === 0; await setTimeout(200))
+      if (Date.now() > end) throw new Error(`search: no index of the vectors in ${INDEX_MS / 60_000} minutes`)
+  })
 }

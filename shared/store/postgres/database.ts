@@ -27,6 +27,7 @@ import { EventFeed } from './event-feed.ts'
 import { migrate, type Migration, MIGRATIONS, newerStore, newerStoreBy } from './migrate.ts'
 import { adviceAbout, isThroughPooler, type Route } from './pooler.ts'
 import { Session } from './session.ts'
+import { refreshStatistics } from './statistics.ts'
 import { typeParsers } from './values.ts'
 
 /** How long a command that is hurried is tried again while the database is away. */
@@ -293,6 +294,10 @@ export class PostgresDatabase implements Database {
 
   /** Its indexes keep themselves. */
   async mergeIndexes(): Promise<void> {}
+
+  refreshStatistics(conversation_id: string, messages: number): Promise<void> {
+    return this.write((tx) => refreshStatistics(tx, conversation_id, messages))
+  }
 
   /**
    * One statement on a connection of its own, in no transaction and without limits, for what takes minutes. It keeps no

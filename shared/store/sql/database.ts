@@ -74,6 +74,8 @@ export interface Database {
   follow(listener: (problem: unknown) => void): () => void
   /** Drops what deleted rows have left in the full-text indexes, in short transactions. */
   mergeIndexes(indexes?: readonly ('messages_fts' | 'passages_fts')[]): Promise<void>
+  /** So many messages of a conversation came at once: they are read by what is there now, not by what was there before. */
+  refreshStatistics(conversation_id: string, messages: number): Promise<void>
 }
 
 /** How the processes of one store see which of them are there. */

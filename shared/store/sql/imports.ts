@@ -156,7 +156,9 @@ export class SqlImports implements ImportStore {
     const keys = secret ? await this.#box.keysToWrite() : null
     // Long where a file brings folders: not in the transaction.
     const kept = new Map(made.agents.map(({ agent, kept: own }) => [agent.id, JSON.stringify(own)]))
-    return this.#database.write(async (tx) => {
+    for (const { agent, message_count } of made.agents)
+      await this.#database.refreshStatistics(agent.id, message_count)
+    await this.#database.write(async (tx) => {
       for (const { agent } of made.agents) await this.#require(tx, actor, agent.id)
       for (const { id } of made.folders) await this.#require(tx, actor, id)
       for (const folder of made.folders) {

@@ -308,6 +308,9 @@ export class SqliteDatabase implements Database {
     return mergeIndexes(this, indexes ? { indexes } : {})
   }
 
+  /** Its plans do not go by what is in the tables. */
+  async refreshStatistics(): Promise<void> {}
+
   /** Throws `store_unavailable` or `store_newer` when a command would. */
   check(): Promise<void> {
     return this.read(() => this.#checkSchema(this.#reader))

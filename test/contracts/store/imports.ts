@@ -231,7 +231,7 @@ function aStaged(folder_id: string): StagedFile {
 }
 
 /** An agent with so many messages, of which these are its context, in this order. */
-function anImport(given: { messages: number; context: number[] }): {
+export function anImport(given: { messages: number; context: number[] }): {
   id: string
   staged: StagedMessage[]
   whole: NewImport
