@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { isAppError } from '../../shared/schema/errors.ts'
 import { loadSettings, resolveDataDirectory } from '../../shared/server/main.ts'
 import { complain, EXIT } from '../failure.ts'
 import { print, printJson } from '../print.ts'
@@ -27,8 +28,9 @@ export async function runConfigShow(options: Options): Promise<void> {
 
 /** `loci config check`: one line when the file is right, or not there; otherwise what is wrong and where, and exit code 1. */
 export async function runConfigCheck(options: Options): Promise<void> {
-  const { openConfig, referenceIn, unknownKeys } = await loadSettings()
+  const { checkStoreAddress, openConfig, referenceIn, unknownKeys } = await loadSettings()
   const config = await openConfig(directoryOf(options))
+  const { address } = config.stored.store
   const problems = [
     ...unknownKeys(config.stored).map((key) => `${key} is not a setting this Loci knows; is it mistyped?`),
     ...config.stored.providers.flatMap(({ name, api_key }) => {
@@ -37,6 +39,7 @@ export async function runConfigCheck(options: Options): Promise<void> {
         ? []
         : [`provider '${name}' takes its key from ${variable}, which is not set here.`]
     }),
+    ...problemOf(() => address !== null && checkStoreAddress(address)).map((why) => `store.address: ${why}`),
   ]
   if (problems.length > 0) process.exitCode = EXIT.failure
   if (options.json) return printJson({ path: config.path, ok: problems.length === 0, problems })
@@ -49,11 +52,12 @@ export async function runConfigCheck(options: Options): Promise<void> {
 
 /** `loci config set`: changes one setting, or says why it cannot be; prints what changed. */
 export async function runConfigSet(key: string, value: string, options: Options): Promise<void> {
-  const { openConfig, setValue, unknownKeys } = await loadSettings()
+  const { checkStoreAddress, openConfig, setValue, unknownKeys } = await loadSettings()
   const config = await openConfig(directoryOf(options))
   let change = { key, before: '', after: '' }
   await config.update((data) => {
     change = setValue(data, key, value)
+    if (key === 'store.address' && data.store.address !== null) checkStoreAddress(data.store.address)
   })
   const unknown = unknownKeys(config.stored)
   if (unknown.length > 0) complain(unknownSettings(config.path, unknown))
@@ -63,6 +67,17 @@ export async function runConfigSet(key: string, value: string, options: Options)
   process.stderr.write(
     `${plain(`Saved in ${config.path}. A Loci that is running uses it after a restart.`)}\n`,
   )
+}
+
+/** What a check throws of it; nothing when it is right. */
+function problemOf(check: () => unknown): string[] {
+  try {
+    check()
+    return []
+  } catch (error) {
+    if (!isAppError(error)) throw error
+    return [error.message]
+  }
 }
 
 function directoryOf(options: Options): string {

@@ -417,12 +417,14 @@ export async function loadSettings() {
     { PRESETS },
     { checkProvider },
     { examineObjectStorage },
+    { readAddress },
   ] = await Promise.all([
     import('../config/config.ts'),
     import('../config/settings.ts'),
     import('../models/providers.ts'),
     import('./provider-check.ts'),
     import('../store/open-uploads.ts'),
+    import('../store/postgres/address.ts'),
   ])
   return {
     mask,
@@ -433,6 +435,8 @@ export async function loadSettings() {
     openConfig,
     referenceIn,
     storeAddress,
+    /** Throws `invalid_argument` when an address of a database cannot be read; of a variable there is nothing to say. */
+    checkStoreAddress: (address: string) => void (referenceIn(address) === null && readAddress(address)),
     presets: PRESETS,
     providersFromEnv,
     examineObjectStorage,

@@ -48,6 +48,22 @@ describe('loci config and loci connect', () => {
       assert.equal(elsewhere.stdout, `${join(folder.path, 'config.json')}\n`)
     })
 
+    it('takes no address of a database that cannot be read, and says what is wrong with one that is there', async () => {
+      const wrong = 'postgres://loci:geheim@db.test:99999/loci'
+      const set = await loci(['config', 'set', 'store.address', wrong], { env })
+      assert.notEqual(set.code, 0)
+      assert.match(set.stderr, /port is no number from 1 to 65,535/)
+      assert.ok(!existsSync(path), 'nothing is saved')
+      await write(JSON.stringify({ store: { address: wrong } }))
+      const check = await loci(['config', 'check'], { env })
+      assert.equal(check.code, 1)
+      assert.match(check.stderr, /config\.json: store\.address: .*port is no number/)
+      assert.doesNotMatch(set.stderr + check.stderr, /geheim/)
+      for (const right of ['postgres://loci@db.test/loci', '${env:LOCI_DB}'])
+        assert.equal((await loci(['config', 'set', 'store.address', right], { env })).code, 0, right)
+      assert.equal((await loci(['config', 'check'], { env })).code, 0)
+    })
+
     it('shows every setting as JSON, with no secret in it', async () => {
       const provider = {
         name: 'work',
