@@ -1,6 +1,7 @@
 /** What is said when a connection to a real server is not made, and what TLS verifies. */
 import assert from 'node:assert/strict'
 import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -168,6 +169,20 @@ describe('a connection to PostgreSQL', () => {
     } finally {
       await writeFile(file, usual)
       await ask('SELECT pg_reload_conf()')
+    }
+  })
+
+  it('says of what is no PostgreSQL that it is none', async () => {
+    const web = createHttpServer((_request, response) => response.end('hello'))
+    await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve))
+    const { port: other } = web.address() as AddressInfo
+    try {
+      await refuses(
+        open(`postgres://loci:sesame@127.0.0.1:${other}/loci`),
+        /closes the connection without a word of PostgreSQL. See whether host and port are right/,
+      )
+    } finally {
+      await new Promise((resolve) => web.close(resolve))
     }
   })
 

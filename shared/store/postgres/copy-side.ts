@@ -18,7 +18,7 @@ import { indexedTexts } from '../sql/full-text.ts'
 import { readAddress } from './address.ts'
 import { PostgresConnection } from './connection.ts'
 import { openDatabase } from './database.ts'
-import { asConnectError, asStoreError } from './errors.ts'
+import { asOpenError, asStoreError, isNotLetIn } from './errors.ts'
 import { MIGRATIONS, newerStore } from './migrate.ts'
 import { makePartitions } from './partitions.ts'
 import { hasPgVector, indexVectors, MOST_INDEXED } from './pgvector.ts'
@@ -131,7 +131,7 @@ async function connect<T>(
     // Whoever asks it something hears that it is lost.
     client.on('error', () => undefined)
     await client.connect().catch((error: unknown) => {
-      throw asConnectError(error, place)
+      throw isNotLetIn(error) ? error : asOpenError(error, place)
     })
     if (await watched.answered(isThroughPooler(client)))
       throw unavailable(

@@ -11,6 +11,7 @@ import { PostgresConnection, PostgresTransaction } from './connection.ts'
 import { DatabaseClock } from './clock.ts'
 import {
   asConnectError,
+  asOpenError,
   asStoreError,
   isConflict,
   isDuplicate,
@@ -499,6 +500,6 @@ async function connectTo(config: ClientConfig, place: string): Promise<Client> {
     await client.connect()
     return client
   } catch (error) {
-    throw asStoreError(asConnectError(error, place), place)
+    throw asOpenError(error, place)
   }
 }

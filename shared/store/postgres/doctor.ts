@@ -3,7 +3,7 @@ import { isAppError, messageOf } from '../../schema/errors.ts'
 import type { Finding } from '../finding.ts'
 import { KEY_FILE, SecretBox } from '../secret-box.ts'
 import { type ConnectionSettings, readAddress } from './address.ts'
-import { asConnectError, asStoreError, READ_ONLY } from './errors.ts'
+import { asOpenError, asStoreError, READ_ONLY } from './errors.ts'
 import { MIGRATIONS, refuseUnfit, versionOf } from './migrate.ts'
 import { unfinishedCopyFinding } from '../sql/unfinished-copy.ts'
 import { UNFIT_TABLES, type UnfitTables, unfitTables } from './own-tables.ts'
@@ -38,7 +38,7 @@ export async function examineDatabase(
   const findings: Finding[] = []
   try {
     await client.connect().catch((error: unknown) => {
-      throw asStoreError(asConnectError(error, settings.direct_place), settings.direct_place)
+      throw asOpenError(error, settings.direct_place)
     })
     const ask: Ask = async (text, values) => (await client.query(text, values)).rows
     findings.push(await server(ask, settings, performance.now() - began))

@@ -104,6 +104,17 @@ export function asConnectError(error: unknown, place: string): unknown {
   return unavailable(`The database ${place} cannot be used: ${why}.`, error)
 }
 
+/** The same for the first connection: nobody has shown yet that PostgreSQL is what listens there. */
+export function asOpenError(error: unknown, place: string): unknown {
+  if (codeOf(error) === null && /^connection terminated unexpectedly$/i.test(messageOf(error)))
+    return unavailable(
+      `The database ${place} cannot be used: what listens there closes the connection without a word of PostgreSQL. See ` +
+        'whether host and port are right, and whether a proxy on the way has a database behind it.',
+      error,
+    )
+  return asStoreError(asConnectError(error, place), place)
+}
+
 /** An index of PostgreSQL takes about 2,700 bytes: names, labels, tags and keys can be longer than that in other scripts. */
 function tooLong(cause: unknown, text: string): AppError {
   return new AppError(
