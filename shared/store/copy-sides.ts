@@ -228,7 +228,7 @@ async function keyOfCopy(
 function unreadable(place: string, { sealed, missing_keys }: CopyReport['secrets']): AppError {
   return new AppError(
     'secrets_unreadable',
-    `${sealed} secrets in ${place} were encrypted with a key that is not here (${missing_keys.join(', ')}). Set ` +
+    `${sealed} ${sealed === 1 ? 'secret' : 'secrets'} in ${place} ${sealed === 1 ? 'was' : 'were'} encrypted with a key that is not here (${missing_keys.join(', ')}). Set ` +
       'LOCI_ENCRYPTION_KEY to it (or LOCI_SOURCE_ENCRYPTION_KEY, when the copy is to have another), or copy them as they ' +
       'are with --keep-sealed: then they can be read in the copy once that key is given to its servers.',
   )

@@ -31,7 +31,8 @@ describe('a turn whose store fails', () => {
     failCommits(1)
     const result = await t.turn(agent.id, [[text('said but not written'), finish()]])
     assert.deepEqual([result.status, result.stop_reason], ['failed', 'error'])
-    const kept = /run-.*' could not be saved any more.* steps before are kept\. the disk is full$/
+    const kept =
+      /run-.*' could not be saved any more.* steps before are kept, and .* the message again\. the disk is full$/
     assert.match(result.error?.message ?? '', kept)
     const last = (await t.stored(agent.id)).at(-1)
     assert.deepEqual(

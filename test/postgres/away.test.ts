@@ -119,7 +119,7 @@ describe('while PostgreSQL is away', function () {
       const { text, after_ms } = await said
       assert.ok(after_ms < RETRY_MS + 1_000 + SLACK_MS, `the error came after ${after_ms} ms`)
       const reason = new RegExp(
-        `${fore.run_id}' could not be saved.*message and the steps before are kept.*takes no writes`,
+        `${fore.run_id}' could not be saved.*message and the steps before are kept, and .*takes no writes`,
       )
       assert.match(text, /event: error/)
       assert.match(text, reason)

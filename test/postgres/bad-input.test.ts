@@ -7,6 +7,7 @@ import { openPostgresStore } from '../../shared/store/postgres/postgres-store.ts
 import { incoming, outgoing } from '../../shared/store/postgres/values.ts'
 import { SCRIPTED, startLoci, type TestLoci } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+import { aBlock, ADA } from '../contracts/store/samples.ts'
 import { startServer, type TestServer } from './server.ts'
 
 /** Characters that nothing can compress, always the same. */
@@ -237,6 +238,23 @@ describe('a database that is not as it should be', function () {
       assert.deepEqual((await client.query(tables)).rows, before)
       await client.end()
     })
+
+  it('whose tables are gone under a store that is open is one that cannot be used, and says so', async () => {
+    await server.create('emptied')
+    const store = await openPostgresStore({ address: server.address('emptied'), directory })
+    const client = new Client({ connectionString: server.address('emptied') })
+    await client.connect()
+    await client.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public')
+    await client.end()
+    const refused = {
+      code: 'store_unavailable',
+      message: /a table of Loci is not there .*Restore the database/,
+    }
+    await assert.rejects(store.agents.list(ADA, {}, { limit: 1, order: 'asc' }, []), refused)
+    await assert.rejects(store.blocks.create(ADA, aBlock('x', '')), refused)
+    await assert.rejects(store.ready(), { code: 'store_unavailable' })
+    await store.close()
+  })
 
   it('that may not be written by its user, or asks for another password, says so', async () => {
     await server.create('rights')

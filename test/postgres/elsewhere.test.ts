@@ -2,6 +2,7 @@ import type Letta from '@letta-ai/letta-client'
 import assert from 'node:assert/strict'
 import { Client } from 'pg'
 import type { Batch } from '../../shared/schema/batch.ts'
+import { pause } from '../../shared/store/pause.ts'
 import type { ServerProcess } from '../reliability/server-process.ts'
 import { eventually, SCRIPTED } from '../support/loci.ts'
 import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
@@ -221,6 +222,24 @@ describe('three instances over one PostgreSQL behind nginx', function () {
     assert.match(String(run.metadata?.['error']), /stopped before the turn was finished/)
     model.add({ reply: { text: 'free' } })
     await cluster.letta(three).agents.messages.create(agent_id, { input: 'again' })
+  })
+
+  it('ends no turn of instances whose connections are cut again and again', async () => {
+    const [first, second] = [await agentOf(cluster.letta(one)), await agentOf(cluster.letta(two))]
+    const go = [halfAnAnswer(), halfAnAnswer()]
+    const runs = [
+      await begin(one, first, { background: false }),
+      await begin(two, second, { background: false }),
+    ]
+    for (let cut = 0; cut < 12; cut++) {
+      await sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+      // Never in step with those who look every second.
+      await pause(370)
+    }
+    for (const let_go of go) let_go()
+    for (const { run_id } of runs)
+      assert.equal((await ended(cluster.letta(three), run_id)).status, 'completed', run_id)
   })
 
   it('frees the conversation of a dead instance for the message that comes first', async () => {

@@ -89,7 +89,11 @@ describe('Loci over PostgreSQL, every day', function () {
       (await doctor(['--store', bad], {})).get('schema')?.message ?? '',
       /a newer Loci has updated it/,
     )
-    await client.query("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
+    const allowed = (await doctor(['--store', bad], {})).get('schema')
+    assert.equal(allowed?.status, 'warning', 'older servers may go on')
+    await client.query("UPDATE meta SET value = '99' WHERE key = 'oldest_writer'")
+    assert.equal((await doctor(['--store', bad], {})).get('schema')?.status, 'error')
+    await client.query("UPDATE meta SET value = '1' WHERE key IN ('schema_version', 'oldest_writer')")
     await client.query('CREATE ROLE reader LOGIN')
     const reader = await doctor(['--store', bad.replace('loci@', 'reader@')], {})
     assert.equal(reader.get('rights')?.status, 'error')

@@ -41,7 +41,8 @@ export function stopReasonOf(error: unknown): StopReason {
 export function notStored(cause: AppError, run_id: string): AppError {
   return new AppError(
     'store_unavailable',
-    `The run '${run_id}' could not be saved any more, and has ended. Your message and the steps before are kept. ` +
+    `The run '${run_id}' could not be saved any more, and has ended. Your message and the steps before are kept, and of ` +
+      'this one what was said, where that could still be written: look before you send the message again. ' +
       cause.message,
     { cause, data: { run_id } },
   )

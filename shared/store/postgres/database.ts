@@ -369,13 +369,14 @@ export class PostgresDatabase implements Database {
     if (this.#closed)
       throw unavailable(`The database ${this.place} is closed: this store has been shut down.`)
     if (this.#given_up) throw unavailable(`The database ${this.place} does not answer, and this server ends.`)
+    const began = performance.now()
     try {
       return await this.#pool.connect()
     } catch (error) {
       if (!(error instanceof Error) || !/timeout exceeded when trying to connect/i.test(error.message))
         throw asConnectError(error, this.place)
       const { pool_size: size, pool_wait_ms: waited_ms } = this.#settings
-      const answered = performance.now() - this.#answered < waited_ms || (await this.#isLetIn())
+      const answered = this.#answered > began || (await this.#isLetIn())
       throw poolExhausted(this.place, { size, waited_ms, answered }, error)
     }
   }

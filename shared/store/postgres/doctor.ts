@@ -44,8 +44,8 @@ export async function examineDatabase(
     findings.push(await server(ask, settings, performance.now() - began))
     await refuseUnfit(client, settings.place)
     findings.push(...(await writes(ask)), await rights(ask))
-    const { now } = await versionOf(client, settings.place)
-    findings.push(schema(now))
+    const { now, oldest } = await versionOf(client, settings.place)
+    findings.push(schema(now, oldest))
     if (now === MIGRATIONS.length) findings.push(...(await tables(ask)))
     findings.push(await vectors(ask), await connections(ask, settings))
     findings.push(await replication(ask), await sizes(ask), await clock(ask))
@@ -121,11 +121,19 @@ async function rights(ask: Ask): Promise<Finding> {
            AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))) AS not`,
   )
   const check = 'rights'
-  const mend = `GRANT ALL ON SCHEMA ${row?.schema ?? 'public'} TO "${row?.name ?? ''}", or a database of its own`
+  const [place, user] = [row?.schema ?? 'public', `"${row?.name ?? ''}"`]
+  const mend = `GRANT ALL ON SCHEMA ${place} TO ${user}, or a database of its own`
   if (!row?.schema || !row.may)
     return { check, status: 'error', message: `${row?.name ?? 'this user'} may not create tables here`, mend }
   if (row.not)
-    return { check, status: 'error', message: `${row.name} may not change ${row.not.join(', ')}`, mend }
+    return {
+      check,
+      status: 'error',
+      message: `${row.name} may not change ${row.not.join(', ')}`,
+      mend:
+        `make ${user} the owner of the tables, or GRANT ALL ON ALL TABLES IN SCHEMA ${place} TO ${user}; the same of ALL ` +
+        'SEQUENCES',
+    }
   return { check, status: 'ok', message: `${row.name} may use and update the tables in schema ${row.schema}` }
 }
 
@@ -136,13 +144,17 @@ async function tables(ask: Ask): Promise<Finding[]> {
   return unfit === null ? [] : [{ check: 'tables', status: 'error', ...unfit }]
 }
 
-function schema(found: number): Finding {
+function schema(found: number, oldest: number): Finding {
   const known = MIGRATIONS.length
   const data = { found, known }
   const check = 'schema'
   if (found > known) {
     const message = `schema ${found}, this Loci knows ${known}: a newer Loci has updated it`
-    return { check, status: 'error', message, mend: 'update this Loci', data }
+    const mend = 'update this Loci'
+    // In a rolling update servers of both versions are right.
+    if (oldest <= known)
+      return { check, status: 'warning', message: `${message}, and lets this one go on`, mend, data }
+    return { check, status: 'error', message, mend, data }
   }
   if (found === 0) return { check, status: 'ok', message: 'no tables yet; the first server makes them', data }
   if (found < known)

@@ -195,7 +195,14 @@ function adviceFor(code: string, text: string): string | null {
     case '3D000':
       return `${text}. Create it first: createdb.`
     case '42501':
-      return `${text}. Give Loci's user the right to create in that schema, or a database of its own.`
+      return /for schema|for database/.test(text)
+        ? `${text}. Give Loci's user the right to create in that schema, or a database of its own.`
+        : `${text}. Make Loci's user the owner of its tables, or GRANT it ALL ON ALL TABLES, and ALL SEQUENCES, IN SCHEMA ….`
+    case '42P01':
+      return (
+        `a table of Loci is not there (${text}). Restore the database from its backup; in an empty one a server makes its ` +
+        'tables when it starts.'
+      )
     case '53000':
     case '53200':
     case '53400':

@@ -1,9 +1,9 @@
 import type { Connection, InstanceLocks } from '../sql/database.ts'
 import { db } from '../sql/query.ts'
-import { isLocked } from './advisory-locks.ts'
 import type { PostgresDatabase } from './database.ts'
 import { asStoreError, isLost } from './errors.ts'
 import { isHeartbeat, type Heartbeats, PREFIX } from './heartbeats.ts'
+import { LockWatch } from './lock-watch.ts'
 
 const BEAT = `INSERT INTO instances (id, version, pid, started_at, heartbeat, heartbeat_at)
   VALUES ($1, $2, $3, $4, (extract(epoch from clock_timestamp()) * 1000)::bigint, $4)
@@ -15,6 +15,7 @@ export class HeartbeatLocks implements InstanceLocks {
   readonly #database: PostgresDatabase
   readonly #heartbeats: Heartbeats
   readonly #version: string
+  readonly #watch = new LockWatch()
   #timer: NodeJS.Timeout | null = null
   /** When the last beat began that others have seen. */
   #beaten = -Infinity
@@ -41,7 +42,7 @@ export class HeartbeatLocks implements InstanceLocks {
 
   async look(connection: Connection, id: string): Promise<'free' | 'held' | 'beating'> {
     if (isHeartbeat(id)) return await this.#heartbeats.look(connection, id)
-    return (await isLocked(connection, id)) ? 'held' : 'free'
+    return (await this.#watch.isFree(connection, id)) ? 'free' : 'held'
   }
 
   check(): void {
@@ -49,6 +50,7 @@ export class HeartbeatLocks implements InstanceLocks {
   }
 
   remove(id: string): void {
+    this.#watch.forget(id)
     this.#heartbeats.remove(id)
   }
 
